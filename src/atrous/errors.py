@@ -1,0 +1,9 @@
+"""Errors a user can act on."""
+
+
+class AtrousError(Exception):
+    """Something the user can mend.
+
+    The message says what was expected, what came, where, and how to mend it; the command line
+    prints it without a traceback.
+    """

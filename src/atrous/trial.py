@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import Enum
 
 from atrous.architecture import Architecture
@@ -57,8 +57,6 @@ class Measured:
     trial: Trial
     score: float
     metrics: Metrics
-    parameters: int
-    multiply_adds: int
     seconds: float
 
 
@@ -78,7 +76,7 @@ class Failed:
     trial: Trial
     reason: Reason
     error: str
-    seconds: float = field(default=0.0)
+    seconds: float = 0.0
 
 
 Outcome = Measured | Failed

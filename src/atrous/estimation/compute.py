@@ -1,0 +1,48 @@
+"""Which number type, memory layout and thread count train a cell fastest on this machine."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import nn
+
+Precision = Literal["float32", "bfloat16"]
+Layout = Literal["channels_last", "contiguous"]
+
+
+@dataclass(frozen=True)
+class Compute:
+    """How a trial is computed. Two trials are comparable only under one `Compute`.
+
+    `precision` is that of the products (weights and sums stay in float32); `threads` are those of
+    one worker, on a CPU.
+    """
+
+    device: str
+    precision: Precision
+    layout: Layout
+    threads: int
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """The number type of features."""
+        return torch.bfloat16 if self.precision == "bfloat16" else torch.float32
+
+    @property
+    def memory_format(self) -> torch.memory_format:
+        """The memory format of features and weights."""
+        last = self.layout == "channels_last"
+        return torch.channels_last if last else torch.contiguous_format
+
+    def arrange(self, network: nn.Module) -> None:
+        """Puts the network on the device, in the layout."""
+        network.to(self.device)
+        network.to(memory_format=self.memory_format)  # type: ignore[call-overload]
+
+    def autocast(self) -> torch.autocast:
+        """The context in which the network runs."""
+        return torch.autocast(
+            self.device.partition(":")[0], self.dtype, self.precision == "bfloat16"
+        )

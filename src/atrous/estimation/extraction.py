@@ -1,0 +1,197 @@
+"""Runs a frozen backbone over images and writes a feature set."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import zlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from filelock import FileLock
+
+from atrous.data.dataset import IGNORE, Sample, fingerprint, read_image, read_mask
+from atrous.errors import AtrousError
+from atrous.estimation.crop import Placement, Size, feature_size, paint, place, sample_labels
+from atrous.estimation.features import ABOUT, FORMAT, TARGET_STRIDE, FeatureSet
+from atrous.models.backbones import Backbone
+from atrous.progress import track
+
+BATCH = 8
+BYTES = 2
+
+
+@dataclass(frozen=True)
+class Extraction:
+    """What a feature set is computed from: everything its key depends on, and its images."""
+
+    samples: Sequence[Sample]
+    backbone: Backbone
+    crop: Size
+    device: str
+
+    def key(self) -> dict[str, Any]:
+        """What the content depends on; the device's rounding is not counted in."""
+        return {
+            "format": FORMAT,
+            "data": fingerprint(self.samples),
+            "backbone": self.backbone.name,
+            "weights": self.backbone.weights_digest,
+            "output_stride": self.backbone.output_stride,
+            "crop": list(self.crop),
+        }
+
+    def shape(self) -> tuple[int, int, int, int]:
+        """[N, H, W, C] of the features."""
+        stride = self.backbone.output_stride
+        size = feature_size(self.crop, stride)
+        return (len(self.samples), *size, self.backbone.channels[stride])
+
+
+def cached_features(extraction: Extraction, cache: Path) -> FeatureSet:
+    """The feature set, from the cache if it is there and sound, else computed and put there.
+
+    Raises `AtrousError` if the cache cannot be written, has no room, or is damaged.
+    """
+    key = extraction.key()
+    digest = hashlib.blake2b(json.dumps(key, sort_keys=True).encode(), digest_size=12).hexdigest()
+    path = cache / "features" / digest
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(path.with_suffix(".lock")):
+            if not path.exists():
+                _write(extraction, key, path)
+    except OSError as error:
+        raise AtrousError(
+            f"Expected to write features to {path.parent}, but {error}. Name a folder that can be "
+            "written with --cache."
+        ) from error
+    found = FeatureSet(path)
+    found.verify()
+    return found
+
+
+def _write(extraction: Extraction, key: dict[str, Any], path: Path) -> None:
+    partial = path.with_suffix(".partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir()
+    _require_room(extraction, partial)
+    try:
+        about = key | _write_arrays(extraction, partial)
+        (partial / ABOUT).write_text(json.dumps(about))
+    except BaseException:
+        shutil.rmtree(partial, ignore_errors=True)
+        raise
+    os.replace(partial, path)
+
+
+def _require_room(extraction: Extraction, folder: Path) -> None:
+    needed = int(np.prod(extraction.shape())) * BYTES * 1.5
+    free = shutil.disk_usage(folder).free
+    if needed > free:
+        raise AtrousError(
+            f"The features of {len(extraction.samples)} images take {needed / 1e9:.1f} GB, but "
+            f"{folder} has {free / 1e9:.1f} GB free. Make room, name another folder with --cache, "
+            "or take a smaller --crop."
+        )
+
+
+class _ArrayFile:
+    """An .npy file written piece by piece, with its checksum."""
+
+    def __init__(self, path: Path, dtype: str, shape: tuple[int, ...]) -> None:
+        self.name = path.name
+        self._file: BinaryIO = path.open("wb+")
+        header = {"descr": dtype, "fortran_order": False, "shape": shape}
+        np.lib.format.write_array_header_1_0(self._file, header)
+        self._file.seek(0)
+        self.checksum = zlib.crc32(self._file.read())
+
+    def append(self, piece: npt.NDArray[Any]) -> None:
+        content = piece.tobytes()
+        self._file.write(content)
+        self.checksum = zlib.crc32(content, self.checksum)
+
+    def close(self) -> None:
+        self._file.flush()
+        os.fsync(self._file.fileno())
+        self._file.close()
+
+
+def _write_arrays(extraction: Extraction, folder: Path) -> dict[str, Any]:
+    shape, crop = extraction.shape(), extraction.crop
+    target = [(side - 1) // TARGET_STRIDE + 1 for side in crop]
+    placements = [_placement(sample, crop) for sample in extraction.samples]
+    pixels = sum(p.original[0] * p.original[1] for p in placements)
+    files = (
+        _ArrayFile(folder / "features.npy", "<f2", shape),
+        _ArrayFile(folder / "targets.npy", "|u1", (shape[0], *target)),
+        _ArrayFile(folder / "labels.npy", "|u1", (pixels,)),
+    )
+    label = f"features of {shape[0]} images ({extraction.backbone.name})"
+    for part in track(_batches(extraction, placements), label, -(-shape[0] // BATCH)):
+        for file, piece in zip(files, part, strict=True):
+            file.append(piece)
+    for file in files:
+        file.close()
+    return {
+        "checksums": {file.name: file.checksum for file in files},
+        "original": [p.original for p in placements],
+        "placed": [p.placed for p in placements],
+    }
+
+
+def _placement(sample: Sample, crop: Size) -> Placement:
+    from PIL import Image
+
+    with Image.open(sample.image) as image:
+        return place((image.height, image.width), crop)
+
+
+Pieces = tuple[npt.NDArray[np.float16], npt.NDArray[np.uint8], npt.NDArray[np.uint8]]
+
+
+def _batches(extraction: Extraction, placements: list[Placement]) -> Iterator[Pieces]:
+    """Features [B, H, W, C], targets [B, h, w] and labels, flat, of a few images at a time."""
+    crop, backbone = extraction.crop, extraction.backbone.to(extraction.device)
+    fill = tuple(round(255 * value) for value in backbone.mean)
+    for start in range(0, len(placements), BATCH):
+        chosen = slice(start, start + BATCH)
+        samples, placed = extraction.samples[chosen], placements[chosen]
+        masks = [read_mask(sample.mask) for sample in samples]
+        canvases = [
+            paint(read_image(s.image), p, crop, (fill[0], fill[1], fill[2]))
+            for s, p in zip(samples, placed, strict=True)
+        ]
+        targets = [
+            sample_labels(mask, p, crop, TARGET_STRIDE, IGNORE)
+            for mask, p in zip(masks, placed, strict=True)
+        ]
+        features = _features(backbone, np.stack(canvases), extraction.device)
+        yield features, np.stack(targets), np.concatenate([mask.ravel() for mask in masks])
+
+
+@torch.inference_mode()
+def _features(
+    backbone: Backbone, canvases: npt.NDArray[np.uint8], device: str
+) -> npt.NDArray[np.float16]:
+    images = torch.from_numpy(canvases).to(device).permute(0, 3, 1, 2) / 255
+    mean, std = (
+        torch.tensor(v, device=device).view(-1, 1, 1) for v in (backbone.mean, backbone.std)
+    )
+    deepest = backbone((images - mean) / std)[backbone.output_stride]
+    half = deepest.permute(0, 2, 3, 1).to("cpu", torch.float16).contiguous()
+    if not torch.isfinite(half).all():
+        raise AtrousError(
+            f"Backbone {backbone.name} gives features that are not finite in half precision: its "
+            "weights do not fit these images. Try other --weights or another --backbone."
+        )
+    array: npt.NDArray[np.float16] = half.numpy()
+    return array

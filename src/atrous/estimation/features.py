@@ -1,0 +1,116 @@
+"""Feature maps of a frozen backbone, computed once and kept on disk (Chen et al. 2018, section 3.3).
+
+A feature set is a folder named by everything its content depends on:
+
+    features.npy   float16 [N, H, W, C], positions of the feature map, channels last
+    targets.npy    uint8 [N, h, w], labels at every fourth canvas pixel, to train on
+    labels.npy     uint8, every label pixel of the N masks one after another, to score on
+    about.json     sizes, checksums, and what the key was made of
+
+It appears under its name only when it is complete. Readers map it into memory, so that all workers
+of a machine share one copy.
+"""
+
+from __future__ import annotations
+
+import json
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from atrous.errors import AtrousError
+from atrous.estimation.crop import Placement
+from atrous.progress import track
+
+FORMAT = 1
+TARGET_STRIDE = 4
+FILES = ("features.npy", "targets.npy", "labels.npy")
+ABOUT = "about.json"
+CHUNK = 1 << 24
+
+
+@dataclass(frozen=True)
+class FeatureSet:
+    """A complete feature set on disk. Pickles as its path; arrays are mapped when first used."""
+
+    path: Path
+
+    @cached_property
+    def about(self) -> dict[str, Any]:
+        """The content of `about.json`."""
+        try:
+            about: dict[str, Any] = json.loads((self.path / ABOUT).read_text())
+        except (OSError, ValueError) as error:
+            raise _damaged(self.path / ABOUT, str(error)) from error
+        return about
+
+    @cached_property
+    def features(self) -> Tensor:
+        """[N, C, H, W] float16, channels last in memory."""
+        return self._map("features.npy").permute(0, 3, 1, 2)
+
+    @cached_property
+    def targets(self) -> Tensor:
+        """[N, h, w] uint8."""
+        return self._map("targets.npy")
+
+    @cached_property
+    def placements(self) -> tuple[Placement, ...]:
+        """Where each image lies on the canvas."""
+        pairs = zip(self.about["original"], self.about["placed"], strict=True)
+        return tuple(Placement((o[0], o[1]), (p[0], p[1])) for o, p in pairs)
+
+    def __len__(self) -> int:
+        return len(self.about["original"])
+
+    def labels(self) -> Iterator[Tensor]:
+        """The masks, uint8 [height, width] each, in the order of the features."""
+        flat, start = self._map("labels.npy"), 0
+        for height, width in self.about["original"]:
+            yield flat[start : start + height * width].view(height, width)
+            start += height * width
+
+    def verify(self) -> None:
+        """Raises `AtrousError` if a file is missing or is not what was written."""
+        for name in FILES:
+            path, expected = self.path / name, self.about["checksums"][name]
+            try:
+                size = path.stat().st_size
+                found = checksum(path)
+            except OSError as error:
+                raise _damaged(path, str(error)) from error
+            if found != expected:
+                raise _damaged(path, f"checksum {found} of its {size} bytes is not {expected}")
+
+    def _map(self, name: str) -> Tensor:
+        try:
+            array: npt.NDArray[Any] = np.load(self.path / name, mmap_mode="c", allow_pickle=False)
+        except (OSError, ValueError) as error:
+            raise _damaged(self.path / name, str(error)) from error
+        return torch.from_numpy(array)
+
+
+def checksum(path: Path) -> int:
+    """CRC-32 of a file, read in pieces."""
+    total, size = 0, path.stat().st_size
+    with path.open("rb") as file:
+        pieces = iter(lambda: file.read(CHUNK), b"")
+        count = -(-size // CHUNK)
+        for piece in track(pieces, f"verifying {path.name}", count) if count > 64 else pieces:
+            total = zlib.crc32(piece, total)
+    return total
+
+
+def _damaged(path: Path, why: str) -> AtrousError:
+    return AtrousError(
+        f"Expected a complete feature file at {path}, but {why}. Delete the folder {path.parent}; "
+        "it is computed again when it is needed."
+    )

@@ -1,0 +1,175 @@
+"""The proxy task: how good is a cell, told by training it alone on cached features.
+
+Chen et al. 2018, section 3.3: features of a small backbone are computed once, the backbone stays
+frozen, and a candidate trains for a fixed, small number of steps. Every candidate sees the same
+batches and draws its first weights by the same rule (common random numbers), so that differences
+in score are the architecture's. Deviations from the paper, all for the cost of a step: the loss is
+taken at every fourth pixel of each axis instead of all, batch norm decays in proportion to the
+number of steps, and images are not augmented.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from math import isfinite
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from atrous.data.dataset import IGNORE
+from atrous.estimation.compute import Compute
+from atrous.estimation.features import FeatureSet
+from atrous.estimation.metrics import confusion, summarise, winners
+from atrous.estimation.training import (
+    NonFiniteError,
+    Schedule,
+    geometry,
+    train,
+)
+from atrous.models.dense_prediction_cell import DensePredictionCell
+from atrous.models.interpolation import interpolation, resample
+from atrous.models.segmenter import Segmenter
+from atrous.spaces import find_space
+from atrous.trial import Failed, Measured, Metrics, Outcome, Reason, Trial
+
+ScoreName = Literal["miou", "blend", "cross-entropy"]
+SCORES: tuple[ScoreName, ...] = ("miou", "blend", "cross-entropy")
+BATCH = 8
+
+
+@dataclass(frozen=True)
+class Proxy:
+    """The estimator: call it with a trial to have its outcome. Pickles; holds no state.
+
+    `filters` is the width of the cell; `score` names what is maximised: `miou`, `blend` (the
+    geometric mean of mIoU, mean accuracy and frequency-weighted IoU), or `cross-entropy` (negated).
+    """
+
+    training: FeatureSet
+    selection: FeatureSet
+    classes: int
+    filters: int
+    output_stride: int
+    schedule: Schedule
+    compute: Compute
+    score: ScoreName
+
+    def __call__(self, trial: Trial) -> Outcome:
+        """Trains and scores one candidate; failures come back as records, not exceptions."""
+        start = time.monotonic()
+        try:
+            return self._measure(trial, start)
+        except NonFiniteError as error:
+            reason, text = Reason.NON_FINITE, f"Training diverged: {error}. Lower --rate."
+        except (torch.OutOfMemoryError, MemoryError) as error:
+            reason, text = Reason.OUT_OF_MEMORY, _out_of_memory(error)
+        except RuntimeError as error:
+            if "can't allocate memory" not in str(error):
+                raise
+            reason, text = Reason.OUT_OF_MEMORY, _out_of_memory(error)
+        return Failed(trial, reason, text, time.monotonic() - start)
+
+    def network(self, trial: Trial) -> Segmenter:
+        """The untrained candidate, its first weights drawn from the trial's seed."""
+        torch.manual_seed(trial.seed)
+        space = find_space(trial.architecture.space)
+        channels = self.training.features.shape[1]
+        head = space.build(trial.architecture.genotype, channels, self.filters, self.output_stride)
+        return Segmenter(head, self.filters, self.classes)
+
+    def _measure(self, trial: Trial, start: float) -> Outcome:
+        torch.set_num_threads(self.compute.threads)
+        network = self.network(trial)
+        self.compute.arrange(network)
+        torch.manual_seed(trial.seed)
+        train(
+            network,
+            self.training,
+            self.schedule,
+            self.compute,
+            self.output_stride,
+            trial.steps,
+            trial.seed,
+        )
+        metrics = evaluate(network, self.selection, self.classes, self.output_stride, self.compute)
+        score = score_of(metrics, self.score)
+        if not isfinite(score):
+            raise NonFiniteError(f"the {self.score} on the selection images is {score}")
+        seconds = time.monotonic() - start
+        return Measured(trial, score, metrics, seconds)
+
+
+def score_of(metrics: Metrics, name: ScoreName) -> float:
+    """The number that is maximised."""
+    match name:
+        case "miou":
+            return metrics.miou
+        case "cross-entropy":
+            return -metrics.cross_entropy
+        case "blend":
+            product = metrics.miou * metrics.mean_accuracy * metrics.weighted_iou
+            return float(product ** (1 / 3))
+
+
+@torch.inference_mode()
+def evaluate(
+    network: Segmenter, data: FeatureSet, classes: int, output_stride: int, compute: Compute
+) -> Metrics:
+    """Scores at label resolution over all images; ignored pixels count nowhere.
+
+    Keeps K x K counts and a sum, whatever the number of images. The cross-entropy is taken at
+    every fourth pixel of each axis.
+    """
+    network.eval()
+    counts = torch.zeros(classes, classes, dtype=torch.int64)
+    roads = geometry(data, output_stride, compute.device)
+    loss, pixels = 0.0, 0
+    images = zip(predictions(network, data, compute), data.labels(), range(len(data)), strict=True)
+    for logits, label, number in images:
+        placement = data.placements[number]
+        rows, columns = (
+            interpolation(
+                torch.from_numpy(placement.coordinates(axis)).to(logits.device) / output_stride,
+                logits.shape[axis + 1],
+            )
+            for axis in (0, 1)
+        )
+        best = winners(resample(logits, rows, columns)).cpu()
+        counts += confusion(label, best, classes)
+        targets = data.targets[number].to(logits.device).long().unsqueeze(0)
+        counted = int((targets != IGNORE).sum())
+        loss += float(roads.loss(logits.unsqueeze(0), targets)) * counted
+        pixels += counted
+    scores = summarise(counts.numpy())
+    return Metrics(
+        miou=scores.miou,
+        mean_accuracy=scores.mean_accuracy,
+        pixel_accuracy=scores.pixel_accuracy,
+        weighted_iou=scores.weighted_iou,
+        cross_entropy=loss / max(1, pixels),
+        class_iou=scores.class_iou,
+        branch_norms=branch_norms(network),
+    )
+
+
+def predictions(network: Segmenter, data: FeatureSet, compute: Compute) -> Iterator[Tensor]:
+    """The logits [K, H, W] of each image, in float32, at the output stride."""
+    for start in range(0, len(data), BATCH):
+        features = data.features[start : start + BATCH].to(compute.device, compute.dtype)
+        with compute.autocast():
+            logits = network(features.contiguous(memory_format=compute.memory_format))
+        yield from logits.float()
+
+
+def branch_norms(network: Segmenter) -> tuple[float, ...]:
+    """The weight each branch of a dense prediction cell has in its projection."""
+    head = network.head
+    return head.branch_norms() if isinstance(head, DensePredictionCell) else ()
+
+
+def _out_of_memory(error: BaseException) -> str:
+    why = (str(error).splitlines() or ["no details"])[0]
+    return f"Not enough memory for this candidate ({why}). Lower --batch, --filters or --workers."

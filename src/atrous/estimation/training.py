@@ -1,0 +1,164 @@
+"""Trains a head on cached features, for a fixed number of steps."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from atrous.data.dataset import IGNORE
+from atrous.estimation.compute import Compute
+from atrous.estimation.features import TARGET_STRIDE, FeatureSet
+from atrous.models.interpolation import interpolation, resample
+
+MOMENTUM = 0.9
+POWER = 0.9
+FINITE_EVERY = 20
+REFERENCE_DECAY = 0.0003
+REFERENCE_STEPS = 30_000
+
+Step = Callable[[Tensor, Tensor, float], Tensor]
+"""One step: features [B, C, H, W], targets [B, h, w], learning rate -> loss, a scalar."""
+
+
+class NonFiniteError(Exception):
+    """The loss became infinite or NaN."""
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """How a head is trained: SGD with momentum 0.9, learning rate `rate` * (1 - t / steps)^0.9."""
+
+    batch: int
+    rate: float
+    weight_decay: float
+
+    def rate_at(self, step: int, steps: int) -> float:
+        """The learning rate of a step, counted from 0."""
+        return float(self.rate * (1 - step / steps) ** POWER)
+
+
+@dataclass(frozen=True)
+class Geometry:
+    """The bilinear road from logits at the output stride to targets at every fourth pixel."""
+
+    rows: Tensor
+    columns: Tensor
+
+    def loss(self, logits: Tensor, targets: Tensor) -> Tensor:
+        """Mean cross-entropy over the targets that are not ignored; logits [B, K, H, W]."""
+        scores = resample(logits.float(), self.rows, self.columns)
+        total = functional.cross_entropy(scores, targets, ignore_index=IGNORE, reduction="sum")
+        return total / (targets != IGNORE).sum().clamp_min(1)
+
+
+def geometry(data: FeatureSet, output_stride: int, device: str) -> Geometry:
+    """The geometry of a feature set."""
+    lines = (
+        interpolation(torch.arange(n, device=device) * (TARGET_STRIDE / output_stride), size)
+        for n, size in zip(data.targets.shape[1:], data.features.shape[2:], strict=True)
+    )
+    rows, columns = lines
+    return Geometry(rows, columns)
+
+
+def train(
+    network: nn.Module,
+    data: FeatureSet,
+    schedule: Schedule,
+    compute: Compute,
+    output_stride: int,
+    steps: int,
+    seed: int,
+) -> None:
+    """Trains in place. Which images make up which batch depends on `seed` alone.
+
+    Batch norm keeps running means over the last tenth of the run, as the reference's decay of
+    0.9997 does in its 30,000 steps. Raises `NonFiniteError`.
+    """
+    set_norm_decay(network, max(REFERENCE_DECAY, REFERENCE_DECAY * REFERENCE_STEPS / steps))
+    step = make_step(network, geometry(data, output_stride, compute.device), schedule, compute)
+    network.train()
+    features, targets = resident(data, compute)
+    for number, chosen in zip(range(steps), batches(len(data), schedule.batch, seed), strict=False):
+        index = torch.from_numpy(chosen).to(features.device)
+        batch = features[index].to(compute.device, compute.dtype)
+        batch = batch.contiguous(memory_format=compute.memory_format)
+        loss = step(
+            batch, targets[index].to(compute.device).long(), schedule.rate_at(number, steps)
+        )
+        if (number % FINITE_EVERY == 0 or number == steps - 1) and not torch.isfinite(loss):
+            raise NonFiniteError(f"the loss was {float(loss)} at step {number + 1} of {steps}")
+
+
+def batches(
+    count: int, batch: int, seed: int
+) -> Iterator[np.ndarray[tuple[int], np.dtype[np.int64]]]:
+    """Indices of `batch` images at a time, for ever; each pass over the images is shuffled anew.
+
+    A batch larger than the data set holds every image, some of them twice.
+    """
+    rng = np.random.default_rng(seed)
+    queue = np.empty(0, np.int64)
+    while True:
+        while len(queue) < batch:
+            queue = np.concatenate([queue, rng.permutation(count)])
+        yield queue[:batch]
+        queue = queue[batch:]
+
+
+def resident(data: FeatureSet, compute: Compute) -> tuple[Tensor, Tensor]:
+    """Features and targets where batches are best gathered: in the accelerator's memory if they
+    take less than half of what is free there, else mapped from disk."""
+    if compute.device.startswith("cuda"):
+        free, _ = torch.cuda.mem_get_info(compute.device)
+        if data.features.numel() * data.features.element_size() < free / 2:
+            return data.features.to(compute.device), data.targets.to(compute.device)
+    return data.features, data.targets
+
+
+def set_norm_decay(network: nn.Module, momentum: float) -> None:
+    """Sets the weight of the newest batch in the running means of every batch norm."""
+    for module in network.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.momentum = min(1.0, momentum)
+
+
+def make_optimiser(network: nn.Module, schedule: Schedule) -> torch.optim.SGD:
+    """Weight decay on 1x1 convolutions only, as in the reference: not on depthwise weights,
+    batch norms or biases."""
+    decayed, free = [], []
+    for parameter in network.parameters():
+        pointwise = parameter.ndim == 4 and parameter.shape[-1] == 1
+        (decayed if pointwise else free).append(parameter)
+    groups = [
+        {"params": decayed, "weight_decay": schedule.weight_decay},
+        {"params": free, "weight_decay": 0.0},
+    ]
+    return torch.optim.SGD(groups, lr=schedule.rate, momentum=MOMENTUM, fused=True)
+
+
+def make_step(network: nn.Module, geometry: Geometry, schedule: Schedule, compute: Compute) -> Step:
+    """The training step, captured as a CUDA graph where there is a GPU."""
+    optimiser = make_optimiser(network, schedule)
+
+    def forward_backward(features: Tensor, targets: Tensor) -> Tensor:
+        with compute.autocast():
+            logits = network(features)
+        loss = geometry.loss(logits, targets)
+        loss.backward()
+        return loss.detach()
+
+    def step(features: Tensor, targets: Tensor, rate: float) -> Tensor:
+        optimiser.zero_grad(set_to_none=True)
+        loss = forward_backward(features, targets)
+        for group in optimiser.param_groups:
+            group["lr"] = rate
+        optimiser.step()
+        return loss
+
+    return step

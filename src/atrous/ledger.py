@@ -1,0 +1,142 @@
+"""The trials of a run, kept in an Optuna study in one SQLite file.
+
+The driver of a search is the only writer; anyone may read, `optuna-dashboard` too. A trial appears
+when it has ended, so that whatever is in the ledger is finished.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import optuna
+from optuna.distributions import BaseDistribution, IntDistribution
+from optuna.trial import FrozenTrial, TrialState, create_trial
+from sqlalchemy.exc import SQLAlchemyError
+
+from atrous.architecture import Architecture
+from atrous.errors import AtrousError
+from atrous.trial import Failed, Measured, Metrics, Outcome, Reason, Trial
+
+STUDY = "atrous"
+
+
+@dataclass(frozen=True)
+class Entry:
+    """An outcome, recorded when the search had lasted `elapsed` seconds, pauses left out."""
+
+    outcome: Outcome
+    elapsed: float
+
+    @property
+    def trial(self) -> Trial:
+        """The trial that ended so."""
+        return self.outcome.trial
+
+
+class Ledger:
+    """A ledger file. Raises `AtrousError` if it cannot be read or written."""
+
+    def __init__(self, path: Path, create: bool = False) -> None:
+        if not create and not path.is_file():
+            raise AtrousError(
+                f"Expected a ledger at {path}, but there is no such file. Name the folder of a run."
+            )
+        self.path = path
+        optuna.logging.set_verbosity(optuna.logging.ERROR)
+        with self._guard():
+            if path.exists():
+                _require_sound(path)
+            self._study = optuna.create_study(
+                storage=f"sqlite:///{path}",
+                study_name=STUDY,
+                direction="maximize",
+                load_if_exists=True,
+            )
+
+    def record(self, entry: Entry, choices: tuple[int, ...]) -> None:
+        """Adds an ended trial, durably. `choices[i]` is how many choices decision i had."""
+        with self._guard():
+            self._study.add_trial(_to_optuna(entry, choices))
+
+    def entries(self) -> list[Entry]:
+        """All ended trials, by trial number."""
+        with self._guard():
+            found = self._study.get_trials(deepcopy=False)
+        ended = (t for t in found if t.state in (TrialState.COMPLETE, TrialState.FAIL))
+        return sorted(map(self._from_optuna, ended), key=lambda entry: entry.trial.number)
+
+    def _from_optuna(self, found: FrozenTrial) -> Entry:
+        try:
+            return _to_entry(found.user_attrs)
+        except (KeyError, TypeError, ValueError) as error:
+            raise AtrousError(
+                f"Expected a trial of this program in row {found.number} of {self.path}, but it "
+                f"has {type(error).__name__}: {error}. Restore the file from a copy, or start a "
+                "new run with --out."
+            ) from error
+
+    @contextmanager
+    def _guard(self) -> Iterator[None]:
+        try:
+            yield
+        except (SQLAlchemyError, sqlite3.Error, optuna.exceptions.StorageInternalError) as error:
+            reason = str(error.__cause__ or error).splitlines()[0]
+            raise AtrousError(
+                f"Expected to read and write the ledger {self.path}, but: {reason}. If the file is "
+                "damaged, restore it from a copy or start a new run with --out; if the folder is "
+                "read-only or full, move the run to another disk."
+            ) from error
+
+
+def _require_sound(path: Path) -> None:
+    with sqlite3.connect(f"file:{path}?mode=ro", uri=True) as connection:
+        (verdict,) = connection.execute("PRAGMA quick_check").fetchone()
+    connection.close()
+    if verdict != "ok":
+        raise sqlite3.DatabaseError(f"the file is damaged ({verdict.splitlines()[0]})")
+
+
+def _to_optuna(entry: Entry, choices: tuple[int, ...]) -> FrozenTrial:
+    outcome, trial = entry.outcome, entry.trial
+    free = {f"decision {i}": n for i, n in enumerate(choices) if n > 1}
+    genotype = {f"decision {i}": c for i, c in enumerate(trial.architecture.genotype)}
+    distributions: dict[str, BaseDistribution] = {
+        k: IntDistribution(0, n - 1) for k, n in free.items()
+    }
+    measured = isinstance(outcome, Measured)
+    return create_trial(
+        state=TrialState.COMPLETE if measured else TrialState.FAIL,
+        value=outcome.score if isinstance(outcome, Measured) else None,
+        params={name: genotype[name] for name in free},
+        distributions=distributions,
+        user_attrs={
+            "record": "measured" if measured else "failed",
+            "number": trial.number,
+            "architecture": str(trial.architecture),
+            "origin": trial.origin,
+            "elapsed": round(entry.elapsed, 3),
+            "outcome": json.dumps(asdict(outcome), allow_nan=False),
+        },
+    )
+
+
+def _to_entry(attributes: dict[str, Any]) -> Entry:
+    fields = json.loads(attributes["outcome"])
+    trial = fields.pop("trial")
+    architecture = trial.pop("architecture")
+    place = Architecture(architecture["space"], tuple(architecture["genotype"]))
+    trial = Trial(architecture=place, **trial)
+    if attributes["record"] == "failed":
+        failed = Failed(trial, Reason(fields.pop("reason")), **fields)
+        return Entry(failed, attributes["elapsed"])
+    metrics = fields.pop("metrics")
+    tuples = {name: tuple(metrics.pop(name)) for name in ("class_iou", "branch_norms")}
+    return Entry(
+        Measured(trial, metrics=Metrics(**metrics, **tuples), **fields), attributes["elapsed"]
+    )

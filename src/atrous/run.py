@@ -1,0 +1,186 @@
+"""A run: a folder with what was asked for, what it was asked on, and the ledger of its trials.
+
+    run.json     settings and context, written once, when the run begins
+    ledger.db    the trials
+"""
+
+from __future__ import annotations
+
+import json
+import platform
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, fields
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, TypeVar
+
+from filelock import FileLock, Timeout
+
+from atrous.errors import AtrousError
+from atrous.ledger import Ledger
+
+ABOUT, LEDGER, LOCK = "run.json", "ledger.db", "run.lock"
+FORMAT = 1
+PACKAGES = ("atrous", "torch", "timm", "optuna", "numpy", "pillow")
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What the user asked for, every default filled in.
+
+    `crop` is the canvas (height, width) in pixels; `seconds` a time limit, or `None`; `rate` the
+    base learning rate.
+    """
+
+    data: str
+    select_on: str
+    space: str
+    strategy: str
+    baselines: tuple[str, ...]
+    trials: int
+    seconds: float | None
+    workers: int
+    seed: int
+    backbone: str
+    weights: str
+    output_stride: int
+    crop: tuple[int, int]
+    filters: int
+    steps: int
+    batch: int
+    rate: float
+    score: str
+    device: str
+    precision: str
+    layout: str
+    threads: int
+
+
+@dataclass(frozen=True)
+class Context:
+    """What the run was made on: what is needed to read its figures and to run it again.
+
+    `data_fingerprint` is the content hash of training and selection images; `channels` and
+    `feature_size` (H, W) are those of the feature
+    map that cells read.
+    """
+
+    classes: tuple[str, ...]
+    training_images: int
+    selection_images: int
+    data_fingerprint: str
+    weights_digest: str
+    channels: int
+    feature_size: tuple[int, int]
+    versions: dict[str, str]
+    python: str
+    machine: str
+    begun: str
+
+
+@dataclass(frozen=True)
+class Run:
+    """An existing run folder."""
+
+    path: Path
+    settings: Settings
+    context: Context
+
+    def ledger(self) -> Ledger:
+        """The ledger of the run."""
+        return Ledger(self.path / LEDGER)
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Holds the run for one writer; raises `AtrousError` if another process has it."""
+        lock = FileLock(self.path / LOCK)
+        try:
+            lock.acquire(timeout=0)
+        except Timeout as held:
+            raise AtrousError(
+                f"Another process is searching in {self.path}. Wait for it, or watch it with: "
+                f"atrous status {self.path}"
+            ) from held
+        try:
+            yield
+        finally:
+            lock.release()
+
+
+def create_run(path: Path, settings: Settings, context: Context) -> Run:
+    """Makes the folder; raises `AtrousError` if it holds a run already or cannot be written."""
+    if (path / ABOUT).exists():
+        raise AtrousError(
+            f"There is a run in {path} already. Go on with it: atrous search --resume {path}; or "
+            "name another folder with --out."
+        )
+    content = {"format": FORMAT, "settings": asdict(settings), "context": asdict(context)}
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        Ledger(path / LEDGER, create=True)
+        partial = path / f"{ABOUT}.partial"
+        partial.write_text(json.dumps(content, indent=2))
+        partial.replace(path / ABOUT)
+    except OSError as error:
+        raise AtrousError(
+            f"Expected to write a run to {path}, but {error}. Name a folder that can be written "
+            "with --out."
+        ) from error
+    return Run(path, settings, context)
+
+
+def open_run(path: Path) -> Run:
+    """The run in a folder; raises `AtrousError` if there is none or it is damaged."""
+    try:
+        content = json.loads((path / ABOUT).read_text())
+        if content["format"] != FORMAT:
+            raise ValueError(f"format {content['format']} is not {FORMAT}")
+        return Run(path, _fill(Settings, content["settings"]), _fill(Context, content["context"]))
+    except FileNotFoundError as error:
+        raise AtrousError(
+            f"Expected a run at {path}: a folder with {ABOUT}, as atrous search makes it. There is "
+            "no such file."
+        ) from error
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise AtrousError(
+            f"Expected the settings of a run in {path / ABOUT}, but: {error}. Restore the file "
+            "from a copy, or start a new run."
+        ) from error
+
+
+def latest_run(folder: Path) -> Path:
+    """The run in `folder` that began last; raises `AtrousError` if there is none."""
+    found = sorted(folder.glob(f"*/{ABOUT}"), key=lambda path: path.stat().st_mtime)
+    if not found:
+        raise AtrousError(f"Expected a run in {folder}, but there is none. Name its folder.")
+    return found[-1].parent
+
+
+def software() -> dict[str, str]:
+    """The versions that matter for a result."""
+    return {name: version(name) for name in PACKAGES}
+
+
+def machine() -> str:
+    """The machine in words."""
+    return f"{platform.system()} {platform.machine()}, {_processor()}"
+
+
+def _processor() -> str:
+    cpuinfo = Path("/proc/cpuinfo")
+    if cpuinfo.exists():
+        for line in cpuinfo.read_text().splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or "unknown processor"
+
+
+def _fill(kind: type[T], content: dict[str, Any]) -> T:
+    """A record from JSON, where tuples have become lists."""
+    expected = {field.name for field in fields(kind)}  # type: ignore[arg-type]
+    if expected != set(content):
+        raise ValueError(f"fields {sorted(expected ^ set(content))} are missing or unknown")
+    return kind(**{k: tuple(v) if isinstance(v, list) else v for k, v in content.items()})

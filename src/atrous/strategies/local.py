@@ -1,0 +1,57 @@
+"""Random search with samples near the best, the strategy of Chen et al. 2018, section 3.3."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from random import Random
+
+from atrous.architecture import Genotype
+from atrous.strategies.strategy import (
+    Domain,
+    ExhaustedError,
+    Observation,
+    Proposal,
+    first_unseen,
+)
+from atrous.strategies.uniform import UniformSearch
+
+
+@dataclass(frozen=True)
+class LocalSearch:
+    """Part uniform, part near the best so far.
+
+    The first `warmup` proposals are uniform; after them, a share `uniform` is. The others take one
+    of the `parents` best trials, drawn uniformly, and change 1 to `mutations` of its decisions. The
+    paper says that both kinds are mixed; the shares and the radius it used are unpublished.
+    """
+
+    warmup: int = 10
+    uniform: float = 0.3
+    parents: int = 5
+    mutations: int = 2
+
+    def propose(self, domain: Domain, history: Sequence[Observation], rng: Random) -> Proposal:
+        """See `Strategy`."""
+        best = self._best(history)
+        if len(history) >= self.warmup and best and rng.random() >= self.uniform:
+            try:
+                return self._near(rng.choice(best), domain, history, rng)
+            except ExhaustedError:
+                pass
+        return UniformSearch().propose(domain, history, rng)
+
+    def _best(self, history: Sequence[Observation]) -> list[Observation]:
+        scored = [(o.score, -o.number, o) for o in history if o.score is not None]
+        return [o for _, _, o in sorted(scored, key=lambda t: t[:2], reverse=True)[: self.parents]]
+
+    def _near(
+        self, parent: Observation, domain: Domain, history: Sequence[Observation], rng: Random
+    ) -> Proposal:
+        def draw() -> Genotype:
+            genotype = parent.genotype
+            for _ in range(rng.randint(1, self.mutations)):
+                genotype = domain.mutate(genotype, rng)
+            return genotype
+
+        return Proposal(first_unseen(draw, domain, history), f"near {parent.number}")

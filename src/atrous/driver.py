@@ -1,0 +1,238 @@
+"""From what the user asks to a running search: checks, features, the fastest compute, the loop."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import cast
+
+from atrous.data.check import check
+from atrous.data.dataset import Dataset, Sample, fingerprint, read_folder, select
+from atrous.errors import AtrousError
+from atrous.estimation.compute import Compute, Layout, Precision
+from atrous.estimation.crop import Size, derive_crop, require_crop
+from atrous.estimation.extraction import Extraction, cached_features
+from atrous.estimation.features import FeatureSet
+from atrous.estimation.proxy import Proxy, ScoreName
+from atrous.estimation.training import Schedule
+from atrous.estimation.tuning import Workload, choose, pick_device
+from atrous.execution.local import LocalExecutor
+from atrous.ledger import Entry
+from atrous.models.backbones import Backbone, load_backbone
+from atrous.named import find_architecture
+from atrous.run import Context, Run, Settings, create_run, machine, software
+from atrous.search import Plan, search
+from atrous.spaces import find_space
+from atrous.strategies import find_strategy
+
+WEIGHT_DECAY = 4e-5
+
+
+@dataclass(frozen=True)
+class Request:
+    """What the user asks for; `None` is left to be derived from data and machine."""
+
+    data: Path
+    select_on: str
+    space: str
+    strategy: str
+    baselines: tuple[str, ...]
+    trials: int
+    seconds: float | None
+    workers: int | None
+    seed: int
+    backbone: str
+    weights: str
+    output_stride: int
+    crop: Size | None
+    filters: int
+    steps: int
+    batch: int
+    rate: float
+    score: str
+    device: str
+
+
+@dataclass(frozen=True)
+class Material:
+    """What candidates train on and are scored on."""
+
+    training: FeatureSet
+    selection: FeatureSet
+    dataset: Dataset
+    backbone: Backbone
+    fingerprint: str
+
+
+def begin(request: Request, out: Path, cache: Path) -> Run:
+    """Checks everything, computes features, picks how to compute, and makes the run folder.
+
+    Raises `AtrousError` before anything expensive if the request cannot be met.
+    """
+    _require_possible(request)
+    if (out / "run.json").exists():
+        raise AtrousError(
+            f"There is a run in {out} already. Go on with it: atrous search --resume {out}; or "
+            "name another folder with --out."
+        )
+    device = pick_device(request.device)
+    dataset = read_folder(request.data)
+    sizes = _require_sound(dataset.root)
+    crop = request.crop or derive_crop(sizes, request.output_stride)
+    require_crop(crop, request.output_stride)
+    material = _material(request, dataset, crop, device, cache)
+    channels, height, width = material.training.features.shape[1:]
+    workload = Workload(
+        channels,
+        height,
+        width,
+        request.filters,
+        len(dataset.classes),
+        request.batch,
+        request.output_stride,
+    )
+    choice = choose(workload, device, request.workers, cache)
+    settings = Settings(
+        **{
+            **vars(request),
+            "data": str(request.data.resolve()),
+            "crop": crop,
+            "device": device,
+            "workers": choice.workers,
+            "precision": choice.compute.precision,
+            "layout": choice.compute.layout,
+            "threads": choice.compute.threads,
+        }
+    )
+    return create_run(out, settings, _context(material, channels, (height, width)))
+
+
+def proceed(run: Run, cache: Path, watch: Callable[[Entry], None]) -> None:
+    """Runs what is left of a run's search. Raises `AtrousError` if its data or weights changed."""
+    settings = run.settings
+    material = _material(settings, read_folder(Path(settings.data)), settings.crop, settings.device, cache)
+    _require_unchanged(run, material)
+    space = find_space(settings.space)
+    plan = Plan(
+        space=space,
+        strategy=find_strategy(settings.strategy),
+        baselines=[(name, find_architecture(name)) for name in settings.baselines],
+        trials=settings.trials,
+        steps=settings.steps,
+        seed=settings.seed,
+        workers=settings.workers,
+        seconds=settings.seconds,
+    )
+    with run.locked(), LocalExecutor(settings.workers) as executor:
+        search(plan, run.ledger(), estimator(settings, material), executor, watch)
+
+
+def estimator(settings: Settings, material: Material) -> Proxy:
+    """The proxy of a run."""
+    return Proxy(
+        training=material.training,
+        selection=material.selection,
+        classes=len(material.dataset.classes),
+        filters=settings.filters,
+        output_stride=settings.output_stride,
+        schedule=Schedule(settings.batch, settings.rate, WEIGHT_DECAY),
+        compute=Compute(
+            settings.device,
+            cast(Precision, settings.precision),
+            cast(Layout, settings.layout),
+            settings.threads,
+        ),
+        score=cast(ScoreName, settings.score),
+    )
+
+
+def features_of(
+    samples: tuple[Sample, ...], settings: Settings, backbone: Backbone, cache: Path
+) -> FeatureSet:
+    """The features of any images of a run's data set, for scoring outside the search."""
+    return cached_features(Extraction(samples, backbone, settings.crop, settings.device), cache)
+
+
+def _material(
+    asked: Request | Settings, dataset: Dataset, crop: Size, device: str, cache: Path
+) -> Material:
+    training, selection = select(dataset, asked.select_on)
+    backbone = load_backbone(asked.backbone, asked.weights, asked.output_stride, asked.seed)
+    return Material(
+        training=cached_features(Extraction(training, backbone, crop, device), cache),
+        selection=cached_features(Extraction(selection, backbone, crop, device), cache),
+        dataset=dataset,
+        backbone=backbone,
+        fingerprint=fingerprint((*training, *selection)),
+    )
+
+
+def _context(material: Material, channels: int, feature_size: Size) -> Context:
+    import platform
+
+    return Context(
+        classes=material.dataset.classes,
+        training_images=len(material.training),
+        selection_images=len(material.selection),
+        data_fingerprint=material.fingerprint,
+        weights_digest=material.backbone.weights_digest,
+        channels=channels,
+        feature_size=feature_size,
+        versions=software(),
+        python=platform.python_version(),
+        machine=machine(),
+        begun=datetime.now(timezone.utc).isoformat(timespec="seconds"),
+    )
+
+
+def _require_possible(request: Request) -> None:
+    """All that is wrong with the numbers, in one message."""
+    least = {"trials": 1, "filters": 1, "steps": 1, "batch": 2, "workers": 1}
+    wrong = [
+        f"--{name} is at least {low}, got {value}"
+        for name, low in least.items()
+        if (value := getattr(request, name)) is not None and value < low
+    ]
+    if not request.rate > 0:
+        wrong.append(f"--rate is a positive number, got {request.rate}")
+    if wrong:
+        raise AtrousError("; ".join(wrong) + ".")
+    find_space(request.space)
+    find_strategy(request.strategy)
+    for name in request.baselines:
+        find_architecture(name)
+
+
+def _require_sound(root: Path) -> list[Size]:
+    """Checks the data set and gives the sizes of its images; raises `AtrousError`."""
+    report = check(root)
+    errors = [problem for problem in report.problems if problem.severity == "error"]
+    if errors:
+        listed = "\n".join(f"  {p.file}: {p.finding}. {p.mend}" for p in errors[:5])
+        more = f"\n  and {len(errors) - 5} more" if len(errors) > 5 else ""
+        raise AtrousError(
+            f"The data set {root} has {len(errors)} problems that must be mended first:\n{listed}"
+            f"{more}\nSee all of them with: atrous check {root}"
+        )
+    return list(report.sizes)
+
+
+def _require_unchanged(run: Run, material: Material) -> None:
+    checks = (
+        ("images or masks", run.context.data_fingerprint, material.fingerprint, run.settings.data),
+        (
+            "backbone weights",
+            run.context.weights_digest,
+            material.backbone.weights_digest,
+            run.settings.weights,
+        ),
+    )
+    for what, expected, found, where in checks:
+        if expected != found:
+            raise AtrousError(
+                f"The {what} of {run.path} have changed since it began (fingerprint {expected}, "
+                f"now {found}, in {where}): its scores would not be comparable. Put them back, or "
+                "start a new run with --out."
+            )

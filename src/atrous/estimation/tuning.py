@@ -1,0 +1,153 @@
+"""Picks the fastest way to compute trials on this machine, by a short measurement.
+
+Number type, memory layout and the split of cores into workers and threads matter by factors of two
+to four, and which is best differs between machines and cell widths. What was picked is kept in the
+cache, so that the same machine computes the same trial the same way.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import time
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import torch
+
+from atrous.errors import AtrousError
+from atrous.estimation.compute import Compute, Layout, Precision
+from atrous.estimation.training import Geometry, Schedule, make_step
+from atrous.execution.local import LocalExecutor
+from atrous.models.interpolation import interpolation
+from atrous.models.segmenter import Segmenter
+from atrous.progress import track
+from atrous.spaces.dpc import TOP1, build, encode
+
+PRECISIONS: tuple[Precision, ...] = ("float32", "bfloat16")
+LAYOUTS: tuple[Layout, ...] = ("channels_last", "contiguous")
+WARM_UP, TIMED = 2, 5
+
+
+@dataclass(frozen=True)
+class Workload:
+    """The size of a training step: features [batch, channels, height, width], `filters` wide."""
+
+    channels: int
+    height: int
+    width: int
+    filters: int
+    classes: int
+    batch: int
+    output_stride: int
+
+
+@dataclass(frozen=True)
+class Choice:
+    """How trials are computed, and how many at a time."""
+
+    compute: Compute
+    workers: int
+
+
+def pick_device(device: str) -> str:
+    """`auto` as the accelerator there is, else `cpu`; raises `AtrousError` for one that is not."""
+    if device == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    if device.startswith("cuda") and not torch.cuda.is_available():
+        raise AtrousError(
+            f"Expected a GPU for --device {device}, but torch {torch.__version__} sees none. Use "
+            "--device cpu, or install a torch built for your GPU."
+        )
+    if device != "cpu" and not device.startswith("cuda"):
+        raise AtrousError(f"Expected --device auto, cpu, cuda or cuda:N, got {device!r}.")
+    return device
+
+
+def choose(workload: Workload, device: str, workers: int | None, cache: Path) -> Choice:
+    """The fastest choice for a workload; `workers` None leaves their number free.
+
+    On a GPU: bfloat16, channels last, one worker unless said otherwise. On a CPU: measured, or
+    remembered from an earlier measurement of the same workload on the same machine.
+    """
+    if device != "cpu":
+        return Choice(Compute(device, "bfloat16", "channels_last", 1), workers or 1)
+    remembered = cache / "compute" / f"{_key(workload, workers)}.json"
+    if remembered.exists():
+        content = json.loads(remembered.read_text())
+        return Choice(Compute(**content["compute"]), content["workers"])
+    choice = min(measure_all(workload, workers), key=lambda measured: measured[1])[0]
+    remembered.parent.mkdir(parents=True, exist_ok=True)
+    partial = remembered.with_suffix(f".{os.getpid()}")
+    partial.write_text(json.dumps(asdict(choice)))
+    partial.replace(remembered)
+    return choice
+
+
+def measure_all(workload: Workload, workers: int | None) -> Iterator[tuple[Choice, float]]:
+    """Each candidate with the seconds a step takes, divided by the workers that step at a time."""
+    candidates = list(_candidates(workers))
+    with LocalExecutor(max(choice.workers for choice in candidates)) as executor:
+        for choice in track(candidates, "finding the fastest way to compute", len(candidates)):
+            jobs = [
+                executor.submit(step_seconds, workload, choice.compute)
+                for _ in range(choice.workers)
+            ]
+            yield choice, sum(job.result() for job in jobs) / choice.workers**2
+
+
+def step_seconds(workload: Workload, compute: Compute) -> float:
+    """The median time of a training step of the published best cell, on random features."""
+    torch.set_num_threads(compute.threads)
+    torch.manual_seed(0)
+    head = build(encode(TOP1), workload.channels, workload.filters, workload.output_stride)
+    network = Segmenter(head, workload.filters, workload.classes).train()
+    compute.arrange(network)
+    size = (workload.height, workload.width)
+    target = [4 * (side - 1) + 1 for side in size]
+    rows, columns = (
+        interpolation(torch.arange(n, device=compute.device) / 4, side)
+        for n, side in zip(target, size, strict=True)
+    )
+    step = make_step(network, Geometry(rows, columns), Schedule(workload.batch, 0.01, 0), compute)
+    features = torch.randn(workload.batch, workload.channels, *size, device=compute.device)
+    features = features.to(compute.dtype).contiguous(memory_format=compute.memory_format)
+    shape = (workload.batch, *target)
+    targets = torch.randint(workload.classes, shape, device=compute.device)
+    times = []
+    for _ in range(WARM_UP + TIMED):
+        start = time.perf_counter()
+        float(step(features, targets, 0.01))
+        times.append(time.perf_counter() - start)
+    return sorted(times[WARM_UP:])[TIMED // 2]
+
+
+def cores() -> int:
+    """How many cores this process may use."""
+    affinity = getattr(os, "sched_getaffinity", None)
+    return len(affinity(0)) if affinity else os.cpu_count() or 1
+
+
+def _candidates(workers: int | None) -> Iterator[Choice]:
+    splits = {workers} if workers else {1, cores()}
+    for count in sorted(splits):
+        for precision in PRECISIONS:
+            for layout in LAYOUTS:
+                compute = Compute("cpu", precision, layout, max(1, cores() // count))
+                yield Choice(compute, count)
+
+
+def _key(workload: Workload, workers: int | None) -> str:
+    made_of = {
+        **asdict(workload),
+        "workers": workers,
+        "cores": cores(),
+        "torch": torch.__version__,
+        "features": torch.backends.cpu.get_cpu_capability(),
+    }
+    text = json.dumps(made_of, sort_keys=True)
+    return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
+
+

@@ -1,0 +1,177 @@
+"""A data set: named pairs of image and mask, in splits, and what is selected on."""
+
+from __future__ import annotations
+
+import fnmatch
+import hashlib
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol, TypeVar
+
+from atrous.data.layout import (
+    SPLITS,
+    SplitFiles,
+    list_split,
+    no_train_message,
+    read_classes,
+    require_layout,
+)
+from atrous.data.pixels import read_image as read_image
+from atrous.data.pixels import read_mask as read_mask
+from atrous.errors import AtrousError
+from atrous.progress import track
+
+T = TypeVar("T")
+
+IGNORE = 255
+"""The mask value of pixels that count neither in training nor in any score."""
+
+
+class Progress(Protocol):
+    """Passes items on and shows how many of `total` are done; see `atrous.progress.track`."""
+
+    def __call__(self, items: Iterable[T], label: str, total: int) -> Iterator[T]: ...
+
+
+@dataclass(frozen=True)
+class Sample:
+    """An image file and its mask file. `name` is the path inside the split without suffix."""
+
+    name: str
+    image: Path
+    mask: Path
+
+
+Samples = tuple[Sample, ...]
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Class `k` is `classes[k]`. `splits` maps train, val, test to samples sorted by name."""
+
+    root: Path
+    classes: tuple[str, ...]
+    splits: Mapping[str, Samples]
+
+
+def read_folder(root: Path) -> Dataset:
+    """The data set in a folder `images/SPLIT`, `masks/SPLIT`, `classes.txt`; opens no image.
+
+    Only names with exactly one image and one mask become samples; `check` reports the others.
+    Raises AtrousError if the folder has not that layout, if classes.txt is missing, empty or
+    names a class twice, and if no training sample is found.
+    """
+    require_layout(root)
+    classes = read_classes(root)
+    files = {split: list_split(root, split) for split in SPLITS}
+    splits = {split: samples_of(found) for split, found in files.items()}
+    if not splits["train"]:
+        raise AtrousError(no_train_message(root, files["train"]))
+    return Dataset(root, classes, splits)
+
+
+def samples_of(files: SplitFiles) -> Samples:
+    return tuple(Sample(*pair) for pair in files.pairs())
+
+
+def select(dataset: Dataset, select_on: str) -> tuple[Samples, Samples]:
+    """(training samples, selection samples); they never overlap.
+
+    `select_on` is one of
+    - `val`: train on the train split, select on the val split;
+    - a number between 0 and 1, written with a point (`0.2`): this share of train is held out.
+      Which images is decided by their names alone, so images added later do not move the others;
+    - other text: a file-name prefix (`0006R0`) or pattern (`*_night_*`, with * ? [abc]); the train
+      images it matches are held out.
+
+    Raises AtrousError when either side would be empty.
+    """
+    text = select_on.strip().removeprefix("train:")
+    train = dataset.splits.get("train", ())
+    if text == "val":
+        return train, _val(dataset)
+    if text in ("", "train", "test"):
+        raise AtrousError(
+            f"Cannot select on {select_on!r}: train is what candidates learn from, and test is "
+            f"kept for the final report. {_CHOICES}"
+        )
+    share = _number(text)
+    held = _by_pattern(train, text) if share is None else _by_share(train, share, select_on)
+    rest = tuple(sample for sample in train if sample not in held)
+    if not rest:
+        raise AtrousError(
+            f"Selecting on {select_on!r} holds out all {len(train)} train images of "
+            f"{dataset.root}, which leaves none to train on. {_CHOICES}"
+        )
+    return rest, tuple(sample for sample in train if sample in held)
+
+
+def fingerprint(samples: Sequence[Sample], progress: Progress = track) -> str:
+    """A hash, 32 hex digits, of names and file contents; the order of samples does not matter."""
+    ordered = sorted(samples, key=lambda sample: sample.name)
+    whole = hashlib.blake2b(digest_size=16)
+    for sample in progress(ordered, "reading the data set", len(ordered)):
+        for part in (sample.name.encode(), _bytes(sample.image), _bytes(sample.mask)):
+            whole.update(hashlib.blake2b(part, digest_size=16).digest())
+    return whole.hexdigest()
+
+
+_CHOICES = (
+    "Give `val`, a share of train such as `0.2`, or the beginning of the names of the train "
+    "images to hold out (or a pattern with *)."
+)
+
+
+def _val(dataset: Dataset) -> Samples:
+    val = dataset.splits.get("val", ())
+    if not val:
+        raise AtrousError(
+            f"Cannot select on val: {dataset.root} has no image with a mask in images/val and "
+            f"masks/val. {_CHOICES}"
+        )
+    return val
+
+
+def _number(text: str) -> float | None:
+    """The number, if written with a point; `0016` is the beginning of a name."""
+    return float(text) if re.fullmatch(r"[+-]?\d*\.\d+", text) else None
+
+
+def _by_pattern(train: Samples, text: str) -> frozenset[Sample]:
+    pattern = text if any(sign in text for sign in "*?[") else text + "*"
+    held = frozenset(s for s in train if fnmatch.fnmatchcase(s.name, pattern))
+    if not held:
+        examples = ", ".join(sample.name for sample in train[:: max(1, len(train) // 3)][:3])
+        raise AtrousError(
+            f"No train image is named like {pattern!r}, so there is nothing to select on. "
+            f"Train has {len(train)} images, such as {examples or 'none'}. {_CHOICES}"
+        )
+    return held
+
+
+def _by_share(train: Samples, share: float, select_on: str) -> frozenset[Sample]:
+    """The samples whose name hashes below `share`; at least one, and not all where two exist."""
+    if not 0 < share < 1:
+        raise AtrousError(
+            f"Cannot hold out the share {select_on!r} of train: expected a number between 0 and 1, "
+            f"both excluded. {_CHOICES}"
+        )
+    ranked = sorted(train, key=lambda sample: _rank(sample.name))
+    held = [sample for sample in ranked if _rank(sample.name) < share]
+    most = max(1, len(ranked) - 1)
+    return frozenset((held or ranked[:1])[:most])
+
+
+def _rank(name: str) -> float:
+    """A number in [0, 1) that depends on the name alone."""
+    digest = hashlib.blake2b(name.encode(), digest_size=8).digest()
+    return int.from_bytes(digest, "big") / 2**64
+
+
+def _bytes(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise AtrousError(f"Cannot read {path}: {error.strerror}. Is it still there?") from None

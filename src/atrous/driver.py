@@ -8,6 +8,8 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import cast
 
+from atrous.architecture import Architecture
+from atrous.comparison import Comparison, fresh_trials, read_all
 from atrous.data.check import check
 from atrous.data.dataset import Dataset, Sample, fingerprint, read_folder, select
 from atrous.errors import AtrousError
@@ -22,10 +24,12 @@ from atrous.execution.local import LocalExecutor
 from atrous.ledger import Entry
 from atrous.models.backbones import Backbone, load_backbone
 from atrous.named import find_architecture
+from atrous.progress import track
 from atrous.run import Context, Run, Settings, create_run, machine, software
 from atrous.search import Plan, search
 from atrous.spaces import find_space
 from atrous.strategies import find_strategy
+from atrous.trial import Measured
 
 WEIGHT_DECAY = 4e-5
 
@@ -109,11 +113,18 @@ def begin(request: Request, out: Path, cache: Path) -> Run:
     return create_run(out, settings, _context(material, channels, (height, width)))
 
 
+def material_of(run: Run, cache: Path) -> Material:
+    """What a run's candidates train on; raises `AtrousError` if data or weights have changed."""
+    settings = run.settings
+    dataset = read_folder(Path(settings.data))
+    material = _material(settings, dataset, settings.crop, settings.device, cache)
+    _require_unchanged(run, material)
+    return material
+
+
 def proceed(run: Run, cache: Path, watch: Callable[[Entry], None]) -> None:
     """Runs what is left of a run's search. Raises `AtrousError` if its data or weights changed."""
-    settings = run.settings
-    material = _material(settings, read_folder(Path(settings.data)), settings.crop, settings.device, cache)
-    _require_unchanged(run, material)
+    settings, material = run.settings, material_of(run, cache)
     space = find_space(settings.space)
     plan = Plan(
         space=space,
@@ -127,6 +138,46 @@ def proceed(run: Run, cache: Path, watch: Callable[[Entry], None]) -> None:
     )
     with run.locked(), LocalExecutor(settings.workers) as executor:
         search(plan, run.ledger(), estimator(settings, material), executor, watch)
+
+
+def compare(
+    run: Run, chosen: tuple[str, ...], splits: tuple[str, ...], seeds: int, cache: Path
+) -> Comparison:
+    """Trains architectures anew under a run's proxy, with fresh seeds, and scores them on splits.
+
+    `best` in `chosen` is the best of the run. Interrupted, it goes on where it stopped when it is
+    asked for again. Raises `AtrousError`.
+    """
+    names = {name: _chosen(run, name) for name in chosen}
+    material = material_of(run, cache)
+    sets = {s: _split_features(run.settings, material, s, cache) for s in splits}
+    trials = fresh_trials(list(names.values()), seeds, run.settings.steps, run.settings.seed)
+    path = run.path / "comparison.jsonl"
+    proxy, workers = estimator(run.settings, material), run.settings.workers
+    found = read_all(proxy, trials, sets, workers, path)
+    readings = [r for part in track(found, "training with fresh seeds", len(trials)) for r in part]
+    return Comparison({name: str(a) for name, a in names.items()}, splits, readings)
+
+
+def _chosen(run: Run, name: str) -> Architecture:
+    """The architecture of a name, where `best` is the best of the run that is no baseline."""
+    if name != "best":
+        return find_architecture(name)
+    outcomes = [e.outcome for e in run.ledger().entries() if not e.trial.is_baseline]
+    measured = [outcome for outcome in outcomes if isinstance(outcome, Measured)]
+    if not measured:
+        raise AtrousError(f"Expected a trial with a score in {run.path}, but there is none yet.")
+    return max(measured, key=lambda outcome: outcome.score).trial.architecture
+
+
+def _split_features(settings: Settings, material: Material, split: str, cache: Path) -> FeatureSet:
+    samples = material.dataset.splits.get(split, ())
+    if not samples:
+        have = ", ".join(name for name, found in material.dataset.splits.items() if found)
+        raise AtrousError(
+            f"Expected images in split {split!r} of {settings.data}; there are images in: {have}."
+        )
+    return features_of(samples, settings, material.backbone, cache)
 
 
 def estimator(settings: Settings, material: Material) -> Proxy:
@@ -216,7 +267,7 @@ def _require_sound(root: Path) -> list[Size]:
             f"The data set {root} has {len(errors)} problems that must be mended first:\n{listed}"
             f"{more}\nSee all of them with: atrous check {root}"
         )
-    return list(report.sizes)
+    return [(int(h), int(w)) for w, h in (size.split("x") for size in report.sizes)]
 
 
 def _require_unchanged(run: Run, material: Material) -> None:

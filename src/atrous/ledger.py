@@ -135,8 +135,5 @@ def _to_entry(attributes: dict[str, Any]) -> Entry:
     if attributes["record"] == "failed":
         failed = Failed(trial, Reason(fields.pop("reason")), **fields)
         return Entry(failed, attributes["elapsed"])
-    metrics = fields.pop("metrics")
-    tuples = {name: tuple(metrics.pop(name)) for name in ("class_iou", "branch_norms")}
-    return Entry(
-        Measured(trial, metrics=Metrics(**metrics, **tuples), **fields), attributes["elapsed"]
-    )
+    metrics = Metrics.from_json(fields.pop("metrics"))
+    return Entry(Measured(trial, metrics=metrics, **fields), attributes["elapsed"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable, Iterator
 from typing import TypeVar
 
@@ -12,8 +13,14 @@ T = TypeVar("T")
 
 
 def track(items: Iterable[T], label: str, total: int) -> Iterator[T]:
-    """Yields the items unchanged and shows how many of `total` are done and the time left."""
-    with Progress(console=Console(stderr=True), transient=True) as progress:
+    """Yields the items unchanged and shows how many of `total` are done and the time left.
+
+    Where the error stream is no terminal, a single line says what has begun.
+    """
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        print(f"{label} ...", file=sys.stderr, flush=True)
+    with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
         task = progress.add_task(label, total=total)
         for item in items:
             yield item

@@ -1,7 +1,7 @@
 """A run: a folder with what was asked for, what it was asked on, and the ledger of its trials.
 
-    run.json     settings and context, written once, when the run begins
-    ledger.db    the trials
+run.json     settings and context, written once, when the run begins
+ledger.db    the trials
 """
 
 from __future__ import annotations
@@ -92,6 +92,16 @@ class Run:
     def ledger(self) -> Ledger:
         """The ledger of the run."""
         return Ledger(self.path / LEDGER)
+
+    def is_running(self) -> bool:
+        """Whether a process is searching in the run now."""
+        lock = FileLock(self.path / LOCK)
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            return True
+        lock.release()
+        return False
 
     @contextmanager
     def locked(self) -> Iterator[None]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum
+from typing import Any
 
 from atrous.architecture import Architecture
 
@@ -48,6 +49,12 @@ class Metrics:
     cross_entropy: float
     class_iou: tuple[float | None, ...]
     branch_norms: tuple[float, ...] = ()
+
+    @classmethod
+    def from_json(cls, fields: dict[str, Any]) -> Metrics:
+        """The record from its fields, where JSON has made lists of tuples."""
+        tuples = {k: tuple(v) for k, v in fields.items() if isinstance(v, list)}
+        return cls(**(fields | tuples))
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,14 @@ import pytest
 import torch
 
 from atrous.errors import AtrousError
-from atrous.models.backbones import KNOWN_GOOD, Backbone, backbone_cost, import_timm, load_backbone
+from atrous.models.backbones import (
+    KNOWN_GOOD,
+    Backbone,
+    backbone_cost,
+    import_timm,
+    load_backbone,
+    outline,
+)
 
 SIZE = (65, 97)
 FAMILIES = {
@@ -62,7 +69,8 @@ def test_the_deepest_map_is_the_last_of_its_stride() -> None:
 @pytest.mark.parametrize("output_stride", [8, 16])
 @pytest.mark.parametrize("name", KNOWN_GOOD)
 def test_recommended_backbones_give_both_output_strides(name: str, output_stride: int) -> None:
-    parameters, multiply_adds = backbone_cost(name, output_stride, (33, 33))
+    cost = backbone_cost(outline(name, output_stride), (33, 33))
+    parameters, multiply_adds = cost.parameters, cost.multiply_adds
     assert parameters > 1_000_000
     assert multiply_adds > 1_000_000
 
@@ -92,7 +100,7 @@ def test_random_weights_follow_the_seed_alone() -> None:
     [("mobilenetv2_100", 19.41), ("xception65", 375.75), ("xception71", 470.4)],
 )
 def test_multiply_adds_equal_the_published_count(name: str, billions: float) -> None:
-    multiply_adds = backbone_cost(name, 16, (1025, 2049))[1]
+    multiply_adds = backbone_cost(outline(name, 16), (1025, 2049)).multiply_adds
     assert multiply_adds / 1e9 == pytest.approx(billions, rel=0.001)
 
 
@@ -100,7 +108,7 @@ def test_parameters_are_counted_without_the_classifier() -> None:
     timm = import_timm()
     whole = sum(p.numel() for p in timm.create_model("mobilenetv2_100").parameters())
     head = 320 * 1280 + 2 * 1280 + 1280 * 1000 + 1000
-    assert backbone_cost("mobilenetv2_100", 16, (33, 33))[0] == whole - head
+    assert backbone_cost(outline("mobilenetv2_100", 16), (33, 33)).parameters == whole - head
 
 
 @pytest.mark.parametrize(

@@ -107,7 +107,8 @@ def _nearest(placement: Placement, axis: int, stride: int) -> npt.NDArray[np.int
     original, placed = placement.original[axis], placement.placed[axis]
     canvas = np.arange(0, placed, stride)
     step = (original - 1) / (placed - 1) if placed > 1 else 0.0
-    return np.rint(canvas * step).astype(np.int64)
+    nearest: npt.NDArray[np.int64] = np.rint(canvas * step).astype(np.int64)
+    return nearest
 
 
 def _round_up(side: int, output_stride: int) -> int:

@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from filelock import FileLock
+from PIL import Image
 
 from atrous.data.dataset import IGNORE, Sample, fingerprint, read_image, read_mask
 from atrous.errors import AtrousError
@@ -89,7 +90,7 @@ def _write(extraction: Extraction, key: dict[str, Any], path: Path) -> None:
     except BaseException:
         shutil.rmtree(partial, ignore_errors=True)
         raise
-    os.replace(partial, path)
+    partial.replace(path)
 
 
 def _require_room(extraction: Extraction, folder: Path) -> None:
@@ -149,18 +150,17 @@ def _write_arrays(extraction: Extraction, folder: Path) -> dict[str, Any]:
 
 
 def _placement(sample: Sample, crop: Size) -> Placement:
-    from PIL import Image
-
     with Image.open(sample.image) as image:
         return place((image.height, image.width), crop)
 
 
-Pieces = tuple[npt.NDArray[np.float16], npt.NDArray[np.uint8], npt.NDArray[np.uint8]]
+Pieces = tuple[npt.NDArray[Any], npt.NDArray[Any], npt.NDArray[Any]]
 
 
 def _batches(extraction: Extraction, placements: list[Placement]) -> Iterator[Pieces]:
     """Features [B, H, W, C], targets [B, h, w] and labels, flat, of a few images at a time."""
     crop, backbone = extraction.crop, extraction.backbone.to(extraction.device)
+    backbone.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     fill = tuple(round(255 * value) for value in backbone.mean)
     for start in range(0, len(placements), BATCH):
         chosen = slice(start, start + BATCH)

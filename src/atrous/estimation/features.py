@@ -1,4 +1,4 @@
-"""Feature maps of a frozen backbone, computed once and kept on disk (Chen et al. 2018, section 3.3).
+"""Feature maps of a frozen backbone, kept on disk (Chen et al. 2018, section 3.3).
 
 A feature set is a folder named by everything its content depends on:
 

@@ -80,7 +80,8 @@ class Proxy:
         head = space.build(trial.architecture.genotype, channels, self.filters, self.output_stride)
         return Segmenter(head, self.filters, self.classes)
 
-    def _measure(self, trial: Trial, start: float) -> Outcome:
+    def fit(self, trial: Trial) -> Segmenter:
+        """The candidate, trained. Raises `NonFiniteError` and errors of lacking memory."""
         torch.set_num_threads(self.compute.threads)
         network = self.network(trial)
         self.compute.arrange(network)
@@ -94,12 +95,18 @@ class Proxy:
             trial.steps,
             trial.seed,
         )
-        metrics = evaluate(network, self.selection, self.classes, self.output_stride, self.compute)
+        return network
+
+    def evaluate(self, network: Segmenter, data: FeatureSet) -> Metrics:
+        """The metrics of a trained candidate on any images of the data set."""
+        return evaluate(network, data, self.classes, self.output_stride, self.compute)
+
+    def _measure(self, trial: Trial, start: float) -> Outcome:
+        metrics = self.evaluate(self.fit(trial), self.selection)
         score = score_of(metrics, self.score)
         if not isfinite(score):
             raise NonFiniteError(f"the {self.score} on the selection images is {score}")
-        seconds = time.monotonic() - start
-        return Measured(trial, score, metrics, seconds)
+        return Measured(trial, score, metrics, time.monotonic() - start)
 
 
 def score_of(metrics: Metrics, name: ScoreName) -> float:

@@ -12,6 +12,7 @@ from torch.nn import functional
 
 from atrous.data.dataset import IGNORE
 from atrous.estimation.compute import Compute
+from atrous.estimation.cuda_graph import GraphedGradients
 from atrous.estimation.features import TARGET_STRIDE, FeatureSet
 from atrous.models.interpolation import interpolation, resample
 
@@ -131,7 +132,8 @@ def set_norm_decay(network: nn.Module, momentum: float) -> None:
 def make_optimiser(network: nn.Module, schedule: Schedule) -> torch.optim.SGD:
     """Weight decay on 1x1 convolutions only, as in the reference: not on depthwise weights,
     batch norms or biases."""
-    decayed, free = [], []
+    decayed: list[nn.Parameter] = []
+    free: list[nn.Parameter] = []
     for parameter in network.parameters():
         pointwise = parameter.ndim == 4 and parameter.shape[-1] == 1
         (decayed if pointwise else free).append(parameter)
@@ -143,19 +145,21 @@ def make_optimiser(network: nn.Module, schedule: Schedule) -> torch.optim.SGD:
 
 
 def make_step(network: nn.Module, geometry: Geometry, schedule: Schedule, compute: Compute) -> Step:
-    """The training step, captured as a CUDA graph where there is a GPU."""
+    """The training step; on a GPU, forward and backward pass are one CUDA graph."""
     optimiser = make_optimiser(network, schedule)
 
-    def forward_backward(features: Tensor, targets: Tensor) -> Tensor:
+    def gradients(features: Tensor, targets: Tensor) -> Tensor:
+        optimiser.zero_grad(set_to_none=True)
         with compute.autocast():
             logits = network(features)
         loss = geometry.loss(logits, targets)
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         return loss.detach()
 
+    run = GraphedGradients(gradients) if compute.device.startswith("cuda") else gradients
+
     def step(features: Tensor, targets: Tensor, rate: float) -> Tensor:
-        optimiser.zero_grad(set_to_none=True)
-        loss = forward_backward(features, targets)
+        loss = run(features, targets)
         for group in optimiser.param_groups:
             group["lr"] = rate
         optimiser.step()

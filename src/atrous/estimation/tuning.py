@@ -149,5 +149,3 @@ def _key(workload: Workload, workers: int | None) -> str:
     }
     text = json.dumps(made_of, sort_keys=True)
     return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
-
-

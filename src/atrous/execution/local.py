@@ -12,7 +12,7 @@ from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from multiprocessing.connection import Connection, wait
 from types import TracebackType
-from typing import ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -38,7 +38,7 @@ class LocalExecutor:
 
     def submit(self, job: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
         """Runs `job(*args, **kwargs)`, all of which must pickle, and gives its future result."""
-        return self._threads.submit(self._run, job, args, kwargs)  # type: ignore[arg-type, return-value]
+        return self._threads.submit(self._run, job, args, kwargs)
 
     def __enter__(self) -> LocalExecutor:
         return self
@@ -118,7 +118,7 @@ def _serve(pipe: Connection) -> None:
         except EOFError:
             return
         try:
-            answer = (job(*args, **kwargs), None)
+            answer: tuple[Any, Exception | None] = (job(*args, **kwargs), None)
         except Exception as error:
             answer = (None, error)
         pipe.send(answer)

@@ -21,6 +21,7 @@ from torch.nn import functional as F
 from torch.utils.flop_counter import FlopCounterMode
 
 from atrous.errors import AtrousError
+from atrous.models.cost import Cost
 from atrous.models.hub import WAYS_OUT, hub_source
 from atrous.models.weights import BUILTIN, COUNTER, builtin_weights, digest, fill, read_weights
 
@@ -84,18 +85,22 @@ def load_backbone(name: str, weights: str, output_stride: int, seed: int = 0) ->
     return backbone.eval()
 
 
-def backbone_cost(name: str, output_stride: int, size: tuple[int, int]) -> tuple[int, int]:
-    """Parameters, and multiply-adds of the convolutions and products, for one H x W image.
-
-    Nothing is computed or loaded: the network is built without storage.
-    """
+def outline(name: str, output_stride: int) -> Backbone:
+    """The backbone without weights or storage, for its channels and its cost."""
     network, multiple = _checked(name, output_stride)
-    backbone = Backbone(network, name, output_stride, multiple).eval()
+    return Backbone(network, name, output_stride, multiple).eval()
+
+
+def backbone_cost(outline: Backbone, size: tuple[int, int]) -> Cost:
+    """Parameters, and multiply-adds of convolutions and products, for one H x W image.
+
+    Nothing is computed: `outline` has no storage.
+    """
     counter = FlopCounterMode(display=False)
     with torch.no_grad(), counter:
-        backbone(torch.empty(1, 3, *size, device="meta"))
-    parameters = sum(parameter.numel() for parameter in backbone.parameters())
-    return parameters, counter.get_total_flops() // 2
+        outline(torch.empty(1, 3, *size, device="meta"))
+    parameters = sum(parameter.numel() for parameter in outline.parameters())
+    return Cost(parameters, counter.get_total_flops() // 2)
 
 
 def import_timm() -> ModuleType:

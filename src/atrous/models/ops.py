@@ -100,7 +100,7 @@ def grid_means(features: Tensor, grid: tuple[int, int]) -> Tensor:
     columns = averaging(grid[1], width, features)
     by_position = features.permute(0, 2, 3, 1)
     bands = rows @ by_position.flatten(2)
-    means = columns @ bands.unflatten(2, (width, -1))
+    means: Tensor = columns @ bands.view(*bands.shape[:2], width, -1)
     return means.permute(0, 3, 1, 2)
 
 

@@ -158,7 +158,7 @@ class Space:
         for choice in genotype[:position]:
             state = self.grammar.step(state, choice)
         others = (c for c in range(self.grammar.choices(state)) if c != genotype[position])
-        changed = (genotype[:position] + (c,) + genotype[position + 1 :] for c in others)
+        changed = ((*genotype[:position], c, *genotype[position + 1 :]) for c in others)
         return [variant for variant in changed if self.is_valid(variant)]
 
     def neighbours(self, genotype: Genotype) -> list[Genotype]:

@@ -1,0 +1,56 @@
+"""A whole trial at the paper's size on a GPU: 30,000 steps, 49 x 49 x 320, batch 8, 256 filters.
+
+    python benchmarks/gpu_trial.py [--steps 30000] [--device cuda]
+
+The paper gives 90 minutes on one P100 for a trial. Random features: only time is measured.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+
+import torch
+
+from atrous.estimation.compute import Compute
+from atrous.estimation.training import Geometry, Schedule, make_step, set_norm_decay
+from atrous.models.interpolation import interpolation
+from atrous.models.segmenter import Segmenter
+from atrous.spaces.dpc import ASPP, TOP1, build, encode
+
+SIDE, CHANNELS, FILTERS, BATCH, CLASSES = 49, 320, 256, 8, 19
+IMAGES, REPORTS = 64, 10
+
+
+def main() -> None:
+    """Prints seconds a trial and milliseconds a step for the published best cell and ASPP."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--steps", type=int, default=30_000)
+    parser.add_argument("--device", default="cuda")
+    asked = parser.parse_args()
+    if asked.device.startswith("cuda"):
+        print(torch.cuda.get_device_name(asked.device))
+    compute = Compute(asked.device, "bfloat16", "channels_last", 1)
+    lines = interpolation(torch.arange(4 * (SIDE - 1) + 1, device=asked.device) / 4, SIDE)
+    shape = (IMAGES, SIDE, SIDE, CHANNELS)
+    features = torch.randn(shape, device=asked.device, dtype=torch.float16).permute(0, 3, 1, 2)
+    targets = torch.randint(CLASSES, (IMAGES, len(lines), len(lines)), device=asked.device)
+    for name, cell in (("dpc:top1", TOP1), ("dpc:aspp", ASPP)):
+        network = Segmenter(build(encode(cell), CHANNELS, FILTERS, 16), FILTERS, CLASSES).train()
+        compute.arrange(network)
+        set_norm_decay(network, 0.0003)
+        step = make_step(network, Geometry(lines, lines), Schedule(BATCH, 0.01, 4e-5), compute)
+        start = time.perf_counter()
+        for number in range(asked.steps):
+            index = torch.randint(IMAGES, (BATCH,), device=asked.device)
+            batch = features[index].to(compute.dtype)
+            loss = step(batch.contiguous(memory_format=compute.memory_format), targets[index], 0.01)
+            if number % max(1, asked.steps // REPORTS) == 0:
+                print(f"  {name}: step {number}, loss {float(loss):.3f}", flush=True)
+        float(loss)
+        seconds = time.perf_counter() - start
+        print(f"{name}: {seconds:.1f} s, {1e3 * seconds / asked.steps:.2f} ms a step", flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,88 @@
+"""The proxy's step time beside the bound set by this machine's own matrix-product rate.
+
+    python benchmarks/step_time.py [--threads 1] [--size 23x30] [--channels 320] [--batch 8]
+
+The bound is the time the step's multiply-adds (forward, and both gradients where they are needed,
+as torch counts them) take at the best rate of a matrix product of the step's own shapes, measured
+in the same minute with the same threads and number type.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+
+import torch
+from torch import Tensor
+from torch.utils.flop_counter import FlopCounterMode
+
+from atrous.estimation.compute import Compute
+from atrous.estimation.crop import parse_size
+from atrous.estimation.tuning import LAYOUTS, PRECISIONS, Workload, step_seconds
+from atrous.models.segmenter import Segmenter
+from atrous.spaces.dpc import TOP1, build, encode
+
+REPEATS = 5
+CLASSES = 11
+
+
+def main() -> None:
+    """Prints a row for each width, number type and layout."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--size", default="23x30")
+    parser.add_argument("--channels", type=int, default=320)
+    parser.add_argument("--batch", type=int, default=8)
+    asked = parser.parse_args()
+    torch.set_num_threads(asked.threads)
+    height, width = parse_size(asked.size)
+    print(f"{asked.threads} threads, batch {asked.batch}, {asked.size}x{asked.channels}")
+    print("filters  type      layout         step ms (min-max)   bound ms   of bound")
+    for filters in (64, 256):
+        load = Workload(asked.channels, height, width, filters, CLASSES, asked.batch, 16)
+        operations = step_operations(load)
+        for precision in PRECISIONS:
+            for layout in LAYOUTS:
+                compute = Compute("cpu", precision, layout, asked.threads)
+                rate = product_rate(load, compute.dtype)
+                times = sorted(step_seconds(load, compute) for _ in range(REPEATS))
+                bound, middle = operations / rate, times[REPEATS // 2]
+                print(
+                    f"{filters:7}  {precision:8}  {layout:13}  {1e3 * middle:6.0f} "
+                    f"({1e3 * times[0]:.0f}-{1e3 * times[-1]:.0f})"
+                    f"{1e3 * bound:14.0f}   {bound / middle:8.0%}"
+                )
+
+
+def step_operations(load: Workload) -> float:
+    """Floating-point operations of a training step's convolutions, counted by torch."""
+    with torch.device("meta"):
+        head = build(encode(TOP1), load.channels, load.filters, load.output_stride)
+        network = Segmenter(head, load.filters, load.classes)
+        features = torch.empty(load.batch, load.channels, load.height, load.width)
+        with FlopCounterMode(display=False) as counter:
+            network(features).sum().backward()
+    return float(counter.get_total_flops())
+
+
+def product_rate(load: Workload, dtype: torch.dtype) -> float:
+    """Operations a second of the fastest matrix product of the step's shapes."""
+    positions = load.batch * load.height * load.width
+    inner = (load.channels, load.filters, 5 * load.filters)
+    return max(_rate(positions, size, load.filters, dtype) for size in inner)
+
+
+def _rate(rows: int, inner: int, columns: int, dtype: torch.dtype) -> float:
+    left, right = torch.randn(rows, inner).to(dtype), torch.randn(inner, columns).to(dtype)
+    best = min(_seconds(left, right) for _ in range(20))
+    return 2 * rows * inner * columns / best
+
+
+def _seconds(left: Tensor, right: Tensor) -> float:
+    start = time.perf_counter()
+    left @ right
+    return time.perf_counter() - start
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,35 @@
+"""One worker with all threads against one single-threaded worker a core, in every type and layout.
+
+    python benchmarks/workers.py [--size 23x30] [--filters 64 256]
+
+Each row is measured with all its workers stepping at the same time: milliseconds of wall clock a
+step, divided by the workers.
+"""
+
+from __future__ import annotations
+
+import argparse
+
+from atrous.estimation.crop import parse_size
+from atrous.estimation.tuning import Workload, measure_all
+
+
+def main() -> None:
+    """Prints the table."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--size", default="23x30")
+    parser.add_argument("--filters", type=int, nargs="*", default=[64, 256])
+    asked = parser.parse_args()
+    height, width = parse_size(asked.size)
+    print("filters  workers x threads  type      layout         ms a step")
+    for filters in asked.filters:
+        for choice, seconds in measure_all(Workload(320, height, width, filters, 11, 8, 16), None):
+            compute = choice.compute
+            print(
+                f"{filters:7}  {choice.workers:7} x {compute.threads:<7}  {compute.precision:8}  "
+                f"{compute.layout:13}  {1e3 * seconds:8.0f}"
+            )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,38 @@
+"""The main job on built-in scenes, small enough for a laptop and a cup of tea."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from atrous.data.scenes import write_scenes
+from atrous.driver import Request
+
+IMAGES, SEED = 240, 0
+
+
+def demo_request(out: Path) -> Request:
+    """Draws the scenes into `out` and gives the search to run on them."""
+    data = out / "scenes"
+    if not (data / "classes.txt").exists():
+        write_scenes(data, IMAGES, SEED)
+    return Request(
+        data=data,
+        select_on="val",
+        space="dpc",
+        strategy="local",
+        baselines=("dpc:aspp", "dpc:top1"),
+        trials=20,
+        seconds=240,
+        workers=None,
+        seed=SEED,
+        backbone="tf_efficientnet_lite0",
+        weights="builtin",
+        output_stride=16,
+        crop=None,
+        filters=64,
+        steps=200,
+        batch=8,
+        rate=0.1,
+        score="miou",
+        device="auto",
+    )

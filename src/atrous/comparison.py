@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
-from concurrent.futures import as_completed
+from concurrent.futures import Future, as_completed
 from dataclasses import asdict, dataclass
 from math import nan, sqrt
 from pathlib import Path
@@ -21,7 +21,8 @@ from atrous.architecture import Architecture
 from atrous.errors import AtrousError
 from atrous.estimation.features import FeatureSet
 from atrous.estimation.proxy import Proxy
-from atrous.execution.local import LocalExecutor
+from atrous.estimation.training import NonFiniteError
+from atrous.execution.local import LocalExecutor, WorkerLostError
 from atrous.trial import Metrics, Trial
 
 FIRST_SEED = 1000
@@ -81,11 +82,10 @@ def read_all(
     yield from kept.values()
     left = [trial for trial in trials if (str(trial.architecture), trial.seed) not in kept]
     with LocalExecutor(workers) as executor:
-        jobs = [executor.submit(read, proxy, trial, sets) for trial in left]
+        jobs = {executor.submit(read, proxy, trial, sets): trial for trial in left}
         for job in as_completed(jobs):
-            readings = job.result()
-            with path.open("a") as file:
-                file.writelines(json.dumps(asdict(reading)) + "\n" for reading in readings)
+            readings = _result(job, jobs[job])
+            _append(readings, path)
             yield readings
 
 
@@ -116,24 +116,46 @@ def paired(readings: Sequence[Reading], one: str, other: str, split: str) -> Int
 def fresh_trials(
     architectures: Sequence[Architecture], seeds: int, steps: int, avoid: int
 ) -> list[Trial]:
-    """One trial per architecture and seed; no seed is `avoid`."""
+    """One trial per different architecture and seed; no seed is `avoid`."""
     numbers = [s for s in range(FIRST_SEED, FIRST_SEED + seeds + 1) if s != avoid][:seeds]
     return [
         Trial(number, architecture, "comparison", steps, seed)
         for number, (seed, architecture) in enumerate(
-            (s, a) for s in numbers for a in architectures
+            (s, a) for s in numbers for a in dict.fromkeys(architectures)
         )
     ]
 
 
+def _result(job: Future[list[Reading]], trial: Trial) -> list[Reading]:
+    try:
+        return job.result()
+    except (NonFiniteError, WorkerLostError) as error:
+        raise AtrousError(
+            f"Expected to train {trial.architecture} with seed {trial.seed}, but: {error}. What "
+            "was measured before is kept; ask again to go on."
+        ) from error
+
+
+def _append(readings: Sequence[Reading], path: Path) -> None:
+    """Adds lines to a file, which never holds half a line."""
+    before = path.read_text() if path.exists() else ""
+    partial = path.with_suffix(".partial")
+    partial.write_text(before + "".join(json.dumps(asdict(r)) + "\n" for r in readings))
+    partial.replace(path)
+
+
 def _kept(path: Path, trials: Sequence[Trial], sets: Sets) -> dict[tuple[str, int], list[Reading]]:
     wanted = {(str(trial.architecture), trial.seed) for trial in trials}
-    found: dict[tuple[str, int], list[Reading]] = {}
+    found: dict[tuple[str, int], dict[str, Reading]] = {}
     for reading in _read_file(path):
         key = (reading.architecture, reading.seed)
         if key in wanted and reading.split in sets:
-            found.setdefault(key, []).append(reading)
-    return {key: readings for key, readings in found.items() if len(readings) == len(sets)}
+            found.setdefault(key, {})[reading.split] = reading
+    return {
+        key: [splits[name] for name in sets]
+        for key, splits in found.items()
+        if splits.keys() == sets.keys()
+    }
 
 
 def _read_file(path: Path) -> Iterator[Reading]:

@@ -87,8 +87,9 @@ def _drawing(description: Description) -> Tree:
 def _table(description: Description) -> Table:
     height, width = description.size
     table = Table(title=f"on {height} x {width} positions, {description.filters} filters")
-    for heading, side in (("part", "left"), ("parameters", "right"), ("multiply-adds", "right")):
-        table.add_column(heading, justify="right" if side == "right" else "left")
+    table.add_column("part")
+    table.add_column("parameters", justify="right")
+    table.add_column("multiply-adds", justify="right")
     cost = description.cost
     for number, (branch, part) in enumerate(zip(description.cell, cost.branches, strict=True)):
         table.add_row(f"branch {number}: {branch}", *_numbers(part))

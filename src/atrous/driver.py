@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import platform
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timezone
@@ -11,13 +12,13 @@ from typing import cast
 from atrous.architecture import Architecture
 from atrous.comparison import Comparison, fresh_trials, read_all
 from atrous.data.check import check
-from atrous.data.dataset import Dataset, Sample, fingerprint, read_folder, select
+from atrous.data.dataset import Dataset, Samples, fingerprint, read_folder, select
 from atrous.errors import AtrousError
 from atrous.estimation.compute import Compute, Layout, Precision
 from atrous.estimation.crop import Size, derive_crop, require_crop
 from atrous.estimation.extraction import Extraction, cached_features
 from atrous.estimation.features import FeatureSet
-from atrous.estimation.proxy import Proxy, ScoreName
+from atrous.estimation.proxy import SCORES, Proxy, ScoreName
 from atrous.estimation.training import Schedule
 from atrous.estimation.tuning import Workload, choose, pick_device
 from atrous.execution.local import LocalExecutor
@@ -60,6 +61,17 @@ class Request:
 
 
 @dataclass(frozen=True)
+class Sources:
+    """What features are computed from."""
+
+    dataset: Dataset
+    training: Samples
+    selection: Samples
+    backbone: Backbone
+    fingerprint: str
+
+
+@dataclass(frozen=True)
 class Material:
     """What candidates train on and are scored on."""
 
@@ -85,8 +97,7 @@ def begin(request: Request, out: Path, cache: Path) -> Run:
     dataset = read_folder(request.data)
     sizes = _require_sound(dataset.root)
     crop = request.crop or derive_crop(sizes, request.output_stride)
-    require_crop(crop, request.output_stride)
-    material = _material(request, dataset, crop, device, cache)
+    material = _material(_sources(request, dataset), crop, device, cache)
     channels, height, width = material.training.features.shape[1:]
     workload = Workload(
         channels,
@@ -116,10 +127,9 @@ def begin(request: Request, out: Path, cache: Path) -> Run:
 def material_of(run: Run, cache: Path) -> Material:
     """What a run's candidates train on; raises `AtrousError` if data or weights have changed."""
     settings = run.settings
-    dataset = read_folder(Path(settings.data))
-    material = _material(settings, dataset, settings.crop, settings.device, cache)
-    _require_unchanged(run, material)
-    return material
+    sources = _sources(settings, read_folder(Path(settings.data)))
+    _require_unchanged(run, sources)
+    return _material(sources, settings.crop, settings.device, cache)
 
 
 def proceed(run: Run, cache: Path, watch: Callable[[Entry], None]) -> None:
@@ -200,29 +210,27 @@ def estimator(settings: Settings, material: Material) -> Proxy:
 
 
 def features_of(
-    samples: tuple[Sample, ...], settings: Settings, backbone: Backbone, cache: Path
+    samples: Samples, settings: Settings, backbone: Backbone, cache: Path
 ) -> FeatureSet:
     """The features of any images of a run's data set, for scoring outside the search."""
     return cached_features(Extraction(samples, backbone, settings.crop, settings.device), cache)
 
 
-def _material(
-    asked: Request | Settings, dataset: Dataset, crop: Size, device: str, cache: Path
-) -> Material:
+def _sources(asked: Request | Settings, dataset: Dataset) -> Sources:
     training, selection = select(dataset, asked.select_on)
     backbone = load_backbone(asked.backbone, asked.weights, asked.output_stride, asked.seed)
-    return Material(
-        training=cached_features(Extraction(training, backbone, crop, device), cache),
-        selection=cached_features(Extraction(selection, backbone, crop, device), cache),
-        dataset=dataset,
-        backbone=backbone,
-        fingerprint=fingerprint((*training, *selection)),
+    return Sources(dataset, training, selection, backbone, fingerprint((*training, *selection)))
+
+
+def _material(sources: Sources, crop: Size, device: str, cache: Path) -> Material:
+    training, selection = (
+        cached_features(Extraction(samples, sources.backbone, crop, device), cache)
+        for samples in (sources.training, sources.selection)
     )
+    return Material(training, selection, sources.dataset, sources.backbone, sources.fingerprint)
 
 
 def _context(material: Material, channels: int, feature_size: Size) -> Context:
-    import platform
-
     return Context(
         classes=material.dataset.classes,
         training_images=len(material.training),
@@ -248,12 +256,18 @@ def _require_possible(request: Request) -> None:
     ]
     if not request.rate > 0:
         wrong.append(f"--rate is a positive number, got {request.rate}")
+    if request.score not in SCORES:
+        wrong.append(f"--score is one of {', '.join(SCORES)}, got {request.score}")
+    if request.score not in SCORES:
+        wrong.append(f"--score is one of {', '.join(SCORES)}, got {request.score!r}")
     if wrong:
         raise AtrousError("; ".join(wrong) + ".")
     find_space(request.space)
     find_strategy(request.strategy)
     for name in request.baselines:
         find_architecture(name)
+    if request.crop:
+        require_crop(request.crop, request.output_stride)
 
 
 def _require_sound(root: Path) -> list[Size]:
@@ -270,13 +284,13 @@ def _require_sound(root: Path) -> list[Size]:
     return [(int(h), int(w)) for w, h in (size.split("x") for size in report.sizes)]
 
 
-def _require_unchanged(run: Run, material: Material) -> None:
+def _require_unchanged(run: Run, sources: Sources) -> None:
     checks = (
-        ("images or masks", run.context.data_fingerprint, material.fingerprint, run.settings.data),
+        ("images or masks", run.context.data_fingerprint, sources.fingerprint, run.settings.data),
         (
             "backbone weights",
             run.context.weights_digest,
-            material.backbone.weights_digest,
+            sources.backbone.weights_digest,
             run.settings.weights,
         ),
     )

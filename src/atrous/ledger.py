@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from typing import Any
 import optuna
 from optuna.distributions import BaseDistribution, IntDistribution
 from optuna.trial import FrozenTrial, TrialState, create_trial
+from sqlalchemy.engine import URL
 from sqlalchemy.exc import SQLAlchemyError
 
 from atrous.architecture import Architecture
@@ -53,7 +54,7 @@ class Ledger:
             if path.exists():
                 _require_sound(path)
             self._study = optuna.create_study(
-                storage=f"sqlite:///{path}",
+                storage=_url(path),
                 study_name=STUDY,
                 direction="maximize",
                 load_if_exists=True,
@@ -73,8 +74,8 @@ class Ledger:
 
     def _from_optuna(self, found: FrozenTrial) -> Entry:
         try:
-            return _to_entry(found.user_attrs)
-        except (KeyError, TypeError, ValueError) as error:
+            return _require_consistent(_to_entry(found.user_attrs), found)
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise AtrousError(
                 f"Expected a trial of this program in row {found.number} of {self.path}, but it "
                 f"has {type(error).__name__}: {error}. Restore the file from a copy, or start a "
@@ -94,10 +95,13 @@ class Ledger:
             ) from error
 
 
+def _url(path: Path) -> str:
+    return URL.create("sqlite", database=str(path)).render_as_string(hide_password=False)
+
+
 def _require_sound(path: Path) -> None:
-    with sqlite3.connect(f"file:{path}?mode=ro", uri=True) as connection:
+    with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as connection:
         (verdict,) = connection.execute("PRAGMA quick_check").fetchone()
-    connection.close()
     if verdict != "ok":
         raise sqlite3.DatabaseError(f"the file is damaged ({verdict.splitlines()[0]})")
 
@@ -137,3 +141,18 @@ def _to_entry(attributes: dict[str, Any]) -> Entry:
         return Entry(failed, attributes["elapsed"])
     metrics = Metrics.from_json(fields.pop("metrics"))
     return Entry(Measured(trial, metrics=metrics, **fields), attributes["elapsed"])
+
+
+def _require_consistent(entry: Entry, found: FrozenTrial) -> Entry:
+    """The entry itself; raises `ValueError` if what is kept twice differs."""
+    outcome, kept = entry.outcome, found.user_attrs
+    value = outcome.score if isinstance(outcome, Measured) else None
+    pairs = (
+        ("score", found.value, value),
+        ("number", kept["number"], entry.trial.number),
+        ("architecture", kept["architecture"], str(entry.trial.architecture)),
+    )
+    for name, expected, got in pairs:
+        if expected != got:
+            raise ValueError(f"the {name} is {expected} in one place and {got} in another")
+    return entry

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from atrous.architecture import Architecture
 from atrous.errors import AtrousError
@@ -53,11 +54,24 @@ def to_json(architecture: Architecture) -> str:
 
 def _from_file(path: Path) -> Architecture:
     try:
-        text = path.read_text()
+        text = path.read_text(encoding="utf-8")
         content = json.loads(text)
     except (OSError, ValueError) as error:
         raise AtrousError(f"Expected an architecture in JSON at {path}, but {error}.") from error
-    if isinstance(content, dict) and content.keys() == {"space", "genotype"}:
-        return find_space(content["space"]).architecture(tuple(content["genotype"]))
-    cell = read_cell(text, str(path))
-    return dpc(len(cell)).architecture(encode(cell))
+    try:
+        if isinstance(content, dict) and content.keys() == {"space", "genotype"}:
+            return _from_record(content["space"], content["genotype"])
+        cell = read_cell(text)
+        return dpc(len(cell)).architecture(encode(cell))
+    except AtrousError as error:
+        raise AtrousError(f"{path}: {error}") from error
+
+
+def _from_record(space: Any, genotype: Any) -> Architecture:
+    whole = isinstance(genotype, list) and all(type(choice) is int for choice in genotype)
+    if not (isinstance(space, str) and whole):
+        raise AtrousError(
+            'Expected the name of a space and a list of whole numbers, such as {"space": "dpc-1", '
+            f'"genotype": [0, 17]}}, got {space!r} and {genotype!r}.'
+        )
+    return find_space(space).architecture(tuple(genotype))

@@ -22,6 +22,8 @@ from atrous.ledger import Ledger
 
 ABOUT, LEDGER, LOCK = "run.json", "ledger.db", "run.lock"
 FORMAT = 1
+PATIENCE = 2
+"""Seconds for which a run is asked for: `is_running` holds it for a moment."""
 PACKAGES = ("atrous", "torch", "timm", "optuna", "numpy", "pillow")
 
 T = TypeVar("T")
@@ -100,6 +102,8 @@ class Run:
             lock.acquire(timeout=0)
         except Timeout:
             return True
+        except OSError:  # nobody searches in a folder that cannot be written
+            return False
         lock.release()
         return False
 
@@ -108,12 +112,17 @@ class Run:
         """Holds the run for one writer; raises `AtrousError` if another process has it."""
         lock = FileLock(self.path / LOCK)
         try:
-            lock.acquire(timeout=0)
+            lock.acquire(timeout=PATIENCE)
         except Timeout as held:
             raise AtrousError(
                 f"Another process is searching in {self.path}. Wait for it, or watch it with: "
                 f"atrous status {self.path}"
             ) from held
+        except OSError as error:
+            raise AtrousError(
+                f"Expected to write to the run {self.path}, but {error}. Move it to a folder that "
+                "can be written."
+            ) from error
         try:
             yield
         finally:
@@ -130,7 +139,11 @@ def create_run(path: Path, settings: Settings, context: Context) -> Run:
     content = {"format": FORMAT, "settings": asdict(settings), "context": asdict(context)}
     try:
         path.mkdir(parents=True, exist_ok=True)
-        Ledger(path / LEDGER, create=True)
+        if Ledger(path / LEDGER, create=True).entries():
+            raise AtrousError(
+                f"There are trials of another run in {path / LEDGER}, but no {ABOUT} beside it. "
+                "Put that back, or name another folder with --out."
+            )
         partial = path / f"{ABOUT}.partial"
         partial.write_text(json.dumps(content, indent=2))
         partial.replace(path / ABOUT)

@@ -18,6 +18,7 @@ from atrous.architecture import Architecture
 from atrous.errors import AtrousError
 from atrous.execution.local import WorkerLostError
 from atrous.ledger import Entry, Ledger
+from atrous.spaces import find_space
 from atrous.spaces.space import Space
 from atrous.strategies.strategy import ExhaustedError, Observation, Strategy
 from atrous.trial import Failed, Measured, Outcome, Reason, Trial
@@ -159,8 +160,7 @@ class Search:
 
     def _record(self, outcome: Outcome) -> None:
         entry = Entry(outcome, self._elapsed())
-        genotype = outcome.trial.architecture.genotype
-        self.ledger.record(entry, self.plan.space.widths(genotype))
+        self.ledger.record(entry, self._widths(outcome.trial.architecture))
         self._ended[outcome.trial.number] = entry
         self.watch(entry)
         unforeseen = isinstance(outcome, Failed) and outcome.reason is Reason.ERROR
@@ -171,6 +171,12 @@ class Search:
                 f"{outcome.trial.number}) in: {outcome.error}. This is a bug of the program or of "
                 "an extension; the trials before are in the ledger."
             )
+
+    def _widths(self, architecture: Architecture) -> tuple[int, ...]:
+        """How many choices each decision had; a baseline may be of another space."""
+        same = architecture.space == self.plan.space.name
+        space = self.plan.space if same else find_space(architecture.space)
+        return space.widths(architecture.genotype)
 
 
 def search(

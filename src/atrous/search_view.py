@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from datetime import timedelta
 
 from rich.console import Console, RenderableType
+from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn
 from rich.table import Table
 
@@ -44,7 +45,7 @@ class SearchView:
     def watch(self, entry: Entry) -> None:
         """Shows one more ended trial."""
         self._entries.append(entry)
-        self._console.print(_line(entry), soft_wrap=True)
+        self._console.print(_line(entry), soft_wrap=True, markup=False)
         state = describe_state(self._entries, self._total, self._limit)
         self._progress.update(self._task, completed=len(self._entries), state=state)
 
@@ -72,10 +73,11 @@ def status(run: Run, entries: Sequence[Entry], running: bool) -> RenderableType:
     total = run.settings.trials + len(run.settings.baselines)
     failed = [e for e in entries if isinstance(e.outcome, Failed)]
     table = Table(show_header=False, box=None)
-    table.add_row("run", str(run.path))
+    path = escape(str(run.path))
+    table.add_row("run", path)
     done = len(entries) >= total
     state = "running" if running else "complete" if done else "stopped"
-    hint = "" if running or done else f"; go on with: atrous search --resume {run.path}"
+    hint = "" if running or done else f"; go on with: atrous search --resume {path}"
     table.add_row("state", state + hint)
     table.add_row("trials", f"{len(entries)} of {total} ended, {len(failed)} of them failed")
     table.add_row("progress", describe_state(entries, total, run.settings.seconds))
@@ -85,7 +87,7 @@ def status(run: Run, entries: Sequence[Entry], running: bool) -> RenderableType:
         if isinstance(entry.outcome, Failed):
             table.add_row(
                 f"trial {entry.trial.number}",
-                f"{entry.outcome.reason.value}: {entry.outcome.error}",
+                escape(f"{entry.outcome.reason.value}: {entry.outcome.error}"),
             )
     return table
 

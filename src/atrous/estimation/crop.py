@@ -51,7 +51,7 @@ def derive_crop(sizes: Iterable[Size], output_stride: int, longest: int = LONGES
 def parse_size(text: str) -> Size:
     """`360x480` as (360, 480)."""
     match = re.fullmatch(r"(\d+)x(\d+)", text.strip())
-    if not match or "0" in match.groups():
+    if not match or not all(map(int, match.groups())):
         raise AtrousError(f"Expected a size as HEIGHTxWIDTH, such as 360x480, got {text!r}.")
     return int(match[1]), int(match[2])
 

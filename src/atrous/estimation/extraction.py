@@ -8,6 +8,7 @@ import os
 import shutil
 import zlib
 from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -82,9 +83,9 @@ def cached_features(extraction: Extraction, cache: Path) -> FeatureSet:
 def _write(extraction: Extraction, key: dict[str, Any], path: Path) -> None:
     partial = path.with_suffix(".partial")
     shutil.rmtree(partial, ignore_errors=True)
-    partial.mkdir()
-    _require_room(extraction, partial)
     try:
+        partial.mkdir()
+        _require_room(extraction, partial)
         about = key | _write_arrays(extraction, partial)
         (partial / ABOUT).write_text(json.dumps(about))
     except BaseException:
@@ -121,9 +122,9 @@ class _ArrayFile:
         self.checksum = zlib.crc32(content, self.checksum)
 
     def close(self) -> None:
-        self._file.flush()
-        os.fsync(self._file.fileno())
-        self._file.close()
+        with self._file:
+            self._file.flush()
+            os.fsync(self._file.fileno())
 
 
 def _write_arrays(extraction: Extraction, folder: Path) -> dict[str, Any]:
@@ -131,17 +132,20 @@ def _write_arrays(extraction: Extraction, folder: Path) -> dict[str, Any]:
     target = [(side - 1) // TARGET_STRIDE + 1 for side in crop]
     placements = [_placement(sample, crop) for sample in extraction.samples]
     pixels = sum(p.original[0] * p.original[1] for p in placements)
-    files = (
-        _ArrayFile(folder / "features.npy", "<f2", shape),
-        _ArrayFile(folder / "targets.npy", "|u1", (shape[0], *target)),
-        _ArrayFile(folder / "labels.npy", "|u1", (pixels,)),
+    arrays = (
+        ("features.npy", "<f2", shape),
+        ("targets.npy", "|u1", (shape[0], *target)),
+        ("labels.npy", "|u1", (pixels,)),
     )
     label = f"features of {shape[0]} images ({extraction.backbone.name})"
-    for part in track(_batches(extraction, placements), label, -(-shape[0] // BATCH)):
-        for file, piece in zip(files, part, strict=True):
-            file.append(piece)
-    for file in files:
-        file.close()
+    with ExitStack() as opened:
+        files = [
+            opened.enter_context(closing(_ArrayFile(folder / name, dtype, extent)))
+            for name, dtype, extent in arrays
+        ]
+        for part in track(_batches(extraction, placements), label, -(-shape[0] // BATCH)):
+            for file, piece in zip(files, part, strict=True):
+                file.append(piece)
     return {
         "checksums": {file.name: file.checksum for file in files},
         "original": [p.original for p in placements],
@@ -150,8 +154,25 @@ def _write_arrays(extraction: Extraction, folder: Path) -> dict[str, Any]:
 
 
 def _placement(sample: Sample, crop: Size) -> Placement:
-    with Image.open(sample.image) as image:
-        return place((image.height, image.width), crop)
+    try:
+        with Image.open(sample.image) as image:
+            return place((image.height, image.width), crop)
+    except (OSError, ValueError, SyntaxError) as error:
+        raise AtrousError(
+            f"Expected an image at {sample.image}, but {error}. Copy or export it again, or delete "
+            "it together with its mask."
+        ) from error
+
+
+def _read_mask(sample: Sample, placement: Placement) -> npt.NDArray[np.uint8]:
+    mask = read_mask(sample.mask)
+    if mask.shape != placement.original:
+        sizes = ["x".join(map(str, size)) for size in (placement.original, mask.shape)]
+        raise AtrousError(
+            f"Expected a mask of the {sizes[0]} pixels of its image at {sample.mask}, got "
+            f"{sizes[1]}. Export it again at the size of {sample.image}."
+        )
+    return mask
 
 
 Pieces = tuple[npt.NDArray[Any], npt.NDArray[Any], npt.NDArray[Any]]
@@ -165,7 +186,7 @@ def _batches(extraction: Extraction, placements: list[Placement]) -> Iterator[Pi
     for start in range(0, len(placements), BATCH):
         chosen = slice(start, start + BATCH)
         samples, placed = extraction.samples[chosen], placements[chosen]
-        masks = [read_mask(sample.mask) for sample in samples]
+        masks = [_read_mask(s, p) for s, p in zip(samples, placed, strict=True)]
         canvases = [
             paint(read_image(s.image), p, crop, (fill[0], fill[1], fill[2]))
             for s, p in zip(samples, placed, strict=True)

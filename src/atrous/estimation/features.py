@@ -27,7 +27,7 @@ import torch
 from torch import Tensor
 
 from atrous.errors import AtrousError
-from atrous.estimation.crop import Placement
+from atrous.estimation.crop import Placement, place
 from atrous.progress import track
 
 FORMAT = 1
@@ -42,6 +42,9 @@ class FeatureSet:
     """A complete feature set on disk. Pickles as its path; arrays are mapped when first used."""
 
     path: Path
+
+    def __getstate__(self) -> dict[str, Path]:
+        return {"path": self.path}
 
     @cached_property
     def about(self) -> dict[str, Any]:
@@ -80,8 +83,9 @@ class FeatureSet:
 
     def verify(self) -> None:
         """Raises `AtrousError` if a file is missing or is not what was written."""
-        for name in FILES:
-            path, expected = self.path / name, self.about["checksums"][name]
+        checksums = self._checksums()
+        for name, expected in checksums.items():
+            path = self.path / name
             try:
                 size = path.stat().st_size
                 found = checksum(path)
@@ -89,6 +93,25 @@ class FeatureSet:
                 raise _damaged(path, str(error)) from error
             if found != expected:
                 raise _damaged(path, f"checksum {found} of its {size} bytes is not {expected}")
+        self._require_sizes()
+
+    def _checksums(self) -> dict[str, int]:
+        try:
+            return {name: self.about["checksums"][name] for name in FILES}
+        except (KeyError, TypeError) as error:
+            raise _damaged(self.path / ABOUT, f"it holds no checksum ({error!r})") from error
+
+    def _require_sizes(self) -> None:
+        """`about.json` has no checksum of its own: its sizes must agree with each other."""
+        try:
+            crop, placements = self.about["crop"], self.placements
+            placed = all(p == place(p.original, (crop[0], crop[1])) for p in placements)
+            pixels = sum(p.original[0] * p.original[1] for p in placements)
+        except (LookupError, TypeError, ValueError, ArithmeticError) as error:
+            raise _damaged(self.path / ABOUT, f"it holds no image sizes ({error!r})") from error
+        shapes = [self._map(name).shape[0] for name in FILES]
+        if not placed or shapes != [len(placements), len(placements), pixels]:
+            raise _damaged(self.path / ABOUT, "its image sizes are not those of the other files")
 
     def _map(self, name: str) -> Tensor:
         try:

@@ -104,8 +104,9 @@ class Proxy:
     def _measure(self, trial: Trial, start: float) -> Outcome:
         metrics = self.evaluate(self.fit(trial), self.selection)
         score = score_of(metrics, self.score)
-        if not isfinite(score):
-            raise NonFiniteError(f"the {self.score} on the selection images is {score}")
+        for name, value in ((self.score, score), ("cross-entropy", metrics.cross_entropy)):
+            if not isfinite(value):
+                raise NonFiniteError(f"the {name} on the selection images is {value}")
         return Measured(trial, score, metrics, time.monotonic() - start)
 
 

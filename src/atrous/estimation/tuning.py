@@ -12,6 +12,7 @@ import json
 import os
 import time
 from collections.abc import Iterator
+from concurrent.futures import wait
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -20,7 +21,7 @@ import torch
 from atrous.errors import AtrousError
 from atrous.estimation.compute import Compute, Layout, Precision
 from atrous.estimation.training import Geometry, Schedule, make_step
-from atrous.execution.local import LocalExecutor
+from atrous.execution.local import LocalExecutor, WorkerLostError
 from atrous.models.interpolation import interpolation
 from atrous.models.segmenter import Segmenter
 from atrous.progress import track
@@ -75,27 +76,37 @@ def choose(workload: Workload, device: str, workers: int | None, cache: Path) ->
     if device != "cpu":
         return Choice(Compute(device, "bfloat16", "channels_last", 1), workers or 1)
     remembered = cache / "compute" / f"{_key(workload, workers)}.json"
-    if remembered.exists():
-        content = json.loads(remembered.read_text())
-        return Choice(Compute(**content["compute"]), content["workers"])
-    choice = min(measure_all(workload, workers), key=lambda measured: measured[1])[0]
-    remembered.parent.mkdir(parents=True, exist_ok=True)
-    partial = remembered.with_suffix(f".{os.getpid()}")
-    partial.write_text(json.dumps(asdict(choice)))
-    partial.replace(remembered)
+    choice = _recall(remembered)
+    if choice is None:
+        choice = min(measure_all(workload, workers), key=lambda measured: measured[1])[0]
+        _remember(choice, remembered)
     return choice
 
 
 def measure_all(workload: Workload, workers: int | None) -> Iterator[tuple[Choice, float]]:
-    """Each candidate with the seconds a step takes, divided by the workers that step at a time."""
-    candidates = list(_candidates(workers))
+    """Each candidate with the seconds a step takes, divided by the workers that step at a time.
+
+    Candidates that fail, for lack of memory say, are left out; `AtrousError` if all do.
+    """
+    candidates, failure, failures = list(_candidates(workers)), None, 0
     with LocalExecutor(max(choice.workers for choice in candidates)) as executor:
         for choice in track(candidates, "finding the fastest way to compute", len(candidates)):
             jobs = [
                 executor.submit(step_seconds, workload, choice.compute)
                 for _ in range(choice.workers)
             ]
-            yield choice, sum(job.result() for job in jobs) / choice.workers**2
+            wait(jobs)
+            try:
+                seconds = sum(job.result() for job in jobs)
+            except (WorkerLostError, MemoryError, RuntimeError) as error:
+                failure, failures = error, failures + 1
+                continue
+            yield choice, seconds / choice.workers**2
+    if failures == len(candidates):
+        raise AtrousError(
+            f"Expected to train a cell of {workload.filters} filters with {workload.batch} images "
+            f"a step, but: {failure}. Lower --filters, --batch or --workers."
+        )
 
 
 def step_seconds(workload: Workload, compute: Compute) -> float:
@@ -122,6 +133,28 @@ def step_seconds(workload: Workload, compute: Compute) -> float:
         float(step(features, targets, 0.01))
         times.append(time.perf_counter() - start)
     return sorted(times[WARM_UP:])[TIMED // 2]
+
+
+def _recall(path: Path) -> Choice | None:
+    """The choice kept at `path`, if there is a sound one."""
+    try:
+        content = json.loads(path.read_text())
+        return Choice(Compute(**content["compute"]), content["workers"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def _remember(choice: Choice, path: Path) -> None:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        partial = path.with_suffix(f".{os.getpid()}")
+        partial.write_text(json.dumps(asdict(choice)))
+        partial.replace(path)
+    except OSError as error:
+        raise AtrousError(
+            f"Expected to write to {path.parent}, but {error}. Name a folder that can be written "
+            "with --cache."
+        ) from error
 
 
 def cores() -> int:

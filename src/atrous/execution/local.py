@@ -5,14 +5,18 @@ from __future__ import annotations
 import contextlib
 import multiprocessing
 import os
+import pickle
 import queue
 import signal
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
 from types import TracebackType
-from typing import Any, ParamSpec, TypeVar
+from typing import ParamSpec, TypeVar
+
+from atrous.errors import AtrousError
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -87,7 +91,8 @@ class _Worker:
         context = multiprocessing.get_context("spawn")
         self._pipe, theirs = context.Pipe()
         self._process = context.Process(target=_serve, args=(theirs,), daemon=True)
-        self._process.start()
+        with _interruptions_held():
+            self._process.start()
         theirs.close()
 
     def call(self, job: Callable[..., T], args: tuple[object, ...], kwargs: dict[str, object]) -> T:
@@ -107,21 +112,49 @@ class _Worker:
         self._process.join()
 
 
+@contextlib.contextmanager
+def _interruptions_held() -> Iterator[None]:
+    """What is started here does not hear of Ctrl-C before it has set how to take it."""
+    resource_tracker.ensure_running()  # starting it would let interruptions through again
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 def _serve(pipe: Connection) -> None:
     """The life of a worker: jobs in, results out, until the other side is gone."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     threading.Thread(target=_end_with_parent, daemon=True).start()
     while True:
         try:
-            job, args, kwargs = pipe.recv()
+            request = pipe.recv_bytes()
         except EOFError:
             return
-        try:
-            answer: tuple[Any, Exception | None] = (job(*args, **kwargs), None)
-        except Exception as error:
-            answer = (None, error)
-        pipe.send(answer)
+        pipe.send_bytes(_answer(request))
+
+
+def _answer(request: bytes) -> bytes:
+    """What a pickled job gave, or the exception it raised, pickled."""
+    try:
+        job, args, kwargs = pickle.loads(request)
+        return pickle.dumps((job(*args, **kwargs), None))
+    except Exception as error:
+        return pickle.dumps((None, _portable(error)))
+
+
+def _portable(error: Exception) -> Exception:
+    """The error itself, or one in its place if the other side could not rebuild it."""
+    try:
+        pickle.loads(pickle.dumps(error))
+    except Exception:
+        if isinstance(error, AtrousError):
+            return AtrousError(str(error))
+        return RuntimeError(f"{type(error).__name__}: {error}")
+    return error
 
 
 def _end_with_parent() -> None:

@@ -8,6 +8,10 @@ cell of small feature maps these cost more than the arithmetic itself. All funct
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
 import torch
 from torch import Tensor
 from torch.nn import functional
@@ -26,23 +30,83 @@ def phased_depthwise(features: Tensor, weight: Tensor, rate: tuple[int, int]) ->
     put back. `weight` is [C, 1, 3, 3].
     """
     batch, channels, height, width = features.shape
-    rows, columns = -(-height // rate[0]), -(-width // rate[1])
-    below, right = (rows + 1) * rate[0] - height, columns * rate[1] - width
-    maps = functional.pad(features.permute(0, 2, 3, 1), (0, 0, 0, right, 0, below))
-    maps = maps.reshape(batch, rows + 1, rate[0], columns, rate[1], channels)
-    stacked = maps.permute(0, 2, 4, 1, 3, 5).reshape(batch, -1, columns, channels)
-    stacked = functional.conv2d(
+    phases = _phases(batch, height, width, rate)
+    rows = features.permute(0, 2, 3, 1).reshape(-1, channels)
+    stacked = _put(rows, phases.places, phases.count).view(batch, -1, phases.columns, channels)
+    convolved = functional.conv2d(
         stacked.permute(0, 3, 1, 2), weight, padding=1, groups=channels
     ).permute(0, 2, 3, 1)
-    maps = stacked.reshape(batch, rate[0], rate[1], rows + 1, columns, channels)[:, :, :, :rows]
-    maps = maps.permute(0, 3, 1, 4, 2, 5).reshape(batch, rows * rate[0], -1, channels)
-    return maps[:, :height, :width].contiguous().permute(0, 3, 1, 2)
+    taken = _take(convolved.reshape(-1, channels), phases.places)
+    return taken.view(batch, height, width, channels).permute(0, 3, 1, 2)
+
+
+@dataclass(frozen=True)
+class _Phases:
+    """Where each of B * H * W positions goes among the `count` positions of the stacked maps,
+    which are `columns` wide."""
+
+    places: Tensor
+    count: int
+    columns: int
+
+
+@lru_cache(maxsize=256)
+def _phases(batch: int, height: int, width: int, rate: tuple[int, int]) -> _Phases:
+    rows, columns = -(-height // rate[0]) + 1, -(-width // rate[1])
+    image = torch.arange(batch).view(-1, 1, 1)
+    y, x = torch.arange(height).view(-1, 1), torch.arange(width)
+    phase = (image * rate[0] + y % rate[0]) * rate[1] + x % rate[1]
+    places = (phase * rows + y // rate[0]) * columns + x // rate[1]
+    return _Phases(places.flatten(), batch * rate[0] * rate[1] * rows * columns, columns)
+
+
+class _Put(torch.autograd.Function):
+    """Rows [N, C] to their places, all different, among `count` rows, the others zero."""
+
+    @staticmethod
+    def forward(ctx: Any, rows: Tensor, places: Tensor, count: int) -> Tensor:
+        ctx.save_for_backward(places)
+        return rows.new_zeros(count, rows.shape[1]).index_copy_(0, places, rows)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None]:
+        (places,) = ctx.saved_tensors
+        return gradients[0].index_select(0, places), None, None
+
+
+class _Take(torch.autograd.Function):
+    """The rows at places that are all different: the inverse of `_Put`."""
+
+    @staticmethod
+    def forward(ctx: Any, rows: Tensor, places: Tensor) -> Tensor:
+        ctx.save_for_backward(places)
+        ctx.count = rows.shape[0]
+        return rows.index_select(0, places)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
+        (places,) = ctx.saved_tensors
+        zeros = gradients[0].new_zeros(ctx.count, gradients[0].shape[1])
+        return zeros.index_copy_(0, places, gradients[0]), None
+
+
+def _put(rows: Tensor, places: Tensor, count: int) -> Tensor:
+    moved: Tensor = _Put.apply(rows, places, count)  # type: ignore[no-untyped-call]
+    return moved
+
+
+def _take(rows: Tensor, places: Tensor) -> Tensor:
+    taken: Tensor = _Take.apply(rows, places)  # type: ignore[no-untyped-call]
+    return taken
 
 
 def byte_dropout(features: Tensor, probability: float) -> Tensor:
     """Dropout whose mask takes one random byte an element: the probability is a 256th."""
     dropped = round(256 * probability)
+    if dropped == 256:
+        return features * 0
     draws = torch.empty(-(-features.numel() // 8), dtype=torch.int64).random_(-(2**63), None)
     kept = draws.view(torch.uint8)[: features.numel()] >= dropped
     mask = kept.to(features.dtype).mul_(256 / (256 - dropped))
-    return features * mask.as_strided(features.shape, features.stride())
+    dense = torch.empty_like(features, device="meta")
+    return features * mask.as_strided(features.shape, dense.stride())

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from atrous.models.fast_cpu import byte_dropout, phased_depthwise, pointwise
+from atrous.models.interpolation import interpolation
 
 EPSILON = 1e-5
 
@@ -73,7 +73,8 @@ class GridPooling(nn.Module):
     """The mean of each cell of a grid, a 1x1 convolution, and bilinear interpolation back to H x W.
 
     As Chen et al. 2018, section 3.2, describe it. The reference implementation slides a window of
-    the grid cell's size with stride 1 instead, which depends on the nominal crop size.
+    the grid cell's size with stride 1 instead, which depends on the nominal crop size, and
+    interpolates with aligned corners; means belong to the middles of their grid cells.
     """
 
     def __init__(self, channels: int, filters: int, grid: tuple[int, int]) -> None:
@@ -85,7 +86,7 @@ class GridPooling(nn.Module):
         """[B, C, H, W] -> [B, filters, H, W]."""
         size = (features.shape[-2], features.shape[-1])
         pooled = self.convolution(grid_means(features, self.grid))
-        return functional.interpolate(pooled, size, mode="bilinear")
+        return spread(pooled, size)
 
 
 def normalise(channels: int) -> nn.BatchNorm2d:
@@ -98,10 +99,25 @@ def grid_means(features: Tensor, grid: tuple[int, int]) -> Tensor:
     height, width = features.shape[-2:]
     rows = averaging(grid[0], height, features)
     columns = averaging(grid[1], width, features)
-    by_position = features.permute(0, 2, 3, 1)
-    bands = rows @ by_position.flatten(2)
-    means: Tensor = columns @ bands.view(*bands.shape[:2], width, -1)
-    return means.permute(0, 3, 1, 2)
+    return _by_rows_and_columns(features, rows, columns)
+
+
+def spread(means: Tensor, size: tuple[int, int]) -> Tensor:
+    """Bilinear interpolation between the centres of grid cells: [B, C, rows, columns] -> size."""
+    rows, columns = (
+        interpolation((torch.arange(n, device=means.device) + 0.5) * (cells / n) - 0.5, cells).to(
+            means.dtype
+        )
+        for n, cells in zip(size, means.shape[2:], strict=True)
+    )
+    return _by_rows_and_columns(means, rows, columns)
+
+
+def _by_rows_and_columns(maps: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
+    """rows [h, H] and columns [w, W] applied to [B, C, H, W]: [B, C, h, w], channels last."""
+    bands = rows @ maps.permute(0, 2, 3, 1).flatten(2)
+    result: Tensor = columns @ bands.view(*bands.shape[:2], maps.shape[-1], -1)
+    return result.permute(0, 3, 1, 2)
 
 
 def averaging(cells: int, positions: int, like: Tensor) -> Tensor:

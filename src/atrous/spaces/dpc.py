@@ -8,6 +8,7 @@ or average pooling over one of 4 x 4 grids. With B = 5: 5! * 81^5 = 418,414,128,
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import product
 from typing import TYPE_CHECKING, Any
 
@@ -77,9 +78,9 @@ class CellGrammar:
 
 
 def dpc(branches: int = 5) -> Space:
-    """The space of cells with `branches` branches."""
-    if branches < 1:
-        raise AtrousError(f"A dense prediction cell has at least 1 branch, got {branches}.")
+    """The space of cells with `branches` branches; raises `AtrousError` unless 1 to 99."""
+    if not 1 <= branches <= 99:
+        raise AtrousError(f"Expected a cell with 1 to 99 branches, got {branches}.")
     return Space(
         name="dpc" if branches == 5 else f"dpc-{branches}",
         title=f"dense prediction cells with {branches} branches (Chen et al. 2018)",
@@ -110,6 +111,7 @@ def encode(cell: Cell) -> Genotype:
     return tuple(genotype)
 
 
+@lru_cache(maxsize=1 << 16)  # a strategy asks for the whole history at each proposal
 def canonical(genotype: Genotype) -> Genotype:
     """One genotype for all that differ by the order of their branches.
 

@@ -27,15 +27,15 @@ EXPECTED = (
 )
 
 
-def read_cell(text: str, source: str) -> Cell:
-    """The cell in a JSON text; `source` names it in messages. Raises `AtrousError`."""
+def read_cell(text: str) -> Cell:
+    """The cell in a JSON text; raises `AtrousError` that names the branch at fault."""
     try:
         listed = json.loads(text)
     except ValueError as error:
-        raise AtrousError(f"{source}: expected {EXPECTED}, but it is no JSON: {error}.") from error
+        raise AtrousError(f"Expected {EXPECTED}, but it is no JSON: {error}.") from error
     if not isinstance(listed, list) or not listed:
-        raise AtrousError(f"{source}: expected {EXPECTED}, got {str(listed)[:80]}.")
-    return tuple(_branch(fields, number, source) for number, fields in enumerate(listed))
+        raise AtrousError(f"Expected {EXPECTED}, got {str(listed)[:80]}.")
+    return tuple(_branch(fields, number) for number, fields in enumerate(listed))
 
 
 def write_cell(cell: Cell) -> str:
@@ -43,13 +43,15 @@ def write_cell(cell: Cell) -> str:
     return json.dumps([_fields(branch) for branch in cell], indent=2)
 
 
-def _branch(fields: Any, number: int, source: str) -> Branch:
+def _branch(fields: Any, number: int) -> Branch:
     try:
+        if not isinstance(fields, dict):
+            raise TypeError("no fields with names")
         return Branch(_operation(fields), _input(fields["input"], number))
     except (KeyError, TypeError, ValueError) as error:
         missing = f"no {error}" if isinstance(error, KeyError) else str(error)
         raise AtrousError(
-            f"{source}, branch {number}: expected {EXPECTED}, but {missing} in {fields}."
+            f"Branch {number}: expected {EXPECTED}, but {missing} in {fields}."
         ) from error
 
 
@@ -61,19 +63,21 @@ def _operation(fields: dict[str, Any]) -> Operation:
             return SeparableConvolution(_pair(fields["rate"]))
         case "pyramid_pooling":
             return GridPooling(_pair(fields["grid_size"]))
-    raise ValueError(f"an unknown op {fields['op']!r} with kernel {fields.get('kernel')}")
+        case "conv":
+            raise ValueError(f"an unknown kernel {fields['kernel']}")
+    raise ValueError(f"an unknown op {fields['op']!r}")
 
 
 def _pair(value: Any) -> tuple[int, int]:
-    pair = (value, value) if isinstance(value, int) else tuple(value)
-    if len(pair) != 2 or not all(isinstance(v, int) and v > 0 for v in pair):
-        raise ValueError(f"{value} is not two positive whole numbers")
+    pair = tuple(value) if isinstance(value, list) else (value, value)
+    if len(pair) != 2 or not all(type(v) is int and v > 0 for v in pair):
+        raise ValueError(f"{value!r} is not two positive whole numbers")
     return pair
 
 
 def _input(value: int, number: int) -> int:
-    if not isinstance(value, int) or value >= number:
-        raise ValueError(f"input {value} is no earlier branch")
+    if type(value) is not int or value >= number:
+        raise ValueError(f"input {value!r} is no earlier branch")
     return value if value >= 0 else FEATURES
 
 

@@ -167,11 +167,12 @@ class Space:
         return [variant for p in positions for variant in self.variants(genotype, p)]
 
     def mutate(self, genotype: Genotype, rng: Random) -> Genotype:
-        """A neighbour: a decision that can change drawn uniformly, then its new choice."""
+        """A neighbour: a decision that can change drawn uniformly, then its new choice.
+
+        The genotype itself if it has no neighbour.
+        """
         movable = [v for p in range(len(genotype)) if (v := self.variants(genotype, p))]
-        if not movable:
-            raise AtrousError(f"Space {self.name} has a single architecture: nothing can change.")
-        return rng.choice(rng.choice(movable))
+        return rng.choice(rng.choice(movable)) if movable else genotype
 
     def architecture(self, genotype: Genotype) -> Architecture:
         """The genotype as a record of this space."""

@@ -21,9 +21,10 @@ from atrous.strategies.uniform import UniformSearch
 class LocalSearch:
     """Part uniform, part near the best so far.
 
-    The first `warmup` proposals are uniform; after them, a share `uniform` is. The others take one
-    of the `parents` best trials, drawn uniformly, and change 1 to `mutations` of its decisions. The
-    paper says that both kinds are mixed; the shares and the radius it used are unpublished.
+    Proposals are uniform until there are `warmup` trials, baselines and failures counted; after
+    that, a share `uniform` is. The others take one of the `parents` best trials, drawn uniformly,
+    and change 1 to `mutations` of its decisions. The paper says that both kinds are mixed; the
+    shares and the radius it used are unpublished.
     """
 
     warmup: int = 10

@@ -19,7 +19,7 @@ class Domain(Protocol):
         """A genotype drawn uniformly."""
 
     def mutate(self, genotype: Genotype, rng: Random) -> Genotype:
-        """A neighbour, drawn at random."""
+        """A neighbour, drawn at random; the genotype itself if it has none."""
 
     @property
     def canonical(self) -> Callable[[Genotype], Genotype]:

@@ -241,7 +241,8 @@ def report(
 
     found = open_run(run)
     page = write_report(found, open_run(against) if against else None)
-    output.print(render(leaderboard(found, found.ledger().entries())))
+    entries = found.ledger().entries()
+    output.print(render(leaderboard(found, entries), entries))
     output.print(f"report: {page.resolve()}", soft_wrap=True)
 
 

@@ -18,7 +18,6 @@ import optuna
 from optuna.distributions import BaseDistribution, IntDistribution
 from optuna.trial import FrozenTrial, TrialState, create_trial
 from sqlalchemy.engine import URL
-from sqlalchemy.exc import SQLAlchemyError
 
 from atrous.architecture import Architecture
 from atrous.errors import AtrousError
@@ -53,17 +52,20 @@ class Ledger:
         with self._guard():
             if path.exists():
                 _require_sound(path)
-            self._study = optuna.create_study(
-                storage=_url(path),
-                study_name=STUDY,
-                direction="maximize",
-                load_if_exists=True,
-            )
+            if create:
+                optuna.create_study(
+                    storage=_url(path),
+                    study_name=STUDY,
+                    direction="maximize",
+                    load_if_exists=True,
+                )
+            self._study = optuna.load_study(study_name=STUDY, storage=_url(path))
 
     def record(self, entry: Entry, choices: tuple[int, ...]) -> None:
         """Adds an ended trial, durably. `choices[i]` is how many choices decision i had."""
+        trial = _to_optuna(entry, choices)
         with self._guard():
-            self._study.add_trial(_to_optuna(entry, choices))
+            self._study.add_trial(trial)
 
     def entries(self) -> list[Entry]:
         """All ended trials, by trial number."""
@@ -86,8 +88,9 @@ class Ledger:
     def _guard(self) -> Iterator[None]:
         try:
             yield
-        except (SQLAlchemyError, sqlite3.Error, optuna.exceptions.StorageInternalError) as error:
-            reason = str(error.__cause__ or error).splitlines()[0]
+        except Exception as error:  # a damaged file makes Optuna fail in any way
+            cause = error.__cause__ or error
+            reason = f"{type(cause).__name__}: {cause}".splitlines()[0]
             raise AtrousError(
                 f"Expected to read and write the ledger {self.path}, but: {reason}. If the file is "
                 "damaged, restore it from a copy or start a new run with --out; if the folder is "

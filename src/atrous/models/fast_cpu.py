@@ -51,10 +51,11 @@ class _Phases:
 
 
 @lru_cache(maxsize=256)
+@torch.inference_mode(False)
 def _phases(batch: int, height: int, width: int, rate: tuple[int, int]) -> _Phases:
     rows, columns = -(-height // rate[0]) + 1, -(-width // rate[1])
-    image = torch.arange(batch).view(-1, 1, 1)
-    y, x = torch.arange(height).view(-1, 1), torch.arange(width)
+    image, y, x = (torch.arange(n, device="cpu") for n in (batch, height, width))
+    image, y = image.view(-1, 1, 1), y.view(-1, 1)
     phase = (image * rate[0] + y % rate[0]) * rate[1] + x % rate[1]
     places = (phase * rows + y // rate[0]) * columns + x // rate[1]
     return _Phases(places.flatten(), batch * rate[0] * rate[1] * rows * columns, columns)
@@ -105,7 +106,8 @@ def byte_dropout(features: Tensor, probability: float) -> Tensor:
     dropped = round(256 * probability)
     if dropped == 256:
         return features * 0
-    draws = torch.empty(-(-features.numel() // 8), dtype=torch.int64).random_(-(2**63), None)
+    draws = torch.empty(-(-features.numel() // 8), dtype=torch.int64, device="cpu")
+    draws.random_(-(2**63), None)
     kept = draws.view(torch.uint8)[: features.numel()] >= dropped
     mask = kept.to(features.dtype).mul_(256 / (256 - dropped))
     dense = torch.empty_like(features, device="meta")

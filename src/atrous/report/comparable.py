@@ -1,0 +1,40 @@
+"""Whether the scores of two runs may be put on one axis."""
+
+from __future__ import annotations
+
+from atrous.errors import AtrousError
+from atrous.run import Run
+
+SETTINGS = (
+    "space",
+    "score",
+    "select_on",
+    "backbone",
+    "output_stride",
+    "crop",
+    "filters",
+    "steps",
+    "batch",
+    "rate",
+)
+CONTEXT = ("data_fingerprint", "weights_digest")
+
+
+def require_comparable(run: Run, against: Run) -> None:
+    """Raises `AtrousError` that names every setting of the proxy in which two runs differ."""
+    pairs = [
+        (name, getattr(run.settings, name), getattr(against.settings, name)) for name in SETTINGS
+    ]
+    pairs += [
+        (name, getattr(run.context, name), getattr(against.context, name)) for name in CONTEXT
+    ]
+    differing = [
+        f"{name} ({mine} here, {theirs} there)" for name, mine, theirs in pairs if mine != theirs
+    ]
+    if differing:
+        raise AtrousError(
+            f"Expected {against.path} to have been searched under the same proxy as {run.path}, "
+            f"so that scores compare, but they differ in {', '.join(differing)}. Name another run "
+            "with --against, or make one with the command on the report's page and --strategy "
+            "random."
+        )

@@ -1,0 +1,206 @@
+"""The trials of a run, best first: as records, on the terminal, and as CSV."""
+
+from __future__ import annotations
+
+import csv
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from io import StringIO
+from pathlib import Path
+
+from rich.markup import escape
+from rich.table import Table
+
+from atrous.ledger import Entry
+from atrous.report.files import write_whole
+from atrous.report.words import cell_words, count, decimal, quantity, score_name
+from atrous.run import Run
+from atrous.spaces import find_space
+from atrous.spaces.dpc import decode
+from atrous.trial import Failed, Measured, Metrics
+
+TOP = 10
+METRICS = ("miou", "mean_accuracy", "pixel_accuracy", "weighted_iou", "cross_entropy")
+HEAD = ("rank", "trial", "architecture", "origin", "outcome", "score")
+COST = ("parameters", "multiply_adds")
+
+
+@dataclass(frozen=True)
+class Row:
+    """A measured trial at its rank, counted from 1 over all measured trials.
+
+    `score_name` says what `score` is; `multiply_adds` are those of the cell on one feature map;
+    `seconds` is the time the trial took.
+    """
+
+    rank: int
+    number: int
+    architecture: str
+    origin: str
+    score: float
+    score_name: str
+    miou: float
+    cross_entropy: float
+    parameters: int
+    multiply_adds: int
+    seconds: float
+    outcome: Measured
+
+    @property
+    def is_baseline(self) -> bool:
+        """Whether the trial was asked for by name, not proposed by the search."""
+        return self.outcome.trial.is_baseline
+
+    @property
+    def name(self) -> str:
+        """The name of a baseline, else the architecture."""
+        return self.origin.removeprefix("baseline ") if self.is_baseline else self.architecture
+
+    @property
+    def source(self) -> str:
+        """Who proposed the architecture, in a word or two."""
+        return "baseline" if self.is_baseline else self.origin
+
+
+def leaderboard(run: Run, entries: Sequence[Entry]) -> list[Row]:
+    """The measured trials, best first; of equals, the earlier first."""
+    measured = [e.outcome for e in entries if isinstance(e.outcome, Measured)]
+    ordered = sorted(measured, key=lambda outcome: (-outcome.score, outcome.trial.number))
+    return [_row(run, rank, outcome) for rank, outcome in enumerate(ordered, 1)]
+
+
+def shown(rows: Sequence[Row], top: int = TOP) -> list[Row]:
+    """The first `top` rows, and the baselines wherever they are."""
+    return [row for row in rows if row.rank <= top or row.is_baseline]
+
+
+def render(rows: Sequence[Row], entries: Sequence[Entry] = (), top: int = TOP) -> Table:
+    """The top of the leaderboard and the baselines, within 100 columns.
+
+    `entries` lends the line on failed trials below the table.
+    """
+    name = rows[0].score_name if rows else "miou"
+    with_miou = name != "miou"
+    table = Table(box=None, pad_edge=False, caption_justify="left", header_style="bold")
+    for heading in ("rank", "trial"):
+        table.add_column(heading, justify="right")
+    table.add_column("cell", overflow="fold")
+    table.add_column("origin", overflow="fold")
+    numbers = [score_name(name), *(["mIoU"] if with_miou else []), "CE", "params", "MAdds", "s"]
+    for heading in numbers:
+        table.add_column(heading, justify="right", no_wrap=True)
+    for row in shown(rows, top):
+        table.add_row(*_cells(row, with_miou), style="cyan" if row.is_baseline else None)
+    table.caption = _caption(rows, entries, top)
+    return table
+
+
+def failures(entries: Sequence[Entry]) -> str:
+    """Failed trials by reason, in a sentence; empty if none failed."""
+    reasons = Counter(e.outcome.reason.value for e in entries if isinstance(e.outcome, Failed))
+    listed = ", ".join(f"{number} {reason}" for reason, number in reasons.most_common())
+    return f"{quantity(reasons.total(), 'trial')} failed: {listed}." if reasons else ""
+
+
+def write_csv(run: Run, entries: Sequence[Entry], path: Path) -> None:
+    """All ended trials, best first and the failed ones last, with numbers unrounded.
+
+    Raises `AtrousError` if the file cannot be written.
+    """
+    text = StringIO()
+    classes = [f"iou {name}" for name in run.context.classes]
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow([*HEAD, *METRICS, *COST, "seconds", "elapsed", "cell", "error", *classes])
+    elapsed = {entry.trial.number: entry.elapsed for entry in entries}
+    for row in leaderboard(run, entries):
+        writer.writerow(_measured_line(row, elapsed[row.number]))
+    for entry in entries:
+        if isinstance(entry.outcome, Failed):
+            writer.writerow(_failed_line(run, entry.outcome, entry.elapsed))
+    write_whole(path, text.getvalue())
+
+
+def _row(run: Run, rank: int, outcome: Measured) -> Row:
+    trial = outcome.trial
+    parameters, multiply_adds = _cost(run, outcome)
+    return Row(
+        rank=rank,
+        number=trial.number,
+        architecture=str(trial.architecture),
+        origin=trial.origin,
+        score=outcome.score,
+        score_name=run.settings.score,
+        miou=outcome.metrics.miou,
+        cross_entropy=outcome.metrics.cross_entropy,
+        parameters=parameters,
+        multiply_adds=multiply_adds,
+        seconds=outcome.seconds,
+        outcome=outcome,
+    )
+
+
+def _cost(run: Run, outcome: Measured | Failed) -> tuple[int, int]:
+    architecture, context = outcome.trial.architecture, run.context
+    cost = find_space(architecture.space).cost(
+        architecture.genotype, context.channels, run.settings.filters, context.feature_size
+    )
+    return cost.parameters, cost.multiply_adds
+
+
+def _cells(row: Row, with_miou: bool) -> list[str]:
+    return [
+        str(row.rank),
+        str(row.number),
+        escape(row.name),
+        row.source,
+        decimal(row.score),
+        *([decimal(row.miou)] if with_miou else []),
+        decimal(row.cross_entropy),
+        count(row.parameters),
+        count(row.multiply_adds),
+        f"{row.seconds:.1f}",
+    ]
+
+
+def _caption(rows: Sequence[Row], entries: Sequence[Entry], top: int) -> str:
+    words = [] if rows else ["No trial has a score yet."]
+    hidden = len(rows) - len(shown(rows, top))
+    if hidden:
+        words.append(f"{hidden} more in leaderboard.csv.")
+    if failed := failures(entries):
+        words.append(failed)
+    return " ".join(words)
+
+
+def _measured_line(row: Row, elapsed: float) -> list[object]:
+    trial, metrics = row.outcome.trial, row.outcome.metrics
+    return [
+        row.rank,
+        row.number,
+        row.architecture,
+        row.origin,
+        "measured",
+        row.score,
+        *_metrics(metrics),
+        row.parameters,
+        row.multiply_adds,
+        row.seconds,
+        elapsed,
+        cell_words(decode(trial.architecture.genotype)),
+        "",
+        *metrics.class_iou,
+    ]
+
+
+def _failed_line(run: Run, outcome: Failed, elapsed: float) -> list[object]:
+    trial = outcome.trial
+    start: list[object] = ["", trial.number, str(trial.architecture), trial.origin]
+    empty = [""] * (1 + len(METRICS))
+    words = cell_words(decode(trial.architecture.genotype))
+    end = [outcome.seconds, elapsed, words, outcome.error, *([""] * len(run.context.classes))]
+    return [*start, outcome.reason.value, *empty, *_cost(run, outcome), *end]
+
+
+def _metrics(metrics: Metrics) -> list[float]:
+    return [getattr(metrics, name) for name in METRICS]

@@ -1,0 +1,120 @@
+"""Numbers and cells in words, the same way in every part of a report.
+
+Scores, mIoU and IoU are shares in [0, 1]: four digits for what ranks a trial, three for a class.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from atrous.models.branch import (
+    FEATURES,
+    Branch,
+    Cell,
+    Convolution1x1,
+    GridPooling,
+    Operation,
+    SeparableConvolution,
+)
+
+MINUS = "\N{MINUS SIGN}"
+TIMES = "\N{MULTIPLICATION SIGN}"
+DASH = "\N{EN DASH}"
+SCALES = ((1e9, "G"), (1e6, "M"), (1e3, "k"))
+
+SCORES = {
+    "miou": ("mIoU", "mean IoU over the classes"),
+    "blend": ("blend", "geometric mean of mIoU, mean accuracy and frequency-weighted IoU"),
+    "cross-entropy": (
+        f"{MINUS}cross-entropy",
+        "cross-entropy in nats a pixel, negated so that larger is better",
+    ),
+}
+
+
+def score_name(score: str) -> str:
+    """The short name of what `Settings.score` calls `score`."""
+    return SCORES.get(score, (score, score))[0]
+
+
+def score_meaning(score: str) -> str:
+    """What `Settings.score` calls `score`, in a phrase."""
+    return SCORES.get(score, (score, score))[1]
+
+
+def decimal(value: float, digits: int = 4) -> str:
+    """A number with a fixed count of digits and a true minus sign."""
+    return f"{value:.{digits}f}".replace("-", MINUS)
+
+
+def difference(value: float) -> str:
+    """A difference of two scores, always with its sign."""
+    return f"{value:+.4f}".replace("-", MINUS)
+
+
+def moment(iso: str) -> str:
+    """A moment from ISO 8601: 2026-03-05 09:41 UTC."""
+    try:
+        return datetime.fromisoformat(iso).strftime("%Y-%m-%d %H:%M %Z").strip()
+    except ValueError:
+        return iso
+
+
+def selection(select_on: str) -> str:
+    """What the scores are taken on, in words."""
+    if select_on == "val":
+        return "the val split"
+    try:
+        return f"{float(select_on):g} of train, held out"
+    except ValueError:
+        return f"held out of train: file names that begin with {select_on}"
+
+
+def count(number: int) -> str:
+    """A large count with three significant digits: 684 k, 1.14 M, 2.82 G."""
+    for scale, letter in SCALES:
+        if number >= scale:
+            return f"{number / scale:.{2 if number < 10 * scale else 1}f} {letter}"
+    return str(number)
+
+
+def duration(seconds: float) -> str:
+    """Seconds in words of the two largest units: 48 s, 12 min 30 s, 2 h 5 min."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s"
+    return f"{whole // 3600} h {whole % 3600 // 60} min"
+
+
+def quantity(number: int, one: str, many: str | None = None) -> str:
+    """A count with its noun: 1 trial, 2 trials."""
+    return f"{number} {one if number == 1 else many or one + 's'}"
+
+
+def size(extent: tuple[int, int]) -> str:
+    """A height and a width: 360 × 480."""
+    return f"{extent[0]} {TIMES} {extent[1]}"
+
+
+def operation_lines(operation: Operation) -> tuple[str, ...]:
+    """An operation in one or two short lines."""
+    match operation:
+        case Convolution1x1():
+            return (f"1{TIMES}1",)
+        case SeparableConvolution(rate=(vertical, horizontal)):
+            return (f"3{TIMES}3", f"rate {vertical}{TIMES}{horizontal}")
+        case GridPooling(grid=(rows, columns)):
+            return ("pooling", f"grid {rows}{TIMES}{columns}")
+
+
+def branch_words(branch: Branch) -> str:
+    """A branch in a line: `3×3, rate 6×21, of branch 0`."""
+    source = "the feature map" if branch.input == FEATURES else f"branch {branch.input}"
+    return f"{', '.join(operation_lines(branch.operation))}, of {source}"
+
+
+def cell_words(cell: Cell) -> str:
+    """A cell in a line of plain ASCII."""
+    return "; ".join(f"{number}: {branch}" for number, branch in enumerate(cell))

@@ -1,0 +1,101 @@
+"""What every space of the registry keeps."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from random import Random
+
+import pytest
+import torch
+
+from atrous.architecture import Genotype
+from atrous.named import find_architecture, to_json
+from atrous.spaces import SPACES, find_space
+from atrous.spaces.space import Space
+
+every_space = pytest.mark.parametrize("space", [m() for m in SPACES.values()], ids=list(SPACES))
+CHANNELS, FILTERS, SIZE = 6, 4, (9, 7)
+
+
+def samples(space: Space, count: int) -> list[Genotype]:
+    rng = Random(f"samples of {space.name}")
+    return [space.sample(rng) for _ in range(count)] + list(space.published.values())
+
+
+@every_space
+def test_its_name_leads_back_to_it(space: Space) -> None:
+    assert find_space(space.name).name == space.name
+    assert find_space(space.name).published == space.published
+    assert space.title
+
+
+@every_space
+def test_ranks_and_genotypes_are_one_to_one(space: Space) -> None:
+    size = space.size()
+    for rank in (0, 1, size // 3, size - 1):
+        genotype = space.unrank(rank)
+        assert space.is_valid(genotype)
+        assert space.rank(genotype) == rank
+    assert all(space.unrank(space.rank(g)) == g for g in samples(space, 20))
+
+
+@every_space
+def test_neighbourhood_is_mutual(space: Space) -> None:
+    rng = Random(0)
+    for genotype in samples(space, 5):
+        neighbours = space.neighbours(genotype)
+        assert genotype not in neighbours
+        assert all(space.is_valid(other) for other in neighbours)
+        assert all(genotype in space.neighbours(other) for other in rng.sample(neighbours, 3))
+        assert space.mutate(genotype, rng) in neighbours
+
+
+@every_space
+def test_the_canonical_form_is_a_member_and_stays(space: Space) -> None:
+    for genotype in samples(space, 20):
+        form = space.canonical(genotype)
+        assert space.is_valid(form)
+        assert space.canonical(form) == form
+
+
+@every_space
+def test_the_canonical_form_costs_the_same(space: Space) -> None:
+    for genotype in samples(space, 20):
+        costs = {
+            space.cost(g, CHANNELS, FILTERS, SIZE) for g in (genotype, space.canonical(genotype))
+        }
+        assert len(costs) == 1
+
+
+@every_space
+def test_names_and_files_lead_back_to_the_architecture(space: Space, tmp_path: Path) -> None:
+    for genotype in samples(space, 5):
+        architecture = space.architecture(genotype)
+        assert find_architecture(str(architecture)) == architecture
+        (tmp_path / "one.json").write_text(to_json(architecture))
+        assert find_architecture(str(tmp_path / "one.json")) == architecture
+    for name, genotype in space.published.items():
+        assert find_architecture(f"{space.name}:{name}") == space.architecture(genotype)
+
+
+@every_space
+@pytest.mark.parametrize("output_stride", [8, 16])
+def test_what_it_builds_keeps_the_promised_shape_and_trains(
+    space: Space, output_stride: int
+) -> None:
+    torch.manual_seed(0)
+    for genotype in samples(space, 5):
+        head = space.build(genotype, CHANNELS, FILTERS, output_stride)
+        output = head(torch.randn(2, CHANNELS, *SIZE))
+        assert output.shape == (2, FILTERS, *SIZE)
+        output.square().sum().backward()
+        assert all(p.grad is not None and p.grad.isfinite().all() for p in head.parameters())
+
+
+@every_space
+def test_the_cost_is_that_of_what_it_builds(space: Space) -> None:
+    for genotype in samples(space, 10):
+        cost = space.cost(genotype, CHANNELS, FILTERS, SIZE)
+        head = space.build(genotype, CHANNELS, FILTERS, 16)
+        assert cost.parameters == sum(p.numel() for p in head.parameters())
+        assert cost.multiply_adds > 0

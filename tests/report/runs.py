@@ -1,0 +1,135 @@
+"""Runs with made-up scores for real cells, the same every time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+from pathlib import Path
+from random import Random
+
+from atrous.architecture import Architecture
+from atrous.ledger import Entry
+from atrous.models.branch import FEATURES, SeparableConvolution
+from atrous.run import Context, Run, Settings, create_run
+from atrous.spaces import find_space
+from atrous.spaces.dpc import decode
+from atrous.trial import Failed, Measured, Metrics, Reason, Trial
+
+CLASSES = ("road", "building", "<b>sky</b>", "tree & bush", "person", "bicyclist")
+SPACE = find_space("dpc")
+SETTINGS = Settings(
+    data="/data/my street",
+    select_on="0.2",
+    space="dpc",
+    strategy="local",
+    baselines=("dpc:aspp", "dpc:top1"),
+    trials=40,
+    seconds=None,
+    workers=2,
+    seed=3,
+    backbone="tf_efficientnet_lite0",
+    weights="auto",
+    output_stride=16,
+    crop=(368, 480),
+    filters=64,
+    steps=400,
+    batch=8,
+    rate=0.1,
+    score="miou",
+    device="cpu",
+    precision="float32",
+    layout="channels_last",
+    threads=1,
+)
+CONTEXT = Context(
+    classes=CLASSES,
+    training_images=294,
+    selection_images=73,
+    data_fingerprint="3f9ac1d27be0",
+    weights_digest="9d41fe07c55a",
+    channels=320,
+    feature_size=(23, 30),
+    versions={"atrous": "0.1.0", "torch": "2.13.0", "timm": "1.0.31"},
+    python="3.11.7",
+    machine="Linux x86_64, a processor",
+    begun="2026-03-05T09:41:07+00:00",
+)
+
+
+def a_run(**settings: object) -> Run:
+    """A run that is not on disk; `settings` replace the usual ones."""
+    return Run(Path("runs/this"), replace(SETTINGS, **settings), CONTEXT)  # type: ignore[arg-type]
+
+
+def make_run(path: Path, entries: Iterable[Entry] = (), **settings: object) -> Run:
+    """A run folder with these entries; `settings` replace the usual ones."""
+    run = create_run(path, a_run(**settings).settings, CONTEXT)
+    ledger = run.ledger()
+    for entry in entries:
+        genotype = entry.trial.architecture.genotype
+        ledger.record(entry, SPACE.widths(genotype))
+    return run
+
+
+def measured(number: int, score: float, origin: str = "uniform", name: str = "") -> Entry:
+    """A measured trial of a published cell, or of one drawn by its number."""
+    genotype = SPACE.published[name] if name else SPACE.sample(Random(number))
+    trial = Trial(number, Architecture("dpc", genotype), origin, 400, 3)
+    metrics = Metrics(
+        miou=score,
+        mean_accuracy=score + 0.11,
+        pixel_accuracy=score + 0.38,
+        weighted_iou=score + 0.25,
+        cross_entropy=1.25 - score,
+        class_iou=_class_iou(score, number),
+        branch_norms=_norms(genotype, number),
+    )
+    return Entry(Measured(trial, score, metrics, 10.0 + number % 7), 6.5 * (number + 1))
+
+
+def failed(number: int, reason: Reason = Reason.NON_FINITE, origin: str = "uniform") -> Entry:
+    """A failed trial."""
+    trial = Trial(number, Architecture("dpc", SPACE.sample(Random(number))), origin, 400, 3)
+    return Entry(Failed(trial, reason, "the loss <is> not finite at step 12", 2.0), 6.5 * number)
+
+
+def baselines() -> list[Entry]:
+    """The published cells as the first two trials."""
+    return [
+        measured(0, 0.4187, "baseline dpc:aspp", "aspp"),
+        measured(1, 0.4241, "baseline dpc:top1", "top1"),
+    ]
+
+
+def plausible(count: int = 40, local: bool = True) -> list[Entry]:
+    """Baselines, then `count` proposed trials, two of them failed; local ones improve."""
+    rng, entries = Random(11), baselines()
+    for number in range(2, 2 + count):
+        near = local and number > 11 and number % 3 != 0
+        if number in (9, 23):
+            entries.append(failed(number, Reason.NON_FINITE if number == 9 else Reason.ERROR))
+            continue
+        score = 0.385 + 0.02 * _merit(number) + rng.gauss(0, 0.008)
+        score += (0.018 + 0.0002 * number) if near else 0
+        entries.append(
+            measured(number, round(score, 5), f"near {number - 5}" if near else "uniform")
+        )
+    return entries
+
+
+def _merit(number: int) -> float:
+    """Cells with more separable convolutions of large rates on the feature map score better."""
+    cell = decode(SPACE.sample(Random(number)))
+    separable = [b.operation for b in cell if isinstance(b.operation, SeparableConvolution)]
+    return 0.2 * len(separable) + 0.1 * sum(branch.input == FEATURES for branch in cell)
+
+
+def _class_iou(score: float, number: int) -> tuple[float | None, ...]:
+    rng = Random(100 + number)
+    spread = (0.45, 0.3, 0.4, 0.2, -0.1)
+    return (*(min(0.97, score + s + rng.gauss(0, 0.02)) for s in spread), None)
+
+
+def _norms(genotype: tuple[int, ...], number: int) -> tuple[float, ...]:
+    rng = Random(200 + number)
+    return tuple(rng.uniform(0.01, 0.06) for _ in decode(genotype))

@@ -1,0 +1,47 @@
+"""Numbers and cells in words."""
+
+from __future__ import annotations
+
+import pytest
+
+from atrous.report import words
+from atrous.spaces.dpc import ASPP, TOP1
+
+
+@pytest.mark.parametrize(
+    ("number", "text"),
+    [(999, "999"), (1000, "1.00 k"), (684_000, "684.0 k"), (2_820_043_200, "2.82 G")],
+)
+def test_count(number: int, text: str) -> None:
+    assert words.count(number) == text
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(59.4, "59 s"), (59.6, "1 min 0 s"), (3600, "1 h 0 min"), (7512, "2 h 5 min")],
+)
+def test_duration(seconds: float, text: str) -> None:
+    assert words.duration(seconds) == text
+
+
+def test_signs() -> None:
+    assert words.decimal(-0.82345) == "−0.8235"
+    assert words.difference(0.0123) == "+0.0123"
+    assert words.difference(-0.0123) == "−0.0123"
+
+
+def test_moment_is_short_and_unknown_forms_are_kept() -> None:
+    assert words.moment("2026-03-05T09:41:07+00:00") == "2026-03-05 09:41 UTC"
+    assert words.moment("yesterday") == "yesterday"
+
+
+def test_selection() -> None:
+    assert words.selection("val") == "the val split"
+    assert words.selection("0.20") == "0.2 of train, held out"
+    assert "begin with 0006R0" in words.selection("0006R0")
+
+
+def test_branches() -> None:
+    assert words.branch_words(TOP1[1]) == "3×3, rate 18×15, of branch 0"
+    assert words.branch_words(ASPP[0]) == "1×1, of the feature map"
+    assert words.branch_words(ASPP[4]) == "pooling, grid 1×1, of the feature map"

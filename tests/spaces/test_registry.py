@@ -1,0 +1,41 @@
+from __future__ import annotations
+
+import pickle
+import subprocess
+import sys
+
+import pytest
+
+from atrous.errors import AtrousError
+from atrous.spaces import SPACES, find_space
+
+
+def test_spaces_are_found_by_name() -> None:
+    assert all(find_space(name).name == name for name in SPACES)
+    for branches in (1, 2, 3, 12, 99):
+        assert find_space(f"dpc-{branches}").name == f"dpc-{branches}"
+    assert find_space("dpc-3").size() == 3_188_646
+
+
+def test_the_space_of_five_branches_has_one_name() -> None:
+    assert find_space("dpc-5").name == "dpc"
+    assert find_space("dpc-5").published == find_space("dpc").published
+
+
+@pytest.mark.parametrize("name", ["", "DPC", "dpc-", "dpc-0", "dpc-01", "dpc-100", "dpc-x", "nas"])
+def test_other_names_are_refused_with_those_there_are(name: str) -> None:
+    with pytest.raises(AtrousError) as refused:
+        find_space(name)
+    assert repr(name) in str(refused.value)
+    assert all(known in str(refused.value) for known in SPACES)
+
+
+def test_a_space_travels_between_processes() -> None:
+    space = pickle.loads(pickle.dumps(find_space("dpc-2")))
+    assert (space.name, space.size()) == ("dpc-2", 13_122)
+
+
+def test_choosing_and_describing_need_no_torch() -> None:
+    modules = "atrous.spaces, atrous.strategies, atrous.named, atrous.describe, atrous.trial"
+    program = f"import sys, {modules}; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0

@@ -1,0 +1,73 @@
+"""Two small spaces whose choices depend on earlier ones, unlike those of dense prediction cells."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from torch import nn
+
+from atrous.architecture import Genotype
+from atrous.models.cost import Cost
+from atrous.spaces.space import Grammar, Size, Space
+
+LEVELS = 4
+
+
+@dataclass(frozen=True)
+class Walk:
+    """A walk over levels 0 .. 3 that goes up or down by at most one level a move.
+
+    The state is (moves taken, level). Choices are counted from the lowest level within reach, so
+    that a choice means another level, and there are more or fewer, where an earlier one differs.
+    """
+
+    moves: int
+    start: tuple[int, int] = (0, 0)
+
+    def choices(self, state: tuple[int, int]) -> int:
+        taken, level = state
+        return 0 if taken == self.moves else min(level + 1, LEVELS - 1) - max(level - 1, 0) + 1
+
+    def step(self, state: tuple[int, int], choice: int) -> tuple[int, int]:
+        taken, level = state
+        return taken + 1, max(level - 1, 0) + choice
+
+
+@dataclass(frozen=True)
+class Chain:
+    """At most `longest` links of one of two kinds: choice 0 ends the chain, 1 and 2 add a link.
+
+    Genotypes differ in length. The state is the number of links; -1 once the chain has ended.
+    """
+
+    longest: int
+    start: int = 0
+
+    def choices(self, state: int) -> int:
+        return 0 if state in (-1, self.longest) else 3
+
+    def step(self, state: int, choice: int) -> int:
+        return state + 1 if choice else -1
+
+
+def walk(moves: int) -> Space:
+    return _space(f"walk-{moves}", Walk(moves))
+
+
+def chain(longest: int) -> Space:
+    return _space(f"chain-{longest}", Chain(longest))
+
+
+def _space(name: str, grammar: Grammar) -> Space:
+    return Space(name, name, grammar, canonical=tuple, build=_build, cost=_cost)
+
+
+def _build(genotype: Genotype, channels: int, filters: int, output_stride: int) -> nn.Module:  # noqa: ARG001
+    """As many 1x1 convolutions as decisions."""
+    layers = [nn.Conv2d(filters, filters, 1, bias=False) for _ in genotype]
+    return nn.Sequential(nn.Conv2d(channels, filters, 1, bias=False), *layers)
+
+
+def _cost(genotype: Genotype, channels: int, filters: int, size: Size) -> Cost:
+    weights = channels * filters + len(genotype) * filters * filters
+    return Cost(weights, weights * size[0] * size[1])

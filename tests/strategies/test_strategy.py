@@ -1,0 +1,44 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from atrous.architecture import Genotype
+from atrous.errors import AtrousError
+from atrous.spaces.dpc import ASPP, dpc, encode
+from atrous.strategies import STRATEGIES, find_strategy
+from atrous.strategies.local import LocalSearch
+from atrous.strategies.strategy import ATTEMPTS, ExhaustedError, Observation, first_unseen
+from atrous.strategies.uniform import UniformSearch
+
+
+def test_a_draw_that_is_another_order_of_a_tried_cell_is_passed_over() -> None:
+    tried = [Observation(0, encode(ASPP), None)]
+    fresh = encode(ASPP[:4] + ASPP[:1])
+    draws: Iterator[Genotype] = iter([encode(ASPP), encode(ASPP[::-1]), fresh, encode(ASPP)])
+    assert first_unseen(lambda: next(draws), dpc(), tried) == fresh
+
+
+def test_draws_are_given_up_after_a_while() -> None:
+    drawn = []
+
+    def draw() -> Genotype:
+        drawn.append(1)
+        return encode(ASPP)
+
+    with pytest.raises(ExhaustedError, match=f"{ATTEMPTS} draws in a row"):
+        first_unseen(draw, dpc(), [Observation(0, encode(ASPP), 0.1)])
+    assert len(drawn) == ATTEMPTS
+
+
+def test_strategies_are_found_by_name() -> None:
+    assert find_strategy("random") == UniformSearch()
+    assert find_strategy("local") == LocalSearch()
+
+
+def test_other_names_are_refused_with_those_there_are() -> None:
+    with pytest.raises(AtrousError) as refused:
+        find_strategy("bayes")
+    assert "'bayes'" in str(refused.value)
+    assert all(name in str(refused.value) for name in STRATEGIES)

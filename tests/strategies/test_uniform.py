@@ -1,0 +1,44 @@
+from __future__ import annotations
+
+from collections import Counter
+from random import Random
+
+import pytest
+
+from atrous.spaces.dpc import dpc
+from atrous.strategies.strategy import ExhaustedError, Observation
+from atrous.strategies.uniform import UniformSearch
+from tests.spaces.toy import walk
+from tests.strategies.histories import history, play, proposals
+
+
+def test_untried_architectures_are_equally_likely() -> None:
+    """Chi-square with n - 1 degrees of freedom has mean n - 1 and variance 2 (n - 1)."""
+    space = walk(4)
+    tried = [Observation(n, genotype, 0.0) for n, genotype in enumerate(list(space.all())[:10])]
+    left = list(space.all())[10:]
+    drawn = Counter(p.genotype for p in proposals(UniformSearch(), space, tried, 100 * len(left)))
+    assert drawn.keys() == set(left)
+    statistic = sum((drawn[g] - 100) ** 2 / 100 for g in left)
+    degrees = len(left) - 1
+    assert abs(statistic - degrees) < 3 * (2 * degrees) ** 0.5
+
+
+def test_scores_change_nothing() -> None:
+    space = dpc()
+    seen = history(space, 20)
+    failed = [Observation(o.number, o.genotype, None) for o in seen]
+    for seed in range(5):
+        by_score, by_none = (
+            UniformSearch().propose(space, known, Random(seed)) for known in (seen, failed)
+        )
+        assert by_score == by_none
+        assert by_score.origin == "uniform"
+
+
+def test_a_small_space_is_emptied_and_then_exhausted() -> None:
+    space = dpc(1)
+    _, seen = play(UniformSearch(), space, 81, lambda _: None)
+    assert {o.genotype for o in seen} == set(space.all())
+    with pytest.raises(ExhaustedError, match="tried before"):
+        UniformSearch().propose(space, seen, Random(0))

@@ -9,7 +9,8 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable
-from dataclasses import asdict, replace
+from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from random import Random
 
@@ -116,8 +117,8 @@ def test_a_read_only_ledger_can_be_read_and_says_so_when_written(
     connect = sqlite3.connect
 
     def read_only(database: str, *args: object, **kwargs: object) -> sqlite3.Connection:
-        uri = database if database.startswith("file:") else Path(database).as_uri() + "?mode=ro"
-        return connect(uri, *args, **{**kwargs, "uri": True})  # type: ignore[call-overload, no-any-return]
+        uri = f"{Path(database).as_uri()}?mode=ro"
+        return connect(uri, *args, **{**kwargs, "uri": True})  # type: ignore
 
     monkeypatch.setattr("sqlite3.dbapi2.connect", read_only)
     monkeypatch.setattr("optuna.storages._rdb.storage.time.sleep", lambda _: None)
@@ -216,6 +217,21 @@ def test_a_score_that_is_no_number_is_not_written(tmp_path: Path) -> None:
     assert ledger.entries() == []
 
 
+def test_what_a_killed_writer_left_half_done_is_undone(tmp_path: Path) -> None:
+    entries = [measured(n) for n in range(60)]
+    write(tmp_path / "ledger.db", entries)
+    killed = tmp_path / "killed"
+    killed.mkdir()
+    with closing(sqlite3.connect(tmp_path / "ledger.db")) as connection:
+        connection.execute("PRAGMA cache_size = 1")
+        connection.execute("UPDATE trial_user_attributes SET value_json = value_json || 'half'")
+        for path in tmp_path.glob("ledger.db*"):
+            shutil.copy(path, killed)
+    assert {path.name for path in killed.iterdir()} == {"ledger.db", "ledger.db-journal"}
+    assert (killed / "ledger.db").read_bytes() != (tmp_path / "ledger.db").read_bytes()
+    assert Ledger(killed / "ledger.db").entries() == entries
+
+
 def test_killing_the_writer_loses_no_trial(tmp_path: Path) -> None:
     path, rng, done = tmp_path / "ledger.db", Random(2), 0
     Ledger(path, create=True)
@@ -232,7 +248,7 @@ def test_killing_the_writer_loses_no_trial(tmp_path: Path) -> None:
             process.kill()
             said = [line for line in process.stdout.read().split("\n") if line]
         found = Ledger(path).entries()
-        assert [asdict(entry) for entry in found] == [asdict(measured(n)) for n in range(len(found))]
+        assert found == [measured(number) for number in range(len(found))]
         assert not said or len(found) > int(said[-1])
         done = len(found)
     assert done >= 6

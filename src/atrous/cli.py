@@ -85,12 +85,17 @@ def describe(
     filters: Annotated[int, typer.Option(min=1, help="Channels of each branch.")] = 256,
     backbone: Annotated[str | None, typer.Option(help="A timm model to count too.")] = None,
     output_stride: Annotated[int, typer.Option(help="Of the backbone: 8 or 16.")] = 16,
+    write: Annotated[
+        Path | None, typer.Option(help="Also write the cell, in the reference's JSON format.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Draws a cell and counts its parameters and multiply-adds."""
     from atrous import describe as description
     from atrous.estimation.crop import feature_size, parse_size
     from atrous.named import find_architecture
+    from atrous.spaces.dpc import decode
+    from atrous.spaces.dpc_json import write_cell
 
     found, extent, cost = find_architecture(architecture), parse_size(size), None
     if backbone:
@@ -99,6 +104,8 @@ def describe(
         network = outline(backbone, output_stride)
         cost, channels = backbone_cost(network, extent), network.channels[output_stride]
         extent = feature_size(extent, output_stride)
+    if write:
+        write.write_text(write_cell(decode(found.genotype)))
     described = description.describe(found, channels or 320, filters, extent, cost)
     if as_json:
         print(json.dumps(described.to_json(), indent=2))

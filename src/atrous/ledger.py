@@ -103,7 +103,8 @@ def _url(path: Path) -> str:
 
 
 def _require_sound(path: Path) -> None:
-    with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as connection:
+    """Raises `sqlite3.Error` for damage; what a killed writer left half done is undone."""
+    with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=rw", uri=True)) as connection:
         (verdict,) = connection.execute("PRAGMA quick_check").fetchone()
     if verdict != "ok":
         raise sqlite3.DatabaseError(f"the file is damaged ({verdict.splitlines()[0]})")

@@ -82,10 +82,11 @@ class Search:
     _errors: int = 0
     _exhausted: bool = False
     _before: float = 0.0
-    _start: float = field(default_factory=time.monotonic)
+    _start: float = 0.0
 
     def run(self) -> None:
         """Runs until all trials have ended or the time is over; see `search`."""
+        self._start = time.monotonic()
         for entry in self.ledger.entries():
             self._ended[entry.trial.number] = entry
             self._before = max(self._before, entry.elapsed)

@@ -92,7 +92,7 @@ def test_an_exception_comes_back_and_the_worker_stays() -> None:
 def test_what_does_not_pickle_comes_back_in_words_and_the_worker_stays() -> None:
     with LocalExecutor(1) as executor:
         before = executor.submit(jobs.pid).result()
-        with pytest.raises(AtrousError, match="^here: because$"):
+        with pytest.raises(AtrousError, match=r"^here: because$"):
             executor.submit(jobs.fail_demandingly).result()
         with pytest.raises(RuntimeError, match="LocalError: of this process alone"):
             executor.submit(jobs.fail_locally).result()
@@ -136,7 +136,7 @@ def test_a_worker_killed_between_jobs_is_replaced() -> None:
 
 
 def test_leaving_kills_what_runs_and_drops_what_waits(tmp_path: Path) -> None:
-    with pytest.raises(KeyboardInterrupt), LocalExecutor(1) as executor:
+    with suppress(KeyboardInterrupt), LocalExecutor(1) as executor:
         running = executor.submit(jobs.stay, tmp_path)
         waiting = executor.submit(jobs.add, 1)
         assert eventually(lambda: bool(pids(tmp_path)))

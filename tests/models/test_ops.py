@@ -8,6 +8,7 @@ from typing import cast
 import pytest
 import torch
 from torch import Tensor, nn
+from torch._subclasses import FakeTensorMode
 from torch.nn import functional
 
 from atrous.models.ops import (
@@ -75,6 +76,14 @@ def test_layers_are_torchs_convolutions(rate: tuple[int, int]) -> None:
     pointwise = PointwiseConvolution(3, 5).double()
     torch.testing.assert_close(pointwise(features), nn.Conv2d.forward(pointwise, features))
     assert depthwise(features).shape == features.shape
+
+
+def test_a_layer_serves_after_its_shapes_were_inferred() -> None:
+    depthwise = AtrousDepthwise(3, (2, 5))
+    with FakeTensorMode(allow_non_fake_inputs=True):
+        assert depthwise(torch.empty(2, 3, 6, 10)).shape == (2, 3, 6, 10)
+    features = torch.randn(2, 3, 6, 10)
+    torch.testing.assert_close(depthwise(features), nn.Conv2d.forward(depthwise, features))
 
 
 def test_separable_layers_normalise_and_rectify_both_halves() -> None:

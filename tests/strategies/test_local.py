@@ -75,6 +75,14 @@ def test_one_mutation_gives_neighbours() -> None:
         assert distance(parent.genotype, proposal.genotype) == 1
 
 
+def test_one_and_two_mutations_are_equally_likely() -> None:
+    """Half are one mutation; of two, 1 in 9 hits the same decision, as the first input is fixed."""
+    seen = history(SPACE, 12)
+    drawn = proposals(LocalSearch(uniform=0, mutations=2), SPACE, seen, 400)
+    single = sum(distance(seen[parent_of(p.origin)].genotype, p.genotype) == 1 for p in drawn)
+    assert abs(single / 400 - (1 / 2 + 1 / 18)) < 4 * 0.025
+
+
 def test_trials_without_a_score_are_never_parents() -> None:
     seen = [
         Observation(o.number, o.genotype, o.score if o.number in (3, 8) else None)

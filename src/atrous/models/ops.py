@@ -145,5 +145,10 @@ class Dropout(nn.Dropout):
 
 
 def _is_plain(features: Tensor) -> bool:
-    """Whether torch's own layers serve best: on an accelerator, and in an exported graph."""
-    return features.device.type != "cpu" or torch.compiler.is_compiling()
+    """Whether torch's own layers serve best: on an accelerator, in an exported graph, and for
+    tensors without data, as shape inference uses them."""
+    return (
+        features.device.type != "cpu"
+        or type(features) is not Tensor
+        or torch.compiler.is_compiling()
+    )

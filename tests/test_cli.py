@@ -1,0 +1,155 @@
+"""The commands as a user types them, on built-in scenes with real pretrained weights."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from atrous.cli import main, parse_duration
+from atrous.errors import AtrousError
+
+SMALL = ("--trials", "2", "--steps", "4", "--filters", "8", "--batch", "4", "--workers", "1")
+
+
+def atrous(*arguments: str | Path, folder: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "atrous", *map(str, arguments)],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with scenes, and a finished run on them."""
+    folder = tmp_path_factory.mktemp("home")
+    assert atrous("scenes", "scenes", "--images", "12", folder=folder).returncode == 0
+    searched = atrous(
+        "search", "scenes", "--weights", "builtin", "--out", "run", "--cache", "cache", *SMALL,
+        folder=folder,
+    )  # fmt: skip
+    assert searched.returncode == 0, searched.stderr
+    assert "atrous report run" in searched.stdout
+    return folder
+
+
+def test_spaces_gives_exact_sizes(tmp_path: Path) -> None:
+    found = atrous("spaces", "--json", folder=tmp_path)
+    assert {s["name"]: s["size"] for s in json.loads(found.stdout)} == {"dpc": 418_414_128_120}
+    assert "418,414,128,120" in atrous("spaces", folder=tmp_path).stdout
+
+
+def test_describe_counts_the_published_cell_with_its_backbone(tmp_path: Path) -> None:
+    asked = ("describe", "dpc:top1", "--backbone", "mobilenetv2_100", "--size", "1025x2049")
+    found = json.loads(atrous(*asked, "--json", folder=tmp_path).stdout)
+    assert found["channels"] == 320
+    assert found["size"] == [65, 129]
+    assert found["branches_alone"] == {"parameters": 356_160, "multiply_adds": 2_986_401_600}
+    assert found["backbone"]["multiply_adds"] == pytest.approx(19.41e9, rel=0.001)
+
+
+def test_describe_writes_a_cell_that_it_reads_back(tmp_path: Path) -> None:
+    written = atrous("describe", "dpc:aspp", "--write", "aspp.json", folder=tmp_path)
+    assert written.returncode == 0, written.stderr
+    again = atrous("describe", "aspp.json", "--json", folder=tmp_path)
+    direct = atrous("describe", "dpc:aspp", "--json", folder=tmp_path)
+    assert json.loads(again.stdout) == json.loads(direct.stdout)
+
+
+def test_check_ends_with_0_for_sound_data_and_1_for_broken(home: Path, tmp_path: Path) -> None:
+    assert atrous("check", home / "scenes", folder=tmp_path).returncode == 0
+    assert atrous("scenes", "broken", "--images", "6", folder=tmp_path).returncode == 0
+    mask = next((tmp_path / "broken/masks/train").glob("*.png"))
+    mask.write_bytes(mask.read_bytes()[:100])
+    found = atrous("check", "broken", "--json", folder=tmp_path)
+    assert found.returncode == 1
+    problems = json.loads(found.stdout)["problems"]
+    assert any(mask.name in p["file"] and p["severity"] == "error" for p in problems)
+    searched = atrous("search", "broken", "--weights", "builtin", folder=tmp_path)
+    assert searched.returncode == 1
+    assert mask.name in searched.stderr
+    assert "Traceback" not in searched.stderr
+
+
+def test_a_run_is_reported(home: Path) -> None:
+    found = atrous("report", "run", folder=home)
+    assert found.returncode == 0, found.stderr
+    assert "dpc:aspp" in found.stdout
+    assert (home / "run/leaderboard.csv").read_text().count("\n") == 5
+    assert "<svg" in (home / "run/report.html").read_text()
+
+
+def test_status_tells_that_a_run_is_complete(home: Path) -> None:
+    found = atrous("status", "run", folder=home)
+    assert "complete" in found.stdout
+    assert "4 of 4" in found.stdout
+
+
+def test_resuming_a_complete_run_runs_nothing(home: Path) -> None:
+    before = (home / "run/ledger.db").read_bytes()
+    found = atrous("search", "--resume", "run", "--cache", "cache", folder=home)
+    assert found.returncode == 0, found.stderr
+    assert (home / "run/ledger.db").read_bytes() == before
+
+
+def test_compare_trains_anew_and_keeps_its_readings(home: Path) -> None:
+    asked = ("compare", "run", "--seeds", "2", "--on", "test", "--cache", "cache")
+    found = atrous(*asked, folder=home)
+    assert found.returncode == 0, found.stderr
+    assert "best - dpc:aspp" in found.stdout
+    kept = (home / "run/comparison.jsonl").read_text()
+    assert kept.count("\n") == 6
+    again = atrous(*asked, folder=home)
+    assert (home / "run/comparison.jsonl").read_text() == kept
+    assert again.stdout == found.stdout
+
+
+def test_a_run_is_not_overwritten(home: Path) -> None:
+    found = atrous("search", "scenes", "--out", "run", "--weights", "builtin", folder=home)
+    assert found.returncode == 1
+    assert "--resume run" in found.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("search", "nowhere"), "nowhere"),
+        (("search", "--resume"), "Expected a run in runs"),
+        (("search", "scenes", "--trials", "0", "--rate", "-1"), "--rate is a positive number"),
+        (("search", "scenes", "--score", "beauty"), "miou, blend, cross-entropy"),
+        (("search", "scenes", "--space", "moon"), "dpc"),
+        (("search", "scenes", "--strategy", "magic"), "random, local"),
+        (("search", "scenes", "--select-on", "Z9*", "--weights", "none"), "Z9*"),
+        (("search", "scenes", "--crop", "100x100", "--weights", "none"), "113x113"),
+        (("search", "scenes", "--time", "soon"), "30m"),
+        (("describe", "dpc:nine"), "aspp, top1"),
+        (("describe", "dpc:top1", "--size", "65"), "360x480"),
+        (("status", "scenes"), "run.json"),
+        (("report", "scenes"), "run.json"),
+    ],
+)
+def test_errors_say_what_to_do(
+    home: Path,
+    arguments: tuple[str, ...],
+    words: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(home)
+    monkeypatch.setattr(sys, "argv", ["atrous", *arguments])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == 1
+    assert words in capsys.readouterr().err
+
+
+def test_durations() -> None:
+    assert [parse_duration(text) for text in ("90s", "30m", "1.5h")] == [90, 1800, 5400]
+    with pytest.raises(AtrousError, match="90s, 30m or 2h"):
+        parse_duration("30")

@@ -11,13 +11,16 @@ from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
 from types import FrameType
-from typing import Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 from rich.console import Console
 from rich.table import Table
 
 from atrous.errors import AtrousError
+
+if TYPE_CHECKING:
+    from atrous.driver import Material
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -194,7 +197,7 @@ def search(
     from atrous.run import latest_run
 
     if resume:
-        _drive(data or out or latest_run(RUNS), cache)
+        _drive(data or out or latest_run(RUNS), None, cache or default_cache())
         return
     if data is None:
         raise AtrousError("Expected the folder of a data set: atrous search DATA.")
@@ -220,8 +223,8 @@ def search(
         device=device,
     )
     out = out or RUNS / datetime.now().strftime("%Y-%m-%d-%H%M%S")
-    driver.begin(request, out, cache or default_cache())
-    _drive(out, cache)
+    _, material = driver.begin(request, out, cache or default_cache())
+    _drive(out, material, cache or default_cache())
 
 
 @app.command()
@@ -287,10 +290,10 @@ def demo(
     from atrous import driver
     from atrous.demo import demo_request
 
-    run = out / "run"
+    run, material, kept = out / "run", None, cache or default_cache()
     if not (run / "run.json").exists():
-        driver.begin(demo_request(out), run, cache or default_cache())
-    _drive(run, cache)
+        _, material = driver.begin(demo_request(out), run, kept)
+    _drive(run, material, kept)
     report(run)
 
 
@@ -302,7 +305,7 @@ def parse_duration(text: str) -> float:
     return float(match[1]) * {"s": 1, "m": 60, "h": 3600}[match[2]]
 
 
-def _drive(path: Path, cache: Path | None) -> None:
+def _drive(path: Path, material: Material | None, cache: Path) -> None:
     """Runs what is left of a run and says how to go on if it is interrupted."""
     from atrous import driver
     from atrous.run import open_run
@@ -312,7 +315,7 @@ def _drive(path: Path, cache: Path | None) -> None:
     view = SearchView(run, run.ledger().entries())
     try:
         with view.shown():
-            driver.proceed(run, cache or default_cache(), view.watch)
+            driver.proceed(run, material or driver.material_of(run, cache), view.watch)
     except KeyboardInterrupt:
         done = len(run.ledger().entries())
         output.print(f"Stopped; {done} trials are kept. Go on: atrous search --resume {path}")

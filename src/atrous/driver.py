@@ -82,7 +82,7 @@ class Material:
     fingerprint: str
 
 
-def begin(request: Request, out: Path, cache: Path) -> Run:
+def begin(request: Request, out: Path, cache: Path) -> tuple[Run, Material]:
     """Checks everything, computes features, picks how to compute, and makes the run folder.
 
     Raises `AtrousError` before anything expensive if the request cannot be met.
@@ -121,7 +121,8 @@ def begin(request: Request, out: Path, cache: Path) -> Run:
             "threads": choice.compute.threads,
         }
     )
-    return create_run(out, settings, _context(material, channels, (height, width)))
+    run = create_run(out, settings, _context(material, channels, (height, width)))
+    return run, material
 
 
 def material_of(run: Run, cache: Path) -> Material:
@@ -132,9 +133,9 @@ def material_of(run: Run, cache: Path) -> Material:
     return _material(sources, settings.crop, settings.device, cache)
 
 
-def proceed(run: Run, cache: Path, watch: Callable[[Entry], None]) -> None:
-    """Runs what is left of a run's search. Raises `AtrousError` if its data or weights changed."""
-    settings, material = run.settings, material_of(run, cache)
+def proceed(run: Run, material: Material, watch: Callable[[Entry], None]) -> None:
+    """Runs what is left of a run's search."""
+    settings = run.settings
     space = find_space(settings.space)
     plan = Plan(
         space=space,

@@ -25,3 +25,8 @@ def track(items: Iterable[T], label: str, total: int) -> Iterator[T]:
         for item in items:
             yield item
             progress.advance(task)
+
+
+def untracked(items: Iterable[T], label: str, total: int) -> Iterator[T]:  # noqa: ARG001
+    """`track` for a loop that is known to be short, and shows nothing."""
+    yield from items

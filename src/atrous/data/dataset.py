@@ -7,6 +7,7 @@ import hashlib
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Protocol, TypeVar
 
@@ -109,12 +110,16 @@ def select(dataset: Dataset, select_on: str) -> tuple[Samples, Samples]:
 
 
 def fingerprint(samples: Sequence[Sample], progress: Progress = track) -> str:
-    """A hash, 32 hex digits, of names and file contents; the order of samples does not matter."""
+    """A hash, 32 hex digits, of names and file contents; the order of samples does not matter.
+
+    A file is read once in the life of the process, as long as its size and time stay the same.
+    """
     ordered = sorted(samples, key=lambda sample: sample.name)
     whole = hashlib.blake2b(digest_size=16)
     for sample in progress(ordered, "reading the data set", len(ordered)):
-        for part in (sample.name.encode(), _bytes(sample.image), _bytes(sample.mask)):
-            whole.update(hashlib.blake2b(part, digest_size=16).digest())
+        whole.update(hashlib.blake2b(sample.name.encode(), digest_size=16).digest())
+        for path in (sample.image, sample.mask):
+            whole.update(_content(path))
     return whole.hexdigest()
 
 
@@ -170,8 +175,14 @@ def _rank(name: str) -> float:
     return int.from_bytes(digest, "big") / 2**64
 
 
-def _bytes(path: Path) -> bytes:
+def _content(path: Path) -> bytes:
     try:
-        return path.read_bytes()
+        stat = path.stat()
+        return _digest(path, stat.st_size, stat.st_mtime_ns)
     except OSError as error:
         raise AtrousError(f"Cannot read {path}: {error.strerror}. Is it still there?") from None
+
+
+@cache
+def _digest(path: Path, _size: int, _modified: int) -> bytes:
+    return hashlib.blake2b(path.read_bytes(), digest_size=16).digest()

@@ -24,7 +24,7 @@ from atrous.errors import AtrousError
 from atrous.estimation.crop import Placement, Size, feature_size, paint, place, sample_labels
 from atrous.estimation.features import ABOUT, FORMAT, TARGET_STRIDE, FeatureSet
 from atrous.models.backbones import Backbone
-from atrous.progress import track
+from atrous.progress import track, untracked
 
 BATCH = 8
 BYTES = 2
@@ -43,7 +43,7 @@ class Extraction:
         """What the content depends on; the device's rounding is not counted in."""
         return {
             "format": FORMAT,
-            "data": fingerprint(self.samples),
+            "data": fingerprint(self.samples, untracked),
             "backbone": self.backbone.name,
             "weights": self.backbone.weights_digest,
             "output_stride": self.backbone.output_stride,

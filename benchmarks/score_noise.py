@@ -3,8 +3,9 @@
     python benchmarks/score_noise.py RUN --cells 24 --on val test
 
 Trains random cells of the run's space under the run's own proxy, each with two seeds, and prints,
-for each score and each set of images, Spearman's correlation between the two seeds, and the spread
-between cells against the spread between seeds.
+for each score and each set of images, Spearman's correlation between the two seeds over the random
+cells, the spread between cells (of the mean of both seeds) and between seeds, and the ranks of the
+run's baselines among all.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 from random import Random
-from statistics import pstdev
+from statistics import mean, pstdev
 
 from scipy.stats import spearmanr
 
@@ -20,10 +21,10 @@ from atrous.cli import default_cache
 from atrous.comparison import Reading, fresh_trials, read_all
 from atrous.driver import estimator, features_of, material_of
 from atrous.estimation.proxy import SCORES, score_of
+from atrous.named import find_architecture
 from atrous.progress import track
 from atrous.run import open_run
 from atrous.spaces import find_space
-from atrous.spaces.dpc import ASPP, TOP1, encode
 
 
 def main() -> None:
@@ -40,26 +41,31 @@ def main() -> None:
         samples = material.dataset.splits[split]
         sets[split] = features_of(samples, run.settings, material.backbone, cache)
     space, rng = find_space(run.settings.space), Random(7)
-    genotypes = [encode(ASPP), encode(TOP1)] + [space.sample(rng) for _ in range(asked.cells - 2)]
-    cells = [space.architecture(genotype) for genotype in genotypes]
-    trials = fresh_trials(cells, 2, run.settings.steps, run.settings.seed)
+    drawn = [space.architecture(space.sample(rng)) for _ in range(asked.cells)]
+    named = [find_architecture(name) for name in run.settings.baselines]
+    trials = fresh_trials([*named, *drawn], 2, run.settings.steps, run.settings.seed)
     proxy, path = estimator(run.settings, material), run.path / "score-noise.jsonl"
     found = read_all(proxy, trials, sets, run.settings.workers, path)
     readings = [r for part in track(found, "training cells", len(trials)) for r in part]
-    print(f"{'images':10} {'score':14} {'rho':>5}  {'sd cells':>8}  {'sd seeds':>8}")
+    first, second = sorted({reading.seed for reading in readings})
+    print(
+        f"{'images':10} {'score':14} {'rho':>5}  {'sd cells':>8}  {'sd seeds':>8}  baselines' ranks"
+    )
     for split in sets:
         for name in SCORES:
-            first, second = (_column(readings, split, name, seed) for seed in _seeds(readings))
-            order = sorted(first)
-            a, b = [first[c] for c in order], [second[c] for c in order]
-            rho = spearmanr(a, b).statistic
-            cells_sd = pstdev([(x + y) / 2 for x, y in zip(a, b, strict=True)])
-            seeds_sd = (sum((x - y) ** 2 / 2 for x, y in zip(a, b, strict=True)) / len(a)) ** 0.5
-            print(f"{split:10} {name:14} {rho:5.2f}  {cells_sd:8.4f}  {seeds_sd:8.4f}")
+            one, two = (_column(readings, split, name, seed) for seed in (first, second))
+            print(f"{split:10} {name:14} {_row(one, two, [str(a) for a in drawn])}  ", end="")
+            means = {cell: one[cell] + two[cell] for cell in one}
+            order = sorted(means, key=lambda cell: -means[cell])
+            print(", ".join(str(order.index(str(a)) + 1) for a in named), f"of {len(order)}")
 
 
-def _seeds(readings: list[Reading]) -> list[int]:
-    return sorted({reading.seed for reading in readings})
+def _row(one: dict[str, float], two: dict[str, float], cells: list[str]) -> str:
+    a, b = [one[cell] for cell in cells], [two[cell] for cell in cells]
+    rho = spearmanr(a, b).statistic
+    between = pstdev([(x + y) / 2 for x, y in zip(a, b, strict=True)])
+    within = mean((x - y) ** 2 / 2 for x, y in zip(a, b, strict=True)) ** 0.5
+    return f"{rho:5.2f}  {between:8.4f}  {within:8.4f}"
 
 
 def _column(readings: list[Reading], split: str, name: str, seed: int) -> dict[str, float]:

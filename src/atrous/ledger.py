@@ -11,6 +11,7 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -118,7 +119,7 @@ def _to_optuna(entry: Entry, choices: tuple[int, ...]) -> FrozenTrial:
         k: IntDistribution(0, n - 1) for k, n in free.items()
     }
     measured = isinstance(outcome, Measured)
-    return create_trial(
+    found = create_trial(
         state=TrialState.COMPLETE if measured else TrialState.FAIL,
         value=outcome.score if isinstance(outcome, Measured) else None,
         params={name: genotype[name] for name in free},
@@ -132,6 +133,9 @@ def _to_optuna(entry: Entry, choices: tuple[int, ...]) -> FrozenTrial:
             "outcome": json.dumps(asdict(outcome), allow_nan=False),
         },
     )
+    if found.datetime_complete is not None:
+        found.datetime_start = found.datetime_complete - timedelta(seconds=outcome.seconds)
+    return found
 
 
 def _to_entry(attributes: dict[str, Any]) -> Entry:

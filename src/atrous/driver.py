@@ -12,7 +12,8 @@ from typing import cast
 from atrous.architecture import Architecture
 from atrous.comparison import Comparison, fresh_trials, read_all
 from atrous.data.check import check
-from atrous.data.dataset import Dataset, Samples, fingerprint, read_folder, select
+from atrous.data.dataset import Dataset, Samples, fingerprint, select
+from atrous.data.layouts import read_dataset
 from atrous.errors import AtrousError
 from atrous.estimation.compute import Compute, Layout, Precision
 from atrous.estimation.crop import Size, derive_crop, require_crop
@@ -94,7 +95,7 @@ def begin(request: Request, out: Path, cache: Path) -> tuple[Run, Material]:
             "name another folder with --out."
         )
     device = pick_device(request.device)
-    dataset = read_folder(request.data)
+    dataset = read_dataset(request.data)
     sizes = _require_sound(dataset.root)
     crop = request.crop or derive_crop(sizes, request.output_stride)
     material = _material(_sources(request, dataset), crop, device, cache)
@@ -128,7 +129,7 @@ def begin(request: Request, out: Path, cache: Path) -> tuple[Run, Material]:
 def material_of(run: Run, cache: Path) -> Material:
     """What a run's candidates train on; raises `AtrousError` if data or weights have changed."""
     settings = run.settings
-    sources = _sources(settings, read_folder(Path(settings.data)))
+    sources = _sources(settings, read_dataset(Path(settings.data)))
     _require_unchanged(run, sources)
     return _material(sources, settings.crop, settings.device, cache)
 

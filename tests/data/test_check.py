@@ -11,8 +11,8 @@ from rich.console import Console
 
 from atrous.data.check import Report, check
 from atrous.data.check_view import render
-from atrous.data.dataset import read_folder
 from atrous.data.findings import Problem
+from atrous.data.layouts import read_dataset
 from atrous.errors import AtrousError
 from tests.data import folder
 
@@ -62,7 +62,7 @@ def test_a_report_is_json(root: Path) -> None:
 
 def test_a_dataset_can_be_checked_without_its_folder(root: Path) -> None:
     folder.picture(50).save(root / "images/train/alone.png")
-    assert check(read_folder(root)).problems == ()
+    assert check(read_dataset(root)).problems == ()
     assert check(root).warnings == 1
 
 

@@ -1,12 +1,17 @@
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TypeVar
 
 import pytest
 
-from atrous.data.dataset import Dataset, Sample, fingerprint, read_folder, select
+from atrous.data.check import check
+from atrous.data.dataset import Dataset, Sample, fingerprint, read_labels, select
+from atrous.data.encoding import IDENTITY
+from atrous.data.layouts import read_dataset
+from atrous.data.pixels import read_mask
 from atrous.errors import AtrousError
 from tests.data import folder
 
@@ -25,7 +30,7 @@ def _dataset(*names: str, val: tuple[str, ...] = ()) -> Dataset:
     return Dataset(Path("set"), ("a", "b"), splits)
 
 
-def test_read_folder_pairs_by_name_in_order_and_leaves_out_what_has_no_partner(
+def test_a_folder_pairs_by_name_in_order_and_leaves_out_what_has_no_partner(
     tmp_path: Path,
 ) -> None:
     root = folder.write(tmp_path / "set", train=3, val=1, test=0)
@@ -33,7 +38,7 @@ def test_read_folder_pairs_by_name_in_order_and_leaves_out_what_has_no_partner(
     folder.labels(0).save(root / "masks/train/orphan.png")
     folder.picture(8).save(root / "images/train/.hidden.png")
     folder.add(root, "train", "a/deep.er", folder.picture(7), folder.labels(0))
-    dataset = read_folder(root)
+    dataset = read_dataset(root)
     assert dataset.classes == folder.CLASSES
     assert _names(dataset.splits["train"]) == ["a/deep.er", "train0", "train1", "train2"]
     assert dataset.splits["train"][0].mask == root / "masks/train/a/deep.er.png"
@@ -42,12 +47,12 @@ def test_read_folder_pairs_by_name_in_order_and_leaves_out_what_has_no_partner(
 
 
 @pytest.mark.parametrize("suffix", ["jpg", "JPEG", "png", "bmp", "tif", "webp"])
-def test_read_folder_accepts_the_usual_image_files(tmp_path: Path, suffix: str) -> None:
+def test_a_folder_accepts_the_usual_image_files(tmp_path: Path, suffix: str) -> None:
     root = folder.write(tmp_path, train=1)
     (root / "images/train/train0.png").unlink()
     image = root / f"images/train/train0.{suffix}"
     folder.picture(0).save(image)
-    assert read_folder(root).splits["train"][0].image == image
+    assert read_dataset(root).splits["train"][0].image == image
 
 
 def test_a_folder_of_photos_is_told_the_layout_and_what_was_found(tmp_path: Path) -> None:
@@ -55,7 +60,7 @@ def test_a_folder_of_photos_is_told_the_layout_and_what_was_found(tmp_path: Path
         (tmp_path / f"beach{k}.jpg").touch()
     (tmp_path / "more").mkdir()
     with pytest.raises(AtrousError) as caught:
-        read_folder(tmp_path)
+        read_dataset(tmp_path)
     message = str(caught.value)
     for part in (
         "images/train/NAME",
@@ -70,10 +75,10 @@ def test_a_folder_of_photos_is_told_the_layout_and_what_was_found(tmp_path: Path
 
 def test_a_missing_folder_and_a_file_are_told_apart(tmp_path: Path) -> None:
     with pytest.raises(AtrousError, match="There is no folder"):
-        read_folder(tmp_path / "nothing")
+        read_dataset(tmp_path / "nothing")
     (tmp_path / "file").touch()
     with pytest.raises(AtrousError, match="got the file"):
-        read_folder(tmp_path / "file")
+        read_dataset(tmp_path / "file")
 
 
 @pytest.mark.parametrize(
@@ -92,23 +97,46 @@ def test_classes_that_cannot_be_used(tmp_path: Path, text: str | None, message: 
     if text is not None:
         (root / "classes.txt").write_text(text)
     with pytest.raises(AtrousError, match=message):
-        read_folder(root)
+        read_dataset(root)
 
 
 def test_classes_of_a_windows_editor_are_read(tmp_path: Path) -> None:
     root = folder.write(tmp_path)
     (root / "classes.txt").write_bytes(b"\xef\xbb\xbfwall\r\nflo\xc3\xb6r \r\n\r\n")
-    assert read_folder(root).classes == ("wall", "floör")
+    assert read_dataset(root).classes == ("wall", "floör")
     (root / "classes.txt").write_bytes("flöor".encode("latin-1"))
     with pytest.raises(AtrousError, match="UTF-8"):
-        read_folder(root)
+        read_dataset(root)
 
 
 def test_no_training_pair_says_how_the_names_differ(tmp_path: Path) -> None:
     root = folder.write(tmp_path, train=1)
     (root / "masks/train/train0.png").rename(root / "masks/train/train0_mask.png")
     with pytest.raises(AtrousError, match="'train0', masks like 'train0_mask'"):
-        read_folder(root)
+        read_dataset(root)
+
+
+def test_a_test_split_without_masks_has_images_but_no_samples(tmp_path: Path) -> None:
+    root = folder.write(tmp_path, test=2)
+    shutil.rmtree(root / "masks/test")
+    dataset = read_dataset(root)
+    assert dataset.splits["test"] == ()
+    assert [path.name for path in dataset.unlabelled["test"]] == ["test0.png", "test1.png"]
+    report = check(root)
+    assert (report.problems, report.unlabelled) == ((), {"test": 2})
+
+
+def test_images_without_masks_is_no_data_set(tmp_path: Path) -> None:
+    root = folder.write(tmp_path)
+    shutil.rmtree(root / "masks")
+    with pytest.raises(AtrousError, match=r"it has no masks/train\.\nExpected"):
+        read_dataset(root)
+
+
+def test_labels_of_a_folder_are_the_mask_values(tmp_path: Path) -> None:
+    sample = read_dataset(folder.write(tmp_path)).splits["train"][0]
+    assert (read_labels(sample) == read_mask(sample.mask)).all()
+    assert sample.encoding == IDENTITY
 
 
 def test_select_on_val_trains_on_all_of_train() -> None:
@@ -147,7 +175,7 @@ def test_select_on_a_share_leaves_neither_side_empty(share: str) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("val", "no image with a mask in images/val"),
+        ("val", "no image with a mask in its val split"),
         ("test", "kept for the final report"),
         ("train", "what candidates learn from"),
         ("0006R0", "No train image is named like '0006R0\\*'.*such as a1, a2"),
@@ -168,8 +196,8 @@ def test_a_share_of_a_single_image_leaves_none_to_train_on() -> None:
 
 
 def test_fingerprint_follows_content_and_names_only(tmp_path: Path) -> None:
-    first = read_folder(folder.write(tmp_path / "one")).splits["train"]
-    second = read_folder(folder.write(tmp_path / "two")).splits["train"]
+    first = read_dataset(folder.write(tmp_path / "one")).splits["train"]
+    second = read_dataset(folder.write(tmp_path / "two")).splits["train"]
     assert len(fingerprint(first)) == 32
     assert fingerprint(first) == fingerprint(second[::-1])
     folder.labels(0, 1, 1, 255).save(second[0].mask)
@@ -185,13 +213,13 @@ def test_fingerprint_shows_its_progress(tmp_path: Path) -> None:
         seen.append((label, total))
         yield from items
 
-    samples = read_folder(folder.write(tmp_path)).splits["train"]
+    samples = read_dataset(folder.write(tmp_path)).splits["train"]
     fingerprint(samples, progress)
     assert seen == [("reading the data set", 4)]
 
 
 def test_fingerprint_names_a_file_that_went_away(tmp_path: Path) -> None:
-    samples = read_folder(folder.write(tmp_path)).splits["train"]
+    samples = read_dataset(folder.write(tmp_path)).splits["train"]
     samples[1].mask.unlink()
     with pytest.raises(AtrousError, match=r"train1\.png"):
         fingerprint(samples)

@@ -8,21 +8,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 
 from atrous.data import findings
-from atrous.data.dataset import IGNORE, Dataset, Progress, samples_of
-from atrous.data.findings import Problem, Seen
-from atrous.data.inspection import Inspection, inspect
-from atrous.data.layout import (
-    SPLITS,
-    SplitFiles,
-    list_split,
-    no_train_message,
-    read_classes,
-    require_layout,
-)
+from atrous.data.dataset import IGNORE, Dataset, Progress
+from atrous.data.findings import Problem, Seen, Terms
+from atrous.data.inspection import Inspection, below, inspect
+from atrous.data.layouts import read_layout
 from atrous.progress import track
 
 
@@ -33,6 +27,7 @@ class Report:
     `shares[split][name]` is a class's share of the split's labelled pixels, `ignored[split]` the
     share of all its mask pixels that are ignored, both in [0, 1]; splits without a usable mask are
     left out of both. `sizes` counts images per size, written `WIDTHxHEIGHT` in pixels.
+    `unlabelled` counts the images of splits without published labels; they are not opened.
     """
 
     root: str
@@ -42,6 +37,8 @@ class Report:
     shares: dict[str, dict[str, float]]
     ignored: dict[str, float]
     sizes: dict[str, int]
+    layout: str
+    unlabelled: dict[str, int]
 
     @property
     def errors(self) -> int:
@@ -56,31 +53,25 @@ def check(source: Path | Dataset, progress: Progress = track) -> Report:
     """Decodes every image and mask once and reports all that is wrong.
 
     A folder is also searched for files without partner; of a `Dataset`, the samples are checked.
-    Raises AtrousError where nothing can be checked: no such layout, no usable classes.txt.
+    Raises AtrousError where nothing can be checked: no known layout, a missing part of one, no
+    usable class names.
     """
     if isinstance(source, Dataset):
-        return _report(source, [], progress)
-    require_layout(source)
-    classes = read_classes(source)
-    files = {split: list_split(source, split) for split in SPLITS}
-    splits = {split: samples_of(found) for split, found in files.items()}
-    problems = [p for split in SPLITS for p in _partners(source, split, files[split])]
-    if not splits["train"]:
-        finding, _, mend = no_train_message(source, files["train"]).partition(" To mend: ")
-        problems.append(Problem("error", "images/train", finding.rstrip("."), mend.rstrip(".")))
-    return _report(Dataset(source, classes, splits), problems, progress)
+        return _report(source, (), progress)
+    reading = read_layout(source)
+    return _report(reading.dataset, reading.problems, progress)
 
 
-def _report(dataset: Dataset, problems: list[Problem], progress: Progress) -> Report:
+def _report(dataset: Dataset, known: Sequence[Problem], progress: Progress) -> Report:
     inspections = list(_inspections(dataset, progress))
-    seen = [Seen(i.split, i.mask, i.counts) for i in inspections if i.counts is not None]
+    seen = [Seen(i.split, i.mask, i.counts, i.strange) for i in inspections if i.counts is not None]
     digests = [(i.split, i.image, i.digest) for i in inspections if i.digest is not None]
     problems = [
-        *problems,
+        *known,
         *_split_sizes(dataset),
         *(problem for inspection in inspections for problem in inspection.problems),
-        *findings.doubles(digests),
-        *_labels(seen, dataset.classes),
+        *findings.doubles(digests, dataset.published),
+        *_labels(seen, dataset),
     ]
     sizes = Counter(f"{i.size[0]}x{i.size[1]}" for i in inspections if i.size is not None)
     totals = {s: sum(m.counts for m in seen if m.split == s) for s in dataset.splits}
@@ -93,25 +84,50 @@ def _report(dataset: Dataset, problems: list[Problem], progress: Progress) -> Re
         {split: _shares(total, dataset.classes) for split, total in counted.items()},
         {split: float(total[IGNORE] / total.sum()) for split, total in counted.items()},
         dict(sizes.most_common()),
+        dataset.layout,
+        {split: len(images) for split, images in dataset.unlabelled.items()},
     )
 
 
 def _inspections(dataset: Dataset, progress: Progress) -> Iterator[Inspection]:
     jobs = [(split, sample) for split, samples in dataset.splits.items() for sample in samples]
     with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
-        done = pool.map(lambda job: inspect(dataset.root, *job), jobs)
+        done = pool.map(lambda job: inspect(dataset, *job), jobs)
         yield from progress(done, "checking images and masks", len(jobs))
 
 
-def _labels(seen: Sequence[Seen], classes: Sequence[str]) -> list[Problem]:
+def _labels(seen: Sequence[Seen], dataset: Dataset) -> list[Problem]:
     if not seen:
         return []
+    terms = _terms(dataset)
+    places = {split: _place(dataset, split, "masks") for split in dataset.splits}
     return [
-        *findings.undeclared(seen, len(classes), IGNORE),
-        *findings.binary(seen, IGNORE),
-        *findings.ignored(seen, IGNORE),
-        *findings.absent(seen, classes),
+        *findings.undeclared(seen, terms),
+        *([] if dataset.published else findings.binary(seen, IGNORE)),
+        *findings.ignored(seen, IGNORE, terms),
+        *findings.absent(seen, dataset.classes, places),
     ]
+
+
+def _terms(dataset: Dataset) -> Terms:
+    if not dataset.published:
+        return Terms(
+            f"classes.txt declares 0 to {len(dataset.classes) - 1}",
+            "name the missing classes in classes.txt, or write 255 (ignore)",
+            "write the class ids (0, 1, 2, ...) into the masks",
+        )
+    values = next(s.encoding.values for samples in dataset.splits.values() for s in samples)
+    mend = "unpack the published masks again, over the ones that are there"
+    return Terms(f"{dataset.layout} has {values}", mend, mend)
+
+
+def _place(dataset: Dataset, split: str, kind: Literal["images", "masks"]) -> str:
+    """The folder of a split's images or masks, as it is shown."""
+    samples = dataset.splits[split]
+    if not samples:
+        return split if dataset.published else f"{kind}/{split}"
+    folders = {str((s.image if kind == "images" else s.mask).parent) for s in samples}
+    return below(dataset.root, Path(os.path.commonpath(folders)))
 
 
 def _shares(total: findings.Counts, classes: Sequence[str]) -> dict[str, float]:
@@ -124,34 +140,22 @@ def _shares(total: findings.Counts, classes: Sequence[str]) -> dict[str, float]:
 
 def _split_sizes(dataset: Dataset) -> Iterator[Problem]:
     for split, samples in dataset.splits.items():
-        if not samples and split != "train":
+        place = _place(dataset, split, "images")
+        if not samples and _is_missed(dataset, split):
             finding = f"the {split} split is empty: no image with a mask"
-            yield Problem("warning", f"images/{split}", finding, _EMPTY[split])
+            yield Problem("warning", place, finding, _EMPTY[split])
         if len(samples) == 1:
             finding = f"the {split} split is a single image, so its scores mean little"
-            yield Problem("warning", f"images/{split}", finding, "add images if you can")
+            yield Problem("warning", place, finding, "add images if you can")
+
+
+def _is_missed(dataset: Dataset, split: str) -> bool:
+    """Whether an empty split is worth a word; no train at all is reported by the layout."""
+    published = dataset.published and split == "test"
+    return split != "train" and not published and split not in dataset.unlabelled
 
 
 _EMPTY: Mapping[str, str] = {
     "val": "add val images, or select on a part of train",
     "test": "add test images if you want a score on images no decision has seen",
 }
-
-
-def _partners(root: Path, split: str, files: SplitFiles) -> Iterator[Problem]:
-    """Names with an image or a mask only, and names used by two files."""
-    for kind, other, mine, theirs in (
-        ("image", "mask", files.images, files.masks),
-        ("mask", "image", files.masks, files.images),
-    ):
-        for name, paths in mine.items():
-            file = paths[0].relative_to(root).as_posix()
-            if len(paths) > 1:
-                finding = f"shares its name with {paths[1].name}; neither is used"
-                yield Problem("error", file, finding, f"give every {kind} a name of its own")
-            elif name not in theirs:
-                finding = f"has no {other} {other}s/{split}/{name}.*, so it is not used"
-                hint = next((n for n in theirs if n.startswith(name) and n not in mine), None)
-                finding += f" (is it {other}s/{split}/{hint}.*?)" if hint else ""
-                mend = f"give each {kind} a {other} of the same name, or delete it"
-                yield Problem("warning", file, finding, mend)

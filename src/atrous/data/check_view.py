@@ -8,6 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from atrous.data.check import Report
+from atrous.data.dataset import FOLDER
 from atrous.data.findings import Problem
 
 _SIZES_SHOWN = 6
@@ -26,7 +27,10 @@ def render(report: Report) -> RenderableType:
 
 def _headline(report: Report) -> Text:
     counts = ", ".join(f"{count} {split}" for split, count in report.images.items())
-    text = Text(f"{report.root}: {counts} images, {len(report.classes)} classes. ")
+    whose = "" if report.layout == FOLDER else f" of {report.layout}"
+    text = Text(f"{report.root}: {counts} images, {len(report.classes)} classes{whose}. ")
+    for split, count in report.unlabelled.items():
+        text.append(f"{count} {split} images without labels. ")
     if not report.problems:
         return text.append("No problems found.", style="green")
     style = "bold red" if report.errors else "yellow"

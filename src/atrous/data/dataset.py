@@ -6,19 +6,15 @@ import fnmatch
 import hashlib
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import Protocol, TypeVar
 
-from atrous.data.layout import (
-    SPLITS,
-    SplitFiles,
-    list_split,
-    no_train_message,
-    read_classes,
-    require_layout,
-)
+from atrous.data.encoding import IDENTITY, UNKNOWN, Encoding
+from atrous.data.encoding import IGNORE as IGNORE
+from atrous.data.palette import Colour, distinct
+from atrous.data.pixels import Pixels, decode
 from atrous.data.pixels import read_image as read_image
 from atrous.data.pixels import read_mask as read_mask
 from atrous.errors import AtrousError
@@ -26,8 +22,8 @@ from atrous.progress import track
 
 T = TypeVar("T")
 
-IGNORE = 255
-"""The mask value of pixels that count neither in training nor in any score."""
+FOLDER = "folder"
+"""The layout of a data set of one's own: images/SPLIT, masks/SPLIT, classes.txt."""
 
 
 class Progress(Protocol):
@@ -38,11 +34,12 @@ class Progress(Protocol):
 
 @dataclass(frozen=True)
 class Sample:
-    """An image file and its mask file. `name` is the path inside the split without suffix."""
+    """An image file and its mask file. `name` is unique in its split and has no suffix."""
 
     name: str
     image: Path
     mask: Path
+    encoding: Encoding = IDENTITY
 
 
 Samples = tuple[Sample, ...]
@@ -50,31 +47,45 @@ Samples = tuple[Sample, ...]
 
 @dataclass(frozen=True)
 class Dataset:
-    """Class `k` is `classes[k]`. `splits` maps train, val, test to samples sorted by name."""
+    """Class `k` is `classes[k]`. `splits` maps train, val, test to samples sorted by name.
+
+    `layout` names the layout the files were found in, `official` the published colours of the
+    classes, if there are any; `unlabelled` are the images of splits whose labels are not published.
+    """
 
     root: Path
     classes: tuple[str, ...]
     splits: Mapping[str, Samples]
+    layout: str = FOLDER
+    official: tuple[Colour, ...] = ()
+    unlabelled: Mapping[str, tuple[Path, ...]] = field(default_factory=dict)
+
+    @property
+    def colours(self) -> tuple[Colour, ...]:
+        """One colour per class: the published ones, else colours that are easy to tell apart."""
+        return self.official or distinct(len(self.classes))
+
+    @property
+    def published(self) -> bool:
+        """Whether this is a benchmark that is used as it is, flaws included."""
+        return self.layout != FOLDER
 
 
-def read_folder(root: Path) -> Dataset:
-    """The data set in a folder `images/SPLIT`, `masks/SPLIT`, `classes.txt`; opens no image.
+def read_labels(sample: Sample) -> Pixels:
+    """The class ids of a sample's pixels, uint8 H x W, 255 = ignore.
 
-    Only names with exactly one image and one mask become samples; `check` reports the others.
-    Raises AtrousError if the folder has not that layout, if classes.txt is missing, empty or
-    names a class twice, and if no training sample is found.
+    Raises AtrousError naming the file if it cannot be used or holds a value that means nothing.
     """
-    require_layout(root)
-    classes = read_classes(root)
-    files = {split: list_split(root, split) for split in SPLITS}
-    splits = {split: samples_of(found) for split, found in files.items()}
-    if not splits["train"]:
-        raise AtrousError(no_train_message(root, files["train"]))
-    return Dataset(root, classes, splits)
-
-
-def samples_of(files: SplitFiles) -> Samples:
-    return tuple(Sample(*pair) for pair in files.pairs())
+    raw = sample.encoding.raw(decode(sample.mask), sample.mask)
+    labels = sample.encoding.labels(raw)
+    unknown = labels == UNKNOWN
+    if sample.encoding != IDENTITY and unknown.any():
+        raise AtrousError(
+            f"{sample.mask} holds {int(raw[unknown][0])}, which is none of "
+            f"{sample.encoding.values}. To mend: unpack the published masks again; `atrous check` "
+            "lists all such values."
+        )
+    return labels
 
 
 def select(dataset: Dataset, select_on: str) -> tuple[Samples, Samples]:
@@ -110,8 +121,9 @@ def select(dataset: Dataset, select_on: str) -> tuple[Samples, Samples]:
 
 
 def fingerprint(samples: Sequence[Sample], progress: Progress = track) -> str:
-    """A hash, 32 hex digits, of names and file contents; the order of samples does not matter.
+    """A hash, 32 hex digits, of names, file contents and what mask values mean.
 
+    The order of samples does not matter.
     A file is read once in the life of the process, as long as its size and time stay the same.
     """
     ordered = sorted(samples, key=lambda sample: sample.name)
@@ -120,6 +132,8 @@ def fingerprint(samples: Sequence[Sample], progress: Progress = track) -> str:
         whole.update(hashlib.blake2b(sample.name.encode(), digest_size=16).digest())
         for path in (sample.image, sample.mask):
             whole.update(_content(path))
+        if sample.encoding != IDENTITY:
+            whole.update(sample.encoding.digest())
     return whole.hexdigest()
 
 
@@ -133,8 +147,8 @@ def _val(dataset: Dataset) -> Samples:
     val = dataset.splits.get("val", ())
     if not val:
         raise AtrousError(
-            f"Cannot select on val: {dataset.root} has no image with a mask in images/val and "
-            f"masks/val. {_CHOICES}"
+            f"Cannot select on val: {dataset.root} has no image with a mask in its val split. "
+            f"{_CHOICES}"
         )
     return val
 

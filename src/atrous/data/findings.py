@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import numpy as np
@@ -32,11 +33,21 @@ class Problem:
 
 @dataclass(frozen=True)
 class Seen:
-    """What a mask holds: pixels per value 0 to 255."""
+    """What a mask holds: pixels per class id 0 to 255, and per value on disk that is no class."""
 
     split: str
     file: str
     counts: Counts
+    strange: Mapping[int, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Terms:
+    """How a data set's masks are spoken of: which values they may hold, and what mends them."""
+
+    declared: str
+    undeclared_mend: str
+    ignored_mend: str
 
 
 def gather(problems: Iterable[Problem]) -> list[Problem]:
@@ -50,13 +61,14 @@ def gather(problems: Iterable[Problem]) -> list[Problem]:
     return sorted(merged, key=lambda problem: problem.severity)
 
 
-def undeclared(seen: Sequence[Seen], classes: int, ignore: int) -> list[Problem]:
-    """Mask values that are neither a class id nor `ignore`: which, how often, in which files."""
-    total = _total(seen)
-    values = [v for v in range(256) if total[v] and v >= classes and v != ignore]
-    if len(values) <= _LISTED:
-        return [_undeclared([v], seen, total, classes) for v in values]
-    return [_undeclared(values, seen, total, classes)]
+def undeclared(seen: Sequence[Seen], terms: Terms) -> list[Problem]:
+    """Mask values that are neither a class nor ignored: which, how often, in which files."""
+    total: Counter[int] = Counter()
+    for mask in seen:
+        total.update(mask.strange)
+    values = sorted(total)
+    groups = [[value] for value in values] if len(values) <= _LISTED else [values]
+    return [_undeclared(group, seen, total, terms) for group in groups]
 
 
 def binary(seen: Sequence[Seen], ignore: int) -> list[Problem]:
@@ -77,7 +89,7 @@ def binary(seen: Sequence[Seen], ignore: int) -> list[Problem]:
     ]
 
 
-def ignored(seen: Sequence[Seen], ignore: int) -> list[Problem]:
+def ignored(seen: Sequence[Seen], ignore: int, terms: Terms) -> list[Problem]:
     """Splits and masks in which every pixel is ignored."""
     problems = []
     for split in dict.fromkeys(mask.split for mask in seen):
@@ -85,7 +97,7 @@ def ignored(seen: Sequence[Seen], ignore: int) -> list[Problem]:
         empty = [mask for mask in masks if mask.counts[ignore] == mask.counts.sum()]
         if len(empty) == len(masks):
             finding = f"every pixel of every mask in {split} is {ignore}, which means 'ignore'"
-            mend = "write the class ids (0, 1, 2, ...) into the masks"
+            mend = terms.ignored_mend
             problems.append(Problem("error", empty[0].file, finding, mend, len(empty)))
         else:
             finding, mend = f"every pixel is {ignore} ('ignore')", "label it or leave it out"
@@ -93,8 +105,10 @@ def ignored(seen: Sequence[Seen], ignore: int) -> list[Problem]:
     return problems
 
 
-def absent(seen: Sequence[Seen], classes: Sequence[str]) -> list[Problem]:
-    """Classes without a pixel in a split."""
+def absent(
+    seen: Sequence[Seen], classes: Sequence[str], places: Mapping[str, str]
+) -> list[Problem]:
+    """Classes without a pixel in a split; `places` says where the masks of a split are."""
     problems = []
     for split in dict.fromkeys(mask.split for mask in seen):
         total = _total([mask for mask in seen if mask.split == split])
@@ -102,12 +116,15 @@ def absent(seen: Sequence[Seen], classes: Sequence[str]) -> list[Problem]:
         if not names or len(names) == len(classes):
             continue
         finding = f"no pixel of {split} is labelled {', '.join(names)}"
-        problems.append(Problem("warning", f"masks/{split}", finding, _absent_mend(split)))
+        problems.append(Problem("warning", places[split], finding, _absent_mend(split)))
     return problems
 
 
-def doubles(digests: Sequence[tuple[str, str, bytes]]) -> list[Problem]:
-    """Images with equal pixels, from (split, file, digest of the pixels)."""
+def doubles(digests: Sequence[tuple[str, str, bytes]], published: bool = False) -> list[Problem]:
+    """Images with equal pixels, from (split, file, digest of the pixels).
+
+    Published benchmarks hold a few, and are compared with them: a warning there.
+    """
     first: dict[bytes, tuple[str, str]] = {}
     problems = []
     for split, file, digest in digests:
@@ -117,7 +134,7 @@ def doubles(digests: Sequence[tuple[str, str, bytes]]) -> list[Problem]:
         finding = f"has the same pixels as {earlier}"
         if split != earlier_split:
             mend = "keep an image in one split only, or scores will be too good"
-            problems.append(Problem("error", file, finding, mend))
+            problems.append(Problem("warning" if published else "error", file, finding, mend))
         else:
             mend = "delete one of the two, unless it is meant to count twice"
             problems.append(Problem("warning", file, finding, mend))
@@ -131,25 +148,27 @@ def _merge(group: Sequence[Problem]) -> Problem:
     return replace(group[0], finding=finding, files=sum(problem.files for problem in group))
 
 
-def _undeclared(values: list[int], seen: Sequence[Seen], total: Counts, classes: int) -> Problem:
-    inside = [mask.file for mask in seen if mask.counts[values].any()]
-    pixels = int(total[values].sum())
-    share = "under 0.01%" if pixels < total.sum() / 1e4 else f"{pixels / total.sum():.2%}"
+def _undeclared(
+    values: list[int], seen: Sequence[Seen], total: Mapping[int, int], terms: Terms
+) -> Problem:
+    inside = [mask.file for mask in seen if not mask.strange.keys().isdisjoint(values)]
+    pixels, whole = sum(total[value] for value in values), int(_total(seen).sum())
+    share = "under 0.01%" if pixels < whole / 1e4 else f"{pixels / whole:.2%}"
     named = ", ".join(map(str, values[:_VALUES_LISTED]))
     more = f", ... ({len(values)} values)" if len(values) > _VALUES_LISTED else ""
     files = ", ".join(inside[:_LISTED]) + (", ..." if len(inside) > _LISTED else "")
     finding = (
-        f"mask value {named}{more} is no class: classes.txt declares 0 to {classes - 1}; "
+        f"mask value {named}{more} is no class: {terms.declared}; "
         f"{_count(pixels, 'pixel')} ({share}) in "
         f"{_count(len(inside), 'file')}: {files}"
     )
     mend = (
-        "name the missing classes in classes.txt"
+        terms.undeclared_mend
         if not more
         else "make the masks hold class ids; values like these come from lossy compression, "
-        "resizing with interpolation, or grey levels instead of ids"
+        "resizing with interpolation, or grey levels instead of ids; or write 255 (ignore)"
     )
-    return Problem("error", inside[0], finding, f"{mend}, or write 255 (ignore)", len(inside))
+    return Problem("error", inside[0], finding, mend, len(inside))
 
 
 def _count(number: int, noun: str) -> str:

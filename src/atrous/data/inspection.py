@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
-from atrous.data.dataset import Sample
-from atrous.data.findings import Counts, Problem
-from atrous.data.pixels import UnfitFileError, decode, ids, is_sixteen_bit, orientation, rgb
+from atrous.data.dataset import Dataset, Sample
+from atrous.data.encoding import IGNORE, Raw
+from atrous.data.findings import Counts, Problem, Severity
+from atrous.data.pixels import Pixels, UnfitFileError, decode, is_sixteen_bit, orientation, rgb
 
 Size = tuple[int, int]
 """(width, height) in pixels."""
@@ -21,7 +23,8 @@ Size = tuple[int, int]
 class Inspection:
     """What was seen of a sample; `None` stands for a file that could not be used.
 
-    `digest` is a hash of the image's decoded pixels, `counts` the mask's pixels per value.
+    `digest` is a hash of the image's decoded pixels, `counts` the mask's pixels per class id,
+    `strange` its pixels per value on disk that is no class.
     """
 
     split: str
@@ -31,18 +34,26 @@ class Inspection:
     size: Size | None
     digest: bytes | None
     counts: Counts | None
+    strange: Mapping[int, int]
 
 
-def inspect(root: Path, split: str, sample: Sample) -> Inspection:
-    """Decodes both files; never raises for what is wrong with them. Names are below `root`."""
-    image, mask = _below(root, sample.image), _below(root, sample.mask)
+def inspect(dataset: Dataset, split: str, sample: Sample) -> Inspection:
+    """Decodes both files; never raises for what is wrong with them. Names are below the root."""
+    image, mask = (below(dataset.root, path) for path in (sample.image, sample.mask))
     problems: list[Problem] = []
     picture, digest = _look_at_image(sample.image, image, problems)
-    mask_size, counts = _look_at_mask(sample.mask, mask, problems)
+    look = _look_at_mask(sample, mask, len(dataset.classes), problems)
+    mask_size, counts, strange = look or (None, None, {})
     if picture is not None:
-        problems += _geometry(image, picture.size, orientation(picture), mask_size)
+        doubt: Severity = "warning" if dataset.published else "error"
+        problems += _geometry(image, picture.size, orientation(picture), mask_size, doubt)
     size = None if picture is None else picture.size
-    return Inspection(split, image, mask, tuple(problems), size, digest, counts)
+    return Inspection(split, image, mask, tuple(problems), size, digest, counts, strange)
+
+
+def below(root: Path, path: Path) -> str:
+    """A path as it is shown: relative to the data set where it lies inside."""
+    return path.relative_to(root).as_posix() if path.is_relative_to(root) else str(path)
 
 
 def _look_at_image(
@@ -63,19 +74,32 @@ def _look_at_image(
 
 
 def _look_at_mask(
-    path: Path, name: str, problems: list[Problem]
-) -> tuple[Size | None, Counts | None]:
+    sample: Sample, name: str, classes: int, problems: list[Problem]
+) -> tuple[Size, Counts, Mapping[int, int]] | None:
     try:
-        picture = decode(path)
-        values = ids(picture, path)
+        picture = decode(sample.mask)
+        raw = sample.encoding.raw(picture, sample.mask)
     except UnfitFileError as error:
         problems.append(Problem("error", name, error.finding, error.mend))
-        return None, None
-    return picture.size, np.bincount(values.ravel(), minlength=256).astype(np.int64)
+        return None
+    labels = sample.encoding.labels(raw)
+    counts = np.bincount(labels.ravel(), minlength=256).astype(np.int64)
+    return picture.size, counts, _strange(raw, labels, classes)
 
 
-def _geometry(name: str, size: Size, turn: int, mask: Size | None) -> list[Problem]:
-    """Sizes that differ, and EXIF rotations: whether the mask knows of them, the sizes may tell."""
+def _strange(raw: Raw, labels: Pixels, classes: int) -> Mapping[int, int]:
+    outside = raw[(labels >= classes) & (labels != IGNORE)]
+    values, pixels = np.unique(outside, return_counts=True)
+    return dict(zip(values.tolist(), pixels.tolist(), strict=True))
+
+
+def _geometry(
+    name: str, size: Size, turn: int, mask: Size | None, doubt: Severity
+) -> list[Problem]:
+    """Sizes that differ, and EXIF rotations: whether the mask knows of them, the sizes may tell.
+
+    `doubt` is how bad it is if they do not. Published masks are made for the stored pixels.
+    """
     if turn == 1:
         return [] if mask in (None, size) else [_sizes_differ(name, size, mask)]
     finding = f"carries an EXIF note (orientation {turn}) to be shown rotated or mirrored"
@@ -88,7 +112,7 @@ def _geometry(name: str, size: Size, turn: int, mask: Size | None) -> list[Probl
         return [Problem("warning", name, finding, "delete the note, so that every program agrees")]
     if mask == turned != size:
         return [Problem("error", name, f"{finding}; the mask fits the rotated image only", mend)]
-    return [Problem("error", name, f"{finding}; nothing tells whether the mask is too", mend)]
+    return [Problem(doubt, name, f"{finding}; nothing tells whether the mask is too", mend)]
 
 
 def _sizes_differ(name: str, size: Size, mask: Size | None) -> Problem:
@@ -99,7 +123,3 @@ def _sizes_differ(name: str, size: Size, mask: Size | None) -> Problem:
         f"is {size[0]} x {size[1]} pixels (width x height), its mask {shown}",
         "give both the same size; resize masks with nearest neighbour only",
     )
-
-
-def _below(root: Path, path: Path) -> str:
-    return path.relative_to(root).as_posix() if path.is_relative_to(root) else str(path)

@@ -14,8 +14,9 @@ from random import Random
 
 from PIL import Image
 
-from atrous.data.dataset import IGNORE, Dataset, Progress, read_folder
-from atrous.data.layout import SPLITS
+from atrous.data.dataset import IGNORE, Dataset, Progress
+from atrous.data.layouts import read_dataset
+from atrous.data.layouts.folder import SPLITS
 from atrous.data.scene_buildings import draw_houses
 from atrous.data.scene_canvas import SMOOTH, Canvas
 from atrous.data.scene_classes import BUILDING, CLASSES, PAVEMENT, SIGN, VEHICLE
@@ -57,7 +58,7 @@ def write_scenes(
         name = f"{split}_{i:05d}"
         image.save(root / "images" / split / f"{name}.jpg", quality=95, subsampling=0)
         mask.save(root / "masks" / split / f"{name}.png", compress_level=6)
-    return read_folder(root)
+    return read_dataset(root)
 
 
 def split_counts(images: int) -> dict[str, int]:

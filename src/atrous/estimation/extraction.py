@@ -19,7 +19,7 @@ import torch
 from filelock import FileLock
 from PIL import Image
 
-from atrous.data.dataset import IGNORE, Sample, fingerprint, read_image, read_mask
+from atrous.data.dataset import IGNORE, Sample, fingerprint, read_image, read_labels
 from atrous.errors import AtrousError
 from atrous.estimation.crop import Placement, Size, feature_size, paint, place, sample_labels
 from atrous.estimation.features import ABOUT, FORMAT, TARGET_STRIDE, FeatureSet
@@ -165,7 +165,7 @@ def _placement(sample: Sample, crop: Size) -> Placement:
 
 
 def _read_mask(sample: Sample, placement: Placement) -> npt.NDArray[np.uint8]:
-    mask = read_mask(sample.mask)
+    mask = read_labels(sample)
     if mask.shape != placement.original:
         sizes = ["x".join(map(str, size)) for size in (placement.original, mask.shape)]
         raise AtrousError(

@@ -1,0 +1,55 @@
+"""ADE20K as the MIT scene parsing benchmark (Zhou et al. 2017): 150 classes, 0 is 'other'.
+
+The value `v` of an annotation, 1 to 150, is class `v - 1`; 0 ('other objects') is ignored, as in
+the benchmark's own evaluation. The labels of its test images are not published.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from atrous.data.dataset import Dataset
+from atrous.data.encoding import IGNORE, UNKNOWN, ValueEncoding
+from atrous.data.layouts.ade20k_table import ROWS
+from atrous.data.layouts.pairing import SplitFiles, assemble, ending
+from atrous.data.layouts.reading import Layout, Part, Reading, is_any, require
+from atrous.data.layouts.table import lookup
+
+NAME = "ADE20K"
+FOLDER = "ADEChallengeData2016"
+ENCODING = ValueEncoding(
+    "0 for 'other', and 1 to 150",
+    lookup({0: IGNORE} | {row.id: k for k, row in enumerate(ROWS)}, UNKNOWN, UNKNOWN),
+)
+
+_SPLITS = {"train": "training", "val": "validation"}
+_ARCHIVE = "ADEChallengeData2016.zip from http://sceneparsing.csail.mit.edu"
+_PARTS = (Part(("images/training",), _ARCHIVE), Part(("annotations/training",), _ARCHIVE))
+
+LOOKS_FOR = """ADE20K (this folder, named ADEChallengeData2016, or the one that holds it):
+    images/training/ADE_train_00000001.jpg        images/validation/ADE_val_00000001.jpg
+    annotations/training/ADE_train_00000001.png   annotations/validation/ADE_val_00000001.png"""
+
+
+def find(root: Path) -> Path | None:
+    signs = [f"{kind}/{name}" for kind in ("images", "annotations") for name in _SPLITS.values()]
+    return next((base for base in (root, root / FOLDER) if is_any(base, *signs)), None)
+
+
+def read(root: Path) -> Reading:
+    require(NAME, root, _PARTS)
+    files = {
+        split: SplitFiles(
+            ending(root / "images" / name, ".jpg"),
+            ending(root / "annotations" / name, ".png"),
+            f"images/{name}/{{}}.jpg",
+            f"annotations/{name}/{{}}.png",
+        )
+        for split, name in _SPLITS.items()
+    }
+    splits = {split: found.samples(ENCODING) for split, found in files.items()} | {"test": ()}
+    classes, colours = tuple(row.name for row in ROWS), tuple(row.colour for row in ROWS)
+    return assemble(Dataset(root, classes, splits, NAME, colours), files)
+
+
+LAYOUT = Layout(NAME, LOOKS_FOR, find, read)

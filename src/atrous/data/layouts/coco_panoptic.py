@@ -1,0 +1,124 @@
+"""COCO panoptic (Kirillov et al. 2019) as semantic segmentation: 80 things and 53 merged stuff.
+
+A pixel's R + 256 G + 65536 B is the id of a segment, whose category the JSON file tells; segment 0
+is void and ignored. Crowds count as their category, as in the official conversion
+(panoptic2semantic_segmentation.py of cocodataset/panopticapi).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from atrous.data.dataset import Dataset, Sample, Samples
+from atrous.data.encoding import SegmentEncoding, segments_of
+from atrous.data.inspection import below
+from atrous.data.layouts.coco_images import SPLITS, require_images, unlabelled
+from atrous.data.layouts.coco_table import PANOPTIC
+from atrous.data.layouts.pairing import SplitFiles, assemble, ending, only
+from atrous.data.layouts.reading import Layout, Part, Reading, require
+from atrous.errors import AtrousError
+from atrous.progress import track
+
+NAME = "COCO panoptic"
+VALUES = "the segment ids that the JSON file lists for this image, and 0 for void"
+
+Segments = Mapping[str, bytes]
+"""Each image's segments, as SegmentEncoding keeps them, by the image's name."""
+
+_CLASS = {row.id: k for k, row in enumerate(PANOPTIC)}
+_ARCHIVE = "panoptic_annotations_trainval2017.zip from https://cocodataset.org/#download"
+_PNGS = (
+    "panoptic_train2017.zip, which lies in panoptic_annotations_trainval2017.zip from "
+    "https://cocodataset.org/#download,"
+)
+
+LOOKS_FOR = """COCO panoptic (the folder of the images, or its folder annotations):
+    train2017/NAME.jpg   val2017/NAME.jpg     or both in images/
+    annotations/panoptic_train2017.json   panoptic_val2017.json
+    annotations/panoptic_train2017/NAME.png   panoptic_val2017/NAME.png
+    (or the last two without annotations/)"""
+
+
+def find(root: Path) -> Path | None:
+    """The folder of the JSON files; where these are missing, the one of the PNGs."""
+    signs = [f"panoptic_{name}{end}" for end in (".json", "") for name in SPLITS.values()]
+    places = [(place, sign) for sign in signs for place in (root / "annotations", root)]
+    return next((place for place, sign in places if (place / sign).exists()), None)
+
+
+def read(root: Path) -> Reading:
+    base = root.parent if root.name == "annotations" else root
+    up = "../" if base != root else ""
+    pngs = ("panoptic_train2017", f"{up}panoptic_train2017")
+    require(NAME, root, (Part(("panoptic_train2017.json",), _ARCHIVE), Part(pngs, _PNGS)))
+    images = require_images(NAME, base)
+    present = [split for split in SPLITS if _json(root, split).is_file()]
+    tracked = track(present, "reading panoptic annotations", len(present))
+    segments = {split: _read_segments(_json(root, split)) for split in tracked}
+    files = {split: _files(root, base, images, split, found) for split, found in segments.items()}
+    splits = {split: _samples(files[split], found) for split, found in segments.items()}
+    dataset = Dataset(
+        root,
+        tuple(row.name for row in PANOPTIC),
+        {split: splits.get(split, ()) for split in ("train", "val", "test")},
+        NAME,
+        tuple(row.colour for row in PANOPTIC),
+        unlabelled(images),
+    )
+    return assemble(dataset, files)
+
+
+def _json(root: Path, split: str) -> Path:
+    return root / f"panoptic_{SPLITS[split]}.json"
+
+
+def _files(root: Path, base: Path, images: Path, split: str, segments: Segments) -> SplitFiles:
+    name = SPLITS[split]
+    places = [place / f"panoptic_{name}" for place in (root, base)]
+    masks = next((place for place in places if place.is_dir()), places[0])
+    return SplitFiles(
+        ending(images / name, ".jpg"),
+        only(ending(masks, ".png"), segments),
+        f"{images / name}/{{}}.jpg",
+        f"{below(root, masks)}/{{}}.png with segments in panoptic_{name}.json",
+    )
+
+
+def _samples(files: SplitFiles, segments: Segments) -> Samples:
+    return tuple(
+        Sample(*pair, SegmentEncoding(VALUES, segments[pair[0]])) for pair in files.pairs()
+    )
+
+
+def _read_segments(path: Path) -> Segments:
+    """Raises AtrousError if the file is no panoptic JSON."""
+    stat = path.stat()
+    try:
+        return _parse(path, stat.st_size, stat.st_mtime_ns)
+    except (ValueError, KeyError, TypeError) as error:
+        raise AtrousError(
+            f"{path} is no panoptic JSON file ({type(error).__name__}: {error}). To mend: unpack "
+            f"{_ARCHIVE} again."
+        ) from None
+
+
+@lru_cache(maxsize=4)
+def _parse(path: Path, _size: int, _modified: int) -> Segments:
+    annotations: list[dict[str, Any]] = json.loads(path.read_bytes())["annotations"]
+    return {
+        Path(annotation["file_name"]).stem: segments_of(
+            {
+                int(segment["id"]): _CLASS[segment["category_id"]]
+                for segment in annotation["segments_info"]
+                if segment["category_id"] in _CLASS
+            }
+        )
+        for annotation in annotations
+    }
+
+
+LAYOUT = Layout(NAME, LOOKS_FOR, find, read)

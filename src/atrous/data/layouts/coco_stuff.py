@@ -1,0 +1,89 @@
+"""COCO-Stuff (Caesar et al. 2018): 80 things and 91 stuff classes in one PNG per image.
+
+The value `v` of a PNG stands for category `v + 1`, 255 for 'unlabeled', which is ignored. Of the
+182 categories, 11 things have no pixel anywhere and are no class. Colours are those of COCO
+panoptic for the 116 categories it keeps; COCO-Stuff itself publishes no table, so the others take
+the colour of their id in the PASCAL VOC map.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from atrous.data.dataset import Dataset
+from atrous.data.encoding import IGNORE, UNKNOWN, ValueEncoding
+from atrous.data.layouts import coco_panoptic
+from atrous.data.layouts.coco_images import SPLITS, find_images, holds, require_images, unlabelled
+from atrous.data.layouts.coco_table import PANOPTIC, STUFF, STUFF_FROM
+from atrous.data.layouts.pairing import SplitFiles, assemble, ending
+from atrous.data.layouts.reading import Layout, Reading
+from atrous.data.layouts.table import Row, lookup
+from atrous.data.palette import voc_colour
+from atrous.errors import AtrousError
+
+NAME = "COCO-Stuff"
+FOLDERS = ("stuffthingmaps_trainval2017", "stuffthingmaps", "annotations")
+
+_COLOURS = {row.id: row.colour for row in PANOPTIC}
+_THINGS = tuple(row for row in PANOPTIC if row.id < STUFF_FROM)
+_STUFF = tuple(
+    Row(number, _COLOURS.get(number, voc_colour(number)), name)
+    for number, name in enumerate(STUFF, STUFF_FROM)
+)
+ROWS = (*_THINGS, *_STUFF)
+ENCODING = ValueEncoding(
+    "0 to 181 without the 11 unused things, and 255 for 'unlabeled'",
+    lookup({row.id - 1: k for k, row in enumerate(ROWS)}, IGNORE, UNKNOWN),
+)
+
+LOOKS_FOR = """COCO-Stuff (the folder of the images, or the one of the PNGs):
+    train2017/NAME.jpg   val2017/NAME.jpg     or both in images/
+    stuffthingmaps_trainval2017/train2017/NAME.png   val2017/NAME.png
+    (or stuffthingmaps/, annotations/)"""
+
+
+def find(root: Path) -> Path | None:
+    """The folder of the PNGs; where there are images only, their folder."""
+    masks = _masks(root)
+    if masks is None and find_images(root) and coco_panoptic.find(root) is None:
+        return root
+    return masks
+
+
+def read(root: Path) -> Reading:
+    if not holds(root, ".png"):
+        raise AtrousError(
+            f"{root} holds images of COCO, but no masks. To mend: download "
+            "stuffthingmaps_trainval2017.zip from https://github.com/nightrome/cocostuff and "
+            f"unpack it so that {root / FOLDERS[0] / 'train2017'} exists; or, for panoptic "
+            "classes, panoptic_annotations_trainval2017.zip from "
+            f"https://cocodataset.org/#download so that {root / 'annotations'} exists."
+        )
+    images = require_images(NAME, root.parent)
+    files = {
+        split: SplitFiles(
+            ending(images / name, ".jpg"),
+            _published(root / name),
+            f"{images / name}/{{}}.jpg",
+            f"{name}/{{}}.png",
+        )
+        for split, name in SPLITS.items()
+    }
+    splits = {split: found.samples(ENCODING) for split, found in files.items()} | {"test": ()}
+    classes, colours = tuple(row.name for row in ROWS), tuple(row.colour for row in ROWS)
+    dataset = Dataset(root, classes, splits, NAME, colours, unlabelled(images))
+    return assemble(dataset, files)
+
+
+def _masks(root: Path) -> Path | None:
+    places = (*(root / name for name in FOLDERS), root)
+    return next((place for place in places if holds(place, ".png")), None)
+
+
+def _published(folder: Path) -> dict[str, tuple[Path, ...]]:
+    """The PNGs without the converted copies that other programs put beside them."""
+    found = ending(folder, ".png")
+    return {name: paths for name, paths in found.items() if "_labelTrainIds" not in name}
+
+
+LAYOUT = Layout(NAME, LOOKS_FOR, find, read)

@@ -1,0 +1,109 @@
+"""Data sets of one's own: images/SPLIT, masks/SPLIT, classes.txt; matched by name alone."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import replace
+from pathlib import Path
+
+from atrous.data.dataset import Dataset
+from atrous.data.encoding import IDENTITY
+from atrous.data.layouts.lists import read_lines
+from atrous.data.layouts.pairing import Named, SplitFiles, assemble
+from atrous.data.layouts.reading import Layout, Reading
+from atrous.errors import AtrousError
+
+SPLITS = ("train", "val", "test")
+SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp"})
+
+EXPECTED = """\
+    classes.txt                  one class name a line, in the order of the ids 0, 1, 2, ...
+    images/train/NAME.jpg        or .png .bmp .tif .webp
+    images/val/   images/test/   the same (may be left out)
+    masks/train/NAME.png         8-bit class ids of the image of the same NAME, 255 = ignore
+    masks/val/    masks/test/    the same"""
+
+_REQUIRED = ("images/train", "masks/train")
+
+
+def find(root: Path) -> Path | None:
+    present = (*_REQUIRED, "classes.txt")
+    return root if any((root / part).exists() for part in present) else None
+
+
+def read(root: Path) -> Reading:
+    """Only names with exactly one image and one mask become samples.
+
+    Images of a test split that has no folder of masks are unlabelled.
+    """
+    missing = [part for part in _REQUIRED if not (root / part).is_dir()]
+    if missing:
+        raise AtrousError(
+            f"{root} is not laid out as a data set: it has no {' and no '.join(missing)}.\n"
+            f"Expected:\n  {root}/\n{EXPECTED}\n"
+            "To mend: move your files into this layout (links will do). "
+            "`atrous scenes DIR` writes a small example of it."
+        )
+    classes = read_classes(root)
+    files = {split: _list_split(root, split) for split in SPLITS}
+    unlabelled = {}
+    if files["test"].images and not (root / "masks" / "test").is_dir():
+        unlabelled = {"test": _all(files["test"].images)}
+        files["test"] = replace(files["test"], images={})
+    splits = {split: found.samples(IDENTITY) for split, found in files.items()}
+    return assemble(Dataset(root, classes, splits, unlabelled=unlabelled), files)
+
+
+LAYOUT = Layout("folder", "A data set of your own:\n" + EXPECTED, find, read)
+
+
+def read_classes(root: Path) -> tuple[str, ...]:
+    """Class names in the order of their ids. Raises AtrousError if missing, empty or doubled."""
+    path = root / "classes.txt"
+    if not path.is_file():
+        raise AtrousError(
+            f"Expected the class names in {path}, which does not exist. "
+            "To mend: write one class name a line, in the order of the ids 0, 1, 2, ..."
+        )
+    names = read_lines(path)
+    if not names:
+        raise AtrousError(f"{path} is empty. To mend: write one class name a line.")
+    if "" in names:
+        raise AtrousError(
+            f"{path} has an empty line {names.index('') + 1}, where class {names.index('')} should "
+            "be named. To mend: give it a name or delete the line; the line's place is the id."
+        )
+    _refuse_doubles(path, names)
+    if len(names) > 255:
+        raise AtrousError(f"{path} names {len(names)} classes; 8-bit masks hold at most 255.")
+    return tuple(names)
+
+
+def _list_split(root: Path, split: str) -> SplitFiles:
+    images, masks = root / "images" / split, root / "masks" / split
+    return SplitFiles(
+        _named(images), _named(masks), f"images/{split}/{{}}.*", f"masks/{split}/{{}}.*"
+    )
+
+
+def _all(images: Named) -> tuple[Path, ...]:
+    return tuple(path for paths in images.values() for path in paths)
+
+
+def _named(folder: Path) -> Named:
+    found: dict[str, list[Path]] = {}
+    for path in sorted(folder.rglob("*")):
+        inside = path.relative_to(folder)
+        hidden = any(part.startswith(".") for part in inside.parts)
+        if path.suffix.lower() in SUFFIXES and not hidden and path.is_file():
+            found.setdefault(inside.with_suffix("").as_posix(), []).append(path)
+    return {name: tuple(paths) for name, paths in found.items()}
+
+
+def _refuse_doubles(path: Path, names: list[str]) -> None:
+    doubles = sorted(name for name, count in Counter(names).items() if count > 1)
+    if doubles:
+        raise AtrousError(
+            f"{path} names {', '.join(map(repr, doubles))} more than once. "
+            "To mend: give every class a name of its own."
+        )

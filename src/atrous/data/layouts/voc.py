@@ -1,0 +1,107 @@
+"""PASCAL VOC 2012 segmentation (Everingham et al. 2012), with the augmented training set if there.
+
+21 classes; the PNGs' palette indices are the class ids, 255 is the border between objects. The
+augmented set (Hariharan et al. 2011) is the 10,582 names of train_aug.txt with masks in
+SegmentationClassAug; val stays the official one. The labels of test are not published.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from atrous.data.dataset import Dataset
+from atrous.data.encoding import IGNORE, UNKNOWN, ValueEncoding
+from atrous.data.layouts.lists import read_names
+from atrous.data.layouts.pairing import Named, SplitFiles, assemble, ending, only
+from atrous.data.layouts.reading import Layout, Part, Reading, is_any, require
+from atrous.data.layouts.table import lookup
+from atrous.data.palette import voc_colours
+
+NAME = "PASCAL VOC 2012"
+CLASSES = (
+    "background",
+    "aeroplane",
+    "bicycle",
+    "bird",
+    "boat",
+    "bottle",
+    "bus",
+    "car",
+    "cat",
+    "chair",
+    "cow",
+    "diningtable",
+    "dog",
+    "horse",
+    "motorbike",
+    "person",
+    "pottedplant",
+    "sheep",
+    "sofa",
+    "train",
+    "tvmonitor",
+)
+ENCODING = ValueEncoding(
+    "the class ids 0 to 20, and 255 for the border",
+    lookup({k: k for k in range(len(CLASSES))}, IGNORE, UNKNOWN),
+)
+
+LISTS = "ImageSets/Segmentation"
+AUGMENTED = "SegmentationClassAug"
+AUGMENTED_LISTS = (f"{LISTS}/train_aug.txt", f"{LISTS}/trainaug.txt")
+
+_ARCHIVE = "VOCtrainval_11-May-2012.tar from http://host.robots.ox.ac.uk/pascal/VOC/voc2012/"
+_PARTS = tuple(
+    Part((path,), _ARCHIVE)
+    for path in ("JPEGImages", "SegmentationClass", f"{LISTS}/train.txt", f"{LISTS}/val.txt")
+)
+_AUGMENTED_PARTS = (
+    Part((AUGMENTED,), "SegmentationClassAug.zip (the augmented masks as PNG)"),
+    Part(AUGMENTED_LISTS, "train_aug.txt (the 10,582 names of the augmented training set)"),
+)
+
+LOOKS_FOR = """PASCAL VOC 2012 (this folder, VOCdevkit, or the folder that holds VOCdevkit):
+    JPEGImages/NAME.jpg
+    SegmentationClass/NAME.png
+    ImageSets/Segmentation/train.txt   val.txt
+    SegmentationClassAug/NAME.png and ImageSets/Segmentation/train_aug.txt   (may be left out)"""
+
+
+def find(root: Path) -> Path | None:
+    for base in (root, root / "VOC2012", root / "VOCdevkit" / "VOC2012"):
+        named = base.name == "VOC2012" and base.is_dir()
+        if named or is_any(base, "SegmentationClass", AUGMENTED, LISTS):
+            return base
+    return None
+
+
+def read(root: Path) -> Reading:
+    require(NAME, root, _PARTS)
+    lists = [path for path in AUGMENTED_LISTS if (root / path).is_file()]
+    if lists or (root / AUGMENTED).is_dir():
+        require(NAME + " with the augmented training set", root, _AUGMENTED_PARTS)
+    images, masks = ending(root / "JPEGImages", ".jpg"), ending(root / "SegmentationClass", ".png")
+    files = {"val": _files(root, f"{LISTS}/val.txt", images, masks, "SegmentationClass")}
+    if lists:
+        masks = {**masks, **ending(root / AUGMENTED, ".png")}
+    train, place = (lists[0], AUGMENTED) if lists else (f"{LISTS}/train.txt", "SegmentationClass")
+    files = {"train": _files(root, train, images, masks, place), **files}
+    splits = {split: found.samples(ENCODING) for split, found in files.items()} | {"test": ()}
+    colours = voc_colours(len(CLASSES))
+    return assemble(Dataset(root, CLASSES, splits, NAME, colours, _unlabelled(root, images)), files)
+
+
+def _files(root: Path, names: str, images: Named, masks: Named, place: str) -> SplitFiles:
+    listed = read_names(root / names)
+    at = "JPEGImages/{}.jpg", f"{place}/{{}}.png"
+    return SplitFiles(only(images, listed), only(masks, listed), *at, listed)
+
+
+def _unlabelled(root: Path, images: Named) -> dict[str, tuple[Path, ...]]:
+    listed = root / LISTS / "test.txt"
+    names = read_names(listed) if listed.is_file() else []
+    found = tuple(path for name in names for path in images.get(name, ()))
+    return {"test": found} if found else {}
+
+
+LAYOUT = Layout(NAME, LOOKS_FOR, find, read)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from atrous.data.scenes import write_scenes
+from atrous.data.scenes.scene import write_scenes
 from atrous.driver import Request
 
 IMAGES, SEED = 240, 0

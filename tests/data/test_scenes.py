@@ -7,8 +7,8 @@ import pytest
 
 from atrous.data.check import check
 from atrous.data.dataset import IGNORE, read_image, read_mask
-from atrous.data.scene_classes import CLASSES
-from atrous.data.scenes import draw_scene, split_counts, write_scenes
+from atrous.data.scenes.classes import CLASSES
+from atrous.data.scenes.scene import draw_scene, split_counts, write_scenes
 from atrous.errors import AtrousError
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from atrous.data.scene_canvas import Colour, Face, dim
-from atrous.data.scene_plan import Stage
+from atrous.data.scenes.canvas import Colour, Face, dim
+from atrous.data.scenes.plan import Stage
 
 _CLOTHES: tuple[Colour, ...] = (
     (40, 44, 60), (150, 40, 44), (60, 90, 140), (200, 190, 170), (60, 110, 80), (190, 150, 60),

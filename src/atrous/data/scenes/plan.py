@@ -8,9 +8,9 @@ from itertools import pairwise
 from math import exp, log
 from random import Random
 
-from atrous.data.scene_canvas import GROUND, NEAR, Camera, Canvas, Colour, dim
-from atrous.data.scene_classes import GRASS, PAVEMENT, ROAD
-from atrous.data.scene_light import Light
+from atrous.data.scenes.canvas import GROUND, NEAR, Camera, Canvas, Colour, dim
+from atrous.data.scenes.classes import GRASS, PAVEMENT, ROAD
+from atrous.data.scenes.light import Light
 
 FAR = 90.0
 """Metres at which a street ends."""

@@ -17,13 +17,13 @@ from PIL import Image
 from atrous.data.dataset import IGNORE, Dataset, Progress
 from atrous.data.layouts import read_dataset
 from atrous.data.layouts.folder import SPLITS
-from atrous.data.scene_buildings import draw_houses
-from atrous.data.scene_canvas import SMOOTH, Canvas
-from atrous.data.scene_classes import BUILDING, CLASSES, PAVEMENT, SIGN, VEHICLE
-from atrous.data.scene_light import draw_light
-from atrous.data.scene_objects import draw_box, draw_car, draw_shaft, draw_walker
-from atrous.data.scene_plan import Plan, Stage, by_doubling, draw_camera, draw_ground, draw_plan
-from atrous.data.scene_textures import finish, sky
+from atrous.data.scenes.buildings import draw_houses
+from atrous.data.scenes.canvas import SMOOTH, Canvas
+from atrous.data.scenes.classes import BUILDING, CLASSES, PAVEMENT, SIGN, VEHICLE
+from atrous.data.scenes.light import draw_light
+from atrous.data.scenes.objects import draw_box, draw_car, draw_shaft, draw_walker
+from atrous.data.scenes.plan import Plan, Stage, by_doubling, draw_camera, draw_ground, draw_plan
+from atrous.data.scenes.textures import finish, sky
 from atrous.errors import AtrousError
 from atrous.progress import track
 

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from atrous.data.scene_canvas import NEAR, SMOOTH, WALL, Colour, Face, dim, mix
-from atrous.data.scene_classes import BUILDING, PERSON, POLE, SIGN, VEGETATION, VEHICLE
-from atrous.data.scene_people import draw_person
-from atrous.data.scene_plan import Stage, by_doubling
-from atrous.data.scene_plants import draw_crown
+from atrous.data.scenes.canvas import NEAR, SMOOTH, WALL, Colour, Face, dim, mix
+from atrous.data.scenes.classes import BUILDING, PERSON, POLE, SIGN, VEGETATION, VEHICLE
+from atrous.data.scenes.people import draw_person
+from atrous.data.scenes.plan import Stage, by_doubling
+from atrous.data.scenes.plants import draw_crown
 
 _PAINTS: tuple[Colour, ...] = (
     (190, 40, 40), (40, 70, 130), (235, 235, 232), (30, 32, 36), (150, 154, 160), (60, 100, 80),

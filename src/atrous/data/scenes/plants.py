@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from math import cos, pi, sin, sqrt
 
-from atrous.data.scene_canvas import LEAVES, NEAR, Colour, Face, Point, dim
-from atrous.data.scene_classes import VEGETATION
-from atrous.data.scene_plan import Stage
+from atrous.data.scenes.canvas import LEAVES, NEAR, Colour, Face, Point, dim
+from atrous.data.scenes.classes import VEGETATION
+from atrous.data.scenes.plan import Stage
 
 
 def draw_crown(stage: Stage, centre: Point, radius: float) -> None:

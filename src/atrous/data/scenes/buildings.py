@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from atrous.data.scene_canvas import NEAR, SMOOTH, WALL, Colour, Face, dim, mix
-from atrous.data.scene_classes import BUILDING, VEGETATION
-from atrous.data.scene_people import draw_person
-from atrous.data.scene_plan import FAR, Plan, Stage
-from atrous.data.scene_plants import draw_crown, hedge
+from atrous.data.scenes.canvas import NEAR, SMOOTH, WALL, Colour, Face, dim, mix
+from atrous.data.scenes.classes import BUILDING, VEGETATION
+from atrous.data.scenes.people import draw_person
+from atrous.data.scenes.plan import FAR, Plan, Stage
+from atrous.data.scenes.plants import draw_crown, hedge
 
 _PAINTS: tuple[Colour, ...] = (
     (176, 96, 72), (196, 152, 104), (214, 196, 160), (150, 110, 92), (128, 142, 156),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from random import Random
 
-from atrous.data.scene_canvas import Colour, dim, mix
+from atrous.data.scenes.canvas import Colour, dim, mix
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,8 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageFilter
 
-from atrous.data.scene_canvas import GROUND, LEAVES, WALL, Camera, Canvas
-from atrous.data.scene_light import Light
+from atrous.data.scenes.canvas import GROUND, LEAVES, WALL, Camera, Canvas
+from atrous.data.scenes.light import Light
 
 Floats = npt.NDArray[np.float32]
 

@@ -8,6 +8,8 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from typing import Any
 
+from tests.processes import eventually
+
 Pick = Callable[[Sequence[int]], int]
 """Which of the waiting jobs, given by their order of submission, ends next."""
 
@@ -31,10 +33,15 @@ class Immediate:
 
 
 class Reordering:
-    """Ends jobs in the order that `pick` says, one at a time, while others wait."""
+    """Ends jobs in the order that `pick` says, one at a time, while others wait.
 
-    def __init__(self, pick: Pick) -> None:
+    `hold` is how many jobs must wait before the first ends; `peak`, how many ever waited.
+    """
+
+    def __init__(self, pick: Pick, hold: int = 1) -> None:
+        self.peak = 0
         self._pick = pick
+        self._hold = hold
         self._waiting: dict[int, Callable[[], None]] = {}
         self._submitted = 0
         self._lock = threading.Lock()
@@ -47,6 +54,7 @@ class Reordering:
         with self._lock:
             self._waiting[self._submitted] = lambda: _run(future, job, args)
             self._submitted += 1
+            self.peak = max(self.peak, len(self._waiting))
         return future
 
     def __enter__(self) -> Reordering:
@@ -57,6 +65,7 @@ class Reordering:
         self._thread.join()
 
     def _work(self) -> None:
+        eventually(lambda: self.peak >= self._hold or not self._open)
         while self._open:
             time.sleep(0.002)
             with self._lock:

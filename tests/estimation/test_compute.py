@@ -1,0 +1,28 @@
+"""How trials are computed: number types, layouts, devices."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import nn
+
+from atrous.estimation.compute import Compute
+
+
+def test_products_are_taken_in_the_precision_and_weights_stay() -> None:
+    layer = nn.Linear(3, 2)
+    for precision, dtype in (("float32", torch.float32), ("bfloat16", torch.bfloat16)):
+        compute = Compute("cpu", precision, "contiguous", 1)  # type: ignore[arg-type]
+        with compute.autocast():
+            assert layer(torch.ones(1, 3)).dtype == dtype
+        assert compute.dtype == dtype
+    assert layer.weight.dtype == torch.float32
+
+
+@pytest.mark.parametrize("layout", ["channels_last", "contiguous"])
+def test_weights_are_laid_out(layout: str) -> None:
+    compute = Compute("cpu", "float32", layout, 1)  # type: ignore[arg-type]
+    network = nn.Sequential(nn.Conv2d(4, 8, 3))
+    compute.arrange(network)
+    (weight, _) = network.parameters()
+    assert weight.is_contiguous(memory_format=compute.memory_format)

@@ -1,0 +1,102 @@
+"""A feature set on disk: small to pass on, and any damage is found."""
+
+from __future__ import annotations
+
+import json
+import pickle
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from random import Random
+
+import pytest
+import torch
+
+from atrous.errors import AtrousError
+from atrous.estimation.features import ABOUT, FILES, FeatureSet, checksum
+
+
+@pytest.fixture
+def kept(data: FeatureSet, tmp_path: Path) -> Path:
+    """A copy to damage."""
+    return Path(shutil.copytree(data.path, tmp_path / "set"))
+
+
+def test_a_sound_set_is_verified(kept: Path) -> None:
+    FeatureSet(kept).verify()
+
+
+def test_it_pickles_as_its_path(data: FeatureSet) -> None:
+    used = FeatureSet(data.path)
+    assert used.features.shape[0] == used.targets.shape[0] == len(used)
+    pickled = pickle.dumps(used)
+    assert len(pickled) < 500
+    assert torch.equal(pickle.loads(pickled).features, used.features)
+
+
+def test_features_lie_channels_last(data: FeatureSet) -> None:
+    assert data.features.dtype == torch.float16
+    assert data.features.is_contiguous(memory_format=torch.channels_last)
+
+
+def test_writing_to_a_map_leaves_the_file_alone(kept: Path) -> None:
+    before = checksum(kept / "features.npy")
+    FeatureSet(kept).features.zero_()
+    assert checksum(kept / "features.npy") == before
+
+
+def flip(path: Path) -> None:
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+
+
+def cut(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:-5])
+
+
+def scramble(path: Path) -> None:
+    path.write_bytes(Random(0).randbytes(300))
+
+
+@pytest.mark.parametrize("damage", [flip, cut, scramble, Path.unlink])
+@pytest.mark.parametrize("name", FILES)
+def test_a_damaged_array_is_named_with_the_mend(
+    kept: Path, name: str, damage: Callable[[Path], None]
+) -> None:
+    damage(kept / name)
+    with pytest.raises(AtrousError, match=rf"{name}, but .*Delete the folder {kept}; it is comp"):
+        FeatureSet(kept).verify()
+
+
+@pytest.mark.parametrize(
+    "text", ["", "{", "7", "[]", "{}", '{"checksums": {}}', '{"checksums": 1}', "\x00"]
+)
+def test_a_damaged_description_is_named_with_the_mend(kept: Path, text: str) -> None:
+    (kept / ABOUT).write_text(text)
+    with pytest.raises(AtrousError, match=rf"about\.json, but .*Delete the folder {kept}"):
+        FeatureSet(kept).verify()
+
+
+@pytest.mark.parametrize("key", ["original", "placed", "crop"])
+@pytest.mark.parametrize("value", [None, [], 3, [[1]], [[0, 0]], [["a", "b"]]])
+def test_a_description_without_sizes_is_named(kept: Path, key: str, value: object) -> None:
+    about = json.loads((kept / ABOUT).read_text())
+    (kept / ABOUT).write_text(json.dumps(about | {key: value}))
+    with pytest.raises(AtrousError, match=r"about\.json"):
+        FeatureSet(kept).verify()
+
+
+def test_no_flipped_byte_of_the_description_changes_what_is_read(kept: Path) -> None:
+    sound, rng = (kept / ABOUT).read_bytes(), Random(0)
+    expected = FeatureSet(kept).placements
+    for position in range(0, len(sound), 3):
+        content = bytearray(sound)
+        content[position] ^= 1 << rng.randrange(7)
+        (kept / ABOUT).write_bytes(content)
+        changed = FeatureSet(kept)
+        try:
+            changed.verify()
+        except AtrousError:
+            continue
+        assert changed.placements == expected

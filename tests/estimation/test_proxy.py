@@ -1,0 +1,222 @@
+"""The proxy task: the same trial, the same score; right scores; failures that come as records."""
+
+from __future__ import annotations
+
+import pickle
+from dataclasses import replace
+from typing import NoReturn
+
+import numpy as np
+import pytest
+import torch
+from sklearn.metrics import accuracy_score, balanced_accuracy_score, jaccard_score
+from torch.nn import functional
+
+from atrous.data.dataset import IGNORE
+from atrous.errors import AtrousError
+from atrous.estimation.compute import Compute, Layout, Precision
+from atrous.estimation.features import FeatureSet
+from atrous.estimation.proxy import SCORES, Proxy, ScoreName, score_of
+from atrous.estimation.training import geometry
+from atrous.models.segmenter import Segmenter
+from atrous.trial import Failed, Measured, Metrics, Outcome, Reason
+from tests.estimation.material import ASPP, CLASSES, CROP, STRIDE, proxy, trial
+
+
+@pytest.fixture(scope="module")
+def fitted(data: FeatureSet) -> Segmenter:
+    """A candidate after a few steps, no class of which wins everywhere."""
+    return proxy(data).fit(trial(steps=30))
+
+
+def measured(outcome: Outcome) -> Measured:
+    assert isinstance(outcome, Measured), outcome
+    return outcome
+
+
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+@pytest.mark.parametrize("layout", ["channels_last", "contiguous"])
+def test_the_same_trial_gives_exactly_the_same(
+    data: FeatureSet, precision: Precision, layout: Layout
+) -> None:
+    estimate = proxy(data, Compute("cpu", precision, layout, 1))
+    first = measured(estimate(trial()))
+    torch.rand(17)
+    again = measured(estimate(trial()))
+    assert (again.score, again.metrics) == (first.score, first.metrics)
+    other = measured(estimate(trial(seed=6)))
+    assert other.metrics != first.metrics
+
+
+def test_the_outcome_is_of_the_trial(data: FeatureSet) -> None:
+    outcome = measured(proxy(data)(trial()))
+    assert outcome.trial == trial()
+    assert outcome.score == outcome.metrics.miou
+    assert outcome.seconds > 0
+    assert len(outcome.metrics.class_iou) == CLASSES
+    assert len(outcome.metrics.branch_norms) == 5
+
+
+def test_scores_equal_a_slow_computation_at_label_resolution(
+    data: FeatureSet, fitted: Segmenter
+) -> None:
+    """Logits read bilinearly at each pixel of each mask, then scikit-learn on all of them."""
+    truths, guesses, losses = [], [], []
+    fitted.eval()
+    with torch.no_grad():
+        logits = fitted(data.features.float())
+    canvas = functional.interpolate(logits, CROP, mode="bilinear", align_corners=True)
+    for number, label in enumerate(data.labels()):
+        placement = data.placements[number]
+        height, width = placement.placed
+        if placement.placed == placement.original:
+            scores = canvas[number : number + 1, :, :height, :width]
+        else:
+            rows = torch.linspace(-1, 2 * (height - 1) / (CROP[0] - 1) - 1, label.shape[0])
+            columns = torch.linspace(-1, 2 * (width - 1) / (CROP[1] - 1) - 1, label.shape[1])
+            grid = torch.stack(torch.meshgrid(rows, columns, indexing="ij")[::-1], -1)
+            one = logits[number : number + 1]
+            scores = functional.grid_sample(one, grid.unsqueeze(0), align_corners=True)
+        counted = label != IGNORE
+        truths.append(label[counted].numpy())
+        guesses.append(scores[0].argmax(0)[counted].numpy())
+        target = data.targets[number : number + 1].long()
+        every_fourth = canvas[number : number + 1, :, ::4, ::4]
+        losses.append(
+            functional.cross_entropy(every_fourth, target, ignore_index=IGNORE, reduction="none")[
+                target != IGNORE
+            ]
+        )
+    truth, guess = np.concatenate(truths), np.concatenate(guesses)
+    assert len(np.unique(guess)) > 1
+    found = proxy(data).evaluate(fitted, data)
+    each = jaccard_score(truth, guess, average=None, labels=range(CLASSES))
+    assert found.class_iou == pytest.approx(tuple(each), abs=2e-4)
+    assert found.miou == pytest.approx(jaccard_score(truth, guess, average="macro"), abs=2e-4)
+    weighted = jaccard_score(truth, guess, average="weighted")
+    assert found.weighted_iou == pytest.approx(weighted, abs=2e-4)
+    assert found.pixel_accuracy == pytest.approx(accuracy_score(truth, guess), abs=2e-4)
+    balanced = balanced_accuracy_score(truth, guess)
+    assert found.mean_accuracy == pytest.approx(balanced, abs=2e-4)
+    assert found.cross_entropy == pytest.approx(float(torch.cat(losses).mean()), rel=1e-4)
+
+
+@pytest.mark.parametrize("batch", [1, 4, 9])
+def test_scores_do_not_depend_on_how_many_images_are_scored_at_a_time(
+    data: FeatureSet, fitted: Segmenter, monkeypatch: pytest.MonkeyPatch, batch: int
+) -> None:
+    expected = proxy(data).evaluate(fitted, data)
+    monkeypatch.setattr("atrous.estimation.proxy.BATCH", batch)
+    found = proxy(data).evaluate(fitted, data)
+    assert found.miou == pytest.approx(expected.miou, abs=1e-3)
+    assert found.cross_entropy == pytest.approx(expected.cross_entropy, rel=1e-5)
+
+
+def test_scoring_changes_nothing(data: FeatureSet, fitted: Segmenter) -> None:
+    before = {name: tensor.clone() for name, tensor in fitted.state_dict().items()}
+    estimate = proxy(data)
+    assert estimate.evaluate(fitted, data) == estimate.evaluate(fitted, data)
+    after = fitted.state_dict()
+    assert all(torch.equal(after[name], tensor) for name, tensor in before.items())
+
+
+def test_branch_norms_are_those_of_the_projection(data: FeatureSet, fitted: Segmenter) -> None:
+    weight = fitted.state_dict()["head.projection.0.weight"]
+    expected = [float(weight[:, 8 * k : 8 * k + 8].abs().sum()) / (8 * 8) for k in range(5)]
+    found = proxy(data).evaluate(fitted, data).branch_norms
+    assert found == pytest.approx(tuple(expected), rel=1e-5)
+
+
+METRICS = Metrics(0.5, 0.25, 0.9, 0.125, 1.5, (0.5, None))
+
+
+def test_each_score_is_larger_for_better() -> None:
+    assert score_of(METRICS, "miou") == 0.5
+    assert score_of(METRICS, "cross-entropy") == -1.5
+    assert score_of(METRICS, "blend") == pytest.approx((0.5 * 0.25 * 0.125) ** (1 / 3))
+    assert score_of(replace(METRICS, miou=0.0), "blend") == 0
+
+
+@pytest.mark.parametrize("score", SCORES)
+def test_the_score_is_the_one_asked_for(data: FeatureSet, score: ScoreName) -> None:
+    outcome = measured(replace(proxy(data), score=score)(trial()))
+    assert outcome.score == score_of(outcome.metrics, score)
+
+
+@pytest.mark.parametrize("steps", [1, 2, 5])
+def test_divergence_is_a_record(data: FeatureSet, steps: int) -> None:
+    outcome = proxy(data, rate=1e38)(trial(steps))
+    assert isinstance(outcome, Failed)
+    assert outcome.reason is Reason.NON_FINITE
+    assert "diverged" in outcome.error
+    assert "--rate" in outcome.error
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB\nmore"),
+        MemoryError(),
+        RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried to"),
+    ],
+)
+def test_lack_of_memory_is_a_record(
+    data: FeatureSet, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    def lack(*_: object) -> NoReturn:
+        raise error
+
+    monkeypatch.setattr("atrous.estimation.proxy.train", lack)
+    outcome = proxy(data)(trial())
+    assert isinstance(outcome, Failed)
+    assert outcome.reason is Reason.OUT_OF_MEMORY
+    assert "Lower --batch, --filters or --workers" in outcome.error
+    assert "\n" not in outcome.error
+
+
+@pytest.mark.parametrize("error", [RuntimeError("shapes differ"), AtrousError("damaged")])
+def test_other_errors_are_not_hidden(
+    data: FeatureSet, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    def fail(*_: object) -> NoReturn:
+        raise error
+
+    monkeypatch.setattr("atrous.estimation.proxy.train", fail)
+    with pytest.raises(type(error), match=str(error)):
+        proxy(data)(trial())
+
+
+def test_it_pickles_small_after_use_and_scores_the_same(data: FeatureSet) -> None:
+    used = proxy(FeatureSet(data.path))
+    expected = measured(used(trial()))
+    pickled = pickle.dumps(used)
+    assert len(pickled) < 2000
+    found = measured(pickle.loads(pickled)(trial()))
+    assert (found.score, found.metrics) == (expected.score, expected.metrics)
+
+
+def test_first_weights_are_drawn_from_the_seed(data: FeatureSet) -> None:
+    estimate: Proxy = proxy(data)
+    one, again, other = (estimate.network(trial(seed=seed)) for seed in (1, 1, 2))
+    same = zip(one.parameters(), again.parameters(), strict=True)
+    assert all(torch.equal(a, b) for a, b in same)
+    pairs = zip(one.parameters(), other.parameters(), strict=True)
+    assert any(not torch.equal(a, b) for a, b in pairs)
+    baseline = estimate.network(replace(trial(), architecture=ASPP))
+    features = data.features[:2].float()
+    assert baseline.eval()(features).shape == (2, CLASSES, 5, 7)
+
+
+def test_the_cross_entropy_of_an_image_without_labels_counts_nothing(
+    data: FeatureSet, fitted: Segmenter
+) -> None:
+    copied = FeatureSet(data.path)
+    copied.targets[0] = IGNORE
+    part = proxy(data).evaluate(fitted, copied)
+    whole = proxy(data).evaluate(fitted, data)
+    road = geometry(data, STRIDE, "cpu")
+    with torch.no_grad():
+        logits = fitted.eval()(data.features.float())
+    rest = float(road.loss(logits[1:], data.targets[1:].long()))
+    assert part.cross_entropy == pytest.approx(rest, rel=1e-4)
+    assert part.cross_entropy != whole.cross_entropy

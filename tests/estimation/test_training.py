@@ -1,0 +1,164 @@
+"""Training of a head: which batches, which loss, which weights decay, and when it diverges."""
+
+from __future__ import annotations
+
+from itertools import islice
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from atrous.data.dataset import IGNORE
+from atrous.estimation.features import FeatureSet
+from atrous.estimation.training import (
+    NonFiniteError,
+    Schedule,
+    batches,
+    geometry,
+    make_optimiser,
+    make_step,
+    set_norm_decay,
+    train,
+)
+from atrous.models.segmenter import Segmenter
+from atrous.spaces import find_space
+from tests.estimation.material import ASPP, CLASSES, CROP, FLOAT32, STRIDE, TOP1
+
+SCHEDULE = Schedule(4, 0.1, 4e-5)
+
+
+def network(architecture: object = TOP1) -> Segmenter:
+    torch.manual_seed(0)
+    genotype = (ASPP if architecture is ASPP else TOP1).genotype
+    return Segmenter(find_space("dpc").build(genotype, 320, 8, STRIDE), 8, CLASSES)
+
+
+@pytest.mark.parametrize(("count", "batch"), [(10, 2), (10, 3), (7, 7), (3, 8), (1, 2)])
+def test_each_pass_over_the_images_is_a_permutation(count: int, batch: int) -> None:
+    passes = 5
+    found = list(islice(batches(count, batch, 0), -(-passes * count // batch)))
+    assert {len(chosen) for chosen in found} == {batch}
+    stream = np.concatenate(found)[: passes * count].reshape(passes, count)
+    assert (np.sort(stream, axis=1) == np.arange(count)).all()
+    if count == 10:
+        assert len({tuple(order) for order in stream.tolist()}) == passes
+
+
+def test_a_batch_larger_than_the_data_holds_every_image() -> None:
+    for chosen in islice(batches(3, 8, 0), 6):
+        assert set(chosen.tolist()) == {0, 1, 2}
+
+
+def test_batches_depend_on_the_seed_alone() -> None:
+    first, again, other = (np.stack(list(islice(batches(20, 4, seed), 9))) for seed in (0, 0, 1))
+    assert (first == again).all()
+    assert (first != other).any()
+
+
+def test_every_architecture_sees_the_same_batches(data: FeatureSet) -> None:
+    seen: list[list[Tensor]] = []
+    for architecture in (TOP1, ASPP):
+        inputs: list[Tensor] = []
+        head = network(architecture)
+        head.register_forward_pre_hook(lambda _, given, into=inputs: into.append(given[0].clone()))
+        train(head, data, SCHEDULE, FLOAT32, STRIDE, steps=4, seed=3)
+        seen.append(inputs)
+    assert len(seen[0]) == len(seen[1]) == 4
+    assert all(torch.equal(one, other) for one, other in zip(*seen, strict=True))
+    assert not torch.equal(seen[0][0], seen[0][1])
+
+
+def test_training_lowers_the_loss(data: FeatureSet) -> None:
+    head, road = network(), geometry(data, STRIDE, "cpu")
+
+    def loss() -> float:
+        with torch.no_grad():
+            return float(road.loss(head(data.features.float()), data.targets.long()))
+
+    before = loss()
+    train(head, data, SCHEDULE, FLOAT32, STRIDE, steps=40, seed=3)
+    assert loss() < 0.8 * before
+
+
+def test_the_loss_is_that_of_every_fourth_pixel_of_the_whole_canvas(data: FeatureSet) -> None:
+    logits = torch.randn(len(data), CLASSES, 5, 7, generator=torch.Generator().manual_seed(0))
+    targets = data.targets.long()
+    whole = functional.interpolate(logits, CROP, mode="bilinear", align_corners=True)
+    expected = functional.cross_entropy(whole[:, :, ::4, ::4], targets, ignore_index=IGNORE)
+    found = geometry(data, STRIDE, "cpu").loss(logits, targets)
+    assert float(found) == pytest.approx(float(expected), rel=1e-5)
+
+
+def test_a_batch_of_ignored_labels_has_no_loss_and_no_gradient(data: FeatureSet) -> None:
+    head = network()
+    step = make_step(head, geometry(data, STRIDE, "cpu"), SCHEDULE, FLOAT32)
+    before = {name: parameter.clone() for name, parameter in head.named_parameters()}
+    targets = torch.full((2, *data.targets.shape[1:]), IGNORE)
+    loss = step(data.features[:2].float(), targets, 0.0)
+    assert float(loss) == 0
+    for name, parameter in head.named_parameters():
+        assert parameter.grad is not None
+        assert not parameter.grad.any(), name
+        assert torch.equal(parameter, before[name])
+
+
+def test_weights_of_1x1_convolutions_alone_decay() -> None:
+    head = network()
+    decayed, free = make_optimiser(head, Schedule(4, 0.1, 0.5)).param_groups
+    assert (decayed["weight_decay"], free["weight_decay"]) == (0.5, 0.0)
+    convolutions = [module for module in head.modules() if isinstance(module, nn.Conv2d)]
+    pointwise = {id(c.weight) for c in convolutions if c.kernel_size == (1, 1)}
+    assert {id(parameter) for parameter in decayed["params"]} == pointwise
+    everything = {id(parameter) for parameter in head.parameters()}
+    assert {id(parameter) for parameter in free["params"]} == everything - pointwise
+    assert any(c.kernel_size == (3, 3) for c in convolutions)
+
+
+@pytest.mark.parametrize(
+    ("steps", "momentum"), [(30_000, 0.0003), (90_000, 0.0003), (400, 0.0225), (9, 1.0), (2, 1.0)]
+)
+def test_running_means_cover_the_last_tenth_of_the_run(
+    data: FeatureSet, monkeypatch: pytest.MonkeyPatch, steps: int, momentum: float
+) -> None:
+    head = network()
+    monkeypatch.setattr("atrous.estimation.training.batches", lambda *_: iter(()))
+    train(head, data, SCHEDULE, FLOAT32, STRIDE, steps=steps, seed=0)
+    norms = [module for module in head.modules() if isinstance(module, nn.BatchNorm2d)]
+    assert norms
+    assert {round(norm.momentum or 0, 9) for norm in norms} == {momentum}
+
+
+def test_norm_decay_never_exceeds_one() -> None:
+    head = network()
+    set_norm_decay(head, 7.5)
+    assert {m.momentum for m in head.modules() if isinstance(m, nn.BatchNorm2d)} == {1.0}
+
+
+def test_the_rate_falls_by_the_poly_rule() -> None:
+    schedule = Schedule(8, 0.2, 0)
+    assert schedule.rate_at(0, 100) == 0.2
+    assert schedule.rate_at(50, 100) == pytest.approx(0.2 * 0.5**0.9)
+    rates = [schedule.rate_at(step, 100) for step in range(100)]
+    assert rates == sorted(rates, reverse=True)
+    assert rates[-1] > 0
+
+
+def test_each_step_has_its_rate(data: FeatureSet, monkeypatch: pytest.MonkeyPatch) -> None:
+    rates: list[float] = []
+
+    def step(features: Tensor, targets: Tensor, rate: float) -> Tensor:
+        assert len(features) == len(targets) == SCHEDULE.batch
+        rates.append(rate)
+        return torch.zeros(())
+
+    monkeypatch.setattr("atrous.estimation.training.make_step", lambda *_: step)
+    train(network(), data, SCHEDULE, FLOAT32, STRIDE, steps=5, seed=0)
+    assert rates == [SCHEDULE.rate_at(number, 5) for number in range(5)]
+
+
+@pytest.mark.parametrize("steps", [2, 30])
+def test_a_run_that_diverges_says_where(data: FeatureSet, steps: int) -> None:
+    with pytest.raises(NonFiniteError, match=rf"the loss was (nan|inf) at step \d+ of {steps}"):
+        train(network(), data, Schedule(4, 1e38, 0), FLOAT32, STRIDE, steps, seed=0)

@@ -1,0 +1,105 @@
+"""The choice of how to compute: measured once, remembered, and robust to what fails."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import torch
+
+from atrous.errors import AtrousError
+from atrous.estimation import tuning
+from atrous.estimation.compute import Compute
+from atrous.estimation.tuning import Choice, Workload, choose, measure_all, pick_device
+from tests.execution.jobs import lack_memory
+
+WORKLOAD = Workload(channels=4, height=3, width=4, filters=2, classes=3, batch=2, output_stride=16)
+SLOW = Choice(Compute("cpu", "float32", "contiguous", 1), 1)
+FAST = Choice(Compute("cpu", "bfloat16", "channels_last", 1), 2)
+
+
+@pytest.fixture
+def measured(monkeypatch: pytest.MonkeyPatch) -> list[Workload]:
+    """The workloads that were measured, with made-up times."""
+    asked: list[Workload] = []
+
+    def measure(workload: Workload, _: int | None) -> Iterator[tuple[Choice, float]]:
+        asked.append(workload)
+        yield SLOW, 2.0
+        yield FAST, 1.0
+
+    monkeypatch.setattr(tuning, "measure_all", measure)
+    return asked
+
+
+def test_the_fastest_is_chosen_and_remembered(measured: list[Workload], tmp_path: Path) -> None:
+    assert choose(WORKLOAD, "cpu", None, tmp_path) == FAST
+    assert choose(WORKLOAD, "cpu", None, tmp_path) == FAST
+    assert len(measured) == 1
+    choose(WORKLOAD, "cpu", 1, tmp_path)
+    assert len(measured) == 2
+    assert len(list((tmp_path / "compute").iterdir())) == 2
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "{}", '{"compute": {}, "workers": 1}'])
+def test_a_damaged_memory_is_replaced(measured: list[Workload], tmp_path: Path, text: str) -> None:
+    choose(WORKLOAD, "cpu", None, tmp_path)
+    (remembered,) = (tmp_path / "compute").iterdir()
+    remembered.write_text(text)
+    assert choose(WORKLOAD, "cpu", None, tmp_path) == FAST
+    assert choose(WORKLOAD, "cpu", None, tmp_path) == FAST
+    assert len(measured) == 2
+
+
+def test_a_cache_that_cannot_be_written_is_named(measured: list[Workload], tmp_path: Path) -> None:
+    (tmp_path / "compute").write_text("in the way")
+    with pytest.raises(AtrousError, match=r"write to .*compute.*--cache"):
+        choose(WORKLOAD, "cpu", None, tmp_path)
+    assert measured
+
+
+def test_a_gpu_is_not_measured(measured: list[Workload], tmp_path: Path) -> None:
+    found = choose(WORKLOAD, "cuda", None, tmp_path)
+    assert (found.compute.device, found.compute.precision, found.workers) == ("cuda", "bfloat16", 1)
+    assert choose(WORKLOAD, "cuda:1", 3, tmp_path).workers == 3
+    assert not measured
+
+
+def test_every_candidate_is_really_measured(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tuning, "cores", lambda: 1)
+    found = list(measure_all(WORKLOAD, 1))
+    assert {(c.compute.precision, c.compute.layout) for c, _ in found} == {
+        (precision, layout) for precision in tuning.PRECISIONS for layout in tuning.LAYOUTS
+    }
+    assert all(seconds > 0 for _, seconds in found)
+    assert {choice.workers for choice, _ in found} == {1}
+
+
+def test_candidates_that_all_fail_end_in_words(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tuning, "step_seconds", lack_memory)
+    message = r"2 filters with 2 images a step, but: not enough for this test.*--filters"
+    with pytest.raises(AtrousError, match=message):
+        list(measure_all(WORKLOAD, 1))
+
+
+def test_a_candidate_that_fails_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    def candidates(_: int | None) -> Iterator[Choice]:
+        yield Choice(Compute("cpu", "float32", "contiguous", -1), 1)
+        yield SLOW
+
+    monkeypatch.setattr(tuning, "_candidates", candidates)
+    assert [choice for choice, _ in measure_all(WORKLOAD, 1)] == [SLOW]
+
+
+def test_devices(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert pick_device("cpu") == "cpu"
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    assert pick_device("auto") == "cuda"
+    assert pick_device("cuda:1") == "cuda:1"
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    assert pick_device("auto") == "cpu"
+    with pytest.raises(AtrousError, match=r"--device cuda, but torch .* sees none"):
+        pick_device("cuda")
+    with pytest.raises(AtrousError, match="got 'tpu'"):
+        pick_device("tpu")

@@ -6,7 +6,6 @@ python benchmarks/memory.py RUN [--trials 20] [--steps 5]
 from __future__ import annotations
 
 import argparse
-import resource
 from dataclasses import replace
 from pathlib import Path
 from random import Random
@@ -19,7 +18,7 @@ from atrous.trial import Trial
 
 
 def main() -> None:
-    """Prints the memory held after each trial, in MiB."""
+    """Prints the private memory held after each trial, on Linux."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("run", type=Path)
     parser.add_argument("--trials", type=int, default=20)
@@ -32,13 +31,13 @@ def main() -> None:
     trial = Trial(0, architecture, "uniform", asked.steps, 0)
     for number in range(asked.trials):
         proxy(replace(trial, architecture=space.architecture(space.sample(rng))))
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-        print(f"trial {number}: {_resident():.0f} MiB held, {peak:.0f} MiB at most", flush=True)
+        print(f"trial {number}: {_private():.0f} MiB", flush=True)
 
 
-def _resident() -> float:
-    pages = Path("/proc/self/statm").read_text().split()[1]
-    return int(pages) * resource.getpagesize() / 2**20
+def _private() -> float:
+    """MiB of this process alone: the features, mapped from disk, are not counted."""
+    status = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) for line in status if line.startswith("RssAnon")) / 1024
 
 
 if __name__ == "__main__":

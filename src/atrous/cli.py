@@ -28,7 +28,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Finds the dense-prediction network that fits your images, device and budget.",
 )
-output = Console()
+output = Console(markup=False)
 
 RUNS = Path("runs")
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
@@ -312,10 +312,11 @@ def _drive(path: Path, material: Material | None, cache: Path) -> None:
     from atrous.search_view import SearchView
 
     run = open_run(path)
+    material = material or driver.material_of(run, cache)
     view = SearchView(run, run.ledger().entries())
     try:
         with view.shown():
-            driver.proceed(run, material or driver.material_of(run, cache), view.watch)
+            driver.proceed(run, material, view.watch)
     except KeyboardInterrupt:
         done = len(run.ledger().entries())
         output.print(f"Stopped; {done} trials are kept. Go on: atrous search --resume {path}")

@@ -114,6 +114,7 @@ def begin(request: Request, out: Path, cache: Path) -> tuple[Run, Material]:
         **{
             **vars(request),
             "data": str(request.data.resolve()),
+            "trials": min(request.trials, find_space(request.space).size()),
             "crop": crop,
             "device": device,
             "workers": choice.workers,

@@ -177,3 +177,11 @@ def test_workers_do_not_hear_interruptions_even_while_they_start(tmp_path: Path)
         (tmp_path / "go").touch()
         out, err = process.communicate(timeout=PATIENCE)
     assert (out, err) == ("[True, True]\n", "")
+
+
+def test_a_process_retires_after_its_share_of_jobs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("atrous.execution.local.JOBS", 3)
+    with LocalExecutor(1) as executor:
+        served = [executor.submit(jobs.pid).result() for _ in range(7)]
+        assert [served.count(one) for one in dict.fromkeys(served)] == [3, 3, 1]
+        assert not any(is_alive(one) for one in set(served[:6]))

@@ -21,6 +21,10 @@ from atrous.errors import AtrousError
 P = ParamSpec("P")
 T = TypeVar("T")
 
+JOBS = 50
+"""How many jobs a process does before another takes its place: torch's caches of compiled kernels
+grow with each new architecture."""
+
 
 class WorkerLostError(Exception):
     """The process that ran a job ended before the job did."""
@@ -68,10 +72,18 @@ class LocalExecutor:
                 self._all.discard(worker)
             raise
         except BaseException:
-            self._idle.put(worker)
+            self._release(worker)
             raise
-        self._idle.put(worker)
+        self._release(worker)
         return result
+
+    def _release(self, worker: _Worker) -> None:
+        if worker.jobs < JOBS:
+            self._idle.put(worker)
+            return
+        with self._lock:
+            self._all.discard(worker)
+        worker.kill()
 
     def _take(self) -> _Worker:
         with contextlib.suppress(queue.Empty):
@@ -88,6 +100,7 @@ class _Worker:
     """One process and the pipe to it."""
 
     def __init__(self) -> None:
+        self.jobs = 0
         context = multiprocessing.get_context("spawn")
         self._pipe, theirs = context.Pipe()
         self._process = context.Process(target=_serve, args=(theirs,), daemon=True)
@@ -96,6 +109,7 @@ class _Worker:
         theirs.close()
 
     def call(self, job: Callable[..., T], args: tuple[object, ...], kwargs: dict[str, object]) -> T:
+        self.jobs += 1
         try:
             self._pipe.send((job, args, kwargs))
             result, error = self._pipe.recv()

@@ -99,8 +99,8 @@ def _require_room(extraction: Extraction, folder: Path) -> None:
     free = shutil.disk_usage(folder).free
     if needed > free:
         raise AtrousError(
-            f"The features of {len(extraction.samples)} images take {needed / 1e9:.1f} GB, but "
-            f"{folder} has {free / 1e9:.1f} GB free. Make room, name another folder with --cache, "
+            f"The features of {len(extraction.samples)} images take {needed / 1e6:,.0f} MB, but "
+            f"{folder} has {free / 1e6:,.0f} MB free. Make room, name another folder with --cache, "
             "or take a smaller --crop."
         )
 

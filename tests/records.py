@@ -72,7 +72,7 @@ def failed(number: int, reason: Reason, error: str = "why", elapsed: float = 1.0
     return Entry(Failed(trial(number), reason, error, 0.125), elapsed)
 
 
-def widths(entry: Entry) -> tuple[int, ...]:
+def widths(entry: Entry) -> dict[str, int]:
     """How many choices each decision of the entry's cell had."""
     return SPACE.widths(entry.trial.architecture.genotype)
 

@@ -83,8 +83,8 @@ def test_it_is_an_optuna_study(path: Path) -> None:
     best = study.best_trial
     assert best.value == 0.1 + 0.2
     genotype = ENTRIES[0].trial.architecture.genotype
-    free = {f"decision {i}": c for i, c in enumerate(genotype) if widths(ENTRIES[0])[i] > 1}
-    assert best.params == free
+    named = dict(zip(widths(ENTRIES[0]), genotype, strict=True))
+    assert best.params == {name: c for name, c in named.items() if name != "branch 0 input"}
     assert best.user_attrs["architecture"] == str(ENTRIES[0].trial.architecture)
     states = [trial.state.name for trial in study.get_trials()]
     assert states == ["COMPLETE", "FAIL", "FAIL", "FAIL", "FAIL", "COMPLETE"]

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from math import isnan
-
 from rich.console import Group, RenderableType
 from rich.table import Table
 
@@ -19,7 +17,8 @@ def render(comparison: Comparison) -> RenderableType:
 
 
 def _means(comparison: Comparison) -> Table:
-    table = Table("architecture", *comparison.splits, title="mIoU, mean [95 % interval]")
+    title = "mIoU over seeds, mean [95 % interval]"
+    table = Table("architecture", *comparison.splits, title=title)
     for name, text in comparison.names.items():
         cells = (scores(comparison.readings, text, split).values() for split in comparison.splits)
         table.add_row(name, *(_words(interval(list(values))) for values in cells))
@@ -37,7 +36,4 @@ def _differences(comparison: Comparison) -> Table:
 
 
 def _words(found: Interval) -> str:
-    if isnan(found.low):
-        return f"{100 * found.mean:.2f} (one seed)"
-    low, high = 100 * found.low, 100 * found.high
-    return f"{100 * found.mean:.2f} [{low:.2f}, {high:.2f}], n = {found.count}"
+    return f"{100 * found.mean:.2f} [{100 * found.low:.2f}, {100 * found.high:.2f}]"

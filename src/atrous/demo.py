@@ -7,7 +7,7 @@ from pathlib import Path
 from atrous.data.scenes.scene import write_scenes
 from atrous.driver import Request
 
-IMAGES, SEED = 240, 0
+IMAGES, SEED = 480, 0
 
 
 def demo_request(out: Path) -> Request:
@@ -21,7 +21,7 @@ def demo_request(out: Path) -> Request:
         space="dpc",
         strategy="local",
         baselines=("dpc:aspp", "dpc:top1"),
-        trials=30,
+        trials=24,
         seconds=240,
         workers=None,
         seed=SEED,
@@ -30,7 +30,7 @@ def demo_request(out: Path) -> Request:
         output_stride=16,
         crop=None,
         filters=64,
-        steps=300,
+        steps=400,
         batch=8,
         rate=0.1,
         score="miou",

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass
 from datetime import timedelta
@@ -62,9 +62,10 @@ class Ledger:
                 )
             self._study = optuna.load_study(study_name=STUDY, storage=_url(path))
 
-    def record(self, entry: Entry, choices: tuple[int, ...]) -> None:
-        """Adds an ended trial, durably. `choices[i]` is how many choices decision i had."""
-        trial = _to_optuna(entry, choices)
+    def record(self, entry: Entry, widths: Mapping[str, int]) -> None:
+        """Adds an ended trial, durably. `widths` names its decisions and how many choices each
+        had, in the order of its genotype."""
+        trial = _to_optuna(entry, widths)
         with self._guard():
             self._study.add_trial(trial)
 
@@ -111,10 +112,10 @@ def _require_sound(path: Path) -> None:
         raise sqlite3.DatabaseError(f"the file is damaged ({verdict.splitlines()[0]})")
 
 
-def _to_optuna(entry: Entry, choices: tuple[int, ...]) -> FrozenTrial:
+def _to_optuna(entry: Entry, widths: Mapping[str, int]) -> FrozenTrial:
     outcome, trial = entry.outcome, entry.trial
-    free = {f"decision {i}": n for i, n in enumerate(choices) if n > 1}
-    genotype = {f"decision {i}": c for i, c in enumerate(trial.architecture.genotype)}
+    chosen = dict(zip(widths, trial.architecture.genotype, strict=True))
+    free = {name: count for name, count in widths.items() if count > 1}
     distributions: dict[str, BaseDistribution] = {
         k: IntDistribution(0, n - 1) for k, n in free.items()
     }
@@ -122,7 +123,7 @@ def _to_optuna(entry: Entry, choices: tuple[int, ...]) -> FrozenTrial:
     found = create_trial(
         state=TrialState.COMPLETE if measured else TrialState.FAIL,
         value=outcome.score if isinstance(outcome, Measured) else None,
-        params={name: genotype[name] for name in free},
+        params={name: chosen[name] for name in free},
         distributions=distributions,
         user_attrs={
             "record": "measured" if measured else "failed",

@@ -173,7 +173,7 @@ class Search:
                 "an extension; the trials before are in the ledger."
             )
 
-    def _widths(self, architecture: Architecture) -> tuple[int, ...]:
+    def _widths(self, architecture: Architecture) -> dict[str, int]:
         """How many choices each decision had; a baseline may be of another space."""
         same = architecture.space == self.plan.space.name
         space = self.plan.space if same else find_space(architecture.space)

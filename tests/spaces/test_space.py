@@ -135,11 +135,17 @@ def test_where_no_decision_can_change_alone_mutation_changes_nothing(
 @small
 def test_widths_are_the_numbers_of_choices(space: Space) -> None:
     for genotype in space.all():
-        widths = space.widths(genotype)
+        widths = space.widths(genotype).values()
         assert len(widths) == len(genotype)
         assert all(choice < width for choice, width in zip(genotype, widths, strict=True))
-    assert walk(3).widths((1, 2, 1)) == (2, 3, 3)
-    assert dpc(3).widths((0, 0, 1, 0, 2, 80)) == (1, 81, 2, 81, 3, 81)
+    walked = {"decision 0": 2, "decision 1": 3, "decision 2": 3}
+    assert walk(3).widths((1, 2, 1)) == walked
+    assert dpc(2).widths((0, 0, 1, 80)) == {
+        "branch 0 input": 1,
+        "branch 0 operation": 81,
+        "branch 1 input": 2,
+        "branch 1 operation": 81,
+    }
 
 
 @pytest.mark.parametrize(

@@ -88,6 +88,7 @@ def dpc(branches: int = 5) -> Space:
         canonical=canonical,
         build=build,
         cost=cost,
+        decision=decision,
         published={"aspp": encode(ASPP), "top1": encode(TOP1)} if branches == 5 else {},
     )
 
@@ -134,6 +135,11 @@ def canonical(genotype: Genotype) -> Genotype:
 
     emit(subtree(FEATURES), 0)
     return tuple(ordered)
+
+
+def decision(position: int) -> str:
+    """The name of a decision."""
+    return f"branch {position // 2} {'operation' if position % 2 else 'input'}"
 
 
 def cost(genotype: Genotype, channels: int, filters: int, size: Size) -> Cost:

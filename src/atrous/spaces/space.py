@@ -58,7 +58,8 @@ class Space:
 
     Every genotype has a rank: its position in the lexicographic order of all genotypes. Counting,
     exactly uniform sampling and enumeration are arithmetic on ranks, in Python's unbounded
-    integers. `canonical` maps genotypes that build the same function to one of them.
+    integers. `canonical` maps genotypes that build the same function to one of them; `decision`
+    names a decision by its position.
     """
 
     name: str
@@ -67,6 +68,7 @@ class Space:
     canonical: Callable[[Genotype], Genotype]
     build: Builder
     cost: Coster
+    decision: Callable[[int], str] = "decision {}".format
     published: dict[str, Genotype] = field(default_factory=dict)
 
     @cached_property
@@ -144,13 +146,13 @@ class Space:
                 f"after {len(genotype)} decisions, but more are needed to complete an architecture."
             )
 
-    def widths(self, genotype: Genotype) -> tuple[int, ...]:
-        """How many choices each decision of the genotype had."""
-        state, widths = self.grammar.start, []
-        for choice in genotype:
-            widths.append(self.grammar.choices(state))
+    def widths(self, genotype: Genotype) -> dict[str, int]:
+        """How many choices each decision of the genotype had, by the decision's name."""
+        state, widths = self.grammar.start, {}
+        for position, choice in enumerate(genotype):
+            widths[self.decision(position)] = self.grammar.choices(state)
             state = self.grammar.step(state, choice)
-        return tuple(widths)
+        return widths
 
     def variants(self, genotype: Genotype, position: int) -> list[Genotype]:
         """The valid genotypes that differ from this one at `position` alone."""

@@ -1,6 +1,6 @@
 """Cached features against end-to-end training of the same cell, at equal steps.
 
-    python benchmarks/cached_features.py [--steps 10] [--image 353x465] [--filters 64]
+    python -m benchmarks.cached_features [--steps 10] [--image 353x465] [--filters 64]
 
 Random images and weights: only time is measured. End to end, the backbone runs and learns at every
 step; cached, its features are read from memory and the cell alone learns.

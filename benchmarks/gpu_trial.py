@@ -1,6 +1,6 @@
 """A whole trial at the paper's size on a GPU: 30,000 steps, 49 x 49 x 320, batch 8, 256 filters.
 
-    python benchmarks/gpu_trial.py [--steps 30000] [--device cuda]
+    python -m benchmarks.gpu_trial [--steps 30000] [--device cuda]
 
 The paper gives 90 minutes on one P100 for a trial. Random features: only time is measured.
 """

@@ -1,6 +1,6 @@
 """How much of a proxy score is the architecture: rank correlation between seeds.
 
-    python benchmarks/score_noise.py RUN --cells 24 --on val test
+    python -m benchmarks.score_noise RUN --cells 24 --on val test
 
 Trains random cells of the run's space under the run's own proxy, each with two seeds, and prints,
 for each score and each set of images, Spearman's correlation between the two seeds over the random

@@ -1,6 +1,6 @@
 """The proxy's step time beside the bound set by this machine's own matrix-product rate.
 
-    python benchmarks/step_time.py [--threads 1] [--size 23x30] [--channels 320] [--batch 8]
+    python -m benchmarks.step_time [--threads 1] [--size 23x30] [--batch 8] [--plain]
 
 The bound is the time the step's multiply-adds (forward, and both gradients where they are needed)
 take at the best rate of a matrix product of the step's own shapes, measured in the same minute with
@@ -18,6 +18,7 @@ from torch import Tensor
 from atrous.estimation.compute import Compute
 from atrous.estimation.crop import parse_size
 from atrous.estimation.tuning import LAYOUTS, PRECISIONS, Workload, step_seconds
+from atrous.models import ops
 from atrous.models.cost import cell_cost
 from atrous.spaces.dpc import TOP1
 
@@ -32,7 +33,10 @@ def main() -> None:
     parser.add_argument("--size", default="23x30")
     parser.add_argument("--channels", type=int, default=320)
     parser.add_argument("--batch", type=int, default=8)
+    parser.add_argument("--plain", action="store_true", help="torch's own layers, for comparison")
     asked = parser.parse_args()
+    if asked.plain:
+        ops._is_plain = lambda _: True
     torch.set_num_threads(asked.threads)
     height, width = parse_size(asked.size)
     print(f"{asked.threads} threads, batch {asked.batch}, {asked.size}x{asked.channels}")

@@ -1,6 +1,6 @@
 """One worker with all threads against one single-threaded worker a core, in every type and layout.
 
-    python benchmarks/workers.py [--size 23x30] [--filters 64 256]
+    python -m benchmarks.workers [--size 23x30] [--filters 64 256]
 
 Each row is measured with all its workers stepping at the same time: milliseconds of wall clock a
 step, divided by the workers.

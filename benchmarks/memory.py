@@ -1,6 +1,6 @@
 """Memory of a worker over many trials: it must not grow.
 
-    python -m benchmarks.memory RUN [--trials 20] [--steps 5]
+python -m benchmarks.memory RUN [--trials 20] [--steps 5]
 """
 
 from __future__ import annotations

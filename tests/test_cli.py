@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -128,6 +129,8 @@ def test_a_run_is_not_overwritten(home: Path) -> None:
         (("search", "scenes", "--select-on", "Z9*", "--weights", "none"), "Z9*"),
         (("search", "scenes", "--crop", "100x100", "--weights", "none"), "113x113"),
         (("search", "scenes", "--time", "soon"), "30m"),
+        (("search", "--resume", "run", "--steps", "9"), "--steps cannot be changed"),
+        (("search", "--resume", "run", "--trials", "0"), "--trials is at least 1"),
         (("describe", "dpc:nine"), "aspp, top1"),
         (("describe", "dpc:top1", "--size", "65"), "360x480"),
         (("status", "scenes"), "run.json"),
@@ -153,3 +156,11 @@ def test_durations() -> None:
     assert [parse_duration(text) for text in ("90s", "30m", "1.5h")] == [90, 1800, 5400]
     with pytest.raises(AtrousError, match="90s, 30m or 2h"):
         parse_duration("30")
+
+
+def test_a_complete_run_is_extended_with_more_trials(home: Path, tmp_path: Path) -> None:
+    shutil.copytree(home / "run", tmp_path / "longer")
+    asked = ("search", "--resume", tmp_path / "longer", "--cache", "cache", "--trials", "3")
+    found = atrous(*asked, folder=home)
+    assert found.returncode == 0, found.stderr
+    assert "5 of 5" in atrous("status", tmp_path / "longer", folder=home).stdout

@@ -31,6 +31,8 @@ app = typer.Typer(
 output = Console(markup=False)
 
 RUNS = Path("runs")
+TRIALS = 60
+RESUMABLE = {"data", "out", "resume", "cache", "trials", "time"}
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 RunPath = Annotated[Path, typer.Argument(metavar="RUN", help="The folder of a run.")]
 CacheOption = Annotated[
@@ -149,10 +151,13 @@ def scenes(
 
 @app.command()
 def search(
+    context: typer.Context,
     data: Annotated[Path | None, typer.Argument(help="The folder of a data set.")] = None,
     space: Annotated[str, typer.Option(help="A space; atrous spaces lists them.")] = "dpc",
     strategy: Annotated[str, typer.Option(help="random or local.")] = "local",
-    trials: Annotated[int, typer.Option(help="How many candidates, baselines not counted.")] = 60,
+    trials: Annotated[
+        int | None, typer.Option(help="How many candidates, baselines not counted [60].")
+    ] = None,
     time: Annotated[
         str | None, typer.Option(help="No trial begins after this: 90s, 30m, 2h.")
     ] = None,
@@ -194,10 +199,14 @@ def search(
     """Searches the space on the data set; interrupted, it goes on with --resume."""
     from atrous import driver
     from atrous.estimation.crop import parse_size
-    from atrous.run import latest_run
+    from atrous.run import extend, latest_run, open_run
 
     if resume:
-        _drive(data or out or latest_run(RUNS), None, cache or default_cache())
+        _refuse_to_change(context)
+        path = data or out or latest_run(RUNS)
+        if trials is not None or time:
+            extend(open_run(path), trials, parse_duration(time) if time else None)
+        _drive(path, None, cache or default_cache())
         return
     if data is None:
         raise AtrousError("Expected the folder of a data set: atrous search DATA.")
@@ -207,7 +216,7 @@ def search(
         space=space,
         strategy=strategy,
         baselines=tuple(name for name in baselines.split(",") if name),
-        trials=trials,
+        trials=TRIALS if trials is None else trials,
         seconds=parse_duration(time) if time else None,
         workers=workers,
         seed=seed,
@@ -303,6 +312,21 @@ def parse_duration(text: str) -> float:
     if not match:
         raise AtrousError(f"Expected a time such as 90s, 30m or 2h, got {text!r}.")
     return float(match[1]) * {"s": 1, "m": 60, "h": 3600}[match[2]]
+
+
+def _refuse_to_change(context: typer.Context) -> None:
+    """A run goes on as it began: what would make its trials incomparable is refused."""
+    given = (name for name in context.params if name not in RESUMABLE)
+    changed = [
+        f"--{name.replace('_', '-')}"
+        for name in given
+        if (source := context.get_parameter_source(name)) and source.name == "COMMANDLINE"
+    ]
+    if changed:
+        raise AtrousError(
+            f"With --resume, a search goes on as it began: {', '.join(changed)} cannot be changed. "
+            "Only --trials and --time can. Start a new run for anything else."
+        )
 
 
 def _drive(path: Path, material: Material | None, cache: Path) -> None:

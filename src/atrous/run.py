@@ -10,7 +10,7 @@ import json
 import platform
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, TypeVar
@@ -136,7 +136,7 @@ def create_run(path: Path, settings: Settings, context: Context) -> Run:
             f"There is a run in {path} already. Go on with it: atrous search --resume {path}; or "
             "name another folder with --out."
         )
-    content = {"format": FORMAT, "settings": asdict(settings), "context": asdict(context)}
+    run = Run(path, settings, context)
     try:
         path.mkdir(parents=True, exist_ok=True)
         if Ledger(path / LEDGER, create=True).entries():
@@ -144,15 +144,36 @@ def create_run(path: Path, settings: Settings, context: Context) -> Run:
                 f"There are trials of another run in {path / LEDGER}, but no {ABOUT} beside it. "
                 "Put that back, or name another folder with --out."
             )
-        partial = path / f"{ABOUT}.partial"
-        partial.write_text(json.dumps(content, indent=2))
-        partial.replace(path / ABOUT)
+        _write_about(run)
     except OSError as error:
         raise AtrousError(
             f"Expected to write a run to {path}, but {error}. Name a folder that can be written "
             "with --out."
         ) from error
-    return Run(path, settings, context)
+    return run
+
+
+def extend(run: Run, trials: int | None, seconds: float | None) -> Run:
+    """The run with another number of trials or time limit, where given, from now on."""
+    trials = run.settings.trials if trials is None else trials
+    seconds = run.settings.seconds if seconds is None else seconds
+    if trials < 1:
+        raise AtrousError(f"--trials is at least 1, got {trials}.")
+    extended = replace(run, settings=replace(run.settings, trials=trials, seconds=seconds))
+    with run.locked():
+        _write_about(extended)
+    return extended
+
+
+def _write_about(run: Run) -> None:
+    content = {
+        "format": FORMAT,
+        "settings": asdict(run.settings),
+        "context": asdict(run.context),
+    }
+    partial = run.path / f"{ABOUT}.partial"
+    partial.write_text(json.dumps(content, indent=2))
+    partial.replace(run.path / ABOUT)
 
 
 def open_run(path: Path) -> Run:

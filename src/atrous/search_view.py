@@ -75,10 +75,7 @@ def status(run: Run, entries: Sequence[Entry], running: bool) -> RenderableType:
     table = Table(show_header=False, box=None)
     path = escape(str(run.path))
     table.add_row("run", path)
-    done = len(entries) >= total
-    state = "running" if running else "complete" if done else "stopped"
-    hint = "" if running or done else f"; go on with: atrous search --resume {path}"
-    table.add_row("state", state + hint)
+    table.add_row("state", _state(run, entries, running))
     table.add_row("trials", f"{len(entries)} of {total} ended, {len(failed)} of them failed")
     table.add_row("progress", describe_state(entries, total, run.settings.seconds))
     elapsed = max((entry.elapsed for entry in entries), default=0.0)
@@ -90,6 +87,18 @@ def status(run: Run, entries: Sequence[Entry], running: bool) -> RenderableType:
                 escape(f"{entry.outcome.reason.value}: {entry.outcome.error}"),
             )
     return table
+
+
+def _state(run: Run, entries: Sequence[Entry], running: bool) -> str:
+    total, limit = run.settings.trials + len(run.settings.baselines), run.settings.seconds
+    again = f"atrous search --resume {escape(str(run.path))}"
+    if running:
+        return "running"
+    if len(entries) >= total:
+        return "complete"
+    if limit is not None and max((entry.elapsed for entry in entries), default=0.0) >= limit:
+        return f"complete: its {_duration(limit)} are over; for more: {again} --time ..."
+    return f"stopped; go on with: {again}"
 
 
 def _line(entry: Entry) -> str:

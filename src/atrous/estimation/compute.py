@@ -37,7 +37,9 @@ class Compute:
         return torch.channels_last if last else torch.contiguous_format
 
     def arrange(self, network: nn.Module) -> None:
-        """Puts the network on the device, in the layout."""
+        """Puts the network on the device, in the layout, and makes the device the current one."""
+        if self.device.startswith("cuda:"):
+            torch.cuda.set_device(self.device)
         network.to(self.device)
         network.to(memory_format=self.memory_format)  # type: ignore[call-overload]
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 import argparse
 
 from atrous.estimation.crop import parse_size
-from atrous.estimation.tuning import Workload, measure_all
+from atrous.estimation.tuning import Workload, cores, measure_all, worker_counts
 
 
 def main() -> None:
@@ -23,7 +23,8 @@ def main() -> None:
     height, width = parse_size(asked.size)
     print("filters  workers x threads  type      layout         ms a step")
     for filters in asked.filters:
-        for choice, seconds in measure_all(Workload(320, height, width, filters, 11, 8, 16), None):
+        load = Workload(320, height, width, filters, 11, 8, 16)
+        for choice, seconds in measure_all(load, worker_counts(None, cores())):
             compute = choice.compute
             print(
                 f"{filters:7}  {choice.workers:7} x {compute.threads:<7}  {compute.precision:8}  "

@@ -100,11 +100,12 @@ def test_resuming_a_complete_run_runs_nothing(home: Path) -> None:
 
 
 def test_compare_trains_anew_and_keeps_its_readings(home: Path) -> None:
-    asked = ("compare", "run", "--seeds", "2", "--on", "test", "--cache", "cache")
+    asked = ("compare", "run", "--seeds", "2", "--cache", "cache")
     found = atrous(*asked, folder=home)
     assert found.returncode == 0, found.stderr
     assert "best - dpc:aspp" in found.stdout
     kept = (home / "run/comparison.jsonl").read_text()
+    assert {json.loads(line)["split"] for line in kept.splitlines()} == {"test"}
     assert kept.count("\n") == 6
     again = atrous(*asked, folder=home)
     assert (home / "run/comparison.jsonl").read_text() == kept
@@ -130,7 +131,7 @@ def test_a_run_is_not_overwritten(home: Path) -> None:
         (("search", "scenes", "--crop", "100x100", "--weights", "none"), "113x113"),
         (("search", "scenes", "--time", "soon"), "30m"),
         (("search", "--resume", "run", "--steps", "9"), "--steps cannot be changed"),
-        (("search", "--resume", "run", "--trials", "0"), "--trials is at least 1"),
+        (("search", "--resume", "run", "--trials", "0"), "--trials is at least 1, and the 2"),
         (("describe", "dpc:nine"), "aspp, top1"),
         (("describe", "dpc:top1", "--size", "65"), "360x480"),
         (("status", "scenes"), "run.json"),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from math import isnan
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ from atrous import comparison
 from atrous.architecture import Architecture
 from atrous.comparison import FIRST_SEED, Reading, fresh_trials, interval, paired, read_all, scores
 from atrous.errors import AtrousError
+from atrous.estimation.features import FeatureSet
 from atrous.estimation.training import NonFiniteError
 from atrous.execution.local import WorkerLostError
 from atrous.trial import Metrics, Trial
@@ -38,8 +38,8 @@ class MadeUp:
         self.fitted.append((str(trial.architecture), trial.seed))
         return trial
 
-    def evaluate(self, network: Trial, data: str) -> Metrics:
-        place = int(network.architecture == TOP1) + len(data) / 100
+    def evaluate(self, network: Trial, data: FeatureSet) -> Metrics:
+        place = int(network.architecture == TOP1) + len(data.path.name) / 100
         return metrics(place / 2 + network.seed / 1e5)
 
 
@@ -52,8 +52,10 @@ def made_up(monkeypatch: pytest.MonkeyPatch) -> MadeUp:
 TRIALS = fresh_trials([TOP1, ASPP], seeds=3, steps=7, avoid=0)
 
 
-def read(proxy: MadeUp, path: Path, splits: tuple[str, ...] = SPLITS) -> list[Reading]:
-    sets: Any = {name: name for name in splits}
+def read(
+    proxy: MadeUp, path: Path, splits: tuple[str, ...] = SPLITS, kind: str = "features"
+) -> list[Reading]:
+    sets = {name: FeatureSet(Path(f"{name}-{kind}")) for name in splits}
     fake: Any = proxy
     found = [reading for part in read_all(fake, TRIALS, sets, 1, path) for reading in part]
     return sorted(found, key=lambda r: (r.architecture, r.seed, r.split))
@@ -86,7 +88,7 @@ def test_differences_are_taken_seed_by_seed() -> None:
     ours = {1: 0.5, 2: 0.7, 3: 0.4, 4: 0.9}
     theirs = {3: 0.3, 1: 0.45, 2: 0.6, 9: 0.0}
     readings = [
-        Reading(name, seed, split, metrics(value + shift))
+        Reading(name, seed, split, "", metrics(value + shift))
         for name, values in (("ours", ours), ("theirs", theirs))
         for seed, value in values.items()
         for split, shift in (("val", 0.0), ("test", 0.01 * seed * (name == "ours")))
@@ -117,7 +119,7 @@ def test_every_trial_is_read_on_every_split(made_up: MadeUp, tmp_path: Path) -> 
     assert len(found) == 12
     assert len(made_up.fitted) == len(set(made_up.fitted)) == 6
     reading = next(r for r in found if (r.seed, r.split) == (FIRST_SEED, "val"))
-    assert reading.metrics == made_up.evaluate(replace(TRIALS[1]), "val")
+    assert reading.metrics == made_up.evaluate(TRIALS[1], FeatureSet(Path("val-features")))
 
 
 def test_what_was_read_is_not_read_again(made_up: MadeUp, tmp_path: Path) -> None:
@@ -195,3 +197,11 @@ def test_the_executor_has_the_workers_asked_for(
     fake: Any = MadeUp()
     list(read_all(fake, TRIALS[:1], {}, 3, tmp_path / "kept.jsonl"))
     assert asked == [3]
+
+
+def test_readings_of_images_that_have_changed_are_not_kept(made_up: MadeUp, tmp_path: Path) -> None:
+    path = tmp_path / "kept.jsonl"
+    read(made_up, path)
+    found = read(made_up, path, kind="other features")
+    assert len(made_up.fitted) == 12
+    assert {reading.data for reading in found} == {"val-other features", "test-other features"}

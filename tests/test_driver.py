@@ -91,7 +91,9 @@ def quick_choice(monkeypatch: pytest.MonkeyPatch) -> list[Workload]:
     """Computes as a remembered choice says; the workloads it was asked about."""
     asked: list[Workload] = []
 
-    def choose(workload: Workload, device: str, workers: int | None, _: Path) -> Choice:
+    def choose(
+        workload: Workload, device: str, workers: int | None, _most: int, _cache: Path
+    ) -> Choice:
         asked.append(workload)
         return Choice(Compute(device, "float32", "channels_last", 1), workers or 1)
 
@@ -234,7 +236,7 @@ def test_all_that_is_wrong_with_the_numbers_is_told_at_once(tmp_path: Path) -> N
         "--steps is at least 1, got -1",
         "--batch is at least 2, got 1",
         "--rate is a positive number, got nan",
-        "--score is one of miou, blend, cross-entropy, got beauty",
+        "--score is one of miou, blend, cross-entropy, got 'beauty'",
     ):
         assert part in str(told.value)
 
@@ -248,7 +250,7 @@ def test_all_that_is_wrong_with_the_numbers_is_told_at_once(tmp_path: Path) -> N
         ({"crop": (64, 96)}, "--crop 65x97"),
         ({"select_on": "9"}, "No train image is named like"),
         ({"backbone": "resnet"}, "expected the name of a timm model"),
-        ({"output_stride": 4}, "output stride of 8 or 16"),
+        ({"output_stride": 4}, "--output-stride is 8 or 16"),
         ({"device": "tpu"}, "got 'tpu'"),
         ({"workers": 0}, "--workers is at least 1"),
     ],

@@ -1,13 +1,14 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
 
 from atrous.architecture import Architecture
 from atrous.errors import AtrousError
-from atrous.named import find_architecture, published, to_json
+from atrous.named import find_architecture, published
 from atrous.spaces.dpc import ASPP, TOP1, encode
 from atrous.spaces.dpc_json import write_cell
 
@@ -30,7 +31,7 @@ def test_an_architecture_by_name_or_genotype(text: str, architecture: Architectu
 def test_an_architecture_from_this_programs_file(tmp_path: Path) -> None:
     architecture = Architecture("dpc-2", (0, 0, 1, 80))
     path = tmp_path / "found.json"
-    path.write_text(to_json(architecture))
+    path.write_text(json.dumps(asdict(architecture)))
     assert find_architecture(str(path)) == architecture
     assert json.loads(path.read_text()) == {"space": "dpc-2", "genotype": [0, 0, 1, 80]}
 

@@ -85,8 +85,11 @@ def describe(
         int | None, typer.Option(help="Channels of the feature map [320, or the backbone's].")
     ] = None,
     size: Annotated[
-        str, typer.Option(help="HxW: the feature map, or the image with --backbone.")
-    ] = "65x129",
+        str | None,
+        typer.Option(
+            help="HxW: the feature map [65x129], or with --backbone the image [1025x2049]."
+        ),
+    ] = None,
     filters: Annotated[int, typer.Option(min=1, help="Channels of each branch.")] = 256,
     backbone: Annotated[str | None, typer.Option(help="A timm model to count too.")] = None,
     output_stride: Annotated[int, typer.Option(help="Of the backbone: 8 or 16.")] = 16,
@@ -102,7 +105,8 @@ def describe(
     from atrous.spaces.dpc import decode
     from atrous.spaces.dpc_json import write_cell
 
-    found, extent, cost = find_architecture(architecture), parse_size(size), None
+    found, cost = find_architecture(architecture), None
+    extent = parse_size(size or ("1025x2049" if backbone else "65x129"))
     if backbone:
         from atrous.models.backbones import backbone_cost, outline
 
@@ -179,7 +183,8 @@ def search(
     ] = "auto",
     output_stride: Annotated[int, typer.Option(help="8 or 16.")] = 16,
     crop: Annotated[
-        str | None, typer.Option(help="Canvas HxW of every image [covers the largest].")
+        str | None,
+        typer.Option(help="Canvas HxW of every image [the largest, 513 at most]."),
     ] = None,
     filters: Annotated[int, typer.Option(help="Width of the cell; the paper's is 256.")] = 64,
     steps: Annotated[int, typer.Option(help="Training steps of a trial.")] = 400,
@@ -271,7 +276,9 @@ def compare(
     architectures: Annotated[
         str, typer.Option(help="What to train anew; best is the best of the run.")
     ] = "best,dpc:aspp,dpc:top1",
-    on: Annotated[str, typer.Option(help="Splits to score on.")] = "val,test",
+    on: Annotated[
+        str, typer.Option(help="Splits to score on [all that the search has not seen].")
+    ] = "",
     seeds: Annotated[int, typer.Option(min=2, help="Fresh seeds for each architecture.")] = 3,
     as_json: Json = False,
     cache: CacheOption = None,
@@ -333,7 +340,7 @@ def _drive(path: Path, material: Material | None, cache: Path) -> None:
     """Runs what is left of a run and says how to go on if it is interrupted."""
     from atrous import driver
     from atrous.run import open_run
-    from atrous.search_view import SearchView
+    from atrous.search_view import SearchView, state_of
 
     run = open_run(path)
     material = material or driver.material_of(run, cache)
@@ -345,7 +352,8 @@ def _drive(path: Path, material: Material | None, cache: Path) -> None:
         done = len(run.ledger().entries())
         output.print(f"Stopped; {done} trials are kept. Go on: atrous search --resume {path}")
         raise
-    output.print(f"Done. See the results: atrous report {path}")
+    state = state_of(run, run.ledger().entries(), running=False)
+    output.print(f"The search is {state}. See the results: atrous report {path}", soft_wrap=True)
 
 
 def default_cache() -> Path:

@@ -15,6 +15,7 @@ from math import nan, sqrt
 from pathlib import Path
 from statistics import mean, stdev
 
+import torch
 from scipy.stats import t as student
 
 from atrous.architecture import Architecture
@@ -32,11 +33,12 @@ CONFIDENCE = 0.95
 
 @dataclass(frozen=True)
 class Reading:
-    """One trained candidate on one split."""
+    """One trained candidate on one split, whose feature set is called `data`."""
 
     architecture: str
     seed: int
     split: str
+    data: str
     metrics: Metrics
 
 
@@ -65,8 +67,9 @@ Sets = dict[str, FeatureSet]
 def read(proxy: Proxy, trial: Trial, sets: Sets) -> list[Reading]:
     """Trains one candidate and reads its metrics on every set."""
     network = proxy.fit(trial)
+    text, seed = str(trial.architecture), trial.seed
     return [
-        Reading(str(trial.architecture), trial.seed, split, proxy.evaluate(network, data))
+        Reading(text, seed, split, data.path.name, proxy.evaluate(network, data))
         for split, data in sets.items()
     ]
 
@@ -129,10 +132,10 @@ def fresh_trials(
 def _result(job: Future[list[Reading]], trial: Trial) -> list[Reading]:
     try:
         return job.result()
-    except (NonFiniteError, WorkerLostError) as error:
+    except (NonFiniteError, WorkerLostError, MemoryError, torch.OutOfMemoryError) as error:
         raise AtrousError(
             f"Expected to train {trial.architecture} with seed {trial.seed}, but: {error}. What "
-            "was measured before is kept; ask again to go on."
+            "was measured before is kept. Ask again to go on, or name other --architectures."
         ) from error
 
 
@@ -149,7 +152,8 @@ def _kept(path: Path, trials: Sequence[Trial], sets: Sets) -> dict[tuple[str, in
     found: dict[tuple[str, int], dict[str, Reading]] = {}
     for reading in _read_file(path):
         key = (reading.architecture, reading.seed)
-        if key in wanted and reading.split in sets:
+        data = sets.get(reading.split)
+        if key in wanted and data is not None and reading.data == data.path.name:
             found.setdefault(key, {})[reading.split] = reading
     return {
         key: [splits[name] for name in sets]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 from atrous.data.scenes.scene import write_scenes
@@ -13,8 +14,11 @@ IMAGES, SEED = 480, 0
 def demo_request(out: Path) -> Request:
     """Draws the scenes into `out` and gives the search to run on them."""
     data = out / "scenes"
-    if not (data / "classes.txt").exists():
-        write_scenes(data, IMAGES, SEED)
+    if not data.exists():
+        partial = out / "scenes.partial"
+        shutil.rmtree(partial, ignore_errors=True)
+        write_scenes(partial, IMAGES, SEED)
+        partial.rename(data)
     return Request(
         data=data,
         select_on="val",

@@ -24,7 +24,7 @@ from atrous.estimation.training import Schedule
 from atrous.estimation.tuning import Workload, choose, pick_device
 from atrous.execution.local import LocalExecutor
 from atrous.ledger import Entry
-from atrous.models.backbones import Backbone, load_backbone
+from atrous.models.backbones import OUTPUT_STRIDES, Backbone, load_backbone
 from atrous.named import find_architecture
 from atrous.progress import track
 from atrous.run import Context, Run, Settings, create_run, machine, software
@@ -34,6 +34,9 @@ from atrous.strategies import find_strategy
 from atrous.trial import Measured
 
 WEIGHT_DECAY = 4e-5
+TRIALS_PER_WORKER = 8
+"""No more workers are picked than leave each so many trials: the more there are, the less a
+proposal may learn from."""
 
 
 @dataclass(frozen=True)
@@ -96,9 +99,10 @@ def begin(request: Request, out: Path, cache: Path) -> tuple[Run, Material]:
         )
     device = pick_device(request.device)
     dataset = read_dataset(request.data)
+    sources = _sources(request, dataset)
     sizes = _require_sound(dataset.root)
     crop = request.crop or derive_crop(sizes, request.output_stride)
-    material = _material(_sources(request, dataset), crop, device, cache)
+    material = _material(sources, crop, device, cache)
     channels, height, width = material.training.features.shape[1:]
     workload = Workload(
         channels,
@@ -109,11 +113,14 @@ def begin(request: Request, out: Path, cache: Path) -> tuple[Run, Material]:
         request.batch,
         request.output_stride,
     )
-    choice = choose(workload, device, request.workers, cache)
+    most = request.workers or max(1, request.trials // TRIALS_PER_WORKER)
+    choice = choose(workload, device, request.workers, most, cache)
     settings = Settings(
         **{
             **vars(request),
             "data": str(request.data.resolve()),
+            "weights": _absolute(request.weights),
+            "baselines": tuple(_absolute(name) for name in request.baselines),
             "trials": min(request.trials, find_space(request.space).size()),
             "crop": crop,
             "device": device,
@@ -158,11 +165,15 @@ def compare(
 ) -> Comparison:
     """Trains architectures anew under a run's proxy, with fresh seeds, and scores them on splits.
 
-    `best` in `chosen` is the best of the run. Interrupted, it goes on where it stopped when it is
+    `best` in `chosen` is the best of the run; no `splits` means all that no choice was made on.
+    Interrupted, it goes on where it stopped when it is
     asked for again. Raises `AtrousError`.
     """
+    if not chosen:
+        raise AtrousError("Expected at least one of --architectures, such as best,dpc:aspp.")
     names = {name: _chosen(run, name) for name in chosen}
     material = material_of(run, cache)
+    splits = splits or _unseen_splits(run.settings, material)
     sets = {s: _split_features(run.settings, material, s, cache) for s in splits}
     trials = fresh_trials(list(names.values()), seeds, run.settings.steps, run.settings.seed)
     path = run.path / "comparison.jsonl"
@@ -181,6 +192,19 @@ def _chosen(run: Run, name: str) -> Architecture:
     if not measured:
         raise AtrousError(f"Expected a trial with a score in {run.path}, but there is none yet.")
     return max(measured, key=lambda outcome: outcome.score).trial.architecture
+
+
+def _unseen_splits(settings: Settings, material: Material) -> tuple[str, ...]:
+    """The labelled splits that the search neither trained nor selected on."""
+    used = {"train", settings.select_on}
+    unseen = tuple(s for s, found in material.dataset.splits.items() if found and s not in used)
+    if not unseen:
+        raise AtrousError(
+            f"All labelled images of {settings.data} were used in the search: none are left to "
+            "compare on. Search with a part of train held out (--select-on 0.2), so that val "
+            "stays unseen; or name a split with --on, and mind that its scores flatter."
+        )
+    return unseen
 
 
 def _split_features(settings: Settings, material: Material, split: str, cache: Path) -> FeatureSet:
@@ -249,9 +273,14 @@ def _context(material: Material, channels: int, feature_size: Size) -> Context:
     )
 
 
+def _absolute(text: str) -> str:
+    """A path that a resumed run finds from any folder, if the text is that of a file."""
+    return str(Path(text).resolve()) if Path(text).is_file() else text
+
+
 def _require_possible(request: Request) -> None:
     """All that is wrong with the numbers, in one message."""
-    least = {"trials": 1, "filters": 1, "steps": 1, "batch": 2, "workers": 1}
+    least = {"trials": 1, "filters": 1, "steps": 1, "batch": 2, "workers": 1, "seed": 0}
     wrong = [
         f"--{name} is at least {low}, got {value}"
         for name, low in least.items()
@@ -259,8 +288,8 @@ def _require_possible(request: Request) -> None:
     ]
     if not request.rate > 0:
         wrong.append(f"--rate is a positive number, got {request.rate}")
-    if request.score not in SCORES:
-        wrong.append(f"--score is one of {', '.join(SCORES)}, got {request.score}")
+    if request.output_stride not in OUTPUT_STRIDES:
+        wrong.append(f"--output-stride is 8 or 16, got {request.output_stride}")
     if request.score not in SCORES:
         wrong.append(f"--score is one of {', '.join(SCORES)}, got {request.score!r}")
     if wrong:

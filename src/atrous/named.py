@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -45,11 +44,6 @@ def find_architecture(text: str) -> Architecture:
 def published() -> list[str]:
     """The names of all published architectures."""
     return [f"{name}:{key}" for name, make in SPACES.items() for key in make().published]
-
-
-def to_json(architecture: Architecture) -> str:
-    """The architecture as this program's JSON text."""
-    return json.dumps(asdict(architecture))
 
 
 def _from_file(path: Path) -> Architecture:

@@ -66,8 +66,7 @@ class Context:
     """What the run was made on: what is needed to read its figures and to run it again.
 
     `data_fingerprint` is the content hash of training and selection images; `channels` and
-    `feature_size` (H, W) are those of the feature
-    map that cells read.
+    `feature_size` (H, W) are those of the feature map that cells read.
     """
 
     classes: tuple[str, ...]
@@ -157,8 +156,9 @@ def extend(run: Run, trials: int | None, seconds: float | None) -> Run:
     """The run with another number of trials or time limit, where given, from now on."""
     trials = run.settings.trials if trials is None else trials
     seconds = run.settings.seconds if seconds is None else seconds
-    if trials < 1:
-        raise AtrousError(f"--trials is at least 1, got {trials}.")
+    ended = sum(not entry.trial.is_baseline for entry in run.ledger().entries())
+    if trials < max(1, ended):
+        raise AtrousError(f"--trials is at least 1, and the {ended} that have ended, got {trials}.")
     extended = replace(run, settings=replace(run.settings, trials=trials, seconds=seconds))
     with run.locked():
         _write_about(extended)

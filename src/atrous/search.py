@@ -25,6 +25,7 @@ from atrous.trial import Failed, Measured, Outcome, Reason, Trial
 
 ATTEMPTS = 3
 """How often a trial is begun whose worker dies."""
+UNFORESEEN = (Reason.ERROR, Reason.WORKER_LOST)
 SAME_ERROR = 3
 """A search stops when so many trials in a row end in an unforeseen error."""
 
@@ -164,7 +165,7 @@ class Search:
         self.ledger.record(entry, self._widths(outcome.trial.architecture))
         self._ended[outcome.trial.number] = entry
         self.watch(entry)
-        unforeseen = isinstance(outcome, Failed) and outcome.reason is Reason.ERROR
+        unforeseen = isinstance(outcome, Failed) and outcome.reason in UNFORESEEN
         self._errors = self._errors + 1 if unforeseen else 0
         if self._errors == SAME_ERROR and isinstance(outcome, Failed):
             raise AtrousError(

@@ -75,7 +75,7 @@ def status(run: Run, entries: Sequence[Entry], running: bool) -> RenderableType:
     table = Table(show_header=False, box=None)
     path = escape(str(run.path))
     table.add_row("run", path)
-    table.add_row("state", _state(run, entries, running))
+    table.add_row("state", state_of(run, entries, running))
     table.add_row("trials", f"{len(entries)} of {total} ended, {len(failed)} of them failed")
     table.add_row("progress", describe_state(entries, total, run.settings.seconds))
     elapsed = max((entry.elapsed for entry in entries), default=0.0)
@@ -89,7 +89,8 @@ def status(run: Run, entries: Sequence[Entry], running: bool) -> RenderableType:
     return table
 
 
-def _state(run: Run, entries: Sequence[Entry], running: bool) -> str:
+def state_of(run: Run, entries: Sequence[Entry], running: bool) -> str:
+    """Running, complete, or stopped, and how to go on."""
     total, limit = run.settings.trials + len(run.settings.baselines), run.settings.seconds
     again = f"atrous search --resume {escape(str(run.path))}"
     if running:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import asdict
 from pathlib import Path
 from random import Random
 
@@ -9,7 +11,7 @@ import pytest
 import torch
 
 from atrous.architecture import Genotype
-from atrous.named import find_architecture, to_json
+from atrous.named import find_architecture
 from atrous.spaces import SPACES, find_space
 from atrous.spaces.space import Space
 
@@ -72,7 +74,7 @@ def test_names_and_files_lead_back_to_the_architecture(space: Space, tmp_path: P
     for genotype in samples(space, 5):
         architecture = space.architecture(genotype)
         assert find_architecture(str(architecture)) == architecture
-        (tmp_path / "one.json").write_text(to_json(architecture))
+        (tmp_path / "one.json").write_text(json.dumps(asdict(architecture)))
         assert find_architecture(str(tmp_path / "one.json")) == architecture
     for name, genotype in space.published.items():
         assert find_architecture(f"{space.name}:{name}") == space.architecture(genotype)

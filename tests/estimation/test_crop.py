@@ -7,6 +7,7 @@ import copy
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from torch import nn
 
 from atrous.data.dataset import IGNORE
@@ -84,15 +85,18 @@ def test_images_are_scaled_down_alone_and_keep_their_shape(size: Size) -> None:
 
 
 @pytest.mark.parametrize("size", SIZES)
-def test_the_corners_of_an_image_lie_on_the_corners_of_what_it_covers(size: Size) -> None:
+def test_coordinates_are_where_scaling_puts_pixels(size: Size) -> None:
     placement = place(size, CROP)
     for axis in (0, 1):
-        found = placement.coordinates(axis)
+        found, extent = placement.coordinates(axis), placement.placed[axis]
         assert len(found) == size[axis]
-        assert found[0] == 0
-        last = placement.placed[axis] - 1 if size[axis] > 1 else 0
-        assert found[-1] == pytest.approx(last, rel=1e-6)
-        np.testing.assert_allclose(np.diff(found), np.diff(found)[:1].repeat(size[axis] - 1), 1e-4)
+        assert found.min() >= 0
+        assert found.max() <= extent - 1
+        ramp = Image.fromarray(np.arange(size[axis], dtype=np.float32)[None])
+        scaled = np.asarray(ramp.resize((extent, 1), Image.Resampling.BILINEAR))[0]
+        inner = slice(2, extent - 2)
+        meant = np.interp(np.arange(extent)[inner], found, np.arange(size[axis]))
+        np.testing.assert_allclose(meant, scaled[inner], atol=0.1)
 
 
 def test_an_image_that_fits_is_painted_as_it_is() -> None:
@@ -127,7 +131,8 @@ def test_labels_are_the_nearest_of_the_image_and_ignored_off_it(size: Size, stri
         candidates = [
             np.flatnonzero(np.isclose(distance, distance.min(), atol=1e-3))
             for axis in (0, 1)
-            for distance in [np.abs(placement.coordinates(axis) - pixel[axis])]
+            for ratio in [placement.placed[axis] / size[axis]]
+            for distance in [np.abs((np.arange(size[axis]) + 0.5) * ratio - 0.5 - pixel[axis])]
         ]
         assert found[row, column] in mask[np.ix_(*candidates)]
 

@@ -100,7 +100,7 @@ def select(dataset: Dataset, select_on: str) -> tuple[Samples, Samples]:
 
     Raises AtrousError when either side would be empty.
     """
-    text = select_on.strip().removeprefix("train:")
+    text = select_on.strip()
     train = dataset.splits.get("train", ())
     if text == "val":
         return train, _val(dataset)

@@ -38,6 +38,8 @@ class Compute:
 
     def arrange(self, network: nn.Module) -> None:
         """Puts the network on the device, in the layout, and makes the device the current one."""
+        if self.device.startswith("cuda"):
+            torch.backends.cudnn.deterministic = True
         if self.device.startswith("cuda:"):
             torch.cuda.set_device(self.device)
         network.to(self.device)

@@ -33,8 +33,8 @@ class Placement:
     def coordinates(self, axis: int) -> npt.NDArray[np.float32]:
         """The canvas coordinate of each of the original's pixels along an axis."""
         original, placed = self.original[axis], self.placed[axis]
-        step = (placed - 1) / (original - 1) if original > 1 else 0.0
-        return (np.arange(original) * step).astype(np.float32)
+        middles = (np.arange(original) + 0.5) * (placed / original) - 0.5
+        return middles.clip(0, placed - 1).astype(np.float32)
 
 
 def derive_crop(sizes: Iterable[Size], output_stride: int, longest: int = LONGEST) -> Size:
@@ -105,9 +105,8 @@ def sample_labels(
 def _nearest(placement: Placement, axis: int, stride: int) -> npt.NDArray[np.int64]:
     """The original's pixel nearest to each `stride`-th canvas pixel that the image covers."""
     original, placed = placement.original[axis], placement.placed[axis]
-    canvas = np.arange(0, placed, stride)
-    step = (original - 1) / (placed - 1) if placed > 1 else 0.0
-    nearest: npt.NDArray[np.int64] = np.rint(canvas * step).astype(np.int64)
+    middles = (np.arange(0, placed, stride) + 0.5) * (original / placed)
+    nearest: npt.NDArray[np.int64] = middles.astype(np.int64).clip(0, original - 1)
     return nearest
 
 

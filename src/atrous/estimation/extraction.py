@@ -48,6 +48,7 @@ class Extraction:
             "weights": self.backbone.weights_digest,
             "output_stride": self.backbone.output_stride,
             "crop": list(self.crop),
+            "normalisation": [list(self.backbone.mean), list(self.backbone.std)],
         }
 
     def shape(self) -> tuple[int, int, int, int]:
@@ -95,7 +96,9 @@ def _write(extraction: Extraction, key: dict[str, Any], path: Path) -> None:
 
 
 def _require_room(extraction: Extraction, folder: Path) -> None:
-    needed = int(np.prod(extraction.shape())) * BYTES * 1.5
+    positions = int(np.prod(extraction.shape()))
+    pixels = sum(height * width for height, width in map(_size, extraction.samples))
+    needed = 1.1 * (BYTES * positions + pixels)
     free = shutil.disk_usage(folder).free
     if needed > free:
         raise AtrousError(
@@ -130,7 +133,7 @@ class _ArrayFile:
 def _write_arrays(extraction: Extraction, folder: Path) -> dict[str, Any]:
     shape, crop = extraction.shape(), extraction.crop
     target = [(side - 1) // TARGET_STRIDE + 1 for side in crop]
-    placements = [_placement(sample, crop) for sample in extraction.samples]
+    placements = [place(_size(sample), crop) for sample in extraction.samples]
     pixels = sum(p.original[0] * p.original[1] for p in placements)
     arrays = (
         ("features.npy", "<f2", shape),
@@ -153,10 +156,10 @@ def _write_arrays(extraction: Extraction, folder: Path) -> dict[str, Any]:
     }
 
 
-def _placement(sample: Sample, crop: Size) -> Placement:
+def _size(sample: Sample) -> Size:
     try:
         with Image.open(sample.image) as image:
-            return place((image.height, image.width), crop)
+            return image.height, image.width
     except (OSError, ValueError, SyntaxError) as error:
         raise AtrousError(
             f"Expected an image at {sample.image}, but {error}. Copy or export it again, or delete "

@@ -30,7 +30,7 @@ from atrous.errors import AtrousError
 from atrous.estimation.crop import Placement, place
 from atrous.progress import track
 
-FORMAT = 1
+FORMAT = 2
 TARGET_STRIDE = 4
 FILES = ("features.npy", "targets.npy", "labels.npy")
 ABOUT = "about.json"

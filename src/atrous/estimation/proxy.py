@@ -38,6 +38,8 @@ from atrous.trial import Failed, Measured, Metrics, Outcome, Reason, Trial
 ScoreName = Literal["miou", "blend", "cross-entropy"]
 SCORES: tuple[ScoreName, ...] = ("miou", "blend", "cross-entropy")
 BATCH = 8
+BAND = 1 << 24
+"""Scores are interpolated to so many numbers at a time, whatever the size of an image."""
 
 
 @dataclass(frozen=True)
@@ -64,10 +66,8 @@ class Proxy:
             return self._measure(trial, start)
         except NonFiniteError as error:
             reason, text = Reason.NON_FINITE, f"Training diverged: {error}. Lower --rate."
-        except (torch.OutOfMemoryError, MemoryError) as error:
-            reason, text = Reason.OUT_OF_MEMORY, _out_of_memory(error)
-        except RuntimeError as error:
-            if "can't allocate memory" not in str(error):
+        except (RuntimeError, MemoryError) as error:
+            if not _is_lack_of_memory(error):
                 raise
             reason, text = Reason.OUT_OF_MEMORY, _out_of_memory(error)
         return Failed(trial, reason, text, time.monotonic() - start)
@@ -145,8 +145,10 @@ def evaluate(
             )
             for axis in (0, 1)
         )
-        best = winners(resample(logits, rows, columns)).cpu()
-        counts += confusion(label, best, classes)
+        band = max(1, BAND // (classes * len(columns)))
+        for part, truth in zip(torch.split(rows, band), torch.split(label, band), strict=True):
+            best = winners(resample(logits, part, columns)).cpu()
+            counts += confusion(truth, best, classes)
         targets = data.targets[number].to(logits.device).long().unsqueeze(0)
         counted = int((targets != IGNORE).sum())
         loss += float(roads.loss(logits.unsqueeze(0), targets)) * counted
@@ -176,6 +178,14 @@ def branch_norms(network: Segmenter) -> tuple[float, ...]:
     """The weight each branch of a dense prediction cell has in its projection."""
     head = network.head
     return head.branch_norms() if isinstance(head, DensePredictionCell) else ()
+
+
+def _is_lack_of_memory(error: BaseException | None) -> bool:
+    """Whether this error, or one it was raised in the handling of, tells of lacking memory."""
+    if error is None:
+        return False
+    told = isinstance(error, torch.OutOfMemoryError | MemoryError)
+    return told or "can't allocate memory" in str(error) or _is_lack_of_memory(error.__context__)
 
 
 def _out_of_memory(error: BaseException) -> str:

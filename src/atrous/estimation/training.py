@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import islice
 
 import numpy as np
 import torch
@@ -85,8 +86,8 @@ def train(
     step = make_step(network, geometry(data, output_stride, compute.device), schedule, compute)
     network.train()
     features, targets = resident(data, compute)
-    for number, chosen in zip(range(steps), batches(len(data), schedule.batch, seed), strict=False):
-        index = torch.from_numpy(chosen).to(features.device)
+    order = np.array(list(islice(batches(len(data), schedule.batch, seed), steps)), np.int64)
+    for number, index in enumerate(torch.from_numpy(order).to(features.device)):
         batch = features[index].to(compute.device, compute.dtype)
         batch = batch.contiguous(memory_format=compute.memory_format)
         loss = step(

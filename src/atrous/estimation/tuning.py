@@ -10,6 +10,8 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import platform
+import re
 import time
 from collections.abc import Iterator
 from concurrent.futures import wait
@@ -62,34 +64,56 @@ def pick_device(device: str) -> str:
             f"Expected a GPU for --device {device}, but torch {torch.__version__} sees none. Use "
             "--device cpu, or install a torch built for your GPU."
         )
-    if device != "cpu" and not device.startswith("cuda"):
+    if device != "cpu" and not re.fullmatch(r"cuda(:\d+)?", device):
         raise AtrousError(f"Expected --device auto, cpu, cuda or cuda:N, got {device!r}.")
+    if (index := device.partition(":")[2]) and int(index) >= torch.cuda.device_count():
+        raise AtrousError(
+            f"Expected a GPU for --device {device}, but there are {torch.cuda.device_count()}, "
+            "counted from cuda:0."
+        )
     return device
 
 
-def choose(workload: Workload, device: str, workers: int | None, cache: Path) -> Choice:
-    """The fastest choice for a workload; `workers` None leaves their number free.
+def choose(workload: Workload, device: str, workers: int | None, most: int, cache: Path) -> Choice:
+    """The fastest choice for a workload; `workers` None leaves their number free, up to `most`.
 
-    On a GPU: bfloat16, channels last, one worker unless said otherwise. On a CPU: measured, or
-    remembered from an earlier measurement of the same workload on the same machine.
+    On a GPU: bfloat16 where it is native, channels last, one worker unless said otherwise. On a
+    CPU: measured, or remembered from an earlier measurement of the same workload on the same kind
+    of machine.
     """
     if device != "cpu":
-        return Choice(Compute(device, "bfloat16", "channels_last", 1), workers or 1)
-    remembered = cache / "compute" / f"{_key(workload, workers)}.json"
+        return Choice(Compute(device, _gpu_precision(device), "channels_last", 1), workers or 1)
+    splits = worker_counts(workers, most)
+    remembered = cache / "compute" / f"{_key(workload, splits)}.json"
     choice = _recall(remembered)
     if choice is None:
-        choice = min(measure_all(workload, workers), key=lambda measured: measured[1])[0]
+        choice = min(measure_all(workload, splits), key=lambda measured: measured[1])[0]
         _remember(choice, remembered)
     return choice
 
 
-def measure_all(workload: Workload, workers: int | None) -> Iterator[tuple[Choice, float]]:
+def worker_counts(workers: int | None, most: int) -> list[int]:
+    """The numbers of workers to measure: the one asked for, or powers of two up to the cores."""
+    if workers:
+        return [workers]
+    limit = max(1, min(cores(), most))
+    return [count for count in (2**power for power in range(16)) if count <= limit]
+
+
+def _gpu_precision(device: str) -> Precision:
+    native = torch.version.hip or torch.cuda.get_device_capability(device)[0] >= 8
+    return "bfloat16" if native else "float32"
+
+
+def measure_all(workload: Workload, counts: list[int]) -> Iterator[tuple[Choice, float]]:
     """Each candidate with the seconds a step takes, divided by the workers that step at a time.
 
     Candidates that fail, for lack of memory say, are left out; `AtrousError` if all do.
     """
-    candidates, failure, failures = list(_candidates(workers)), None, 0
-    with LocalExecutor(max(choice.workers for choice in candidates)) as executor:
+    candidates, failure, failures = list(_candidates(counts)), None, 0
+    with LocalExecutor(max(counts)) as executor:
+        warm = candidates[-1].compute
+        wait([executor.submit(step_seconds, workload, warm) for _ in range(max(counts))])
         for choice in track(candidates, "finding the fastest way to compute", len(candidates)):
             jobs = [
                 executor.submit(step_seconds, workload, choice.compute)
@@ -163,20 +187,20 @@ def cores() -> int:
     return len(affinity(0)) if affinity else os.cpu_count() or 1
 
 
-def _candidates(workers: int | None) -> Iterator[Choice]:
-    splits = {workers} if workers else {1, cores()}
-    for count in sorted(splits):
+def _candidates(counts: list[int]) -> Iterator[Choice]:
+    for count in counts:
         for precision in PRECISIONS:
             for layout in LAYOUTS:
                 compute = Compute("cpu", precision, layout, max(1, cores() // count))
                 yield Choice(compute, count)
 
 
-def _key(workload: Workload, workers: int | None) -> str:
+def _key(workload: Workload, counts: list[int]) -> str:
     made_of = {
         **asdict(workload),
-        "workers": workers,
+        "workers": counts,
         "cores": cores(),
+        "machine": platform.processor() or platform.machine(),
         "torch": torch.__version__,
         "features": torch.backends.cpu.get_cpu_capability(),
     }

@@ -16,6 +16,7 @@ SETTINGS = (
     "steps",
     "batch",
     "rate",
+    "precision",
 )
 CONTEXT = ("data_fingerprint", "weights_digest")
 

@@ -5,6 +5,7 @@ Scores, mIoU and IoU are shares in [0, 1]: four digits for what ranks a trial, t
 
 from __future__ import annotations
 
+import re
 from datetime import datetime
 
 from atrous.models.branch import (
@@ -64,10 +65,10 @@ def selection(select_on: str) -> str:
     """What the scores are taken on, in words."""
     if select_on == "val":
         return "the val split"
-    try:
+    if re.fullmatch(r"0?\.\d+", select_on):
         return f"{float(select_on):g} of train, held out"
-    except ValueError:
-        return f"held out of train: file names that begin with {select_on}"
+    verb = "are like" if any(sign in select_on for sign in "*?[") else "begin with"
+    return f"held out of train: file names that {verb} {select_on}"
 
 
 def count(number: int) -> str:

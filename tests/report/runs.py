@@ -10,49 +10,23 @@ from random import Random
 from atrous.architecture import Architecture
 from atrous.ledger import Entry
 from atrous.models.branch import FEATURES, SeparableConvolution
-from atrous.run import Context, Run, Settings, create_run
-from atrous.spaces import find_space
+from atrous.run import Run, create_run
 from atrous.spaces.dpc import decode
 from atrous.trial import Failed, Measured, Metrics, Reason, Trial
+from tests import records
+from tests.records import SPACE
 
 CLASSES = ("road", "building", "<b>sky</b>", "tree & bush", "person", "bicyclist")
-SPACE = find_space("dpc")
-SETTINGS = Settings(
-    data="/data/my street",
-    select_on="0.2",
-    space="dpc",
-    strategy="local",
-    baselines=("dpc:aspp", "dpc:top1"),
-    trials=40,
-    seconds=None,
-    workers=2,
-    seed=3,
-    backbone="tf_efficientnet_lite0",
-    weights="auto",
-    output_stride=16,
-    crop=(368, 480),
-    filters=64,
-    steps=400,
-    batch=8,
-    rate=0.1,
-    score="miou",
-    device="cpu",
-    precision="float32",
-    layout="channels_last",
-    threads=1,
+SETTINGS = replace(
+    records.SETTINGS, data="/data/my street", select_on="0.2", trials=40, crop=(368, 480)
 )
-CONTEXT = Context(
+CONTEXT = replace(
+    records.CONTEXT,
     classes=CLASSES,
     training_images=294,
     selection_images=73,
-    data_fingerprint="3f9ac1d27be0",
-    weights_digest="9d41fe07c55a",
-    channels=320,
     feature_size=(23, 30),
     versions={"atrous": "0.1.0", "torch": "2.13.0", "timm": "1.0.31"},
-    python="3.11.7",
-    machine="Linux x86_64, a processor",
-    begun="2026-03-05T09:41:07+00:00",
 )
 
 

@@ -13,7 +13,8 @@ from atrous.errors import AtrousError
 from atrous.ledger import Entry
 from atrous.report.leaderboard import Row, leaderboard, render, write_csv
 from atrous.trial import Measured, Reason
-from tests.report.runs import SPACE, a_run, baselines, failed, measured, plausible
+from tests.records import SPACE
+from tests.report.runs import a_run, baselines, failed, measured, plausible
 
 
 def _text(rows: list[Row], entries: list[Entry]) -> str:

@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from random import Random
 
-from atrous.cli import default_cache
+from atrous.cli.options import default_cache
 from atrous.driver import estimator, material_of
 from atrous.run import open_run
 from atrous.spaces import find_space

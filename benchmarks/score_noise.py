@@ -17,7 +17,7 @@ from statistics import mean, pstdev
 
 from scipy.stats import spearmanr
 
-from atrous.cli import default_cache
+from atrous.cli.options import default_cache
 from atrous.comparison import Reading, fresh_trials, read_all
 from atrous.driver import estimator, features_of, material_of
 from atrous.estimation.proxy import SCORES, score_of

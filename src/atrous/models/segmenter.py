@@ -13,10 +13,16 @@ class Segmenter(nn.Module):
     def __init__(self, head: nn.Module, filters: int, classes: int) -> None:
         super().__init__()
         self.head = head
-        self.logits = nn.Conv2d(filters, classes, 1)
-        nn.init.trunc_normal_(self.logits.weight, std=0.01, a=-0.02, b=0.02)
-        nn.init.zeros_(self.logits.bias)  # type: ignore[arg-type]
+        self.logits = class_scores(filters, classes)
 
     def forward(self, features: Tensor) -> Tensor:
         """[B, C, H, W] -> [B, K, H, W]."""
         return cast(Tensor, self.logits(self.head(features)))
+
+
+def class_scores(filters: int, classes: int) -> nn.Conv2d:
+    """The last layer, with first weights as in the reference implementation."""
+    layer = nn.Conv2d(filters, classes, 1)
+    nn.init.trunc_normal_(layer.weight, std=0.01, a=-0.02, b=0.02)
+    nn.init.zeros_(layer.bias)  # type: ignore[arg-type]
+    return layer

@@ -1,0 +1,80 @@
+"""What a network is built from: a few names and numbers, written as JSON."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from atrous.architecture import Architecture
+from atrous.data.palette import Colour
+from atrous.errors import AtrousError
+from atrous.models.backbones import load_backbone
+from atrous.models.decoder import LOW_STRIDE, Decoder
+from atrous.models.network import Network
+from atrous.named import find_architecture
+from atrous.spaces import find_space
+
+
+@dataclass(frozen=True)
+class Blueprint:
+    """`filters` is the width of the cell and the decoder, `decoder` whether there is one; class k
+    is called `classes[k]` and drawn in `colours[k]` (RGB)."""
+
+    architecture: Architecture
+    backbone: str
+    output_stride: int
+    filters: int
+    decoder: bool
+    classes: tuple[str, ...]
+    colours: tuple[Colour, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """The record in JSON's types."""
+        return {**vars(self), "architecture": str(self.architecture)}
+
+    @classmethod
+    def from_json(cls, fields: dict[str, Any]) -> Blueprint:
+        """The record from `to_json`; raises KeyError, TypeError, ValueError, AtrousError."""
+        colours = tuple((int(r), int(g), int(b)) for r, g, b in fields["colours"])
+        classes = tuple(str(name) for name in fields["classes"])
+        if len(colours) != len(classes):
+            raise ValueError(f"{len(colours)} colours for {len(classes)} classes")
+        return cls(
+            architecture=find_architecture(fields["architecture"]),
+            backbone=str(fields["backbone"]),
+            output_stride=int(fields["output_stride"]),
+            filters=int(fields["filters"]),
+            decoder=bool(fields["decoder"]),
+            classes=classes,
+            colours=colours,
+        )
+
+
+def build_network(blueprint: Blueprint, weights: str = "none", seed: int = 0) -> Network:
+    """The network in evaluation mode: the backbone's `weights` as `load_backbone` takes them,
+    everything else drawn from `seed`. torch's own generator is left alone.
+
+    Raises AtrousError.
+    """
+    backbone = load_backbone(blueprint.backbone, weights, blueprint.output_stride, seed)
+    if blueprint.decoder and LOW_STRIDE not in backbone.channels:
+        raise AtrousError(
+            f"--decoder needs a feature map at stride {LOW_STRIDE}; {blueprint.backbone} has maps "
+            f"at {', '.join(map(str, backbone.channels))}. Leave out --decoder or use another "
+            "--backbone."
+        )
+    space = find_space(blueprint.architecture.space)
+    space.validate(blueprint.architecture.genotype)
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(seed)
+        channels = backbone.channels[blueprint.output_stride]
+        head = space.build(
+            blueprint.architecture.genotype, channels, blueprint.filters, blueprint.output_stride
+        )
+        decoder = (
+            Decoder(backbone.channels[LOW_STRIDE], blueprint.filters) if blueprint.decoder else None
+        )
+        network = Network(backbone, head, blueprint.filters, len(blueprint.classes), decoder)
+    return network.eval()

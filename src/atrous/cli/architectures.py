@@ -1,0 +1,76 @@
+"""What there is to search, without data."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.table import Table
+
+from atrous.cli.options import Json, output
+
+
+def spaces(as_json: Json = False) -> None:
+    """Lists the search spaces with their exact sizes."""
+    from atrous.spaces import SPACES
+
+    found = [make() for make in SPACES.values()]
+    if as_json:
+        rows = [
+            {"name": s.name, "title": s.title, "size": s.size(), "published": list(s.published)}
+            for s in found
+        ]
+        print(json.dumps(rows, indent=2))
+        return
+    table = Table("space", "what", "architectures", "published")
+    for space in found:
+        names = ", ".join(f"{space.name}:{key}" for key in space.published)
+        table.add_row(space.name, space.title, f"{space.size():,}", names)
+    output.print(table)
+
+
+def describe(
+    architecture: Annotated[
+        str, typer.Argument(help="dpc:top1, dpc:aspp, a genotype, or a .json file.")
+    ],
+    channels: Annotated[
+        int | None, typer.Option(help="Channels of the feature map [320, or the backbone's].")
+    ] = None,
+    size: Annotated[
+        str | None,
+        typer.Option(
+            help="HxW: the feature map [65x129], or with --backbone the image [1025x2049]."
+        ),
+    ] = None,
+    filters: Annotated[int, typer.Option(min=1, help="Channels of each branch.")] = 256,
+    backbone: Annotated[str | None, typer.Option(help="A timm model to count too.")] = None,
+    output_stride: Annotated[int, typer.Option(help="Of the backbone: 8 or 16.")] = 16,
+    write: Annotated[
+        Path | None, typer.Option(help="Also write the cell, in the reference's JSON format.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Draws a cell and counts its parameters and multiply-adds."""
+    from atrous import describe as description
+    from atrous.estimation.crop import feature_size, parse_size
+    from atrous.named import find_architecture
+    from atrous.spaces.dpc import decode
+    from atrous.spaces.dpc_json import write_cell
+
+    found, cost = find_architecture(architecture), None
+    extent = parse_size(size or ("1025x2049" if backbone else "65x129"))
+    if backbone:
+        from atrous.models.backbones import backbone_cost, outline
+
+        network = outline(backbone, output_stride)
+        cost, channels = backbone_cost(network, extent), network.channels[output_stride]
+        extent = feature_size(extent, output_stride)
+    if write:
+        write.write_text(write_cell(decode(found.genotype)))
+    described = description.describe(found, channels or 320, filters, extent, cost)
+    if as_json:
+        print(json.dumps(described.to_json(), indent=2))
+    else:
+        output.print(description.render(described))

@@ -1,0 +1,36 @@
+"""What several commands share: their options, where things go by default, the output."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from atrous.errors import AtrousError
+
+output = Console(markup=False)
+
+RUNS = Path("runs")
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+RunPath = Annotated[Path, typer.Argument(metavar="RUN", help="The folder of a run.")]
+CacheOption = Annotated[
+    Path | None, typer.Option("--cache", help="Where features are kept [~/.cache/atrous].")
+]
+
+
+def default_cache() -> Path:
+    """Where features are kept unless --cache names another place."""
+    home = os.environ.get("XDG_CACHE_HOME")
+    return (Path(home) if home else Path.home() / ".cache") / "atrous"
+
+
+def parse_duration(text: str) -> float:
+    """`90s`, `30m` or `2h` in seconds."""
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)([smh])", text.strip())
+    if not match:
+        raise AtrousError(f"Expected a time such as 90s, 30m or 2h, got {text!r}.")
+    return float(match[1]) * {"s": 1, "m": 60, "h": 3600}[match[2]]

@@ -18,13 +18,14 @@ from statistics import mean, pstdev
 from scipy.stats import spearmanr
 
 from atrous.cli.options import default_cache
-from atrous.comparison import Reading, fresh_trials, read_all
-from atrous.driver import estimator, features_of, material_of
 from atrous.estimation.proxy import SCORES, score_of
+from atrous.material import estimator, features_of, material_of
 from atrous.named import find_architecture
 from atrous.progress import track
+from atrous.readings import Reading, fresh_trials, read_all
 from atrous.run import open_run
 from atrous.spaces import find_space
+from atrous.trial import Failed
 
 
 def main() -> None:
@@ -38,15 +39,22 @@ def main() -> None:
     material = material_of(run, cache)
     sets = {"selection": material.selection}
     for split in asked.on:
-        samples = material.dataset.splits[split]
-        sets[split] = features_of(samples, run.settings, material.backbone, cache)
-    space, rng = find_space(run.settings.space), Random(7)
+        samples = material.sources.dataset.splits[split]
+        sets[split] = features_of(samples, run.settings, material.sources.backbone, cache)
+    space, rng = find_space(run.request.space), Random(7)
     drawn = [space.architecture(space.sample(rng)) for _ in range(asked.cells)]
-    named = [find_architecture(name) for name in run.settings.baselines]
-    trials = fresh_trials([*named, *drawn], 2, run.settings.steps, run.settings.seed)
+    named = [find_architecture(name) for name in run.request.baselines]
+    trials = fresh_trials([*named, *drawn], 2, run.request.steps, run.request.seed)
     proxy, path = estimator(run.settings, material), run.path / "score-noise.jsonl"
     found = read_all(proxy, trials, sets, run.settings.workers, path)
-    readings = [r for part in track(found, "training cells", len(trials)) for r in part]
+    results = list(track(found, "training cells", len(trials)))
+    failed = {r.trial.architecture: r.error for r in results if isinstance(r, Failed)}
+    for architecture, error in failed.items():
+        print(f"left out {architecture}: {error}")
+    drawn, named = ([a for a in cells if a not in failed] for cells in (drawn, named))
+    wanted = {str(a) for a in (*drawn, *named)}
+    measured = [r for result in results if not isinstance(result, Failed) for r in result]
+    readings = [reading for reading in measured if reading.architecture in wanted]
     first, second = sorted({reading.seed for reading in readings})
     print(
         f"{'images':10} {'score':14} {'rho':>5}  {'sd cells':>8}  {'sd seeds':>8}  baselines' ranks"

@@ -6,13 +6,14 @@ from random import Random
 
 from atrous.architecture import Architecture
 from atrous.ledger import Entry
+from atrous.request import Request
 from atrous.run import Context, Settings
 from atrous.spaces import find_space
 from atrous.trial import Failed, Measured, Metrics, Reason, Trial
 
 SPACE = find_space("dpc")
 
-SETTINGS = Settings(
+REQUEST = Request(
     data="/data/streets",
     select_on="val",
     space="dpc",
@@ -20,17 +21,24 @@ SETTINGS = Settings(
     baselines=("dpc:aspp", "dpc:top1"),
     trials=4,
     seconds=None,
-    workers=2,
+    workers=None,
     seed=3,
     backbone="tf_efficientnet_lite0",
     weights="auto",
     output_stride=16,
-    crop=(369, 481),
+    crop=None,
     filters=64,
     steps=400,
     batch=8,
     rate=0.1,
     score="miou",
+    device="auto",
+)
+
+SETTINGS = Settings(
+    request=REQUEST,
+    workers=2,
+    crop=(369, 481),
     device="cpu",
     precision="float32",
     layout="channels_last",

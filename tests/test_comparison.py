@@ -1,64 +1,57 @@
-"""Comparisons with fresh seeds: intervals, pairs, and readings that outlive an interruption."""
+"""Comparisons with fresh seeds: what is trained, intervals, pairs, and what is left out."""
 
 from __future__ import annotations
 
+import json
+from dataclasses import asdict
 from math import isnan
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 from scipy import stats
 
-from atrous import comparison
-from atrous.architecture import Architecture
-from atrous.comparison import FIRST_SEED, Reading, fresh_trials, interval, paired, read_all, scores
+from atrous import driver, readings
+from atrous.comparison import compare, interval, paired, scores
+from atrous.driver import begin, proceed
 from atrous.errors import AtrousError
-from atrous.estimation.features import FeatureSet
+from atrous.estimation.proxy import Proxy
 from atrous.estimation.training import NonFiniteError
-from atrous.execution.local import WorkerLostError
-from atrous.trial import Metrics, Trial
+from atrous.material import Material
+from atrous.models.segmenter import Segmenter
+from atrous.readings import Reading
+from atrous.run import Run
+from atrous.trial import Reason, Trial
 from tests.executors import Immediate
-from tests.records import SPACE, metrics
-
-TOP1, ASPP = (SPACE.architecture(SPACE.published[name]) for name in ("top1", "aspp"))
-SPLITS = ("val", "test")
+from tests.records import metrics
+from tests.small_search import ignore, remembered, request, write_data
 
 
-class MadeUp:
-    """In the place of a proxy: an mIoU that depends on architecture, seed and split alone."""
-
-    def __init__(self, error: Exception | None = None) -> None:
-        self.fitted: list[tuple[str, int]] = []
-        self.error = error
-
-    def fit(self, trial: Trial) -> Trial:
-        if self.error and trial == TRIALS[2]:
-            raise self.error
-        self.fitted.append((str(trial.architecture), trial.seed))
-        return trial
-
-    def evaluate(self, network: Trial, data: FeatureSet) -> Metrics:
-        place = int(network.architecture == TOP1) + len(data.path.name) / 100
-        return metrics(place / 2 + network.seed / 1e5)
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("cache")
 
 
 @pytest.fixture
-def made_up(monkeypatch: pytest.MonkeyPatch) -> MadeUp:
-    monkeypatch.setattr(comparison, "LocalExecutor", Immediate)
-    return MadeUp()
+def data(tmp_path: Path) -> Path:
+    return write_data(tmp_path / "data")
 
 
-TRIALS = fresh_trials([TOP1, ASPP], seeds=3, steps=7, avoid=0)
+@pytest.fixture
+def begun(
+    data: Path, tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> tuple[Run, Material]:
+    monkeypatch.setattr(driver, "choose", remembered([]))
+    return begin(request(data), tmp_path / "run", cache)
 
 
-def read(
-    proxy: MadeUp, path: Path, splits: tuple[str, ...] = SPLITS, kind: str = "features"
-) -> list[Reading]:
-    sets = {name: FeatureSet(Path(f"{name}-{kind}")) for name in splits}
-    fake: Any = proxy
-    found = [reading for part in read_all(fake, TRIALS, sets, 1, path) for reading in part]
-    return sorted(found, key=lambda r: (r.architecture, r.seed, r.split))
+@pytest.fixture
+def searched(begun: tuple[Run, Material], monkeypatch: pytest.MonkeyPatch) -> Run:
+    run, material = begun
+    monkeypatch.setattr(driver, "LocalExecutor", Immediate)
+    monkeypatch.setattr(readings, "LocalExecutor", Immediate)
+    proceed(run, material, ignore)
+    return run
 
 
 @pytest.mark.parametrize("count", [2, 3, 10])
@@ -77,6 +70,12 @@ def test_one_value_has_no_bounds() -> None:
     assert (found.mean, found.count) == (0.5, 1)
     assert isnan(found.low)
     assert isnan(found.high)
+
+
+def test_no_value_has_no_mean() -> None:
+    found = interval([])
+    assert found.count == 0
+    assert isnan(found.mean)
 
 
 def test_equal_values_have_a_narrow_interval() -> None:
@@ -103,105 +102,71 @@ def test_differences_are_taken_seed_by_seed() -> None:
     assert scores(readings, "theirs", "val") == theirs
 
 
-def test_seeds_are_shared_and_fresh() -> None:
-    trials = fresh_trials([TOP1, ASPP, TOP1], seeds=3, steps=9, avoid=FIRST_SEED + 1)
-    seeds = [FIRST_SEED, FIRST_SEED + 2, FIRST_SEED + 3]
-    by_architecture: dict[Architecture, list[int]] = {}
-    for trial in trials:
-        by_architecture.setdefault(trial.architecture, []).append(trial.seed)
-    assert by_architecture == {TOP1: seeds, ASPP: seeds}
-    assert {trial.steps for trial in trials} == {9}
-    assert [trial.number for trial in trials] == list(range(6))
+def test_architectures_of_a_run_are_compared_on_other_images(searched: Run, cache: Path) -> None:
+    chosen, splits = ("best", "dpc:top1"), ("val", "test")
+    found = compare(searched, chosen, splits, 2, cache)
+    assert len(found.readings) == 8
+    assert {reading.split for reading in found.readings} == {"val", "test"}
+    assert (found.seeds, found.left_out) == (2, [])
+    entries = searched.ledger().entries()
+    measured = {str(e.trial.architecture) for e in entries if e.trial.number > 0}
+    assert found.names["best"] in measured
+    kept = (searched.path / "comparison.jsonl").read_text()
+    again = compare(searched, chosen, splits, 2, cache)
+    assert {str(reading) for reading in again.readings} == {str(r) for r in found.readings}
+    assert (searched.path / "comparison.jsonl").read_text() == kept
 
 
-def test_every_trial_is_read_on_every_split(made_up: MadeUp, tmp_path: Path) -> None:
-    found = read(made_up, tmp_path / "kept.jsonl")
-    assert len(found) == 12
-    assert len(made_up.fitted) == len(set(made_up.fitted)) == 6
-    reading = next(r for r in found if (r.seed, r.split) == (FIRST_SEED, "val"))
-    assert reading.metrics == made_up.evaluate(TRIALS[1], FeatureSet(Path("val-features")))
+def test_without_splits_only_unseen_images_count(searched: Run, cache: Path) -> None:
+    assert compare(searched, ("best",), (), 2, cache).splits == ("test",)
 
 
-def test_what_was_read_is_not_read_again(made_up: MadeUp, tmp_path: Path) -> None:
-    path = tmp_path / "kept.jsonl"
-    first = read(made_up, path)
-    assert read(made_up, path) == first
-    assert len(made_up.fitted) == 6
-
-
-@pytest.mark.parametrize("left", range(0, 12, 5))
-def test_an_interrupted_comparison_goes_on(made_up: MadeUp, tmp_path: Path, left: int) -> None:
-    path = tmp_path / "kept.jsonl"
-    expected = read(made_up, path)
-    path.write_text("".join(path.read_text().splitlines(keepends=True)[:left]))
-    made_up.fitted.clear()
-    assert read(made_up, path) == expected
-    assert len(made_up.fitted) == 6 - left // 2
-    made_up.fitted.clear()
-    assert read(made_up, path) == expected
-    assert made_up.fitted == []
-
-
-def test_another_split_reads_anew(made_up: MadeUp, tmp_path: Path) -> None:
-    path = tmp_path / "kept.jsonl"
-    read(made_up, path, splits=("val",))
-    found = read(made_up, path)
-    assert len(made_up.fitted) == 12
-    assert {(reading.seed, reading.split) for reading in found} == {
-        (trial.seed, split) for trial in TRIALS for split in SPLITS
-    }
-    assert read(made_up, path) == found
-    assert len(made_up.fitted) == 12
-
-
-@pytest.mark.parametrize("line", ["", "{", "7", "{}", '{"metrics": {}}', '{"metrics": 1}'])
-def test_a_damaged_line_is_named(made_up: MadeUp, tmp_path: Path, line: str) -> None:
-    path = tmp_path / "kept.jsonl"
-    expected = read(made_up, path)
-    lines = path.read_text().splitlines()
-    path.write_text("\n".join([*lines[:4], line, *lines[5:]]) + "\n")
-    with pytest.raises(AtrousError, match=r"in line 5 of .*kept\.jsonl.*Delete the line"):
-        read(made_up, path)
-    path.write_text("\n".join([*lines[:4], *lines[5:]]) + "\n")
-    assert read(made_up, path) == expected
-    made_up.fitted.clear()
-    assert read(made_up, path) == expected
-    assert made_up.fitted == []
-
-
-@pytest.mark.parametrize(
-    "error", [NonFiniteError("the loss was nan"), WorkerLostError("ended with exit code -9")]
-)
-def test_a_failed_training_is_told_and_the_comparison_goes_on(
-    made_up: MadeUp, tmp_path: Path, error: Exception
+def test_a_split_without_images_is_told_before_anything_is_computed(
+    searched: Run, tmp_path: Path
 ) -> None:
-    path = tmp_path / "kept.jsonl"
-    message = rf"{TRIALS[2].architecture} with seed {TRIALS[2].seed}, but: {error}.*is kept"
-    with pytest.raises(AtrousError, match=message):
-        read(MadeUp(error), path)
-    assert len(read(made_up, path)) == 12
-    assert (str(TRIALS[2].architecture), TRIALS[2].seed) in made_up.fitted
+    with pytest.raises(AtrousError, match=r"images in split 'night'.*train, val, test"):
+        compare(searched, ("best",), ("val", "night"), 2, tmp_path / "other cache")
+    assert not (tmp_path / "other cache").exists()
 
 
-def test_the_executor_has_the_workers_asked_for(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+def test_a_candidate_that_diverges_is_left_out_and_the_others_are_compared(
+    searched: Run, cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    asked: list[int] = []
+    fit = Proxy.fit
 
-    class Asked(Immediate):
-        def __init__(self, workers: int) -> None:
-            asked.append(workers)
-            super().__init__(workers)
+    def diverge(proxy: Proxy, trial: Trial) -> Segmenter:
+        if trial.number == 1:
+            raise NonFiniteError("the loss was nan")
+        return fit(proxy, trial)
 
-    monkeypatch.setattr(comparison, "LocalExecutor", Asked)
-    fake: Any = MadeUp()
-    list(read_all(fake, TRIALS[:1], {}, 3, tmp_path / "kept.jsonl"))
-    assert asked == [3]
+    monkeypatch.setattr(Proxy, "fit", diverge)
+    found = compare(searched, ("best", "dpc:top1"), ("test",), 2, cache)
+    (failed,) = found.left_out
+    assert failed.reason is Reason.NON_FINITE
+    assert (str(failed.trial.architecture), failed.trial.seed) == (found.names["dpc:top1"], 1000)
+    assert len(scores(found.readings, found.names["best"], "test")) == 2
+    assert list(scores(found.readings, found.names["dpc:top1"], "test")) == [1001]
+    told = json.loads(json.dumps(asdict(found)))
+    assert told["left_out"][0]["reason"] == "non-finite"
+    assert told["names"]["dpc:top1"] == found.names["dpc:top1"]
+    monkeypatch.undo()
+    monkeypatch.setattr(readings, "LocalExecutor", Immediate)
+    assert compare(searched, ("best", "dpc:top1"), ("test",), 2, cache).left_out == []
 
 
-def test_readings_of_images_that_have_changed_are_not_kept(made_up: MadeUp, tmp_path: Path) -> None:
-    path = tmp_path / "kept.jsonl"
-    read(made_up, path)
-    found = read(made_up, path, kind="other features")
-    assert len(made_up.fitted) == 12
-    assert {reading.data for reading in found} == {"val-other features", "test-other features"}
+def test_a_comparison_of_nothing_is_told(
+    searched: Run, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def diverge(_proxy: Proxy, _trial: Trial) -> Segmenter:
+        raise NonFiniteError("the loss was nan")
+
+    monkeypatch.setattr(Proxy, "fit", diverge)
+    with pytest.raises(AtrousError, match=r"None of the architectures.*the loss was nan"):
+        compare(searched, ("best",), ("test",), 2, cache)
+
+
+def test_there_is_no_best_before_a_trial_has_a_score(
+    begun: tuple[Run, Material], cache: Path
+) -> None:
+    with pytest.raises(AtrousError, match="none yet"):
+        compare(begun[0], ("best",), ("val",), 2, cache)

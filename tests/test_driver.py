@@ -7,7 +7,6 @@ import shutil
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Callable
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -18,67 +17,17 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from atrous import comparison, driver
-from atrous.driver import Material, Request, begin, compare, material_of, proceed
+from atrous import driver
+from atrous.driver import begin, proceed
 from atrous.errors import AtrousError
-from atrous.estimation.compute import Compute
-from atrous.estimation.tuning import Choice, Workload
+from atrous.estimation.tuning import Workload
 from atrous.ledger import Entry
+from atrous.material import Material, material_of
 from atrous.run import LEDGER, Run, open_run
 from atrous.trial import Outcome
 from tests.executors import Immediate
 from tests.processes import eventually
-
-HEIGHT, WIDTH = 64, 96
-CLASSES = ("sky", "wall", "floor")
-
-
-def write_data(root: Path) -> Path:
-    """Eight pictures of three coloured stripes."""
-    rng = np.random.default_rng(0)
-    root.mkdir()
-    (root / "classes.txt").write_text("\n".join(CLASSES) + "\n")
-    for split, count in (("train", 5), ("val", 3), ("test", 2)):
-        for kind in ("images", "masks"):
-            (root / kind / split).mkdir(parents=True)
-        for number in range(count):
-            edges = np.sort(rng.integers(8, HEIGHT - 8, 2))
-            stripes = np.searchsorted(edges, np.arange(HEIGHT), side="right")
-            mask = np.repeat(stripes[:, None], WIDTH, axis=1).astype(np.uint8)
-            colours = np.array([(200, 60, 60), (60, 200, 60), (60, 60, 200)])
-            image = (colours[mask] + rng.integers(0, 50, (HEIGHT, WIDTH, 3))).astype(np.uint8)
-            Image.fromarray(image).save(root / "images" / split / f"{split}{number}.png")
-            Image.fromarray(mask).save(root / "masks" / split / f"{split}{number}.png")
-    return root
-
-
-def request(data: Path, **changes: Any) -> Request:
-    asked = Request(
-        data=data,
-        select_on="val",
-        space="dpc",
-        strategy="random",
-        baselines=("dpc:aspp",),
-        trials=2,
-        seconds=None,
-        workers=1,
-        seed=0,
-        backbone="tf_efficientnet_lite0",
-        weights="none",
-        output_stride=16,
-        crop=None,
-        filters=8,
-        steps=3,
-        batch=2,
-        rate=0.1,
-        score="miou",
-        device="cpu",
-    )
-    return replace(asked, **changes)
-
-
-def ignore(_: Entry) -> None:
-    pass
+from tests.small_search import CLASSES, HEIGHT, WIDTH, ignore, remembered, request, write_data
 
 
 def outcomes(run: Run) -> list[Outcome]:
@@ -90,14 +39,7 @@ def outcomes(run: Run) -> list[Outcome]:
 def quick_choice(monkeypatch: pytest.MonkeyPatch) -> list[Workload]:
     """Computes as a remembered choice says; the workloads it was asked about."""
     asked: list[Workload] = []
-
-    def choose(
-        workload: Workload, device: str, workers: int | None, _most: int, _cache: Path
-    ) -> Choice:
-        asked.append(workload)
-        return Choice(Compute(device, "float32", "channels_last", 1), workers or 1)
-
-    monkeypatch.setattr(driver, "choose", choose)
+    monkeypatch.setattr(driver, "choose", remembered(asked))
     return asked
 
 
@@ -119,7 +61,6 @@ def begun(data: Path, tmp_path: Path, cache: Path) -> tuple[Run, Material]:
 @pytest.fixture
 def in_process(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(driver, "LocalExecutor", Immediate)
-    monkeypatch.setattr(comparison, "LocalExecutor", Immediate)
 
 
 def test_a_run_begins_with_every_default_filled_in(
@@ -129,7 +70,7 @@ def test_a_run_begins_with_every_default_filled_in(
     assert open_run(run.path) == run
     settings, context = run.settings, run.context
     assert settings.crop == (65, 97)
-    assert settings.data == str(data.resolve())
+    assert settings.request.data == str(data.resolve())
     assert (settings.precision, settings.layout, settings.workers) == (
         "float32",
         "channels_last",
@@ -137,7 +78,8 @@ def test_a_run_begins_with_every_default_filled_in(
     )
     assert (context.training_images, context.selection_images) == (5, 3)
     assert (context.classes, context.channels, context.feature_size) == (CLASSES, 320, (5, 7))
-    assert context.weights_digest == material.backbone.weights_digest
+    assert context.weights_digest == material.sources.backbone.weights_digest
+    assert (material.training.has_labels, material.selection.has_labels) == (False, True)
     assert quick_choice == [Workload(320, 5, 7, 8, 3, 2, 16)]
     assert run.ledger().entries() == []
 
@@ -179,50 +121,6 @@ def test_a_run_that_is_being_searched_is_left_alone(begun: tuple[Run, Material])
     with run.locked(), pytest.raises(AtrousError, match="Another process is searching"):
         proceed(open_run(run.path), material, ignore)
     assert run.ledger().entries() == []
-
-
-def brighten(data: Path) -> None:
-    path = data / "images" / "train" / "train0.png"
-    Image.fromarray(np.asarray(Image.open(path)) // 2).save(path)
-
-
-def relabel(data: Path) -> None:
-    path = data / "masks" / "val" / "val1.png"
-    Image.fromarray((np.asarray(Image.open(path)) + 1) % 3).save(path)
-
-
-def add(data: Path) -> None:
-    for kind in ("images", "masks"):
-        shutil.copy(data / kind / "train" / "train0.png", data / kind / "train" / "train9.png")
-
-
-def remove(data: Path) -> None:
-    (data / "masks" / "val" / "val2.png").unlink()
-
-
-@pytest.mark.parametrize("change", [brighten, relabel, add, remove])
-def test_changed_data_is_noticed_before_anything_is_computed(
-    begun: tuple[Run, Material], data: Path, tmp_path: Path, change: Callable[[Path], None]
-) -> None:
-    run, _ = begun
-    change(data)
-    with pytest.raises(AtrousError, match=r"images or masks of .*run have changed.*--out"):
-        material_of(run, tmp_path / "other cache")
-    assert not (tmp_path / "other cache").exists()
-
-
-def test_changed_weights_are_noticed(begun: tuple[Run, Material], tmp_path: Path) -> None:
-    run, _ = begun
-    other = replace(run, settings=replace(run.settings, seed=1))
-    with pytest.raises(AtrousError, match=r"backbone weights of .*run have changed"):
-        material_of(other, tmp_path / "other cache")
-
-
-def test_lost_features_are_computed_again(begun: tuple[Run, Material], tmp_path: Path) -> None:
-    run, before = begun
-    after = material_of(run, tmp_path / "other cache")
-    assert after.training.path != before.training.path
-    assert (after.training.features == before.training.features).all()
 
 
 def test_all_that_is_wrong_with_the_numbers_is_told_at_once(tmp_path: Path) -> None:
@@ -281,32 +179,6 @@ def test_a_second_run_in_a_folder_is_refused_before_anything_is_read(
 ) -> None:
     with pytest.raises(AtrousError, match="There is a run in"):
         begin(request(tmp_path / "missing"), begun[0].path, tmp_path / "cache")
-
-
-@pytest.mark.usefixtures("in_process")
-def test_architectures_of_a_run_are_compared_on_other_images(
-    begun: tuple[Run, Material], cache: Path
-) -> None:
-    run, material = begun
-    proceed(run, material, ignore)
-    found = compare(run, ("best", "dpc:top1"), ("val", "test"), 2, cache)
-    assert len(found.readings) == 8
-    assert {reading.split for reading in found.readings} == {"val", "test"}
-    measured = {str(e.trial.architecture) for e in run.ledger().entries() if e.trial.number > 0}
-    assert found.names["best"] in measured
-    kept = (run.path / "comparison.jsonl").read_text()
-    again = compare(run, ("best", "dpc:top1"), ("val", "test"), 2, cache)
-    assert {str(reading) for reading in again.readings} == {str(r) for r in found.readings}
-    assert (run.path / "comparison.jsonl").read_text() == kept
-    with pytest.raises(AtrousError, match=r"images in split 'night'.*train, val, test"):
-        compare(run, ("best",), ("night",), 2, cache)
-
-
-def test_there_is_no_best_before_a_trial_has_a_score(
-    begun: tuple[Run, Material], cache: Path
-) -> None:
-    with pytest.raises(AtrousError, match="none yet"):
-        compare(begun[0], ("best",), ("val",), 2, cache)
 
 
 def resume(run: Run, cache: Path) -> subprocess.Popen[bytes]:

@@ -18,7 +18,7 @@ import optuna
 import pytest
 
 from atrous.errors import AtrousError
-from atrous.ledger import STUDY, Entry, Ledger
+from atrous.ledger import SEARCH, Entry, Ledger
 from atrous.trial import Measured, Reason
 from tests.records import failed, measured, widths
 
@@ -79,7 +79,7 @@ def test_a_reader_sees_what_is_recorded_meanwhile(path: Path) -> None:
 
 
 def test_it_is_an_optuna_study(path: Path) -> None:
-    study = optuna.load_study(study_name=STUDY, storage=f"sqlite:///{path}")
+    study = optuna.load_study(study_name=SEARCH, storage=f"sqlite:///{path}")
     best = study.best_trial
     assert best.value == 0.1 + 0.2
     genotype = ENTRIES[0].trial.architecture.genotype

@@ -26,7 +26,7 @@ from atrous.run import (
     software,
 )
 from tests.processes import eventually
-from tests.records import CONTEXT, SETTINGS, measured, widths
+from tests.records import CONTEXT, REQUEST, SETTINGS, measured, widths
 
 HOLDER = """
 import sys, time
@@ -58,7 +58,9 @@ def another_process_in(run: Run) -> Iterator[subprocess.Popen[str]]:
 
 @pytest.mark.parametrize("seconds", [None, 90.5])
 def test_a_run_is_read_back_as_it_was_made(tmp_path: Path, seconds: float | None) -> None:
-    settings = replace(SETTINGS, seconds=seconds, data="/ein Ordner/ü")
+    settings = replace(
+        SETTINGS, request=replace(REQUEST, seconds=seconds, data="/ein Ordner/ü", crop=(65, 97))
+    )
     made = create_run(tmp_path / "deep" / "run", settings, CONTEXT)
     assert open_run(made.path) == made
     assert (made.settings, made.context) == (settings, CONTEXT)
@@ -68,7 +70,7 @@ def test_a_run_is_read_back_as_it_was_made(tmp_path: Path, seconds: float | None
 def test_a_run_is_not_made_over_another(run: Run) -> None:
     before = (run.path / ABOUT).read_text()
     with pytest.raises(AtrousError, match=r"a run in .*--resume .*--out"):
-        create_run(run.path, replace(SETTINGS, seed=9), CONTEXT)
+        create_run(run.path, replace(SETTINGS, threads=9), CONTEXT)
     assert (run.path / ABOUT).read_text() == before
 
 
@@ -102,7 +104,11 @@ def test_a_folder_without_a_run_is_named(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "{", "[]", "7", "{}", '{"format": 1}', '{"format": 1, "settings": []}', "\x00"]
+    "text",
+    [
+        *("", "{", "[]", "7", "{}", "\x00", '{"format": 2}', '{"format": 2, "settings": []}'),
+        '{"format": 2, "settings": {"request": []}}',
+    ],
 )
 def test_damaged_settings_are_named(run: Run, text: str) -> None:
     (run.path / ABOUT).write_text(text)
@@ -120,11 +126,15 @@ def test_fields_that_do_not_fit_are_named(run: Run) -> None:
     settings = json.loads((run.path / ABOUT).read_text())["settings"]
     with pytest.raises(AtrousError, match=r"\['magic'\] are missing or unknown"):
         open_run(edited(run, settings=settings | {"magic": 1}))
-    del settings["trials"]
+    del settings["request"]["trials"]
     with pytest.raises(AtrousError, match=r"\['trials'\] are missing or unknown"):
         open_run(edited(run, settings=settings))
-    with pytest.raises(AtrousError, match="format 2 is not 1"):
-        open_run(edited(run, format=2))
+
+
+@pytest.mark.parametrize("other", [1, 3, None])
+def test_a_run_of_another_version_is_refused(run: Run, other: object) -> None:
+    with pytest.raises(AtrousError, match=rf"has format {other}, and this version reads format 2"):
+        open_run(edited(run, format=other))
 
 
 def test_a_run_is_held_by_one_process(run: Run) -> None:

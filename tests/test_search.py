@@ -18,7 +18,7 @@ import pytest
 from atrous.architecture import Architecture, Genotype
 from atrous.errors import AtrousError
 from atrous.execution.local import WorkerLostError
-from atrous.ledger import STUDY, Entry, Ledger
+from atrous.ledger import SEARCH, Entry, Ledger
 from atrous.search import Executor, Plan, Watcher, search
 from atrous.spaces.dpc import dpc
 from atrous.strategies.local import LocalSearch
@@ -229,7 +229,7 @@ def test_a_baseline_of_another_space_is_recorded_with_its_own_choices(tmp_path: 
     path = tmp_path / "ledger.db"
     spaces = [entry.trial.architecture.space for entry in run(plan, path)]
     assert spaces == ["dpc", "dpc", "dpc-2", "dpc-2"]
-    study = optuna.load_study(study_name=STUDY, storage=f"sqlite:///{path}")
+    study = optuna.load_study(study_name=SEARCH, storage=f"sqlite:///{path}")
     assert [len(trial.params) for trial in study.get_trials()] == [9, 9, 3, 3]
 
 

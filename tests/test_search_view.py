@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,7 +9,7 @@ from rich.console import Console
 
 from atrous.ledger import Entry
 from atrous.run import Run
-from atrous.search_view import SearchView, describe_state, status
+from atrous.search_view import SearchView, describe_state, status, total_of
 from atrous.trial import Reason
 from tests.records import CONTEXT, SETTINGS, architecture, failed, measured
 
@@ -68,7 +67,7 @@ def test_the_last_three_failures_are_told(run: Run) -> None:
 
 def test_each_entry_is_told_as_it_comes(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
     done = measured(0, 0.25)
-    view = SearchView(run, [done])
+    view = SearchView(total_of(run), run.request.seconds, [done])
     with view.shown():
         view.watch(measured(1, 0.5))
         view.watch(failed(2, Reason.NON_FINITE, BAD))
@@ -84,6 +83,6 @@ def test_each_entry_is_told_as_it_comes(run: Run, capsys: pytest.CaptureFixture[
 def test_a_new_search_says_nothing_of_earlier_trials(
     run: Run, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    with SearchView(replace(run), []).shown():
+    with SearchView(total_of(run), run.request.seconds, []).shown():
         pass
     assert "already" not in capsys.readouterr().err

@@ -1,45 +1,32 @@
 """A fair comparison of a few architectures, on images no choice was made on, with fresh seeds.
 
-The best score of a search is too good: it was picked for being high on the selection images. Here
-each architecture is trained anew, under the run's own proxy, once per seed; all share the seeds, so
-that differences are paired.
+The best score of a search is too good: it was picked for being high on the selection images.
 """
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator, Sequence
-from concurrent.futures import Future, as_completed
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass
 from math import nan, sqrt
 from pathlib import Path
 from statistics import mean, stdev
 
-import torch
 from scipy.stats import t as student
 
 from atrous.architecture import Architecture
+from atrous.data.dataset import Dataset, Samples
 from atrous.errors import AtrousError
-from atrous.estimation.features import FeatureSet
-from atrous.estimation.proxy import Proxy
-from atrous.estimation.training import NonFiniteError
-from atrous.execution.local import LocalExecutor, WorkerLostError
-from atrous.trial import Metrics, Trial
+from atrous.material import estimator, features_of, make_material, unchanged_sources
+from atrous.named import find_architecture
+from atrous.progress import track
+from atrous.readings import Reading, fresh_trials, read_all
+from atrous.request import Request
+from atrous.run import Run
+from atrous.trial import Failed
+from atrous.winner import ranked
 
-FIRST_SEED = 1000
-"""Fresh seeds count from here; a search's own seed is never among them unless it is as large."""
+READINGS = "comparison.jsonl"
 CONFIDENCE = 0.95
-
-
-@dataclass(frozen=True)
-class Reading:
-    """One trained candidate on one split, whose feature set is called `data`."""
-
-    architecture: str
-    seed: int
-    split: str
-    data: str
-    metrics: Metrics
 
 
 @dataclass(frozen=True)
@@ -54,49 +41,55 @@ class Interval:
 
 @dataclass(frozen=True)
 class Comparison:
-    """The readings of a few architectures; `names` maps what the user called each to its text."""
+    """The readings of a few architectures with `seeds` seeds each, but for trials `left_out`.
+
+    `names` maps what the user called each to its text.
+    """
 
     names: dict[str, str]
     splits: tuple[str, ...]
+    seeds: int
     readings: Sequence[Reading]
+    left_out: Sequence[Failed]
 
 
-Sets = dict[str, FeatureSet]
+def compare(
+    run: Run, chosen: tuple[str, ...], splits: tuple[str, ...], seeds: int, cache: Path
+) -> Comparison:
+    """Trains architectures anew under a run's proxy, with fresh seeds, and scores them on splits.
 
-
-def read(proxy: Proxy, trial: Trial, sets: Sets) -> list[Reading]:
-    """Trains one candidate and reads its metrics on every set."""
-    network = proxy.fit(trial)
-    text, seed = str(trial.architecture), trial.seed
-    return [
-        Reading(text, seed, split, data.path.name, proxy.evaluate(network, data))
-        for split, data in sets.items()
-    ]
-
-
-def read_all(
-    proxy: Proxy, trials: Sequence[Trial], sets: Sets, workers: int, path: Path
-) -> Iterator[list[Reading]]:
-    """The readings of each trial as they come, those kept at `path` from before first.
-
-    Every new one is appended there, so that an interrupted comparison goes on where it stopped.
+    `best` in `chosen` is the best of the run; no `splits` means all that no choice was made on.
+    Interrupted, it goes on where it stopped when it is asked for again. A trial that diverges or
+    runs out of memory is left out. Raises `AtrousError`.
     """
-    kept = _kept(path, trials, sets)
-    yield from kept.values()
-    left = [trial for trial in trials if (str(trial.architecture), trial.seed) not in kept]
-    with LocalExecutor(workers) as executor:
-        jobs = {executor.submit(read, proxy, trial, sets): trial for trial in left}
-        for job in as_completed(jobs):
-            readings = _result(job, jobs[job])
-            _append(readings, path)
-            yield readings
+    if not chosen:
+        raise AtrousError("Expected at least one of --architectures, such as best,dpc:aspp.")
+    names = {name: _chosen(run, name) for name in chosen}
+    sources = unchanged_sources(run)
+    splits = splits or _unseen_splits(run.request, sources.dataset)
+    images = {split: _images(run.request, sources.dataset, split) for split in splits}
+    material = make_material(sources, run.settings.crop, run.settings.device, cache)
+    sets = {
+        split: features_of(samples, run.settings, sources.backbone, cache)
+        for split, samples in images.items()
+    }
+    trials = fresh_trials(list(names.values()), seeds, run.request.steps, run.request.seed)
+    proxy, path = estimator(run.settings, material), run.path / READINGS
+    found = read_all(proxy, trials, sets, run.settings.workers, path)
+    results = list(track(found, "training with fresh seeds", len(trials)))
+    left_out = [result for result in results if isinstance(result, Failed)]
+    readings = [r for result in results if not isinstance(result, Failed) for r in result]
+    if not readings:
+        raise AtrousError(f"None of the architectures could be trained. {left_out[0].error}")
+    texts = {name: str(architecture) for name, architecture in names.items()}
+    return Comparison(texts, splits, seeds, readings, left_out)
 
 
 def interval(values: Sequence[float]) -> Interval:
-    """The mean with its confidence interval; without bounds for a single value."""
+    """The mean with its confidence interval; without bounds for a single value, NaN for none."""
     count = len(values)
     if count < 2:
-        return Interval(mean(values), nan, nan, count)
+        return Interval(mean(values) if values else nan, nan, nan, count)
     margin = float(student.ppf((1 + CONFIDENCE) / 2, count - 1)) * stdev(values) / sqrt(count)
     return Interval(mean(values), mean(values) - margin, mean(values) + margin, count)
 
@@ -116,62 +109,34 @@ def paired(readings: Sequence[Reading], one: str, other: str, split: str) -> Int
     return interval([left[seed] - right[seed] for seed in sorted(left.keys() & right.keys())])
 
 
-def fresh_trials(
-    architectures: Sequence[Architecture], seeds: int, steps: int, avoid: int
-) -> list[Trial]:
-    """One trial per different architecture and seed; no seed is `avoid`."""
-    numbers = [s for s in range(FIRST_SEED, FIRST_SEED + seeds + 1) if s != avoid][:seeds]
-    return [
-        Trial(number, architecture, "comparison", steps, seed)
-        for number, (seed, architecture) in enumerate(
-            (s, a) for s in numbers for a in dict.fromkeys(architectures)
-        )
-    ]
+def _chosen(run: Run, name: str) -> Architecture:
+    """The architecture of a name, where `best` is the best of the run that is no baseline."""
+    if name != "best":
+        return find_architecture(name)
+    best = ranked(run.ledger().entries())
+    if not best:
+        raise AtrousError(f"Expected a trial with a score in {run.path}, but there is none yet.")
+    return best[0].trial.architecture
 
 
-def _result(job: Future[list[Reading]], trial: Trial) -> list[Reading]:
-    try:
-        return job.result()
-    except (NonFiniteError, WorkerLostError, MemoryError, torch.OutOfMemoryError) as error:
+def _unseen_splits(request: Request, dataset: Dataset) -> tuple[str, ...]:
+    """The labelled splits that the search neither trained nor selected on."""
+    used = {"train", request.select_on}
+    unseen = tuple(s for s, found in dataset.splits.items() if found and s not in used)
+    if not unseen:
         raise AtrousError(
-            f"Expected to train {trial.architecture} with seed {trial.seed}, but: {error}. What "
-            "was measured before is kept. Ask again to go on, or name other --architectures."
-        ) from error
+            f"All labelled images of {request.data} were used in the search: none are left to "
+            "compare on. Search with a part of train held out (--select-on 0.2), so that val "
+            "stays unseen; or name a split with --on, and mind that its scores flatter."
+        )
+    return unseen
 
 
-def _append(readings: Sequence[Reading], path: Path) -> None:
-    """Adds lines to a file, which never holds half a line."""
-    before = path.read_text() if path.exists() else ""
-    partial = path.with_suffix(".partial")
-    partial.write_text(before + "".join(json.dumps(asdict(r)) + "\n" for r in readings))
-    partial.replace(path)
-
-
-def _kept(path: Path, trials: Sequence[Trial], sets: Sets) -> dict[tuple[str, int], list[Reading]]:
-    wanted = {(str(trial.architecture), trial.seed) for trial in trials}
-    found: dict[tuple[str, int], dict[str, Reading]] = {}
-    for reading in _read_file(path):
-        key = (reading.architecture, reading.seed)
-        data = sets.get(reading.split)
-        if key in wanted and data is not None and reading.data == data.path.name:
-            found.setdefault(key, {})[reading.split] = reading
-    return {
-        key: [splits[name] for name in sets]
-        for key, splits in found.items()
-        if splits.keys() == sets.keys()
-    }
-
-
-def _read_file(path: Path) -> Iterator[Reading]:
-    if not path.exists():
-        return
-    for number, line in enumerate(path.read_text().splitlines(), 1):
-        try:
-            fields = json.loads(line)
-            metrics = Metrics.from_json(fields.pop("metrics"))
-            yield Reading(**fields, metrics=metrics)
-        except (ValueError, TypeError, KeyError, AttributeError) as error:
-            raise AtrousError(
-                f"Expected a reading in line {number} of {path}, but {error}. Delete the line; it "
-                "is measured again."
-            ) from error
+def _images(request: Request, dataset: Dataset, split: str) -> Samples:
+    samples = dataset.splits.get(split, ())
+    if not samples:
+        have = ", ".join(name for name, found in dataset.splits.items() if found)
+        raise AtrousError(
+            f"Expected images in split {split!r} of {request.data}; there are images in: {have}."
+        )
+    return samples

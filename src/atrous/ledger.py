@@ -24,7 +24,8 @@ from atrous.architecture import Architecture
 from atrous.errors import AtrousError
 from atrous.trial import Failed, Measured, Metrics, Outcome, Reason, Trial
 
-STUDY = "atrous"
+SEARCH = "atrous"
+"""The study of a search."""
 
 
 @dataclass(frozen=True)
@@ -41,9 +42,9 @@ class Entry:
 
 
 class Ledger:
-    """A ledger file. Raises `AtrousError` if it cannot be read or written."""
+    """One study of a ledger file. Raises `AtrousError` if it cannot be read or written."""
 
-    def __init__(self, path: Path, create: bool = False) -> None:
+    def __init__(self, path: Path, create: bool = False, study: str = SEARCH) -> None:
         if not create and not path.is_file():
             raise AtrousError(
                 f"Expected a ledger at {path}, but there is no such file. Name the folder of a run."
@@ -56,11 +57,11 @@ class Ledger:
             if create:
                 optuna.create_study(
                     storage=_url(path),
-                    study_name=STUDY,
+                    study_name=study,
                     direction="maximize",
                     load_if_exists=True,
                 )
-            self._study = optuna.load_study(study_name=STUDY, storage=_url(path))
+            self._study = optuna.load_study(study_name=study, storage=_url(path))
 
     def record(self, entry: Entry, widths: Mapping[str, int]) -> None:
         """Adds an ended trial, durably. `widths` names its decisions and how many choices each
@@ -68,6 +69,15 @@ class Ledger:
         trial = _to_optuna(entry, widths)
         with self._guard():
             self._study.add_trial(trial)
+
+    def forget(self) -> None:
+        """Removes all trials of the study."""
+        name = self._study.study_name
+        with self._guard():
+            optuna.delete_study(study_name=name, storage=_url(self.path))
+            self._study = optuna.create_study(
+                storage=_url(self.path), study_name=name, direction="maximize"
+            )
 
     def entries(self) -> list[Entry]:
         """All ended trials, by trial number."""

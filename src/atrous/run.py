@@ -8,22 +8,21 @@ from __future__ import annotations
 
 import json
 import platform
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, fields, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, TypeVar
 
-from filelock import FileLock, Timeout
-
 from atrous.errors import AtrousError
-from atrous.ledger import Ledger
+from atrous.ledger import Entry, Ledger
+from atrous.lock import hold, is_held
+from atrous.request import Request
 
 ABOUT, LEDGER, LOCK = "run.json", "ledger.db", "run.lock"
-FORMAT = 1
-PATIENCE = 2
-"""Seconds for which a run is asked for: `is_running` holds it for a moment."""
+RERANK, SECOND = "rerank.json", "rerank"
+"""What is ranked again, and the study that holds the second scores."""
+FORMAT = 2
 PACKAGES = ("atrous", "torch", "timm", "optuna", "numpy", "pillow")
 
 T = TypeVar("T")
@@ -31,30 +30,15 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Settings:
-    """What the user asked for, every default filled in.
+    """What the user asked for, and what was chosen for it.
 
-    `crop` is the canvas (height, width) in pixels; `seconds` a time limit, or `None`; `rate` the
-    base learning rate.
+    In `request`, files are named by whole paths. `workers`, `crop` and `device` are those of the
+    request, or were derived where it left them open.
     """
 
-    data: str
-    select_on: str
-    space: str
-    strategy: str
-    baselines: tuple[str, ...]
-    trials: int
-    seconds: float | None
+    request: Request
     workers: int
-    seed: int
-    backbone: str
-    weights: str
-    output_stride: int
     crop: tuple[int, int]
-    filters: int
-    steps: int
-    batch: int
-    rate: float
-    score: str
     device: str
     precision: str
     layout: str
@@ -90,51 +74,48 @@ class Run:
     settings: Settings
     context: Context
 
+    @property
+    def request(self) -> Request:
+        """What the user asked for."""
+        return self.settings.request
+
     def ledger(self) -> Ledger:
-        """The ledger of the run."""
+        """The ledger of the search."""
         return Ledger(self.path / LEDGER)
+
+    def second_ledger(self) -> Ledger:
+        """The ledger of the re-ranking, in the same file."""
+        return Ledger(self.path / LEDGER, create=True, study=SECOND)
+
+    def reranked(self) -> list[Entry]:
+        """What was ranked again so far; nothing if that was not begun."""
+        return self.second_ledger().entries() if (self.path / RERANK).exists() else []
 
     def is_running(self) -> bool:
         """Whether a process is searching in the run now."""
-        lock = FileLock(self.path / LOCK)
-        try:
-            lock.acquire(timeout=0)
-        except Timeout:
-            return True
-        except OSError:  # nobody searches in a folder that cannot be written
-            return False
-        lock.release()
-        return False
+        return is_held(self.path / LOCK)
 
-    @contextmanager
-    def locked(self) -> Iterator[None]:
+    def locked(self) -> AbstractContextManager[None]:
         """Holds the run for one writer; raises `AtrousError` if another process has it."""
-        lock = FileLock(self.path / LOCK)
-        try:
-            lock.acquire(timeout=PATIENCE)
-        except Timeout as held:
-            raise AtrousError(
-                f"Another process is searching in {self.path}. Wait for it, or watch it with: "
-                f"atrous status {self.path}"
-            ) from held
-        except OSError as error:
-            raise AtrousError(
-                f"Expected to write to the run {self.path}, but {error}. Move it to a folder that "
-                "can be written."
-            ) from error
-        try:
-            yield
-        finally:
-            lock.release()
+        busy = (
+            f"Another process is searching in {self.path}. Wait for it, or watch it with: "
+            f"atrous status {self.path}"
+        )
+        return hold(self.path / LOCK, busy)
 
 
-def create_run(path: Path, settings: Settings, context: Context) -> Run:
-    """Makes the folder; raises `AtrousError` if it holds a run already or cannot be written."""
+def require_no_run(path: Path) -> None:
+    """Raises `AtrousError` if there is a run in the folder."""
     if (path / ABOUT).exists():
         raise AtrousError(
             f"There is a run in {path} already. Go on with it: atrous search --resume {path}; or "
             "name another folder with --out."
         )
+
+
+def create_run(path: Path, settings: Settings, context: Context) -> Run:
+    """Makes the folder; raises `AtrousError` if it holds a run already or cannot be written."""
+    require_no_run(path)
     run = Run(path, settings, context)
     try:
         path.mkdir(parents=True, exist_ok=True)
@@ -154,12 +135,13 @@ def create_run(path: Path, settings: Settings, context: Context) -> Run:
 
 def extend(run: Run, trials: int | None, seconds: float | None) -> Run:
     """The run with another number of trials or time limit, where given, from now on."""
-    trials = run.settings.trials if trials is None else trials
-    seconds = run.settings.seconds if seconds is None else seconds
+    trials = run.request.trials if trials is None else trials
+    seconds = run.request.seconds if seconds is None else seconds
     ended = sum(not entry.trial.is_baseline for entry in run.ledger().entries())
     if trials < max(1, ended):
         raise AtrousError(f"--trials is at least 1, and the {ended} that have ended, got {trials}.")
-    extended = replace(run, settings=replace(run.settings, trials=trials, seconds=seconds))
+    request = replace(run.request, trials=trials, seconds=seconds)
+    extended = replace(run, settings=replace(run.settings, request=request))
     with run.locked():
         _write_about(extended)
     return extended
@@ -180,9 +162,10 @@ def open_run(path: Path) -> Run:
     """The run in a folder; raises `AtrousError` if there is none or it is damaged."""
     try:
         content = json.loads((path / ABOUT).read_text())
-        if content["format"] != FORMAT:
-            raise ValueError(f"format {content['format']} is not {FORMAT}")
-        return Run(path, _fill(Settings, content["settings"]), _fill(Context, content["context"]))
+        _require_format(content["format"], path)
+        request = _fill(Request, content["settings"]["request"])
+        settings = _fill(Settings, content["settings"] | {"request": request})
+        return Run(path, settings, _fill(Context, content["context"]))
     except FileNotFoundError as error:
         raise AtrousError(
             f"Expected a run at {path}: a folder with {ABOUT}, as atrous search makes it. There is "
@@ -193,6 +176,15 @@ def open_run(path: Path) -> Run:
             f"Expected the settings of a run in {path / ABOUT}, but: {error}. Restore the file "
             "from a copy, or start a new run."
         ) from error
+
+
+def _require_format(found: object, path: Path) -> None:
+    if found != FORMAT:
+        raise AtrousError(
+            f"The run {path} was made by another version of Atrous: its {ABOUT} has format "
+            f"{found}, and this version reads format {FORMAT}. Go on with the version that its "
+            f"{ABOUT} names, or start a new run."
+        )
 
 
 def latest_run(folder: Path) -> Path:

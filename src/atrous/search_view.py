@@ -19,10 +19,9 @@ from atrous.trial import Failed, Measured
 class SearchView:
     """A line for each ended trial, and below them trials done, best so far, rate, time left."""
 
-    def __init__(self, run: Run, entries: Sequence[Entry]) -> None:
+    def __init__(self, total: int, limit: float | None, entries: Sequence[Entry]) -> None:
         self._console = Console(stderr=True)
-        self._total = run.settings.trials + len(run.settings.baselines)
-        self._limit = run.settings.seconds
+        self._total, self._limit = total, limit
         self._entries = list(entries)
         self._resumed = len(self._entries)
         self._progress = Progress(
@@ -70,14 +69,14 @@ def describe_state(entries: Sequence[Entry], total: int, limit: float | None) ->
 
 def status(run: Run, entries: Sequence[Entry], running: bool) -> RenderableType:
     """The state of a run, as a table."""
-    total = run.settings.trials + len(run.settings.baselines)
+    total = total_of(run)
     failed = [e for e in entries if isinstance(e.outcome, Failed)]
     table = Table(show_header=False, box=None)
     path = escape(str(run.path))
     table.add_row("run", path)
     table.add_row("state", state_of(run, entries, running))
     table.add_row("trials", f"{len(entries)} of {total} ended, {len(failed)} of them failed")
-    table.add_row("progress", describe_state(entries, total, run.settings.seconds))
+    table.add_row("progress", describe_state(entries, total, run.request.seconds))
     elapsed = max((entry.elapsed for entry in entries), default=0.0)
     table.add_row("search time", _duration(elapsed))
     for entry in failed[-3:]:
@@ -89,9 +88,14 @@ def status(run: Run, entries: Sequence[Entry], running: bool) -> RenderableType:
     return table
 
 
+def total_of(run: Run) -> int:
+    """How many trials a run is to have, baselines counted."""
+    return run.request.trials + len(run.request.baselines)
+
+
 def state_of(run: Run, entries: Sequence[Entry], running: bool) -> str:
     """Running, complete, or stopped, and how to go on."""
-    total, limit = run.settings.trials + len(run.settings.baselines), run.settings.seconds
+    total, limit = total_of(run), run.request.seconds
     again = f"atrous search --resume {escape(str(run.path))}"
     if running:
         return "running"

@@ -38,7 +38,8 @@ class Metrics:
     """What one trained candidate does on the selection images.
 
     Shares are in [0, 1]. `class_iou` follows the data set's class order and holds `None` for a
-    class that is in neither label nor prediction; `branch_norms` is, per branch, the L1 norm of
+    class that is in neither label nor prediction; `cross_entropy` is `None` where only the winning
+    classes were counted; `branch_norms` is, per branch, the L1 norm of
     the weights that read the branch in the cell's projection, divided by their number.
     """
 
@@ -46,7 +47,7 @@ class Metrics:
     mean_accuracy: float
     pixel_accuracy: float
     weighted_iou: float
-    cross_entropy: float
+    cross_entropy: float | None
     class_iou: tuple[float | None, ...]
     branch_norms: tuple[float, ...] = ()
 

@@ -1,12 +1,14 @@
 from __future__ import annotations
 
+import struct
+import zlib
 from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageOps
 
-from atrous.data.pixels import read_image, read_mask
+from atrous.data.pixels import read_image, read_mask, read_upright
 from atrous.errors import AtrousError
 from tests.data import folder
 
@@ -97,3 +99,34 @@ def test_masks_of_sixteen_bits_colour_or_lossy_are_refused_with_a_mend(tmp_path:
     ):
         with pytest.raises(AtrousError, match=message):
             read_mask(tmp_path / name)
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_an_upright_image_is_turned_as_pil_turns_it(tmp_path: Path, orientation: int) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    folder.picture(1).save(tmp_path / "a.png", exif=exif)
+    with Image.open(tmp_path / "a.png") as stored:
+        expected = np.asarray(ImageOps.exif_transpose(stored))
+    np.testing.assert_array_equal(read_upright(tmp_path / "a.png"), expected)
+
+
+def test_a_large_image_is_read_without_a_warning(tmp_path: Path) -> None:
+    large = Image.new("L", (12000, 9000))
+    large.putpixel((11999, 8999), 77)
+    large.save(tmp_path / "a.png", compress_level=1)
+    limit = Image.MAX_IMAGE_PIXELS
+    pixels = read_image(tmp_path / "a.png")
+    assert pixels.shape == (9000, 12000, 3)
+    assert pixels[-1, -1].tolist() == [77, 77, 77]
+    assert limit == Image.MAX_IMAGE_PIXELS
+
+
+def test_an_image_that_no_memory_holds_is_refused_unread(tmp_path: Path) -> None:
+    Image.new("L", (1, 1)).save(tmp_path / "a.png")
+    content = bytearray((tmp_path / "a.png").read_bytes())
+    content[16:24] = struct.pack(">II", 60000, 50000)
+    content[29:33] = struct.pack(">I", zlib.crc32(content[12:29]))
+    (tmp_path / "a.png").write_bytes(content)
+    with pytest.raises(AtrousError, match=r"a\.png: is 60000 x 50000 pixels; 1,073,741,824 are"):
+        read_image(tmp_path / "a.png")

@@ -90,6 +90,32 @@ def test_labels_are_the_masks_in_their_own_sizes(data: FeatureSet, samples: Samp
         np.testing.assert_array_equal(label, np.asarray(Image.open(sample.mask)))
 
 
+def test_a_set_to_train_on_is_the_same_without_labels(
+    data: FeatureSet, samples: Samples, backbone: Backbone, cache: Path
+) -> None:
+    found = cached_features(Extraction(samples, backbone, CROP, "cpu", labels=False), cache)
+    assert torch.equal(found.features, data.features)
+    assert torch.equal(found.targets, data.targets)
+    assert found.placements == data.placements
+    assert (found.has_labels, data.has_labels) == (False, True)
+    assert {path.name for path in found.path.iterdir()} == {
+        "about.json",
+        "features.npy",
+        "targets.npy",
+    }
+    with pytest.raises(ValueError, match="no labels to score on"):
+        next(found.labels())
+
+
+def test_labels_that_are_missing_from_the_cache_are_made(
+    few: Samples, backbone: Backbone, tmp_path: Path
+) -> None:
+    extraction = Extraction(few, backbone, CROP, "cpu", labels=False)
+    cached_features(extraction, tmp_path)
+    found = cached_features(replace(extraction, labels=True), tmp_path)
+    assert [tuple(label.shape) for label in found.labels()] == list(SIZES[:3])
+
+
 def test_a_second_call_computes_nothing(
     data: FeatureSet,
     samples: Samples,
@@ -109,6 +135,7 @@ def test_the_key_tells_all_that_the_features_depend_on(few: Samples, backbone: B
     others = [
         replace(extraction, samples=few[:2]),
         replace(extraction, crop=(65, 81)),
+        replace(extraction, labels=False),
         replace(extraction, backbone=load_backbone(backbone.name, "none", STRIDE, seed=1)),
         replace(extraction, backbone=load_backbone(backbone.name, "none", 8)),
         replace(extraction, backbone=load_backbone("tf_efficientnet_lite1", "none", STRIDE)),
@@ -183,6 +210,19 @@ def test_a_disk_without_room_is_told_before_anything_is_computed(
         cached_features(Extraction(few, backbone, CROP, "cpu"), tmp_path)
     assert counter.read == 0
     assert folders(tmp_path) == []
+
+
+def test_less_room_is_asked_for_without_labels(
+    few: Samples, backbone: Backbone, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    without = Extraction(few, backbone, CROP, "cpu", labels=False)
+    taken = sum(path.stat().st_size for path in cached_features(without, tmp_path).path.iterdir())
+    free = SimpleNamespace(free=1.2 * taken)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: free)
+    assert len(cached_features(without, tmp_path / "cache")) == 3
+    free.free = taken
+    with pytest.raises(AtrousError, match="features of 3 images take"):
+        cached_features(replace(without, labels=True), tmp_path / "cache")
 
 
 def test_a_disk_that_fills_up_meanwhile_is_told(

@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from atrous.errors import AtrousError
-from atrous.estimation.features import ABOUT, FILES, FeatureSet, checksum
+from atrous.estimation.features import ABOUT, FILES, LABELS, FeatureSet, checksum
 
 
 @pytest.fixture
@@ -60,7 +60,7 @@ def scramble(path: Path) -> None:
 
 
 @pytest.mark.parametrize("damage", [flip, cut, scramble, Path.unlink])
-@pytest.mark.parametrize("name", FILES)
+@pytest.mark.parametrize("name", [*FILES, LABELS])
 def test_a_damaged_array_is_named_with_the_mend(
     kept: Path, name: str, damage: Callable[[Path], None]
 ) -> None:
@@ -70,7 +70,11 @@ def test_a_damaged_array_is_named_with_the_mend(
 
 
 @pytest.mark.parametrize(
-    "text", ["", "{", "7", "[]", "{}", '{"checksums": {}}', '{"checksums": 1}', "\x00"]
+    "text",
+    [
+        *("", "{", "7", "[]", "{}", "\x00", '{"checksums": {}}', '{"checksums": 1}'),
+        *('{"labels": true, "checksums": {}}', '{"labels": false, "checksums": 1}'),
+    ],
 )
 def test_a_damaged_description_is_named_with_the_mend(kept: Path, text: str) -> None:
     (kept / ABOUT).write_text(text)

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import struct
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from threading import Lock
 
 import numpy as np
 import numpy.typing as npt
@@ -21,11 +24,16 @@ _UNREADABLE = (
     EOFError,
     struct.error,
     zlib.error,
-    Image.DecompressionBombError,
+    MemoryError,
 )
 _SIXTEEN_BIT = ("I;16", "I;16B", "I;16L", "I;16N", "I")
 _LOSSLESS = ("PNG", "BMP", "TIFF")
 _ORIENTATION = 0x0112
+MOST_PIXELS = 2**30
+"""Larger images are refused: decoded, they would take 7 GB and more."""
+_STRIP = 1024
+"""Rows of a large image that are converted at a time."""
+_OPENING = Lock()
 
 
 class UnfitFileError(AtrousError):
@@ -46,6 +54,26 @@ def read_image(path: Path) -> Pixels:
     return rgb(decode(path), path)
 
 
+def read_upright(path: Path) -> Pixels:
+    """`read_image`, turned as the file's EXIF note says: as a viewer shows it.
+
+    Raises AtrousError naming the file.
+    """
+    picture = decode(path)
+    return turned(rgb(picture, path), orientation(picture))
+
+
+def turned(pixels: Pixels, orientation: int) -> Pixels:
+    """Pixels [H, W, 3] stored in an EXIF orientation, upright; a view, H and W may change places.
+
+    EXIF 2.3, section 4.6.4 A, tag Orientation: from 5 on, rows of the file are columns.
+    """
+    if orientation >= 5:
+        pixels = pixels.transpose(1, 0, 2)
+    from_bottom, from_right = orientation in (3, 4, 7, 8), orientation in (2, 3, 6, 7)
+    return pixels[:: -1 if from_bottom else 1, :: -1 if from_right else 1]
+
+
 def read_mask(path: Path) -> Pixels:
     """A mask's class ids, uint8 H x W; a palette image's indices are the ids.
 
@@ -55,18 +83,47 @@ def read_mask(path: Path) -> Pixels:
 
 
 def decode(path: Path) -> Image.Image:
-    """The file with its pixels decoded, in its own mode. Raises UnfitFileError."""
+    """The file with its pixels decoded, in its own mode. Raises UnfitFileError.
+
+    Images of up to `MOST_PIXELS` are read, without PIL's warning about large ones.
+    """
     try:
-        with Image.open(path) as picture:
+        with _any_size():
+            picture = Image.open(path)
+        with picture:
+            if picture.width * picture.height > MOST_PIXELS:
+                raise _too_large(picture, path)
             picture.load()
     except _UNREADABLE as error:
         reason = "is not an image" if isinstance(error, UnidentifiedImageError) else error
+        if isinstance(error, MemoryError):
+            reason = "there is not enough memory"
         raise UnfitFileError(
             path,
             f"cannot be read ({reason})",
-            "copy or export the file again, or delete it together with its partner",
+            "copy or export the file again, or delete it (in a data set, its partner as well)",
         ) from None
     return picture
+
+
+@contextmanager
+def _any_size() -> Iterator[None]:
+    """PIL's limit on an image's size, which only `Image.open` looks at, lifted for this process's
+    threads one at a time."""
+    with _OPENING:
+        limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
+        try:
+            yield
+        finally:
+            Image.MAX_IMAGE_PIXELS = limit
+
+
+def _too_large(picture: Image.Image, path: Path) -> UnfitFileError:
+    return UnfitFileError(
+        path,
+        f"is {picture.width} x {picture.height} pixels; {MOST_PIXELS:,} are read at most",
+        "cut it into several files",
+    )
 
 
 def rgb(picture: Image.Image, path: Path) -> Pixels:
@@ -75,12 +132,21 @@ def rgb(picture: Image.Image, path: Path) -> Pixels:
         raise UnfitFileError(
             path, "stores floating-point values", "save it as 8-bit RGB (0 black, 255 white)"
         )
+    pixels = np.empty((picture.height, picture.width, 3), dtype=np.uint8)
+    for top in range(0, picture.height, _STRIP):
+        rows = pixels[top : top + _STRIP]
+        rows[:] = _strip(picture.crop((0, top, picture.width, top + len(rows))))
+    return pixels
+
+
+def _strip(picture: Image.Image) -> Pixels:
+    """Some rows of an image as uint8 h x W x 3."""
     if is_sixteen_bit(picture):
         grey = np.clip(np.asarray(picture).astype(np.int64) >> 8, 0, 255).astype(np.uint8)
         return np.repeat(grey[:, :, None], 3, axis=2)
     if picture.mode in ("P", "PA") and "transparency" in picture.info:
         picture = picture.convert("RGBA")
-    return np.array(picture.convert("RGB"), dtype=np.uint8)
+    return np.asarray(picture if picture.mode == "RGB" else picture.convert("RGB"))
 
 
 def ids(picture: Image.Image, path: Path) -> Pixels:

@@ -43,8 +43,8 @@ def derive_crop(sizes: Iterable[Size], output_stride: int, longest: int = LONGES
     tallest, widest = max(h for h, _ in sizes), max(w for _, w in sizes)
     scale = min(1.0, longest / max(tallest, widest))
     return (
-        _round_up(round(tallest * scale), output_stride),
-        _round_up(round(widest * scale), output_stride),
+        round_up(round(tallest * scale), output_stride),
+        round_up(round(widest * scale), output_stride),
     )
 
 
@@ -59,7 +59,7 @@ def parse_size(text: str) -> Size:
 def require_crop(crop: Size, output_stride: int) -> Size:
     """The crop itself; raises `AtrousError` if it is not k * output stride + 1 on each axis."""
     if any(side % output_stride != 1 or side == 1 for side in crop):
-        fitting = "x".join(str(_round_up(side, output_stride)) for side in crop)
+        fitting = "x".join(str(round_up(side, output_stride)) for side in crop)
         raise AtrousError(
             f"A crop is k * {output_stride} + 1 pixels long on each axis at output stride "
             f"{output_stride}, got {crop[0]}x{crop[1]}. The next that fits is --crop {fitting}."
@@ -110,5 +110,6 @@ def _nearest(placement: Placement, axis: int, stride: int) -> npt.NDArray[np.int
     return nearest
 
 
-def _round_up(side: int, output_stride: int) -> int:
+def round_up(side: int, output_stride: int) -> int:
+    """The smallest k * output stride + 1, k at least 1, that is no less than `side`."""
     return max(1, -(-(side - 1) // output_stride)) * output_stride + 1

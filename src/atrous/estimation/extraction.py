@@ -10,6 +10,7 @@ import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
+from math import prod
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -22,22 +23,28 @@ from PIL import Image
 from atrous.data.dataset import IGNORE, Sample, fingerprint, read_image, read_labels
 from atrous.errors import AtrousError
 from atrous.estimation.crop import Placement, Size, feature_size, paint, place, sample_labels
-from atrous.estimation.features import ABOUT, FORMAT, TARGET_STRIDE, FeatureSet
+from atrous.estimation.features import ABOUT, FORMAT, LABELS, TARGET_STRIDE, FeatureSet
 from atrous.models.backbones import Backbone
 from atrous.progress import track, untracked
 
 BATCH = 8
 BYTES = 2
+SPARE = 1.1
+"""So much more room is asked for than the arrays take."""
 
 
 @dataclass(frozen=True)
 class Extraction:
-    """What a feature set is computed from: everything its key depends on, and its images."""
+    """What a feature set is computed from: everything its key depends on, and its images.
+
+    With `labels`, it can be scored on; without, it takes less room, and can be trained on only.
+    """
 
     samples: Sequence[Sample]
     backbone: Backbone
     crop: Size
     device: str
+    labels: bool = True
 
     def key(self) -> dict[str, Any]:
         """What the content depends on; the device's rounding is not counted in."""
@@ -48,6 +55,7 @@ class Extraction:
             "weights": self.backbone.weights_digest,
             "output_stride": self.backbone.output_stride,
             "crop": list(self.crop),
+            "labels": self.labels,
             "normalisation": [list(self.backbone.mean), list(self.backbone.std)],
         }
 
@@ -56,6 +64,11 @@ class Extraction:
         stride = self.backbone.output_stride
         size = feature_size(self.crop, stride)
         return (len(self.samples), *size, self.backbone.channels[stride])
+
+    def target_shape(self) -> tuple[int, int, int]:
+        """[N, h, w] of the targets."""
+        height, width = ((side - 1) // TARGET_STRIDE + 1 for side in self.crop)
+        return len(self.samples), height, width
 
 
 def cached_features(extraction: Extraction, cache: Path) -> FeatureSet:
@@ -96,13 +109,14 @@ def _write(extraction: Extraction, key: dict[str, Any], path: Path) -> None:
 
 
 def _require_room(extraction: Extraction, folder: Path) -> None:
-    positions = int(np.prod(extraction.shape()))
-    pixels = sum(height * width for height, width in map(_size, extraction.samples))
-    needed = 1.1 * (BYTES * positions + pixels)
+    needed = BYTES * prod(extraction.shape()) + prod(extraction.target_shape())
+    if extraction.labels:
+        needed += sum(height * width for height, width in map(_size, extraction.samples))
     free = shutil.disk_usage(folder).free
-    if needed > free:
+    if SPARE * needed > free:
         raise AtrousError(
-            f"The features of {len(extraction.samples)} images take {needed / 1e6:,.0f} MB, but "
+            f"The features of {len(extraction.samples)} images take "
+            f"{needed / 1e6:,.0f} MB, but "
             f"{folder} has {free / 1e6:,.0f} MB free. Make room, name another folder with --cache, "
             "or take a smaller --crop."
         )
@@ -131,22 +145,22 @@ class _ArrayFile:
 
 
 def _write_arrays(extraction: Extraction, folder: Path) -> dict[str, Any]:
-    shape, crop = extraction.shape(), extraction.crop
-    target = [(side - 1) // TARGET_STRIDE + 1 for side in crop]
-    placements = [place(_size(sample), crop) for sample in extraction.samples]
-    pixels = sum(p.original[0] * p.original[1] for p in placements)
-    arrays = (
-        ("features.npy", "<f2", shape),
-        ("targets.npy", "|u1", (shape[0], *target)),
-        ("labels.npy", "|u1", (pixels,)),
-    )
-    label = f"features of {shape[0]} images ({extraction.backbone.name})"
+    placements = [place(_size(sample), extraction.crop) for sample in extraction.samples]
+    arrays: list[tuple[str, str, tuple[int, ...]]] = [
+        ("features.npy", "<f2", extraction.shape()),
+        ("targets.npy", "|u1", extraction.target_shape()),
+    ]
+    if extraction.labels:
+        pixels = sum(p.original[0] * p.original[1] for p in placements)
+        arrays.append((LABELS, "|u1", (pixels,)))
+    images = len(placements)
+    label = f"features of {images} images ({extraction.backbone.name})"
     with ExitStack() as opened:
         files = [
             opened.enter_context(closing(_ArrayFile(folder / name, dtype, extent)))
             for name, dtype, extent in arrays
         ]
-        for part in track(_batches(extraction, placements), label, -(-shape[0] // BATCH)):
+        for part in track(_batches(extraction, placements), label, -(-images // BATCH)):
             for file, piece in zip(files, part, strict=True):
                 file.append(piece)
     return {
@@ -178,10 +192,9 @@ def _read_mask(sample: Sample, placement: Placement) -> npt.NDArray[np.uint8]:
     return mask
 
 
-Pieces = tuple[npt.NDArray[Any], npt.NDArray[Any], npt.NDArray[Any]]
-
-
-def _batches(extraction: Extraction, placements: list[Placement]) -> Iterator[Pieces]:
+def _batches(
+    extraction: Extraction, placements: list[Placement]
+) -> Iterator[list[npt.NDArray[Any]]]:
     """Features [B, H, W, C], targets [B, h, w] and labels, flat, of a few images at a time."""
     crop, backbone = extraction.crop, extraction.backbone.to(extraction.device)
     backbone.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -199,7 +212,8 @@ def _batches(extraction: Extraction, placements: list[Placement]) -> Iterator[Pi
             for mask, p in zip(masks, placed, strict=True)
         ]
         features = _features(backbone, np.stack(canvases), extraction.device)
-        yield features, np.stack(targets), np.concatenate([mask.ravel() for mask in masks])
+        labels = [np.concatenate([mask.ravel() for mask in masks])] if extraction.labels else []
+        yield [features, np.stack(targets), *labels]
 
 
 @torch.inference_mode()

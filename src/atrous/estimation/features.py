@@ -4,7 +4,8 @@ A feature set is a folder named by everything its content depends on:
 
     features.npy   float16 [N, H, W, C], positions of the feature map, channels last
     targets.npy    uint8 [N, h, w], labels at every fourth canvas pixel, to train on
-    labels.npy     uint8, every label pixel of the N masks one after another, to score on
+    labels.npy     uint8, every label pixel of the N masks one after another, to score on; sets to
+                   train on are made without
     about.json     sizes, checksums, and what the key was made of
 
 It appears under its name only when it is complete. Readers map it into memory, so that all workers
@@ -30,9 +31,10 @@ from atrous.errors import AtrousError
 from atrous.estimation.crop import Placement, place
 from atrous.progress import track
 
-FORMAT = 2
+FORMAT = 3
 TARGET_STRIDE = 4
-FILES = ("features.npy", "targets.npy", "labels.npy")
+FILES = ("features.npy", "targets.npy")
+LABELS = "labels.npy"
 ABOUT = "about.json"
 CHUNK = 1 << 24
 
@@ -71,12 +73,22 @@ class FeatureSet:
         pairs = zip(self.about["original"], self.about["placed"], strict=True)
         return tuple(Placement((o[0], o[1]), (p[0], p[1])) for o, p in pairs)
 
+    @property
+    def has_labels(self) -> bool:
+        """Whether it can be scored on."""
+        return bool(self.about["labels"])
+
     def __len__(self) -> int:
         return len(self.about["original"])
 
     def labels(self) -> Iterator[Tensor]:
-        """The masks, uint8 [height, width] each, in the order of the features."""
-        flat, start = self._map("labels.npy"), 0
+        """The masks, uint8 [height, width] each, in the order of the features.
+
+        Raises `ValueError` for a set that was made without.
+        """
+        if not self.has_labels:
+            raise ValueError(f"{self.path} was made to train on: it has no labels to score on")
+        flat, start = self._map(LABELS), 0
         for height, width in self.about["original"]:
             yield flat[start : start + height * width].view(height, width)
             start += height * width
@@ -97,7 +109,8 @@ class FeatureSet:
 
     def _checksums(self) -> dict[str, int]:
         try:
-            return {name: self.about["checksums"][name] for name in FILES}
+            names = (*FILES, LABELS) if self.has_labels else FILES
+            return {name: self.about["checksums"][name] for name in names}
         except (KeyError, TypeError) as error:
             raise _damaged(self.path / ABOUT, f"it holds no checksum ({error!r})") from error
 
@@ -109,8 +122,9 @@ class FeatureSet:
             pixels = sum(p.original[0] * p.original[1] for p in placements)
         except (LookupError, TypeError, ValueError, ArithmeticError) as error:
             raise _damaged(self.path / ABOUT, f"it holds no image sizes ({error!r})") from error
-        shapes = [self._map(name).shape[0] for name in FILES]
-        if not placed or shapes != [len(placements), len(placements), pixels]:
+        expected = {**dict.fromkeys(FILES, len(placements)), LABELS: pixels}
+        found = {name: self._map(name).shape[0] for name in self._checksums()}
+        if not placed or any(expected[name] != length for name, length in found.items()):
             raise _damaged(self.path / ABOUT, "its image sizes are not those of the other files")
 
     def _map(self, name: str) -> Tensor:

@@ -10,10 +10,9 @@ number of steps, and images are not augmented.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
-from math import isfinite
+from math import isfinite, nan
 from typing import Literal
 
 import torch
@@ -23,6 +22,7 @@ from atrous.data.dataset import IGNORE
 from atrous.estimation.compute import Compute
 from atrous.estimation.features import FeatureSet
 from atrous.estimation.metrics import confusion, summarise, winners
+from atrous.estimation.outcome import outcome_of
 from atrous.estimation.training import (
     NonFiniteError,
     Schedule,
@@ -33,7 +33,7 @@ from atrous.models.dense_prediction_cell import DensePredictionCell
 from atrous.models.interpolation import interpolation, resample
 from atrous.models.segmenter import Segmenter
 from atrous.spaces import find_space
-from atrous.trial import Failed, Measured, Metrics, Outcome, Reason, Trial
+from atrous.trial import Metrics, Outcome, Trial
 
 ScoreName = Literal["miou", "blend", "cross-entropy"]
 SCORES: tuple[ScoreName, ...] = ("miou", "blend", "cross-entropy")
@@ -61,16 +61,7 @@ class Proxy:
 
     def __call__(self, trial: Trial) -> Outcome:
         """Trains and scores one candidate; failures come back as records, not exceptions."""
-        start = time.monotonic()
-        try:
-            return self._measure(trial, start)
-        except NonFiniteError as error:
-            reason, text = Reason.NON_FINITE, f"Training diverged: {error}. Lower --rate."
-        except (RuntimeError, MemoryError) as error:
-            if not _is_lack_of_memory(error):
-                raise
-            reason, text = Reason.OUT_OF_MEMORY, _out_of_memory(error)
-        return Failed(trial, reason, text, time.monotonic() - start)
+        return outcome_of(trial, self._measure)
 
     def network(self, trial: Trial) -> Segmenter:
         """The untrained candidate, its first weights drawn from the trial's seed."""
@@ -101,13 +92,13 @@ class Proxy:
         """The metrics of a trained candidate on any images of the data set."""
         return evaluate(network, data, self.classes, self.output_stride, self.compute)
 
-    def _measure(self, trial: Trial, start: float) -> Outcome:
+    def _measure(self, trial: Trial) -> tuple[float, Metrics]:
         metrics = self.evaluate(self.fit(trial), self.selection)
         score = score_of(metrics, self.score)
         for name, value in ((self.score, score), ("cross-entropy", metrics.cross_entropy)):
-            if not isfinite(value):
+            if value is None or not isfinite(value):
                 raise NonFiniteError(f"the {name} on the selection images is {value}")
-        return Measured(trial, score, metrics, time.monotonic() - start)
+        return score, metrics
 
 
 def score_of(metrics: Metrics, name: ScoreName) -> float:
@@ -116,7 +107,7 @@ def score_of(metrics: Metrics, name: ScoreName) -> float:
         case "miou":
             return metrics.miou
         case "cross-entropy":
-            return -metrics.cross_entropy
+            return nan if metrics.cross_entropy is None else -metrics.cross_entropy
         case "blend":
             product = metrics.miou * metrics.mean_accuracy * metrics.weighted_iou
             return float(product ** (1 / 3))
@@ -178,16 +169,3 @@ def branch_norms(network: Segmenter) -> tuple[float, ...]:
     """The weight each branch of a dense prediction cell has in its projection."""
     head = network.head
     return head.branch_norms() if isinstance(head, DensePredictionCell) else ()
-
-
-def _is_lack_of_memory(error: BaseException | None) -> bool:
-    """Whether this error, or one it was raised in the handling of, tells of lacking memory."""
-    if error is None:
-        return False
-    told = isinstance(error, torch.OutOfMemoryError | MemoryError)
-    return told or "can't allocate memory" in str(error) or _is_lack_of_memory(error.__context__)
-
-
-def _out_of_memory(error: BaseException) -> str:
-    why = (str(error).splitlines() or ["no details"])[0]
-    return f"Not enough memory for this candidate ({why}). Lower --batch, --filters or --workers."

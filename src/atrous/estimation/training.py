@@ -131,13 +131,13 @@ def set_norm_decay(network: nn.Module, momentum: float) -> None:
 
 
 def make_optimiser(network: nn.Module, schedule: Schedule) -> torch.optim.SGD:
-    """Weight decay on 1x1 convolutions only, as in the reference: not on depthwise weights,
-    batch norms or biases."""
+    """Weight decay on convolutions only, as in the reference: not on depthwise weights, batch
+    norms or biases."""
     decayed: list[nn.Parameter] = []
     free: list[nn.Parameter] = []
     for parameter in network.parameters():
-        pointwise = parameter.ndim == 4 and parameter.shape[-1] == 1
-        (decayed if pointwise else free).append(parameter)
+        depthwise = parameter.ndim == 4 and parameter.shape[1] == 1
+        (decayed if parameter.ndim == 4 and not depthwise else free).append(parameter)
     groups = [
         {"params": decayed, "weight_decay": schedule.weight_decay},
         {"params": free, "weight_decay": 0.0},

@@ -1,0 +1,39 @@
+"""How a trial ends: with a score, or with a failure that is told from a bug."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+import torch
+
+from atrous.estimation.training import NonFiniteError
+from atrous.trial import Failed, Measured, Metrics, Outcome, Reason, Trial
+
+
+def outcome_of(trial: Trial, measure: Callable[[Trial], tuple[float, Metrics]]) -> Outcome:
+    """Measures a trial; divergence and a lack of memory come back as records, not exceptions."""
+    start = time.monotonic()
+    try:
+        score, metrics = measure(trial)
+        return Measured(trial, score, metrics, time.monotonic() - start)
+    except NonFiniteError as error:
+        reason, text = Reason.NON_FINITE, f"Training diverged: {error}. Lower --rate."
+    except (RuntimeError, MemoryError) as error:
+        if not _is_lack_of_memory(error):
+            raise
+        reason, text = Reason.OUT_OF_MEMORY, _out_of_memory(error)
+    return Failed(trial, reason, text, time.monotonic() - start)
+
+
+def _is_lack_of_memory(error: BaseException | None) -> bool:
+    """Whether this error, or one it was raised in the handling of, tells of lacking memory."""
+    if error is None:
+        return False
+    told = isinstance(error, torch.OutOfMemoryError | MemoryError)
+    return told or "can't allocate memory" in str(error) or _is_lack_of_memory(error.__context__)
+
+
+def _out_of_memory(error: BaseException) -> str:
+    why = (str(error).splitlines() or ["no details"])[0]
+    return f"Not enough memory for this candidate ({why}). Lower --batch, --filters or --workers."

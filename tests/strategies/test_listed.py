@@ -1,0 +1,36 @@
+from __future__ import annotations
+
+from random import Random
+
+import pytest
+
+from atrous.spaces.dpc import dpc
+from atrous.strategies.listed import Listed
+from atrous.strategies.strategy import ExhaustedError, Observation, Proposal
+from tests.strategies.histories import play
+
+
+def test_what_is_listed_comes_in_its_order_and_then_nothing() -> None:
+    space = dpc(3)
+    listed = tuple(Proposal(space.sample(Random(n)), f"trial {n}") for n in (7, 2, 5, 1))
+    proposals, seen = play(Listed(listed), space, 4, lambda _: None)
+    assert tuple(proposals) == listed
+    with pytest.raises(ExhaustedError, match="all 4 were tried"):
+        Listed(listed).propose(space, seen, Random(0))
+
+
+def test_what_was_tried_in_another_form_is_left_out() -> None:
+    """Two branches in the other order build the same function."""
+    space = dpc(3)
+    one, other = (0, 3, 0, 5, 1, 7), (0, 5, 0, 3, 2, 7)
+    assert space.canonical(one) == space.canonical(other)
+    listed = Listed((Proposal(one, "trial 0"), Proposal((0, 1, 1, 2, 0, 0), "trial 1")))
+    proposal = listed.propose(space, [Observation(0, other, 0.5)], Random(0))
+    assert proposal.origin == "trial 1"
+
+
+def test_baselines_of_another_size_are_no_hindrance() -> None:
+    space = dpc(3)
+    listed = Listed((Proposal(space.sample(Random(0)), "trial 0"),))
+    history = [Observation(0, dpc(5).sample(Random(1)), None)]
+    assert listed.propose(space, history, Random(0)).origin == "trial 0"

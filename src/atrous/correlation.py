@@ -1,0 +1,115 @@
+"""How well two measures of the same things agree in rank, with bootstrap intervals."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import nan
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+RESAMPLES = 2000
+CONFIDENCE = 0.95
+FEWEST = 3
+"""With fewer points an interval says nothing."""
+
+Array = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Coefficient:
+    """A rank correlation in [-1, 1] with its 95 % bootstrap percentile interval.
+
+    NaN where it is not defined: the value if one of the measures is the same everywhere, the bounds
+    of fewer than three points too.
+    """
+
+    value: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class Correlation:
+    """Spearman's rho and Kendall's tau-b over `count` pairs."""
+
+    spearman: Coefficient
+    kendall: Coefficient
+    count: int
+
+
+def correlate(first: Sequence[float], second: Sequence[float], seed: int = 0) -> Correlation:
+    """The rank correlations of two measures, given in the same order.
+
+    Pairs are resampled 2,000 times with replacement, the same way for both coefficients. A resample
+    in which one of the measures is the same everywhere has no coefficient and is left out. Memory
+    grows with the square of the number of pairs: meant for up to some thousand. Raises
+    `ValueError` for measures of different lengths or numbers that are not finite.
+    """
+    signs = _signs(first), _signs(second)
+    count = len(first)
+    if count != len(second):
+        raise ValueError(f"{count} values of one measure, {len(second)} of the other")
+    weights = _resamples(count, seed)
+    whole = np.ones((1, count))
+    return Correlation(
+        _coefficient(_spearman(*signs, whole), _spearman(*signs, weights)),
+        _coefficient(_kendall(*signs, whole), _kendall(*signs, weights)),
+        count,
+    )
+
+
+def _signs(values: Sequence[float]) -> Array:
+    """At [i, j] the sign of value i less value j: all that ranks depend on."""
+    array = np.asarray(values, np.float64)
+    if not np.isfinite(array).all():
+        raise ValueError("ranks need finite numbers")
+    return np.sign(array[:, None] - array[None, :])
+
+
+def _resamples(count: int, seed: int) -> Array:
+    """How often each pair was drawn, [RESAMPLES, count]; none for too few pairs."""
+    if count < FEWEST:
+        return np.empty((0, count))
+    rng = np.random.default_rng(seed)
+    return rng.multinomial(count, np.full(count, 1 / count), RESAMPLES).astype(np.float64)
+
+
+def _spearman(first: Array, second: Array, weights: Array) -> Array:
+    """Spearman's rho of each row of weights, [rows].
+
+    The weighted sum of signs is twice a point's rank, ties averaged, less twice the mean rank; rho
+    is the linear correlation of those.
+    """
+    ranks = weights @ first.T, weights @ second.T
+    return _ratio(
+        (weights * ranks[0] * ranks[1]).sum(axis=1),
+        (weights * ranks[0] ** 2).sum(axis=1),
+        (weights * ranks[1] ** 2).sum(axis=1),
+    )
+
+
+def _kendall(first: Array, second: Array, weights: Array) -> Array:
+    """Kendall's tau-b of each row of weights, [rows]: concordant less discordant pairs over the
+    geometric mean of the pairs that are not tied in one measure and in the other."""
+    pairs = (first * second, np.abs(first), np.abs(second))
+    return _ratio(*(((weights @ pair) * weights).sum(axis=1) for pair in pairs))
+
+
+def _ratio(product: Array, first: Array, second: Array) -> Array:
+    """`product` over the geometric mean of the others; NaN where one of these is 0."""
+    scale = np.sqrt(first * second)
+    defined: npt.NDArray[Any] = scale > 0
+    ratio = np.full(len(product), nan)
+    ratio[defined] = np.clip(product[defined] / scale[defined], -1, 1)
+    return ratio
+
+
+def _coefficient(whole: Array, resampled: Array) -> Coefficient:
+    found = resampled[np.isfinite(resampled)]
+    if not len(found):
+        return Coefficient(float(whole[0]), nan, nan)
+    low, high = np.quantile(found, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
+    return Coefficient(float(whole[0]), float(low), float(high))

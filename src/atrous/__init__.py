@@ -1,1 +1,27 @@
-"""Atrous: finds the dense-prediction network that fits your images, device and budget."""
+"""Atrous: finds the dense-prediction network that fits your images, device and budget.
+
+`atrous.load` opens a trained model; `atrous.Model` is what it gives.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from atrous.artifact.folder import load as load
+    from atrous.artifact.model import Model as Model
+
+__all__ = ["Model", "load"]
+
+
+def __getattr__(name: str) -> Any:
+    """Imports torch only when a model is asked for."""
+    if name == "load":
+        from atrous.artifact.folder import load
+
+        return load
+    if name == "Model":
+        from atrous.artifact.model import Model
+
+        return Model
+    raise AttributeError(f"module 'atrous' has no attribute {name!r}")

@@ -10,7 +10,7 @@ import torch
 from atrous.architecture import Architecture
 from atrous.data.palette import Colour
 from atrous.errors import AtrousError
-from atrous.models.backbones import load_backbone
+from atrous.models.backbones import Backbone, load_backbone, outline
 from atrous.models.decoder import LOW_STRIDE, Decoder
 from atrous.models.network import Network
 from atrous.named import find_architecture
@@ -59,22 +59,30 @@ def build_network(blueprint: Blueprint, weights: str = "none", seed: int = 0) ->
     Raises AtrousError.
     """
     backbone = load_backbone(blueprint.backbone, weights, blueprint.output_stride, seed)
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(seed)
+        return _assembled(blueprint, backbone)
+
+
+def blank_network(blueprint: Blueprint) -> Network:
+    """The network without storage, for its shapes and its cost. Raises AtrousError."""
+    backbone = outline(blueprint.backbone, blueprint.output_stride)
+    with torch.device("meta"):
+        return _assembled(blueprint, backbone)
+
+
+def _assembled(blueprint: Blueprint, backbone: Backbone) -> Network:
     if blueprint.decoder and LOW_STRIDE not in backbone.channels:
         raise AtrousError(
             f"--decoder needs a feature map at stride {LOW_STRIDE}; {blueprint.backbone} has maps "
             f"at {', '.join(map(str, backbone.channels))}. Leave out --decoder or use another "
             "--backbone."
         )
-    space = find_space(blueprint.architecture.space)
-    space.validate(blueprint.architecture.genotype)
-    with torch.random.fork_rng(devices=[]):
-        torch.default_generator.manual_seed(seed)
-        channels = backbone.channels[blueprint.output_stride]
-        head = space.build(
-            blueprint.architecture.genotype, channels, blueprint.filters, blueprint.output_stride
-        )
-        decoder = (
-            Decoder(backbone.channels[LOW_STRIDE], blueprint.filters) if blueprint.decoder else None
-        )
-        network = Network(backbone, head, blueprint.filters, len(blueprint.classes), decoder)
+    space, genotype = find_space(blueprint.architecture.space), blueprint.architecture.genotype
+    space.validate(genotype)
+    channels = backbone.channels[blueprint.output_stride]
+    head = space.build(genotype, channels, blueprint.filters, blueprint.output_stride)
+    low = backbone.channels.get(LOW_STRIDE, 0)
+    decoder = Decoder(low, blueprint.filters) if blueprint.decoder else None
+    network = Network(backbone, head, blueprint.filters, len(blueprint.classes), decoder)
     return network.eval()

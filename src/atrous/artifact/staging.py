@@ -1,0 +1,79 @@
+"""Several files of a folder replaced together, or none of them.
+
+New files are written to a hidden folder inside. When all are complete on the disk, that folder is
+renamed, which is the one step that counts; then each file is moved to its place. A reader looks
+for a file in the renamed folder first, so a process killed between two moves harms nothing. Other
+files of the folder stay, and so does the folder itself: it may be a mount point, or the folder
+that somebody's shell is in.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+PARTIAL, READY = ".atrous-partial", ".atrous-ready"
+
+
+def locate(folder: Path, name: str) -> Path:
+    """Where the newest complete version of a file is."""
+    moved = folder / READY / name
+    return moved if moved.exists() else folder / name
+
+
+@contextmanager
+def replacing(folder: Path, stale: Iterable[str]) -> Iterator[Path]:
+    """Gives an empty folder to write new files to, which take their places when the block ends.
+
+    Files named in `stale` that are not written again are deleted. After an error, also one raised
+    in the block, everything is as it was. Raises OSError.
+    """
+    existed = folder.exists()
+    folder.mkdir(parents=True, exist_ok=True)
+    settle(folder)
+    partial = folder / PARTIAL
+    shutil.rmtree(partial, ignore_errors=True)
+    try:
+        partial.mkdir()
+        yield partial
+        _flush(partial)
+        for name in stale:
+            if not (partial / name).exists():
+                (folder / name).unlink(missing_ok=True)
+        partial.rename(folder / READY)
+    except BaseException:
+        shutil.rmtree(partial, ignore_errors=True)
+        if not existed:
+            with suppress(OSError):  # somebody may have put something there
+                folder.rmdir()
+        raise
+    settle(folder)
+
+
+def settle(folder: Path) -> None:
+    """Moves complete files to their places; raises OSError."""
+    ready = folder / READY
+    if ready.is_dir():
+        for path in sorted(ready.iterdir()):
+            path.replace(folder / path.name)
+        ready.rmdir()
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Writes a text file so that no reader sees half of it; raises OSError."""
+    partial = path.with_name(f"{path.name}.partial")
+    try:
+        partial.write_text(text, encoding="utf-8", newline="\n")
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def _flush(folder: Path) -> None:
+    """Waits until the files are on the disk."""
+    for path in folder.iterdir():
+        with path.open("rb") as file:
+            os.fsync(file.fileno())

@@ -1,0 +1,1 @@
+"""Training whole networks, end to end."""

@@ -1,0 +1,141 @@
+"""From what a user asks of training to a job, every default filled in and everything checked."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from atrous.artifact.blueprint import Blueprint, blank_network
+from atrous.data.augmentation import SCALES
+from atrous.data.dataset import Dataset, fingerprint, select
+from atrous.data.layouts import read_dataset
+from atrous.data.soundness import Size, require_sound
+from atrous.errors import AtrousError
+from atrous.estimation.compute import Compute, Precision
+from atrous.estimation.crop import require_crop
+from atrous.estimation.tuning import cores, pick_device
+from atrous.models.backbones import OUTPUT_STRIDES, load_backbone
+from atrous.progress import track
+from atrous.training.class_weights import balanced_weights
+from atrous.training.crops import share_of
+from atrous.training.job import Job
+from atrous.training.log import load_board
+from atrous.training.origin import Origin
+from atrous.training.protocol import (
+    BATCH,
+    RATE,
+    STEPS,
+    WEIGHT_DECAY,
+    Protocol,
+    derive_training_crop,
+)
+from atrous.training.world import World, announced
+
+SCORES_A_RUN = 20
+"""The selection images are scored so often in a run unless the user says otherwise."""
+
+
+@dataclass(frozen=True)
+class Ask:
+    """What to train, on what, and how; `None` is derived from data and machine.
+
+    `scales` are those of random scaling; `balanced` asks for class weights.
+    """
+
+    origin: Origin
+    decoder: bool = False
+    steps: int = STEPS
+    batch: int = BATCH
+    crop: Size | None = None
+    rate: float = RATE
+    weight_decay: float = WEIGHT_DECAY
+    scales: tuple[float, ...] = SCALES
+    flip: bool = True
+    tune_norm: bool = True
+    balanced: bool = False
+    precision: Precision | None = None
+    accumulate: int = 1
+    average: float = 0.0
+    score_every: int | None = None
+    seed: int = 0
+    device: str = "auto"
+    licence: str = ""
+    tensorboard: bool = False
+
+    def blueprint(self, dataset: Dataset) -> Blueprint:
+        """The network that is asked for, for a data set's classes."""
+        return Blueprint(
+            self.origin.architecture,
+            self.origin.backbone,
+            self.origin.output_stride,
+            self.origin.filters,
+            self.decoder,
+            dataset.classes,
+            dataset.colours,
+        )
+
+    def protocol(self, crop: Size, precision: Precision) -> Protocol:
+        """The protocol that is asked for, without class weights."""
+        return Protocol(
+            steps=self.steps,
+            batch=self.batch,
+            crop=crop,
+            rate=self.rate,
+            weight_decay=self.weight_decay,
+            scales=self.scales,
+            flip=self.flip,
+            tune_norm=self.tune_norm,
+            precision=precision,
+            accumulate=self.accumulate,
+            average=self.average,
+            score_every=(
+                max(1, self.steps // SCORES_A_RUN) if self.score_every is None else self.score_every
+            ),
+            seed=self.seed,
+        )
+
+
+def job_of(ask: Ask, sound: Callable[[Path], list[Size]] = require_sound) -> Job:
+    """The job; raises `AtrousError` before anything expensive if it cannot be done."""
+    device = pick_device(ask.device)
+    precision = ask.precision or ("bfloat16" if device.startswith("cuda") else "float32")
+    origin = ask.origin
+    _require_possible(ask, announced(device))
+    dataset = read_dataset(Path(origin.data))
+    training, selection = select(dataset, origin.select_on)
+    blueprint = ask.blueprint(dataset)
+    blank_network(blueprint)
+    load_backbone(origin.backbone, origin.weights, origin.output_stride)
+    sizes = sound(dataset.root)
+    crop = ask.crop or derive_training_crop(sizes, origin.output_stride)
+    protocol = ask.protocol(crop, precision)
+    if ask.balanced:
+        weights = balanced_weights(training, len(dataset.classes), track)
+        protocol = Protocol(**{**vars(protocol), "class_weights": weights})
+    file = Path(origin.weights)
+    return Job(
+        name=origin.name,
+        data=str(Path(origin.data).resolve()),
+        select_on=origin.select_on,
+        licence=ask.licence,
+        blueprint=blueprint,
+        weights=str(file.resolve()) if file.is_file() else origin.weights,
+        protocol=protocol,
+        compute=Compute(device, precision, "channels_last", cores()),
+        tensorboard=ask.tensorboard,
+        fingerprint=fingerprint((*training, *selection)),
+    )
+
+
+def _require_possible(ask: Ask, world: World) -> None:
+    """Raises `AtrousError` for numbers that no training can have, before data is looked at."""
+    share_of(ask.protocol(ask.crop or (1, 1), "float32"), world)
+    if ask.origin.output_stride not in OUTPUT_STRIDES:
+        raise AtrousError(f"--output-stride is 8 or 16, got {ask.origin.output_stride}.")
+    if ask.origin.filters < 1:
+        raise AtrousError(f"--filters is at least 1, got {ask.origin.filters}.")
+    if ask.crop:
+        require_crop(ask.crop, ask.origin.output_stride)
+    if ask.tensorboard:
+        load_board()

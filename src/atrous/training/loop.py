@@ -1,0 +1,118 @@
+"""The loop: steps, scores, checkpoints. Interrupted, it goes on to the same result."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from itertools import islice
+from math import inf, isfinite
+from pathlib import Path
+
+import torch
+
+from atrous.data.dataset import Progress
+from atrous.errors import AtrousError
+from atrous.estimation.training import FINITE_EVERY, NonFiniteError
+from atrous.models.network import Network
+from atrous.training.checkpoint import Checkpoint, fill, load, save
+from atrous.training.crops import Batch, Crops, parts
+from atrous.training.log import Log
+from atrous.training.state import Best, State
+from atrous.trial import Metrics
+
+CHECKPOINT, BEST = "checkpoint.safetensors", "best.safetensors"
+SAVE_SECONDS = 60
+"""A checkpoint is written so often, and with every score."""
+
+Score = Callable[[Network], Metrics]
+"""Scores a network on the selection images."""
+Watch = Callable[[int, float, Metrics], None]
+"""Hears of each score: step, loss, metrics."""
+
+
+def ignore(step: int, loss: float, metrics: Metrics) -> None:
+    """Hears of scores and does nothing."""
+
+
+def train(
+    state: State,
+    crops: Crops,
+    score: Score,
+    folder: Path,
+    progress: Progress,
+    watch: Watch = ignore,
+    tensorboard: bool = False,
+) -> Metrics:
+    """Trains to the last step of the protocol and gives the metrics of the best weights kept.
+
+    The folder holds `checkpoint.safetensors`, `best.safetensors` (the weights that scored highest,
+    with their metrics) and `log.jsonl`. Where a checkpoint is there, the run goes on from it.
+    Raises `NonFiniteError` when the loss is no longer a number, and `AtrousError` for what cannot
+    be read or written.
+    """
+    if state.world.leads:
+        folder.mkdir(parents=True, exist_ok=True)
+    if (folder / CHECKPOINT).exists():
+        state.restore(load(folder / CHECKPOINT))
+    state.world.wait()
+    log = Log(folder, state.step, tensorboard) if state.world.leads else None
+    saved = time.monotonic()
+    for loss in progress(_steps(state, crops), "training", state.protocol.steps - state.step):
+        protocol, step = state.protocol, state.step
+        if step % protocol.score_every == 0 or step == protocol.steps:
+            whole = _finite(loss, state)
+            state.world.align(state.scored)
+            metrics = score(state.scored)
+            if log:
+                _keep_best(state, metrics, folder)
+                log.add(step, {"loss": whole, "miou": metrics.miou})
+                watch(step, whole, metrics)
+            saved = -inf
+        if log and time.monotonic() - saved > SAVE_SECONDS:
+            save(state.checkpoint(), folder / CHECKPOINT)
+            saved = time.monotonic()
+    state.world.wait()
+    return best_metrics(folder)
+
+
+def best_metrics(folder: Path) -> Metrics:
+    """The metrics of the best weights of a run; raises `AtrousError`."""
+    record = load(folder / BEST).record
+    try:
+        return Metrics.from_json(dict(record["metrics"]))
+    except (KeyError, TypeError, ValueError) as error:
+        raise AtrousError(
+            f"Expected the best weights of a training run in {folder / BEST}, but its record is of "
+            f"another kind ({error!r}). Restore the file from a copy, or begin anew."
+        ) from error
+
+
+def load_best(network: Network, folder: Path) -> None:
+    """Fills the network with the best weights of a run; raises `AtrousError`."""
+    fill(network, load(folder / BEST).under("network"))
+
+
+def _steps(state: State, crops: Crops) -> Iterator[torch.Tensor]:
+    """The loss of each step that is left."""
+    batches: Iterator[Batch] = parts(crops, state.protocol, state.step, state.world)
+    while state.step < state.protocol.steps:
+        loss = state.advance(list(islice(batches, state.protocol.accumulate)))
+        if state.step % FINITE_EVERY == 1:
+            _finite(loss, state)
+        yield loss
+
+
+def _finite(share: torch.Tensor, state: State) -> float:
+    """The loss of which each process has a share; raises `NonFiniteError` if it is no number."""
+    loss = float(state.world.total(share))
+    if not isfinite(loss):
+        raise NonFiniteError(f"the loss was {loss} at step {state.step} of {state.protocol.steps}")
+    return loss
+
+
+def _keep_best(state: State, metrics: Metrics, folder: Path) -> None:
+    if metrics.miou <= state.best.score:
+        return
+    state.best = Best(metrics.miou, state.step)
+    tensors = {f"network.{k}": v for k, v in state.scored.state_dict().items()}
+    save(Checkpoint(tensors, {"step": state.step, "metrics": vars(metrics)}), folder / BEST)

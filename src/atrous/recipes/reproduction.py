@@ -1,0 +1,173 @@
+"""A recipe carried out in a folder. Stopped, it goes on.
+
+training/                  the training run, with the trained model in training/model/
+stride-8/                  the model at output stride 8
+scores/SCORING/            scores and pictures
+result.md, result.json     measured beside published
+"""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from atrous.artifact.contents import RECORD
+from atrous.artifact.record import read_record
+from atrous.errors import AtrousError
+from atrous.evaluation.assessment import Request, count, prepare
+from atrous.evaluation.publication import publish
+from atrous.models.backbones import load_backbone
+from atrous.recipes.changes import Changes, ask_of, differences
+from atrous.recipes.commands import TRAINING, model_folder
+from atrous.recipes.page import page
+from atrous.recipes.recipe import Recipe, Scoring
+from atrous.recipes.result import Measured, Result, read_result, write_result
+from atrous.recipes.stride import rebuild, require_stride
+from atrous.recipes.supply import require_data
+from atrous.training import job, trainer
+from atrous.training.ask import Ask, job_of
+from atrous.training.job import Job
+from atrous.training.loop import Watch
+from atrous.training.world import announced
+
+Say = Callable[[str], None]
+MACHINE = ("data", "name", "licence", "compute", "tensorboard")
+"""What of a job may change between two runs of a recipe in one folder."""
+
+
+@dataclass(frozen=True)
+class Reproduction:
+    """A recipe that can be carried out on a data set. Results go to `out`."""
+
+    recipe: Recipe
+    job: Job
+    out: Path
+    result: Result
+
+    @property
+    def leads(self) -> bool:
+        """Whether this process writes what is written, of those that torchrun started."""
+        return announced(self.job.compute.device).leads
+
+    @property
+    def text(self) -> str:
+        """The result so far, as a page."""
+        other = read_result(self.out.parent / self.recipe.beside)
+        comparable = other if other and other.conditions == self.result.conditions else None
+        return page(self.recipe, self.result, comparable, _word(self.job.data), _word(self.out))
+
+
+def begin(recipe: Recipe, data: Path, out: Path, changes: Changes) -> Reproduction:
+    """Finds everything that can be wrong before anything expensive begins.
+
+    If it was begun in `out` before, with the same changes, it is gone on with.
+    Raises AtrousError.
+    """
+    dataset = require_data(recipe, data)
+    kept = read_result(out)
+    if kept and kept.recipe != recipe.name:
+        raise AtrousError(
+            f"{out} holds the recipe {kept.recipe}. Name another folder for {recipe.name} with "
+            "--out."
+        )
+    ask = ask_of(recipe, changes, dataset.root)
+    for stride in {scoring.output_stride for scoring in recipe.scorings}:
+        require_stride(ask.blueprint(dataset), stride)
+    found = _job(ask, out / TRAINING)
+    told = differences(recipe, changes, dataset)
+    result = Result(recipe.name, _conditions(found), told, kept.measured if kept else ())
+    return Reproduction(recipe, found, out, result)
+
+
+def carry_out(reproduction: Reproduction, say: Say, watch: Watch) -> Reproduction | None:
+    """Trains and scores what is left; gives the finished reproduction.
+
+    Under `torchrun`, all processes train; the first alone goes on, the others get None.
+    Raises AtrousError.
+    """
+    recipe, out = reproduction.recipe, reproduction.out
+    if reproduction.leads:
+        say(f"training {recipe.architecture} on {recipe.need.layout}, in {out / TRAINING}")
+    trained = trainer.run(out / TRAINING, reproduction.job, watch)
+    if not reproduction.leads:
+        return None
+    weights = read_record(trained / RECORD).weights.sha256
+    for scoring in recipe.scorings:
+        known = reproduction.result.find(scoring.name)
+        if known is None or known.weights != weights:
+            say(f"scoring {scoring.words}")
+            reproduction = _scored(reproduction, scoring, weights)
+    write_result(out, reproduction.result, reproduction.text)
+    return reproduction
+
+
+def _job(ask: Ask, folder: Path) -> Job:
+    """The job that is asked for; raises `AtrousError` if another was begun in the folder."""
+    if (folder / job.ABOUT).exists():
+        asked = job_of(ask, sound=lambda _: [])
+        _require_same(job.read(folder), asked, folder)
+        return asked
+    origin = ask.origin
+    load_backbone(origin.backbone, origin.weights, origin.output_stride)
+    asked = job_of(ask)
+    if announced(asked.compute.device).leads:
+        job.create(folder, asked)
+    return asked
+
+
+def _require_same(begun: Job, asked: Job, folder: Path) -> None:
+    before, now = _flat(begun), _flat(asked)
+    changed = [f"{key} was {before[key]}, now {now[key]}" for key in now if now[key] != before[key]]
+    if changed:
+        raise AtrousError(
+            f"In {folder}, a training was begun otherwise: {'; '.join(changed)}. Give the same "
+            "options to go on with it, or another --out to begin anew."
+        )
+
+
+def _flat(found: Job) -> dict[str, Any]:
+    """What must not change, in one level."""
+    fields = found.to_json()
+    fields = {key: value for key, value in fields.items() if key not in MACHINE}
+    blueprint, protocol = fields.pop("blueprint"), fields.pop("protocol")
+    return {**fields, **blueprint, **protocol}
+
+
+def _conditions(found: Job) -> dict[str, Any]:
+    """All that a score depends on but the architecture, in JSON's types."""
+    flat = _flat(found)
+    own = ("architecture", "classes", "colours")
+    return {k: list(v) if isinstance(v, tuple) else v for k, v in flat.items() if k not in own}
+
+
+def _scored(reproduction: Reproduction, scoring: Scoring, weights: str) -> Reproduction:
+    """Scores the trained network in one more way, and writes the result so far."""
+    recipe, out, compute = reproduction.recipe, reproduction.out, reproduction.job.compute
+    model = out / model_folder(recipe, scoring.output_stride)
+    if scoring.output_stride != recipe.output_stride:
+        rebuild(out / model_folder(recipe, recipe.output_stride), scoring.output_stride, model)
+    assessment = prepare(
+        Request(
+            model=model,
+            data=Path(reproduction.job.data),
+            split=scoring.split,
+            scales=scoring.scales,
+            flip=scoring.flip,
+            device=compute.device,
+            out=out / "scores" / scoring.name,
+        )
+    )
+    evaluation = count(assessment)
+    publish(assessment)
+    one = Measured(scoring.name, evaluation.scores.miou, evaluation.images, weights)
+    others = tuple(m for m in reproduction.result.measured if m.scoring != scoring.name)
+    done = replace(reproduction, result=replace(reproduction.result, measured=(*others, one)))
+    write_result(out, done.result, done.text)
+    return done
+
+
+def _word(path: str | Path) -> str:
+    return shlex.quote(str(path))

@@ -1,0 +1,89 @@
+"""The commands a recipe stands for are commands that exist, and ask for the same."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import typer
+from typer.main import get_command
+
+from atrous.cli.data import check
+from atrous.cli.evaluate import evaluate
+from atrous.cli.predict import predict
+from atrous.cli.train import train
+from atrous.evaluation.scales import parse_scales
+from atrous.recipes import RECIPES
+from atrous.recipes.commands import commands, submission
+from atrous.recipes.recipe import Recipe
+
+ALL = pytest.mark.parametrize("recipe", RECIPES.values(), ids=RECIPES)
+
+COMMANDS: dict[str, Callable[..., None]] = {
+    "check": check,
+    "train": train,
+    "evaluate": evaluate,
+    "predict": predict,
+}
+
+
+def parsed(command: str) -> dict[str, Any]:
+    """The values of a typed command's options; raises for an option that there is not."""
+    program, name, *arguments = shlex.split(command)
+    assert program == "atrous"
+    app = typer.Typer()
+    app.command()(COMMANDS[name])
+    context = get_command(app).make_context(name, arguments)
+    return context.params
+
+
+@ALL
+def test_training(recipe: Recipe) -> None:
+    given = parsed(commands(recipe, "some data", "out")[1])
+    protocol = recipe.protocol
+    assert given["source"] == recipe.architecture
+    assert given["data"] == "some data"
+    assert given["decoder"] is recipe.decoder
+    assert given["crop"] == f"{protocol.crop[0]}x{protocol.crop[1]}"
+    for name in ("steps", "batch", "rate", "weight_decay", "precision", "score_every", "flip",
+                 "tune_norm", "accumulate", "average", "seed"):  # fmt: skip
+        assert given[name] == getattr(protocol, name), name
+    for name in ("backbone", "weights", "output_stride", "filters"):
+        assert given[name] == getattr(recipe, name), name
+    assert parse_scales(given["random_scales"]) == protocol.scales
+
+
+@ALL
+def test_scoring(recipe: Recipe) -> None:
+    typed = [command for command in commands(recipe) if command.startswith("atrous evaluate")]
+    for command, scoring in zip(typed, recipe.scorings, strict=True):
+        given = parsed(command)
+        assert parse_scales(given["scales"]) == scoring.scales
+        assert (given["flip"], given["split"]) == (scoring.flip, scoring.split)
+        at = "OUT/training/model" if scoring.output_stride == 16 else "OUT/stride-8"
+        assert str(given["model"]) == at
+
+
+@ALL
+def test_another_stride_is_built_before_it_is_scored(recipe: Recipe) -> None:
+    typed = commands(recipe)
+    building = [k for k, command in enumerate(typed) if command.startswith("python -c")]
+    using = [k for k, command in enumerate(typed) if "evaluate OUT/stride-8" in command]
+    assert len(building) == len(using)
+    assert all(b < u for b, u in zip(building, using, strict=True))
+    for k in building:
+        code = shlex.split(typed[k])[2]
+        compile(code, "command", "exec")
+        assert "rebuild(Path('OUT/training/model'), 8, Path('OUT/stride-8'))" in code
+
+
+def test_the_server() -> None:
+    given = parsed(submission(RECIPES["cityscapes-dpc"]))
+    assert given["submission"] == "cityscapes"
+    assert parse_scales(given["scales"])[-1] == 2
+    assert given["flip"]
+    assert str(given["model"]) == "OUT/training/model"
+    assert str(parsed(submission(RECIPES["voc-dpc"]))["model"]) == "OUT/stride-8"
+    assert submission(RECIPES["person-part-dpc"]) == ""

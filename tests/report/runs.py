@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
@@ -10,16 +11,15 @@ from random import Random
 from atrous.architecture import Architecture
 from atrous.ledger import Entry
 from atrous.models.branch import FEATURES, SeparableConvolution
-from atrous.run import Run, create_run
+from atrous.run import RERANK, Run, create_run
 from atrous.spaces.dpc import decode
 from atrous.trial import Failed, Measured, Metrics, Reason, Trial
 from tests import records
 from tests.records import SPACE
 
 CLASSES = ("road", "building", "<b>sky</b>", "tree & bush", "person", "bicyclist")
-SETTINGS = replace(
-    records.SETTINGS, data="/data/my street", select_on="0.2", trials=40, crop=(368, 480)
-)
+REQUEST = replace(records.REQUEST, data="/data/my street", select_on="0.2", trials=40)
+SETTINGS = replace(records.SETTINGS, crop=(368, 480))
 CONTEXT = replace(
     records.CONTEXT,
     classes=CLASSES,
@@ -28,20 +28,31 @@ CONTEXT = replace(
     feature_size=(23, 30),
     versions={"atrous": "0.1.0", "torch": "2.13.0", "timm": "1.0.31"},
 )
+PROTOCOL = {"steps": 1000, "batch": 8, "crop": [361, 481]}
 
 
-def a_run(**settings: object) -> Run:
-    """A run that is not on disk; `settings` replace the usual ones."""
-    return Run(Path("runs/this"), replace(SETTINGS, **settings), CONTEXT)  # type: ignore[arg-type]
+def a_run(**asked: object) -> Run:
+    """A run that is not on disk; `asked` replaces parts of the usual request."""
+    request = replace(REQUEST, **asked)  # type: ignore[arg-type]
+    return Run(Path("runs/this"), replace(SETTINGS, request=request), CONTEXT)
 
 
-def make_run(path: Path, entries: Iterable[Entry] = (), **settings: object) -> Run:
-    """A run folder with these entries; `settings` replace the usual ones."""
-    run = create_run(path, a_run(**settings).settings, CONTEXT)
+def make_run(path: Path, entries: Iterable[Entry] = (), **asked: object) -> Run:
+    """A run folder with these entries; `asked` replaces parts of the usual request."""
+    run = create_run(path, a_run(**asked).settings, CONTEXT)
     ledger = run.ledger()
     for entry in entries:
         genotype = entry.trial.architecture.genotype
         ledger.record(entry, SPACE.widths(genotype))
+    return run
+
+
+def reranked(run: Run, entries: Iterable[Entry]) -> Run:
+    """The run with these entries ranked again."""
+    (run.path / RERANK).write_text(json.dumps({"format": 1, "trials": [], "protocol": PROTOCOL}))
+    ledger = run.second_ledger()
+    for entry in entries:
+        ledger.record(entry, SPACE.widths(entry.trial.architecture.genotype))
     return run
 
 

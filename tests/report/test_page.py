@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
+from html import unescape
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -20,11 +21,13 @@ from atrous.report.page import render_page, write_report
 from atrous.run import open_run
 from atrous.trial import Measured
 from tests.report.browser import Browser, find_browser
-from tests.report.runs import a_run, baselines, failed, make_run, measured, plausible
+from tests.report.runs import a_run, baselines, failed, make_run, measured, plausible, reranked
+from tests.report.trainings import write_plan, write_trained
 
 SECTIONS = ["progress", "leaderboard", "distribution", "cells", "classes", "choices", "again"]
+WHOLE = ["trained", "second", "search", *SECTIONS[:-1], "time", "again"]
 LOADING = {"src", "href", "xlink:href", "srcset", "data", "action", "poster"}
-VOID = {"meta", "link"}
+VOID = {"meta", "link", "img", "br"}
 
 
 class Structure(HTMLParser):
@@ -53,14 +56,86 @@ class Structure(HTMLParser):
         assert self.open.pop() == tag
 
 
-def _page(entries: Sequence[Entry], **settings: object) -> str:
-    return render_page(gather(a_run(**settings), entries))
+def _page(entries: Sequence[Entry], **asked: object) -> str:
+    return render_page(gather(a_run(**asked), entries))
 
 
 @pytest.fixture(scope="module")
 def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The page of a run on disk."""
     return write_report(make_run(tmp_path_factory.mktemp("run"), plausible()))
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The page of a whole run, in which trial 16 won and dpc:aspp was trained beside it."""
+    run = make_run(tmp_path_factory.mktemp("whole"), plausible(), select_on="val")
+    again = [measured(n, 0.5 + n / 1000, f"trial {n}") for n in (35, 29, 19)]
+    reranked(run, [baselines()[0], measured(16, 0.6, "trial 16"), *again, failed(40)])
+    for name, number, quality in (("best", 16, 0.61), ("dpc-aspp", 0, 0.58)):
+        architecture = run.ledger().entries()[number].trial.architecture
+        write_trained(run.path, name, str(architecture), quality, rows=2)
+    write_plan(run.path)
+    return write_report(run)
+
+
+def test_the_page_of_a_whole_run_stands_alone_in_a_few_megabytes(whole: Path) -> None:
+    text = whole.read_text()
+    structure = Structure(text)
+    assert structure.sections == WHOLE
+    assert structure.tags.count("img") == 1 + 2
+    assert structure.tags.count("svg") == 4 + 6 + 1 + 2
+    assert all(address.startswith(("#", "data:")) for address in structure.addresses)
+    assert all(f'id="{a[1:]}"' in text for a in structure.addresses if a.startswith("#"))
+    assert "http://" not in text
+    assert "https://" not in text
+    assert len(text) < 3e6
+
+
+def test_the_page_of_a_whole_run_tells_what_was_measured(whole: Path) -> None:
+    text = " ".join(unescape(whole.read_text()).split())
+    found = dict(re.findall(r"<dt>([^<]+)</dt><dd>([^<]+)<small>", text))
+    assert found["Found"] == "Trial 16"
+    assert found["Latency"] == "23.4 ms"
+    assert "<h1>A network for my street</h1>" in text
+    assert "trial 16, stood 4th of 38 under the proxy. The paper's winner stood 12th." in text
+    assert "The ring marks the weights that were kept" in text
+    assert f"{whole.parent / 'trained' / 'best' / 'model'}</code>" in text
+    assert "13.9 MB, differs from the network by 2.0e-06 at most" in text
+    assert "A budget of 10 min 0 s. A trial took 5.2 s here." in text
+
+
+def test_user_text_is_escaped_in_a_whole_run(whole: Path) -> None:
+    text = whole.read_text()
+    assert text.count("<tr><th>&lt;b&gt;sky&lt;/b&gt;</th>") == 3
+    assert "<b>sky" not in text
+
+
+def test_the_winner_of_the_re_ranking_is_among_the_cells(whole: Path) -> None:
+    assert whole.read_text().count("<h3>Best after fine-tuning</h3>") == 1
+
+
+def test_what_a_whole_run_has_not_measured_is_said(tmp_path: Path) -> None:
+    run = make_run(tmp_path / "run", plausible(8))
+    architecture = run.ledger().entries()[3].trial.architecture
+    folder = write_trained(run.path, "best", str(architecture), 0.6)
+    for name in ("latency.json", "export.json", "log.jsonl", "model/evaluation.json"):
+        (folder / name).unlink()
+    text = write_report(run).read_text()
+    assert Structure(text).sections == ["trained", "search", *SECTIONS]
+    assert text.count('<td class="number none">not measured</td>') == 2
+    assert "not exported" in text
+    assert "no score was taken while training" in text
+    assert "The IoU of the classes is not measured" in text
+    assert "There are no pictures" in text
+
+
+def test_a_re_ranking_without_scores_gets_its_section(tmp_path: Path) -> None:
+    run = make_run(tmp_path / "run", plausible(8))
+    text = write_report(reranked(run, [failed(3, origin="trial 3")])).read_text()
+    assert Structure(text).sections == ["second", *SECTIONS]
+    assert "Nothing has a second score yet." in text
+    assert "No second score for trial 3: non-finite: the loss &lt;is&gt; not finite" in text
 
 
 def test_the_page_stands_alone() -> None:
@@ -199,14 +274,14 @@ def test_starting_the_command_line_loads_nothing_heavy() -> None:
     assert done.stdout.strip() == "set()"
 
 
-def test_writing_a_report_never_loads_torch(page: Path) -> None:
+def test_writing_a_report_never_loads_torch(whole: Path) -> None:
     code = (
         "import sys; from pathlib import Path; from atrous.run import open_run; "
         "from atrous.report.page import write_report; "
         "write_report(open_run(Path(sys.argv[1]))); print('torch' in sys.modules)"
     )
     done = subprocess.run(
-        [sys.executable, "-c", code, str(page.parent)], capture_output=True, text=True, check=True
+        [sys.executable, "-c", code, str(whole.parent)], capture_output=True, text=True, check=True
     )
     assert done.stdout.strip() == "False"
 
@@ -217,6 +292,13 @@ def browser(tmp_path: Path) -> Browser:
     if program is None:
         pytest.skip("no chromium, chromium-browser or google-chrome to open the page in")
     return Browser(program, tmp_path / "profile")
+
+
+def test_a_browser_shows_the_page_of_a_whole_run(whole: Path, browser: Browser) -> None:
+    dom, said = browser.dom(whole)
+    assert "CONSOLE" not in said
+    assert re.findall(r'<section id="(\w+)"', dom) == WHOLE
+    assert dom.count("<img ") == 3
 
 
 def test_a_browser_shows_the_page(page: Path, browser: Browser) -> None:

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from math import nan
+from pathlib import Path
+
 import pytest
 
+from atrous.correlation import Coefficient
 from atrous.report import words
 from atrous.spaces.dpc import ASPP, TOP1
 
@@ -22,6 +26,35 @@ def test_count(number: int, text: str) -> None:
 )
 def test_duration(seconds: float, text: str) -> None:
     assert words.duration(seconds) == text
+
+
+@pytest.mark.parametrize(
+    ("number", "text"),
+    [
+        (1, "1st"),
+        (2, "2nd"),
+        (3, "3rd"),
+        (4, "4th"),
+        (11, "11th"),
+        (12, "12th"),
+        (13, "13th"),
+        (21, "21st"),
+        (112, "112th"),
+    ],
+)
+def test_ordinal(number: int, text: str) -> None:
+    assert words.ordinal(number) == text
+
+
+def test_interval_tells_only_what_is_defined() -> None:
+    assert words.interval(Coefficient(0.826, -0.1, 0.9)) == "0.83 [−0.10, 0.90]"
+    assert words.interval(Coefficient(0.5, nan, nan)) == "0.50"
+    assert words.interval(Coefficient(nan, nan, nan)) == "not defined"
+
+
+def test_files_in_a_shell() -> None:
+    assert words.megabytes(13_949_000) == "13.9 MB"
+    assert words.shell(Path("my runs/one")) == "'my runs/one'"
 
 
 def test_signs() -> None:

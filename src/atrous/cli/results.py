@@ -21,12 +21,16 @@ def report(
     """Prints the leaderboard and writes it as CSV beside a page with everything about the run."""
     from atrous.report.leaderboard import leaderboard, render
     from atrous.report.page import write_report
+    from atrous.report.rerank import render as render_again
+    from atrous.report.rerank import second_ranking
     from atrous.run import open_run
 
     found = open_run(run)
     page = write_report(found, open_run(against) if against else None)
     entries = found.ledger().entries()
     output.print(render(leaderboard(found, entries), entries))
+    if found.reranked():
+        output.print(render_again(second_ranking(found)))
     output.print(f"report: {page.resolve()}", soft_wrap=True)
 
 
@@ -43,14 +47,14 @@ def compare(
     cache: CacheOption = None,
 ) -> None:
     """Trains the best of a run and others with fresh seeds, and scores them on other images."""
-    from atrous import driver
+    from atrous import comparison
     from atrous.comparison_view import render
     from atrous.run import open_run
 
     chosen = tuple(name for name in architectures.split(",") if name)
     splits = tuple(split for split in on.split(",") if split)
-    found = driver.compare(open_run(run), chosen, splits, seeds, cache or default_cache())
+    found = comparison.compare(open_run(run), chosen, splits, seeds, cache or default_cache())
     if as_json:
-        print(json.dumps([asdict(reading) for reading in found.readings], indent=2))
+        print(json.dumps(asdict(found), indent=2))
     else:
         output.print(render(found))

@@ -5,29 +5,32 @@ from __future__ import annotations
 from atrous.errors import AtrousError
 from atrous.run import Run
 
-SETTINGS = (
+REQUEST = (
     "space",
     "score",
     "select_on",
     "backbone",
     "output_stride",
-    "crop",
     "filters",
     "steps",
     "batch",
     "rate",
-    "precision",
 )
+SETTINGS = ("crop", "precision")
 CONTEXT = ("data_fingerprint", "weights_digest")
 
 
 def require_comparable(run: Run, against: Run) -> None:
     """Raises `AtrousError` that names every setting of the proxy in which two runs differ."""
+    parts = (
+        (REQUEST, run.request, against.request),
+        (SETTINGS, run.settings, against.settings),
+        (CONTEXT, run.context, against.context),
+    )
     pairs = [
-        (name, getattr(run.settings, name), getattr(against.settings, name)) for name in SETTINGS
-    ]
-    pairs += [
-        (name, getattr(run.context, name), getattr(against.context, name)) for name in CONTEXT
+        (name, getattr(here, name), getattr(there, name))
+        for names, here, there in parts
+        for name in names
     ]
     differing = [
         f"{name} ({mine} here, {theirs} there)" for name, mine, theirs in pairs if mine != theirs

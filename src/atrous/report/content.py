@@ -1,4 +1,4 @@
-"""What stands on the page of a run, gathered from its ledger."""
+"""What stands on the page of a run, gathered from its folder."""
 
 from __future__ import annotations
 
@@ -10,24 +10,26 @@ from atrous.ledger import Entry
 from atrous.models.branch import Cell
 from atrous.report import figures
 from atrous.report.choices import Usage, usage
+from atrous.report.class_line import ClassLine
 from atrous.report.curves import against_seconds, against_trials, expectation, levels
 from atrous.report.diagram import diagram_width, draw_cell
+from atrous.report.glance import Glance, Searched, glance_of
 from atrous.report.leaderboard import Row, failures, leaderboard
-from atrous.run import Run
+from atrous.report.outcome import Outcome, outcome_of
+from atrous.report.random_line import Compared, RandomLine, random_line
+from atrous.report.rerank import Again, SecondRanking, second_ranking
+from atrous.report.scatter import scatter_figure
+from atrous.report.schedule import Schedule, read_schedule
+from atrous.report.trained import read_trained
+from atrous.report.words import score_name
+from atrous.run import RERANK, Run
 from atrous.spaces import find_space
 from atrous.spaces.dpc import decode
 from atrous.trial import Measured
 
 BEST = 3
 ORDINALS = ("Best", "Second", "Third")
-
-
-@dataclass(frozen=True)
-class Compared:
-    """Another run and its entries."""
-
-    run: Run
-    entries: Sequence[Entry]
+FINE_TUNED = "Best after fine-tuning"
 
 
 @dataclass(frozen=True)
@@ -41,20 +43,6 @@ class Card:
 
 
 @dataclass(frozen=True)
-class ClassLine:
-    """The IoU of one class per card, in [0, 1]; `None` where the class did not appear."""
-
-    name: str
-    values: tuple[float | None, ...]
-
-    @property
-    def best(self) -> float | None:
-        """The largest value, if there is one and it is not all alike."""
-        known = [value for value in self.values if value is not None]
-        return max(known) if known and max(known) > min(known) else None
-
-
-@dataclass(frozen=True)
 class Figures:
     """SVG elements; `None` where there is nothing to draw."""
 
@@ -65,27 +53,21 @@ class Figures:
 
 
 @dataclass(frozen=True)
-class RandomLine:
-    """Random search beside the run: `of` uniform trials of the run `source`.
+class RankedAgain:
+    """The re-ranking, its figure, and how many seconds it took."""
 
-    After `trials` trials, at most half of them (beyond, the band closes), it is expected to reach
-    `mean`, and in 80 % of cases between `low` and `high`; the run had reached `reached`. `is_own`
-    if the uniform trials are the run's own.
-    """
-
-    source: str
-    is_own: bool
-    of: int
-    trials: int
-    mean: float
-    low: float
-    high: float
-    reached: float
+    second: SecondRanking
+    scatter: str | None
+    elapsed: float
 
 
 @dataclass(frozen=True)
 class Content:
-    """Everything the page shows, before it is put in words."""
+    """Everything the page shows, before it is put in words.
+
+    `again`, `outcome` and `schedule` are those of a whole run, `None` where there is none;
+    `glance` is what its top tells.
+    """
 
     run: Run
     data: str
@@ -100,6 +82,10 @@ class Content:
     random: RandomLine | None
     against: str | None
     failures: str
+    again: RankedAgain | None
+    outcome: Outcome | None
+    schedule: Schedule | None
+    glance: Glance | None
 
     @property
     def found(self) -> list[Row]:
@@ -117,20 +103,30 @@ class Content:
         return len(self.entries) - len(self.rows)
 
     @property
+    def took(self) -> dict[str, float]:
+        """The seconds that stages of a whole run took, where the ledger tells."""
+        known = {"search": self.elapsed}
+        return known | ({"re-rank": self.again.elapsed} if self.again else {})
+
+    @property
     def elapsed(self) -> float:
         """Seconds of search."""
         return max((entry.elapsed for entry in self.entries), default=0.0)
 
 
 def gather(run: Run, entries: Sequence[Entry], against: Compared | None = None) -> Content:
-    """Everything the page of a run shows; `against` is drawn beside it."""
+    """Everything the page of a run shows; `against` is drawn beside it. Raises `AtrousError`."""
     rows = leaderboard(run, entries)
     measured = [row.outcome for row in rows]
-    cards = _cards(rows)
+    again = _again(run)
+    cards = _cards(rows, again.second.winner if again else None)
+    outcome = outcome_of(read_trained(run.path), entries)
+    random = random_line(run, entries, against)
+    searched = Searched(random, score_name(run.request.score), run.request.strategy == "random")
     return Content(
         run=run,
-        data=PurePath(run.settings.data).name or run.settings.data,
-        space_title=find_space(run.settings.space).title,
+        data=PurePath(run.request.data).name or run.request.data,
+        space_title=find_space(run.request.space).title,
         rows=rows,
         entries=entries,
         cards=cards,
@@ -138,10 +134,22 @@ def gather(run: Run, entries: Sequence[Entry], against: Compared | None = None) 
         figures=_figures(run, entries, measured, against),
         origins={kind: len(scores) for kind, scores in figures.by_origin(_found(measured)).items()},
         usage=usage(measured),
-        random=_random(run, entries, against),
+        random=random,
         against=against.run.path.name if against else None,
         failures=failures(entries),
+        again=again,
+        outcome=outcome,
+        schedule=read_schedule(run.path),
+        glance=glance_of(outcome, again.second if again else None, searched),
     )
+
+
+def _again(run: Run) -> RankedAgain | None:
+    if not (run.path / RERANK).exists():
+        return None
+    second = second_ranking(run)
+    elapsed = max((entry.elapsed for entry in run.reranked()), default=0.0)
+    return RankedAgain(second, scatter_figure(second), elapsed)
 
 
 def _found(measured: Sequence[Measured]) -> list[Measured]:
@@ -152,9 +160,12 @@ def _cell(outcome: Measured) -> Cell:
     return decode(outcome.trial.architecture.genotype)
 
 
-def _cards(rows: Sequence[Row]) -> list[Card]:
-    found = [row for row in rows if not row.is_baseline][:BEST]
+def _cards(rows: Sequence[Row], winner: Again | None) -> list[Card]:
+    """The best of the search, the winner of the re-ranking if it is not one of them, baselines."""
+    found = [row for row in rows if not row.is_baseline]
     titled = [*zip(ORDINALS, found, strict=False)]
+    if winner:
+        titled += [(FINE_TUNED, row) for row in found[BEST:] if row.number == winner.trial]
     titled += [(row.name, row) for row in rows if row.is_baseline]
     return [_card(title, row) for title, row in titled]
 
@@ -174,7 +185,7 @@ def _classes(run: Run, cards: Sequence[Card]) -> list[ClassLine]:
 def _figures(
     run: Run, entries: Sequence[Entry], measured: Sequence[Measured], against: Compared | None
 ) -> Figures:
-    found, score = _found(measured), run.settings.score
+    found, score = _found(measured), run.request.score
     if not found:
         return Figures(None, None, None, None)
     over_trials, over_seconds = (_progress(entries, against, x) for x in ("trials", "seconds"))
@@ -196,23 +207,3 @@ def _progress(entries: Sequence[Entry], against: Compared | None, x: str) -> fig
     source = against.entries if against else entries
     other = grow(against.entries) if against else None
     return figures.Progress(curve, other, expectation(source), levels(entries))
-
-
-def _random(run: Run, entries: Sequence[Entry], against: Compared | None) -> RandomLine | None:
-    expected = expectation(against.entries if against else entries)
-    curve = against_trials(entries)
-    if expected is None or curve is None:
-        return None
-    limit = min(curve.end, expected.of // 2)
-    point = [p for p in expected.points if p.trials <= limit][-1]
-    reached = [b for x, b in zip(curve.x, curve.best, strict=True) if x <= point.trials]
-    return RandomLine(
-        source=against.run.path.name if against else run.path.name,
-        is_own=against is None,
-        of=expected.of,
-        trials=point.trials,
-        mean=point.mean,
-        low=point.low,
-        high=point.high,
-        reached=reached[-1] if reached else curve.best[0],
-    )

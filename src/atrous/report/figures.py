@@ -81,10 +81,10 @@ def progress_figure(progress: Progress, axis: Axis, score: str) -> str:
         axes.set_xlim(left=0)
         axes.margins(y=0.08)
         if axis.name == "trials":
-            axes.xaxis.set_major_locator(_whole_numbers())
+            axes.xaxis.set_major_locator(whole_numbers())
         axes.set_xlabel(axis.label)
         axes.set_ylabel(f"best {score_name(score)} so far")
-        _label_ends(axes, labels)
+        label_ends(axes, labels)
 
     title = f"Best {score_name(score)} so far against {axis.name}"
     return draw(f"progress-{axis.name}", title, (WIDTH, HEIGHT), (58, 42, 116, 14), paint)
@@ -109,7 +109,7 @@ def distribution_figure(
         )
         axes.set_xlabel(score_name(score))
         axes.set_ylabel("cells")
-        axes.yaxis.set_major_locator(_whole_numbers())
+        axes.yaxis.set_major_locator(whole_numbers())
         axes.grid(False, axis="x")
         _mark(axes, marks)
 
@@ -188,7 +188,7 @@ def _paint_expectation(axes: Axes, expectation: Expectation, axis: Axis) -> Labe
     return mean[-1], "expected, random", ORANGE
 
 
-def _label_ends(axes: Axes, labels: Sequence[Label]) -> None:
+def label_ends(axes: Axes, labels: Sequence[Label]) -> None:
     """Writes each line's name right of the axes at its height, moved apart where they collide."""
     bottom, top = axes.get_ylim()
     height = axes.get_window_extent().height
@@ -206,7 +206,7 @@ def _label_ends(axes: Axes, labels: Sequence[Label]) -> None:
         )
 
 
-def _whole_numbers() -> Locator:
+def whole_numbers() -> Locator:
     from matplotlib.ticker import MaxNLocator
 
     return MaxNLocator(nbins="auto", integer=True, steps=[1, 2, 5, 10])

@@ -41,7 +41,7 @@ class Row:
     score: float
     score_name: str
     miou: float
-    cross_entropy: float
+    cross_entropy: float | None
     parameters: int
     multiply_adds: int
     seconds: float
@@ -130,7 +130,7 @@ def _row(run: Run, rank: int, outcome: Measured) -> Row:
         architecture=str(trial.architecture),
         origin=trial.origin,
         score=outcome.score,
-        score_name=run.settings.score,
+        score_name=run.request.score,
         miou=outcome.metrics.miou,
         cross_entropy=outcome.metrics.cross_entropy,
         parameters=parameters,
@@ -143,7 +143,7 @@ def _row(run: Run, rank: int, outcome: Measured) -> Row:
 def _cost(run: Run, outcome: Measured | Failed) -> tuple[int, int]:
     architecture, context = outcome.trial.architecture, run.context
     cost = find_space(architecture.space).cost(
-        architecture.genotype, context.channels, run.settings.filters, context.feature_size
+        architecture.genotype, context.channels, run.request.filters, context.feature_size
     )
     return cost.parameters, cost.multiply_adds
 

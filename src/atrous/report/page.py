@@ -2,27 +2,32 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
 from importlib.resources import files
 from pathlib import Path
 
 from atrous.report import words
 from atrous.report.comparable import require_comparable
-from atrous.report.content import Compared, Content, gather
+from atrous.report.content import Content, gather
 from atrous.report.files import write_whole
 from atrous.report.leaderboard import shown, write_csv
+from atrous.report.random_line import Compared
+from atrous.report.rerank import CAVEAT, agreement_words, left_words, winner_words
 from atrous.report.rerun import command
 from atrous.run import Run, Settings
 
 PAGE, TABLE = "report.html", "leaderboard.csv"
+TEMPLATE = "page.html"
 FILTERS = (
     words.count,
     words.decimal,
     words.difference,
     words.duration,
+    words.interval,
+    words.megabytes,
     words.moment,
     words.quantity,
     words.selection,
+    words.shell,
     words.size,
 )
 
@@ -45,31 +50,69 @@ def write_report(run: Run, against: Run | None = None) -> Path:
 
 def render_page(content: Content) -> str:
     """The page as HTML that fetches nothing and needs no script."""
-    from jinja2 import Environment, StrictUndefined
+    from jinja2 import Environment, FunctionLoader, StrictUndefined
 
     environment = Environment(
-        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+        loader=FunctionLoader(_template),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
     )
     environment.filters.update({function.__name__: function for function in FILTERS})
-    template = environment.from_string(files(__package__).joinpath("page.html").read_text("utf-8"))
-    settings = content.run.settings
-    return template.render(
+    request, settings = content.run.request, content.run.settings
+    return environment.get_template(TEMPLATE).render(
         content=content,
+        request=request,
         settings=settings,
         context=content.run.context,
         top=shown(content.rows),
-        score=words.score_name(settings.score),
-        score_meaning=words.score_meaning(settings.score),
+        score=words.score_name(request.score),
+        score_meaning=words.score_meaning(request.score),
         command=command(settings),
         asked=_asked(settings),
         table=TABLE,
+        links=_links(content),
+        **_ranking_words(content),
     )
 
 
+def _template(name: str) -> str:
+    return files(__package__).joinpath(name).read_text("utf-8")
+
+
+def _links(content: Content) -> dict[str, str]:
+    """The sections of a whole run's page worth jumping to, by id."""
+    links = {
+        "trained": "Trained networks" if content.outcome else "",
+        "second": "Ranked again" if content.again else "",
+        "search": "The search",
+        "leaderboard": "Leaderboard",
+        "cells": "Cells",
+        "time": "Time" if content.schedule else "",
+        "again": "Run it again",
+    }
+    return {name: words for name, words in links.items() if words}
+
+
+def _ranking_words(content: Content) -> dict[str, str]:
+    if content.again is None:
+        return {}
+    second = content.again.second
+    return {
+        "winner": winner_words(second),
+        "agreement": agreement_words(second),
+        "left": left_words(second),
+        "caveat": CAVEAT,
+    }
+
+
 def _asked(settings: Settings) -> dict[str, str]:
-    """Every setting, in words."""
-    values = {field.name: getattr(settings, field.name) for field in fields(settings)}
+    """Everything asked for or chosen, in words."""
+    request = settings.request
+    values = vars(request) | vars(settings)
+    del values["request"]
     values["crop"] = words.size(settings.crop)
-    values["baselines"] = ", ".join(settings.baselines) or "none"
-    values["seconds"] = "no limit" if settings.seconds is None else words.duration(settings.seconds)
+    values["baselines"] = ", ".join(request.baselines) or "none"
+    values["seconds"] = "no limit" if request.seconds is None else words.duration(request.seconds)
     return {name.replace("_", " "): str(value) for name, value in values.items()}

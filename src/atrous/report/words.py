@@ -6,8 +6,11 @@ Scores, mIoU and IoU are shares in [0, 1]: four digits for what ranks a trial, t
 from __future__ import annotations
 
 import re
+import shlex
 from datetime import datetime
+from math import isnan
 
+from atrous.correlation import Coefficient
 from atrous.models.branch import (
     FEATURES,
     Branch,
@@ -34,17 +37,19 @@ SCORES = {
 
 
 def score_name(score: str) -> str:
-    """The short name of what `Settings.score` calls `score`."""
+    """The short name of what `Request.score` calls `score`."""
     return SCORES.get(score, (score, score))[0]
 
 
 def score_meaning(score: str) -> str:
-    """What `Settings.score` calls `score`, in a phrase."""
+    """What `Request.score` calls `score`, in a phrase."""
     return SCORES.get(score, (score, score))[1]
 
 
-def decimal(value: float, digits: int = 4) -> str:
-    """A number with a fixed count of digits and a true minus sign."""
+def decimal(value: float | None, digits: int = 4) -> str:
+    """A number with a fixed count of digits and a true minus sign; nothing for `None`."""
+    if value is None:
+        return ""
     return f"{value:.{digits}f}".replace("-", MINUS)
 
 
@@ -79,6 +84,16 @@ def count(number: int) -> str:
     return str(number)
 
 
+def megabytes(length: int) -> str:
+    """Bytes in megabytes: 9.4 MB."""
+    return f"{length / 1e6:.1f} MB"
+
+
+def shell(text: object) -> str:
+    """A text quoted for a shell."""
+    return shlex.quote(str(text))
+
+
 def duration(seconds: float) -> str:
     """Seconds in words of the two largest units: 48 s, 12 min 30 s, 2 h 5 min."""
     whole = round(seconds)
@@ -92,6 +107,22 @@ def duration(seconds: float) -> str:
 def quantity(number: int, one: str, many: str | None = None) -> str:
     """A count with its noun: 1 trial, 2 trials."""
     return f"{number} {one if number == 1 else many or one + 's'}"
+
+
+def ordinal(number: int) -> str:
+    """A place in an order: 1st, 2nd, 12th."""
+    teens = 10 <= number % 100 <= 20
+    return f"{number}{'th' if teens else {1: 'st', 2: 'nd', 3: 'rd'}.get(number % 10, 'th')}"
+
+
+def interval(coefficient: Coefficient) -> str:
+    """A coefficient with its interval, `0.83 [0.62, 0.92]`, where they are defined."""
+    if isnan(coefficient.value):
+        return "not defined"
+    if isnan(coefficient.low):
+        return decimal(coefficient.value, 2)
+    low, high = decimal(coefficient.low, 2), decimal(coefficient.high, 2)
+    return f"{decimal(coefficient.value, 2)} [{low}, {high}]"
 
 
 def size(extent: tuple[int, int]) -> str:

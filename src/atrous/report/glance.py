@@ -1,0 +1,155 @@
+"""The answer at the top of a whole run's page: what was found, how good it is, what it costs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from atrous.errors import AtrousError
+from atrous.named import find_architecture
+from atrous.report.diagram import diagram_width, draw_cell
+from atrous.report.measures import chose, conditions, evaluation_of
+from atrous.report.networks import Network, differences
+from atrous.report.outcome import Outcome
+from atrous.report.pictures import Picture
+from atrous.report.random_line import RandomLine
+from atrous.report.rerank import SecondRanking
+from atrous.report.words import count, decimal, difference, ordinal, quantity, size
+from atrous.spaces.dpc import decode
+
+NOT_MEASURED = "not measured"
+ASPP = "dpc:aspp"
+
+
+@dataclass(frozen=True)
+class Tile:
+    """A number with its name, and a note on what it depends on."""
+
+    name: str
+    value: str
+    note: str
+
+    @property
+    def is_measured(self) -> bool:
+        """Whether there is a number."""
+        return self.value != NOT_MEASURED
+
+
+@dataclass(frozen=True)
+class Glance:
+    """What stands at the top; `drawing` is the cell that was found, `width` pixels wide."""
+
+    tiles: tuple[Tile, ...]
+    drawing: str | None
+    width: int
+    glimpse: Picture | None
+
+
+@dataclass(frozen=True)
+class Searched:
+    """What the top tells of the search: how its best compares with random search, what `score`
+    is called, and whether the search was random itself."""
+
+    random: RandomLine | None
+    score: str
+    is_random: bool
+
+
+def glance_of(
+    outcome: Outcome | None, second: SecondRanking | None, searched: Searched
+) -> Glance | None:
+    """The top of the page; `None` while no network that the search found was trained."""
+    if outcome is None or outcome.best is None:
+        return None
+    best = outcome.best
+    svg, width = _drawing(best)
+    tiles = [
+        _found(best, second),
+        _quality(outcome, best),
+        *_margins(outcome, best),
+        _against_random(searched),
+        _parameters(best),
+        _multiply_adds(best),
+        _latency(best),
+    ]
+    return Glance(tuple(tiles), svg, width, outcome.glimpse)
+
+
+def _found(best: Network, second: SecondRanking | None) -> Tile:
+    cell = next((c for c in second.cells if c.name == best.title), None) if second else None
+    title = best.title.capitalize()
+    if cell is None or cell.rank is None:
+        return Tile("Found", title, "by its proxy score; not ranked again")
+    again = f"{ordinal(cell.rank)} after fine-tuning"
+    proxy = f", {ordinal(cell.proxy.rank)} by the proxy" if cell.proxy and cell.proxy.rank else ""
+    return Tile("Found", title, again + proxy)
+
+
+def _quality(outcome: Outcome, best: Network) -> Tile:
+    found = evaluation_of(best, outcome.telling)
+    if found is None:
+        return Tile("mIoU", NOT_MEASURED, "the trained network has no evaluation")
+    role = "that it was chosen by" if chose(best, found) else "that it has not seen"
+    images = quantity(found["images"], "image")
+    return Tile(f"mIoU on {found['split']}", decimal(found["miou"]), f"on {images} {role}")
+
+
+def _margins(outcome: Outcome, best: Network) -> Iterator[Tile]:
+    """The best less every other network, on the same images."""
+    if ASPP not in {other.title for other in outcome.others}:
+        yield Tile(f"Against {ASPP}", NOT_MEASURED, f"{ASPP} was not trained")
+    mine = evaluation_of(best, outcome.telling)
+    for other in outcome.others:
+        its = evaluation_of(other, outcome.telling)
+        if mine is None or its is None:
+            yield Tile(f"Against {other.title}", NOT_MEASURED, "not evaluated on the same images")
+            continue
+        unlike = differences(best, other)
+        how = f"trained with other {', '.join(unlike)}" if unlike else "trained alike"
+        value = difference(mine["miou"] - its["miou"])
+        yield Tile(f"Against {other.title}", value, f"it has {decimal(its['miou'])}, {how}")
+
+
+def _against_random(searched: Searched) -> Tile:
+    name, line = "Against random search", searched.random
+    if line is None:
+        return Tile(name, NOT_MEASURED, "too few random trials to tell")
+    if line.is_own and searched.is_random:
+        return Tile(name, NOT_MEASURED, "this search was random itself")
+    whose = "its own random trials" if line.is_own else f"those of {line.source}"
+    trials = quantity(line.trials, "trial")
+    note = f"proxy {searched.score} after {trials}, over that expected of {whose}"
+    return Tile(name, difference(line.reached - line.mean), note)
+
+
+def _parameters(best: Network) -> Tile:
+    found = best.trained.parameters
+    if found is None:
+        return Tile("Parameters", NOT_MEASURED, "the model says nothing of them")
+    return Tile("Parameters", count(found), "of the whole network")
+
+
+def _multiply_adds(best: Network) -> Tile:
+    found, crop = best.trained.multiply_adds, best.trained.crop
+    if found is None:
+        return Tile("Multiply-adds", NOT_MEASURED, "the model says nothing of them")
+    note = f"for {size(crop)} pixels" if crop else "of the whole network"
+    return Tile("Multiply-adds", count(found), note)
+
+
+def _latency(best: Network) -> Tile:
+    """The fastest of the timings, with its conditions."""
+    timings = best.trained.timings
+    if not timings:
+        return Tile("Latency", NOT_MEASURED, "the network was not timed")
+    fastest = min(timings, key=lambda timing: timing.median)
+    return Tile("Latency", f"{decimal(fastest.median, 1)} ms", conditions(fastest))
+
+
+def _drawing(best: Network) -> tuple[str | None, int]:
+    """The cell as a drawing with its width; none for what is no dense prediction cell."""
+    try:
+        cell = decode(find_architecture(best.trained.architecture).genotype)
+    except AtrousError:
+        return None, 0
+    return draw_cell(cell), diagram_width(cell)

@@ -1,0 +1,148 @@
+"""What was measured on trained networks: the columns of a table, each with all it depends on."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from atrous.artifact.evaluation import Evaluation, class_iou, inference, title
+from atrous.report.class_line import ClassLine
+from atrous.report.networks import Network
+from atrous.report.trained import Timing
+from atrous.report.words import quantity, size
+
+Value = float | None
+
+
+@dataclass(frozen=True)
+class Measure:
+    """A value of each network, `None` where it was not measured.
+
+    `conditions` are all that the values depend on beside the network; they differ for no two.
+    """
+
+    name: str
+    conditions: str
+    values: tuple[Value, ...]
+
+    @property
+    def best(self) -> Value:
+        """The largest value, if there are several and they are not all alike."""
+        known = [value for value in self.values if value is not None]
+        return max(known) if known and max(known) > min(known) else None
+
+
+@dataclass(frozen=True)
+class ClassTable:
+    """The IoU of each class, and their mean, in each of the `networks` that was evaluated so.
+
+    Networks for other classes are left out.
+    """
+
+    title: str
+    networks: tuple[str, ...]
+    lines: tuple[ClassLine, ...]
+    mean: tuple[float, ...]
+
+
+def titles(networks: Sequence[Network]) -> list[str]:
+    """What the networks were evaluated on, in words, in the order in which it first occurs."""
+    return list(dict.fromkeys(title(e) for n in networks for e in n.trained.evaluations))
+
+
+def evaluation_of(network: Network, asked: str | None) -> Evaluation | None:
+    """The network's evaluation of a title."""
+    return next((e for e in network.trained.evaluations if title(e) == asked), None)
+
+
+def scores(networks: Sequence[Network]) -> list[Measure]:
+    """The mIoU of the networks in each evaluation."""
+    return [_score(networks, asked) for asked in titles(networks)]
+
+
+def latencies(networks: Sequence[Network]) -> list[Measure]:
+    """The median latency of the networks, in milliseconds, under each condition."""
+    timings = [{conditions(timing): timing for timing in n.trained.timings} for n in networks]
+    return [
+        Measure("latency, ms", asked, tuple(_median(each.get(asked)) for each in timings))
+        for asked in dict.fromkeys(condition for each in timings for condition in each)
+    ]
+
+
+def conditions(timing: Timing) -> str:
+    """All that a latency depends on, beside the network."""
+    return (
+        f"{timing.runtime} {timing.version}, {timing.precision}, batch {timing.batch}, "
+        f"{size(timing.size)} pixels, {quantity(timing.threads, 'thread')}, {timing.device}: "
+        f"{timing.device_name}"
+    )
+
+
+def most_telling(networks: Sequence[Network]) -> str | None:
+    """The evaluation to look at first.
+
+    One on images that chose nothing, if there is; then one that more networks have; then one
+    at the images' own scale.
+    """
+    asked = titles(networks)
+    return max(asked, key=lambda each: _telling(networks, each), default=None)
+
+
+def chose(network: Network, evaluation: Evaluation) -> bool:
+    """Whether the evaluation is on images that the network was trained or selected on."""
+    return evaluation["split"] in {"train", network.trained.record.get("select_on")}
+
+
+def biased(networks: Sequence[Network]) -> list[str]:
+    """A sentence for each split whose scores flatter, because it chose the weights."""
+    evaluations = [(n, e) for n in networks for e in n.trained.evaluations]
+    splits = dict.fromkeys(e["split"] for n, e in evaluations if chose(n, e))
+    return [
+        f"Scores on {split} flatter: its images chose the weights, and the cell where it was found "
+        "by the search."
+        if split != "train"
+        else "Scores on train flatter: the networks were trained on its images."
+        for split in splits
+    ]
+
+
+def class_tables(networks: Sequence[Network]) -> list[ClassTable]:
+    """The IoU of each class in each evaluation, the most telling first."""
+    first = most_telling(networks)
+    asked = sorted(titles(networks), key=lambda each: each != first)
+    return [_class_table(networks, each) for each in asked]
+
+
+def _score(networks: Sequence[Network], asked: str) -> Measure:
+    found = [evaluation_of(network, asked) for network in networks]
+    one = next(each for each in found if each)
+    words = f"{one['data']}, {quantity(one['images'], 'image')}, {inference(one)}"
+    return Measure(
+        name=f"mIoU on {one['split']}",
+        conditions=words,
+        values=tuple(each["miou"] if each else None for each in found),
+    )
+
+
+def _median(timing: Timing | None) -> Value:
+    return timing.median if timing else None
+
+
+def _telling(networks: Sequence[Network], asked: str) -> tuple[bool, int, bool]:
+    found = [(n, e) for n in networks if (e := evaluation_of(n, asked))]
+    _, one = found[0]
+    plain = list(one["scales"]) == [1] and not one["flip"]
+    return not any(chose(n, e) for n, e in found), len(found), plain
+
+
+def _class_table(networks: Sequence[Network], asked: str) -> ClassTable:
+    measured = [(n, e) for n in networks if (e := evaluation_of(n, asked))]
+    names = measured[0][0].trained.classes
+    found = [(n, e) for n, e in measured if n.trained.classes == names]
+    columns = zip(*(class_iou(e) for _, e in found), strict=True)
+    return ClassTable(
+        title=asked,
+        networks=tuple(n.title for n, _ in found),
+        lines=tuple(ClassLine(name, values) for name, values in zip(names, columns, strict=True)),
+        mean=tuple(e["miou"] for _, e in found),
+    )

@@ -1,0 +1,253 @@
+"""The best of a search ranked again by end-to-end fine-tuning, beside how the proxy ranked them.
+
+Chen et al. 2018, section 4.3 and figure 4b.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from math import isnan
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from atrous.correlation import Correlation, correlate
+from atrous.errors import AtrousError
+from atrous.ledger import Entry
+from atrous.report.leaderboard import Row, leaderboard
+from atrous.report.words import count, decimal, interval, ordinal, quantity, score_name
+from atrous.run import RERANK, Run
+from atrous.trial import Failed, Measured
+from atrous.winner import ranked
+
+FEWEST = 2
+"""With fewer pairs there is no order to agree on."""
+CAVEAT = "Among the best alone, scores differ little and ranks agree less than over all cells."
+
+
+@dataclass(frozen=True)
+class Proxy:
+    """How a trial of the search stood there: its score, and its rank among the proposed cells,
+    which a baseline has none of."""
+
+    score: float
+    rank: int | None
+
+
+@dataclass(frozen=True)
+class Again:
+    """A cell that was ranked again.
+
+    `rank` counts proposed cells alone, so that it compares with the proxy's; `trial` is the number
+    of the search's trial; `row` holds the second score, mIoU, and the cost of the cell. `proxy` is
+    `None` where the search has no score.
+    """
+
+    rank: int | None
+    trial: int | None
+    proxy: Proxy | None
+    row: Row
+
+    @property
+    def name(self) -> str:
+        """The trial of the search, or the baseline's name."""
+        return self.row.name if self.row.is_baseline else f"trial {self.trial}"
+
+
+@dataclass(frozen=True)
+class Unranked:
+    """A cell whose second training ended without a score."""
+
+    name: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class SecondRanking:
+    """Both rankings, best of the second first.
+
+    `left` is how many are still to be ranked again; `found` how many proposed cells have a score in
+    the search. `correlation` is over proposed cells alone, `None` for fewer than two.
+    """
+
+    cells: tuple[Again, ...]
+    failed: tuple[Unranked, ...]
+    left: int
+    found: int
+    score_name: str
+    correlation: Correlation | None
+
+    @property
+    def is_correlated(self) -> bool:
+        """Whether there are coefficients: enough cells, and not all alike."""
+        return self.correlation is not None and not isnan(self.correlation.spearman.value)
+
+    @property
+    def winner(self) -> Again | None:
+        """The best proposed cell."""
+        return next((cell for cell in self.cells if not cell.row.is_baseline), None)
+
+    @property
+    def baselines(self) -> list[Again]:
+        """What was asked for by name, best first."""
+        return [cell for cell in self.cells if cell.row.is_baseline]
+
+
+def second_ranking(run: Run) -> SecondRanking:
+    """The re-ranking of a run so far; empty if none was begun. Raises `AtrousError`."""
+    entries, again = run.ledger().entries(), run.reranked()
+    cells = tuple(_cells(leaderboard(run, again), _standing(entries)))
+    return SecondRanking(
+        cells=cells,
+        failed=tuple(_failed(again)),
+        left=_left(run, again),
+        found=len(ranked(entries)),
+        score_name=score_name(run.request.score),
+        correlation=_correlation(cells),
+    )
+
+
+def _left(run: Run, again: Sequence[Entry]) -> int:
+    """How many are to be ranked again and are not; raises `AtrousError` for a damaged file."""
+    path = run.path / RERANK
+    if not path.exists():
+        return 0
+    try:
+        asked = {f"trial {number}" for number in json.loads(path.read_text())["trials"]}
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise AtrousError(
+            f"Expected a re-ranking in {path}, but: {error!r}. Restore the file from a copy, or "
+            "delete it to begin anew."
+        ) from error
+    return len(asked - {entry.trial.origin for entry in again})
+
+
+def pairs(cells: Sequence[Again]) -> list[tuple[float, float]]:
+    """Proxy score and second score of each proposed cell that has both."""
+    return [
+        (cell.proxy.score, cell.row.score)
+        for cell in cells
+        if cell.proxy and not cell.row.is_baseline
+    ]
+
+
+def winner_words(second: SecondRanking) -> str:
+    """Where the winner stood under the proxy; empty while there is none."""
+    winner = second.winner
+    if winner is None or winner.proxy is None or winner.proxy.rank is None:
+        return ""
+    return (
+        f"The best after fine-tuning, {winner.name}, stood {ordinal(winner.proxy.rank)} of "
+        f"{second.found} under the proxy. The paper's winner stood 12th."
+    )
+
+
+def agreement_words(second: SecondRanking) -> str:
+    """How far the two rankings agree."""
+    found = second.correlation
+    if found is None:
+        return "Too few cells have both scores to say whether the rankings agree."
+    if not second.is_correlated:
+        return "All cells have the same score in one of the rankings, so they cannot agree."
+    return (
+        f"Over {quantity(found.count, 'cell')}, Spearman's rho is {interval(found.spearman)} and "
+        f"Kendall's tau {interval(found.kendall)}, with 95 % bootstrap intervals. {CAVEAT}"
+    )
+
+
+def left_words(second: SecondRanking) -> str:
+    """What is still to be done, if anything is."""
+    return f"{quantity(second.left, 'cell')} still to be ranked again." if second.left else ""
+
+
+def render(second: SecondRanking) -> RenderableType:
+    """Both rankings as a table within 100 columns, and in words how far they agree."""
+    failures = [f"No second score for {each.name}: {each.reason}" for each in second.failed]
+    if not second.cells:
+        lines = ["Nothing has a second score yet.", left_words(second), *failures]
+        return Group(*(Text(line) for line in lines if line))
+    lines = [winner_words(second), agreement_words(second), left_words(second), *failures]
+    return Group(_table(second), "", *(Text(line) for line in lines if line))
+
+
+def _table(second: SecondRanking) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for heading in ("rank", "trial", "proxy rank", f"proxy {second.score_name}", "mIoU"):
+        table.add_column(heading, justify="right", no_wrap=heading in {"rank", "trial", "mIoU"})
+    table.add_column("cell", overflow="fold")
+    for heading in ("params", "MAdds"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    for cell in second.cells:
+        table.add_row(*_line(cell), style="cyan" if cell.row.is_baseline else None)
+    return table
+
+
+def _line(cell: Again) -> list[Text]:
+    proxy = cell.proxy
+    texts = (
+        _whole(cell.rank),
+        _whole(cell.trial),
+        _whole(proxy.rank if proxy else None),
+        decimal(proxy.score if proxy else None),
+        decimal(cell.row.score),
+        cell.row.name,
+        count(cell.row.parameters),
+        count(cell.row.multiply_adds),
+    )
+    return [Text(text) for text in texts]
+
+
+def _whole(number: int | None) -> str:
+    return "" if number is None else str(number)
+
+
+def _standing(entries: Sequence[Entry]) -> dict[str, Proxy]:
+    """How every measured trial of the search stood, under the origin that its re-ranking has."""
+    order = ranked(entries)
+    found = {
+        f"trial {outcome.trial.number}": Proxy(outcome.score, rank)
+        for rank, outcome in enumerate(order, 1)
+    }
+    measured = [e.outcome for e in entries if isinstance(e.outcome, Measured)]
+    return found | {
+        outcome.trial.origin: Proxy(outcome.score, None)
+        for outcome in measured
+        if outcome.trial.is_baseline
+    }
+
+
+def _cells(rows: Sequence[Row], standing: dict[str, Proxy]) -> Iterator[Again]:
+    rank = 0
+    for row in rows:
+        rank += not row.is_baseline
+        yield Again(
+            rank=None if row.is_baseline else rank,
+            trial=_trial(row.origin),
+            proxy=standing.get(row.origin),
+            row=row,
+        )
+
+
+def _trial(origin: str) -> int | None:
+    match = re.fullmatch(r"trial (\d+)", origin)
+    return int(match[1]) if match else None
+
+
+def _failed(entries: Sequence[Entry]) -> Iterator[Unranked]:
+    for entry in entries:
+        outcome = entry.outcome
+        if isinstance(outcome, Failed):
+            name = outcome.trial.origin.removeprefix("baseline ")
+            yield Unranked(name, f"{outcome.reason.value}: {outcome.error}")
+
+
+def _correlation(cells: Sequence[Again]) -> Correlation | None:
+    found = pairs(cells)
+    if len(found) < FEWEST:
+        return None
+    proxy, second = zip(*found, strict=True)
+    return correlate(proxy, second)

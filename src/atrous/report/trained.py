@@ -1,0 +1,257 @@
+"""The trained networks of a run, as their folders tell of them.
+
+Only JSON is read: no tensor is loaded and no network is built. In RUN/trained/NAME/:
+
+training.json                 what is trained, and how
+log.jsonl                     loss and selection mIoU as training went on
+model/                        the model, with evaluation.json if it was evaluated
+evaluation/**/pictures-N.png  sheets of pictures, with the evaluation.json of their own beside
+latency.json                  how long an image takes
+export.json                   the exported file, and how it agrees with the network
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from atrous.artifact.evaluation import Evaluation, checked, title
+from atrous.artifact.staging import locate
+from atrous.errors import AtrousError
+
+FOLDER = "trained"
+JOB, LOG, MODEL = "training.json", "log.jsonl", "model"
+RECORD, EVALUATIONS, SHEET = "model.json", "evaluation.json", "pictures-1.png"
+LATENCY, EXPORT = "latency.json", "export.json"
+
+Fields = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Timing:
+    """The median of a pass in milliseconds, with its quartiles and all it depends on."""
+
+    median: float
+    quartiles: tuple[float, float]
+    runtime: str
+    version: str
+    precision: str
+    batch: int
+    size: tuple[int, int]
+    threads: int
+    device: str
+    device_name: str
+
+
+@dataclass(frozen=True)
+class Exported:
+    """A file of `size` bytes, named where it lies now if that is the training's folder.
+
+    `difference` is the largest one from the network on all that it was compared on, at most
+    `tolerance`; `None` where it was not compared.
+    """
+
+    file: str
+    size: int
+    difference: float | None
+    tolerance: float | None
+
+
+@dataclass(frozen=True)
+class Score:
+    """The mean loss since the last score and the selection mIoU after `step`."""
+
+    step: int
+    loss: float | None
+    miou: float
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """A sheet of pictures; `title` says on what, as that of an evaluation."""
+
+    title: str
+    path: Path
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A training run and what came of it.
+
+    `record` is how the model was trained, empty while it is not; `blueprint` what it is built
+    from. Neither is checked beyond being JSON objects.
+    """
+
+    name: str
+    folder: Path
+    label: str
+    blueprint: Fields
+    record: Fields
+    scores: tuple[Score, ...]
+    evaluations: tuple[Evaluation, ...]
+    sheets: tuple[Sheet, ...]
+    timings: tuple[Timing, ...]
+    exported: Exported | None
+
+    @property
+    def model(self) -> Path | None:
+        """The model's folder, once there is one."""
+        return self.folder / MODEL if self.record else None
+
+    @property
+    def architecture(self) -> str:
+        """The short form of the architecture."""
+        return str(self.blueprint["architecture"])
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """What the classes are called."""
+        return tuple(map(str, self.blueprint.get("classes", ())))
+
+    @property
+    def parameters(self) -> int | None:
+        """Of the whole network."""
+        return self.record.get("parameters")
+
+    @property
+    def multiply_adds(self) -> int | None:
+        """Of the whole network on one image of `crop`."""
+        return self.record.get("multiply_adds")
+
+    @property
+    def crop(self) -> tuple[int, int] | None:
+        """Height and width in pixels that it was trained on."""
+        crop = self.record.get("crop")
+        return (int(crop[0]), int(crop[1])) if crop else None
+
+
+def read_trained(run: Path) -> list[Trained]:
+    """All training runs in a run's folder, by name; raises `AtrousError` for damaged files."""
+    folders = sorted((run / FOLDER).glob("*/"))
+    return [_read(folder) for folder in folders if _holds_training(folder)]
+
+
+def _holds_training(folder: Path) -> bool:
+    return (folder / JOB).is_file() or locate(folder / MODEL, RECORD).is_file()
+
+
+def _read(folder: Path) -> Trained:
+    model = folder / MODEL
+    job = _parsed(folder / JOB, _mapping, {})
+    record = _parsed(locate(model, RECORD), _model, {})
+    blueprint = record.get("blueprint") or job.get("blueprint")
+    if not isinstance(blueprint, dict) or "architecture" not in blueprint:
+        raise _damaged(folder, "none of its files says which architecture was trained")
+    classes = len(blueprint.get("classes", ()))
+    training = record.get("training", {})
+    return Trained(
+        name=folder.name,
+        folder=folder,
+        label=str(training.get("name") or job.get("name") or folder.name),
+        blueprint=blueprint,
+        record=training,
+        scores=_scores(folder / LOG),
+        evaluations=_parsed(locate(model, EVALUATIONS), lambda c: _evaluations(c, classes), ()),
+        sheets=tuple(_sheets(folder, classes)),
+        timings=_parsed(folder / LATENCY, _timings, ()),
+        exported=_parsed(folder / EXPORT, lambda content: _exported(content, folder), None),
+    )
+
+
+def _parsed(path: Path, parse: Any, absent: Any) -> Any:
+    """What `parse` makes of a JSON file, or `absent`; raises `AtrousError` for a damaged one."""
+    if not path.is_file():
+        return absent
+    with _reading(path):
+        return parse(json.loads(path.read_text(encoding="utf-8")))
+
+
+@contextmanager
+def _reading(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
+        raise _damaged(path, repr(error)) from error
+
+
+def _damaged(path: Path, why: str) -> AtrousError:
+    return AtrousError(
+        f"Expected what is known of a trained network in {path}, but: {why}. Restore it from a "
+        "copy, or delete it: the report then goes without."
+    )
+
+
+def _mapping(content: Any) -> dict[str, Any]:
+    if not isinstance(content, dict):
+        raise TypeError(f"{type(content).__name__} instead of an object")
+    return content
+
+
+def _model(content: Any) -> dict[str, Any]:
+    return _mapping(content) | {"training": _mapping(content["training"])}
+
+
+def _scores(path: Path) -> tuple[Score, ...]:
+    if not path.is_file():
+        return ()
+    with _reading(path):
+        lines = map(json.loads, path.read_text(encoding="utf-8").splitlines())
+        return tuple(
+            Score(int(line["step"]), line.get("loss"), float(line["miou"])) for line in lines
+        )
+
+
+def _evaluations(content: Any, classes: int) -> tuple[Evaluation, ...]:
+    if not isinstance(content, list):
+        raise TypeError(f"{type(content).__name__} instead of a list")
+    return tuple(checked(record, classes) for record in content)
+
+
+def _sheets(folder: Path, classes: int) -> Iterator[Sheet]:
+    """The first sheet of every evaluation, from wherever evaluations are written to."""
+    places = (folder / "evaluation", folder / MODEL / "evaluations")
+    found = (path for place in places for path in sorted(place.rglob(SHEET)))
+    for path in found:
+        beside = path.with_name(EVALUATIONS)
+        told = _parsed(beside, lambda content: title(checked(content, classes)), "")
+        yield Sheet(told, path)
+
+
+def _timings(content: Any) -> tuple[Timing, ...]:
+    return tuple(
+        Timing(
+            median=float(each["median_ms"]),
+            quartiles=_pair(each["quartiles_ms"]),
+            runtime=each["runtime"],
+            version=each["version"],
+            precision=each["precision"],
+            batch=int(each["batch"]),
+            size=(int(each["size"][0]), int(each["size"][1])),
+            threads=int(each["threads"]),
+            device=each["device"],
+            device_name=each["device_name"],
+        )
+        for each in content
+    )
+
+
+def _exported(content: Any, folder: Path) -> Exported:
+    path = Path(content["path"])
+    places = (folder / path.name, folder / MODEL / path.name)
+    apart = [float(each["difference"]) for each in content.get("comparisons", ())]
+    tolerance = content.get("tolerance")
+    return Exported(
+        file=str(next((place for place in places if place.is_file()), path)),
+        size=int(content["size"]),
+        difference=max(apart, default=None),
+        tolerance=None if tolerance is None else float(tolerance),
+    )
+
+
+def _pair(values: Iterable[Any]) -> tuple[float, float]:
+    low, high = values
+    return float(low), float(high)

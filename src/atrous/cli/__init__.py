@@ -12,11 +12,34 @@ import typer
 from atrous.cli.architectures import describe, spaces
 from atrous.cli.data import check, scenes
 from atrous.cli.demo import demo
+from atrous.cli.evaluate import evaluate
+from atrous.cli.fidelity import fidelity
+from atrous.cli.predict import predict
+from atrous.cli.recipe import recipe as recipe_commands
+from atrous.cli.rerank import rerank
 from atrous.cli.results import compare, report
+from atrous.cli.run import run
 from atrous.cli.search import search, status
+from atrous.cli.train import train
 from atrous.errors import AtrousError
 
-COMMANDS = (spaces, describe, check, scenes, search, status, report, compare, demo)
+COMMANDS = (
+    run,
+    spaces,
+    describe,
+    check,
+    scenes,
+    search,
+    status,
+    report,
+    compare,
+    rerank,
+    fidelity,
+    train,
+    evaluate,
+    predict,
+    demo,
+)
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -26,6 +49,7 @@ app = typer.Typer(
 )
 for command in COMMANDS:
     app.command()(command)
+app.add_typer(recipe_commands, name="recipe")
 
 
 def main() -> None:

@@ -8,8 +8,7 @@ from typing import Annotated
 import typer
 
 from atrous.cli.options import CacheOption, default_cache
-from atrous.cli.results import report
-from atrous.cli.search import drive
+from atrous.cli.run import drive_whole
 
 
 def demo(
@@ -17,11 +16,10 @@ def demo(
     cache: CacheOption = None,
 ) -> None:
     """The whole way on built-in scenes with real pretrained weights, in a few minutes."""
-    from atrous import driver
-    from atrous.demo import demo_request
+    from atrous.demo import CROP, demo_request
+    from atrous.pipeline.whole import begin
 
-    run, material, kept = out / "run", None, cache or default_cache()
+    run, kept = out / "run", cache or default_cache()
     if not (run / "run.json").exists():
-        _, material = driver.begin(demo_request(out), run, kept)
-    drive(run, material, kept)
-    report(run)
+        begin(demo_request(out), run, kept, CROP)
+    drive_whole(run, kept)

@@ -28,6 +28,16 @@ def default_cache() -> Path:
     return (Path(home) if home else Path.home() / ".cache") / "atrous"
 
 
+def given(context: typer.Context, *but: str) -> list[str]:
+    """What the user typed of a command's parameters, as it is called there, `but` some."""
+    return [
+        parameter.metavar or f"--{name.replace('_', '-')}"
+        for parameter in context.command.params
+        if (name := parameter.name) and name not in but
+        if (source := context.get_parameter_source(name)) and source.name == "COMMANDLINE"
+    ]
+
+
 def parse_duration(text: str) -> float:
     """`90s`, `30m` or `2h` in seconds."""
     match = re.fullmatch(r"(\d+(?:\.\d+)?)([smh])", text.strip())

@@ -19,7 +19,7 @@ from atrous.cli.options import (
 from atrous.errors import AtrousError
 
 if TYPE_CHECKING:
-    from atrous.driver import Material
+    from atrous.material import Material
 
 TRIALS = 60
 RESUMABLE = {"data", "out", "resume", "cache", "trials", "time"}
@@ -75,6 +75,7 @@ def search(
     """Searches the space on the data set; interrupted, it goes on with --resume."""
     from atrous import driver
     from atrous.estimation.crop import parse_size
+    from atrous.request import Request
     from atrous.run import extend, latest_run, open_run
 
     if resume:
@@ -86,8 +87,8 @@ def search(
         return
     if data is None:
         raise AtrousError("Expected the folder of a data set: atrous search DATA.")
-    request = driver.Request(
-        data=data,
+    request = Request(
+        data=str(data),
         select_on=select_on,
         space=space,
         strategy=strategy,
@@ -124,12 +125,13 @@ def status(run: RunPath) -> None:
 def drive(path: Path, material: Material | None, cache: Path) -> None:
     """Runs what is left of a run and says how to go on if it is interrupted."""
     from atrous import driver
+    from atrous.material import material_of
     from atrous.run import open_run
-    from atrous.search_view import SearchView, state_of
+    from atrous.search_view import SearchView, state_of, total_of
 
     run = open_run(path)
-    material = material or driver.material_of(run, cache)
-    view = SearchView(run, run.ledger().entries())
+    material = material or material_of(run, cache)
+    view = SearchView(total_of(run), run.request.seconds, run.ledger().entries())
     try:
         with view.shown():
             driver.proceed(run, material, view.watch)

@@ -1,0 +1,85 @@
+"""A model for other programs: as one file, and how long it takes."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from atrous.cli.options import Json, output
+
+ModelPath = Annotated[Path, typer.Argument(metavar="MODEL", help="The folder of a model.")]
+
+
+def export(
+    model: ModelPath,
+    to: Annotated[
+        Literal["onnx", "pt2"],
+        typer.Option(help="onnx for onnxruntime and others, pt2 for torch alone."),
+    ],
+    out: Annotated[Path | None, typer.Option(help="The file [MODEL/model.onnx or .pt2].")] = None,
+    normalise: Annotated[
+        Literal["in", "out"],
+        typer.Option(help="in: the file takes uint8 RGB; out: float32 that you have normalised."),
+    ] = "in",
+    give: Annotated[
+        Literal["logits", "probabilities", "ids"],
+        typer.Option("--output", help="What the file gives for each pixel; ids are classes."),
+    ] = "logits",
+    opset: Annotated[int | None, typer.Option(help="Of ONNX, from 18 [torch's choice].")] = None,
+    as_json: Json = False,
+) -> None:
+    """Writes a model to one file that runs without this program, for images of any size.
+
+    The file is run and compared with the model before it counts as written.
+    """
+    from atrous.artifact.folder import load_model
+    from atrous.export.exported import check_request
+    from atrous.export.model import check_model, export_model
+    from atrous.export.view import render
+
+    check_model(model)
+    path = out or model / f"model.{to}"
+    check_request(path, to, opset)
+    exported = export_model(load_model(model), path, to, normalise, give, opset)
+    if as_json:
+        print(json.dumps(exported.to_json(), indent=2))
+    else:
+        output.print(render(exported), soft_wrap=True)
+
+
+def latency(
+    model: ModelPath,
+    size: Annotated[str, typer.Option(help="HxW of the images, in pixels.")],
+    batch: Annotated[int, typer.Option(min=1, help="Images at a time.")] = 1,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
+    runtime: Annotated[
+        str, typer.Option(help="pytorch, onnxruntime, or both with a comma between.")
+    ] = "pytorch",
+    threads: Annotated[
+        int | None, typer.Option(min=1, help="Of the CPU, for one image [torch's choice].")
+    ] = None,
+    precision: Annotated[
+        Literal["float32", "bfloat16"], typer.Option(help="Of the products; bfloat16: pytorch.")
+    ] = "float32",
+    repeats: Annotated[int, typer.Option(min=1, help="Timed passes, after warming up.")] = 30,
+    as_json: Json = False,
+) -> None:
+    """Measures how long a model takes, from normalised images to class scores."""
+    from atrous.artifact.folder import load_model
+    from atrous.estimation.crop import parse_size
+    from atrous.export.model import check_model
+    from atrous.latency.measure import compare_latency
+    from atrous.latency.setting import make_setting, parse_runtimes
+    from atrous.latency.view import render
+
+    check_model(model)
+    setting = make_setting(parse_size(size), batch, device, threads, precision)
+    runtimes = parse_runtimes(runtime, setting)
+    found = compare_latency(load_model(model).network, setting, runtimes, repeats)
+    if as_json:
+        print(json.dumps([latency.to_json() for latency in found], indent=2))
+    else:
+        output.print(render(found))

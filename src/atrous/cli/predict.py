@@ -1,0 +1,158 @@
+"""A trained model applied to images."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import sys
+from collections import Counter
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from atrous.cli.options import output
+from atrous.errors import AtrousError
+
+if TYPE_CHECKING:
+    from atrous.artifact.model import Model
+    from atrous.inference.images import Input
+    from atrous.inference.prediction import Outcome
+    from atrous.inference.submissions import Submission
+
+UNITS = {"mib": 2**20, "gib": 2**30, "mb": 10**6, "gb": 10**9}
+
+
+def predict(
+    model: Annotated[Path, typer.Argument(help="The folder of a model.")],
+    images: Annotated[
+        list[Path], typer.Argument(help="Images, and folders of images with all below them.")
+    ],
+    out: Annotated[Path, typer.Option(help="The folder to write to.")],
+    scales: Annotated[
+        str, typer.Option(help="Sizes at which each image is looked at, such as 0.75,1,1.25.")
+    ] = "1",
+    flip: Annotated[
+        bool, typer.Option("--flip", help="Look at each image mirrored as well.")
+    ] = False,
+    memory: Annotated[
+        str,
+        typer.Option(
+            help="What one image may take, the model not counted; larger images are computed in "
+            "overlapping tiles. On a GPU: of its memory."
+        ),
+    ] = "4GiB",
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
+    write: Annotated[
+        str,
+        typer.Option(
+            help="ids (8-bit PNG of class numbers), colours (the same as a palette PNG), "
+            "overlay (JPEG)."
+        ),
+    ] = "ids,colours,overlay",
+    submission: Annotated[
+        str | None,
+        typer.Option(help="cityscapes or voc: the files its server wants; IMAGES is the data set."),
+    ] = None,
+    split: Annotated[str, typer.Option(help="With --submission: the images.")] = "test",
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Write anew what is there already.")
+    ] = False,
+) -> None:
+    """Predicts the class of every pixel; stopped, the same command goes on."""
+    from atrous.artifact.folder import load_model
+    from atrous.data.pixels import read_image, read_upright
+    from atrous.estimation.tuning import pick_device
+    from atrous.evaluation.scales import parse_scales
+    from atrous.inference.images import find_images
+    from atrous.inference.outputs import Outputs, open_outputs
+    from atrous.inference.prediction import Method, predict_images
+    from atrous.inference.submissions import find_submission
+    from atrous.inference.writers import find_writers
+    from atrous.progress import track, untracked
+
+    method = Method(parse_scales(scales), flip, pick_device(device), parse_memory(memory))
+    server = find_submission(submission) if submission else None
+    writers = (server.writer,) if server else find_writers(write)
+    found = () if server else find_images(images, out)
+    loaded = load_model(model)
+    if server:
+        found = _submitted(server, images, split, loaded)
+    outputs = Outputs(out, writers, loaded.colours)
+    about = {"model": _identity(loaded), "scales": list(method.scales), "flip": flip}
+    open_outputs(outputs, found, about, overwrite)
+    one = len(found) == 1
+    read = read_image if server else read_upright
+    outcomes = predict_images(loaded, found, outputs, method, read, track if one else untracked)
+    counts = _follow((untracked if one else track)(outcomes, "predicting", len(found)), out)
+    output.print(_summary(counts, out), soft_wrap=True)
+    if counts["Refused"]:
+        raise typer.Exit(1)
+    if server:
+        output.print(
+            f"Pack it for the server: {server.pack.replace('{}', str(out))}", soft_wrap=True
+        )
+
+
+def parse_memory(text: str) -> int:
+    """`2GiB` or `500 MB` in bytes."""
+    match = re.fullmatch(r"(\d+(?:\.\d+)?) ?([a-z]+)", text.strip().lower())
+    if not match or match[2] not in UNITS or not float(match[1]):
+        raise AtrousError(f"--memory: expected an amount such as 2GiB or 500MiB, got {text!r}.")
+    return int(float(match[1]) * UNITS[match[2]])
+
+
+def _submitted(
+    server: Submission, images: list[Path], split: str, model: Model
+) -> tuple[Input, ...]:
+    from atrous.data.layouts import read_dataset
+    from atrous.inference.submissions import submitted_images
+
+    if len(images) != 1:
+        raise AtrousError(
+            f"With --submission, expected one folder, that of the {server.layout} data set, got "
+            f"{len(images)} paths."
+        )
+    return submitted_images(server, read_dataset(images[0]), split, model.classes)
+
+
+def _identity(model: Model) -> str:
+    """A digest of all that a prediction depends on in a model."""
+    from atrous.models.weights import digest
+
+    parts = [digest(model.network), model.blueprint.to_json(), model.transform.to_json()]
+    return hashlib.blake2b(json.dumps(parts).encode(), digest_size=16).hexdigest()
+
+
+def _follow(outcomes: Iterable[Outcome], out: Path) -> Counter[str]:
+    """How many outcomes there are of each kind; errors are printed as they come."""
+    from atrous.inference.prediction import Predicted, Refused
+
+    counts: Counter[str] = Counter()
+    try:
+        for outcome in outcomes:
+            counts[type(outcome).__name__] += 1
+            counts["tiled"] += isinstance(outcome, Predicted) and outcome.tiles > 1
+            if isinstance(outcome, Refused):
+                print(f"error: {outcome.error}", file=sys.stderr)
+    except KeyboardInterrupt:
+        done = counts["Predicted"] + counts["Skipped"]
+        print(
+            f"Stopped; {done} images are finished in {out}. Go on: the same command again.",
+            file=sys.stderr,
+        )
+        raise
+    return counts
+
+
+def _summary(counts: Counter[str], out: Path) -> str:
+    parts = [f"{counts['Predicted']} predicted"]
+    if counts["tiled"]:
+        parts[0] += f", {counts['tiled']} of them in tiles"
+    if counts["Skipped"]:
+        parts.append(f"{counts['Skipped']} skipped, whose files were there already")
+    if counts["Refused"]:
+        parts.append(f"{counts['Refused']} that could not be used, named above")
+    return f"Images: {'; '.join(parts)}. See {out}"

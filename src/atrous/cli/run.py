@@ -1,0 +1,114 @@
+"""The whole way in one go."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from atrous.cli.options import RUNS, CacheOption, default_cache, output, parse_duration
+from atrous.errors import AtrousError
+
+if TYPE_CHECKING:
+    from atrous.trial import Metrics
+
+
+MANY = 1000
+"""Trials, before a measurement tells how many fit into the budget."""
+
+
+def run(
+    data: Annotated[
+        Path | None, typer.Argument(help="The folder of a data set; with --resume, of a run.")
+    ] = None,
+    budget: Annotated[str, typer.Option(help="Time for everything: 30m, 2h, 12h.")] = "2h",
+    out: Annotated[Path | None, typer.Option(help="The run's folder [runs/DATE].")] = None,
+    space: Annotated[str, typer.Option(help="A space; atrous spaces lists them.")] = "dpc",
+    select_on: Annotated[
+        str,
+        typer.Option(
+            help="What scores are taken on: val, or a part of train held out by a "
+            "fraction (0.2) or by file-name prefix (0006R0)."
+        ),
+    ] = "val",
+    backbone: Annotated[str, typer.Option(help="A timm model.")] = "tf_efficientnet_lite0",
+    weights: Annotated[
+        str, typer.Option(help="auto (timm's hub), builtin, none, or a file.")
+    ] = "auto",
+    output_stride: Annotated[int, typer.Option(help="8 or 16.")] = 16,
+    filters: Annotated[int, typer.Option(help="Width of the cell; the paper's is 256.")] = 64,
+    steps: Annotated[int, typer.Option(help="Training steps of a trial of the search.")] = 400,
+    crop: Annotated[
+        str | None,
+        typer.Option(help="HxW of a training crop, end to end [the largest image, 513 at most]."),
+    ] = None,
+    workers: Annotated[
+        int | None, typer.Option(help="Trials at a time [the fastest split, measured].")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Of everything drawn by chance.")] = 0,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with a run.")] = False,
+    cache: CacheOption = None,
+) -> None:
+    """Checks, searches, re-ranks, trains, evaluates, exports and reports, within a budget of time.
+
+    How the budget is split follows from a trial and a few training steps measured first.
+    """
+    from atrous.estimation.crop import parse_size
+    from atrous.pipeline.whole import begin
+    from atrous.request import Request
+    from atrous.run import latest_run
+
+    kept = cache or default_cache()
+    if resume:
+        drive_whole(data or out or latest_run(RUNS), kept)
+        return
+    if data is None:
+        raise AtrousError("Expected the folder of a data set: atrous run DATA.")
+    request = Request(
+        data=str(data),
+        select_on=select_on,
+        space=space,
+        strategy="local",
+        baselines=("dpc:aspp", "dpc:top1"),
+        trials=MANY,
+        seconds=parse_duration(budget),
+        workers=workers,
+        seed=seed,
+        backbone=backbone,
+        weights=weights,
+        output_stride=output_stride,
+        crop=None,
+        filters=filters,
+        steps=steps,
+        batch=8,
+        rate=0.1,
+        score="miou",
+        device=device,
+    )
+    out = out or RUNS / datetime.now().strftime("%Y-%m-%d-%H%M%S")
+    begin(request, out, kept, parse_size(crop) if crop else None)
+    drive_whole(out, kept)
+
+
+def drive_whole(out: Path, cache: Path) -> None:
+    """Goes through the stages that are left, and says how to go on if it is interrupted."""
+    from atrous.pipeline.whole import finish
+
+    try:
+        page = finish(out, cache, _say, _tell)
+    except KeyboardInterrupt:
+        output.print(f"Stopped. Go on: atrous run --resume {out}", soft_wrap=True)
+        raise
+    output.print(f"report: {page.resolve()}", soft_wrap=True)
+    output.print(f"the model: {out / 'trained' / 'best' / 'model'}", soft_wrap=True)
+
+
+def _say(text: str) -> None:
+    output.print(text, soft_wrap=True)
+
+
+def _tell(step: int, loss: float, metrics: Metrics) -> None:
+    output.print(f"step {step:>6}  loss {loss:.4f}  selection mIoU {metrics.miou:.4f}")

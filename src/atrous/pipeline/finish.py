@@ -1,0 +1,65 @@
+"""The proof of a trained model: scores, an exported file, latency. What is there is left alone."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from atrous.artifact.folder import load_model
+from atrous.artifact.staging import write_whole
+from atrous.errors import AtrousError
+from atrous.evaluation.assessment import Request, count, prepare
+from atrous.evaluation.publication import publish
+from atrous.export import onnx_file
+from atrous.export.model import export_model
+from atrous.latency.measure import compare_latency
+from atrous.latency.setting import make_setting
+from atrous.training.job import MODEL
+
+EVALUATION, EXPORT, LATENCY = "evaluation", "export.json", "latency.json"
+SCORED = "evaluation.json"
+
+
+def evaluated(folder: Path, data: Path, split: str, device: str) -> None:
+    """Scores the model of a training run on a split, at a single scale. Raises `AtrousError`."""
+    out = folder / EVALUATION / split
+    if (out / SCORED).exists():
+        return
+    assessment = prepare(Request(folder / MODEL, data, split, device=device, out=out))
+    count(assessment)
+    publish(assessment)
+
+
+def exported(folder: Path) -> None:
+    """Writes the model as ONNX, or as pt2 where the packages for ONNX are not installed.
+
+    Raises `AtrousError`.
+    """
+    if (folder / EXPORT).exists():
+        return
+    form = "onnx" if _has_onnx() else "pt2"
+    written = export_model(load_model(folder / MODEL), folder / f"model.{form}", form)
+    write_whole(folder / EXPORT, json.dumps(written.to_json(), indent=2))
+
+
+def timed(folder: Path, device: str) -> None:
+    """Times the model on images of its training crop, in every runtime that is installed.
+
+    Raises `AtrousError`.
+    """
+    if (folder / LATENCY).exists():
+        return
+    model = load_model(folder / MODEL)
+    height, width = model.training_record["crop"]
+    setting = make_setting((height, width), device=device)
+    runtimes = ["pytorch", *(["onnxruntime"] if device == "cpu" and _has_onnx() else [])]
+    found = compare_latency(model.network, setting, runtimes)
+    write_whole(folder / LATENCY, json.dumps([one.to_json() for one in found], indent=2))
+
+
+def _has_onnx() -> bool:
+    try:
+        onnx_file.require()
+    except AtrousError:
+        return False
+    return True

@@ -1,0 +1,54 @@
+"""How fast this machine is at what a whole run is made of."""
+
+from __future__ import annotations
+
+import time
+from itertools import islice
+
+import torch
+
+from atrous.artifact.blueprint import build_network
+from atrous.errors import AtrousError
+from atrous.estimation.tuning import cores
+from atrous.material import Material, estimator
+from atrous.named import find_architecture
+from atrous.pipeline.plan import Pace
+from atrous.progress import track
+from atrous.run import Run
+from atrous.training.crops import crops_of, parts
+from atrous.training.job import Job
+from atrous.training.state import State
+from atrous.training.world import World
+from atrous.trial import Failed, Trial
+
+YARDSTICK = "dpc:aspp"
+WARM, TIMED = 2, 3
+
+
+def measure_pace(run: Run, material: Material, job: Job) -> Pace:
+    """The seconds of a trial of ASPP, and of a training step of the job's network.
+
+    Raises `AtrousError` if the trial fails.
+    """
+    request = run.request
+    trial = Trial(0, find_architecture(YARDSTICK), "pace", request.steps, request.seed)
+    outcome = estimator(run.settings, material)(trial)
+    if isinstance(outcome, Failed):
+        raise AtrousError(f"A first trial, of {YARDSTICK}, failed: {outcome.error}")
+    return Pace(outcome.seconds, step_seconds(job), run.settings.workers)
+
+
+def step_seconds(job: Job) -> float:
+    """Seconds of a training step, reading and augmenting its images counted."""
+    _, training, _ = job.samples()
+    world = World(job.compute.device)
+    torch.set_num_threads(cores())
+    network = build_network(job.blueprint, "none", job.protocol.seed)
+    state = State(network, job.protocol, job.compute, world)
+    batches = parts(crops_of(training, job.protocol, network.backbone.mean), job.protocol, 0, world)
+    starts: list[float] = []
+    for _ in track(range(WARM + TIMED), "timing training steps", WARM + TIMED):
+        loss = state.advance(list(islice(batches, job.protocol.accumulate)))
+        float(loss)
+        starts.append(time.monotonic())
+    return (starts[-1] - starts[WARM - 1]) / TIMED

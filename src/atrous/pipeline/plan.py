@@ -1,0 +1,134 @@
+"""How a budget of time is split over the stages, told from what a trial and a step took here."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from atrous.artifact.staging import write_whole
+from atrous.errors import AtrousError
+from atrous.estimation.crop import Size
+
+PLAN = "plan.json"
+FORMAT = 1
+SEARCH, RERANK, TRAIN = 0.35, 0.2, 0.35
+"""Shares of the budget; the rest is for scoring, export and what goes wrong."""
+LEAST_TRIALS, LEAST_STEPS = 6, 20
+MOST_AGAIN, WANTED_STEPS = 50, 300
+"""So many are ranked again at most, and rather fewer than with less than so many steps each."""
+LEAST_AGAIN = 3
+
+
+@dataclass(frozen=True)
+class Pace:
+    """What was measured: seconds of a trial on cached features and of a step end to end, for one
+    network that has the machine to itself, with `workers` trials at a time."""
+
+    trial: float
+    step: float
+    workers: int
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Seconds and candidates for the search, steps for what follows, on crops of `crop` (height,
+    width) pixels, or derived from the images. `baselines` are trained beside the best.
+
+    `told` says in words how the split was found.
+    """
+
+    budget: float
+    search_seconds: float
+    trials: int
+    top: int
+    rerank_steps: int
+    train_steps: int
+    baselines: tuple[str, ...]
+    crop: Size | None
+    stages: tuple[tuple[str, float, str], ...]
+    told: str
+
+
+def split(
+    budget: float,
+    pace: Pace,
+    ended: int,
+    beside: int,
+    baselines: tuple[str, ...],
+    crop: Size | None = None,
+) -> Plan:
+    """The plan for `budget` seconds, of which `ended` are over already.
+
+    So many as `beside` are searched and ranked again beside the candidates; `baselines` are trained
+    beside the best. Raises `AtrousError` if the budget is too short.
+    """
+    left = max(1.0, budget - ended)
+    search = SEARCH * left
+    trials = int(search * pace.workers / pace.trial) - beside
+    top, again = _second_round(RERANK * left / pace.step, beside)
+    steps = int(TRAIN * left / pace.step / (1 + len(baselines)))
+    if trials < LEAST_TRIALS or again < LEAST_STEPS or steps < LEAST_STEPS:
+        raise AtrousError(
+            f"--budget {budget:.0f}s is too short: here a trial takes {pace.trial:.1f} s and a "
+            f"step end to end {pace.step:.2f} s, and {ended} s are over. Expected at least "
+            f"--budget {_least(pace, ended, beside, len(baselines)):.0f}s; or lower --steps."
+        )
+    stages = (
+        ("search", search, f"about {trials} candidates of {pace.trial:.1f} s"),
+        ("re-rank", RERANK * left, f"{top} candidates and the baselines, {again} steps each"),
+        ("train", TRAIN * left, f"{1 + len(baselines)} networks, {steps} steps each"),
+        ("rest", (1 - SEARCH - RERANK - TRAIN) * left, "scores, pictures, export, report"),
+    )
+    told = (
+        f"A trial on cached features took {pace.trial:.1f} s here, {pace.workers} at a time, and a "
+        f"step end to end {pace.step:.2f} s; {ended} s went into checks and features."
+    )
+    return Plan(budget, search, trials, top, again, steps, baselines, crop, stages, told)
+
+
+def _second_round(steps: float, baselines: int) -> tuple[int, int]:
+    """How many are ranked again, and with how many steps each, out of so many steps in all."""
+    top = int(steps / WANTED_STEPS) - baselines
+    top = max(LEAST_AGAIN, min(MOST_AGAIN, top))
+    return top, int(steps / (top + baselines))
+
+
+def _least(pace: Pace, ended: int, beside: int, baselines: int) -> float:
+    """The shortest budget that `split` accepts, in seconds, rounded up to half a minute."""
+    needs = (
+        (LEAST_TRIALS + 1 + beside) * pace.trial / pace.workers / SEARCH,
+        (LEAST_STEPS + 1) * (LEAST_AGAIN + beside) * pace.step / RERANK,
+        (LEAST_STEPS + 1) * (1 + baselines) * pace.step / TRAIN,
+    )
+    return -(-(ended + max(needs)) // 30) * 30
+
+
+def write_plan(plan: Plan, folder: Path) -> None:
+    """Keeps the plan in a run's folder; raises `AtrousError` if it cannot be written."""
+    stages = [{"name": n, "seconds": s, "why": w} for n, s, w in plan.stages]
+    content = {"format": FORMAT, **asdict(plan), "stages": stages}
+    try:
+        write_whole(folder / PLAN, json.dumps(content, indent=2))
+    except OSError as error:
+        raise AtrousError(f"Expected to write {folder / PLAN}, but {error}.") from error
+
+
+def read_plan(folder: Path) -> Plan:
+    """The plan of a run; raises `AtrousError` if there is none or it is damaged."""
+    path = folder / PLAN
+    try:
+        content: dict[str, Any] = json.loads(path.read_text())
+        if content.pop("format") != FORMAT:
+            raise ValueError(f"its format is not {FORMAT}")
+        stages = tuple((s["name"], s["seconds"], s["why"]) for s in content.pop("stages"))
+        baselines = tuple(content.pop("baselines"))
+        crop = content.pop("crop")
+        size = (int(crop[0]), int(crop[1])) if crop else None
+        return Plan(**content, stages=stages, baselines=baselines, crop=size)
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise AtrousError(
+            f"Expected the plan of a whole run in {path}, but: {error!r}. Begin anew with another "
+            "--out, or go on by hand: atrous search --resume, atrous rerank, atrous train."
+        ) from error

@@ -1,0 +1,60 @@
+"""What a whole run trains: its best, and what that is compared with."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from atrous.architecture import Architecture
+from atrous.estimation.crop import Size
+from atrous.named import find_architecture
+from atrous.run import Run
+from atrous.training.ask import Ask
+from atrous.training.origin import Origin
+from atrous.winner import winner
+
+TRAINED = Path("trained")
+BATCH, RATE = 8, 0.03
+SCORES = 4
+"""A training is scored so often."""
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """An architecture, the name of its folder, and what it is called."""
+
+    name: str
+    label: str
+    architecture: Architecture
+
+
+def candidates(run: Run, baselines: tuple[str, ...]) -> list[Candidate]:
+    """The best of the run, then the baselines."""
+    best = winner(run)
+    beside = (Candidate(b.replace(":", "-"), b, find_architecture(b)) for b in baselines)
+    return [Candidate("best", f"trial {best.number} of the search", best.architecture), *beside]
+
+
+def training_ask(run: Run, candidate: Candidate, steps: int, crop: Size | None) -> Ask:
+    """How a candidate is trained on a run's data with its backbone."""
+    request = run.request
+    origin = Origin(
+        name=candidate.label,
+        architecture=candidate.architecture,
+        data=request.data,
+        select_on=request.select_on,
+        backbone=request.backbone,
+        weights=request.weights,
+        output_stride=request.output_stride,
+        filters=request.filters,
+    )
+    return Ask(
+        origin,
+        steps=steps,
+        batch=BATCH,
+        crop=crop,
+        rate=RATE,
+        score_every=max(1, -(-steps // SCORES)),
+        seed=request.seed,
+        device=run.settings.device,
+    )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -122,3 +123,12 @@ def test_a_model_can_be_made_without_a_record(tmp_path: Path) -> None:
     after = load_model(tmp_path / "model")
     assert after.training_record == {}
     assert "not stated" in (tmp_path / "model" / "README.md").read_text()
+
+
+def test_others_may_read_what_the_umask_lets_them(tmp_path: Path) -> None:
+    before = os.umask(0o022)
+    try:
+        save_model(model(), tmp_path / "model")
+    finally:
+        os.umask(before)
+    assert (tmp_path / "model" / "model.safetensors").stat().st_mode & 0o777 == 0o644

@@ -75,10 +75,13 @@ def require_finite(tensors: Mapping[str, Tensor], where: str) -> None:
 def write_tensors(network: nn.Module, path: Path) -> None:
     """Writes every parameter and buffer. Raises OSError."""
     state = {key: x.detach().cpu().contiguous() for key, x in network.state_dict().items()}
+    path.touch()
+    mode = path.stat().st_mode  # safetensors would let nobody else read the file
     try:
         save_file(state, path, metadata={"format": "pt"})
     except SafetensorError as error:  # a full disk, in this library's own type
         raise OSError(str(error)) from error
+    path.chmod(mode)
 
 
 def read_tensors(network: nn.Module, path: Path, advice: str) -> None:

@@ -13,6 +13,7 @@ from atrous.cli.architectures import describe, spaces
 from atrous.cli.data import check, scenes
 from atrous.cli.demo import demo
 from atrous.cli.evaluate import evaluate
+from atrous.cli.export import export, latency
 from atrous.cli.fidelity import fidelity
 from atrous.cli.predict import predict
 from atrous.cli.recipe import recipe as recipe_commands
@@ -38,6 +39,8 @@ COMMANDS = (
     train,
     evaluate,
     predict,
+    export,
+    latency,
     demo,
 )
 

@@ -6,16 +6,17 @@ import shutil
 from pathlib import Path
 
 from atrous.data.scenes.scene import write_scenes
+from atrous.pipeline.wish import Wish
 from atrous.request import Request
 
 IMAGES, SEED = 480, 0
 
 
-CROP = (129, 193)
-"""What networks are trained on end to end: half an image, so that a laptop gets somewhere."""
+BATCH = 4
+"""Images a step end to end: few, so that a laptop gets somewhere in some minutes."""
 
 
-def demo_request(out: Path) -> Request:
+def demo_wish(out: Path) -> Wish:
     """Draws the scenes into `out` and gives what to run on them."""
     data = out / "scenes"
     if not data.exists():
@@ -23,14 +24,14 @@ def demo_request(out: Path) -> Request:
         shutil.rmtree(partial, ignore_errors=True)
         write_scenes(partial, IMAGES, SEED)
         partial.rename(data)
-    return Request(
+    request = Request(
         data=str(data),
         select_on="val",
         space="dpc",
         strategy="local",
         baselines=("dpc:aspp", "dpc:top1"),
         trials=100,
-        seconds=420,
+        seconds=600,
         workers=None,
         seed=SEED,
         backbone="tf_efficientnet_lite0",
@@ -44,3 +45,4 @@ def demo_request(out: Path) -> Request:
         score="miou",
         device="auto",
     )
+    return Wish(request, BATCH, None)

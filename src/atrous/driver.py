@@ -43,7 +43,7 @@ def begin(request: Request, out: Path, cache: Path) -> tuple[Run, Material]:
     material = make_material(sources, crop, device, cache)
     choice = _choice(request, material, device, cache)
     settings = Settings(
-        request=_lasting(request),
+        request=lasting(request),
         workers=choice.workers,
         crop=crop,
         device=device,
@@ -111,7 +111,7 @@ def _choice(request: Request, material: Material, device: str, cache: Path) -> C
     return choose(workload, device, request.workers, most, cache)
 
 
-def _lasting(request: Request) -> Request:
+def lasting(request: Request) -> Request:
     """The request as it is kept: it means the same from any folder, and no more trials than there
     are architectures."""
     return replace(

@@ -27,6 +27,11 @@ def track(items: Iterable[T], label: str, total: int) -> Iterator[T]:
             progress.advance(task)
 
 
+def note(text: str) -> None:
+    """Tells what a user should know, on the error stream."""
+    print(f"note: {text}", file=sys.stderr, flush=True)
+
+
 def untracked(items: Iterable[T], label: str, total: int) -> Iterator[T]:  # noqa: ARG001
     """`track` for a loop that is known to be short, and shows nothing."""
     yield from items

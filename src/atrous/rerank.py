@@ -19,14 +19,17 @@ from typing import Any, cast
 
 from atrous.architecture import Architecture
 from atrous.artifact.blueprint import Blueprint
+from atrous.artifact.reach import untrained_rates
+from atrous.data.palette import Colour
 from atrous.data.soundness import Size, require_sound
 from atrous.errors import AtrousError
 from atrous.estimation.compute import Compute, Precision
-from atrous.estimation.crop import require_crop
+from atrous.estimation.crop import largest, require_crop
 from atrous.execution.local import LocalExecutor
 from atrous.ledger import Entry
 from atrous.material import unchanged_sources
 from atrous.named import find_architecture
+from atrous.progress import note
 from atrous.run import RERANK, Run
 from atrous.search import Plan, search
 from atrous.spaces import find_space
@@ -125,9 +128,10 @@ def _reranking(run: Run, ask: Ask) -> Reranking:
     if workers < 1:
         raise AtrousError(f"--workers is at least 1, got {workers}.")
     trials = _best_trials(run, ask.top)
-    if not ask.crop:
-        crop = derive_training_crop(require_sound(Path(run.request.data)), stride)
-        protocol = replace(protocol, crop=crop)
+    sizes = require_sound(Path(run.request.data))
+    crop = ask.crop or derive_training_crop(sizes, stride)
+    protocol = replace(protocol, crop=crop)
+    _note_untrained(run, trials, crop, largest(sizes))
     return Reranking(
         trials=trials,
         protocol=protocol,
@@ -135,6 +139,15 @@ def _reranking(run: Run, ask: Ask) -> Reranking:
         workers=workers,
         seconds=ask.seconds,
     )
+
+
+def _note_untrained(run: Run, numbers: tuple[int, ...], crop: Size, image: Size) -> None:
+    """Tells of the cell with the most to tell, if crops are too small for rates of one."""
+    found = {entry.trial.number: entry.trial for entry in run.ledger().entries()}
+    cells = (_blueprint(run, found[n].architecture, (), ()) for n in numbers)
+    told = {text for cell in cells if (text := untrained_rates(cell, crop, image))}
+    if told:
+        note(max(told, key=len))
 
 
 def _best_trials(run: Run, top: int) -> tuple[int, ...]:
@@ -200,22 +213,34 @@ def fine_tune(run: Run, reranking: Reranking, template: Architecture) -> FineTun
 
     Raises `AtrousError` if data or weights have changed.
     """
-    request, sources = run.request, unchanged_sources(run)
-    blueprint = Blueprint(
-        template,
-        request.backbone,
-        request.output_stride,
-        request.filters,
-        False,
-        sources.dataset.classes,
-        sources.dataset.colours,
-    )
+    sources = unchanged_sources(run)
+    dataset = sources.dataset
+    blueprint = _blueprint(run, template, dataset.classes, dataset.colours)
     return FineTune(
         blueprint,
-        request.weights,
+        run.request.weights,
         sources.training,
         sources.selection,
         reranking.protocol,
         reranking.compute,
         Path(run.path / WORK).resolve(),
+    )
+
+
+def _blueprint(
+    run: Run,
+    architecture: Architecture,
+    classes: tuple[str, ...],
+    colours: tuple[Colour, ...],
+) -> Blueprint:
+    """The network of an architecture under the run's settings."""
+    request = run.request
+    return Blueprint(
+        architecture,
+        request.backbone,
+        request.output_stride,
+        request.filters,
+        False,
+        classes,
+        colours,
     )

@@ -187,9 +187,10 @@ def _require_format(found: object, path: Path) -> None:
         )
 
 
-def latest_run(folder: Path) -> Path:
-    """The run in `folder` that began last; raises `AtrousError` if there is none."""
-    found = sorted(folder.glob(f"*/{ABOUT}"), key=lambda path: path.stat().st_mtime)
+def latest_run(folder: Path, about: str = ABOUT) -> Path:
+    """The run in `folder` that began last, known by its file `about`; raises `AtrousError` if there
+    is none."""
+    found = sorted(folder.glob(f"*/{about}"), key=lambda path: path.stat().st_mtime)
     if not found:
         raise AtrousError(f"Expected a run in {folder}, but there is none. Name its folder.")
     return found[-1].parent

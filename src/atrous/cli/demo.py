@@ -16,10 +16,11 @@ def demo(
     cache: CacheOption = None,
 ) -> None:
     """The whole way on built-in scenes with real pretrained weights, in a few minutes."""
-    from atrous.demo import CROP, demo_request
+    from atrous.demo import demo_wish
     from atrous.pipeline.whole import begin
+    from atrous.pipeline.wish import WISH
 
     run, kept = out / "run", cache or default_cache()
-    if not (run / "run.json").exists():
-        begin(demo_request(out), run, kept, CROP)
+    if not (run / WISH).exists():
+        begin(demo_wish(out), run)
     drive_whole(run, kept)

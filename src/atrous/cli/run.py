@@ -44,6 +44,7 @@ def run(
         str | None,
         typer.Option(help="HxW of a training crop, end to end [the largest image, 513 at most]."),
     ] = None,
+    batch: Annotated[int, typer.Option(help="Images a step, end to end.")] = 8,
     workers: Annotated[
         int | None, typer.Option(help="Trials at a time [the fastest split, measured].")
     ] = None,
@@ -58,12 +59,13 @@ def run(
     """
     from atrous.estimation.crop import parse_size
     from atrous.pipeline.whole import begin
+    from atrous.pipeline.wish import WISH, Wish
     from atrous.request import Request
     from atrous.run import latest_run
 
     kept = cache or default_cache()
     if resume:
-        drive_whole(data or out or latest_run(RUNS), kept)
+        drive_whole(data or out or latest_run(RUNS, WISH), kept)
         return
     if data is None:
         raise AtrousError("Expected the folder of a data set: atrous run DATA.")
@@ -89,7 +91,7 @@ def run(
         device=device,
     )
     out = out or RUNS / datetime.now().strftime("%Y-%m-%d-%H%M%S")
-    begin(request, out, kept, parse_size(crop) if crop else None)
+    begin(Wish(request, batch, parse_size(crop) if crop else None), out)
     drive_whole(out, kept)
 
 

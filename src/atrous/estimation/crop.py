@@ -39,13 +39,18 @@ class Placement:
 
 def derive_crop(sizes: Iterable[Size], output_stride: int, longest: int = LONGEST) -> Size:
     """The smallest canvas that covers every size, scaled down to at most about `longest` pixels."""
-    sizes = list(sizes)
-    tallest, widest = max(h for h, _ in sizes), max(w for _, w in sizes)
+    tallest, widest = largest(sizes)
     scale = min(1.0, longest / max(tallest, widest))
     return (
         round_up(round(tallest * scale), output_stride),
         round_up(round(widest * scale), output_stride),
     )
+
+
+def largest(sizes: Iterable[Size]) -> Size:
+    """The size that holds every size."""
+    sizes = list(sizes)
+    return max(h for h, _ in sizes), max(w for _, w in sizes)
 
 
 def parse_size(text: str) -> Size:

@@ -61,7 +61,8 @@ def _whole_number_padding() -> Iterator[None]:
 
 def same_padding(side: int, kernel: int, stride: int, dilation: int) -> int:
     """How many zeros make a convolution give ceil(side / stride) positions."""
-    return max((-(-side // stride) - 1) * stride + (kernel - 1) * dilation + 1 - side, 0)
+    positions = (side + stride - 1) // stride
+    return max((positions - 1) * stride + (kernel - 1) * dilation + 1 - side, 0)
 
 
 def _forget_source(program: ExportedProgram) -> None:

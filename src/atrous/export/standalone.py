@@ -69,7 +69,6 @@ def canvas_side(side: int, stride: int) -> int:
 
 
 def _corner(maps: Tensor, height: int, width: int) -> Tensor:
-    """The upper left corner of [..., H, W], copied: a view's memory layout would become a
+    """The upper left corner of [..., H, W], copied: the memory layout of a view would become a
     condition on H and W."""
-    rows, columns = (torch.arange(n, device=maps.device) for n in (height, width))
-    return maps.index_select(-2, rows).index_select(-1, columns)
+    return torch.narrow_copy(torch.narrow_copy(maps, -2, 0, height), -1, 0, width)

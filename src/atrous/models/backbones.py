@@ -60,7 +60,9 @@ class Backbone(nn.Module):
         features = dict(zip(self.strides, maps, strict=True))
         if self.multiple == 1:
             return features
-        return {s: x[..., : -(-height // s), : -(-width // s)] for s, x in features.items()}
+        return {
+            s: x[..., : (height + s - 1) // s, : (width + s - 1) // s] for s, x in features.items()
+        }
 
 
 def load_backbone(name: str, weights: str, output_stride: int, seed: int = 0) -> Backbone:
@@ -184,7 +186,13 @@ def _padded(images: Tensor, multiple: int) -> Tensor:
     if multiple == 1:
         return images
     height, width = images.shape[-2:]
-    return F.pad(images, (0, -width % multiple, 0, -height % multiple))
+    right, below = (_missing(side, multiple) for side in (width, height))
+    return F.pad(images, (0, right, 0, below))
+
+
+def _missing(side: int, multiple: int) -> int:
+    """What lacks to a multiple; without negative numbers, whose remainders differ in ONNX."""
+    return (side + multiple - 1) // multiple * multiple - side
 
 
 def _created(name: str, output_stride: int, seed: int) -> nn.Module:

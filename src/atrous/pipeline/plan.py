@@ -9,7 +9,6 @@ from typing import Any
 
 from atrous.artifact.staging import write_whole
 from atrous.errors import AtrousError
-from atrous.estimation.crop import Size
 
 PLAN = "plan.json"
 FORMAT = 1
@@ -33,8 +32,8 @@ class Pace:
 
 @dataclass(frozen=True)
 class Plan:
-    """Seconds and candidates for the search, steps for what follows, on crops of `crop` (height,
-    width) pixels, or derived from the images. `baselines` are trained beside the best.
+    """Seconds and candidates for the search, steps for what follows. `baselines` are trained beside
+    the best.
 
     `told` says in words how the split was found.
     """
@@ -46,7 +45,6 @@ class Plan:
     rerank_steps: int
     train_steps: int
     baselines: tuple[str, ...]
-    crop: Size | None
     stages: tuple[tuple[str, float, str], ...]
     told: str
 
@@ -57,7 +55,6 @@ def split(
     ended: int,
     beside: int,
     baselines: tuple[str, ...],
-    crop: Size | None = None,
 ) -> Plan:
     """The plan for `budget` seconds, of which `ended` are over already.
 
@@ -85,7 +82,7 @@ def split(
         f"A trial on cached features took {pace.trial:.1f} s here, {pace.workers} at a time, and a "
         f"step end to end {pace.step:.2f} s; {ended} s went into checks and features."
     )
-    return Plan(budget, search, trials, top, again, steps, baselines, crop, stages, told)
+    return Plan(budget, search, trials, top, again, steps, baselines, stages, told)
 
 
 def _second_round(steps: float, baselines: int) -> tuple[int, int]:
@@ -124,9 +121,7 @@ def read_plan(folder: Path) -> Plan:
             raise ValueError(f"its format is not {FORMAT}")
         stages = tuple((s["name"], s["seconds"], s["why"]) for s in content.pop("stages"))
         baselines = tuple(content.pop("baselines"))
-        crop = content.pop("crop")
-        size = (int(crop[0]), int(crop[1])) if crop else None
-        return Plan(**content, stages=stages, baselines=baselines, crop=size)
+        return Plan(**content, stages=stages, baselines=baselines)
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise AtrousError(
             f"Expected the plan of a whole run in {path}, but: {error!r}. Begin anew with another "

@@ -6,15 +6,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from atrous.architecture import Architecture
-from atrous.estimation.crop import Size
 from atrous.named import find_architecture
+from atrous.pipeline.wish import Wish
 from atrous.run import Run
 from atrous.training.ask import Ask
 from atrous.training.origin import Origin
 from atrous.winner import winner
 
 TRAINED = Path("trained")
-BATCH, RATE = 8, 0.03
+RATE = 0.03
+"""Larger than the paper's, as the steps are hundreds, not tens of thousands."""
 SCORES = 4
 """A training is scored so often."""
 
@@ -35,7 +36,7 @@ def candidates(run: Run, baselines: tuple[str, ...]) -> list[Candidate]:
     return [Candidate("best", f"trial {best.number} of the search", best.architecture), *beside]
 
 
-def training_ask(run: Run, candidate: Candidate, steps: int, crop: Size | None) -> Ask:
+def training_ask(run: Run, candidate: Candidate, steps: int, wish: Wish) -> Ask:
     """How a candidate is trained on a run's data with its backbone."""
     request = run.request
     origin = Origin(
@@ -51,8 +52,8 @@ def training_ask(run: Run, candidate: Candidate, steps: int, crop: Size | None) 
     return Ask(
         origin,
         steps=steps,
-        batch=BATCH,
-        crop=crop,
+        batch=wish.batch,
+        crop=wish.crop,
         rate=RATE,
         score_every=max(1, -(-steps // SCORES)),
         seed=request.seed,

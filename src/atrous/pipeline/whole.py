@@ -3,6 +3,7 @@
 Each stage does nothing where it was done, and goes on where it was stopped. In the run's folder,
 beside what a search and a re-ranking keep there:
 
+whole.json                      what was asked for
 plan.json                       how the budget is split
 trained/NAME/                   a training run, with the model in model/
 trained/NAME/evaluation/SPLIT/  scores and pictures
@@ -14,27 +15,28 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 from atrous import driver, rerank
 from atrous.data.layouts import read_dataset
-from atrous.estimation.crop import Size, require_crop
-from atrous.material import Material, material_of
+from atrous.errors import AtrousError
+from atrous.estimation.crop import require_crop
+from atrous.material import material_of
 from atrous.named import find_architecture
 from atrous.pipeline.finish import evaluated, exported, timed
 from atrous.pipeline.pace import YARDSTICK, measure_pace
 from atrous.pipeline.plan import PLAN, Plan, read_plan, split, write_plan
 from atrous.pipeline.trained import (
-    BATCH,
     RATE,
     TRAINED,
     Candidate,
     candidates,
     training_ask,
 )
+from atrous.pipeline.wish import Wish, read_wish, write_wish
 from atrous.report.page import write_report
-from atrous.request import Request
-from atrous.run import RERANK, Run, extend, open_run
+from atrous.run import ABOUT, RERANK, Run, extend, open_run, require_no_run
 from atrous.search_view import SearchView, state_of, total_of
 from atrous.training import job as jobs
 from atrous.training import trainer
@@ -49,36 +51,21 @@ STEPS = 1000
 YARDSTICK_CANDIDATE = Candidate("yardstick", YARDSTICK, find_architecture(YARDSTICK))
 
 
-def begin(request: Request, out: Path, cache: Path, crop: Size | None = None) -> None:
-    """Checks everything, begins the search, and splits the budget, `request.seconds`.
-
-    How it is split follows from how fast this machine is. `crop` is what networks are trained on,
-    derived from the images if left open. Raises `AtrousError`.
-    """
-    if crop:
-        require_crop(crop, request.output_stride)
-    start = time.monotonic()
-    _, material = driver.begin(request, out, cache)
-    _split(open_run(out), material, round(time.monotonic() - start), crop)
-
-
-def _split(run: Run, material: Material, ended: int, crop: Size | None) -> None:
-    """Plans what is left of the budget when so many seconds are over."""
-    request, start = run.request, time.monotonic()
-    job = job_of(training_ask(run, YARDSTICK_CANDIDATE, STEPS, crop))
-    pace = measure_pace(run, material, job)
-    ended += round(time.monotonic() - start)
-    budget = request.seconds or BUDGET
-    plan = split(budget, pace, ended, len(request.baselines), (YARDSTICK,), crop)
-    extend(run, plan.trials, plan.search_seconds)
-    write_plan(plan, run.path)
+def begin(wish: Wish, out: Path) -> None:
+    """Keeps what is asked for; `finish` does it. Raises `AtrousError`."""
+    request = driver.lasting(wish.request)
+    driver.require_possible(request)
+    if wish.crop:
+        require_crop(wish.crop, request.output_stride)
+    if wish.batch < 2:
+        raise AtrousError(f"--batch is at least 2, got {wish.batch}.")
+    require_no_run(out)
+    write_wish(replace(wish, request=request), out)
 
 
 def finish(out: Path, cache: Path, say: Say, watch: Watch) -> Path:
-    """Goes through the stages that are left; gives the path of the report. Raises `AtrousError`."""
-    run = open_run(out)
-    if not (out / PLAN).exists():
-        _split(run, material_of(run, cache), 0, None)
+    """Goes through what is left; gives the path of the report. Raises `AtrousError`."""
+    prepare(out, cache)
     plan = read_plan(out)
     say(plan.told)
     for name, seconds, why in plan.stages:
@@ -98,6 +85,24 @@ def finish(out: Path, cache: Path, say: Say, watch: Watch) -> Path:
     return write_report(run)
 
 
+def prepare(out: Path, cache: Path) -> None:
+    """Checks everything, begins the search, and splits the budget by how fast this machine is."""
+    wish, start = read_wish(out), time.monotonic()
+    material = None
+    if not (out / ABOUT).exists():
+        _, material = driver.begin(wish.request, out, cache)
+    if (out / PLAN).exists():
+        return
+    run = open_run(out)
+    job = job_of(training_ask(run, YARDSTICK_CANDIDATE, STEPS, wish))
+    pace = measure_pace(run, material or material_of(run, cache), job)
+    ended = round(time.monotonic() - start)
+    budget = wish.request.seconds or BUDGET
+    plan = split(budget, pace, ended, len(wish.request.baselines), (YARDSTICK,))
+    extend(run, plan.trials, plan.search_seconds)
+    write_plan(plan, out)
+
+
 def search(out: Path, plan: Plan, cache: Path) -> None:
     """The search, for its share of the budget."""
     run = open_run(out)
@@ -111,16 +116,16 @@ def search(out: Path, plan: Plan, cache: Path) -> None:
 
 def again(out: Path, plan: Plan) -> None:
     """The re-ranking of the best."""
-    run = open_run(out)
+    run, wish = open_run(out), read_wish(out)
     if not (run.path / RERANK).exists():
         rerank.begin(
             run,
             rerank.Ask(
                 top=plan.top,
                 steps=plan.rerank_steps,
-                batch=BATCH,
+                batch=wish.batch,
                 rate=RATE,
-                crop=plan.crop,
+                crop=wish.crop,
                 workers=None,
                 seconds=None,
             ),
@@ -137,7 +142,9 @@ def train(run: Run, plan: Plan, candidate: Candidate, watch: Watch) -> None:
     """The training of one network."""
     folder = run.path / TRAINED / candidate.name
     if not (folder / jobs.ABOUT).exists():
-        jobs.create(folder, job_of(training_ask(run, candidate, plan.train_steps, plan.crop)))
+        jobs.create(
+            folder, job_of(training_ask(run, candidate, plan.train_steps, read_wish(run.path)))
+        )
     trainer.run(folder, jobs.read(folder), watch)
 
 

@@ -7,16 +7,17 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from atrous.artifact.blueprint import Blueprint, blank_network
+from atrous.artifact.reach import untrained_rates
 from atrous.data.augmentation import SCALES
 from atrous.data.dataset import Dataset, fingerprint, select
 from atrous.data.layouts import read_dataset
 from atrous.data.soundness import Size, require_sound
 from atrous.errors import AtrousError
 from atrous.estimation.compute import Compute, Precision
-from atrous.estimation.crop import require_crop
+from atrous.estimation.crop import largest, require_crop
 from atrous.estimation.tuning import cores, pick_device
 from atrous.models.backbones import OUTPUT_STRIDES, load_backbone
-from atrous.progress import track
+from atrous.progress import note, track
 from atrous.training.class_weights import balanced_weights
 from atrous.training.crops import share_of
 from atrous.training.job import Job
@@ -110,6 +111,9 @@ def job_of(ask: Ask, sound: Callable[[Path], list[Size]] = require_sound) -> Job
     sizes = sound(dataset.root)
     crop = ask.crop or derive_training_crop(sizes, origin.output_stride)
     protocol = ask.protocol(crop, precision)
+    told = untrained_rates(blueprint, crop, largest(sizes))
+    if told and announced(device).leads:
+        note(told)
     if ask.balanced:
         weights = balanced_weights(training, len(dataset.classes), track)
         protocol = Protocol(**{**vars(protocol), "class_weights": weights})

@@ -10,7 +10,7 @@ from typing import Any
 from atrous.data.augmentation import SCALES
 from atrous.errors import AtrousError
 from atrous.estimation.compute import Precision
-from atrous.estimation.crop import LONGEST, Size, round_up
+from atrous.estimation.crop import LONGEST, Size, largest, round_up
 from atrous.estimation.training import Schedule
 
 RATE, WEIGHT_DECAY = 0.01, 4e-5
@@ -96,7 +96,5 @@ class Protocol:
 
 def derive_training_crop(sizes: Iterable[Size], output_stride: int, longest: int = LONGEST) -> Size:
     """The crop for images of these sizes: the largest image, each side at most `longest`."""
-    sizes = list(sizes)
-    tallest, widest = max(h for h, _ in sizes), max(w for _, w in sizes)
-    height, width = (min(round_up(side, output_stride), longest) for side in (tallest, widest))
+    height, width = (min(round_up(side, output_stride), longest) for side in largest(sizes))
     return height, width

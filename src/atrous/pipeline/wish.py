@@ -1,0 +1,73 @@
+"""What a whole run was asked for, kept before anything else is done."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from atrous.artifact.staging import write_whole
+from atrous.errors import AtrousError
+from atrous.estimation.crop import Size
+from atrous.request import Request
+
+WISH = "whole.json"
+FORMAT = 1
+
+
+@dataclass(frozen=True)
+class Wish:
+    """`request.seconds` is the budget for everything; networks are trained end to end with `batch`
+    crops a step, of `crop` (height, width) pixels or of a size derived from the images."""
+
+    request: Request
+    batch: int
+    crop: Size | None
+
+
+def write_wish(wish: Wish, folder: Path) -> None:
+    """Keeps the wish in the run's folder; raises `AtrousError` if one is there, or if it cannot."""
+    if (folder / WISH).exists():
+        raise AtrousError(
+            f"There is a run in {folder} already. Go on with it: atrous run --resume {folder}; or "
+            "name another folder with --out."
+        )
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        write_whole(folder / WISH, json.dumps({"format": FORMAT, **asdict(wish)}, indent=2))
+    except OSError as error:
+        raise AtrousError(
+            f"Expected to write a run to {folder}, but {error}. Name a folder that can be written "
+            "with --out."
+        ) from error
+
+
+def read_wish(folder: Path) -> Wish:
+    """The wish of a folder; raises `AtrousError` if there is none or it is damaged."""
+    path = folder / WISH
+    try:
+        content: dict[str, Any] = json.loads(path.read_text())
+        if content["format"] != FORMAT:
+            raise ValueError(f"its format is not {FORMAT}")
+        crop = content["crop"]
+        size = (int(crop[0]), int(crop[1])) if crop else None
+        return Wish(_request(content["request"]), int(content["batch"]), size)
+    except FileNotFoundError as error:
+        raise AtrousError(
+            f"Expected a whole run at {folder}: a folder with {WISH}, as atrous run makes it. "
+            "There is no such file. A search goes on with: atrous search --resume"
+        ) from error
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise AtrousError(
+            f"Expected what a whole run was asked for in {path}, but: {error!r}. Restore the file "
+            "from a copy, or begin anew with another --out."
+        ) from error
+
+
+def _request(content: dict[str, Any]) -> Request:
+    known = {field.name for field in fields(Request)}
+    if content.keys() != known:
+        raise ValueError(f"its fields are {sorted(content)}")
+    values: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in content.items()}
+    return Request(**values)

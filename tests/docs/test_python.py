@@ -1,0 +1,87 @@
+"""The Python in the documentation, run from top to bottom of each page."""
+
+from __future__ import annotations
+
+import inspect
+import sys
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+from PIL import Image
+
+from atrous.spaces import SPACES
+from atrous.spaces.space import Space
+from atrous.strategies.strategy import Strategy
+from tests.contract import test_spaces, test_strategies
+from tests.docs.pages import PAGES, ROOT, blocks
+from tests.docs.sandbox import Sandbox
+
+README, QUICKSTART, EXTENDING = (
+    ROOT / name for name in ("README.md", "docs/quickstart.md", "docs/extending.md")
+)
+
+
+def execute(page: Path) -> ModuleType:
+    """A module made of the Python of a page."""
+    module = ModuleType(page.stem)
+    for block in blocks(page.read_text(), "python"):
+        exec(compile(block, str(page), "exec", dont_inherit=True), vars(module))
+    return module
+
+
+def test_all_python_is_run_here() -> None:
+    told = {page for page in PAGES if blocks(page.read_text(), "python")}
+    assert told == {README, QUICKSTART, EXTENDING}
+
+
+@pytest.mark.parametrize("page", [README, QUICKSTART], ids=lambda page: page.stem)
+def test_a_model_labels_a_photo(page: Path, box: Sandbox) -> None:
+    box.need("BEST")
+    box.need("photo.jpg")
+    module = execute(page)
+    with Image.open(box.home / "photo.jpg") as photo:
+        assert module.labels.shape == (photo.height, photo.width)
+    assert int(module.labels.max()) < len(module.model.classes)
+
+
+@pytest.fixture
+def extension(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    """What the page on extensions defines, where pickle finds it."""
+    module = execute(EXTENDING)
+    monkeypatch.setitem(sys.modules, module.__name__, module)
+    return module
+
+
+def test_the_space_keeps_what_every_space_keeps(
+    extension: ModuleType, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    space: Space = extension.stack()
+    assert space.size() == 3**4
+    monkeypatch.setitem(SPACES, space.name, extension.stack)
+    known = {"space": space, "tmp_path": tmp_path, "output_stride": 16}
+    assert keep(test_spaces, known) >= 8
+
+
+def test_the_strategy_keeps_what_every_strategy_keeps(extension: ModuleType) -> None:
+    strategy: Strategy = extension.UniformSearch()
+    for space in (SPACES["dpc"](), extension.stack()):
+        assert keep(test_strategies, {"strategy": strategy, "space": space}) >= 4
+
+
+def keep(contract: ModuleType, known: dict[str, Any]) -> int:
+    """Runs the tests of a contract that need what is known; gives their number."""
+    kept = 0
+    for name, check in vars(contract).items():
+        needed = inspect.signature(check).parameters if name.startswith("test_") else {"": None}
+        if set(needed) <= set(known) and _of_a_space(needed):
+            check(**{key: known[key] for key in needed})
+            kept += 1
+    return kept
+
+
+def _of_a_space(needed: Any) -> bool:
+    """Whether it is no test that finds a space of the program by its name."""
+    space = needed.get("space")
+    return space is None or space.annotation == "Space"

@@ -76,6 +76,17 @@ def test_pooling_that_does_not_export_for_any_size_leaves_no_file(
     assert names(tmp_path) == set()
 
 
+def test_a_backbone_that_rounds_sizes_down_exports_for_any_size(tmp_path: Path) -> None:
+    original = network(blueprint(backbone="test_convnext"))
+    assert original.backbone.multiple > 1
+    path = tmp_path / "model.onnx"
+    interface = export_network(original, path, "onnx").interface
+    pixels = noise(1, (35, 64))
+    found = torch.from_numpy(onnx_file.run(path, [pixels.numpy()])[0])
+    wanted = logits(original, interface.normalised(pixels))
+    torch.testing.assert_close(found, wanted, rtol=0, atol=1e-4 * float(wanted.abs().max()))
+
+
 def test_a_network_that_diverged_is_refused(small: Network, tmp_path: Path) -> None:
     assert small.logits.bias is not None
     small.logits.bias.data[1] = float("nan")

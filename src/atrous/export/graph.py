@@ -13,7 +13,7 @@ from torch.export import Dim, ExportedProgram
 from atrous.errors import AtrousError
 from atrous.export.interface import INPUT, Interface, noise
 from atrous.export.standalone import Standalone
-from atrous.models.backbones import import_timm
+from atrous.models.backbones import KNOWN_GOOD, import_timm
 from atrous.models.network import Network
 
 TRACED_BATCH, TRACED_SIZE = 2, (70, 98)
@@ -35,8 +35,8 @@ def trace(network: Network, interface: Interface) -> ExportedProgram:
     except Exception as error:  # torch.export has no error of its own
         raise AtrousError(
             f"The network cannot be exported for images of any size: {_first_line(error)}. The "
-            f"backbone {network.backbone.name} is the likely cause: mobilenetv2_100, "
-            "tf_efficientnet_lite0 and resnet50d export."
+            f"backbone {network.backbone.name} is the likely cause; these export: "
+            f"{', '.join(KNOWN_GOOD)}."
         ) from error
     _forget_source(program)
     return program

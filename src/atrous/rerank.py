@@ -15,15 +15,15 @@ import shutil
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 from atrous.architecture import Architecture
 from atrous.artifact.blueprint import Blueprint
 from atrous.artifact.reach import untrained_rates
-from atrous.data.palette import Colour
+from atrous.data.palette import Colour, distinct
 from atrous.data.soundness import Size, require_sound
 from atrous.errors import AtrousError
-from atrous.estimation.compute import Compute, Precision
+from atrous.estimation.compute import Compute, whole_precision
 from atrous.estimation.crop import largest, require_crop
 from atrous.execution.local import LocalExecutor
 from atrous.ledger import Entry
@@ -116,7 +116,7 @@ def _write(reranking: Reranking, path: Path) -> None:
 
 def _reranking(run: Run, ask: Ask) -> Reranking:
     settings, stride = run.settings, run.request.output_stride
-    precision = cast(Precision, settings.precision)
+    precision = whole_precision(settings.device, None)
     protocol = Protocol(
         steps=ask.steps,
         batch=ask.batch,
@@ -144,7 +144,9 @@ def _reranking(run: Run, ask: Ask) -> Reranking:
 def _note_untrained(run: Run, numbers: tuple[int, ...], crop: Size, image: Size) -> None:
     """Tells of the cell with the most to tell, if crops are too small for rates of one."""
     found = {entry.trial.number: entry.trial for entry in run.ledger().entries()}
-    cells = (_blueprint(run, found[n].architecture, (), ()) for n in numbers)
+    classes = run.context.classes
+    colours = distinct(len(classes))
+    cells = (_blueprint(run, found[n].architecture, classes, colours) for n in numbers)
     told = {text for cell in cells if (text := untrained_rates(cell, crop, image))}
     if told:
         note(max(told, key=len))

@@ -6,7 +6,8 @@ import pytest
 import torch
 from torch import nn
 
-from atrous.estimation.compute import Compute
+from atrous.errors import AtrousError
+from atrous.estimation.compute import Compute, whole_precision
 
 
 def test_products_are_taken_in_the_precision_and_weights_stay() -> None:
@@ -26,3 +27,11 @@ def test_weights_are_laid_out(layout: str) -> None:
     compute.arrange(network)
     (weight, _) = network.parameters()
     assert weight.is_contiguous(memory_format=compute.memory_format)
+
+
+def test_whole_networks_take_bfloat16_on_a_gpu_alone() -> None:
+    assert whole_precision("cuda:1", None) == "bfloat16"
+    assert whole_precision("cuda", "float32") == "float32"
+    assert whole_precision("cpu", None) == "float32"
+    with pytest.raises(AtrousError, match="--precision bfloat16 .* on a GPU only"):
+        whole_precision("cpu", "bfloat16")

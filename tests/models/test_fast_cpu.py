@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from atrous.models.fast_cpu import byte_dropout, phased_depthwise, pointwise
+from atrous.models.ops import AtrousDepthwise
 from atrous.spaces.dpc import RATES
 
 MAPS = [(23, 31), (5, 7), (1, 1), (1, 9)]
@@ -139,3 +140,20 @@ def test_dropout_serves_any_memory_layout(view: str) -> None:
     assert torch.equal(dropped, features * gradient)
     share = (gradient == 0).double().mean().item()
     assert abs(share - 0.5) < 2.5 / gradient.numel() ** 0.5
+
+
+@pytest.mark.parametrize("channels", [64, 320, 960])
+@pytest.mark.parametrize("rate", [(1, 1), (2, 2), (6, 3), (18, 15)], ids=str)
+def test_a_bfloat16_gradient_of_an_atrous_convolution_is_right(
+    rate: tuple[int, int], channels: int
+) -> None:
+    """torch 2.13's own is not: channels last, 960 channels, 24 x 31 positions, rate 2."""
+    layer = AtrousDepthwise(channels, rate)
+    with torch.no_grad():
+        layer.weight.copy_(drawn(channels, 1, 3, 3))
+    features = drawn(4, channels, 24, 31).float().contiguous(memory_format=torch.channels_last)
+    with torch.autocast("cpu", torch.bfloat16):
+        (found,) = torch.autograd.grad(layer(features.bfloat16()).float().sum(), layer.weight)
+    exact = functional.conv2d(features, layer.weight, padding=rate, dilation=rate, groups=channels)
+    (expected,) = torch.autograd.grad(exact.sum(), layer.weight)
+    assert float((found - expected).abs().max() / expected.abs().max()) < 0.02

@@ -51,15 +51,15 @@ def test_defaults_follow_from_data_and_machine(
 def test_what_is_asked_for_is_in_the_job(usual: Ask) -> None:
     asked = replace(
         usual, crop=(33, 49), batch=4, accumulate=2, average=0.9, score_every=7, decoder=True,
-        precision="bfloat16", scales=(1.0,), flip=False, tune_norm=False, seed=3, licence="CC0",
+        precision="float32", scales=(1.0,), flip=False, tune_norm=False, seed=3, licence="CC0",
     )  # fmt: skip
     found = job_of(asked)
     expected = Protocol(
-        100, 4, (33, 49), scales=(1.0,), flip=False, tune_norm=False, precision="bfloat16",
+        100, 4, (33, 49), scales=(1.0,), flip=False, tune_norm=False, precision="float32",
         accumulate=2, average=0.9, score_every=7, seed=3,
     )  # fmt: skip
     assert found.protocol == expected
-    assert (found.blueprint.decoder, found.compute.precision) == (True, "bfloat16")
+    assert (found.blueprint.decoder, found.compute.precision) == (True, "float32")
     assert found.licence == "CC0"
 
 

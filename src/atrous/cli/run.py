@@ -8,18 +8,21 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from atrous.cli.options import RUNS, CacheOption, default_cache, output, parse_duration
+from atrous.cli.options import RUNS, CacheOption, default_cache, given, output, parse_duration
 from atrous.errors import AtrousError
 
 if TYPE_CHECKING:
     from atrous.trial import Metrics
 
 
+RESUMABLE = frozenset({"data", "out", "resume", "cache", "budget"})
+"""What may be given with --resume; the budget as long as it is not split."""
 MANY = 1000
 """Trials, before a measurement tells how many fit into the budget."""
 
 
 def run(
+    context: typer.Context,
     data: Annotated[
         Path | None, typer.Argument(help="The folder of a data set; with --resume, of a run.")
     ] = None,
@@ -50,7 +53,10 @@ def run(
     ] = None,
     seed: Annotated[int, typer.Option(help="Of everything drawn by chance.")] = 0,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
-    resume: Annotated[bool, typer.Option("--resume", help="Go on with a run.")] = False,
+    resume: Annotated[
+        bool,
+        typer.Option("--resume", help="Go on with the run named instead of DATA, or the last."),
+    ] = False,
     cache: CacheOption = None,
 ) -> None:
     """Checks, searches, re-ranks, trains, evaluates, exports and reports, within a budget of time.
@@ -58,14 +64,18 @@ def run(
     How the budget is split follows from a trial and a few training steps measured first.
     """
     from atrous.estimation.crop import parse_size
-    from atrous.pipeline.whole import begin
+    from atrous.pipeline.whole import begin, give
     from atrous.pipeline.wish import WISH, Wish
     from atrous.request import Request
     from atrous.run import latest_run
 
     kept = cache or default_cache()
     if resume:
-        drive_whole(data or out or latest_run(RUNS, WISH), kept)
+        _refuse_to_change(given(context, *RESUMABLE))
+        folder = data or out or latest_run(RUNS, WISH)
+        if "--budget" in given(context):
+            give(folder, parse_duration(budget))
+        drive_whole(folder, kept)
         return
     if data is None:
         raise AtrousError("Expected the folder of a data set: atrous run DATA.")
@@ -106,6 +116,14 @@ def drive_whole(out: Path, cache: Path) -> None:
         raise
     output.print(f"report: {page.resolve()}", soft_wrap=True)
     output.print(f"the model: {out / 'trained' / 'best' / 'model'}", soft_wrap=True)
+
+
+def _refuse_to_change(changed: list[str]) -> None:
+    if changed:
+        raise AtrousError(
+            f"With --resume, a run goes on as it began: {', '.join(changed)} cannot be changed. "
+            "Begin another with another --out."
+        )
 
 
 def _say(text: str) -> None:

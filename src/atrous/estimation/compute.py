@@ -8,8 +8,27 @@ from typing import Literal
 import torch
 from torch import nn
 
+from atrous.errors import AtrousError
+
 Precision = Literal["float32", "bfloat16"]
 Layout = Literal["channels_last", "contiguous"]
+
+
+def whole_precision(device: str, asked: Precision | None) -> Precision:
+    """The number type of products where a whole network is trained: bfloat16 on a GPU, float32 on
+    a CPU, unless asked otherwise.
+
+    Raises AtrousError for bfloat16 on a CPU: torch 2.13 gets the gradient of a dilated depthwise
+    convolution wrong there, by more than its own size, without a word.
+    """
+    gpu = device.startswith("cuda")
+    if asked == "bfloat16" and not gpu:
+        raise AtrousError(
+            "--precision bfloat16 trains whole networks on a GPU only: on a CPU, torch computes "
+            "wrong gradients of dilated depthwise convolutions with it. Leave it out, which is "
+            "float32 there."
+        )
+    return asked or ("bfloat16" if gpu else "float32")
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from pathlib import Path
 from atrous.artifact.folder import load_model
 from atrous.artifact.staging import write_whole
 from atrous.errors import AtrousError
-from atrous.evaluation.assessment import Request, count, prepare
+from atrous.evaluation.assessment import TALLY, Request, count, prepare
 from atrous.evaluation.publication import publish
 from atrous.export import onnx_file
 from atrous.export.model import export_model
@@ -21,9 +21,12 @@ SCORED = "evaluation.json"
 
 
 def evaluated(folder: Path, data: Path, split: str, device: str) -> None:
-    """Scores the model of a training run on a split, at a single scale. Raises `AtrousError`."""
+    """Scores the model of a training run on a split, at a single scale. Raises `AtrousError`.
+
+    The scores are written before the pictures; the counts go when everything is there.
+    """
     out = folder / EVALUATION / split
-    if (out / SCORED).exists():
+    if (out / SCORED).exists() and not (out / TALLY).exists():
         return
     assessment = prepare(Request(folder / MODEL, data, split, device=device, out=out))
     count(assessment)
@@ -39,7 +42,7 @@ def exported(folder: Path) -> None:
         return
     form = "onnx" if _has_onnx() else "pt2"
     written = export_model(load_model(folder / MODEL), folder / f"model.{form}", form)
-    write_whole(folder / EXPORT, json.dumps(written.to_json(), indent=2))
+    _keep(folder / EXPORT, written.to_json())
 
 
 def timed(folder: Path, device: str) -> None:
@@ -54,7 +57,16 @@ def timed(folder: Path, device: str) -> None:
     setting = make_setting((height, width), device=device)
     runtimes = ["pytorch", *(["onnxruntime"] if device == "cpu" and _has_onnx() else [])]
     found = compare_latency(model.network, setting, runtimes)
-    write_whole(folder / LATENCY, json.dumps([one.to_json() for one in found], indent=2))
+    _keep(folder / LATENCY, [one.to_json() for one in found])
+
+
+def _keep(path: Path, record: object) -> None:
+    try:
+        write_whole(path, json.dumps(record, indent=2))
+    except OSError as error:
+        raise AtrousError(
+            f"Expected to write {path}, but {error}. Make room on the disk, or allow writing."
+        ) from error
 
 
 def _has_onnx() -> bool:

@@ -28,14 +28,22 @@ WARM, TIMED = 2, 3
 def measure_pace(run: Run, material: Material, job: Job) -> Pace:
     """The seconds of a trial of ASPP, and of a training step of the job's network.
 
-    Raises `AtrousError` if the trial fails.
+    Raises `AtrousError` if the trial fails, or if the memory does not hold a step.
     """
     request = run.request
     trial = Trial(0, find_architecture(YARDSTICK), "pace", request.steps, request.seed)
     outcome = estimator(run.settings, material)(trial)
     if isinstance(outcome, Failed):
         raise AtrousError(f"A first trial, of {YARDSTICK}, failed: {outcome.error}")
-    return Pace(outcome.seconds, step_seconds(job), run.settings.workers)
+    try:
+        step = step_seconds(job)
+    except torch.OutOfMemoryError as error:
+        raise AtrousError(
+            f"Not enough memory on {job.compute.device} to train end to end "
+            f"({str(error).splitlines()[0]}). Begin anew with a smaller --batch or --crop, and "
+            "another --out."
+        ) from error
+    return Pace(outcome.seconds, step, run.settings.workers)
 
 
 def step_seconds(job: Job) -> float:

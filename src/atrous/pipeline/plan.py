@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass
+from math import ceil, floor
 from pathlib import Path
 from typing import Any
 
@@ -61,16 +62,16 @@ def split(
     So many as `beside` are searched and ranked again beside the candidates; `baselines` are trained
     beside the best. Raises `AtrousError` if the budget is too short.
     """
-    left = max(1.0, budget - ended)
+    left = max(0.0, budget - ended)
     search = SEARCH * left
-    trials = int(search * pace.workers / pace.trial) - beside
+    trials = _whole(search * pace.workers / pace.trial) - beside
     top, again = _second_round(RERANK * left / pace.step, beside)
-    steps = int(TRAIN * left / pace.step / (1 + len(baselines)))
+    steps = _whole(TRAIN * left / pace.step / (1 + len(baselines)))
     if trials < LEAST_TRIALS or again < LEAST_STEPS or steps < LEAST_STEPS:
         raise AtrousError(
             f"--budget {budget:.0f}s is too short: here a trial takes {pace.trial:.1f} s and a "
             f"step end to end {pace.step:.2f} s, and {ended} s are over. Expected at least "
-            f"--budget {_least(pace, ended, beside, len(baselines)):.0f}s; or lower --steps."
+            f"--budget {_least(pace, ended, beside, len(baselines)):.0f}s."
         )
     stages = (
         ("search", search, f"about {trials} candidates of {pace.trial:.1f} s"),
@@ -87,19 +88,24 @@ def split(
 
 def _second_round(steps: float, baselines: int) -> tuple[int, int]:
     """How many are ranked again, and with how many steps each, out of so many steps in all."""
-    top = int(steps / WANTED_STEPS) - baselines
+    top = _whole(steps / WANTED_STEPS) - baselines
     top = max(LEAST_AGAIN, min(MOST_AGAIN, top))
-    return top, int(steps / (top + baselines))
+    return top, _whole(steps / (top + baselines))
+
+
+def _whole(number: float) -> int:
+    """The number rounded down; what lacks a rounding error to a whole number counts as whole."""
+    return floor(number + 1e-9)
 
 
 def _least(pace: Pace, ended: int, beside: int, baselines: int) -> float:
     """The shortest budget that `split` accepts, in seconds, rounded up to half a minute."""
     needs = (
-        (LEAST_TRIALS + 1 + beside) * pace.trial / pace.workers / SEARCH,
-        (LEAST_STEPS + 1) * (LEAST_AGAIN + beside) * pace.step / RERANK,
-        (LEAST_STEPS + 1) * (1 + baselines) * pace.step / TRAIN,
+        (LEAST_TRIALS + beside) * pace.trial / pace.workers / SEARCH,
+        LEAST_STEPS * (LEAST_AGAIN + beside) * pace.step / RERANK,
+        LEAST_STEPS * (1 + baselines) * pace.step / TRAIN,
     )
-    return -(-(ended + max(needs)) // 30) * 30
+    return ceil(round((ended + max(needs)) / 30, 6)) * 30
 
 
 def write_plan(plan: Plan, folder: Path) -> None:
@@ -116,13 +122,21 @@ def read_plan(folder: Path) -> Plan:
     """The plan of a run; raises `AtrousError` if there is none or it is damaged."""
     path = folder / PLAN
     try:
-        content: dict[str, Any] = json.loads(path.read_text())
-        if content.pop("format") != FORMAT:
+        content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        if content["format"] != FORMAT:
             raise ValueError(f"its format is not {FORMAT}")
-        stages = tuple((s["name"], s["seconds"], s["why"]) for s in content.pop("stages"))
-        baselines = tuple(content.pop("baselines"))
-        return Plan(**content, stages=stages, baselines=baselines)
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        return Plan(
+            budget=float(content["budget"]),
+            search_seconds=float(content["search_seconds"]),
+            trials=int(content["trials"]),
+            top=int(content["top"]),
+            rerank_steps=int(content["rerank_steps"]),
+            train_steps=int(content["train_steps"]),
+            baselines=tuple(content["baselines"]),
+            stages=tuple((s["name"], float(s["seconds"]), s["why"]) for s in content["stages"]),
+            told=content["told"],
+        )
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise AtrousError(
             f"Expected the plan of a whole run in {path}, but: {error!r}. Begin anew with another "
             "--out, or go on by hand: atrous search --resume, atrous rerank, atrous train."

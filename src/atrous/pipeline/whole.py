@@ -19,10 +19,13 @@ from dataclasses import replace
 from pathlib import Path
 
 from atrous import driver, rerank
+from atrous.data.dataset import select
 from atrous.data.layouts import read_dataset
 from atrous.errors import AtrousError
 from atrous.estimation.crop import require_crop
+from atrous.estimation.tuning import pick_device
 from atrous.material import material_of
+from atrous.models.backbones import outline
 from atrous.named import find_architecture
 from atrous.pipeline.finish import evaluated, exported, timed
 from atrous.pipeline.pace import YARDSTICK, measure_pace
@@ -34,8 +37,9 @@ from atrous.pipeline.trained import (
     candidates,
     training_ask,
 )
-from atrous.pipeline.wish import Wish, read_wish, write_wish
+from atrous.pipeline.wish import WISH, Wish, read_wish, write_wish
 from atrous.report.page import write_report
+from atrous.request import Request
 from atrous.run import ABOUT, RERANK, Run, extend, open_run, require_no_run
 from atrous.search_view import SearchView, state_of, total_of
 from atrous.training import job as jobs
@@ -59,8 +63,44 @@ def begin(wish: Wish, out: Path) -> None:
         require_crop(wish.crop, request.output_stride)
     if wish.batch < 2:
         raise AtrousError(f"--batch is at least 2, got {wish.batch}.")
-    require_no_run(out)
+    _require_time(request.seconds)
+    _require_room(out)
+    _require_there(request)
     write_wish(replace(wish, request=request), out)
+
+
+def give(out: Path, seconds: float) -> None:
+    """Another budget for a run, as long as it is not split. Raises `AtrousError`."""
+    wish = read_wish(out)
+    _require_time(seconds)
+    if (out / PLAN).exists():
+        raise AtrousError(
+            f"The budget of {out} is split already, as {out / PLAN} says, so --budget cannot be "
+            f"changed. Go on without it: atrous run --resume {out}"
+        )
+    write_wish(replace(wish, request=replace(wish.request, seconds=seconds)), out)
+
+
+def _require_time(seconds: float | None) -> None:
+    if seconds is not None and not seconds > 0:
+        raise AtrousError(f"--budget is a time such as 30m or 2h, got {seconds:g} s.")
+
+
+def _require_room(out: Path) -> None:
+    """Raises `AtrousError` if a run has begun in the folder; until then, it may be asked anew."""
+    if (out / WISH).exists() and (out / ABOUT).exists():
+        raise AtrousError(
+            f"There is a run in {out} already. Go on with it: atrous run --resume {out}; or name "
+            "another folder with --out."
+        )
+    require_no_run(out)
+
+
+def _require_there(request: Request) -> None:
+    """Raises `AtrousError` for data, a backbone or a device that there is not."""
+    select(read_dataset(Path(request.data)), request.select_on)
+    outline(request.backbone, request.output_stride)
+    pick_device(request.device)
 
 
 def finish(out: Path, cache: Path, say: Say, watch: Watch) -> Path:
@@ -97,8 +137,14 @@ def prepare(out: Path, cache: Path) -> None:
     job = job_of(training_ask(run, YARDSTICK_CANDIDATE, STEPS, wish))
     pace = measure_pace(run, material or material_of(run, cache), job)
     ended = round(time.monotonic() - start)
-    budget = wish.request.seconds or BUDGET
-    plan = split(budget, pace, ended, len(wish.request.baselines), (YARDSTICK,))
+    budget = BUDGET if wish.request.seconds is None else wish.request.seconds
+    try:
+        plan = split(budget, pace, ended, len(wish.request.baselines), (YARDSTICK,))
+    except AtrousError as error:
+        raise AtrousError(
+            f"{error} Go on with more: atrous run --resume {out} --budget ...; or begin anew with "
+            "fewer --steps and another --out."
+        ) from error
     extend(run, plan.trials, plan.search_seconds)
     write_plan(plan, out)
 

@@ -27,12 +27,10 @@ class Wish:
 
 
 def write_wish(wish: Wish, folder: Path) -> None:
-    """Keeps the wish in the run's folder; raises `AtrousError` if one is there, or if it cannot."""
-    if (folder / WISH).exists():
-        raise AtrousError(
-            f"There is a run in {folder} already. Go on with it: atrous run --resume {folder}; or "
-            "name another folder with --out."
-        )
+    """Keeps the wish in the run's folder, in the place of an earlier one.
+
+    Raises `AtrousError` if it cannot be written.
+    """
     try:
         folder.mkdir(parents=True, exist_ok=True)
         write_whole(folder / WISH, json.dumps({"format": FORMAT, **asdict(wish)}, indent=2))
@@ -47,22 +45,28 @@ def read_wish(folder: Path) -> Wish:
     """The wish of a folder; raises `AtrousError` if there is none or it is damaged."""
     path = folder / WISH
     try:
-        content: dict[str, Any] = json.loads(path.read_text())
+        content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         if content["format"] != FORMAT:
             raise ValueError(f"its format is not {FORMAT}")
         crop = content["crop"]
-        size = (int(crop[0]), int(crop[1])) if crop else None
-        return Wish(_request(content["request"]), int(content["batch"]), size)
+        return Wish(_request(content["request"]), int(content["batch"]), _size(crop))
     except FileNotFoundError as error:
         raise AtrousError(
             f"Expected a whole run at {folder}: a folder with {WISH}, as atrous run makes it. "
             "There is no such file. A search goes on with: atrous search --resume"
         ) from error
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise AtrousError(
             f"Expected what a whole run was asked for in {path}, but: {error!r}. Restore the file "
             "from a copy, or begin anew with another --out."
         ) from error
+
+
+def _size(sides: list[Any] | None) -> Size | None:
+    if sides is None:
+        return None
+    height, width = sides
+    return int(height), int(width)
 
 
 def _request(content: dict[str, Any]) -> Request:

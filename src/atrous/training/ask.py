@@ -13,7 +13,7 @@ from atrous.data.dataset import Dataset, fingerprint, select
 from atrous.data.layouts import read_dataset
 from atrous.data.soundness import Size, require_sound
 from atrous.errors import AtrousError
-from atrous.estimation.compute import Compute, Precision
+from atrous.estimation.compute import Compute, Precision, whole_precision
 from atrous.estimation.crop import largest, require_crop
 from atrous.estimation.tuning import cores, pick_device
 from atrous.models.backbones import OUTPUT_STRIDES, load_backbone
@@ -100,7 +100,7 @@ class Ask:
 def job_of(ask: Ask, sound: Callable[[Path], list[Size]] = require_sound) -> Job:
     """The job; raises `AtrousError` before anything expensive if it cannot be done."""
     device = pick_device(ask.device)
-    precision = ask.precision or ("bfloat16" if device.startswith("cuda") else "float32")
+    precision = whole_precision(device, ask.precision)
     origin = ask.origin
     _require_possible(ask, announced(device))
     dataset = read_dataset(Path(origin.data))
@@ -111,7 +111,7 @@ def job_of(ask: Ask, sound: Callable[[Path], list[Size]] = require_sound) -> Job
     sizes = sound(dataset.root)
     crop = ask.crop or derive_training_crop(sizes, origin.output_stride)
     protocol = ask.protocol(crop, precision)
-    told = untrained_rates(blueprint, crop, largest(sizes))
+    told = untrained_rates(blueprint, crop, largest(sizes)) if sizes else None
     if told and announced(device).leads:
         note(told)
     if ask.balanced:

@@ -63,7 +63,7 @@ def _run(folder: Path, job: Job, world: World, watch: Watch, progress: Progress)
     except torch.OutOfMemoryError as error:
         raise AtrousError(
             f"Not enough memory on {job.compute.device} ({str(error).splitlines()[0]}). Lower "
-            "--batch or --crop, raise --accumulate, or give --precision bfloat16."
+            "--batch or --crop, or raise --accumulate."
         ) from error
     if world.leads:
         _write(folder, job, metrics, len(training))

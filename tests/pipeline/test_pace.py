@@ -1,0 +1,75 @@
+"""The two figures that a plan is made from are measured on what a run will do."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+from atrous import driver
+from atrous.errors import AtrousError
+from atrous.material import Material
+from atrous.pipeline import pace
+from atrous.pipeline.pace import measure_pace
+from atrous.pipeline.trained import training_ask
+from atrous.pipeline.whole import STEPS, YARDSTICK_CANDIDATE
+from atrous.run import Run
+from atrous.training.ask import job_of
+from atrous.training.job import Job
+from tests.pipeline.small_run import quick, wish
+from tests.small_search import write_data
+
+
+@pytest.fixture(scope="module")
+def begun(tmp_path_factory: pytest.TempPathFactory) -> tuple[Run, Material, Job]:
+    """A run that has just begun, and the training whose steps are timed."""
+    folder = tmp_path_factory.mktemp("pace")
+    asked = wish(write_data(folder / "data"), workers=3)
+    with quick():
+        run, material = driver.begin(asked.request, folder / "run", folder / "cache")
+        return run, material, job_of(training_ask(run, YARDSTICK_CANDIDATE, STEPS, asked))
+
+
+@pytest.fixture(autouse=True)
+def _one_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pace, "cores", lambda: 1)
+
+
+def test_a_trial_and_a_step_are_timed_and_nothing_is_kept(
+    begun: tuple[Run, Material, Job],
+) -> None:
+    run, material, job = begun
+    assert (job.protocol.batch, job.protocol.crop, job.protocol.steps) == (2, (33, 49), 1000)
+    before = sorted(run.path.iterdir())
+    measured = measure_pace(run, material, job)
+    assert 0 < measured.trial < 60
+    assert 0 < measured.step < 10
+    assert measured.workers == 3
+    assert run.ledger().entries() == []
+    assert sorted(run.path.iterdir()) == before
+
+
+def test_larger_batches_take_longer(begun: tuple[Run, Material, Job]) -> None:
+    _, _, job = begun
+    larger = replace(job, protocol=replace(job.protocol, batch=32, crop=(65, 97)))
+    assert pace.step_seconds(larger) > 2 * pace.step_seconds(job)
+
+
+def test_too_little_memory_is_told(
+    begun: tuple[Run, Material, Job], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def exhausted(_: Job) -> float:
+        raise torch.OutOfMemoryError("CUDA out of memory.\nTried to allocate")
+
+    monkeypatch.setattr(pace, "step_seconds", exhausted)
+    with pytest.raises(AtrousError, match=r"Not enough memory on cpu .*CUDA out of memory\.\)"):
+        measure_pace(*begun)
+
+
+def test_a_trial_that_fails_is_told(begun: tuple[Run, Material, Job]) -> None:
+    run, material, job = begun
+    request = replace(run.request, rate=1e30)
+    diverging = replace(run, settings=replace(run.settings, request=request))
+    with pytest.raises(AtrousError, match="A first trial, of dpc:aspp, failed: "):
+        measure_pace(diverging, material, job)

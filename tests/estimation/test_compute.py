@@ -33,5 +33,5 @@ def test_whole_networks_take_bfloat16_on_a_gpu_alone() -> None:
     assert whole_precision("cuda:1", None) == "bfloat16"
     assert whole_precision("cuda", "float32") == "float32"
     assert whole_precision("cpu", None) == "float32"
-    with pytest.raises(AtrousError, match="--precision bfloat16 .* on a GPU only"):
+    with pytest.raises(AtrousError, match=r"--precision bfloat16 .* on a GPU only"):
         whole_precision("cpu", "bfloat16")

@@ -23,7 +23,9 @@ from atrous.artifact.blueprint import build_network
 from atrous.cli import main
 from atrous.errors import AtrousError
 from atrous.ledger import Entry
+from atrous.material import estimator, material_of
 from atrous.models.network import Network
+from atrous.models.weights import digest
 from atrous.rerank import WORK, Ask, begin, proceed, read
 from atrous.run import LEDGER, RERANK, Run, open_run
 from atrous.training import fine_tune
@@ -56,6 +58,12 @@ def searched(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
     return run
 
 
+@pytest.fixture(scope="module")
+def cache(searched: Run) -> Path:
+    """Where the features of the search are."""
+    return searched.path.parent / "cache"
+
+
 @pytest.fixture
 def run(searched: Run, tmp_path: Path) -> Run:
     return open_run(Path(shutil.copytree(searched.path, tmp_path / "run")))
@@ -67,14 +75,14 @@ def in_process(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(scope="module")
-def whole(searched: Run, tmp_path_factory: pytest.TempPathFactory) -> Run:
+def whole(searched: Run, tmp_path_factory: pytest.TempPathFactory, cache: Path) -> Run:
     """The run, ranked again in this process without interruption."""
     folder = tmp_path_factory.mktemp("whole")
     run = open_run(Path(shutil.copytree(searched.path, folder / "run")))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(rerank, "LocalExecutor", Immediate)
         begin(run, ASK)
-        proceed(run, ignore)
+        proceed(run, cache, ignore)
     return run
 
 
@@ -106,16 +114,16 @@ def test_the_best_and_the_baselines_get_a_second_score(whole: Run, searched: Run
     assert not list((whole.path / WORK).glob("*"))
 
 
-def test_workers_change_nothing(run: Run, whole: Run) -> None:
+def test_workers_change_nothing(run: Run, whole: Run, cache: Path) -> None:
     begin(run, replace(ASK, workers=2))
     heard: list[Entry] = []
-    proceed(run, heard.append)
+    proceed(run, cache, heard.append)
     assert outcomes(run.reranked()) == outcomes(whole.reranked())
     assert len(heard) == 3
 
 
 def test_killed_and_resumed_it_ends_as_if_never_stopped(
-    run: Run, whole: Run, monkeypatch: pytest.MonkeyPatch
+    run: Run, whole: Run, monkeypatch: pytest.MonkeyPatch, cache: Path
 ) -> None:
     begin(run, ASK)
     command = [sys.executable, "-m", "atrous", "rerank", str(run.path), "--resume"]
@@ -132,7 +140,7 @@ def test_killed_and_resumed_it_ends_as_if_never_stopped(
     assert before
     monkeypatch.setattr(rerank, "LocalExecutor", Immediate)
     heard: list[Entry] = []
-    proceed(run, heard.append)
+    proceed(run, cache, heard.append)
     assert len(heard) == 3 - len(before)
     assert outcomes(run.reranked()) == outcomes(whole.reranked())
 
@@ -144,35 +152,39 @@ def _recorded(run: Run) -> int:
 
 
 @pytest.mark.usefixtures("in_process")
-def test_what_ended_is_not_trained_again(whole: Run, tmp_path: Path) -> None:
+def test_what_ended_is_not_trained_again(whole: Run, tmp_path: Path, cache: Path) -> None:
     run = open_run(Path(shutil.copytree(whole.path, tmp_path / "run")))
     heard: list[Entry] = []
-    proceed(run, heard.append)
+    proceed(run, cache, heard.append)
     assert heard == []
     assert outcomes(run.reranked()) == outcomes(whole.reranked())
 
 
 @pytest.mark.usefixtures("in_process")
-def test_a_second_time_needs_again_which_forgets_the_first(whole: Run, tmp_path: Path) -> None:
+def test_a_second_time_needs_again_which_forgets_the_first(
+    whole: Run, tmp_path: Path, cache: Path
+) -> None:
     run = open_run(Path(shutil.copytree(whole.path, tmp_path / "run")))
     with pytest.raises(AtrousError, match=r"--resume .* forget it with --again"):
         begin(run, ASK)
     assert len(run.reranked()) == 3
     begin(run, replace(ASK, top=1, steps=1), again=True)
     assert run.reranked() == []
-    proceed(run, ignore)
+    proceed(run, cache, ignore)
     assert [entry.trial.steps for entry in run.reranked()] == [1, 1]
     assert outcomes(run.ledger().entries()) == outcomes(whole.ledger().entries())
 
 
 @pytest.mark.usefixtures("in_process")
-def test_changed_data_is_refused_and_costs_nothing(whole: Run, data: Path, tmp_path: Path) -> None:
+def test_changed_data_is_refused_and_costs_nothing(
+    whole: Run, data: Path, tmp_path: Path, cache: Path
+) -> None:
     run = open_run(Path(shutil.copytree(whole.path, tmp_path / "run")))
     mask = data / "masks" / "train" / "train1.png"
     before = mask.read_bytes()
     Image.fromarray(np.zeros((64, 96), np.uint8)).save(mask)
     try:
-        for step in (lambda: proceed(run, ignore), lambda: begin(run, ASK, again=True)):
+        for step in (lambda: proceed(run, cache, ignore), lambda: begin(run, ASK, again=True)):
             with pytest.raises(AtrousError, match="have changed since it began"):
                 step()
     finally:
@@ -181,18 +193,18 @@ def test_changed_data_is_refused_and_costs_nothing(whole: Run, data: Path, tmp_p
 
 
 @pytest.mark.usefixtures("in_process")
-def test_no_trial_begins_after_the_time(run: Run) -> None:
+def test_no_trial_begins_after_the_time(run: Run, cache: Path) -> None:
     begin(run, replace(ASK, seconds=0.0))
-    proceed(run, ignore)
+    proceed(run, cache, ignore)
     assert run.reranked() == []
     begin(run, replace(ASK, seconds=3600.0), again=True)
-    proceed(run, ignore)
+    proceed(run, cache, ignore)
     assert len(run.reranked()) == 3
 
 
 @pytest.mark.usefixtures("in_process")
 def test_a_candidate_that_diverges_is_recorded_and_others_are_kept(
-    run: Run, monkeypatch: pytest.MonkeyPatch
+    run: Run, monkeypatch: pytest.MonkeyPatch, cache: Path
 ) -> None:
     reranking = begin(run, ASK)
     worst = {e.trial.number: e.trial.architecture for e in run.ledger().entries()}[
@@ -202,11 +214,11 @@ def test_a_candidate_that_diverges_is_recorded_and_others_are_kept(
     def poisoned(blueprint: Any, *arguments: Any) -> Network:
         network = build_network(blueprint, *arguments)
         if blueprint.architecture == worst:
-            torch.nn.init.constant_(network.logits.weight, float("nan"))
+            torch.nn.init.constant_(next(network.backbone.parameters()), float("nan"))
         return network
 
     monkeypatch.setattr(fine_tune, "build_network", poisoned)
-    proceed(run, ignore)
+    proceed(run, cache, ignore)
     by_origin = {entry.trial.origin: entry.outcome for entry in run.reranked()}
     lost = by_origin[f"trial {reranking.trials[0]}"]
     assert isinstance(lost, Failed)
@@ -215,11 +227,31 @@ def test_a_candidate_that_diverges_is_recorded_and_others_are_kept(
     assert winner(run).number == reranking.trials[1]
 
 
+def test_a_warm_start_is_the_cell_as_the_proxy_leaves_it(run: Run, cache: Path) -> None:
+    begin(run, ASK)
+    trial = winner(run)
+    tuned = rerank.fine_tune(run, read(run), trial.architecture, cache)
+    assert tuned.start is not None
+    network = build_network(tuned.blueprint, "none", 3)
+    backbone = digest(network.backbone)
+    tuned.start(network, trial.architecture, trial.seed)
+    trained = estimator(run.settings, material_of(run, cache)).fit(trial)
+    assert digest(network.head) == digest(trained.head)
+    assert digest(network.logits) == digest(trained.logits)
+    assert digest(network.backbone) == backbone
+
+
+def test_a_cold_start_tunes_batch_norm_and_a_warm_one_needs_many_images(run: Run) -> None:
+    assert not begin(run, ASK).protocol.tune_norm
+    assert begin(run, replace(ASK, warm=False), again=True).protocol.tune_norm
+    assert begin(run, replace(ASK, batch=12), again=True).protocol.tune_norm
+
+
 @pytest.mark.usefixtures("in_process")
-def test_where_all_diverge_the_searchs_best_stays(run: Run) -> None:
+def test_where_all_diverge_the_searchs_best_stays(run: Run, cache: Path) -> None:
     expected = winner(run)
     begin(run, replace(ASK, rate=1e9))
-    proceed(run, ignore)
+    proceed(run, cache, ignore)
     reasons = {e.outcome.reason for e in run.reranked() if isinstance(e.outcome, Failed)}
     assert reasons == {Reason.NON_FINITE}
     assert len(run.reranked()) == 3

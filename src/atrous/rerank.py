@@ -27,7 +27,7 @@ from atrous.estimation.compute import Compute, whole_precision
 from atrous.estimation.crop import largest, require_crop
 from atrous.execution.local import LocalExecutor
 from atrous.ledger import Entry
-from atrous.material import unchanged_sources
+from atrous.material import estimator, material_of, unchanged_sources
 from atrous.named import find_architecture
 from atrous.progress import note
 from atrous.run import RERANK, Run
@@ -37,6 +37,7 @@ from atrous.strategies.listed import Listed
 from atrous.strategies.strategy import Proposal
 from atrous.training.fine_tune import FineTune
 from atrous.training.protocol import Protocol, derive_training_crop
+from atrous.training.start import WarmStart, tunes_norm
 from atrous.winner import AGAIN, ranked
 
 WORK = "rerank"
@@ -46,13 +47,15 @@ FORMAT = 1
 @dataclass(frozen=True)
 class Reranking:
     """`trials` are numbers of the search's trials, best first; `protocol` and `compute` say how
-    each is trained, `workers` at a time; no trial begins after `seconds`, unless `None`."""
+    each is trained, `workers` at a time; no trial begins after `seconds`, unless `None`. If `warm`,
+    a candidate starts with its cell as the proxy leaves it, else with a random one."""
 
     trials: tuple[int, ...]
     protocol: Protocol
     compute: Compute
     workers: int
     seconds: float | None
+    warm: bool
 
     def to_json(self) -> dict[str, Any]:
         """The record in JSON's types."""
@@ -81,6 +84,7 @@ class Ask:
     crop: Size | None
     workers: int | None
     seconds: float | None
+    warm: bool = True
 
 
 def begin(run: Run, ask: Ask, again: bool = False) -> Reranking:
@@ -122,6 +126,7 @@ def _reranking(run: Run, ask: Ask) -> Reranking:
         batch=ask.batch,
         crop=require_crop(ask.crop, stride) if ask.crop else (1, 1),
         rate=ask.rate,
+        tune_norm=tunes_norm(ask.batch, ask.warm),
         precision=precision,
     )
     workers = settings.workers if ask.workers is None else ask.workers
@@ -138,6 +143,7 @@ def _reranking(run: Run, ask: Ask) -> Reranking:
         compute=Compute(settings.device, precision, "channels_last", settings.threads),
         workers=workers,
         seconds=ask.seconds,
+        warm=ask.warm,
     )
 
 
@@ -185,8 +191,11 @@ def read(run: Run) -> Reranking:
         ) from error
 
 
-def proceed(run: Run, watch: Callable[[Entry], None]) -> None:
-    """Ranks again what is left; what has ended before is not trained again."""
+def proceed(run: Run, cache: Path, watch: Callable[[Entry], None]) -> None:
+    """Ranks again what is left; what has ended before is not trained again.
+
+    `cache` is where features are kept, of which candidates start.
+    """
     reranking, request = read(run), run.request
     trials = {entry.trial.number: entry.trial for entry in run.ledger().entries()}
     listed = Listed(
@@ -205,12 +214,13 @@ def proceed(run: Run, watch: Callable[[Entry], None]) -> None:
         workers=reranking.workers,
         seconds=reranking.seconds,
     )
-    estimator = fine_tune(run, reranking, trials[reranking.trials[0]].architecture)
+    template = trials[reranking.trials[0]].architecture
+    trained = fine_tune(run, reranking, template, cache)
     with run.locked(), LocalExecutor(reranking.workers) as executor:
-        search(plan, run.second_ledger(), estimator, executor, watch)
+        search(plan, run.second_ledger(), trained, executor, watch)
 
 
-def fine_tune(run: Run, reranking: Reranking, template: Architecture) -> FineTune:
+def fine_tune(run: Run, reranking: Reranking, template: Architecture, cache: Path) -> FineTune:
     """The estimator of a re-ranking, whose `template` gives way to the architecture of each trial.
 
     Raises `AtrousError` if data or weights have changed.
@@ -226,7 +236,13 @@ def fine_tune(run: Run, reranking: Reranking, template: Architecture) -> FineTun
         reranking.protocol,
         reranking.compute,
         Path(run.path / WORK).resolve(),
+        warm_start(run, cache) if reranking.warm else None,
     )
+
+
+def warm_start(run: Run, cache: Path) -> WarmStart:
+    """How cells start that are trained as a run trained them."""
+    return WarmStart(estimator(run.settings, material_of(run, cache)), run.request.steps)
 
 
 def _blueprint(

@@ -16,8 +16,9 @@ from atrous.data.dataset import Samples, fingerprint
 from atrous.errors import AtrousError
 from atrous.training import loop, trainer
 from atrous.training.job import Job, create, held
+from atrous.training.log import read_log
 from atrous.training.loop import BEST, CHECKPOINT
-from atrous.training.trainer import run, scores_so_far
+from atrous.training.trainer import run
 from tests.training.material import (
     Interruption,
     StoppedError,
@@ -52,7 +53,7 @@ def test_the_model_holds_the_best_weights_and_how_they_came_about(
     trained: Path, asked: Job
 ) -> None:
     model = load_model(trained / "model")
-    scores = scores_so_far(trained)
+    scores = [(line["step"], line["miou"]) for line in read_log(trained)]
     assert [step for step, _ in scores] == [5, 10, 12]
     record = model.training_record
     assert record["selection_miou"] == max(miou for _, miou in scores)

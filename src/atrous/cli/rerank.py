@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from atrous.cli.options import RunPath, given, output, parse_duration
+from atrous.cli.options import CacheOption, RunPath, default_cache, given, output, parse_duration
 from atrous.errors import AtrousError
 
 if TYPE_CHECKING:
@@ -25,10 +26,15 @@ def rerank(
     ] = None,
     workers: Annotated[int | None, typer.Option(help="At a time [as many as searched].")] = None,
     time: Annotated[str | None, typer.Option(help="None begins after this: 90s, 30m, 2h.")] = None,
+    warm: Annotated[
+        bool,
+        typer.Option("--warm/--cold", help="Start with the cell as the proxy trains it, or anew."),
+    ] = True,
     again: Annotated[
         bool, typer.Option("--again", help="Forget an earlier re-ranking of the run.")
     ] = False,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with what was begun.")] = False,
+    cache: CacheOption = None,
 ) -> None:
     """Trains the best of a search end to end with their backbone, and ranks them by that.
 
@@ -39,7 +45,7 @@ def rerank(
     from atrous.run import open_run
 
     found = open_run(run)
-    changed = given(context, "run", "resume")
+    changed = given(context, "run", "resume", "cache")
     if resume and changed:
         raise AtrousError(
             f"With --resume, a re-ranking goes on as it began: {', '.join(changed)} cannot be "
@@ -54,12 +60,13 @@ def rerank(
             crop=parse_size(crop) if crop else None,
             workers=workers,
             seconds=parse_duration(time) if time else None,
+            warm=warm,
         )
         reranking.begin(found, asked, again)
-    drive_rerank(found)
+    drive_rerank(found, cache or default_cache())
 
 
-def drive_rerank(run: Run) -> None:
+def drive_rerank(run: Run, cache: Path) -> None:
     """Ranks again what is left of a run, and prints both rankings."""
     from atrous import rerank as reranking
     from atrous.report.rerank import render, second_ranking
@@ -70,7 +77,7 @@ def drive_rerank(run: Run) -> None:
     view = SearchView(total, plan.seconds, run.reranked())
     try:
         with view.shown():
-            reranking.proceed(run, view.watch)
+            reranking.proceed(run, cache, view.watch)
     except KeyboardInterrupt:
         again = f"Go on: atrous rerank --resume {run.path}"
         output.print(f"Stopped; {len(run.reranked())} are ranked again. {again}", soft_wrap=True)

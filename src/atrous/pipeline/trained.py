@@ -11,6 +11,7 @@ from atrous.pipeline.wish import Wish
 from atrous.run import Run
 from atrous.training.ask import Ask
 from atrous.training.origin import Origin
+from atrous.training.start import tunes_norm
 from atrous.winner import winner
 
 TRAINED = Path("trained")
@@ -55,6 +56,7 @@ def training_ask(run: Run, candidate: Candidate, steps: int, wish: Wish) -> Ask:
         batch=wish.batch,
         crop=wish.crop,
         rate=RATE,
+        tune_norm=tunes_norm(wish.batch, warm=True),
         score_every=max(1, -(-steps // SCORES)),
         seed=request.seed,
         device=run.settings.device,

@@ -113,11 +113,11 @@ def finish(out: Path, cache: Path, say: Say, watch: Watch) -> Path:
     say("1/5 search")
     search(out, plan, cache)
     say("2/5 re-rank")
-    again(out, plan)
+    again(out, plan, cache)
     run = open_run(out)
     for candidate in candidates(run, plan.baselines):
         say(f"3/5 train {candidate.name} ({candidate.label})")
-        train(run, plan, candidate, watch)
+        train(run, plan, candidate, cache, watch)
     for candidate in candidates(run, plan.baselines):
         say(f"4/5 evaluate, export and time {candidate.name}")
         prove(run, candidate)
@@ -160,7 +160,7 @@ def search(out: Path, plan: Plan, cache: Path) -> None:
         driver.proceed(run, material_of(run, cache), view.watch)
 
 
-def again(out: Path, plan: Plan) -> None:
+def again(out: Path, plan: Plan, cache: Path) -> None:
     """The re-ranking of the best."""
     run, wish = open_run(out), read_wish(out)
     if not (run.path / RERANK).exists():
@@ -181,17 +181,17 @@ def again(out: Path, plan: Plan) -> None:
         return
     view = SearchView(total, None, run.reranked())
     with view.shown():
-        rerank.proceed(run, view.watch)
+        rerank.proceed(run, cache, view.watch)
 
 
-def train(run: Run, plan: Plan, candidate: Candidate, watch: Watch) -> None:
-    """The training of one network."""
+def train(run: Run, plan: Plan, candidate: Candidate, cache: Path, watch: Watch) -> None:
+    """The training of one network, from its cell as the proxy leaves it."""
     folder = run.path / TRAINED / candidate.name
     if not (folder / jobs.ABOUT).exists():
         jobs.create(
             folder, job_of(training_ask(run, candidate, plan.train_steps, read_wish(run.path)))
         )
-    trainer.run(folder, jobs.read(folder), watch)
+    trainer.run(folder, jobs.read(folder), watch, start=rerank.warm_start(run, cache))
 
 
 def prove(run: Run, candidate: Candidate) -> None:

@@ -19,9 +19,10 @@ from atrous.estimation.compute import Compute
 from atrous.estimation.outcome import outcome_of
 from atrous.progress import untracked
 from atrous.training.crops import crops_of
-from atrous.training.loop import train
+from atrous.training.loop import CHECKPOINT, train
 from atrous.training.protocol import Protocol
 from atrous.training.selection import Selection
+from atrous.training.start import WarmStart
 from atrous.training.state import State
 from atrous.training.world import World
 from atrous.trial import Metrics, Outcome, Trial
@@ -32,7 +33,8 @@ class FineTune:
     """Call it with a trial to have its outcome. Pickles; keeps its state in files.
 
     `blueprint` and `protocol` hold for all candidates but for architecture, steps and seed, which
-    are the trial's. A trial that is interrupted goes on from its checkpoint in `folder`.
+    are the trial's. A trial that is interrupted goes on from its checkpoint in `folder`. Without a
+    `start`, cells begin with random weights.
     """
 
     blueprint: Blueprint
@@ -42,6 +44,7 @@ class FineTune:
     protocol: Protocol
     compute: Compute
     folder: Path
+    start: WarmStart | None = None
 
     def __call__(self, trial: Trial) -> Outcome:
         """Trains and scores one candidate; failures come back as records, not exceptions."""
@@ -60,6 +63,9 @@ class FineTune:
             self.protocol, steps=trial.steps, score_every=trial.steps, seed=trial.seed
         )
         network = build_network(blueprint, self.weights, trial.seed)
+        if self.start and not (self._folder(trial) / CHECKPOINT).exists():
+            self.start(network, trial.architecture, trial.seed)
+            torch.set_num_threads(self.compute.threads)
         state = State(network, protocol, self.compute, world)
         crops = crops_of(self.training, protocol, network.backbone.mean)
         transform = Transform(network.backbone.mean, network.backbone.std)

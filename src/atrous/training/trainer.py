@@ -22,16 +22,24 @@ from atrous.estimation.tuning import pick_device
 from atrous.progress import track, untracked
 from atrous.training.crops import crops_of, share_of
 from atrous.training.job import MODEL, Job, held
-from atrous.training.log import read_log
 from atrous.training.loop import BEST, CHECKPOINT, Watch, ignore, load_best, train
 from atrous.training.selection import Selection
+from atrous.training.start import WarmStart
 from atrous.training.state import State
 from atrous.training.world import World, announced, joined
 from atrous.trial import Metrics
 
 
-def run(folder: Path, job: Job, watch: Watch = ignore, progress: Progress = track) -> Path:
+def run(
+    folder: Path,
+    job: Job,
+    watch: Watch = ignore,
+    progress: Progress = track,
+    start: WarmStart | None = None,
+) -> Path:
     """Trains what is left of a job and writes the model; gives the model's folder.
+
+    Without a `start`, the cell begins with random weights.
 
     Under `torchrun`, all processes call it with the same job. Raises `AtrousError`.
     """
@@ -39,21 +47,30 @@ def run(folder: Path, job: Job, watch: Watch = ignore, progress: Progress = trac
         return folder / MODEL
     share_of(job.protocol, announced(pick_device(job.compute.device)))
     with joined(job.compute.device) as world, held(folder) if world.leads else nullcontext():
-        return _run(folder, job, world, watch, progress)
+        return _run(folder, job, world, watch, progress, start)
 
 
-def _run(folder: Path, job: Job, world: World, watch: Watch, progress: Progress) -> Path:
+def _run(
+    folder: Path,
+    job: Job,
+    world: World,
+    watch: Watch,
+    progress: Progress,
+    start: WarmStart | None,
+) -> Path:
     progress = progress if world.leads else untracked
     dataset, training, selection = job.samples()
     compute = replace(job.compute, device=world.device)
-    torch.set_num_threads(max(1, compute.threads // world.local_size))
-    weights = "none" if (folder / CHECKPOINT).exists() else job.weights
-    network = build_network(job.blueprint, weights, job.protocol.seed)
+    begins = not (folder / CHECKPOINT).exists()
+    network = build_network(job.blueprint, job.weights if begins else "none", job.protocol.seed)
     transform = Transform(network.backbone.mean, network.backbone.std)
-    state = State(network, job.protocol, compute, world)
     crops = crops_of(training, job.protocol, network.backbone.mean)
     score = Selection(selection, len(dataset.classes), transform, world)
     try:
+        if start and begins:
+            start(network, job.blueprint.architecture, job.protocol.seed)
+        torch.set_num_threads(max(1, compute.threads // world.local_size))
+        state = State(network, job.protocol, compute, world)
         metrics = train(state, crops, score, folder, progress, watch, job.tensorboard)
     except NonFiniteError as error:
         raise AtrousError(
@@ -66,16 +83,17 @@ def _run(folder: Path, job: Job, world: World, watch: Watch, progress: Progress)
             "--batch or --crop, or raise --accumulate."
         ) from error
     if world.leads:
-        _write(folder, job, metrics, len(training))
+        _write(folder, job, metrics, len(training), start is not None)
     world.wait()
     return folder / MODEL
 
 
-def _write(folder: Path, job: Job, metrics: Metrics, images: int) -> None:
+def _write(folder: Path, job: Job, metrics: Metrics, images: int, warm: bool) -> None:
     """Writes the model of the best weights."""
     network = build_network(job.blueprint)
     load_best(network, folder)
-    save_model(Model(network, job.blueprint, training_record(job, metrics, images)), folder / MODEL)
+    record = {**training_record(job, metrics, images), "warm_start": warm}
+    save_model(Model(network, job.blueprint, record), folder / MODEL)
     for name in (CHECKPOINT, BEST):
         (folder / name).unlink(missing_ok=True)
 
@@ -97,8 +115,3 @@ def training_record(job: Job, metrics: Metrics, images: int) -> dict[str, object
         "multiply_adds": cost.multiply_adds,
         "device": job.compute.device,
     }
-
-
-def scores_so_far(folder: Path) -> list[tuple[int, float]]:
-    """Step and selection mIoU of each score of a run."""
-    return [(int(line["step"]), line["miou"]) for line in read_log(folder)]

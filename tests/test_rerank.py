@@ -29,6 +29,7 @@ from atrous.models.weights import digest
 from atrous.rerank import WORK, Ask, begin, proceed, read
 from atrous.run import LEDGER, RERANK, Run, open_run
 from atrous.training import fine_tune
+from atrous.training.start import tunes_norm
 from atrous.trial import Failed, Measured, Outcome, Reason
 from atrous.winner import winner
 from tests.executors import Immediate
@@ -241,10 +242,19 @@ def test_a_warm_start_is_the_cell_as_the_proxy_leaves_it(run: Run, cache: Path) 
     assert digest(network.backbone) == backbone
 
 
-def test_a_cold_start_tunes_batch_norm_and_a_warm_one_needs_many_images(run: Run) -> None:
-    assert not begin(run, ASK).protocol.tune_norm
-    assert begin(run, replace(ASK, warm=False), again=True).protocol.tune_norm
-    assert begin(run, replace(ASK, batch=12), again=True).protocol.tune_norm
+@pytest.mark.parametrize(
+    ("batch", "warm", "weights", "tuned"),
+    [
+        (8, True, "builtin", False),
+        (12, True, "builtin", True),
+        (8, False, "builtin", True),
+        (8, True, "none", True),
+    ],
+)
+def test_batch_norm_is_tuned_with_many_images_or_unknown_statistics(
+    batch: int, warm: bool, weights: str, tuned: bool
+) -> None:
+    assert tunes_norm(batch, warm, weights) == tuned
 
 
 @pytest.mark.usefixtures("in_process")

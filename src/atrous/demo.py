@@ -45,4 +45,4 @@ def demo_wish(out: Path) -> Wish:
         score="miou",
         device="auto",
     )
-    return Wish(request, BATCH, None)
+    return Wish(request, BATCH, None, stretch=True)

@@ -126,7 +126,7 @@ def _reranking(run: Run, ask: Ask) -> Reranking:
         batch=ask.batch,
         crop=require_crop(ask.crop, stride) if ask.crop else (1, 1),
         rate=ask.rate,
-        tune_norm=tunes_norm(ask.batch, ask.warm),
+        tune_norm=tunes_norm(ask.batch, ask.warm, run.request.weights),
         precision=precision,
     )
     workers = settings.workers if ask.workers is None else ask.workers

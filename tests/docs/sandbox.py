@@ -44,7 +44,7 @@ SMALL: Mapping[str, tuple[str, ...]] = {
 }
 """What is added to a command so that it takes seconds: of an option, the last value counts."""
 TRIALS = "--trials"
-SLOW = plan.Pace(trial=700, step=120, workers=1)
+SLOW = plan.Pace(trial=220, step=60, workers=1)
 """Seconds, on a machine so slow that two hours are enough for a trial and a few steps."""
 
 

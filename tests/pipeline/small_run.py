@@ -18,8 +18,8 @@ from atrous.trial import Metrics
 from tests.executors import Immediate
 from tests.small_search import remembered, request
 
-SLOW = Pace(trial=600, step=119.97, workers=1)
-"""Seconds, so that two hours are enough for two candidates and a few steps of each."""
+SLOW = Pace(trial=220, step=59.97, workers=1)
+"""Seconds, so that two hours are enough for nine candidates and a few steps."""
 
 
 def wish(data: Path, **changes: Any) -> Wish:

@@ -45,8 +45,8 @@ def test_two_hours_are_split_by_what_was_measured() -> None:
     assert [seconds for _, seconds, _ in plan.stages] == pytest.approx([2450, 1400, 2450, 700])
     assert plan.search_seconds == pytest.approx(2450)
     assert plan.trials == 488  # 490 of 10 s, 2 at a time, two of them baselines
-    assert (plan.top, plan.rerank_steps) == (7, 311)  # 2800 steps: 9 networks of 300 and more
-    assert plan.train_steps == 2450  # 4900 steps for two networks
+    assert (plan.top, plan.rerank_steps) == (7, 301)  # 9 networks of 155 s: half a trial, 300 steps
+    assert plan.train_steps == 2430  # 1225 s for each of two networks, a trial first
     assert "10.0 s here, 2 at a time" in plan.told
     assert "0.50 s; 200 s went" in plan.told
 
@@ -59,8 +59,9 @@ def test_no_stage_takes_more_than_its_share() -> None:
         plan = split(budget, pace, ended, 2, ASPP)
         left, tolerance = budget - ended, 1e-6
         search = (plan.trials + 2) * pace.trial / pace.workers
-        second = (plan.top + 2) * plan.rerank_steps * pace.step
-        third = 2 * plan.train_steps * pace.step
+        start = pace.trial / pace.workers
+        second = (plan.top + 2) * (plan.rerank_steps * pace.step + start)
+        third = 2 * (plan.train_steps * pace.step + pace.trial)
         assert sum(seconds for _, seconds, _ in plan.stages) == pytest.approx(left)
         assert search <= 0.35 * left + tolerance < search + pace.trial / pace.workers + 1
         assert second <= 0.2 * left + tolerance < second + (plan.top + 2) * pace.step + 1

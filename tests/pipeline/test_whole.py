@@ -139,7 +139,7 @@ def test_a_whole_run_ends_with_a_page_that_holds_what_was_trained(uninterrupted:
     for name in NAMES:
         folder = uninterrupted / "trained" / name
         record = load_model(folder / "model").training_record
-        assert (record["crop"], record["batch"], record["steps"]) == ([33, 49], 2, 10)
+        assert (record["crop"], record["batch"], record["steps"]) == ([33, 49], 2, 17)
         assert re.search(rf"\b{record['parameters']:,}\b|{record['parameters'] / 1e6:.2f}", page)
         splits = {path.name for path in (folder / "evaluation").iterdir()}
         assert splits == {"val", "test"}
@@ -150,8 +150,8 @@ def test_a_whole_run_ends_with_a_page_that_holds_what_was_trained(uninterrupted:
         "baseline dpc:aspp",
         "baseline dpc:top1",
     ]
-    assert len(run.ledger().entries()) == 2 + 2
-    assert len(run.reranked()) == 2 + 2
+    assert len(run.ledger().entries()) == 2 + 9
+    assert len(run.reranked()) == 2 + 3
 
 
 def test_a_run_stopped_after_each_stage_ends_like_one_that_was_not(
@@ -199,7 +199,7 @@ def test_a_run_stopped_within_a_stage_goes_on_within_it(
         whole.finish(out, home / "cache", hear, watch)
     entries = open_run(out).ledger().entries()
     assert entries[:2] == first
-    assert len(entries) == 4
+    assert len(entries) == 11
 
 
 def test_a_run_that_has_ended_is_left_alone(
@@ -360,4 +360,14 @@ def test_a_wish_without_a_budget_has_two_hours(home: Path, tmp_path: Path) -> No
     write_wish(wish(home / "data", seconds=None), tmp_path)
     whole.prepare(tmp_path, home / "cache")
     assert read_plan(tmp_path).budget == 7200
-    assert open_run(tmp_path).request.trials == 2
+    assert open_run(tmp_path).request.trials == 9
+
+
+def test_a_budget_may_be_stretched_to_the_least(home: Path, tmp_path: Path) -> None:
+    with quick(least=20):
+        asked = replace(wish(home / "data", seconds=1.0), stretch=True)
+        whole.begin(asked, tmp_path / "run")
+        whole.prepare(tmp_path / "run", home / "cache")
+    plan = read_plan(tmp_path / "run")
+    assert plan.budget > 1
+    assert plan.rerank_steps >= 20

@@ -65,13 +65,14 @@ def split(
     left = max(0.0, budget - ended)
     search = SEARCH * left
     trials = _whole(search * pace.workers / pace.trial) - beside
-    top, again = _second_round(RERANK * left / pace.step, beside)
-    steps = _whole(TRAIN * left / pace.step / (1 + len(baselines)))
+    top, again = _second_round(RERANK * left, pace, beside)
+    each = TRAIN * left / (1 + len(baselines))
+    steps = _whole((each - pace.trial) / pace.step)
     if trials < LEAST_TRIALS or again < LEAST_STEPS or steps < LEAST_STEPS:
         raise AtrousError(
             f"--budget {budget:.0f}s is too short: here a trial takes {pace.trial:.1f} s and a "
             f"step end to end {pace.step:.2f} s, and {ended} s are over. Expected at least "
-            f"--budget {_least(pace, ended, beside, len(baselines)):.0f}s."
+            f"--budget {least(pace, ended, beside, len(baselines)):.0f}s."
         )
     stages = (
         ("search", search, f"about {trials} candidates of {pace.trial:.1f} s"),
@@ -86,11 +87,12 @@ def split(
     return Plan(budget, search, trials, top, again, steps, baselines, stages, told)
 
 
-def _second_round(steps: float, baselines: int) -> tuple[int, int]:
-    """How many are ranked again, and with how many steps each, out of so many steps in all."""
-    top = _whole(steps / WANTED_STEPS) - baselines
+def _second_round(seconds: float, pace: Pace, beside: int) -> tuple[int, int]:
+    """How many are ranked again, and with how many steps each; each begins with a trial."""
+    start = pace.trial / pace.workers
+    top = _whole(seconds / (WANTED_STEPS * pace.step + start)) - beside
     top = max(LEAST_AGAIN, min(MOST_AGAIN, top))
-    return top, _whole(steps / (top + baselines))
+    return top, _whole((seconds / (top + beside) - start) / pace.step)
 
 
 def _whole(number: float) -> int:
@@ -98,12 +100,13 @@ def _whole(number: float) -> int:
     return floor(number + 1e-9)
 
 
-def _least(pace: Pace, ended: int, beside: int, baselines: int) -> float:
+def least(pace: Pace, ended: int, beside: int, baselines: int) -> float:
     """The shortest budget that `split` accepts, in seconds, rounded up to half a minute."""
+    start = pace.trial / pace.workers
     needs = (
         (LEAST_TRIALS + beside) * pace.trial / pace.workers / SEARCH,
-        LEAST_STEPS * (LEAST_AGAIN + beside) * pace.step / RERANK,
-        LEAST_STEPS * (1 + baselines) * pace.step / TRAIN,
+        (LEAST_AGAIN + beside) * (LEAST_STEPS * pace.step + start) / RERANK,
+        (1 + baselines) * (LEAST_STEPS * pace.step + pace.trial) / TRAIN,
     )
     return ceil(round((ended + max(needs)) / 30, 6)) * 30
 

@@ -56,7 +56,7 @@ def training_ask(run: Run, candidate: Candidate, steps: int, wish: Wish) -> Ask:
         batch=wish.batch,
         crop=wish.crop,
         rate=RATE,
-        tune_norm=tunes_norm(wish.batch, warm=True),
+        tune_norm=tunes_norm(wish.batch, True, request.weights),
         score_every=max(1, -(-steps // SCORES)),
         seed=request.seed,
         device=run.settings.device,

@@ -19,11 +19,13 @@ FORMAT = 1
 @dataclass(frozen=True)
 class Wish:
     """`request.seconds` is the budget for everything; networks are trained end to end with `batch`
-    crops a step, of `crop` (height, width) pixels or of a size derived from the images."""
+    crops a step, of `crop` (height, width) pixels or of a size derived from the images. A budget
+    that is too short is refused, or with `stretch` made just long enough."""
 
     request: Request
     batch: int
     crop: Size | None
+    stretch: bool = False
 
 
 def write_wish(wish: Wish, folder: Path) -> None:
@@ -49,7 +51,12 @@ def read_wish(folder: Path) -> Wish:
         if content["format"] != FORMAT:
             raise ValueError(f"its format is not {FORMAT}")
         crop = content["crop"]
-        return Wish(_request(content["request"]), int(content["batch"]), _size(crop))
+        return Wish(
+            _request(content["request"]),
+            int(content["batch"]),
+            _size(crop),
+            bool(content["stretch"]),
+        )
     except FileNotFoundError as error:
         raise AtrousError(
             f"Expected a whole run at {folder}: a folder with {WISH}, as atrous run makes it. "

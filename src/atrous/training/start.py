@@ -28,6 +28,7 @@ class WarmStart:
         network.logits.load_state_dict(trained.logits.state_dict())
 
 
-def tunes_norm(batch: int, warm: bool) -> bool:
-    """Whether batch norms see the batch's statistics."""
-    return batch >= TUNABLE or not warm
+def tunes_norm(batch: int, warm: bool, weights: str) -> bool:
+    """Whether batch norms see the batch's statistics; the backbone's own are known unless its
+    `weights` are `none`."""
+    return batch >= TUNABLE or not warm or weights == "none"

@@ -29,7 +29,7 @@ from atrous.models.weights import digest
 from atrous.rerank import WORK, Ask, begin, proceed, read
 from atrous.run import LEDGER, RERANK, Run, open_run
 from atrous.training import fine_tune
-from atrous.training.start import tunes_norm
+from atrous.training.start import is_gentle
 from atrous.trial import Failed, Measured, Outcome, Reason
 from atrous.winner import winner
 from tests.executors import Immediate
@@ -243,18 +243,30 @@ def test_a_warm_start_is_the_cell_as_the_proxy_leaves_it(run: Run, cache: Path) 
 
 
 @pytest.mark.parametrize(
-    ("batch", "warm", "weights", "tuned"),
+    ("steps", "warm", "weights", "gentle"),
     [
-        (8, True, "builtin", False),
-        (12, True, "builtin", True),
-        (8, False, "builtin", True),
-        (8, True, "none", True),
+        (499, True, "builtin", True),
+        (500, True, "builtin", False),
+        (499, False, "builtin", False),
+        (499, True, "none", False),
     ],
 )
-def test_batch_norm_is_tuned_with_many_images_or_unknown_statistics(
-    batch: int, warm: bool, weights: str, tuned: bool
+def test_a_short_training_is_gentle_where_statistics_are_known(
+    steps: int, warm: bool, weights: str, gentle: bool
 ) -> None:
-    assert tunes_norm(batch, warm, weights) == tuned
+    assert is_gentle(steps, warm, weights) == gentle
+
+
+def test_the_rate_follows_from_the_steps_unless_it_is_given(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = replace(ASK, rate=None)
+    usual = begin(run, asked).protocol
+    assert (usual.rate, usual.tune_norm) == (0.01, True)
+    monkeypatch.setattr(rerank, "is_gentle", lambda *_: True)
+    gentle = begin(run, asked, again=True).protocol
+    assert (gentle.rate, gentle.tune_norm) == (0.0005, False)
+    assert begin(run, replace(ASK, rate=0.3), again=True).protocol.rate == 0.3
 
 
 @pytest.mark.usefixtures("in_process")

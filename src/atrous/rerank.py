@@ -37,7 +37,7 @@ from atrous.strategies.listed import Listed
 from atrous.strategies.strategy import Proposal
 from atrous.training.fine_tune import FineTune
 from atrous.training.protocol import Protocol, derive_training_crop
-from atrous.training.start import WarmStart, tunes_norm
+from atrous.training.start import GENTLE_RATE, RATE, WarmStart, is_gentle
 from atrous.winner import AGAIN, ranked
 
 WORK = "rerank"
@@ -80,7 +80,7 @@ class Ask:
     top: int
     steps: int
     batch: int
-    rate: float
+    rate: float | None
     crop: Size | None
     workers: int | None
     seconds: float | None
@@ -121,12 +121,13 @@ def _write(reranking: Reranking, path: Path) -> None:
 def _reranking(run: Run, ask: Ask) -> Reranking:
     settings, stride = run.settings, run.request.output_stride
     precision = whole_precision(settings.device, None)
+    gentle = is_gentle(ask.steps, ask.warm, run.request.weights)
     protocol = Protocol(
         steps=ask.steps,
         batch=ask.batch,
         crop=require_crop(ask.crop, stride) if ask.crop else (1, 1),
-        rate=ask.rate,
-        tune_norm=tunes_norm(ask.batch, ask.warm, run.request.weights),
+        rate=(GENTLE_RATE if gentle else RATE) if ask.rate is None else ask.rate,
+        tune_norm=not gentle,
         precision=precision,
     )
     workers = settings.workers if ask.workers is None else ask.workers

@@ -20,7 +20,9 @@ def rerank(
     top: Annotated[int, typer.Option(help="So many of the best are ranked again.")] = 50,
     steps: Annotated[int, typer.Option(help="Training steps of each.")] = 1000,
     batch: Annotated[int, typer.Option(help="Images a step.")] = 8,
-    rate: Annotated[float, typer.Option(help="Base learning rate.")] = 0.01,
+    rate: Annotated[
+        float | None, typer.Option(help="Base learning rate [0.01; 0.0005 below 500 steps].")
+    ] = None,
     crop: Annotated[
         str | None, typer.Option(help="HxW of a training crop [the largest image, 513 at most].")
     ] = None,

@@ -11,12 +11,10 @@ from atrous.pipeline.wish import Wish
 from atrous.run import Run
 from atrous.training.ask import Ask
 from atrous.training.origin import Origin
-from atrous.training.start import tunes_norm
+from atrous.training.start import GENTLE_RATE, RATE, is_gentle
 from atrous.winner import winner
 
 TRAINED = Path("trained")
-RATE = 0.03
-"""Larger than the paper's, as the steps are hundreds, not tens of thousands."""
 SCORES = 4
 """A training is scored so often."""
 
@@ -50,13 +48,14 @@ def training_ask(run: Run, candidate: Candidate, steps: int, wish: Wish) -> Ask:
         output_stride=request.output_stride,
         filters=request.filters,
     )
+    gentle = is_gentle(steps, True, request.weights)
     return Ask(
         origin,
         steps=steps,
         batch=wish.batch,
         crop=wish.crop,
-        rate=RATE,
-        tune_norm=tunes_norm(wish.batch, True, request.weights),
+        rate=GENTLE_RATE if gentle else RATE,
+        tune_norm=not gentle,
         score_every=max(1, -(-steps // SCORES)),
         seed=request.seed,
         device=run.settings.device,

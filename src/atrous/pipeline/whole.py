@@ -31,7 +31,6 @@ from atrous.pipeline.finish import evaluated, exported, timed
 from atrous.pipeline.pace import YARDSTICK, measure_pace
 from atrous.pipeline.plan import PLAN, Plan, least, read_plan, split, write_plan
 from atrous.pipeline.trained import (
-    RATE,
     TRAINED,
     Candidate,
     candidates,
@@ -173,7 +172,7 @@ def again(out: Path, plan: Plan, cache: Path) -> None:
                 top=plan.top,
                 steps=plan.rerank_steps,
                 batch=wish.batch,
-                rate=RATE,
+                rate=None,
                 crop=wish.crop,
                 workers=None,
                 seconds=None,

@@ -9,9 +9,11 @@ from atrous.estimation.proxy import Proxy
 from atrous.models.network import Network
 from atrous.trial import Trial
 
-TUNABLE = 12
-"""With fewer images a step, the reference implementation advises against tuning batch norm. That
-needs a cell whose statistics are known, as a warm start gives them."""
+SHORT = 500
+"""With fewer steps, a warm start is changed gently: the statistics of batch norm stay, and the rate
+is low. Tuned on few images for so short a time, they would be noise when the training ends."""
+GENTLE_RATE, RATE = 0.0005, 0.01
+"""The base learning rate of a gentle training, and the paper's."""
 
 
 @dataclass(frozen=True)
@@ -28,7 +30,7 @@ class WarmStart:
         network.logits.load_state_dict(trained.logits.state_dict())
 
 
-def tunes_norm(batch: int, warm: bool, weights: str) -> bool:
-    """Whether batch norms see the batch's statistics; the backbone's own are known unless its
-    `weights` are `none`."""
-    return batch >= TUNABLE or not warm or weights == "none"
+def is_gentle(steps: int, warm: bool, weights: str) -> bool:
+    """Whether a training keeps close to its start, whose statistics must be known for that: not
+    with a cold start, nor with backbone `weights` of `none`."""
+    return steps < SHORT and warm and weights != "none"

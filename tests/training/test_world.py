@@ -63,27 +63,36 @@ def test_alone_there_is_nothing_to_share() -> None:
 def together(data: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
     """A folder with what two processes found, with a training in `out`, and what they printed."""
     folder = tmp_path_factory.mktemp("together")
+    torchrun("tests.training.together", str(folder))
+    printed = torchrun(
+        *("atrous", "train", "dpc:aspp", "--data", str(data), "--out", str(folder / "out")),
+        *("--backbone", "test_resnet", "--weights", "none", "--filters", "8"),
+        *("--steps", "4", "--batch", "8", "--accumulate", "2", "--crop", "33x49"),
+        *("--score-every", "2", "--average", "0.5", "--device", "cpu"),
+    )
+    return folder, printed
+
+
+def torchrun(*module: str) -> str:
+    """What a module prints that two processes run, a launch of its own for each: gloo does not
+    bear a second group in one process."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     ended = subprocess.run(
         [
             *(sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2"),
-            *("--master-addr", "127.0.0.1", "--master-port", str(port)),
-            *("-m", "tests.training.together", str(folder)),
-            *("train", "dpc:aspp", "--data", str(data), "--out", str(folder / "out")),
-            *("--backbone", "test_resnet", "--weights", "none", "--filters", "8"),
-            *("--steps", "4", "--batch", "8", "--accumulate", "2", "--crop", "33x49"),
-            *("--score-every", "2", "--average", "0.5", "--device", "cpu"),
+            *("--master-addr", "127.0.0.1", "--master-port", str(port), "-m", *module),
         ],
         cwd=Path(__file__).parents[2],
         env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "OMP_NUM_THREADS": "1"},
         capture_output=True,
         text=True,
         check=False,
+        timeout=300,
     )
     assert ended.returncode == 0, ended.stderr
-    return folder, ended.stdout
+    return ended.stdout
 
 
 def test_two_processes_take_the_step_that_one_takes(together: tuple[Path, str]) -> None:

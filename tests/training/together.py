@@ -1,11 +1,10 @@
-"""What each process does that `test_world.py` starts through torchrun: a step, then a command.
+"""What each process does that `test_world.py` starts through torchrun: a step.
 
-Its arguments are a folder for what it found, and those of `atrous`.
+Its argument is a folder for what it found.
 """
 
 from __future__ import annotations
 
-import runpy
 import sys
 from pathlib import Path
 
@@ -46,12 +45,10 @@ def aligned(world: World) -> torch.Tensor:
     return norm.running_mean
 
 
-def main(folder: Path, arguments: list[str]) -> None:
+def main(folder: Path) -> None:
     with joined("cpu") as world:
         save_file(step(world) | {"aligned": aligned(world)}, folder / f"{world.rank}.safetensors")
-    sys.argv = ["atrous", *arguments]
-    runpy.run_module("atrous", run_name="__main__")
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), sys.argv[2:])
+    main(Path(sys.argv[1]))

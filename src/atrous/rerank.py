@@ -20,6 +20,7 @@ from typing import Any
 from atrous.architecture import Architecture
 from atrous.artifact.blueprint import Blueprint
 from atrous.artifact.reach import untrained_rates
+from atrous.artifact.staging import write_whole
 from atrous.data.palette import Colour, distinct
 from atrous.data.soundness import Size, require_sound
 from atrous.errors import AtrousError
@@ -37,7 +38,7 @@ from atrous.strategies.listed import Listed
 from atrous.strategies.strategy import Proposal
 from atrous.training.fine_tune import FineTune
 from atrous.training.protocol import Protocol, derive_training_crop
-from atrous.training.start import GENTLE_RATE, RATE, WarmStart, is_gentle
+from atrous.training.start import WarmStart, is_gentle, usual_rate
 from atrous.winner import AGAIN, ranked
 
 WORK = "rerank"
@@ -108,10 +109,8 @@ def begin(run: Run, ask: Ask, again: bool = False) -> Reranking:
 
 
 def _write(reranking: Reranking, path: Path) -> None:
-    partial = path.with_suffix(".partial")
     try:
-        partial.write_text(json.dumps({"format": FORMAT, **reranking.to_json()}, indent=2))
-        partial.replace(path)
+        write_whole(path, json.dumps({"format": FORMAT, **reranking.to_json()}, indent=2))
     except OSError as error:
         raise AtrousError(
             f"Expected to write {path}, but {error}. Make room on the disk, or allow writing."
@@ -126,7 +125,7 @@ def _reranking(run: Run, ask: Ask) -> Reranking:
         steps=ask.steps,
         batch=ask.batch,
         crop=require_crop(ask.crop, stride) if ask.crop else (1, 1),
-        rate=(GENTLE_RATE if gentle else RATE) if ask.rate is None else ask.rate,
+        rate=usual_rate(gentle) if ask.rate is None else ask.rate,
         tune_norm=not gentle,
         precision=precision,
     )

@@ -5,12 +5,15 @@ from __future__ import annotations
 import os
 import re
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 
 from atrous.errors import AtrousError
+
+if TYPE_CHECKING:
+    from atrous.trial import Metrics
 
 output = Console(markup=False)
 
@@ -44,3 +47,8 @@ def parse_duration(text: str) -> float:
     if not match:
         raise AtrousError(f"Expected a time such as 90s, 30m or 2h, got {text!r}.")
     return float(match[1]) * {"s": 1, "m": 60, "h": 3600}[match[2]]
+
+
+def tell_score(step: int, loss: float, metrics: Metrics) -> None:
+    """A line for each time that a training is scored."""
+    output.print(f"step {step:>6}  loss {loss:.4f}  selection mIoU {metrics.miou:.4f}")

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-from atrous.cli.options import RUNS, CacheOption, default_cache, given, output, parse_duration
+from atrous.cli.options import (
+    RUNS,
+    CacheOption,
+    default_cache,
+    given,
+    output,
+    parse_duration,
+    tell_score,
+)
 from atrous.errors import AtrousError
-
-if TYPE_CHECKING:
-    from atrous.trial import Metrics
-
 
 RESUMABLE = frozenset({"data", "out", "resume", "cache", "budget"})
 """What may be given with --resume; the budget as long as it is not split."""
@@ -110,7 +114,7 @@ def drive_whole(out: Path, cache: Path) -> None:
     from atrous.pipeline.whole import finish
 
     try:
-        page = finish(out, cache, _say, _tell)
+        page = finish(out, cache, _say, tell_score)
     except KeyboardInterrupt:
         output.print(f"Stopped. Go on: atrous run --resume {out}", soft_wrap=True)
         raise
@@ -128,7 +132,3 @@ def _refuse_to_change(changed: list[str]) -> None:
 
 def _say(text: str) -> None:
     output.print(text, soft_wrap=True)
-
-
-def _tell(step: int, loss: float, metrics: Metrics) -> None:
-    output.print(f"step {step:>6}  loss {loss:.4f}  selection mIoU {metrics.miou:.4f}")

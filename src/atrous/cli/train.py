@@ -8,13 +8,12 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from atrous.cli.options import given, output
+from atrous.cli.options import given, output, tell_score
 from atrous.errors import AtrousError
 
 if TYPE_CHECKING:
     from atrous.training.ask import Ask
     from atrous.training.job import Job
-    from atrous.trial import Metrics
 
 TRAININGS = Path("trainings")
 
@@ -172,7 +171,7 @@ def _train(folder: Path, found: Job) -> None:
 
     leads = announced("cpu").leads
     try:
-        model = trainer.run(folder, found, _tell)
+        model = trainer.run(folder, found, tell_score)
     except KeyboardInterrupt:
         if leads:
             output.print(f"Stopped. Go on: atrous train --resume {folder}", soft_wrap=True)
@@ -184,10 +183,6 @@ def _train(folder: Path, found: Job) -> None:
         f"Next: atrous evaluate {model} {found.data}  |  atrous export {model} --to onnx",
         soft_wrap=True,
     )
-
-
-def _tell(step: int, loss: float, metrics: Metrics) -> None:
-    output.print(f"step {step:>6}  loss {loss:.4f}  selection mIoU {metrics.miou:.4f}")
 
 
 def _numbers(text: str) -> tuple[float, ...]:

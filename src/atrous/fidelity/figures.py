@@ -9,10 +9,10 @@ import numpy as np
 
 from atrous.fidelity.cells import WHOLE
 from atrous.fidelity.result import Agreement
-from atrous.fidelity.words import interval, setting_words
+from atrous.fidelity.words import setting_words
 from atrous.report.drawing import draw
 from atrous.report.palette import BLUE, INK, MUTED, ORANGE
-from atrous.report.words import decimal
+from atrous.report.words import decimal, interval
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -7,9 +7,9 @@ from pathlib import Path
 
 from atrous.fidelity.figures import scatter
 from atrous.fidelity.result import Agreement, Result
-from atrous.fidelity.words import interval, setting_words, training_words
+from atrous.fidelity.words import setting_words, training_words
 from atrous.report.files import write_whole
-from atrous.report.words import decimal, duration, selection
+from atrous.report.words import decimal, duration, interval, selection
 
 SUMMARY = "fidelity.md"
 FEWEST = 3

@@ -10,9 +10,8 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
 from atrous.fidelity.result import Result, cell_name
-from atrous.fidelity.words import interval
 from atrous.ledger import Entry
-from atrous.report.words import decimal
+from atrous.report.words import decimal, interval
 from atrous.trial import Measured
 
 

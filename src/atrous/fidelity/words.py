@@ -2,21 +2,7 @@
 
 from __future__ import annotations
 
-from math import isnan
-
-from atrous.correlation import Coefficient
 from atrous.fidelity.study import CACHED, LARGE, Settings
-from atrous.report.words import decimal
-
-
-def interval(coefficient: Coefficient) -> str:
-    """`0.83 [0.62, 0.92]`; a dash where a number is not defined."""
-    if isnan(coefficient.value):
-        return "not defined"
-    if isnan(coefficient.low):
-        return decimal(coefficient.value, 2)
-    low, high = decimal(coefficient.low, 2), decimal(coefficient.high, 2)
-    return f"{decimal(coefficient.value, 2)} [{low}, {high}]"
 
 
 def setting_words(name: str, large_backbone: str) -> str:

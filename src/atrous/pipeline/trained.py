@@ -11,7 +11,7 @@ from atrous.pipeline.wish import Wish
 from atrous.run import Run
 from atrous.training.ask import Ask
 from atrous.training.origin import Origin
-from atrous.training.start import GENTLE_RATE, RATE, is_gentle
+from atrous.training.start import is_gentle, usual_rate
 from atrous.winner import winner
 
 TRAINED = Path("trained")
@@ -54,7 +54,7 @@ def training_ask(run: Run, candidate: Candidate, steps: int, wish: Wish) -> Ask:
         steps=steps,
         batch=wish.batch,
         crop=wish.crop,
-        rate=GENTLE_RATE if gentle else RATE,
+        rate=usual_rate(gentle),
         tune_norm=not gentle,
         score_every=max(1, -(-steps // SCORES)),
         seed=request.seed,

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from atrous.artifact.blueprint import Blueprint
+from atrous.artifact.staging import write_whole
 from atrous.data.dataset import Dataset, Samples, fingerprint, select
 from atrous.data.layouts import read_dataset
 from atrous.errors import AtrousError
@@ -91,9 +92,7 @@ def create(folder: Path, job: Job) -> None:
     require_none(folder)
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        partial = folder / f"{ABOUT}.partial"
-        partial.write_text(json.dumps({"format": FORMAT, **job.to_json()}, indent=2))
-        partial.replace(folder / ABOUT)
+        write_whole(folder / ABOUT, json.dumps({"format": FORMAT, **job.to_json()}, indent=2))
     except OSError as error:
         raise AtrousError(
             f"Expected to write a training run to {folder}, but {error}. Name a folder that can be "

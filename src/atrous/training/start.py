@@ -7,13 +7,14 @@ from dataclasses import dataclass
 from atrous.architecture import Architecture
 from atrous.estimation.proxy import Proxy
 from atrous.models.network import Network
+from atrous.training.protocol import RATE
 from atrous.trial import Trial
 
 SHORT = 500
 """With fewer steps, a warm start is changed gently: the statistics of batch norm stay, and the rate
 is low. Tuned on few images for so short a time, they would be noise when the training ends."""
-GENTLE_RATE, RATE = 0.0005, 0.01
-"""The base learning rate of a gentle training, and the paper's."""
+GENTLE_RATE = 0.0005
+"""The base learning rate of a gentle training."""
 
 
 @dataclass(frozen=True)
@@ -34,3 +35,8 @@ def is_gentle(steps: int, warm: bool, weights: str) -> bool:
     """Whether a training keeps close to its start, whose statistics must be known for that: not
     with a cold start, nor with backbone `weights` of `none`."""
     return steps < SHORT and warm and weights != "none"
+
+
+def usual_rate(gentle: bool) -> float:
+    """The base learning rate unless another is asked for: the paper's, or that of a gentle one."""
+    return GENTLE_RATE if gentle else RATE

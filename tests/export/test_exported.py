@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import sys
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import onnx
@@ -16,6 +17,7 @@ from atrous.errors import AtrousError
 from atrous.export import onnx_file
 from atrous.export.exported import Exported, check_request, export_network
 from atrous.export.interface import Interface, noise
+from atrous.models.backbones import Backbone
 from atrous.models.network import Network
 from tests.export.material import CLASSES, blueprint, logits, network
 
@@ -78,7 +80,7 @@ def test_pooling_that_does_not_export_for_any_size_leaves_no_file(
 
 def test_a_backbone_that_rounds_sizes_down_exports_for_any_size(tmp_path: Path) -> None:
     original = network(blueprint(backbone="test_convnext"))
-    assert original.backbone.multiple > 1
+    assert cast(Backbone, original.backbone).multiple > 1
     path = tmp_path / "model.onnx"
     interface = export_network(original, path, "onnx").interface
     pixels = noise(1, (35, 64))

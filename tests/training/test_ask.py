@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -15,6 +15,7 @@ from safetensors.torch import save_file
 from atrous.data.dataset import Samples, fingerprint
 from atrous.data.soundness import Size
 from atrous.errors import AtrousError
+from atrous.models.backbones import Backbone
 from atrous.named import find_architecture
 from atrous.training import ask as module
 from atrous.training.ask import Ask, job_of
@@ -72,7 +73,7 @@ def test_balanced_weights_are_worked_out_once(usual: Ask) -> None:
 def test_a_weights_file_is_kept_by_its_whole_path(
     usual: Ask, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    state = network(seed=3).backbone.network.state_dict()
+    state = cast(Backbone, network(seed=3).backbone).network.state_dict()
     save_file({k: v.contiguous() for k, v in state.items()}, tmp_path / "own.safetensors")
     monkeypatch.chdir(tmp_path)
     asked = replace(usual, origin=replace(usual.origin, weights="own.safetensors"))
@@ -113,7 +114,7 @@ def test_a_decoder_without_a_map_to_refine_is_told_before(
     usual: Ask, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from atrous.artifact import blueprint
-    from atrous.models.backbones import Backbone, outline
+    from atrous.models.backbones import outline
 
     def without_stride_4(name: str, output_stride: int) -> Backbone:
         backbone = outline(name, output_stride)

@@ -10,9 +10,9 @@ import torch
 from atrous.architecture import Architecture
 from atrous.data.palette import Colour
 from atrous.errors import AtrousError
-from atrous.models.backbones import Backbone, load_backbone, outline
-from atrous.models.decoder import LOW_STRIDE, Decoder
-from atrous.models.network import Network
+from atrous.models.backbones import load_backbone, outline
+from atrous.models.decoder import LOW_STRIDE
+from atrous.models.network import Encoder, Network
 from atrous.named import find_architecture
 from atrous.spaces import find_space
 
@@ -20,7 +20,8 @@ from atrous.spaces import find_space
 @dataclass(frozen=True)
 class Blueprint:
     """`filters` is the width of the cell and the decoder, `decoder` whether there is one; class k
-    is called `classes[k]` and drawn in `colours[k]` (RGB)."""
+    is called `classes[k]` and drawn in `colours[k]` (RGB). An architecture with an encoder of its
+    own has the `backbone` "" and the `output_stride` 0."""
 
     architecture: Architecture
     backbone: str
@@ -58,7 +59,9 @@ def build_network(blueprint: Blueprint, weights: str = "none", seed: int = 0) ->
 
     Raises AtrousError.
     """
-    backbone = load_backbone(blueprint.backbone, weights, blueprint.output_stride, seed)
+    backbone = None
+    if not brings_its_own_encoder(blueprint.architecture):
+        backbone = load_backbone(blueprint.backbone, weights, blueprint.output_stride, seed)
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed)
         return _assembled(blueprint, backbone)
@@ -66,23 +69,32 @@ def build_network(blueprint: Blueprint, weights: str = "none", seed: int = 0) ->
 
 def blank_network(blueprint: Blueprint) -> Network:
     """The network without storage, for its shapes and its cost. Raises AtrousError."""
-    backbone = outline(blueprint.backbone, blueprint.output_stride)
+    backbone = None
+    if not brings_its_own_encoder(blueprint.architecture):
+        backbone = outline(blueprint.backbone, blueprint.output_stride)
     with torch.device("meta"):
         return _assembled(blueprint, backbone)
 
 
-def _assembled(blueprint: Blueprint, backbone: Backbone) -> Network:
-    if blueprint.decoder and LOW_STRIDE not in backbone.channels:
-        raise AtrousError(
-            f"--decoder needs a feature map at stride {LOW_STRIDE}; {blueprint.backbone} has maps "
-            f"at {', '.join(map(str, backbone.channels))}. Leave out --decoder or use another "
-            "--backbone."
-        )
+def brings_its_own_encoder(architecture: Architecture) -> bool:
+    """Whether the architecture is a whole network, which needs no backbone."""
+    return find_space(architecture.space).trunk is not None
+
+
+def _assembled(blueprint: Blueprint, backbone: Encoder | None) -> Network:
     space, genotype = find_space(blueprint.architecture.space), blueprint.architecture.genotype
     space.validate(genotype)
-    channels = backbone.channels[blueprint.output_stride]
-    head = space.build(genotype, channels, blueprint.filters, blueprint.output_stride)
-    low = backbone.channels.get(LOW_STRIDE, 0)
-    decoder = Decoder(low, blueprint.filters) if blueprint.decoder else None
-    network = Network(backbone, head, blueprint.filters, len(blueprint.classes), decoder)
-    return network.eval()
+    encoder = space.trunk(genotype, blueprint.filters) if space.trunk else backbone
+    if encoder is None:
+        raise ValueError(f"{blueprint.architecture} needs a backbone")
+    if blueprint.decoder and LOW_STRIDE not in encoder.channels:
+        raise AtrousError(
+            f"--decoder needs a feature map at stride {LOW_STRIDE}; {encoder.name} has maps "
+            f"at {', '.join(map(str, encoder.channels))}. Leave out --decoder or use another "
+            "--backbone."
+        )
+    stride, width = encoder.output_stride, space.width(blueprint.filters)
+    head = space.build(genotype, encoder.channels[stride], blueprint.filters, stride)
+    low = encoder.channels.get(LOW_STRIDE, 0)
+    decoder = space.decoder(low, blueprint.filters) if blueprint.decoder else None
+    return Network(encoder, head, width, len(blueprint.classes), decoder).eval()

@@ -89,9 +89,9 @@ def _classes(blueprint: Blueprint) -> str:
 def _architecture(blueprint: Blueprint, training: Facts, parameters: int) -> str:
     crop, operations = _extent(training.get("crop")), training.get("multiply_adds")
     decoder = "that of DeepLabv3+" if blueprint.decoder else "none"
+    whole = f"- network: `{blueprint.architecture}`, with F = {blueprint.filters}"
     lines = [
-        f"- backbone: `{blueprint.backbone}` of timm, at output stride {blueprint.output_stride}",
-        f"- head: `{blueprint.architecture}`, {blueprint.filters} filters",
+        *([_backbone(blueprint), _head(blueprint)] if blueprint.backbone else [whole]),
         f"- decoder: {decoder}",
         f"- parameters: {parameters:,}",
     ]
@@ -99,6 +99,14 @@ def _architecture(blueprint: Blueprint, training: Facts, parameters: int) -> str
         lines.append(f"- multiply-adds: {operations:,}" + (f" at {crop}" if crop else ""))
     listed = "\n".join(lines)
     return f"## Architecture\n\n{listed}\n\n```\n{drawing(blueprint.architecture)}\n```\n"
+
+
+def _backbone(blueprint: Blueprint) -> str:
+    return f"- backbone: `{blueprint.backbone}` of timm, at output stride {blueprint.output_stride}"
+
+
+def _head(blueprint: Blueprint) -> str:
+    return f"- head: `{blueprint.architecture}`, {blueprint.filters} filters"
 
 
 def drawing(architecture: Architecture) -> str:

@@ -24,6 +24,7 @@ from atrous.artifact.tensors import Seal, read_tensors, require_finite, write_te
 from atrous.artifact.transform import Transform
 from atrous.artifact.versions import differences, software
 from atrous.errors import AtrousError
+from atrous.models.backbones import Backbone
 from atrous.models.network import Network
 from atrous.models.weights import digest
 
@@ -89,7 +90,8 @@ def read(folder: Path) -> Contents:
     record.weights.check(weights)
     network = _build(record, path)
     read_tensors(network, weights, differences(record.software))
-    network.backbone.weights_digest = digest(network.backbone.network)
+    if isinstance(network.backbone, Backbone):
+        network.backbone.weights_digest = digest(network.backbone.network)
     return Contents(network, record.blueprint, record.transform, record.training, papers)
 
 

@@ -6,6 +6,7 @@ from torch import nn
 
 from atrous.artifact.blueprint import Blueprint, blank_network
 from atrous.estimation.crop import Size, feature_size, round_up
+from atrous.models.network import Network
 
 
 def untrained_rates(blueprint: Blueprint, crop: Size, image: Size) -> str | None:
@@ -14,13 +15,14 @@ def untrained_rates(blueprint: Blueprint, crop: Size, image: Size) -> str | None
     Their outer weights see only padding in training, keep their first values, and act when whole
     images are scored. `None` if there are no such rates.
     """
-    stride = blueprint.output_stride
+    network = blank_network(blueprint)
+    stride, canvas = network.backbone.output_stride, network.backbone.canvas
     map_size = feature_size(crop, stride)
-    whole = feature_size((round_up(image[0], stride), round_up(image[1], stride)), stride)
+    whole = feature_size((round_up(image[0], canvas), round_up(image[1], canvas)), stride)
     beyond = sorted(
         {
             rate
-            for rates in _rates(blueprint)
+            for rates in _rates(network)
             for rate, inner, outer in zip(rates, map_size, whole, strict=True)
             if inner <= rate < outer
         }
@@ -35,7 +37,7 @@ def untrained_rates(blueprint: Blueprint, crop: Size, image: Size) -> str | None
     )
 
 
-def _rates(blueprint: Blueprint) -> list[tuple[int, int]]:
+def _rates(network: Network) -> list[tuple[int, int]]:
     """The dilations (vertical, horizontal) of the 3x3 convolutions after the backbone."""
-    layers = [m for m in blank_network(blueprint).head.modules() if isinstance(m, nn.Conv2d)]
+    layers = [m for m in network.head.modules() if isinstance(m, nn.Conv2d)]
     return [(m.dilation[0], m.dilation[1]) for m in layers if max(m.kernel_size) > 1]

@@ -18,7 +18,7 @@ class Standalone(nn.Module):
     """`Network.forward` between a normalisation and an output.
 
     The arithmetic is the network's own. Its sizes are written in such a way that they stay short
-    as formulas of H and W: the canvas is k * stride + 1 with a whole k, always padded and always
+    as formulas of H and W: the canvas is k * `canvas` + 1 with a whole k, always padded and always
     cut, so that no condition on H and W enters the exported graph, and tracing takes seconds
     where it would take a minute. What it computes is compared with the network at each export.
     """
@@ -32,10 +32,10 @@ class Standalone(nn.Module):
         """[B, 3, H, W] -> [B, K, H, W], or [B, H, W] of ids."""
         if self.interface.normalise == "in":
             images = self.interface.normalised(images)
-        stride = self.network.backbone.output_stride
+        canvas = self.network.backbone.canvas
         height, width = images.shape[-2:]
-        rows, columns = (canvas_side(side, stride) for side in (height, width))
-        padded = functional.pad(images, (0, stride - 1, 0, stride - 1))
+        rows, columns = (canvas_side(side, canvas) for side in (height, width))
+        padded = functional.pad(images, (0, canvas - 1, 0, canvas - 1))
         scores = self.network.coarse(_corner(padded, rows, columns))
         scores = functional.interpolate(
             scores, size=(rows, columns), mode="bilinear", align_corners=True
@@ -63,9 +63,9 @@ def keep_inputs(module: nn.Module) -> None:
             part.inplace = False
 
 
-def canvas_side(side: int, stride: int) -> int:
-    """The least k * stride + 1 that is not below `side`."""
-    return (side + stride - 2) // stride * stride + 1
+def canvas_side(side: int, canvas: int) -> int:
+    """The least k * canvas + 1 that is not below `side`."""
+    return (side + canvas - 2) // canvas * canvas + 1
 
 
 def _corner(maps: Tensor, height: int, width: int) -> Tensor:

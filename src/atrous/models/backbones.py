@@ -23,6 +23,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from atrous.errors import AtrousError
 from atrous.models.cost import Cost
 from atrous.models.hub import WAYS_OUT, hub_source
+from atrous.models.network import Encoder
 from atrous.models.weights import BUILTIN, COUNTER, builtin_weights, digest, fill, read_weights
 
 OUTPUT_STRIDES = (8, 16)
@@ -32,7 +33,7 @@ PROBE = (65, 97)
 """Height and width, one more than a multiple of 32, at which map sizes are checked."""
 
 
-class Backbone(nn.Module):
+class Backbone(Encoder):
     """A feature network: normalised images in, the deepest feature map of each stride out.
 
     Attributes: `name`; `output_stride`; `channels`, by stride; `mean` and `std`, of RGB images
@@ -45,7 +46,7 @@ class Backbone(nn.Module):
         config = _config(network)
         self.network = network
         self.name = name
-        self.output_stride = output_stride
+        self.output_stride = self.canvas = output_stride
         self.multiple = multiple
         self.strides = _strides(network)
         self.channels = dict(zip(self.strides, _channels(network), strict=True))

@@ -15,11 +15,15 @@ from atrous.models.cost import Cost
 if TYPE_CHECKING:
     from torch import nn
 
+    from atrous.models.network import Encoder
+
 State = Any
 """What the decisions so far leave to decide on; hashable. Equal states have equal continuations."""
 
 
 Size = tuple[int, int]
+COARSEST = 32
+"""The largest stride within a trunk."""
 
 
 class Grammar(Protocol):
@@ -42,14 +46,43 @@ class Builder(Protocol):
     def __call__(
         self, genotype: Genotype, channels: int, filters: int, output_stride: int
     ) -> nn.Module:
-        """A module from features [B, channels, H, W] to [B, filters, H, W]."""
+        """A module from features [B, channels, H, W] to [B, the space's width of filters, H, W]."""
+
+
+class TrunkBuilder(Protocol):
+    """Builds the encoder that an architecture describes."""
+
+    def __call__(self, genotype: Genotype, filters: int) -> Encoder:
+        """From images to a map per stride; its attributes say which."""
+
+
+class DecoderBuilder(Protocol):
+    """Builds what joins the head's output with a map at stride 4."""
+
+    def __call__(self, low_channels: int, filters: int) -> nn.Module:
+        """A module from (low [B, low_channels, h, w], deep [B, filters, H, W]) to [B, filters, h,
+        w]."""
 
 
 class Coster(Protocol):
-    """Counts what a head costs, by arithmetic alone."""
+    """Counts what an architecture costs, by arithmetic alone."""
 
     def __call__(self, genotype: Genotype, channels: int, filters: int, size: Size) -> Cost:
-        """Everything trainable in the head, and its multiply-adds on a map of `size` (H, W)."""
+        """Everything trainable in trunk and head, and their multiply-adds on one input of
+        `channels` channels and `size` (H, W): a feature map, or for a space with trunks an
+        image."""
+
+
+def separable_decoder(low_channels: int, filters: int) -> nn.Module:
+    """The decoder of DeepLabv3+ as the DPC paper has it, of separable convolutions."""
+    from atrous.models.decoder import Decoder
+
+    return Decoder(low_channels, filters)
+
+
+def same_width(filters: int) -> int:
+    """Heads as wide as the user says."""
+    return filters
 
 
 @dataclass(frozen=True)
@@ -60,6 +93,10 @@ class Space:
     exactly uniform sampling and enumeration are arithmetic on ranks, in Python's unbounded
     integers. `canonical` maps genotypes that build the same function to one of them; `decision`
     names a decision by its position.
+
+    An architecture is a head on a backbone's features, built by `build`; or, in a space with a
+    `trunk`, a whole network, whose encoder takes the backbone's place and whose head `build` gives.
+    A head for `filters` has `width(filters)` channels, and so has the `decoder`.
     """
 
     name: str
@@ -69,7 +106,15 @@ class Space:
     build: Builder
     cost: Coster
     decision: Callable[[int], str] = "decision {}".format
+    trunk: TrunkBuilder | None = None
+    decoder: DecoderBuilder = separable_decoder
+    width: Callable[[int], int] = same_width
     published: dict[str, Genotype] = field(default_factory=dict)
+
+    def canvas(self, output_stride: int) -> int:
+        """Networks see images of k * this + 1 pixels on each axis; `output_stride` is that of a
+        backbone, where there is one."""
+        return COARSEST if self.trunk else output_stride
 
     @cached_property
     def _counts(self) -> dict[State, int]:

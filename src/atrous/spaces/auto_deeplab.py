@@ -228,21 +228,21 @@ def trunk(genotype: Genotype, filters: int, layers: int = LAYERS) -> Encoder:
 
 def build(genotype: Genotype, channels: int, filters: int, output_stride: int) -> nn.Module:  # noqa: ARG001 (all heads are alike)
     """Dense atrous spatial pyramid pooling, from [B, channels, H, W] to [B, width, H, W]."""
-    from atrous.models.auto_deeplab import DenseAspp
+    from atrous.models.dense_aspp import DenseAspp
 
     return DenseAspp(channels, filters, output_stride)
 
 
 def decoder(low_channels: int, filters: int) -> nn.Module:
     """The decoder of DeepLabv3+ with dense convolutions."""
-    from atrous.models.auto_deeplab import DenseDecoder
+    from atrous.models.dense_decoder import DenseDecoder
 
     return DenseDecoder(low_channels, filters)
 
 
 def width(filters: int) -> int:
     """The channels of head and decoder of a network with F = `filters`."""
-    from atrous.models.auto_deeplab import width_of
+    from atrous.models.trunk_plan import width_of
 
     return width_of(filters)
 

@@ -23,6 +23,16 @@ WEIGHT_DECAY = 4e-5
 
 
 @dataclass(frozen=True)
+class Images:
+    """What networks train on and are scored on."""
+
+    dataset: Dataset
+    training: Samples
+    selection: Samples
+    fingerprint: str
+
+
+@dataclass(frozen=True)
 class Sources:
     """What features are computed from."""
 
@@ -42,18 +52,33 @@ class Material:
     sources: Sources
 
 
-def sources_of(request: Request) -> Sources:
-    """What a request names; raises `AtrousError` if it cannot be had."""
+def images_of(request: Request) -> Images:
+    """The images that a request names; raises `AtrousError` if they cannot be had."""
     dataset = read_dataset(Path(request.data))
     training, selection = select(dataset, request.select_on)
+    return Images(dataset, training, selection, fingerprint((*training, *selection)))
+
+
+def sources_of(request: Request) -> Sources:
+    """What a request names; raises `AtrousError` if it cannot be had."""
+    images = images_of(request)
     backbone = load_backbone(request.backbone, request.weights, request.output_stride, request.seed)
-    return Sources(dataset, training, selection, backbone, fingerprint((*training, *selection)))
+    return Sources(images.dataset, images.training, images.selection, backbone, images.fingerprint)
+
+
+def unchanged_images(run: Run) -> Images:
+    """The images a run was made on; raises `AtrousError` if they have changed since."""
+    images = images_of(run.request)
+    _require_same_images(run, images.fingerprint)
+    return images
 
 
 def unchanged_sources(run: Run) -> Sources:
     """What a run was made on; raises `AtrousError` if data or weights have changed since."""
     sources = sources_of(run.request)
-    _require_unchanged(run, sources)
+    _require_same_images(run, sources.fingerprint)
+    before, found = run.context.weights_digest, sources.backbone.weights_digest
+    _require_same("backbone weights", run, before, found, run.request.weights)
     return sources
 
 
@@ -98,16 +123,14 @@ def estimator(settings: Settings, material: Material) -> Proxy:
     )
 
 
-def _require_unchanged(run: Run, sources: Sources) -> None:
-    before, weights = run.context, sources.backbone.weights_digest
-    checks = (
-        ("images or masks", before.data_fingerprint, sources.fingerprint, run.request.data),
-        ("backbone weights", before.weights_digest, weights, run.request.weights),
-    )
-    for what, expected, found, where in checks:
-        if expected != found:
-            raise AtrousError(
-                f"The {what} of {run.path} have changed since it began (fingerprint {expected}, "
-                f"now {found}, in {where}): its scores would not be comparable. Put them back, or "
-                "start a new run with --out."
-            )
+def _require_same_images(run: Run, found: str) -> None:
+    _require_same("images or masks", run, run.context.data_fingerprint, found, run.request.data)
+
+
+def _require_same(what: str, run: Run, before: str, found: str, where: str) -> None:
+    if before != found:
+        raise AtrousError(
+            f"The {what} of {run.path} have changed since it began (fingerprint {before}, now "
+            f"{found}, in {where}): its scores would not be comparable. Put them back, or start a "
+            "new run with --out."
+        )

@@ -28,7 +28,14 @@ from atrous.estimation.compute import Compute, whole_precision
 from atrous.estimation.crop import largest, require_crop
 from atrous.execution.local import LocalExecutor
 from atrous.ledger import Entry
-from atrous.material import estimator, material_of, unchanged_sources
+from atrous.material import (
+    Images,
+    Sources,
+    estimator,
+    material_of,
+    unchanged_images,
+    unchanged_sources,
+)
 from atrous.named import find_architecture
 from atrous.progress import note
 from atrous.run import RERANK, Run
@@ -37,6 +44,7 @@ from atrous.spaces import find_space
 from atrous.strategies.listed import Listed
 from atrous.strategies.strategy import Proposal
 from atrous.training.fine_tune import FineTune
+from atrous.training.origin import origin_in
 from atrous.training.protocol import Protocol, derive_training_crop
 from atrous.training.start import WarmStart, is_gentle, usual_rate
 from atrous.winner import AGAIN, ranked
@@ -76,7 +84,10 @@ class Reranking:
 
 @dataclass(frozen=True)
 class Ask:
-    """What a user asks of a re-ranking; `None` is derived from run and data."""
+    """What a user asks of a re-ranking; `None` is derived from run and data.
+
+    Networks with an encoder of their own begin at random, also where a `warm` start is asked for.
+    """
 
     top: int
     steps: int
@@ -100,7 +111,7 @@ def begin(run: Run, ask: Ask, again: bool = False) -> Reranking:
             f"it: atrous rerank --resume {run.path}; or forget it with --again."
         )
     reranking = _reranking(run, ask)
-    unchanged_sources(run)
+    _require_sources(run)
     with run.locked():
         shutil.rmtree(run.path / WORK, ignore_errors=True)
         run.second_ledger().forget()
@@ -118,14 +129,16 @@ def _write(reranking: Reranking, path: Path) -> None:
 
 
 def _reranking(run: Run, ask: Ask) -> Reranking:
-    settings, stride = run.settings, run.request.output_stride
+    settings, space = run.settings, find_space(run.request.space)
+    canvas, warm = space.canvas(run.request.output_stride), ask.warm and space.trunk is None
     precision = whole_precision(settings.device, None)
-    gentle = is_gentle(ask.steps, ask.warm, run.request.weights)
+    gentle = is_gentle(ask.steps, warm, run.request.weights)
+    rate = usual_rate(gentle, scratch=space.trunk is not None)
     protocol = Protocol(
         steps=ask.steps,
         batch=ask.batch,
-        crop=require_crop(ask.crop, stride) if ask.crop else (1, 1),
-        rate=usual_rate(gentle) if ask.rate is None else ask.rate,
+        crop=require_crop(ask.crop, canvas) if ask.crop else (1, 1),
+        rate=rate if ask.rate is None else ask.rate,
         tune_norm=not gentle,
         precision=precision,
     )
@@ -134,7 +147,7 @@ def _reranking(run: Run, ask: Ask) -> Reranking:
         raise AtrousError(f"--workers is at least 1, got {workers}.")
     trials = _best_trials(run, ask.top)
     sizes = require_sound(Path(run.request.data))
-    crop = ask.crop or derive_training_crop(sizes, stride)
+    crop = ask.crop or derive_training_crop(sizes, canvas)
     protocol = replace(protocol, crop=crop)
     _note_untrained(run, trials, crop, largest(sizes))
     return Reranking(
@@ -143,7 +156,7 @@ def _reranking(run: Run, ask: Ask) -> Reranking:
         compute=Compute(settings.device, precision, "channels_last", settings.threads),
         workers=workers,
         seconds=ask.seconds,
-        warm=ask.warm,
+        warm=warm,
     )
 
 
@@ -225,7 +238,7 @@ def fine_tune(run: Run, reranking: Reranking, template: Architecture, cache: Pat
 
     Raises `AtrousError` if data or weights have changed.
     """
-    sources = unchanged_sources(run)
+    sources = _require_sources(run)
     dataset = sources.dataset
     blueprint = _blueprint(run, template, dataset.classes, dataset.colours)
     return FineTune(
@@ -240,6 +253,11 @@ def fine_tune(run: Run, reranking: Reranking, template: Architecture, cache: Pat
     )
 
 
+def _require_sources(run: Run) -> Sources | Images:
+    """What a run was made on; raises `AtrousError` if data or weights have changed since."""
+    return unchanged_images(run) if find_space(run.request.space).trunk else unchanged_sources(run)
+
+
 def warm_start(run: Run, cache: Path) -> WarmStart:
     """How cells start that are trained as a run trained them."""
     return WarmStart(estimator(run.settings, material_of(run, cache)), run.request.steps)
@@ -252,12 +270,12 @@ def _blueprint(
     colours: tuple[Colour, ...],
 ) -> Blueprint:
     """The network of an architecture under the run's settings."""
-    request = run.request
+    origin = origin_in(run, str(architecture), architecture)
     return Blueprint(
         architecture,
-        request.backbone,
-        request.output_stride,
-        request.filters,
+        origin.backbone,
+        origin.output_stride,
+        origin.filters,
         False,
         classes,
         colours,

@@ -12,7 +12,9 @@ from atrous.artifact.blueprint import Blueprint
 from atrous.artifact.evaluation import SCORES, Evaluation, class_iou, inference, title
 from atrous.artifact.transform import Transform
 from atrous.models.branch import FEATURES, Cell
+from atrous.models.trellis import STRIDES
 from atrous.spaces import find_space
+from atrous.spaces.auto_deeplab import NAME, Decoded, decoded
 from atrous.spaces.dpc import decode
 
 Facts = Mapping[str, Any]
@@ -110,12 +112,23 @@ def _head(blueprint: Blueprint) -> str:
 
 
 def drawing(architecture: Architecture) -> str:
-    """The head in plain text: a cell's tree, or the decisions of another space."""
+    """The architecture in plain text: a cell's tree, a path and its cell, or the decisions of
+    another space."""
     space = find_space(architecture.space)
-    if space.name.partition("-")[0] == "dpc":
+    family = space.name.partition("-")[0]
+    if family == NAME:
+        return "\n".join(_layers(decoded(architecture)))
+    if family == "dpc":
         tree = "\n".join(_branches(decode(architecture.genotype), FEATURES, ""))
         return f"feature map\n{tree}\nall branches -> concatenation -> 1x1 projection"
     return "\n".join(f"{space.decision(k)}: {c}" for k, c in enumerate(architecture.genotype))
+
+
+def _layers(spelt: Decoded) -> list[str]:
+    """The stride of every layer, then the blocks of the cell that all repeat."""
+    strides = " ".join(str(STRIDES[level]) for level in spelt.path)
+    blocks = (f"block {n}: {b.first} + {b.second}" for n, b in enumerate(spelt.cell))
+    return [f"strides of the layers: {strides}", *blocks, "a layer: all its blocks, concatenated"]
 
 
 def _branches(cell: Cell, source: int, indent: str) -> list[str]:

@@ -12,7 +12,7 @@ from atrous.models.layer import Layer
 from atrous.models.network import Encoder
 from atrous.models.repeated_cell import RepeatedCell
 from atrous.models.trellis import STRIDES, Path
-from atrous.models.trunk_plan import layer_plans, stem_widths, trunk_channels
+from atrous.models.trunk_plan import LayerPlan, layer_plans, stem_widths, trunk_channels
 
 
 class Stem(nn.Module):
@@ -49,8 +49,8 @@ class Trunk(Encoder):
         self.mean = self.std = (0.5, 0.5, 0.5)
         self.stem = Stem(stem_widths(filters))
         self.layers = nn.ModuleList(
-            Layer(cell, plan.x_channels, plan.y_channels, plan.filters, plan.move, plan.y_fits)
-            for plan in layer_plans(path, len(cell), filters)
+            _layer(cell, plan, number / len(path))
+            for number, plan in enumerate(layer_plans(path, len(cell), filters), 1)
         )
         self.low = max((n for n, level in enumerate(path) if level == 0), default=-1)
 
@@ -62,6 +62,12 @@ class Trunk(Encoder):
             y, x = x, cast(Tensor, layer(x, y))
             low = x if number == self.low else low
         return {STRIDES[0]: low, self.output_stride: functional.relu(x)}
+
+
+def _layer(cell: RepeatedCell, plan: LayerPlan, depth: float) -> Layer:
+    return Layer(
+        cell, plan.x_channels, plan.y_channels, plan.filters, plan.move, plan.y_fits, depth
+    )
 
 
 def _convolution(channels: int, filters: int, stride: int) -> tuple[nn.Module, nn.Module]:

@@ -19,7 +19,7 @@ from atrous.cli.options import (
 from atrous.errors import AtrousError
 
 if TYPE_CHECKING:
-    from atrous.material import Material
+    from atrous.search import Estimator
 
 TRIALS = 60
 RESUMABLE = {"data", "out", "resume", "cache", "trials", "time"}
@@ -109,8 +109,8 @@ def search(
         device=device,
     )
     out = out or RUNS / datetime.now().strftime("%Y-%m-%d-%H%M%S")
-    _, material = driver.begin(request, out, cache or default_cache())
-    drive(out, material, cache or default_cache())
+    _, estimator = driver.begin(request, out, cache or default_cache())
+    drive(out, estimator, cache or default_cache())
 
 
 def status(run: RunPath) -> None:
@@ -122,19 +122,19 @@ def status(run: RunPath) -> None:
     output.print(render(found, found.ledger().entries(), found.is_running()))
 
 
-def drive(path: Path, material: Material | None, cache: Path) -> None:
+def drive(path: Path, estimator: Estimator | None, cache: Path) -> None:
     """Runs what is left of a run and says how to go on if it is interrupted."""
     from atrous import driver
-    from atrous.material import material_of
+    from atrous.estimators import estimator_of
     from atrous.run import open_run
     from atrous.search_view import SearchView, state_of, total_of
 
     run = open_run(path)
-    material = material or material_of(run, cache)
+    estimator = estimator or estimator_of(run, cache)
     view = SearchView(total_of(run), run.request.seconds, run.ledger().entries())
     try:
         with view.shown():
-            driver.proceed(run, material, view.watch)
+            driver.proceed(run, estimator, view.watch)
     except KeyboardInterrupt:
         done = len(run.ledger().entries())
         output.print(f"Stopped; {done} trials are kept. Go on: atrous search --resume {path}")

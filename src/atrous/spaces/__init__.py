@@ -6,19 +6,29 @@ import re
 from collections.abc import Callable, Mapping
 
 from atrous.errors import AtrousError
+from atrous.spaces.auto_deeplab import auto_deeplab
 from atrous.spaces.dpc import dpc
 from atrous.spaces.space import Space
 
-SPACES: Mapping[str, Callable[[], Space]] = {"dpc": dpc}
+SPACES: Mapping[str, Callable[[], Space]] = {"dpc": dpc, "auto_deeplab": auto_deeplab}
+
+SIZED: Mapping[str, Callable[..., Space]] = {
+    r"dpc-([1-9]\d?)": dpc,
+    r"auto_deeplab-([1-9]\d?)(?:x([1-9]))?": auto_deeplab,
+}
+"""The spaces of other sizes, by names that say the sizes."""
 
 
 def find_space(name: str) -> Space:
-    """The space of this name; `dpc-B` is the space of cells with B branches."""
+    """The space of this name; `dpc-B` is the space of cells with B branches, `auto_deeplab-L` that
+    of networks with L layers, `auto_deeplab-LxB` with B blocks in their cell."""
     if name in SPACES:
         return SPACES[name]()
-    if match := re.fullmatch(r"dpc-([1-9]\d?)", name):
-        return dpc(int(match[1]))
+    for pattern, make in SIZED.items():
+        if match := re.fullmatch(pattern, name):
+            return make(*(int(number) for number in match.groups() if number))
     raise AtrousError(
         f"Expected the name of a space, got {name!r}. There are: {', '.join(SPACES)}, and dpc-B "
-        "for cells with B branches, such as dpc-3."
+        "for cells with B branches, such as dpc-3, auto_deeplab-L for networks with L layers, such "
+        "as auto_deeplab-8, auto_deeplab-LxB for L layers with B blocks in their cell."
     )

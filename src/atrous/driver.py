@@ -14,11 +14,13 @@ from atrous.execution.local import LocalExecutor
 from atrous.ledger import Entry
 from atrous.models.backbones import OUTPUT_STRIDES
 from atrous.named import find_architecture
+from atrous.relax import GRADIENT, require_relaxable
 from atrous.request import Request
 from atrous.run import Run, create_run, require_no_run
 from atrous.search import Estimator, Plan, search
 from atrous.spaces import find_space
 from atrous.strategies import find_strategy
+from atrous.strategies.strategy import Strategy
 
 
 def begin(request: Request, out: Path, cache: Path) -> tuple[Run, Estimator]:
@@ -33,13 +35,16 @@ def begin(request: Request, out: Path, cache: Path) -> tuple[Run, Estimator]:
     return run, prepared.estimator(out)
 
 
-def proceed(run: Run, estimator: Estimator, watch: Callable[[Entry], None]) -> None:
-    """Runs what is left of a run's search."""
+def proceed(
+    run: Run, estimator: Estimator, watch: Callable[[Entry], None], strategy: Strategy | None = None
+) -> None:
+    """Runs what is left of a run's trials; `strategy` stands for that of the request, where it was
+    made of a differentiable search."""
     request, settings = run.request, run.settings
     space = find_space(request.space)
     plan = Plan(
         space=space,
-        strategy=find_strategy(request.strategy),
+        strategy=strategy or find_strategy(request.strategy),
         baselines=[(name, find_architecture(name)) for name in request.baselines],
         trials=request.trials,
         steps=request.steps,
@@ -68,9 +73,16 @@ def require_possible(request: Request) -> None:
         wrong.append(f"--score is one of {', '.join(SCORES)}, got {request.score!r}")
     if wrong:
         raise AtrousError("; ".join(wrong) + ".")
-    find_strategy(request.strategy)
+    require_relaxable(request)
+    if request.strategy != GRADIENT:
+        find_strategy(request.strategy)
     for name in request.baselines:
-        find_architecture(name)
+        beside = find_space(find_architecture(name).space)
+        if (beside.trunk is None) != (space.trunk is None):
+            raise AtrousError(
+                f"--baselines: {name} cannot be trained beside --space {request.space}: cells on a "
+                "backbone's features and whole networks are not trained alike. Leave it out."
+            )
     if request.crop:
         require_crop(request.crop, space.canvas(request.output_stride))
 

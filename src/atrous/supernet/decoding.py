@@ -67,7 +67,7 @@ def best_paths(beta: ArrayLike, count: int, neutral: bool = False) -> list[tuple
 
 def weighed_blocks(alpha: ArrayLike) -> list[list[Weighed]]:
     """Every block that each place of the cell can have, strongest first."""
-    weights = log_softmax(np.asarray(alpha, dtype=np.float64))[:, : len(OPERATIONS)]
+    weights = log_softmax(np.asarray(alpha, dtype=np.float64))
     blocks = blocks_of(len(weights))
     starts = [edges(blocks).index((block, 0)) for block in range(blocks)]
     own = np.split(weights, starts[1:])
@@ -88,7 +88,7 @@ def blocks_of(edge_count: int) -> int:
 
 
 def _blocks(weights: NDArray[np.float64]) -> Iterator[Weighed]:
-    """The blocks of one place, from log weights [states, 7]: in the order of genotypes."""
+    """The blocks of one place, from log weights [states, 8], in the order of genotypes."""
     for low, high in combinations(range(len(weights)), 2):
         for first, second in product(range(len(OPERATIONS)), repeat=2):
             block = Block(Edge(low, OPERATIONS[first]), Edge(high, OPERATIONS[second]))

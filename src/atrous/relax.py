@@ -1,15 +1,20 @@
 """The differentiable stage of a search: supernets are trained, and architectures decoded from them.
 
-In the run's folder: supernet/SEED/ with `checkpoint.safetensors` and `relaxation.jsonl`.
+In the run's folder: supernet/SEED/ with `checkpoint.safetensors` and `relaxation.jsonl`; and for
+FBNet's gate supernet/latency.json, how long each operation takes.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
 import torch
+from torch import Tensor
 
+from atrous.artifact.record import read_json
+from atrous.artifact.staging import write_whole
 from atrous.data.soundness import require_sound
 from atrous.errors import AtrousError
 from atrous.estimation.compute import Compute, whole_precision
@@ -17,8 +22,9 @@ from atrous.estimation.crop import Size as Extent
 from atrous.estimation.crop import largest, require_crop, round_up
 from atrous.estimation.training import NonFiniteError
 from atrous.estimation.tuning import cores
+from atrous.latency.setting import make_setting
 from atrous.material import Sources, unchanged_sources
-from atrous.progress import track
+from atrous.progress import note, track
 from atrous.request import Relaxation, Request
 from atrous.run import Run
 from atrous.spaces import find_space
@@ -27,17 +33,20 @@ from atrous.spaces.space import COARSEST
 from atrous.strategies.decoded import Decoded
 from atrous.strategies.strategy import Proposal
 from atrous.supernet import loop
-from atrous.supernet.bilevel import State
+from atrous.supernet.bilevel import Penalty, State, without_penalty
 from atrous.supernet.candidates import decode_candidates
-from atrous.supernet.gates import GATES
+from atrous.supernet.gates import GATES, Mixture
 from atrous.supernet.halves import halves
 from atrous.supernet.history import NAME as HISTORY
+from atrous.supernet.latency import expected_latency, latency_loss, reach
+from atrous.supernet.latency_table import LatencyTable, table_from_json
 from atrous.supernet.protocol import CROP, EPOCHS, LEARNING, SIDE, SearchProtocol
 from atrous.supernet.size import Size
+from atrous.supernet.timing import measure
 
 GRADIENT = "gradient"
 """The strategy that goes by gradients."""
-FOLDER = "supernet"
+FOLDER, LATENCIES = "supernet", "latency.json"
 
 
 def require_relaxable(request: Request) -> None:
@@ -76,7 +85,7 @@ def relax(run: Run, watch: loop.Watch) -> Decoded:
     sources, asked = unchanged_sources(run), _asked(run)
     proposals: list[Proposal] = []
     for protocol in protocols(run, sources):
-        state = State(protocol, _compute(run))
+        state = State(protocol, _compute(run), _penalty(run, protocol.size))
         folder = run.path / FOLDER / str(protocol.seed)
         torch.set_num_threads(cores())
         try:
@@ -138,6 +147,33 @@ def histories(run: Run) -> list[Path]:
     """The histories of a run's supernets so far, by seed."""
     found = (run.path / FOLDER).glob(f"*/{HISTORY}")
     return sorted(found, key=lambda path: int(path.parent.name))
+
+
+def _penalty(run: Run, size: Size) -> Penalty:
+    """What is added to the architecture's loss: for FBNet's gate, the latency that is expected of
+    the networks that will be trained."""
+    if _asked(run).gate != "fbnet":
+        return without_penalty
+    table = _latencies(run, size.blocks)
+
+    def slow_is_bad(cross_entropy: Tensor, mixture: Mixture) -> Tensor:
+        expected = expected_latency(table, mixture.operations, reach(mixture.arrows))
+        return latency_loss(cross_entropy, expected)
+
+    return slow_is_bad
+
+
+def _latencies(run: Run, blocks: int) -> LatencyTable:
+    """The table of a run, measured once."""
+    path = run.path / FOLDER / LATENCIES
+    if path.exists():
+        return table_from_json(read_json(path))
+    note("measuring how long each operation takes on this machine")
+    setting = make_setting(run.settings.crop, device=run.settings.device, threads=cores())
+    table = measure(run.request.filters, blocks, setting)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_whole(path, json.dumps(table.to_json(), indent=2))
+    return table
 
 
 def _asked(run: Run) -> Relaxation:

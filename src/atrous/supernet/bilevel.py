@@ -6,13 +6,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
-from atrous.supernet.gates import GATES, TEMPERATURES, Mixture
-from atrous.supernet.supernet import MEAN, STD, Supernet
 from torch import Tensor
 
 from atrous.errors import AtrousError
 from atrous.estimation.compute import Compute
+from atrous.supernet.gates import GATES, TEMPERATURES, Mixture
 from atrous.supernet.protocol import MOMENTUM, WEIGHT_DECAY, SearchProtocol
+from atrous.supernet.supernet import MEAN, STD, Supernet
 from atrous.training.checkpoint import Checkpoint, fill
 from atrous.training.crops import Batch
 from atrous.training.state import labelled, summed_loss

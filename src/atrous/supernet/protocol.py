@@ -8,9 +8,8 @@ from math import cos, pi
 from types import MappingProxyType
 from typing import Any
 
-from atrous.supernet.size import Size
-
 from atrous.estimation.compute import Precision
+from atrous.supernet.size import Size
 from atrous.training.protocol import Protocol
 
 EPOCHS = 40

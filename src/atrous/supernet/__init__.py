@@ -1,0 +1,1 @@
+"""The differentiable searches: a network that holds all architectures of a space at once."""

@@ -6,8 +6,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from atrous.supernet.size import Size
-
 from atrous.data.dataset import Samples
 from atrous.estimation.compute import Compute
 from atrous.progress import untracked
@@ -15,6 +13,7 @@ from atrous.supernet import loop
 from atrous.supernet.bilevel import State
 from atrous.supernet.history import Moment
 from atrous.supernet.protocol import SearchProtocol
+from atrous.supernet.size import Size
 from tests.small_search import CLASSES
 
 COMPUTE = Compute("cpu", "float32", "channels_last", 1)

@@ -19,8 +19,8 @@ from atrous.supernet.bilevel import State
 from atrous.supernet.history import NAME, read_history
 from atrous.supernet.protocol import FIRST_RATE, LAST_RATE
 from tests.small_search import write_data
-from tests.training.material import Interruption, StoppedError
 from tests.supernet.searching import COMPUTE, protocol, searched, unheard
+from tests.training.material import Interruption, StoppedError
 
 GATES = ("softmax", "gdas", "fbnet")
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 
 import pytest
-from atrous.supernet.gates import GATES
 
+from atrous.supernet.gates import GATES
 from atrous.supernet.protocol import LEARNING, SearchProtocol
 from tests.supernet.searching import protocol
 

@@ -40,7 +40,7 @@ def main() -> None:
     sets = {"selection": material.selection}
     for split in asked.on:
         samples = material.sources.dataset.splits[split]
-        sets[split] = features_of(samples, run.settings, material.sources.backbone, cache)
+        sets[split] = features_of(samples, run.settings, material.sources, cache)
     space, rng = find_space(run.request.space), Random(7)
     drawn = [space.architecture(space.sample(rng)) for _ in range(asked.cells)]
     named = [find_architecture(name) for name in run.request.baselines]

@@ -11,16 +11,16 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from atrous import driver, readings
+from atrous import driver, estimators, readings
 from atrous.comparison import compare, interval, paired, scores
 from atrous.driver import begin, proceed
 from atrous.errors import AtrousError
 from atrous.estimation.proxy import Proxy
 from atrous.estimation.training import NonFiniteError
-from atrous.material import Material
 from atrous.models.segmenter import Segmenter
 from atrous.readings import Reading
 from atrous.run import Run
+from atrous.search import Estimator
 from atrous.trial import Reason, Trial
 from tests.executors import Immediate
 from tests.records import metrics
@@ -40,17 +40,17 @@ def data(tmp_path: Path) -> Path:
 @pytest.fixture
 def begun(
     data: Path, tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
-) -> tuple[Run, Material]:
-    monkeypatch.setattr(driver, "choose", remembered([]))
+) -> tuple[Run, Estimator]:
+    monkeypatch.setattr(estimators, "choose", remembered([]))
     return begin(request(data), tmp_path / "run", cache)
 
 
 @pytest.fixture
-def searched(begun: tuple[Run, Material], monkeypatch: pytest.MonkeyPatch) -> Run:
-    run, material = begun
+def searched(begun: tuple[Run, Estimator], monkeypatch: pytest.MonkeyPatch) -> Run:
+    run, estimator = begun
     monkeypatch.setattr(driver, "LocalExecutor", Immediate)
     monkeypatch.setattr(readings, "LocalExecutor", Immediate)
-    proceed(run, material, ignore)
+    proceed(run, estimator, ignore)
     return run
 
 
@@ -166,7 +166,7 @@ def test_a_comparison_of_nothing_is_told(
 
 
 def test_there_is_no_best_before_a_trial_has_a_score(
-    begun: tuple[Run, Material], cache: Path
+    begun: tuple[Run, Estimator], cache: Path
 ) -> None:
     with pytest.raises(AtrousError, match="none yet"):
         compare(begun[0], ("best",), ("val",), 2, cache)

@@ -17,13 +17,16 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from atrous import driver
+from atrous import driver, estimators
 from atrous.driver import begin, proceed
 from atrous.errors import AtrousError
+from atrous.estimation.proxy import Proxy
 from atrous.estimation.tuning import Workload
+from atrous.estimators import estimator_of
 from atrous.ledger import Entry
-from atrous.material import Material, material_of
+from atrous.models.backbones import load_backbone
 from atrous.run import LEDGER, Run, open_run
+from atrous.search import Estimator
 from atrous.trial import Outcome
 from tests.executors import Immediate
 from tests.processes import eventually
@@ -39,7 +42,7 @@ def outcomes(run: Run) -> list[Outcome]:
 def quick_choice(monkeypatch: pytest.MonkeyPatch) -> list[Workload]:
     """Computes as a remembered choice says; the workloads it was asked about."""
     asked: list[Workload] = []
-    monkeypatch.setattr(driver, "choose", remembered(asked))
+    monkeypatch.setattr(estimators, "choose", remembered(asked))
     return asked
 
 
@@ -54,7 +57,7 @@ def data(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def begun(data: Path, tmp_path: Path, cache: Path) -> tuple[Run, Material]:
+def begun(data: Path, tmp_path: Path, cache: Path) -> tuple[Run, Estimator]:
     return begin(request(data), tmp_path / "run", cache)
 
 
@@ -64,9 +67,9 @@ def in_process(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_run_begins_with_every_default_filled_in(
-    begun: tuple[Run, Material], data: Path, quick_choice: list[Workload]
+    begun: tuple[Run, Estimator], data: Path, quick_choice: list[Workload]
 ) -> None:
-    run, material = begun
+    run, estimator = begun
     assert open_run(run.path) == run
     settings, context = run.settings, run.context
     assert settings.crop == (65, 97)
@@ -78,48 +81,51 @@ def test_a_run_begins_with_every_default_filled_in(
     )
     assert (context.training_images, context.selection_images) == (5, 3)
     assert (context.classes, context.channels, context.feature_size) == (CLASSES, 320, (5, 7))
-    assert context.weights_digest == material.sources.backbone.weights_digest
-    assert (material.training.has_labels, material.selection.has_labels) == (False, True)
+    assert (
+        context.weights_digest == load_backbone("tf_efficientnet_lite0", "none", 16).weights_digest
+    )
+    assert isinstance(estimator, Proxy)
+    assert (estimator.training.has_labels, estimator.selection.has_labels) == (False, True)
     assert quick_choice == [Workload(320, 5, 7, 8, 3, 2, 16)]
     assert run.ledger().entries() == []
 
 
-def test_a_search_runs_in_its_worker_and_is_complete(begun: tuple[Run, Material]) -> None:
-    run, material = begun
+def test_a_search_runs_in_its_worker_and_is_complete(begun: tuple[Run, Estimator]) -> None:
+    run, estimator = begun
     heard: list[Entry] = []
-    proceed(run, material, heard.append)
+    proceed(run, estimator, heard.append)
     entries = run.ledger().entries()
     assert [entry.outcome for entry in heard] == [entry.outcome for entry in entries]
     assert [entry.trial.origin for entry in entries] == ["baseline dpc:aspp", "uniform", "uniform"]
     assert {entry.trial.steps for entry in entries} == {3}
     heard.clear()
-    proceed(run, material, heard.append)
+    proceed(run, estimator, heard.append)
     assert heard == []
 
 
 @pytest.mark.usefixtures("in_process")
 def test_a_run_goes_on_from_what_is_on_disk(
-    begun: tuple[Run, Material], tmp_path: Path, cache: Path
+    begun: tuple[Run, Estimator], tmp_path: Path, cache: Path
 ) -> None:
-    run, material = begun
+    run, estimator = begun
     copy = open_run(Path(shutil.copytree(run.path, tmp_path / "copy")))
-    proceed(run, material, ignore)
+    proceed(run, estimator, ignore)
 
     def stop(_: Entry) -> None:
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        proceed(copy, material_of(copy, cache), stop)
+        proceed(copy, estimator_of(copy, cache), stop)
     assert len(copy.ledger().entries()) == 1
-    proceed(copy, material_of(copy, cache), ignore)
+    proceed(copy, estimator_of(copy, cache), ignore)
     assert outcomes(copy) == outcomes(run)
 
 
 @pytest.mark.usefixtures("in_process")
-def test_a_run_that_is_being_searched_is_left_alone(begun: tuple[Run, Material]) -> None:
-    run, material = begun
+def test_a_run_that_is_being_searched_is_left_alone(begun: tuple[Run, Estimator]) -> None:
+    run, estimator = begun
     with run.locked(), pytest.raises(AtrousError, match="Another process is searching"):
-        proceed(open_run(run.path), material, ignore)
+        proceed(open_run(run.path), estimator, ignore)
     assert run.ledger().entries() == []
 
 
@@ -175,7 +181,7 @@ def test_a_faulty_data_set_is_refused_with_its_faults(data: Path, tmp_path: Path
 
 
 def test_a_second_run_in_a_folder_is_refused_before_anything_is_read(
-    begun: tuple[Run, Material], tmp_path: Path
+    begun: tuple[Run, Estimator], tmp_path: Path
 ) -> None:
     with pytest.raises(AtrousError, match="There is a run in"):
         begin(request(tmp_path / "missing"), begun[0].path, tmp_path / "cache")
@@ -208,7 +214,7 @@ def kill_after(trials: int, run: Run, cache: Path) -> None:
 def test_a_search_killed_and_resumed_equals_an_uninterrupted_one(
     data: Path, tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    run, material = begin(
+    run, estimator = begin(
         request(data, strategy="local", trials=14, steps=15), tmp_path / "run", cache
     )
     killed = open_run(Path(shutil.copytree(run.path, tmp_path / "killed")))
@@ -216,7 +222,7 @@ def test_a_search_killed_and_resumed_equals_an_uninterrupted_one(
         kill_after(trials, killed, cache)
         assert len(killed.ledger().entries()) >= trials
     monkeypatch.setattr(driver, "LocalExecutor", Immediate)
-    proceed(killed, material_of(killed, cache), ignore)
-    proceed(run, material, ignore)
+    proceed(killed, estimator_of(killed, cache), ignore)
+    proceed(run, estimator, ignore)
     assert len(outcomes(run)) == 15
     assert outcomes(killed) == outcomes(run)

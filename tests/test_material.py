@@ -11,11 +11,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from atrous import driver
+from atrous import estimators
 from atrous.driver import begin
 from atrous.errors import AtrousError
-from atrous.material import Material, material_of
+from atrous.estimation.proxy import Proxy
+from atrous.material import material_of
 from atrous.run import Run
+from atrous.search import Estimator
 from tests.small_search import remembered, request, write_data
 
 
@@ -32,8 +34,8 @@ def data(tmp_path: Path) -> Path:
 @pytest.fixture
 def begun(
     data: Path, tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
-) -> tuple[Run, Material]:
-    monkeypatch.setattr(driver, "choose", remembered([]))
+) -> tuple[Run, Estimator]:
+    monkeypatch.setattr(estimators, "choose", remembered([]))
     return begin(request(data), tmp_path / "run", cache)
 
 
@@ -58,7 +60,7 @@ def remove(data: Path) -> None:
 
 @pytest.mark.parametrize("change", [brighten, relabel, add, remove])
 def test_changed_data_is_noticed_before_anything_is_computed(
-    begun: tuple[Run, Material], data: Path, tmp_path: Path, change: Callable[[Path], None]
+    begun: tuple[Run, Estimator], data: Path, tmp_path: Path, change: Callable[[Path], None]
 ) -> None:
     run, _ = begun
     change(data)
@@ -67,15 +69,16 @@ def test_changed_data_is_noticed_before_anything_is_computed(
     assert not (tmp_path / "other cache").exists()
 
 
-def test_changed_weights_are_noticed(begun: tuple[Run, Material], tmp_path: Path) -> None:
+def test_changed_weights_are_noticed(begun: tuple[Run, Estimator], tmp_path: Path) -> None:
     run, _ = begun
     other = replace(run, settings=replace(run.settings, request=replace(run.request, seed=1)))
     with pytest.raises(AtrousError, match=r"backbone weights of .*run have changed"):
         material_of(other, tmp_path / "other cache")
 
 
-def test_lost_features_are_computed_again(begun: tuple[Run, Material], tmp_path: Path) -> None:
+def test_lost_features_are_computed_again(begun: tuple[Run, Estimator], tmp_path: Path) -> None:
     run, before = begun
+    assert isinstance(before, Proxy)
     after = material_of(run, tmp_path / "other cache")
     assert after.training.path != before.training.path
     assert (after.training.features == before.training.features).all()

@@ -18,7 +18,7 @@ import pytest
 import torch
 from PIL import Image
 
-from atrous import driver, rerank
+from atrous import driver, estimators, rerank
 from atrous.artifact.blueprint import build_network
 from atrous.cli import main
 from atrous.errors import AtrousError
@@ -52,10 +52,10 @@ def searched(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
     folder = tmp_path_factory.mktemp("searched")
     asked = request(data, trials=3, backbone="test_resnet")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(driver, "choose", remembered([]))
+        patch.setattr(estimators, "choose", remembered([]))
         patch.setattr(driver, "LocalExecutor", Immediate)
-        run, material = driver.begin(asked, folder / "run", folder / "cache")
-        driver.proceed(run, material, ignore)
+        run, estimate = driver.begin(asked, folder / "run", folder / "cache")
+        driver.proceed(run, estimate, ignore)
     return run
 
 

@@ -70,7 +70,7 @@ def compare(
     images = {split: _images(run.request, sources.dataset, split) for split in splits}
     material = make_material(sources, run.settings.crop, run.settings.device, cache)
     sets = {
-        split: features_of(samples, run.settings, sources.backbone, cache)
+        split: features_of(samples, run.settings, sources, cache)
         for split, samples in images.items()
     }
     trials = fresh_trials(list(names.values()), seeds, run.request.steps, run.request.seed)

@@ -18,29 +18,25 @@ from atrous.estimation.training import Schedule
 from atrous.models.backbones import Backbone, load_backbone
 from atrous.request import Request
 from atrous.run import Run, Settings
+from atrous.spaces import find_space
 
 WEIGHT_DECAY = 4e-5
 
 
 @dataclass(frozen=True)
-class Images:
-    """What networks train on and are scored on."""
-
-    dataset: Dataset
-    training: Samples
-    selection: Samples
-    fingerprint: str
-
-
-@dataclass(frozen=True)
 class Sources:
-    """What features are computed from."""
+    """The images of a search, and the backbone of its cells: `None` for whole networks."""
 
     dataset: Dataset
     training: Samples
     selection: Samples
-    backbone: Backbone
+    backbone: Backbone | None
     fingerprint: str
+
+    @property
+    def weights_digest(self) -> str:
+        """That of the backbone; empty if there is none."""
+        return self.backbone.weights_digest if self.backbone else ""
 
 
 @dataclass(frozen=True)
@@ -52,43 +48,46 @@ class Material:
     sources: Sources
 
 
-def images_of(request: Request) -> Images:
-    """The images that a request names; raises `AtrousError` if they cannot be had."""
-    dataset = read_dataset(Path(request.data))
-    training, selection = select(dataset, request.select_on)
-    return Images(dataset, training, selection, fingerprint((*training, *selection)))
-
-
 def sources_of(request: Request) -> Sources:
     """What a request names; raises `AtrousError` if it cannot be had."""
-    images = images_of(request)
-    backbone = load_backbone(request.backbone, request.weights, request.output_stride, request.seed)
-    return Sources(images.dataset, images.training, images.selection, backbone, images.fingerprint)
-
-
-def unchanged_images(run: Run) -> Images:
-    """The images a run was made on; raises `AtrousError` if they have changed since."""
-    images = images_of(run.request)
-    _require_same_images(run, images.fingerprint)
-    return images
+    dataset = read_dataset(Path(request.data))
+    training, selection = select(dataset, request.select_on)
+    backbone = None
+    if find_space(request.space).trunk is None:
+        backbone = load_backbone(
+            request.backbone, request.weights, request.output_stride, request.seed
+        )
+    return Sources(dataset, training, selection, backbone, fingerprint((*training, *selection)))
 
 
 def unchanged_sources(run: Run) -> Sources:
     """What a run was made on; raises `AtrousError` if data or weights have changed since."""
     sources = sources_of(run.request)
-    _require_same_images(run, sources.fingerprint)
-    before, found = run.context.weights_digest, sources.backbone.weights_digest
-    _require_same("backbone weights", run, before, found, run.request.weights)
+    _require_unchanged(run, sources)
     return sources
 
 
 def make_material(sources: Sources, crop: Size, device: str, cache: Path) -> Material:
-    """The features of the sources, from the cache if they are there."""
+    """The features of the sources, from the cache if they are there.
+
+    Raises `AtrousError` for the sources of whole networks, which read no features.
+    """
+    backbone = feature_backbone(sources)
     training, selection = (
-        cached_features(Extraction(samples, sources.backbone, crop, device, labels), cache)
+        cached_features(Extraction(samples, backbone, crop, device, labels), cache)
         for samples, labels in ((sources.training, False), (sources.selection, True))
     )
     return Material(training, selection, sources)
+
+
+def feature_backbone(sources: Sources) -> Backbone:
+    """The backbone whose features cells read; raises `AtrousError` if there is none."""
+    if sources.backbone is None:
+        raise AtrousError(
+            "Expected cells that read a backbone's features, but the architectures of this run are "
+            "whole networks, which are trained on images. To compare some, train them: atrous train"
+        )
+    return sources.backbone
 
 
 def material_of(run: Run, cache: Path) -> Material:
@@ -96,11 +95,11 @@ def material_of(run: Run, cache: Path) -> Material:
     return make_material(unchanged_sources(run), run.settings.crop, run.settings.device, cache)
 
 
-def features_of(
-    samples: Samples, settings: Settings, backbone: Backbone, cache: Path
-) -> FeatureSet:
+def features_of(samples: Samples, settings: Settings, sources: Sources, cache: Path) -> FeatureSet:
     """The features of any images of a run's data set, for scoring outside the search."""
-    return cached_features(Extraction(samples, backbone, settings.crop, settings.device), cache)
+    return cached_features(
+        Extraction(samples, feature_backbone(sources), settings.crop, settings.device), cache
+    )
 
 
 def estimator(settings: Settings, material: Material) -> Proxy:
@@ -123,14 +122,16 @@ def estimator(settings: Settings, material: Material) -> Proxy:
     )
 
 
-def _require_same_images(run: Run, found: str) -> None:
-    _require_same("images or masks", run, run.context.data_fingerprint, found, run.request.data)
-
-
-def _require_same(what: str, run: Run, before: str, found: str, where: str) -> None:
-    if before != found:
-        raise AtrousError(
-            f"The {what} of {run.path} have changed since it began (fingerprint {before}, now "
-            f"{found}, in {where}): its scores would not be comparable. Put them back, or start a "
-            "new run with --out."
-        )
+def _require_unchanged(run: Run, sources: Sources) -> None:
+    before, weights = run.context, sources.weights_digest
+    checks = (
+        ("images or masks", before.data_fingerprint, sources.fingerprint, run.request.data),
+        ("backbone weights", before.weights_digest, weights, run.request.weights),
+    )
+    for what, expected, found, where in checks:
+        if expected != found:
+            raise AtrousError(
+                f"The {what} of {run.path} have changed since it began (fingerprint {expected}, "
+                f"now {found}, in {where}): its scores would not be comparable. Put them back, or "
+                "start a new run with --out."
+            )

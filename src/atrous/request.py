@@ -2,7 +2,36 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Relaxation:
+    """How a differentiable search goes about; `None` is left to be derived.
+
+    `seeds` supernets of width `filters` are trained one after another for `steps` steps of `batch`
+    crops (height, width), each through `gate`; the `candidates` best architectures are decoded from
+    each. `warm_up` is the share of steps before architectures are learnt. `neutral` decodes paths
+    without the preference of outgoing probabilities for the finest and the coarsest stride.
+    `checkpointing` saves memory for time; `hessian` watches the sharpness of the loss; `stop` ends
+    a search that collapses.
+    """
+
+    gate: str = "softmax"
+    steps: int | None = None
+    filters: int = 8
+    batch: int = 2
+    crop: tuple[int, int] | None = None
+    warm_up: float | None = None
+    seeds: int = 1
+    candidates: int = 1
+    neutral: bool = False
+    checkpointing: bool = False
+    hessian: bool = False
+    stop: bool = False
 
 
 @dataclass(frozen=True)
@@ -11,7 +40,8 @@ class Request:
 
     `data` is the folder of a data set, `weights` may be a file, and `baselines` are names or files.
     `seconds` is a time limit, or `None` for none; `crop` the canvas (height, width) in pixels;
-    `filters` the width of a cell; `rate` the base learning rate.
+    `filters` the width of a cell; `rate` the base learning rate. `relaxation` is that of the
+    strategy `gradient`, and `None` with any other.
     """
 
     data: str
@@ -33,3 +63,22 @@ class Request:
     rate: float
     score: str
     device: str
+    relaxation: Relaxation | None = None
+
+    @classmethod
+    def from_json(cls, content: dict[str, Any]) -> Request:
+        """The record from its fields in JSON; raises `ValueError`.
+
+        Requests written before there was a relaxation name none.
+        """
+        relaxation = content.get("relaxation")
+        found = filled(Relaxation, relaxation) if relaxation else None
+        return filled(cls, {**content, "relaxation": found})
+
+
+def filled(kind: type[T], content: dict[str, Any]) -> T:
+    """A record from JSON, where tuples have become lists; raises `ValueError`."""
+    expected = {field.name for field in fields(kind)}  # type: ignore[arg-type]
+    if expected != set(content):
+        raise ValueError(f"fields {sorted(expected ^ set(content))} are missing or unknown")
+    return kind(**{k: tuple(v) if isinstance(v, list) else v for k, v in content.items()})

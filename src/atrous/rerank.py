@@ -28,14 +28,7 @@ from atrous.estimation.compute import Compute, whole_precision
 from atrous.estimation.crop import largest, require_crop
 from atrous.execution.local import LocalExecutor
 from atrous.ledger import Entry
-from atrous.material import (
-    Images,
-    Sources,
-    estimator,
-    material_of,
-    unchanged_images,
-    unchanged_sources,
-)
+from atrous.material import estimator, material_of, unchanged_sources
 from atrous.named import find_architecture
 from atrous.progress import note
 from atrous.run import RERANK, Run
@@ -111,7 +104,7 @@ def begin(run: Run, ask: Ask, again: bool = False) -> Reranking:
             f"it: atrous rerank --resume {run.path}; or forget it with --again."
         )
     reranking = _reranking(run, ask)
-    _require_sources(run)
+    unchanged_sources(run)
     with run.locked():
         shutil.rmtree(run.path / WORK, ignore_errors=True)
         run.second_ledger().forget()
@@ -238,7 +231,7 @@ def fine_tune(run: Run, reranking: Reranking, template: Architecture, cache: Pat
 
     Raises `AtrousError` if data or weights have changed.
     """
-    sources = _require_sources(run)
+    sources = unchanged_sources(run)
     dataset = sources.dataset
     blueprint = _blueprint(run, template, dataset.classes, dataset.colours)
     return FineTune(
@@ -251,11 +244,6 @@ def fine_tune(run: Run, reranking: Reranking, template: Architecture, cache: Pat
         Path(run.path / WORK).resolve(),
         warm_start(run, cache) if reranking.warm else None,
     )
-
-
-def _require_sources(run: Run) -> Sources | Images:
-    """What a run was made on; raises `AtrousError` if data or weights have changed since."""
-    return unchanged_images(run) if find_space(run.request.space).trunk else unchanged_sources(run)
 
 
 def warm_start(run: Run, cache: Path) -> WarmStart:

@@ -9,23 +9,20 @@ from __future__ import annotations
 import json
 import platform
 from contextlib import AbstractContextManager
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, TypeVar
 
 from atrous.errors import AtrousError
 from atrous.ledger import Entry, Ledger
 from atrous.lock import hold, is_held
-from atrous.request import Request
+from atrous.request import Request, filled
 
 ABOUT, LEDGER, LOCK = "run.json", "ledger.db", "run.lock"
 RERANK, SECOND = "rerank.json", "rerank"
 """What is ranked again, and the study that holds the second scores."""
 FORMAT = 2
 PACKAGES = ("atrous", "torch", "timm", "optuna", "numpy", "pillow")
-
-T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -163,9 +160,9 @@ def open_run(path: Path) -> Run:
     try:
         content = json.loads((path / ABOUT).read_text())
         _require_format(content["format"], path)
-        request = _fill(Request, content["settings"]["request"])
-        settings = _fill(Settings, content["settings"] | {"request": request})
-        return Run(path, settings, _fill(Context, content["context"]))
+        request = Request.from_json(content["settings"]["request"])
+        settings = filled(Settings, content["settings"] | {"request": request})
+        return Run(path, settings, filled(Context, content["context"]))
     except FileNotFoundError as error:
         raise AtrousError(
             f"Expected a run at {path}: a folder with {ABOUT}, as atrous search makes it. There is "
@@ -213,11 +210,3 @@ def _processor() -> str:
             if line.startswith("model name"):
                 return line.partition(":")[2].strip()
     return platform.processor() or "unknown processor"
-
-
-def _fill(kind: type[T], content: dict[str, Any]) -> T:
-    """A record from JSON, where tuples have become lists."""
-    expected = {field.name for field in fields(kind)}  # type: ignore[arg-type]
-    if expected != set(content):
-        raise ValueError(f"fields {sorted(expected ^ set(content))} are missing or unknown")
-    return kind(**{k: tuple(v) if isinstance(v, list) else v for k, v in content.items()})

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from atrous import driver, rerank
+from atrous import driver, estimators, rerank
 from atrous.pipeline import finish, pace, plan, whole
 from atrous.pipeline.plan import Pace
 from atrous.pipeline.wish import Wish
@@ -40,7 +40,7 @@ def quick(least: int = 1) -> Iterator[pytest.MonkeyPatch]:
     """Everything in this process, on one thread, nothing measured but the latency, which is that
     of pytorch alone. A plan has at least `least` candidates and steps."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(driver, "choose", remembered([]))
+        patch.setattr(estimators, "choose", remembered([]))
         for module in (driver, rerank):
             patch.setattr(module, "LocalExecutor", Immediate)
         for module in (ask, pace):

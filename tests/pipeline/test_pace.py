@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 import torch
 
 from atrous import driver
 from atrous.errors import AtrousError
-from atrous.material import Material
+from atrous.estimation.proxy import Proxy
 from atrous.pipeline import pace
 from atrous.pipeline.pace import measure_pace
 from atrous.pipeline.trained import training_ask
 from atrous.pipeline.whole import STEPS, YARDSTICK_CANDIDATE
 from atrous.run import Run
+from atrous.search import Estimator
 from atrous.training.ask import job_of
 from atrous.training.job import Job
 from tests.pipeline.small_run import quick, wish
@@ -22,13 +24,13 @@ from tests.small_search import write_data
 
 
 @pytest.fixture(scope="module")
-def begun(tmp_path_factory: pytest.TempPathFactory) -> tuple[Run, Material, Job]:
+def begun(tmp_path_factory: pytest.TempPathFactory) -> tuple[Run, Estimator, Job]:
     """A run that has just begun, and the training whose steps are timed."""
     folder = tmp_path_factory.mktemp("pace")
     asked = wish(write_data(folder / "data"), workers=3)
     with quick():
-        run, material = driver.begin(asked.request, folder / "run", folder / "cache")
-        return run, material, job_of(training_ask(run, YARDSTICK_CANDIDATE, STEPS, asked))
+        run, estimator = driver.begin(asked.request, folder / "run", folder / "cache")
+        return run, estimator, job_of(training_ask(run, YARDSTICK_CANDIDATE, STEPS, asked))
 
 
 @pytest.fixture(autouse=True)
@@ -37,12 +39,12 @@ def _one_thread(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_trial_and_a_step_are_timed_and_nothing_is_kept(
-    begun: tuple[Run, Material, Job],
+    begun: tuple[Run, Estimator, Job],
 ) -> None:
-    run, material, job = begun
+    run, estimator, job = begun
     assert (job.protocol.batch, job.protocol.crop, job.protocol.steps) == (2, (33, 49), 1000)
     before = sorted(run.path.iterdir())
-    measured = measure_pace(run, material, job)
+    measured = measure_pace(run, estimator, job)
     assert 0 < measured.trial < 60
     assert 0 < measured.step < 10
     assert measured.workers == 3
@@ -50,14 +52,17 @@ def test_a_trial_and_a_step_are_timed_and_nothing_is_kept(
     assert sorted(run.path.iterdir()) == before
 
 
-def test_larger_batches_take_longer(begun: tuple[Run, Material, Job]) -> None:
+def test_the_first_steps_do_not_count(
+    begun: tuple[Run, Estimator, Job], monkeypatch: pytest.MonkeyPatch
+) -> None:
     _, _, job = begun
-    larger = replace(job, protocol=replace(job.protocol, batch=32, crop=(65, 97)))
-    assert pace.step_seconds(larger) > 2 * pace.step_seconds(job)
+    ends = iter([100.0, 150.0, 152.0, 154.0, 156.0])
+    monkeypatch.setattr(pace, "time", SimpleNamespace(monotonic=lambda: next(ends)))
+    assert pace.step_seconds(job) == 2.0
 
 
 def test_too_little_memory_is_told(
-    begun: tuple[Run, Material, Job], monkeypatch: pytest.MonkeyPatch
+    begun: tuple[Run, Estimator, Job], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def exhausted(_: Job) -> float:
         raise torch.OutOfMemoryError("CUDA out of memory.\nTried to allocate")
@@ -67,9 +72,9 @@ def test_too_little_memory_is_told(
         measure_pace(*begun)
 
 
-def test_a_trial_that_fails_is_told(begun: tuple[Run, Material, Job]) -> None:
-    run, material, job = begun
-    request = replace(run.request, rate=1e30)
-    diverging = replace(run, settings=replace(run.settings, request=request))
+def test_a_trial_that_fails_is_told(begun: tuple[Run, Estimator, Job]) -> None:
+    run, estimator, job = begun
+    assert isinstance(estimator, Proxy)
+    diverging = replace(estimator, schedule=replace(estimator.schedule, rate=1e30))
     with pytest.raises(AtrousError, match="A first trial, of dpc:aspp, failed: "):
-        measure_pace(diverging, material, job)
+        measure_pace(run, diverging, job)

@@ -13,70 +13,123 @@ from atrous.cli.options import (
     CacheOption,
     RunPath,
     default_cache,
+    given,
     output,
     parse_duration,
+)
+from atrous.cli.relaxation_options import (
+    Candidates,
+    Checkpointing,
+    GateOption,
+    Hessian,
+    Neutral,
+    SearchBatch,
+    SearchCrop,
+    SearchFilters,
+    SearchSteps,
+    Seeds,
+    Stop,
+    WarmUp,
+)
+from atrous.cli.search_options import (
+    BackboneOption,
+    DeviceOption,
+    FiltersOption,
+    OutputStride,
+    ResumeOption,
+    SelectOn,
+    SpaceOption,
+    StepsOption,
+    WeightsOption,
+    Workers,
+    defaults_of,
 )
 from atrous.errors import AtrousError
 
 if TYPE_CHECKING:
-    from atrous.material import Material
+    from atrous.search import Estimator
 
 TRIALS = 60
+RANDOM_BESIDE = 8
+"""Random architectures that what is decoded is compared with."""
+GRADIENT = "gradient"
+RELAXATION = (
+    "gate",
+    "search_steps",
+    "search_filters",
+    "search_batch",
+    "search_crop",
+    "warm_up",
+    "seeds",
+    "candidates",
+    "neutral",
+    "checkpointing",
+    "hessian",
+    "stop_on_collapse",
+)
+"""The options of a differentiable search alone."""
 RESUMABLE = {"data", "out", "resume", "cache", "trials", "time"}
 
 
 def search(
     context: typer.Context,
     data: Annotated[Path | None, typer.Argument(help="The folder of a data set.")] = None,
-    space: Annotated[str, typer.Option(help="A space; atrous spaces lists them.")] = "dpc",
-    strategy: Annotated[str, typer.Option(help="random or local.")] = "local",
+    space: SpaceOption = "dpc",
+    strategy: Annotated[str, typer.Option(help="random, local or gradient.")] = "local",
     trials: Annotated[
-        int | None, typer.Option(help="How many candidates, baselines not counted [60].")
+        int | None,
+        typer.Option(
+            help="How many candidates, baselines not counted [60; with gradient, what is decoded "
+            "and 8 random ones]."
+        ),
     ] = None,
     time: Annotated[
         str | None, typer.Option(help="No trial begins after this: 90s, 30m, 2h.")
     ] = None,
-    workers: Annotated[
-        int | None, typer.Option(help="Trials at a time [the fastest split, measured].")
-    ] = None,
+    workers: Workers = None,
     seed: Annotated[int, typer.Option(help="Of proposals, first weights and batches.")] = 0,
     out: Annotated[Path | None, typer.Option(help="The run's folder [runs/DATE].")] = None,
-    select_on: Annotated[
-        str,
-        typer.Option(
-            help="What scores are taken on: val, or a part of train held out by a "
-            "fraction (0.2) or by file-name prefix (0006R0)."
-        ),
-    ] = "val",
-    backbone: Annotated[str, typer.Option(help="A timm model.")] = "tf_efficientnet_lite0",
-    weights: Annotated[
-        str, typer.Option(help="auto (timm's hub), builtin, none, or a file.")
-    ] = "auto",
-    output_stride: Annotated[int, typer.Option(help="8 or 16.")] = 16,
+    select_on: SelectOn = "val",
+    backbone: BackboneOption = None,
+    weights: WeightsOption = None,
+    output_stride: OutputStride = None,
     crop: Annotated[
         str | None,
         typer.Option(help="Canvas HxW of every image [the largest, 513 at most]."),
     ] = None,
-    filters: Annotated[int, typer.Option(help="Width of the cell; the paper's is 256.")] = 64,
-    steps: Annotated[int, typer.Option(help="Training steps of a trial.")] = 400,
+    filters: FiltersOption = None,
+    steps: StepsOption = None,
     batch: Annotated[int, typer.Option(help="Images a step.")] = 8,
-    rate: Annotated[float, typer.Option(help="Base learning rate.")] = 0.1,
+    rate: Annotated[
+        float | None, typer.Option(help="Base learning rate [0.1; 0.05 for whole networks].")
+    ] = None,
     score: Annotated[str, typer.Option(help="miou, blend or cross-entropy.")] = "miou",
-    baselines: Annotated[str, typer.Option(help="Architectures to run beside.")] = (
-        "dpc:aspp,dpc:top1"
-    ),
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
-    resume: Annotated[
-        bool,
-        typer.Option("--resume", help="Go on with the run named instead of DATA, or the last."),
-    ] = False,
+    baselines: Annotated[
+        str | None,
+        typer.Option(help="Architectures to run beside [dpc:aspp,dpc:top1 for cells]."),
+    ] = None,
+    gate: GateOption = None,
+    search_steps: SearchSteps = None,
+    search_filters: SearchFilters = 8,
+    search_batch: SearchBatch = 2,
+    search_crop: SearchCrop = None,
+    warm_up: WarmUp = None,
+    seeds: Seeds = 1,
+    candidates: Candidates = 1,
+    neutral: Neutral = False,
+    checkpointing: Checkpointing = False,
+    hessian: Hessian = False,
+    stop_on_collapse: Stop = False,
+    device: DeviceOption = "auto",
+    resume: ResumeOption = False,
     cache: CacheOption = None,
 ) -> None:
     """Searches the space on the data set; interrupted, it goes on with --resume."""
     from atrous import driver
     from atrous.estimation.crop import parse_size
-    from atrous.request import Request
+    from atrous.request import Relaxation, Request
     from atrous.run import extend, latest_run, open_run
+    from atrous.spaces import find_space
 
     if resume:
         _refuse_to_change(context)
@@ -87,30 +140,50 @@ def search(
         return
     if data is None:
         raise AtrousError("Expected the folder of a data set: atrous search DATA.")
+    _refuse_what_is_not_read(context, strategy)
+    usual = defaults_of(find_space(space))
+    named = usual.baselines if baselines is None else baselines.split(",")
+    relaxation = Relaxation(
+        gate=gate or "softmax",
+        steps=search_steps,
+        filters=search_filters,
+        batch=search_batch,
+        crop=parse_size(search_crop) if search_crop else None,
+        warm_up=warm_up,
+        seeds=seeds,
+        candidates=candidates,
+        neutral=neutral,
+        checkpointing=checkpointing,
+        hessian=hessian,
+        stop=stop_on_collapse,
+    )
+    by_gradient = strategy == GRADIENT
+    usual_trials = seeds * candidates + RANDOM_BESIDE if by_gradient else TRIALS
     request = Request(
         data=str(data),
         select_on=select_on,
         space=space,
         strategy=strategy,
-        baselines=tuple(name for name in baselines.split(",") if name),
-        trials=TRIALS if trials is None else trials,
+        baselines=tuple(name for name in named if name),
+        trials=usual_trials if trials is None else trials,
         seconds=parse_duration(time) if time else None,
         workers=workers,
         seed=seed,
-        backbone=backbone,
-        weights=weights,
-        output_stride=output_stride,
+        backbone=usual.backbone if backbone is None else backbone,
+        weights=usual.weights if weights is None else weights,
+        output_stride=usual.output_stride if output_stride is None else output_stride,
         crop=parse_size(crop) if crop else None,
-        filters=filters,
-        steps=steps,
+        filters=usual.filters if filters is None else filters,
+        steps=usual.steps if steps is None else steps,
         batch=batch,
-        rate=rate,
+        rate=usual.rate if rate is None else rate,
         score=score,
         device=device,
+        relaxation=relaxation if by_gradient else None,
     )
     out = out or RUNS / datetime.now().strftime("%Y-%m-%d-%H%M%S")
-    _, material = driver.begin(request, out, cache or default_cache())
-    drive(out, material, cache or default_cache())
+    _, estimator = driver.begin(request, out, cache or default_cache())
+    drive(out, estimator, cache or default_cache())
 
 
 def status(run: RunPath) -> None:
@@ -122,25 +195,37 @@ def status(run: RunPath) -> None:
     output.print(render(found, found.ledger().entries(), found.is_running()))
 
 
-def drive(path: Path, material: Material | None, cache: Path) -> None:
+def drive(path: Path, estimator: Estimator | None, cache: Path) -> None:
     """Runs what is left of a run and says how to go on if it is interrupted."""
     from atrous import driver
-    from atrous.material import material_of
+    from atrous.estimators import estimator_of
+    from atrous.moment_view import tell_moment
+    from atrous.relax import relax
     from atrous.run import open_run
     from atrous.search_view import SearchView, state_of, total_of
 
     run = open_run(path)
-    material = material or material_of(run, cache)
+    estimator = estimator or estimator_of(run, cache)
     view = SearchView(total_of(run), run.request.seconds, run.ledger().entries())
     try:
+        strategy = relax(run, tell_moment) if run.request.relaxation else None
         with view.shown():
-            driver.proceed(run, material, view.watch)
+            driver.proceed(run, estimator, view.watch, strategy)
     except KeyboardInterrupt:
         done = len(run.ledger().entries())
         output.print(f"Stopped; {done} trials are kept. Go on: atrous search --resume {path}")
         raise
     state = state_of(run, run.ledger().entries(), running=False)
     output.print(f"The search is {state}. See the results: atrous report {path}", soft_wrap=True)
+
+
+def _refuse_what_is_not_read(context: typer.Context, strategy: str) -> None:
+    """Options that the strategy does not read are a misunderstanding."""
+    idle = [name for name in given(context) if name[2:].replace("-", "_") in RELAXATION]
+    if idle and strategy != GRADIENT:
+        raise AtrousError(
+            f"{', '.join(idle)} belong to --strategy {GRADIENT}; the strategy here is {strategy}."
+        )
 
 
 def _refuse_to_change(context: typer.Context) -> None:

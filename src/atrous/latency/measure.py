@@ -83,7 +83,7 @@ def compare_latency(
     for runtime in runtimes:
         check_runtime(runtime, setting)
     try:
-        with _threads(setting.threads):
+        with torch_threads(setting.threads):
             passes = [prepare(runtime, network, setting) for runtime in runtimes]
             warm = [warm_up(once) for once in passes]
             times = in_turns(passes, repeats)
@@ -134,7 +134,7 @@ def in_turns(passes: Sequence[Pass], repeats: int) -> list[list[float]]:
 
 
 @contextmanager
-def _threads(count: int) -> Iterator[None]:
+def torch_threads(count: int) -> Iterator[None]:
     """torch computes with this many threads."""
     before = torch.get_num_threads()
     torch.set_num_threads(count)

@@ -10,11 +10,11 @@ import torch
 from atrous.artifact.blueprint import build_network
 from atrous.errors import AtrousError
 from atrous.estimation.tuning import cores
-from atrous.material import Material, estimator
 from atrous.named import find_architecture
 from atrous.pipeline.plan import Pace
 from atrous.progress import track
 from atrous.run import Run
+from atrous.search import Estimator
 from atrous.training.crops import crops_of, parts
 from atrous.training.job import Job
 from atrous.training.state import State
@@ -25,14 +25,14 @@ YARDSTICK = "dpc:aspp"
 WARM, TIMED = 2, 3
 
 
-def measure_pace(run: Run, material: Material, job: Job) -> Pace:
+def measure_pace(run: Run, estimator: Estimator, job: Job) -> Pace:
     """The seconds of a trial of ASPP, and of a training step of the job's network.
 
     Raises `AtrousError` if the trial fails, or if the memory does not hold a step.
     """
     request = run.request
     trial = Trial(0, find_architecture(YARDSTICK), "pace", request.steps, request.seed)
-    outcome = estimator(run.settings, material)(trial)
+    outcome = estimator(trial)
     if isinstance(outcome, Failed):
         raise AtrousError(f"A first trial, of {YARDSTICK}, failed: {outcome.error}")
     try:

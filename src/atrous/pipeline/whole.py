@@ -24,7 +24,7 @@ from atrous.data.layouts import read_dataset
 from atrous.errors import AtrousError
 from atrous.estimation.crop import require_crop
 from atrous.estimation.tuning import pick_device
-from atrous.material import material_of
+from atrous.estimators import estimator_of
 from atrous.models.backbones import outline
 from atrous.named import find_architecture
 from atrous.pipeline.finish import evaluated, exported, timed
@@ -127,14 +127,14 @@ def finish(out: Path, cache: Path, say: Say, watch: Watch) -> Path:
 def prepare(out: Path, cache: Path) -> None:
     """Checks everything, begins the search, and splits the budget by how fast this machine is."""
     wish, start = read_wish(out), time.monotonic()
-    material = None
+    estimator = None
     if not (out / ABOUT).exists():
-        _, material = driver.begin(wish.request, out, cache)
+        _, estimator = driver.begin(wish.request, out, cache)
     if (out / PLAN).exists():
         return
     run = open_run(out)
     job = job_of(training_ask(run, YARDSTICK_CANDIDATE, STEPS, wish))
-    pace = measure_pace(run, material or material_of(run, cache), job)
+    pace = measure_pace(run, estimator or estimator_of(run, cache), job)
     ended = round(time.monotonic() - start)
     budget = BUDGET if wish.request.seconds is None else wish.request.seconds
     beside = len(wish.request.baselines)
@@ -159,7 +159,7 @@ def search(out: Path, plan: Plan, cache: Path) -> None:
         return
     view = SearchView(total_of(run), plan.search_seconds, entries)
     with view.shown():
-        driver.proceed(run, material_of(run, cache), view.watch)
+        driver.proceed(run, estimator_of(run, cache), view.watch)
 
 
 def again(out: Path, plan: Plan, cache: Path) -> None:

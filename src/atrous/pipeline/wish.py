@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -52,7 +52,7 @@ def read_wish(folder: Path) -> Wish:
             raise ValueError(f"its format is not {FORMAT}")
         crop = content["crop"]
         return Wish(
-            _request(content["request"]),
+            Request.from_json(content["request"]),
             int(content["batch"]),
             _size(crop),
             bool(content["stretch"]),
@@ -74,11 +74,3 @@ def _size(sides: list[Any] | None) -> Size | None:
         return None
     height, width = sides
     return int(height), int(width)
-
-
-def _request(content: dict[str, Any]) -> Request:
-    known = {field.name for field in fields(Request)}
-    if content.keys() != known:
-        raise ValueError(f"its fields are {sorted(content)}")
-    values: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in content.items()}
-    return Request(**values)

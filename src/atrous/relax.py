@@ -1,0 +1,201 @@
+"""The differentiable stage of a search: supernets are trained, and architectures decoded from them.
+
+In the run's folder: supernet/SEED/ with `checkpoint.safetensors` and `relaxation.jsonl`; and for
+FBNet's gate supernet/latency.json, how long each operation takes.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from atrous.artifact.record import read_json
+from atrous.artifact.staging import write_whole
+from atrous.data.soundness import require_sound
+from atrous.errors import AtrousError
+from atrous.estimation.compute import Compute, whole_precision
+from atrous.estimation.crop import Size as Extent
+from atrous.estimation.crop import largest, require_crop, round_up
+from atrous.estimation.training import NonFiniteError
+from atrous.estimation.tuning import cores
+from atrous.latency.setting import make_setting
+from atrous.material import Sources, unchanged_sources
+from atrous.progress import note, track
+from atrous.request import Relaxation, Request
+from atrous.run import Run
+from atrous.spaces import find_space
+from atrous.spaces.auto_deeplab import NAME, decoded
+from atrous.spaces.space import COARSEST
+from atrous.strategies.decoded import Decoded
+from atrous.strategies.strategy import Proposal
+from atrous.supernet import loop
+from atrous.supernet.bilevel import Penalty, State, without_penalty
+from atrous.supernet.candidates import decode_candidates
+from atrous.supernet.gates import GATES, Mixture
+from atrous.supernet.halves import halves
+from atrous.supernet.history import NAME as HISTORY
+from atrous.supernet.latency import expected_latency, latency_loss, reach
+from atrous.supernet.latency_table import LatencyTable, table_from_json
+from atrous.supernet.protocol import CROP, EPOCHS, LEARNING, SIDE, SearchProtocol
+from atrous.supernet.size import Size
+from atrous.supernet.timing import measure
+
+GRADIENT = "gradient"
+"""The strategy that goes by gradients."""
+FOLDER, LATENCIES = "supernet", "latency.json"
+
+
+def require_relaxable(request: Request) -> None:
+    """Raises `AtrousError`, in one message, for a differentiable search that there cannot be."""
+    asked = request.relaxation
+    if asked is None:
+        return
+    if request.space.partition("-")[0] != NAME:
+        raise AtrousError(
+            f"--strategy {GRADIENT} searches --space {NAME} (or {NAME}-L, with L layers), got "
+            f"{request.space}. Search {request.space} with --strategy local or random."
+        )
+    if asked.gate not in GATES:
+        raise AtrousError(f"--gate is one of {', '.join(GATES)}, got {asked.gate!r}.")
+    counts = {
+        "search-steps": asked.steps,
+        "search-filters": asked.filters,
+        "search-batch": asked.batch,
+        "seeds": asked.seeds,
+        "candidates": asked.candidates,
+    }
+    wrong = [f"--{n} is at least 1, got {v}" for n, v in counts.items() if v is not None and v < 1]
+    if asked.warm_up is not None and not 0 <= asked.warm_up < 1:
+        wrong.append(f"--warm-up is at least 0 and below 1, got {asked.warm_up}")
+    if wrong:
+        raise AtrousError("; ".join(wrong) + ".")
+    if asked.crop:
+        require_crop(asked.crop, COARSEST)
+
+
+def relax(run: Run, watch: loop.Watch) -> Decoded:
+    """Trains what is left of a run's supernets; gives the strategy that proposes what they found.
+
+    Raises `AtrousError` if data have changed, for lack of memory, and for a search that diverges.
+    """
+    sources, asked = unchanged_sources(run), _asked(run)
+    proposals: list[Proposal] = []
+    for protocol in protocols(run, sources):
+        state = State(protocol, _compute(run), _penalty(run, protocol.size))
+        folder = run.path / FOLDER / str(protocol.seed)
+        torch.set_num_threads(cores())
+        try:
+            loop.run(state, sources.training, folder, track, watch)
+        except NonFiniteError as error:
+            raise AtrousError(
+                f"The search diverged: {error}. Begin anew with another --seed or --search-batch."
+            ) from error
+        except torch.OutOfMemoryError as error:
+            raise AtrousError(
+                f"Not enough memory on {run.settings.device} "
+                f"({str(error).splitlines()[0]}). Begin anew with --checkpointing, or lower "
+                "--search-batch, --search-crop or --search-filters; --plan tells what they need."
+            ) from error
+        alpha, beta = (p.detach().cpu() for p in state.supernet.architecture())
+        for place, genotype in enumerate(
+            decode_candidates(alpha, beta, asked.candidates, asked.neutral), 1
+        ):
+            proposals.append(
+                Proposal(genotype, f"{asked.gate} seed {protocol.seed}, choice {place}")
+            )
+    return Decoded(tuple(proposals))
+
+
+def protocols(run: Run, sources: Sources) -> Iterator[SearchProtocol]:
+    """How each supernet of a run is trained, every number filled in."""
+    asked, request = _asked(run), run.request
+    crop, scale = _crop(asked, require_sound(sources.dataset.root))
+    first, _ = halves(sources.training, request.seed)
+    steps = asked.steps or max(1, EPOCHS * len(first) // asked.batch)
+    warm_up = LEARNING[asked.gate].warm_up if asked.warm_up is None else asked.warm_up
+    for seed in range(request.seed, request.seed + asked.seeds):
+        yield SearchProtocol(
+            gate=asked.gate,
+            size=size_of(request, len(sources.dataset.classes)),
+            steps=steps,
+            batch=asked.batch,
+            crop=crop,
+            scale=scale,
+            warm_up=warm_up,
+            seed=seed,
+            precision=whole_precision(run.settings.device, None),
+            neutral=asked.neutral,
+            checkpointing=asked.checkpointing,
+            hessian=asked.hessian,
+            stop=asked.stop,
+        )
+
+
+def size_of(request: Request, classes: int) -> Size:
+    """The supernet that a request asks for."""
+    space = find_space(request.space)
+    any_of_it = decoded(space.architecture(space.unrank(0)))
+    filters = request.relaxation.filters if request.relaxation else request.filters
+    return Size(len(any_of_it.path), len(any_of_it.cell), filters, classes)
+
+
+def histories(run: Run) -> list[Path]:
+    """The histories of a run's supernets so far, by seed."""
+    found = (run.path / FOLDER).glob(f"*/{HISTORY}")
+    return sorted(found, key=lambda path: int(path.parent.name))
+
+
+def _penalty(run: Run, size: Size) -> Penalty:
+    """What is added to the architecture's loss: for FBNet's gate, the latency that is expected of
+    the networks that will be trained."""
+    if _asked(run).gate != "fbnet":
+        return without_penalty
+    table = _latencies(run, size.blocks)
+
+    def slow_is_bad(cross_entropy: Tensor, mixture: Mixture) -> Tensor:
+        expected = expected_latency(table, mixture.operations, reach(mixture.arrows))
+        return latency_loss(cross_entropy, expected)
+
+    return slow_is_bad
+
+
+def _latencies(run: Run, blocks: int) -> LatencyTable:
+    """The table of a run, measured once."""
+    path = run.path / FOLDER / LATENCIES
+    if path.exists():
+        return table_from_json(read_json(path))
+    note("measuring how long each operation takes on this machine")
+    setting = make_setting(run.settings.crop, device=run.settings.device, threads=cores())
+    table = measure(run.request.filters, blocks, setting)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_whole(path, json.dumps(table.to_json(), indent=2))
+    return table
+
+
+def _asked(run: Run) -> Relaxation:
+    if run.request.relaxation is None:
+        raise AtrousError(
+            f"Expected a run of --strategy {GRADIENT} in {run.path}, but it went by "
+            f"{run.request.strategy}."
+        )
+    return run.request.relaxation
+
+
+def _crop(asked: Relaxation, sizes: list[Extent]) -> tuple[Extent, float]:
+    """The crop (height, width), and by what images are scaled before."""
+    height, width = largest(sizes)
+    scale = min(1.0, SIDE / min(height, width))
+    if asked.crop:
+        return asked.crop, scale
+    sides = (round_up(round(side * scale), COARSEST) for side in (height, width))
+    height, width = (min(side, CROP) for side in sides)
+    return (height, width), scale
+
+
+def _compute(run: Run) -> Compute:
+    device = run.settings.device
+    return Compute(device, whole_precision(device, None), "channels_last", cores())

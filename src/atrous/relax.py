@@ -198,4 +198,4 @@ def _crop(asked: Relaxation, sizes: list[Extent]) -> tuple[Extent, float]:
 
 def _compute(run: Run) -> Compute:
     device = run.settings.device
-    return Compute(device, whole_precision(device, None), "channels_last", cores())
+    return Compute(device, whole_precision(device, None), "contiguous", cores())

@@ -12,13 +12,13 @@ from torch import Tensor
 
 from atrous.data.dataset import Progress, Samples
 from atrous.estimation.training import FINITE_EVERY, NonFiniteError
+from atrous.models.trunk_plan import MEAN
 from atrous.spaces.auto_deeplab import auto_deeplab
 from atrous.supernet.bilevel import Losses, State
 from atrous.supernet.collapse import dominant_eigenvalue, warning_of
 from atrous.supernet.decoding import decode
 from atrous.supernet.halves import halves
 from atrous.supernet.history import NAME, Moment, read_history, write_history
-from atrous.supernet.supernet import MEAN
 from atrous.supernet.walk import outgoing
 from atrous.training.checkpoint import load, save
 from atrous.training.crops import Batch, crops_of, parts

@@ -48,6 +48,14 @@ def test_levels_out_of_reach_have_no_number() -> None:
     ]
 
 
-def test_the_path_is_the_one_recorded_not_the_likeliest() -> None:
-    other = replace(LAST, architecture="auto_deeplab:" + ".".join(["0"] * 27))
-    assert strides_map(other) != strides_map(LAST)
+def test_frames_follow_the_recorded_architecture_not_the_likeliest() -> None:
+    genotype = find_architecture(LAST.architecture).genotype
+    for place, changed, same in (
+        (-1, operations_map, strides_map),
+        (11, strides_map, operations_map),
+    ):
+        other = list(genotype)
+        other[place] = (other[place] + 1) % 3
+        moment = replace(LAST, architecture="auto_deeplab:" + ".".join(map(str, other)))
+        assert changed(moment) != changed(LAST)
+        assert same(moment) == same(LAST)

@@ -19,7 +19,7 @@ from atrous.run import Run, open_run
 from atrous.spaces import find_space
 from atrous.strategies.decoded import Decoded
 from atrous.strategies.strategy import Observation, Proposal
-from atrous.supernet.history import Moment, read_history
+from atrous.supernet.history import Moment, histories, read_history
 from atrous.training.fine_tune import FineTune
 from atrous.trial import Measured
 from tests.executors import Immediate
@@ -95,8 +95,9 @@ def test_what_is_decoded_is_measured_and_random_ones_beside_it(
     assert 2 <= len(decoded) <= 4
     assert origins[len(decoded) :] == ["uniform"] * (5 - len(decoded))
     assert origins[0] == f"{gate} seed 0, choice 1"
-    for number, path in enumerate(relax.histories(run)):
-        assert path.parent.name == str(number)
+    found = histories(run.path)
+    assert list(found) == [0, 1]
+    for path in found.values():
         assert [moment.step for moment in read_history(path)] == [1, 2]
     assert (run.path / "supernet" / "latency.json").exists() == (gate == "fbnet")
 

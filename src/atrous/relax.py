@@ -37,7 +37,7 @@ from atrous.supernet.bilevel import Penalty, State, without_penalty
 from atrous.supernet.candidates import decode_candidates
 from atrous.supernet.gates import GATES, Mixture
 from atrous.supernet.halves import halves
-from atrous.supernet.history import NAME as HISTORY
+from atrous.supernet.history import FOLDER
 from atrous.supernet.latency import expected_latency, latency_loss, reach
 from atrous.supernet.latency_table import LatencyTable, table_from_json
 from atrous.supernet.protocol import CROP, EPOCHS, LEARNING, SIDE, SearchProtocol
@@ -46,7 +46,7 @@ from atrous.supernet.timing import measure
 
 GRADIENT = "gradient"
 """The strategy that goes by gradients."""
-FOLDER, LATENCIES = "supernet", "latency.json"
+LATENCIES = "latency.json"
 
 
 def require_relaxable(request: Request) -> None:
@@ -141,12 +141,6 @@ def size_of(request: Request, classes: int) -> Size:
     any_of_it = decoded(space.architecture(space.unrank(0)))
     filters = request.relaxation.filters if request.relaxation else request.filters
     return Size(len(any_of_it.path), len(any_of_it.cell), filters, classes)
-
-
-def histories(run: Run) -> list[Path]:
-    """The histories of a run's supernets so far, by seed."""
-    found = (run.path / FOLDER).glob(f"*/{HISTORY}")
-    return sorted(found, key=lambda path: int(path.parent.name))
 
 
 def _penalty(run: Run, size: Size) -> Penalty:

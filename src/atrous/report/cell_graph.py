@@ -35,7 +35,7 @@ from atrous.report.palette import (
 from atrous.report.shapes import ARROW, BAR, ROUND, Shapes, arrow, bar, line, path, rectangle, text
 from atrous.report.words import TIMES
 
-HALF, HEIGHT, BETWEEN = 60, 42, 14
+HALF, HEIGHT, BETWEEN = 64, 42, 14
 GIVEN_WIDTH, SPACE, MARGIN = 72, 12, 8
 LANE, GAP, DOT, PLUS = 12, 18, 2.6, 7
 SHIFT = HALF / 2 + BETWEEN / 2

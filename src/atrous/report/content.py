@@ -190,11 +190,12 @@ def _figures(
         return Figures(None, None, None, None)
     over_trials, over_seconds = (_progress(entries, against, x) for x in ("trials", "seconds"))
     best = found[0].trial.architecture
+    weights = family_of(best.space).weights
     return Figures(
         trials=figures.progress_figure(over_trials, figures.trials_axis(), score),
         seconds=figures.progress_figure(over_seconds, figures.seconds_axis(over_seconds), score),
         distribution=figures.distribution_figure(found, levels(entries), score),
-        weights=family_of(best.space).weights(best, found[0].metrics.branch_norms),
+        weights=weights(best, found[0].metrics.branch_norms) if weights else None,
     )
 
 

@@ -83,5 +83,6 @@ def test_the_page_of_a_search_speaks_of_networks(tmp_path: Path) -> None:
     assert "Stride of the last layer" in page
     assert "the share of layers, of operations and of inputs" in page
     assert "feature map" not in page
+    assert "projection" not in page
     write_csv(run, entries, tmp_path / "all.csv")
     assert "strides 4" in (tmp_path / "all.csv").read_text()

@@ -30,5 +30,6 @@ def test_a_card_has_drawing_words_and_weights() -> None:
     assert drawing is not None
     assert f'width="{drawing.width}"' in drawing.svg
     assert family.words(top1).startswith("0: 3x3 rate 1x6 of features; 1: 3x3 rate 18x15 of ")
+    assert family.weights is not None
     assert family.weights(top1, (0.1, 0.2)) is None
     assert "<svg" in (family.weights(top1, (0.1,) * 5) or "")

@@ -22,7 +22,7 @@ def test_decisions_take_the_place_of_words_and_drawing() -> None:
     assert PLAIN.words(WALK) == "decision 0: 1; decision 1: 2; decision 2: 1"
     assert PLAIN.observed(WALK) == [("Decision 0", "1"), ("Decision 1", "2"), ("Decision 2", "1")]
     assert PLAIN.draw(WALK) is None
-    assert PLAIN.weights(WALK, (0.1, 0.2, 0.3)) is None
+    assert PLAIN.weights is None
 
 
 def test_a_family_is_found_by_what_stands_before_the_dash() -> None:

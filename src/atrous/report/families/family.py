@@ -24,11 +24,6 @@ def no_drawing(architecture: Architecture) -> Drawing | None:  # noqa: ARG001
     return None
 
 
-def no_weights(architecture: Architecture, norms: Sequence[float]) -> str | None:  # noqa: ARG001
-    """Where no projection reads the branches of a cell."""
-    return None
-
-
 @dataclass(frozen=True)
 class Family:
     """How architectures are shown that are made alike.
@@ -36,7 +31,8 @@ class Family:
     `noun` is what one is called, `reading` how its drawing is read. `words` spells one in a line of
     ASCII. `observed` gives every choice that one makes; `order` says which names a group has, in
     order, and those that are found beside them come after. `shared` says whose share the counts of
-    choices are. `weights` is a figure of the `Metrics.branch_norms` of one.
+    choices are. `weights` is a figure of the `Metrics.branch_norms` of one, where a
+    projection reads branches.
     """
 
     noun: str
@@ -46,4 +42,4 @@ class Family:
     observed: Callable[[Architecture], list[Observed]]
     order: Mapping[str, tuple[str, ...]]
     draw: Callable[[Architecture], Drawing | None] = no_drawing
-    weights: Callable[[Architecture, Sequence[float]], str | None] = no_weights
+    weights: Callable[[Architecture, Sequence[float]], str | None] | None = None

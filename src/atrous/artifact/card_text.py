@@ -11,9 +11,7 @@ from atrous.architecture import Architecture
 from atrous.artifact.blueprint import Blueprint
 from atrous.artifact.evaluation import SCORES, Evaluation, class_iou, inference, title
 from atrous.artifact.transform import Transform
-from atrous.models.branch import FEATURES, Cell
 from atrous.spaces import find_space
-from atrous.spaces.dpc import decode
 
 Facts = Mapping[str, Any]
 TRAINING = {
@@ -110,25 +108,8 @@ def _head(blueprint: Blueprint) -> str:
 
 
 def drawing(architecture: Architecture) -> str:
-    """The head in plain text: a cell's tree, or the decisions of another space."""
-    space = find_space(architecture.space)
-    if space.name.partition("-")[0] == "dpc":
-        tree = "\n".join(_branches(decode(architecture.genotype), FEATURES, ""))
-        return f"feature map\n{tree}\nall branches -> concatenation -> 1x1 projection"
-    return "\n".join(f"{space.decision(k)}: {c}" for k, c in enumerate(architecture.genotype))
-
-
-def _branches(cell: Cell, source: int, indent: str) -> list[str]:
-    """What reads `source`, indented, each line followed by what reads it."""
-    lines = []
-    readers = [number for number, branch in enumerate(cell) if branch.input == source]
-    for number in readers:
-        last = number == readers[-1]
-        lines.append(
-            f"{indent}{'└── ' if last else '├── '}branch {number}: {cell[number].operation}"
-        )
-        lines += _branches(cell, number, indent + ("    " if last else "│   "))
-    return lines
+    """The architecture in plain text."""
+    return find_space(architecture.space).text(architecture.genotype)
 
 
 def _usage(name: str, transform: Transform) -> str:

@@ -17,6 +17,7 @@ from atrous.report.glance import Glance, Searched, glance_of
 from atrous.report.leaderboard import Row, failures, leaderboard
 from atrous.report.outcome import Outcome, outcome_of
 from atrous.report.random_line import Compared, RandomLine, random_line
+from atrous.report.relaxed import Relaxed, relaxed
 from atrous.report.rerank import Again, SecondRanking, second_ranking
 from atrous.report.scatter import scatter_figure
 from atrous.report.schedule import Schedule, read_schedule
@@ -65,7 +66,7 @@ class Content:
 
     `family` says how the architectures of its space are shown, `is_whole` whether they are whole
     networks. `again`, `outcome` and `schedule` are those of a whole run, `None` where there is
-    none; `glance` is what its top tells.
+    none; `glance` is what its top tells; `relaxed` are the supernets of a differentiable search.
     """
 
     run: Run
@@ -87,6 +88,7 @@ class Content:
     outcome: Outcome | None
     schedule: Schedule | None
     glance: Glance | None
+    relaxed: Sequence[Relaxed]
 
     @property
     def found(self) -> list[Row]:
@@ -145,6 +147,7 @@ def gather(run: Run, entries: Sequence[Entry], against: Compared | None = None) 
         outcome=outcome,
         schedule=read_schedule(run.path),
         glance=glance_of(outcome, again.second if again else None, searched),
+        relaxed=relaxed(run),
     )
 
 

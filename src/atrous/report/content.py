@@ -113,8 +113,9 @@ class Content:
 
     @property
     def elapsed(self) -> float:
-        """Seconds of search."""
-        return max((entry.elapsed for entry in self.entries), default=0.0)
+        """Seconds of search, that of supernets counted."""
+        trials = max((entry.elapsed for entry in self.entries), default=0.0)
+        return trials + sum(net.seconds for net in self.relaxed)
 
 
 def gather(run: Run, entries: Sequence[Entry], against: Compared | None = None) -> Content:

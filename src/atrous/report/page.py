@@ -126,7 +126,9 @@ def _asked(settings: Settings) -> dict[str, str]:
     """Everything asked for or chosen, in words."""
     request = settings.request
     values = vars(request) | vars(settings)
-    del values["request"]
+    del values["request"], values["relaxation"]
+    if request.relaxation:
+        values |= {f"supernet {name}": value for name, value in vars(request.relaxation).items()}
     values["crop"] = words.size(settings.crop)
     values["baselines"] = ", ".join(request.baselines) or "none"
     values["seconds"] = "no limit" if request.seconds is None else words.duration(request.seconds)

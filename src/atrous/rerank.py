@@ -37,6 +37,7 @@ from atrous.spaces import find_space
 from atrous.strategies.listed import Listed
 from atrous.strategies.strategy import Proposal
 from atrous.training.fine_tune import FineTune
+from atrous.training.origin import origin_in
 from atrous.training.protocol import Protocol, derive_training_crop
 from atrous.training.start import WarmStart, is_gentle, usual_rate
 from atrous.winner import AGAIN, ranked
@@ -76,7 +77,10 @@ class Reranking:
 
 @dataclass(frozen=True)
 class Ask:
-    """What a user asks of a re-ranking; `None` is derived from run and data."""
+    """What a user asks of a re-ranking; `None` is derived from run and data.
+
+    Networks with an encoder of their own begin at random, also where a `warm` start is asked for.
+    """
 
     top: int
     steps: int
@@ -118,14 +122,16 @@ def _write(reranking: Reranking, path: Path) -> None:
 
 
 def _reranking(run: Run, ask: Ask) -> Reranking:
-    settings, stride = run.settings, run.request.output_stride
+    settings, space = run.settings, find_space(run.request.space)
+    canvas, warm = space.canvas(run.request.output_stride), ask.warm and space.trunk is None
     precision = whole_precision(settings.device, None)
-    gentle = is_gentle(ask.steps, ask.warm, run.request.weights)
+    gentle = is_gentle(ask.steps, warm, run.request.weights)
+    rate = usual_rate(gentle, scratch=space.trunk is not None)
     protocol = Protocol(
         steps=ask.steps,
         batch=ask.batch,
-        crop=require_crop(ask.crop, stride) if ask.crop else (1, 1),
-        rate=usual_rate(gentle) if ask.rate is None else ask.rate,
+        crop=require_crop(ask.crop, canvas) if ask.crop else (1, 1),
+        rate=rate if ask.rate is None else ask.rate,
         tune_norm=not gentle,
         precision=precision,
     )
@@ -134,7 +140,7 @@ def _reranking(run: Run, ask: Ask) -> Reranking:
         raise AtrousError(f"--workers is at least 1, got {workers}.")
     trials = _best_trials(run, ask.top)
     sizes = require_sound(Path(run.request.data))
-    crop = ask.crop or derive_training_crop(sizes, stride)
+    crop = ask.crop or derive_training_crop(sizes, canvas)
     protocol = replace(protocol, crop=crop)
     _note_untrained(run, trials, crop, largest(sizes))
     return Reranking(
@@ -143,7 +149,7 @@ def _reranking(run: Run, ask: Ask) -> Reranking:
         compute=Compute(settings.device, precision, "channels_last", settings.threads),
         workers=workers,
         seconds=ask.seconds,
-        warm=ask.warm,
+        warm=warm,
     )
 
 
@@ -252,12 +258,12 @@ def _blueprint(
     colours: tuple[Colour, ...],
 ) -> Blueprint:
     """The network of an architecture under the run's settings."""
-    request = run.request
+    origin = origin_in(run, str(architecture), architecture)
     return Blueprint(
         architecture,
-        request.backbone,
-        request.output_stride,
-        request.filters,
+        origin.backbone,
+        origin.output_stride,
+        origin.filters,
         False,
         classes,
         colours,

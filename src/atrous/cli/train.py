@@ -24,7 +24,8 @@ def train(
         str | None,
         typer.Argument(
             metavar="RUN|ARCHITECTURE",
-            help="A run, whose best is trained; or dpc:top1, dpc:aspp, a genotype, a .json file.",
+            help="A run, whose best is trained; or dpc:top1, auto_deeplab:published, a genotype, "
+            "a .json file.",
         ),
     ] = None,
     data: Annotated[str | None, typer.Option(help="A data set [the run's].")] = None,
@@ -44,7 +45,8 @@ def train(
     ] = None,
     output_stride: Annotated[int | None, typer.Option(help="8 or 16 [the run's, or 16].")] = None,
     filters: Annotated[
-        int | None, typer.Option(help="Width of the cell [the run's, or 256].")
+        int | None,
+        typer.Option(help="Width of the cell, or F of a whole network [the run's, or 256; 20]."),
     ] = None,
     decoder: Annotated[
         bool, typer.Option("--decoder", help="Add the decoder of DeepLabv3+ at stride 4.")
@@ -54,7 +56,9 @@ def train(
     crop: Annotated[
         str | None, typer.Option(help="HxW of a training crop [the largest image, 513 at most].")
     ] = None,
-    rate: Annotated[float, typer.Option(help="Base learning rate.")] = 0.01,
+    rate: Annotated[
+        float | None, typer.Option(help="Base learning rate [0.01; 0.05 for a whole network].")
+    ] = None,
     weight_decay: Annotated[float, typer.Option(help="On convolutions.")] = 4e-5,
     random_scales: Annotated[
         str, typer.Option(help="Of random scaling, each equally likely.")
@@ -76,6 +80,9 @@ def train(
     average: Annotated[
         float, typer.Option(help="Decay of a moving average of the weights, such as 0.999; 0: none")
     ] = 0.0,
+    drop_path: Annotated[
+        float, typer.Option(help="Of a whole network: drop operations, at the end with this share.")
+    ] = 0.0,
     score_every: Annotated[
         int | None, typer.Option(help="Steps between scores [20 scores a run].")
     ] = None,
@@ -89,9 +96,9 @@ def train(
         Path | None, typer.Option(help="Go on with the training in this folder.")
     ] = None,
 ) -> None:
-    """Trains an architecture with its backbone, end to end, into a model folder.
+    """Trains a network end to end into a model folder: a head with its backbone, or a whole one.
 
-    The defaults are the paper's protocol. Under torchrun, several processes train together.
+    The defaults are the papers' protocols. Under torchrun, several processes train together.
     """
     from atrous.data.augmentation import SCALES
     from atrous.estimation.crop import parse_size
@@ -123,6 +130,7 @@ def train(
         precision=precision,
         accumulate=accumulate,
         average=average,
+        drop_path=drop_path,
         score_every=score_every,
         seed=seed,
         device=device,

@@ -61,13 +61,13 @@ def parse_size(text: str) -> Size:
     return int(match[1]), int(match[2])
 
 
-def require_crop(crop: Size, output_stride: int) -> Size:
-    """The crop itself; raises `AtrousError` if it is not k * output stride + 1 on each axis."""
-    if any(side % output_stride != 1 or side == 1 for side in crop):
-        fitting = "x".join(str(round_up(side, output_stride)) for side in crop)
+def require_crop(crop: Size, canvas: int) -> Size:
+    """The crop itself; raises `AtrousError` if it is not k * `canvas` + 1 on each axis."""
+    if any(side % canvas != 1 or side == 1 for side in crop):
+        fitting = "x".join(str(round_up(side, canvas)) for side in crop)
         raise AtrousError(
-            f"A crop is k * {output_stride} + 1 pixels long on each axis at output stride "
-            f"{output_stride}, got {crop[0]}x{crop[1]}. The next that fits is --crop {fitting}."
+            f"A crop is k * {canvas} + 1 pixels long on each axis, for the network's largest "
+            f"stride is {canvas}; got {crop[0]}x{crop[1]}. The next that fits is --crop {fitting}."
         )
     return crop
 

@@ -12,7 +12,14 @@ from atrous.models.layer import Layer
 from atrous.models.network import Encoder
 from atrous.models.repeated_cell import RepeatedCell
 from atrous.models.trellis import STRIDES, Path
-from atrous.models.trunk_plan import MEAN, STD, layer_plans, stem_widths, trunk_channels
+from atrous.models.trunk_plan import (
+    MEAN,
+    STD,
+    LayerPlan,
+    layer_plans,
+    stem_widths,
+    trunk_channels,
+)
 
 
 class Stem(nn.Module):
@@ -49,8 +56,8 @@ class Trunk(Encoder):
         self.mean, self.std = MEAN, STD
         self.stem = Stem(stem_widths(filters))
         self.layers = nn.ModuleList(
-            Layer(cell, plan.x_channels, plan.y_channels, plan.filters, plan.move, plan.y_fits)
-            for plan in layer_plans(path, len(cell), filters)
+            _layer(cell, plan, number / len(path))
+            for number, plan in enumerate(layer_plans(path, len(cell), filters), 1)
         )
         self.low = max((n for n, level in enumerate(path) if level == 0), default=-1)
 
@@ -62,6 +69,12 @@ class Trunk(Encoder):
             y, x = x, cast(Tensor, layer(x, y))
             low = x if number == self.low else low
         return {STRIDES[0]: low, self.output_stride: functional.relu(x)}
+
+
+def _layer(cell: RepeatedCell, plan: LayerPlan, depth: float) -> Layer:
+    return Layer(
+        cell, plan.x_channels, plan.y_channels, plan.filters, plan.move, plan.y_fits, depth
+    )
 
 
 def _convolution(channels: int, filters: int, stride: int) -> tuple[nn.Module, nn.Module]:

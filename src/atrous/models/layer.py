@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import cast
 
 import torch
 from torch import Tensor, nn
 
 from atrous.models.cell_ops import Projection, doubled, make_operation, resized
-from atrous.models.repeated_cell import GIVEN, Edge, RepeatedCell
+from atrous.models.drop_path import DropPath
+from atrous.models.repeated_cell import GIVEN, Edge, Operation, RepeatedCell
 
 
 class Layer(nn.Module):
@@ -16,7 +18,9 @@ class Layer(nn.Module):
 
     An up step (`move` -1) first doubles x; y is then resized to x, unless it is known that it
     `y_fits`. State 0 is x after a projection to `filters` channels; state 1 is y, projected if it
-    has others. In a down step (`move` +1) the operations that read these two have stride 2.
+    has others. In a down step (`move` +1) the operations that read these two have stride 2. `depth`
+    in (0, 1] is how deep in the network the layer is, which scheduled drop path asks for; it spares
+    skips.
     """
 
     def __init__(
@@ -27,6 +31,7 @@ class Layer(nn.Module):
         filters: int,
         move: int,
         y_fits: bool = False,
+        depth: float = 1.0,
     ) -> None:
         super().__init__()
         self.move, self.y_fits = move, y_fits
@@ -37,6 +42,7 @@ class Layer(nn.Module):
         self.operations = nn.ModuleList(
             make_operation(edge.operation, filters, _stride(edge, move)) for edge in self.edges
         )
+        self.drop = DropPath(depth)
 
     def forward(self, x: Tensor, y: Tensor) -> Tensor:
         """x [B, x_channels, H, W] and y [B, y_channels, any size] -> [B, blocks * filters, h, w]:
@@ -50,8 +56,9 @@ class Layer(nn.Module):
 
     def _applied(self, number: int, states: Sequence[Tensor]) -> Tensor:
         """What an edge makes of the state that it reads."""
-        result: Tensor = self.operations[number](states[self.edges[number].state])
-        return result
+        edge = self.edges[number]
+        result: Tensor = self.operations[number](states[edge.state])
+        return result if edge.operation is Operation.SKIP else cast(Tensor, self.drop(result))
 
 
 def _stride(edge: Edge, move: int) -> int:

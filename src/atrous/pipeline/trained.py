@@ -10,7 +10,7 @@ from atrous.named import find_architecture
 from atrous.pipeline.wish import Wish
 from atrous.run import Run
 from atrous.training.ask import Ask
-from atrous.training.origin import Origin
+from atrous.training.origin import origin_in
 from atrous.training.start import is_gentle, usual_rate
 from atrous.winner import winner
 
@@ -37,26 +37,16 @@ def candidates(run: Run, baselines: tuple[str, ...]) -> list[Candidate]:
 
 def training_ask(run: Run, candidate: Candidate, steps: int, wish: Wish) -> Ask:
     """How a candidate is trained on a run's data with its backbone."""
-    request = run.request
-    origin = Origin(
-        name=candidate.label,
-        architecture=candidate.architecture,
-        data=request.data,
-        select_on=request.select_on,
-        backbone=request.backbone,
-        weights=request.weights,
-        output_stride=request.output_stride,
-        filters=request.filters,
-    )
-    gentle = is_gentle(steps, True, request.weights)
+    origin = origin_in(run, candidate.label, candidate.architecture)
+    gentle = is_gentle(steps, True, origin.weights)
     return Ask(
         origin,
         steps=steps,
         batch=wish.batch,
         crop=wish.crop,
-        rate=usual_rate(gentle),
+        rate=usual_rate(gentle) if gentle else None,
         tune_norm=not gentle,
         score_every=max(1, -(-steps // SCORES)),
-        seed=request.seed,
+        seed=run.request.seed,
         device=run.settings.device,
     )

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from atrous.artifact.blueprint import Blueprint, blank_network
+from atrous.artifact.blueprint import Blueprint, blank_network, brings_its_own_encoder
 from atrous.artifact.reach import untrained_rates
 from atrous.data.augmentation import SCALES
 from atrous.data.dataset import Dataset, fingerprint, select
@@ -18,6 +18,7 @@ from atrous.estimation.crop import largest, require_crop
 from atrous.estimation.tuning import cores, pick_device
 from atrous.models.backbones import OUTPUT_STRIDES, load_backbone
 from atrous.progress import note, track
+from atrous.spaces import find_space
 from atrous.training.class_weights import balanced_weights
 from atrous.training.crops import share_of
 from atrous.training.job import Job
@@ -25,12 +26,12 @@ from atrous.training.log import load_board
 from atrous.training.origin import Origin
 from atrous.training.protocol import (
     BATCH,
-    RATE,
     STEPS,
     WEIGHT_DECAY,
     Protocol,
     derive_training_crop,
 )
+from atrous.training.start import usual_rate
 from atrous.training.world import World, announced
 
 SCORES_A_RUN = 20
@@ -49,7 +50,7 @@ class Ask:
     steps: int = STEPS
     batch: int = BATCH
     crop: Size | None = None
-    rate: float = RATE
+    rate: float | None = None
     weight_decay: float = WEIGHT_DECAY
     scales: tuple[float, ...] = SCALES
     flip: bool = True
@@ -58,6 +59,7 @@ class Ask:
     precision: Precision | None = None
     accumulate: int = 1
     average: float = 0.0
+    drop_path: float = 0.0
     score_every: int | None = None
     seed: int = 0
     device: str = "auto"
@@ -82,7 +84,7 @@ class Ask:
             steps=self.steps,
             batch=self.batch,
             crop=crop,
-            rate=self.rate,
+            rate=self._usual_rate() if self.rate is None else self.rate,
             weight_decay=self.weight_decay,
             scales=self.scales,
             flip=self.flip,
@@ -90,11 +92,15 @@ class Ask:
             precision=precision,
             accumulate=self.accumulate,
             average=self.average,
+            drop_path=self.drop_path,
             score_every=(
                 max(1, self.steps // SCORES_A_RUN) if self.score_every is None else self.score_every
             ),
             seed=self.seed,
         )
+
+    def _usual_rate(self) -> float:
+        return usual_rate(gentle=False, scratch=brings_its_own_encoder(self.origin.architecture))
 
 
 def job_of(ask: Ask, sound: Callable[[Path], list[Size]] = require_sound) -> Job:
@@ -107,9 +113,10 @@ def job_of(ask: Ask, sound: Callable[[Path], list[Size]] = require_sound) -> Job
     training, selection = select(dataset, origin.select_on)
     blueprint = ask.blueprint(dataset)
     blank_network(blueprint)
-    load_backbone(origin.backbone, origin.weights, origin.output_stride)
+    if origin.backbone:
+        load_backbone(origin.backbone, origin.weights, origin.output_stride)
     sizes = sound(dataset.root)
-    crop = ask.crop or derive_training_crop(sizes, origin.output_stride)
+    crop = ask.crop or derive_training_crop(sizes, canvas_of(origin))
     protocol = ask.protocol(crop, precision)
     told = untrained_rates(blueprint, crop, largest(sizes)) if sizes else None
     if told and announced(device).leads:
@@ -132,14 +139,26 @@ def job_of(ask: Ask, sound: Callable[[Path], list[Size]] = require_sound) -> Job
     )
 
 
+def canvas_of(origin: Origin) -> int:
+    """Crops have k * this + 1 pixels on each axis."""
+    return find_space(origin.architecture.space).canvas(origin.output_stride)
+
+
 def _require_possible(ask: Ask, world: World) -> None:
     """Raises `AtrousError` for numbers that no training can have, before data is looked at."""
     share_of(ask.protocol(ask.crop or (1, 1), "float32"), world)
-    if ask.origin.output_stride not in OUTPUT_STRIDES:
-        raise AtrousError(f"--output-stride is 8 or 16, got {ask.origin.output_stride}.")
-    if ask.origin.filters < 1:
-        raise AtrousError(f"--filters is at least 1, got {ask.origin.filters}.")
+    origin = ask.origin
+    whole = brings_its_own_encoder(origin.architecture)
+    if not whole and origin.output_stride not in OUTPUT_STRIDES:
+        raise AtrousError(f"--output-stride is 8 or 16, got {origin.output_stride}.")
+    if origin.filters < 1:
+        raise AtrousError(f"--filters is at least 1, got {origin.filters}.")
+    if ask.drop_path and not whole:
+        raise AtrousError(
+            f"--drop-path drops operations of the cells that a whole network repeats, and "
+            f"{origin.name} is none: expected 0, got {ask.drop_path}. Leave it out."
+        )
     if ask.crop:
-        require_crop(ask.crop, ask.origin.output_stride)
+        require_crop(ask.crop, canvas_of(origin))
     if ask.tensorboard:
         load_board()

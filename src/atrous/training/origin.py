@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
 from atrous.architecture import Architecture
+from atrous.artifact.blueprint import brings_its_own_encoder
 from atrous.errors import AtrousError
 from atrous.models.weights import BUILTIN
 from atrous.named import find_architecture
@@ -14,6 +16,11 @@ from atrous.trial import Trial
 from atrous.winner import winner
 
 FILTERS = 256
+"""The width of a head, unless another is asked for."""
+NETWORK_FILTERS = 20
+"""The F of an architecture with an encoder of its own: that of Auto-DeepLab-S."""
+
+OF_A_BACKBONE = ("backbone", "weights", "output_stride")
 
 
 @dataclass(frozen=True)
@@ -30,7 +37,8 @@ class Given:
 
 @dataclass(frozen=True)
 class Origin:
-    """`name` is what the user called the architecture."""
+    """`name` is what the user called the architecture. One with an encoder of its own has the
+    `backbone` "", the `weights` "none" and the `output_stride` 0."""
 
     name: str
     architecture: Architecture
@@ -54,34 +62,58 @@ def origin_of(source: str, trial: int | None, given: Given) -> Origin:
     architecture = find_architecture(source)
     if given.data is None:
         raise AtrousError(f"Expected --data, the folder of a data set to train {source} on.")
-    return Origin(
-        name=source,
-        architecture=architecture,
-        data=given.data,
-        select_on=given.select_on or "val",
-        backbone=given.backbone or BUILTIN,
-        weights=given.weights or "auto",
-        output_stride=16 if given.output_stride is None else given.output_stride,
-        filters=FILTERS if given.filters is None else given.filters,
+    usual = usual_origin(source, architecture, given.data, given.select_on or "val")
+    return _as_told(usual, given)
+
+
+def usual_origin(name: str, architecture: Architecture, data: str, select_on: str) -> Origin:
+    """An architecture on a data set, with the usual backbone where it needs one."""
+    if brings_its_own_encoder(architecture):
+        return Origin(name, architecture, data, select_on, "", "none", 0, NETWORK_FILTERS)
+    return Origin(name, architecture, data, select_on, BUILTIN, "auto", 16, FILTERS)
+
+
+def origin_in(run: Run, name: str, architecture: Architecture) -> Origin:
+    """An architecture on what a run was made on."""
+    request = run.request
+    usual = usual_origin(name, architecture, request.data, request.select_on)
+    own = replace(usual, filters=request.filters)
+    if brings_its_own_encoder(architecture):
+        return own
+    return replace(
+        own,
+        backbone=request.backbone,
+        weights=request.weights,
+        output_stride=request.output_stride,
     )
 
 
 def _from_run(run: Run, trial: int | None, given: Given) -> Origin:
-    chosen, request = _trial(run, trial), run.request
-    own = Origin(
-        name=f"trial {chosen.number} of {run.path.resolve().name}",
-        architecture=chosen.architecture,
-        data=request.data,
-        select_on=request.select_on,
-        backbone=request.backbone,
-        weights=request.weights,
-        output_stride=request.output_stride,
-        filters=request.filters,
-    )
+    chosen = _trial(run, trial)
+    name = f"trial {chosen.number} of {run.path.resolve().name}"
+    return _as_told(origin_in(run, name, chosen.architecture), given)
+
+
+def _as_told(own: Origin, given: Given) -> Origin:
+    """What the user says goes before the rest; raises `AtrousError` for what the architecture
+    cannot have."""
     told = {f.name: v for f in fields(given) if (v := getattr(given, f.name)) is not None}
+    if brings_its_own_encoder(own.architecture):
+        _refuse_backbone(own.name, told)
     if given.backbone and not given.weights:
         told["weights"] = "auto"
-    return Origin(**(vars(own) | told))
+    return replace(own, **told)
+
+
+def _refuse_backbone(name: str, told: Mapping[str, object]) -> None:
+    options = {field: f"--{field.replace('_', '-')}" for field in OF_A_BACKBONE}
+    refused = [option for field, option in options.items() if field in told]
+    if refused:
+        raise AtrousError(
+            f"{name} is a whole network, whose own encoder starts from random weights: expected "
+            f"none of {', '.join(options.values())}, got {', '.join(refused)}. What it has is "
+            "--filters, its width."
+        )
 
 
 def _trial(run: Run, number: int | None) -> Trial:

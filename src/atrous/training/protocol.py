@@ -14,6 +14,9 @@ from atrous.estimation.crop import LONGEST, Size, largest, round_up
 from atrous.estimation.training import Schedule
 
 RATE, WEIGHT_DECAY = 0.01, 4e-5
+SCRATCH_RATE = 0.05
+"""The base learning rate of networks that begin with random weights throughout (Liu et al. 2019,
+section 4.2)."""
 STEPS, BATCH = 30_000, 8
 
 
@@ -26,6 +29,8 @@ class Protocol:
     `accumulate` parts. `tune_norm`: batch norms see the batch's statistics, not the pretrained
     ones. `class_weights`, one per class, weigh the loss; none weigh all alike. `average` is the
     decay of a moving average of the weights, which is then what is scored and kept; 0 keeps none.
+    `drop_path` is the probability with which the last layer's operations are dropped at the end of
+    the training, less in earlier layers and at earlier steps (networks of Auto-DeepLab alone).
     Every `score_every` steps the selection images are scored.
     """
 
@@ -41,6 +46,7 @@ class Protocol:
     precision: Precision = "float32"
     accumulate: int = 1
     average: float = 0.0
+    drop_path: float = 0.0
     score_every: int = 1000
     seed: int = 0
 
@@ -78,6 +84,8 @@ class Protocol:
             wrong.append(f"--weight-decay is at least 0, got {self.weight_decay}")
         if not 0 <= self.average < 1:
             wrong.append(f"--average is at least 0 and below 1, got {self.average}")
+        if not 0 <= self.drop_path < 1:
+            wrong.append(f"--drop-path is at least 0 and below 1, got {self.drop_path}")
         if not self.scales or not all(scale > 0 and isfinite(scale) for scale in self.scales):
             wrong.append(f"--random-scales are positive numbers, got {self.scales}")
         return wrong + ([] if self.batch < 2 or self.accumulate < 1 else self._wrong_parts())

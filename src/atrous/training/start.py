@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from atrous.architecture import Architecture
 from atrous.estimation.proxy import Proxy
 from atrous.models.network import Network
-from atrous.training.protocol import RATE
+from atrous.training.protocol import RATE, SCRATCH_RATE
 from atrous.trial import Trial
 
 SHORT = 500
@@ -37,6 +37,9 @@ def is_gentle(steps: int, warm: bool, weights: str) -> bool:
     return steps < SHORT and warm and weights != "none"
 
 
-def usual_rate(gentle: bool) -> float:
-    """The base learning rate unless another is asked for: the paper's, or that of a gentle one."""
-    return GENTLE_RATE if gentle else RATE
+def usual_rate(gentle: bool, scratch: bool = False) -> float:
+    """The base learning rate unless another is asked for: the paper's, that of a gentle training,
+    or that of a network that starts from `scratch`."""
+    if gentle:
+        return GENTLE_RATE
+    return SCRATCH_RATE if scratch else RATE

@@ -20,6 +20,7 @@ from atrous.estimation.training import (
     make_optimiser,
     set_norm_decay,
 )
+from atrous.models.drop_path import set_drop_path
 from atrous.models.network import Network
 from atrous.training.checkpoint import Checkpoint, fill
 from atrous.training.crops import Batch
@@ -69,6 +70,7 @@ class State:
         """
         torch.manual_seed(_mixed(self.protocol.seed, self.step, self.world.rank))
         self._wrapped.train()
+        set_drop_path(self.network, self.protocol.drop_path, self.step / self.protocol.steps)
         if not self.protocol.tune_norm:
             _freeze_norms(self.network)
         self._optimiser.zero_grad(set_to_none=True)

@@ -109,7 +109,7 @@ def training_record(job: Job, metrics: Metrics, images: int) -> dict[str, object
         "select_on": job.select_on,
         "images": images,
         **job.protocol.to_json(),
-        "backbone_weights": Path(job.weights).name,
+        **({"backbone_weights": Path(job.weights).name} if job.blueprint.backbone else {}),
         "selection_miou": metrics.miou,
         "parameters": cost.parameters,
         "multiply_adds": cost.multiply_adds,

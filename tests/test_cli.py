@@ -43,7 +43,10 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_spaces_gives_exact_sizes(tmp_path: Path) -> None:
     found = atrous("spaces", "--json", folder=tmp_path)
-    assert {s["name"]: s["size"] for s in json.loads(found.stdout)} == {"dpc": 418_414_128_120}
+    assert {s["name"]: s["size"] for s in json.loads(found.stdout)} == {
+        "dpc": 418_414_128_120,
+        "auto_deeplab": 75_025 * 762_683_172_300,
+    }
     assert "418,414,128,120" in atrous("spaces", folder=tmp_path).stdout
 
 
@@ -135,6 +138,8 @@ def test_a_run_is_not_overwritten(home: Path) -> None:
         (("search", "--resume", "run", "--trials", "0"), "--trials is at least 1, and the 2"),
         (("describe", "dpc:nine"), "aspp, top1"),
         (("describe", "dpc:top1", "--size", "65"), "360x480"),
+        (("describe", "auto_deeplab:published", "--channels", "9"), "Expected no --channels"),
+        (("describe", "auto_deeplab:nine"), "published"),
         (("status", "scenes"), "run.json"),
         (("report", "scenes"), "run.json"),
     ],

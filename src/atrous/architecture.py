@@ -20,5 +20,10 @@ class Architecture:
     space: str
     genotype: Genotype
 
+    @property
+    def family(self) -> str:
+        """The name of its space without sizes: `dpc` of `dpc-3`."""
+        return self.space.partition("-")[0]
+
     def __str__(self) -> str:
         return f"{self.space}:{'.'.join(map(str, self.genotype))}"

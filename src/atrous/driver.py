@@ -58,6 +58,7 @@ def proceed(
 
 def require_possible(request: Request) -> None:
     """All that is wrong with the numbers, in one message."""
+    require_relaxable(request)
     least = {"trials": 1, "filters": 1, "steps": 1, "batch": 2, "workers": 1, "seed": 0}
     wrong = [
         f"--{name} is at least {low}, got {value}"
@@ -73,7 +74,6 @@ def require_possible(request: Request) -> None:
         wrong.append(f"--score is one of {', '.join(SCORES)}, got {request.score!r}")
     if wrong:
         raise AtrousError("; ".join(wrong) + ".")
-    require_relaxable(request)
     if request.strategy != GRADIENT:
         find_strategy(request.strategy)
     for name in request.baselines:

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import cast
 
 from atrous.architecture import Architecture
-from atrous.artifact.blueprint import Blueprint
+from atrous.artifact.blueprint import Blueprint, brings_its_own_encoder
+from atrous.data.palette import Colour
 from atrous.data.soundness import Size, require_sound
 from atrous.estimation.compute import Compute, Layout, Precision, whole_precision
 from atrous.estimation.crop import derive_crop
@@ -79,17 +80,22 @@ def estimator_of(run: Run, cache: Path) -> Estimator:
     return _whole_estimator(run.settings, unchanged_sources(run), run.path)
 
 
-def blueprint_of(request: Request, architecture: Architecture, sources: Sources) -> Blueprint:
+def blueprint_of(
+    request: Request,
+    architecture: Architecture,
+    classes: tuple[str, ...],
+    colours: tuple[Colour, ...],
+) -> Blueprint:
     """The network of an architecture under a request, without a decoder."""
-    whole = find_space(architecture.space).trunk is not None
+    whole = brings_its_own_encoder(architecture)
     return Blueprint(
         architecture,
         "" if whole else request.backbone,
         0 if whole else request.output_stride,
         request.filters,
         False,
-        sources.dataset.classes,
-        sources.dataset.colours,
+        classes,
+        colours,
     )
 
 
@@ -116,7 +122,7 @@ def _whole_estimator(settings: Settings, sources: Sources, path: Path) -> FineTu
         precision=cast(Precision, settings.precision),
     )
     return FineTune(
-        blueprint_of(request, template, sources),
+        blueprint_of(request, template, sources.dataset.classes, sources.dataset.colours),
         "none",
         sources.training,
         sources.selection,

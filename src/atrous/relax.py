@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from pathlib import Path
 
 import torch
 from torch import Tensor
@@ -37,7 +36,7 @@ from atrous.supernet.bilevel import Penalty, State, without_penalty
 from atrous.supernet.candidates import decode_candidates
 from atrous.supernet.gates import GATES, Mixture
 from atrous.supernet.halves import halves
-from atrous.supernet.history import NAME as HISTORY
+from atrous.supernet.history import FOLDER
 from atrous.supernet.latency import expected_latency, latency_loss, reach
 from atrous.supernet.latency_table import LatencyTable, table_from_json
 from atrous.supernet.protocol import CROP, EPOCHS, LEARNING, SIDE, SearchProtocol
@@ -46,7 +45,7 @@ from atrous.supernet.timing import measure
 
 GRADIENT = "gradient"
 """The strategy that goes by gradients."""
-FOLDER, LATENCIES = "supernet", "latency.json"
+LATENCIES = "latency.json"
 
 
 def require_relaxable(request: Request) -> None:
@@ -143,12 +142,6 @@ def size_of(request: Request, classes: int) -> Size:
     return Size(len(any_of_it.path), len(any_of_it.cell), filters, classes)
 
 
-def histories(run: Run) -> list[Path]:
-    """The histories of a run's supernets so far, by seed."""
-    found = (run.path / FOLDER).glob(f"*/{HISTORY}")
-    return sorted(found, key=lambda path: int(path.parent.name))
-
-
 def _penalty(run: Run, size: Size) -> Penalty:
     """What is added to the architecture's loss: for FBNet's gate, the latency that is expected of
     the networks that will be trained."""
@@ -198,4 +191,4 @@ def _crop(asked: Relaxation, sizes: list[Extent]) -> tuple[Extent, float]:
 
 def _compute(run: Run) -> Compute:
     device = run.settings.device
-    return Compute(device, whole_precision(device, None), "channels_last", cores())
+    return Compute(device, whole_precision(device, None), "contiguous", cores())

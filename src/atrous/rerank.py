@@ -18,14 +18,14 @@ from pathlib import Path
 from typing import Any
 
 from atrous.architecture import Architecture
-from atrous.artifact.blueprint import Blueprint
 from atrous.artifact.reach import untrained_rates
 from atrous.artifact.staging import write_whole
-from atrous.data.palette import Colour, distinct
+from atrous.data.palette import distinct
 from atrous.data.soundness import Size, require_sound
 from atrous.errors import AtrousError
 from atrous.estimation.compute import Compute, whole_precision
 from atrous.estimation.crop import largest, require_crop
+from atrous.estimators import blueprint_of
 from atrous.execution.local import LocalExecutor
 from atrous.ledger import Entry
 from atrous.material import estimator, material_of, unchanged_sources
@@ -37,7 +37,6 @@ from atrous.spaces import find_space
 from atrous.strategies.listed import Listed
 from atrous.strategies.strategy import Proposal
 from atrous.training.fine_tune import FineTune
-from atrous.training.origin import origin_in
 from atrous.training.protocol import Protocol, derive_training_crop
 from atrous.training.start import WarmStart, is_gentle, usual_rate
 from atrous.winner import AGAIN, ranked
@@ -158,7 +157,7 @@ def _note_untrained(run: Run, numbers: tuple[int, ...], crop: Size, image: Size)
     found = {entry.trial.number: entry.trial for entry in run.ledger().entries()}
     classes = run.context.classes
     colours = distinct(len(classes))
-    cells = (_blueprint(run, found[n].architecture, classes, colours) for n in numbers)
+    cells = (blueprint_of(run.request, found[n].architecture, classes, colours) for n in numbers)
     told = {text for cell in cells if (text := untrained_rates(cell, crop, image))}
     if told:
         note(max(told, key=len))
@@ -233,7 +232,7 @@ def fine_tune(run: Run, reranking: Reranking, template: Architecture, cache: Pat
     """
     sources = unchanged_sources(run)
     dataset = sources.dataset
-    blueprint = _blueprint(run, template, dataset.classes, dataset.colours)
+    blueprint = blueprint_of(run.request, template, dataset.classes, dataset.colours)
     return FineTune(
         blueprint,
         run.request.weights,
@@ -249,22 +248,3 @@ def fine_tune(run: Run, reranking: Reranking, template: Architecture, cache: Pat
 def warm_start(run: Run, cache: Path) -> WarmStart:
     """How cells start that are trained as a run trained them."""
     return WarmStart(estimator(run.settings, material_of(run, cache)), run.request.steps)
-
-
-def _blueprint(
-    run: Run,
-    architecture: Architecture,
-    classes: tuple[str, ...],
-    colours: tuple[Colour, ...],
-) -> Blueprint:
-    """The network of an architecture under the run's settings."""
-    origin = origin_in(run, str(architecture), architecture)
-    return Blueprint(
-        architecture,
-        origin.backbone,
-        origin.output_stride,
-        origin.filters,
-        False,
-        classes,
-        colours,
-    )

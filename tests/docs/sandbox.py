@@ -23,6 +23,15 @@ NETWORK = ("--backbone", "test_efficientnet", "--weights", "none")
 """timm's smallest, made for tests."""
 SEARCHED = (*NETWORK, "--filters", "8", "--select-on", "val", "--workers", "1", "--device", "cpu")
 TRAINED = ("--steps", "2", "--batch", "2", "--crop", "65x97")
+WHOLE = ("--filters", "2", "--device", "cpu")
+"""For networks that need no backbone."""
+WHOLE_SEARCHED = (
+    *WHOLE,
+    *("--space", "auto_deeplab-2x1", "--trials", "2", "--workers", "1"),
+    *("--steps", "2", "--batch", "2", "--crop", "33x65"),
+)
+RELAXED = ("--search-filters", "2", "--search-steps", "2", "--search-crop", "33x33")
+WHOLE_TRAINED = ("--steps", "2", "--batch", "2", "--crop", "65x97", "--device", "cpu")
 CITYSCAPES = "cityscapes"
 
 SMALL: Mapping[str, tuple[str, ...]] = {
@@ -43,6 +52,11 @@ SMALL: Mapping[str, tuple[str, ...]] = {
     "recipe run": (*NETWORK, *TRAINED, "--data", CITYSCAPES, "--device", "cpu"),
 }
 """What is added to a command so that it takes seconds: of an option, the last value counts."""
+RANDOM = ("search", "DATA", "--space", "auto_deeplab", "--strategy", "random", "--out", "RANDOM")
+GRADIENT = (
+    *("search", "DATA", "--space", "auto_deeplab"),
+    *("--strategy", "gradient", "--out", "GRADIENT"),
+)
 TRIALS = "--trials"
 SLOW = plan.Pace(trial=220, step=60, workers=1)
 """Seconds, on a machine so slow that two hours are enough for a trial and a few steps."""
@@ -59,6 +73,8 @@ class Sandbox:
             "DATA": lambda _: self.run(("scenes", "DATA")),
             "RUN": lambda _: self._ranked(),
             "BEST": lambda _: self.run(("train", "RUN", "--out", "BEST")),
+            "GRADIENT": lambda _: self.run(GRADIENT),
+            "RANDOM": lambda _: self.run(RANDOM),
             "ASPP": lambda _: self.run(("train", "dpc:aspp", "--data", "DATA", "--out", "ASPP")),
             "photo.jpg": lambda path: shutil.copy(self._picture(), path),
             CITYSCAPES: miniatures.cityscapes,
@@ -138,6 +154,10 @@ def additions(words: Sequence[str]) -> tuple[str, ...]:
         return ()
     if "--resume" in words:
         return (TRIALS, "4") if TRIALS in words else ()
+    if any(word.startswith("auto_deeplab") for word in words) and words[0] == "search":
+        return (*WHOLE_SEARCHED, *(RELAXED if "gradient" in words else ()))
+    if words[0] == "train" and any(word.startswith(("auto_deeplab", "GRADIENT")) for word in words):
+        return WHOLE_TRAINED
     return SMALL.get(name_of(words), ())
 
 

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
-
-from atrous.report.choices import Choice, observed, usage
-from atrous.spaces.dpc import ASPP, TOP1
+from atrous.report.choices import Choice, usage
 from atrous.trial import Measured
 from tests.report.runs import baselines, measured
 
@@ -20,26 +17,13 @@ def _choice(choices: tuple[Choice, ...], group: str, name: str) -> Choice:
     return next(c for c in choices if group in c.group and name in c.name)
 
 
-def test_choices_of_the_published_cells() -> None:
-    top1 = Counter(observed(TOP1))
-    assert top1[("Operation", "3×3")] == 5
-    assert (top1[("Input", "feature map")], top1[("Input", "earlier branch")]) == (1, 4)
-    assert top1[("Longest chain", "3 branches")] == 1
-    assert top1[("Vertical rate of 3×3", "small (1–6)")] == 4
-    assert top1[("Horizontal rate of 3×3", "large (15–21)")] == 2
-    aspp = Counter(observed(ASPP))
-    assert aspp[("Grid", "whole map (1×1)")] == 1
-    assert aspp[("Vertical rate of 3×3", "medium (9–12)")] == 1
-    assert aspp[("Longest chain", "1 branch")] == 1
-
-
 def test_best_quarter_against_worst_quarter() -> None:
     good = [_as("top1", n, 0.5 + n / 100, "near 1" if n else "uniform") for n in range(4)]
     middle = [_as("aspp", 10 + n, 0.45) for n in range(8)]
     bad = [_as("aspp", 20 + n, 0.3) for n in range(4)]
     found = usage([*bad, *good, *middle])
     assert found is not None
-    assert (found.cells, found.derived) == (4, 3)
+    assert (found.count, found.derived) == (4, 3)
     separable = _choice(found.choices, "Operation", "3×3")
     assert (separable.good.hits, separable.good.total) == (20, 20)
     assert (separable.bad.hits, separable.bad.total) == (12, 20)

@@ -16,7 +16,7 @@ from atrous.supernet.protocol import SearchProtocol
 from atrous.supernet.size import Size
 from tests.small_search import CLASSES
 
-COMPUTE = Compute("cpu", "float32", "channels_last", 1)
+COMPUTE = Compute("cpu", "float32", "contiguous", 1)
 PROTOCOL = SearchProtocol(
     gate="softmax",
     size=Size(layers=2, blocks=1, filters=2, classes=len(CLASSES)),

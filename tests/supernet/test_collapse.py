@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from math import isnan
 
 import pytest
 import torch
 from torch import Tensor
+from torch.utils.checkpoint import checkpoint
 
+from atrous.models.cell_ops import doubled, make_operation
 from atrous.models.repeated_cell import OPERATIONS, Operation, edges
 from atrous.supernet.collapse import Thresholds, dominant_eigenvalue, warning_of
 from atrous.supernet.history import Moment
@@ -25,7 +28,7 @@ def _moment(operations: list[Operation]) -> Moment:
         )
         row[favourite] = 0.86
         rows.append(tuple(row))
-    return replace(moment(), alpha=tuple(rows))
+    return replace(moment(), alpha=tuple(rows), architecture_loss=1.5)
 
 
 CONVOLUTION, SKIP, POOL = Operation.ATROUS_3, Operation.SKIP, Operation.AVERAGE
@@ -46,6 +49,12 @@ def test_only_the_latest_cell_counts() -> None:
     assert warning_of([plain, sound]) is None
     assert warning_of([sound, plain]) is not None
     assert warning_of([plain], Thresholds(plain=1.0)) is None
+
+
+def test_what_chance_would_decode_before_alpha_is_trained_is_no_warning() -> None:
+    plain = _moment([SKIP] * 4)
+    assert warning_of([replace(plain, architecture_loss=None)]) is None
+    assert warning_of([plain]) is not None
 
 
 def test_an_empty_history_is_no_collapse() -> None:
@@ -126,3 +135,28 @@ def test_a_plane_is_flat() -> None:
         lambda: (2 * point).sum(), [point], 5, torch.Generator().manual_seed(0)
     )
     assert found == 0.0
+
+
+def test_a_loss_that_is_not_finite_has_no_eigenvalue() -> None:
+    point = torch.zeros(3, requires_grad=True)
+    found = dominant_eigenvalue(
+        lambda: (point.abs() ** 0.5).sum(), [point], 5, torch.Generator().manual_seed(0)
+    )
+    assert isnan(found)
+
+
+def test_through_the_operations_of_a_cell_as_from_the_whole_hessian() -> None:
+    torch.manual_seed(1)
+    maps = torch.randn(2, 2, 9, 9).double()
+    operations = [make_operation(operation, 2, 2, False).double() for operation in OPERATIONS]
+
+    def loss(alpha: Tensor) -> Tensor:
+        mixed = sum(w * o(maps) for w, o in zip(alpha.softmax(0), operations, strict=False))
+        assert isinstance(mixed, Tensor)
+        return checkpoint(lambda m: doubled(m).relu().square().mean(), mixed, use_reentrant=False)  # type: ignore[no-any-return]
+
+    alpha = torch.randn(8).double().requires_grad_()
+    whole = torch.autograd.functional.hessian(loss, alpha)  # type: ignore[no-untyped-call]
+    generator = torch.Generator().manual_seed(0)
+    found = dominant_eigenvalue(lambda: loss(alpha), [alpha], 8, generator)
+    assert found == pytest.approx(float(torch.linalg.eigvalsh(whole)[-1]))

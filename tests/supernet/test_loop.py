@@ -18,6 +18,7 @@ from atrous.supernet import loop
 from atrous.supernet.bilevel import State
 from atrous.supernet.history import NAME, read_history
 from atrous.supernet.protocol import FIRST_RATE, LAST_RATE
+from atrous.training.crops import crops_of
 from tests.small_search import write_data
 from tests.supernet.searching import COMPUTE, protocol, searched, unheard
 from tests.training.material import Interruption, StoppedError
@@ -84,7 +85,7 @@ def test_weights_and_architecture_see_their_own_images_alone(
 ) -> None:
     """Public bug: halves that overlap, so that the architecture fits what the weights have seen."""
     seen: list[set[Path]] = []
-    real = loop.crops_of
+    real = crops_of
 
     def noted(half: Samples, *rest: object) -> object:
         seen.append({sample.image for sample in half})

@@ -11,11 +11,7 @@ from atrous.architecture import Architecture
 from atrous.artifact.blueprint import Blueprint
 from atrous.artifact.evaluation import SCORES, Evaluation, class_iou, inference, title
 from atrous.artifact.transform import Transform
-from atrous.models.branch import FEATURES, Cell
-from atrous.models.trellis import STRIDES
 from atrous.spaces import find_space
-from atrous.spaces.auto_deeplab import NAME, Decoded, decoded
-from atrous.spaces.dpc import decode
 
 Facts = Mapping[str, Any]
 TRAINING = {
@@ -112,36 +108,8 @@ def _head(blueprint: Blueprint) -> str:
 
 
 def drawing(architecture: Architecture) -> str:
-    """The architecture in plain text: a cell's tree, a path and its cell, or the decisions of
-    another space."""
-    space = find_space(architecture.space)
-    family = space.name.partition("-")[0]
-    if family == NAME:
-        return "\n".join(_layers(decoded(architecture)))
-    if family == "dpc":
-        tree = "\n".join(_branches(decode(architecture.genotype), FEATURES, ""))
-        return f"feature map\n{tree}\nall branches -> concatenation -> 1x1 projection"
-    return "\n".join(f"{space.decision(k)}: {c}" for k, c in enumerate(architecture.genotype))
-
-
-def _layers(spelt: Decoded) -> list[str]:
-    """The stride of every layer, then the blocks of the cell that all repeat."""
-    strides = " ".join(str(STRIDES[level]) for level in spelt.path)
-    blocks = (f"block {n}: {b.first} + {b.second}" for n, b in enumerate(spelt.cell))
-    return [f"strides of the layers: {strides}", *blocks, "a layer: all its blocks, concatenated"]
-
-
-def _branches(cell: Cell, source: int, indent: str) -> list[str]:
-    """What reads `source`, indented, each line followed by what reads it."""
-    lines = []
-    readers = [number for number, branch in enumerate(cell) if branch.input == source]
-    for number in readers:
-        last = number == readers[-1]
-        lines.append(
-            f"{indent}{'└── ' if last else '├── '}branch {number}: {cell[number].operation}"
-        )
-        lines += _branches(cell, number, indent + ("    " if last else "│   "))
-    return lines
+    """The architecture in plain text."""
+    return find_space(architecture.space).text(architecture.genotype)
 
 
 def _usage(name: str, transform: Transform) -> str:

@@ -33,7 +33,8 @@ def spaces(as_json: Json = False) -> None:
 
 def describe(
     architecture: Annotated[
-        str, typer.Argument(help="dpc:top1, dpc:aspp, a genotype, or a .json file.")
+        str,
+        typer.Argument(help="dpc:top1, auto_deeplab:published, a genotype, or a .json file."),
     ],
     channels: Annotated[
         int | None, typer.Option(help="Channels of the feature map [320, or the backbone's].")
@@ -41,36 +42,35 @@ def describe(
     size: Annotated[
         str | None,
         typer.Option(
-            help="HxW: the feature map [65x129], or with --backbone the image [1025x2049]."
+            help="HxW: the feature map [65x129], or of a whole network or with --backbone the "
+            "image [1025x2049]."
         ),
     ] = None,
-    filters: Annotated[int, typer.Option(min=1, help="Channels of each branch.")] = 256,
+    filters: Annotated[
+        int | None, typer.Option(min=1, help="Channels of each branch [256], or F [20].")
+    ] = None,
     backbone: Annotated[str | None, typer.Option(help="A timm model to count too.")] = None,
-    output_stride: Annotated[int, typer.Option(help="Of the backbone: 8 or 16.")] = 16,
+    output_stride: Annotated[
+        int | None, typer.Option(help="Of the backbone: 8 or 16 [16].")
+    ] = None,
     write: Annotated[
         Path | None, typer.Option(help="Also write the cell, in the reference's JSON format.")
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Draws a cell and counts its parameters and multiply-adds."""
-    from atrous import describe as description
-    from atrous.estimation.crop import feature_size, parse_size
+    """Draws an architecture and counts its parameters and multiply-adds."""
+    from atrous.describe import describe as described_as
+    from atrous.describe.asked import Asked
+    from atrous.estimation.crop import parse_size
     from atrous.named import find_architecture
-    from atrous.spaces.dpc import decode
+    from atrous.spaces.dpc import cell_of
     from atrous.spaces.dpc_json import write_cell
 
-    found, cost = find_architecture(architecture), None
-    extent = parse_size(size or ("1025x2049" if backbone else "65x129"))
-    if backbone:
-        from atrous.models.backbones import backbone_cost, outline
-
-        network = outline(backbone, output_stride)
-        cost, channels = backbone_cost(network, extent), network.channels[output_stride]
-        extent = feature_size(extent, output_stride)
+    found, extent = find_architecture(architecture), parse_size(size) if size else None
+    described = described_as(found, Asked(channels, extent, filters, backbone, output_stride))
     if write:
-        write.write_text(write_cell(decode(found.genotype)))
-    described = description.describe(found, channels or 320, filters, extent, cost)
+        write.write_text(write_cell(cell_of(found)))
     if as_json:
         print(json.dumps(described.to_json(), indent=2))
     else:
-        output.print(description.render(described))
+        output.print(described.render())

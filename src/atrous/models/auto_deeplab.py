@@ -12,7 +12,14 @@ from atrous.models.layer import Layer
 from atrous.models.network import Encoder
 from atrous.models.repeated_cell import RepeatedCell
 from atrous.models.trellis import STRIDES, Path
-from atrous.models.trunk_plan import LayerPlan, layer_plans, stem_widths, trunk_channels
+from atrous.models.trunk_plan import (
+    MEAN,
+    STD,
+    LayerPlan,
+    layer_plans,
+    stem_widths,
+    trunk_channels,
+)
 
 
 class Stem(nn.Module):
@@ -46,7 +53,7 @@ class Trunk(Encoder):
         self.canvas = STRIDES[-1]
         self.output_stride = STRIDES[path[-1]]
         self.channels = trunk_channels(path, len(cell), filters)
-        self.mean = self.std = (0.5, 0.5, 0.5)
+        self.mean, self.std = MEAN, STD
         self.stem = Stem(stem_widths(filters))
         self.layers = nn.ModuleList(
             _layer(cell, plan, number / len(path))

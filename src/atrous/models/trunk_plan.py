@@ -14,6 +14,8 @@ from atrous.models.trellis import STRIDES, Path
 
 STEM_LEVEL, STEM_STRIDE = -1, 2
 """Where the stem's first convolutions are."""
+MEAN = STD = (0.5, 0.5, 0.5)
+"""Images in [0, 1] are normalised to [-1, 1]: no statistics of another data set enter."""
 
 
 @dataclass(frozen=True)

@@ -41,6 +41,7 @@ from atrous.report.page import write_report
 from atrous.request import Request
 from atrous.run import ABOUT, RERANK, Run, extend, open_run, require_no_run
 from atrous.search_view import SearchView, state_of, total_of
+from atrous.spaces import find_space
 from atrous.training import job as jobs
 from atrous.training import trainer
 from atrous.training.ask import job_of
@@ -56,6 +57,7 @@ YARDSTICK_CANDIDATE = Candidate("yardstick", YARDSTICK, find_architecture(YARDST
 
 def begin(wish: Wish, out: Path) -> None:
     """Keeps what is asked for; `finish` does it. Raises `AtrousError`."""
+    _require_cells(wish.request)
     request = driver.lasting(wish.request)
     driver.require_possible(request)
     if wish.crop:
@@ -78,6 +80,17 @@ def give(out: Path, seconds: float) -> None:
             f"changed. Go on without it: atrous run --resume {out}"
         )
     write_wish(replace(wish, request=replace(wish.request, seconds=seconds)), out)
+
+
+def _require_cells(request: Request) -> None:
+    """Raises `AtrousError` for a space of whole networks, of which no trial is a measure of the
+    time that the stages take."""
+    if find_space(request.space).trunk is not None:
+        raise AtrousError(
+            f"Expected a space of cells on a backbone, such as dpc, got --space {request.space}. "
+            f"Go the way of whole networks stage by stage: atrous search {request.data} --space "
+            f"{request.space}, then rerank, train, evaluate and export."
+        )
 
 
 def _require_time(seconds: float | None) -> None:

@@ -1,42 +1,21 @@
-"""Which operations, rates and inputs good cells use, against bad ones."""
+"""What good architectures choose, against bad ones."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from atrous.models.branch import (
-    FEATURES,
-    Cell,
-    Convolution1x1,
-    GridPooling,
-    Operation,
-    SeparableConvolution,
-)
-from atrous.report.tree import depths
-from atrous.report.words import DASH, TIMES
-from atrous.spaces.dpc import decode
+from atrous.report.families import family_of
+from atrous.report.families.family import Observed
 from atrous.trial import Measured
 
 LEAST = 3
-OPERATION, INPUT, DEPTH = "Operation", "Input", "Longest chain"
-VERTICAL, HORIZONTAL, GRID = f"Vertical rate of 3{TIMES}3", f"Horizontal rate of 3{TIMES}3", "Grid"
-SMALL, MEDIUM, LARGE = f"small (1{DASH}6)", f"medium (9{DASH}12)", f"large (15{DASH}21)"
-ORDER: dict[str, tuple[str, ...]] = {
-    OPERATION: (f"1{TIMES}1", f"3{TIMES}3", "pooling"),
-    INPUT: ("feature map", "earlier branch"),
-    VERTICAL: (SMALL, MEDIUM, LARGE),
-    HORIZONTAL: (SMALL, MEDIUM, LARGE),
-    GRID: (f"whole map (1{TIMES}1)", "finer"),
-}
-
-Observed = tuple[str, str]
 
 
 @dataclass(frozen=True)
 class Share:
-    """`hits` of `total` branches or cells."""
+    """`hits` of `total` branches, layers or whole architectures."""
 
     hits: int
     total: int
@@ -49,7 +28,7 @@ class Share:
 
 @dataclass(frozen=True)
 class Choice:
-    """How often good and bad cells made a choice, among all their choices of one group."""
+    """How often good and bad architectures made a choice, among all their choices of one group."""
 
     group: str
     name: str
@@ -59,76 +38,61 @@ class Choice:
 
 @dataclass(frozen=True)
 class Usage:
-    """`cells` good cells against as many bad ones; `derived` good ones were proposed near
-    another, so that they share branches with it."""
+    """`count` good architectures against as many bad ones; `derived` good ones were proposed near
+    another, so that they share choices with it. `shared` says whose shares these are."""
 
-    cells: int
+    count: int
     derived: int
+    shared: str
     choices: tuple[Choice, ...]
 
 
 def usage(measured: Sequence[Measured]) -> Usage | None:
-    """The best quarter of the proposed cells, at least 3, against the worst quarter.
+    """The best quarter of the proposed architectures, at least 3, against the worst quarter.
 
-    `None` if there are too few cells for two groups.
+    `None` if there are too few for two groups.
     """
     proposed = [outcome for outcome in measured if not outcome.trial.is_baseline]
     ordered = sorted(proposed, key=lambda outcome: (-outcome.score, outcome.trial.number))
-    cells = max(LEAST, len(ordered) // 4)
-    if len(ordered) < 2 * cells:
+    count = max(LEAST, len(ordered) // 4)
+    if len(ordered) < 2 * count:
         return None
-    good, bad = ordered[:cells], ordered[-cells:]
+    good, bad = ordered[:count], ordered[-count:]
     derived = sum(not outcome.trial.is_uniform for outcome in good)
-    return Usage(cells, derived, _choices(_observe(good), _observe(bad)))
-
-
-def observed(cell: Cell) -> list[Observed]:
-    """Every choice that a cell makes, as (group, name)."""
-    found: list[Observed] = [(DEPTH, _branches(max(depths(cell))))]
-    for branch in cell:
-        source = "feature map" if branch.input == FEATURES else "earlier branch"
-        found += [(INPUT, source), *_of_operation(branch.operation)]
-    return found
-
-
-def _of_operation(operation: Operation) -> list[Observed]:
-    match operation:
-        case Convolution1x1():
-            return [(OPERATION, f"1{TIMES}1")]
-        case SeparableConvolution(rate=(vertical, horizontal)):
-            bands = [(VERTICAL, _band(vertical)), (HORIZONTAL, _band(horizontal))]
-            return [(OPERATION, f"3{TIMES}3"), *bands]
-        case GridPooling(grid=grid):
-            name = ORDER[GRID][0] if grid == (1, 1) else "finer"
-            return [(OPERATION, "pooling"), (GRID, name)]
-
-
-def _band(rate: int) -> str:
-    return SMALL if rate <= 6 else MEDIUM if rate <= 12 else LARGE
-
-
-def _branches(number: int) -> str:
-    return "1 branch" if number == 1 else f"{number} branches"
+    family = family_of(good[0].trial.architecture.space)
+    choices = _choices(family.order, _observe(good), _observe(bad))
+    return Usage(count, derived, family.shared, choices)
 
 
 def _observe(outcomes: Sequence[Measured]) -> Counter[Observed]:
-    cells = (decode(outcome.trial.architecture.genotype) for outcome in outcomes)
-    return Counter(choice for cell in cells for choice in observed(cell))
-
-
-def _choices(good: Counter[Observed], bad: Counter[Observed]) -> tuple[Choice, ...]:
-    depths = tuple(sorted({name for group, name in good | bad if group == DEPTH}, key=_leading))
-    groups = {**ORDER, DEPTH: depths}
-    return tuple(
-        Choice(group, name, _share(good, group, name), _share(bad, group, name))
-        for group, names in groups.items()
-        for name in names
-        if _total(good, group) + _total(bad, group)
+    architectures = (outcome.trial.architecture for outcome in outcomes)
+    return Counter(
+        choice for each in architectures for choice in family_of(each.space).observed(each)
     )
 
 
+def _choices(
+    order: Mapping[str, tuple[str, ...]], good: Counter[Observed], bad: Counter[Observed]
+) -> tuple[Choice, ...]:
+    found = dict.fromkeys([*good, *bad])
+    groups = dict.fromkeys([*order, *(group for group, _ in found)])
+    return tuple(
+        Choice(group, name, _share(good, group, name), _share(bad, group, name))
+        for group in groups
+        if _total(good, group) + _total(bad, group)
+        for name in _names(group, order.get(group, ()), found)
+    )
+
+
+def _names(group: str, known: tuple[str, ...], found: Iterable[Observed]) -> list[str]:
+    """Those known of the group, then what else was found in it, by the number it begins with."""
+    others = [name for other, name in found if other == group and name not in known]
+    return [*known, *sorted(others, key=lambda name: (_leading(name), name))]
+
+
 def _leading(words: str) -> int:
-    return int(words.split()[0])
+    first = words.partition(" ")[0]
+    return int(first) if first.isdecimal() else 0
 
 
 def _share(counter: Counter[Observed], group: str, name: str) -> Share:

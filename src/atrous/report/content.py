@@ -7,16 +7,17 @@ from dataclasses import dataclass
 from pathlib import PurePath
 
 from atrous.ledger import Entry
-from atrous.models.branch import Cell
 from atrous.report import figures
 from atrous.report.choices import Usage, usage
 from atrous.report.class_line import ClassLine
 from atrous.report.curves import against_seconds, against_trials, expectation, levels
-from atrous.report.diagram import diagram_width, draw_cell
+from atrous.report.families import family_of
+from atrous.report.families.family import Drawing, Family
 from atrous.report.glance import Glance, Searched, glance_of
 from atrous.report.leaderboard import Row, failures, leaderboard
 from atrous.report.outcome import Outcome, outcome_of
 from atrous.report.random_line import Compared, RandomLine, random_line
+from atrous.report.relaxed import Relaxed, relaxed
 from atrous.report.rerank import Again, SecondRanking, second_ranking
 from atrous.report.scatter import scatter_figure
 from atrous.report.schedule import Schedule, read_schedule
@@ -24,7 +25,6 @@ from atrous.report.trained import read_trained
 from atrous.report.words import score_name
 from atrous.run import RERANK, Run
 from atrous.spaces import find_space
-from atrous.spaces.dpc import decode
 from atrous.trial import Measured
 
 BEST = 3
@@ -34,12 +34,11 @@ FINE_TUNED = "Best after fine-tuning"
 
 @dataclass(frozen=True)
 class Card:
-    """A cell to be drawn; `svg` is `width` pixels wide at its natural size."""
+    """An architecture with its drawing, if it has one."""
 
     title: str
     row: Row
-    svg: str
-    width: int
+    drawing: Drawing | None
 
 
 @dataclass(frozen=True)
@@ -65,13 +64,16 @@ class RankedAgain:
 class Content:
     """Everything the page shows, before it is put in words.
 
-    `again`, `outcome` and `schedule` are those of a whole run, `None` where there is none;
-    `glance` is what its top tells.
+    `family` says how the architectures of its space are shown, `is_whole` whether they are whole
+    networks. `again`, `outcome` and `schedule` are those of a whole run, `None` where there is
+    none; `glance` is what its top tells; `relaxed` are the supernets of a differentiable search.
     """
 
     run: Run
     data: str
     space_title: str
+    family: Family
+    is_whole: bool
     rows: Sequence[Row]
     entries: Sequence[Entry]
     cards: Sequence[Card]
@@ -86,6 +88,7 @@ class Content:
     outcome: Outcome | None
     schedule: Schedule | None
     glance: Glance | None
+    relaxed: Sequence[Relaxed]
 
     @property
     def found(self) -> list[Row]:
@@ -110,8 +113,9 @@ class Content:
 
     @property
     def elapsed(self) -> float:
-        """Seconds of search."""
-        return max((entry.elapsed for entry in self.entries), default=0.0)
+        """Seconds of search, that of supernets counted."""
+        trials = max((entry.elapsed for entry in self.entries), default=0.0)
+        return trials + sum(net.seconds for net in self.relaxed)
 
 
 def gather(run: Run, entries: Sequence[Entry], against: Compared | None = None) -> Content:
@@ -122,11 +126,14 @@ def gather(run: Run, entries: Sequence[Entry], against: Compared | None = None) 
     cards = _cards(rows, again.second.winner if again else None)
     outcome = outcome_of(read_trained(run.path), entries)
     random = random_line(run, entries, against)
+    space = find_space(run.request.space)
     searched = Searched(random, score_name(run.request.score), run.request.strategy == "random")
     return Content(
         run=run,
         data=PurePath(run.request.data).name or run.request.data,
-        space_title=find_space(run.request.space).title,
+        space_title=space.title,
+        family=family_of(space.name),
+        is_whole=space.trunk is not None,
         rows=rows,
         entries=entries,
         cards=cards,
@@ -141,6 +148,7 @@ def gather(run: Run, entries: Sequence[Entry], against: Compared | None = None) 
         outcome=outcome,
         schedule=read_schedule(run.path),
         glance=glance_of(outcome, again.second if again else None, searched),
+        relaxed=relaxed(run),
     )
 
 
@@ -156,10 +164,6 @@ def _found(measured: Sequence[Measured]) -> list[Measured]:
     return [outcome for outcome in measured if not outcome.trial.is_baseline]
 
 
-def _cell(outcome: Measured) -> Cell:
-    return decode(outcome.trial.architecture.genotype)
-
-
 def _cards(rows: Sequence[Row], winner: Again | None) -> list[Card]:
     """The best of the search, the winner of the re-ranking if it is not one of them, baselines."""
     found = [row for row in rows if not row.is_baseline]
@@ -171,8 +175,8 @@ def _cards(rows: Sequence[Row], winner: Again | None) -> list[Card]:
 
 
 def _card(title: str, row: Row) -> Card:
-    cell = _cell(row.outcome)
-    return Card(title, row, draw_cell(cell), diagram_width(cell))
+    architecture = row.outcome.trial.architecture
+    return Card(title, row, family_of(architecture.space).draw(architecture))
 
 
 def _classes(run: Run, cards: Sequence[Card]) -> list[ClassLine]:
@@ -189,13 +193,13 @@ def _figures(
     if not found:
         return Figures(None, None, None, None)
     over_trials, over_seconds = (_progress(entries, against, x) for x in ("trials", "seconds"))
-    norms = found[0].metrics.branch_norms
-    cell = _cell(found[0])
+    best = found[0].trial.architecture
+    weights = family_of(best.space).weights
     return Figures(
         trials=figures.progress_figure(over_trials, figures.trials_axis(), score),
         seconds=figures.progress_figure(over_seconds, figures.seconds_axis(over_seconds), score),
         distribution=figures.distribution_figure(found, levels(entries), score),
-        weights=figures.weights_figure(cell, norms) if len(norms) == len(cell) else None,
+        weights=weights(best, found[0].metrics.branch_norms) if weights else None,
     )
 
 

@@ -8,7 +8,6 @@ another or runs behind a box.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from html import escape
 
 from atrous.models.branch import FEATURES, Cell, GridPooling, Operation, SeparableConvolution
 from atrous.report.palette import (
@@ -16,20 +15,18 @@ from atrous.report.palette import (
     BLUE_TINT,
     GREEN,
     GREEN_TINT,
-    GREY_TINT,
     INK,
     MUTED,
     ORANGE,
     ORANGE_TINT,
-    css,
 )
+from atrous.report.shapes import ARROW, BAR, ROUND, Shapes, arrow, bar, line, path, rectangle, text
 from atrous.report.tree import columns, depths
 from atrous.report.words import cell_words, operation_lines
 
 BOX_WIDTH, BOX_HEIGHT = 84, 42
 COLUMN, ROW = 96, 72
-BAR, MARGIN, GAP = 26, 6, 24
-ROUND, ARROW = 7, 4
+MARGIN, GAP = 6, 24
 LEAST = 3
 PROJECTION = "1×1 projection"
 
@@ -59,12 +56,8 @@ class _Diagram:
 
     def svg(self) -> str:
         parts = [*self._lines(), *self._bars(), *map(self._box, range(len(self._cell)))]
-        words = escape(f"Cell: {cell_words(self._cell)}")
-        return (
-            f'<svg role="img" viewBox="0 0 {self._width} {self._height}" width="{self._width}" '
-            f'font-size="12" text-anchor="middle" aria-label="{words}"><title>{words}</title>'
-            f"{''.join(parts)}</svg>"
-        )
+        shapes = Shapes("".join(parts), self._width, self._height)
+        return shapes.svg(f"Cell: {cell_words(self._cell)}")
 
     def _x(self, number: int) -> float:
         return self._shift + COLUMN * (self._columns[number] + 0.5)
@@ -76,21 +69,21 @@ class _Diagram:
     def _lines(self) -> Iterator[str]:
         concat = self._concat + BAR
         for number in range(len(self._cell)):
-            yield _line(self._x(number), self._y(number), self._x(number), concat)
+            yield line(self._x(number), self._y(number), self._x(number), concat)
         for number, branch in enumerate(self._cell):
             x, bottom = self._x(number), self._y(number) + BOX_HEIGHT
             if branch.input == FEATURES:
-                yield _line(x, self._bottom, x, bottom)
+                yield line(x, self._bottom, x, bottom)
             else:
                 yield _bend(self._x(branch.input), self._y(branch.input), x, bottom)
         middle = self._width / 2
-        yield _line(middle, self._concat, middle, MARGIN + BAR)
+        yield line(middle, self._concat, middle, MARGIN + BAR)
 
     def _bars(self) -> Iterator[str]:
         inner = self._width - 2 * MARGIN
-        yield _bar(MARGIN, self._bottom, inner, "feature map")
-        yield _bar(MARGIN, self._concat, inner, "concatenation")
-        yield _bar(self._width / 2 - 60, MARGIN, 120, PROJECTION)
+        yield bar(MARGIN, self._bottom, inner, "feature map")
+        yield bar(MARGIN, self._concat, inner, "concatenation")
+        yield bar(self._width / 2 - 60, MARGIN, 120, PROJECTION)
 
     def _box(self, number: int) -> str:
         operation = self._cell[number].operation
@@ -98,11 +91,11 @@ class _Diagram:
         x, y = self._x(number), self._y(number)
         lines = operation_lines(operation)
         first = y + BOX_HEIGHT / 2 + (4 if len(lines) == 1 else -3)
-        texts = [_text(x, first, lines[0], INK, "600")]
-        texts += [_text(x, first + 15, line, INK) for line in lines[1:]]
+        texts = [text(x, first, lines[0], INK, "600")]
+        texts += [text(x, first + 15, words, INK) for words in lines[1:]]
         left = x - BOX_WIDTH / 2
-        tag = _text(left + 9, y + 12, str(number), MUTED, size=9.5)
-        return _rectangle(left, y, BOX_WIDTH, BOX_HEIGHT, tint, edge) + "".join(texts) + tag
+        tag = text(left + 9, y + 12, str(number), MUTED, size=9.5)
+        return rectangle(left, y, BOX_WIDTH, BOX_HEIGHT, tint, edge) + "".join(texts) + tag
 
 
 def _colours(operation: Operation) -> tuple[str, str]:
@@ -114,46 +107,11 @@ def _colours(operation: Operation) -> tuple[str, str]:
     return ORANGE_TINT, ORANGE
 
 
-def _line(x: float, y: float, to_x: float, to_y: float) -> str:
-    """A line with an arrow at its end, which is above its start."""
-    return _path(f"M{x:g},{y:g}V{to_y + ARROW:g}") + _arrow(to_x, to_y)
-
-
 def _bend(x: float, y: float, to_x: float, to_y: float) -> str:
     """Up from a box, across, and up into the box above."""
     across, side = (y + to_y) / 2, 1 if to_x > x else -1
     turn = side * ROUND
-    return _path(
+    return path(
         f"M{x:g},{across + ROUND:g}Q{x:g},{across:g} {x + turn:g},{across:g}H{to_x - turn:g}"
         f"Q{to_x:g},{across:g} {to_x:g},{across - ROUND:g}V{to_y + ARROW:g}"
-    ) + _arrow(to_x, to_y)
-
-
-def _path(shape: str) -> str:
-    return f'<path d="{shape}" style="fill: none; stroke: {css(MUTED)}; stroke-width: 1.3"/>'
-
-
-def _arrow(x: float, y: float) -> str:
-    wing = f"{x - ARROW:g},{y + 1.7 * ARROW:g} {x + ARROW:g},{y + 1.7 * ARROW:g}"
-    return f'<polygon points="{x:g},{y:g} {wing}" style="fill: {css(MUTED)}"/>'
-
-
-def _bar(x: float, y: float, width: float, words: str) -> str:
-    box = _rectangle(x, y, width, BAR, GREY_TINT, MUTED)
-    return box + _text(x + width / 2, y + BAR / 2 + 4, words, INK)
-
-
-def _rectangle(x: float, y: float, width: float, height: float, fill: str, edge: str) -> str:
-    return (
-        f'<rect x="{x:g}" y="{y:g}" width="{width:g}" height="{height:g}" rx="7" '
-        f'style="fill: {css(fill)}; stroke: {css(edge)}; stroke-width: 1.2"/>'
-    )
-
-
-def _text(
-    x: float, y: float, words: str, colour: str, weight: str = "400", size: float = 12
-) -> str:
-    return (
-        f'<text x="{x:g}" y="{y:g}" font-size="{size:g}" font-weight="{weight}" '
-        f'style="fill: {css(colour)}">{escape(words)}</text>'
-    )
+    ) + arrow(to_x, to_y)

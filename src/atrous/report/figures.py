@@ -93,7 +93,7 @@ def progress_figure(progress: Progress, axis: Axis, score: str) -> str:
 def distribution_figure(
     proposed: Sequence[Measured], baselines: Sequence[Level], score: str
 ) -> str:
-    """The distribution of the proposed cells' scores by origin, with best and baselines marked."""
+    """The distribution of the proposed trials' scores by origin, with best and baselines marked."""
     marks = [(level.score, shortened(level.name), MUTED) for level in baselines]
     marks.append((max(o.score for o in proposed), "best found", INK))
 
@@ -108,12 +108,12 @@ def distribution_figure(
             rwidth=0.94,
         )
         axes.set_xlabel(score_name(score))
-        axes.set_ylabel("cells")
+        axes.set_ylabel("trials")
         axes.yaxis.set_major_locator(whole_numbers())
         axes.grid(False, axis="x")
         _mark(axes, marks)
 
-    title = f"Distribution of {score_name(score)} over {len(proposed)} cells"
+    title = f"Distribution of {score_name(score)} over {len(proposed)} trials"
     top = 16 + LINE * len(marks)
     return draw(
         "distribution", title, (WIDTH, HEIGHT + LINE * len(marks)), (46, 42, 20, top), paint

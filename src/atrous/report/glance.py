@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 from atrous.errors import AtrousError
 from atrous.named import find_architecture
-from atrous.report.diagram import diagram_width, draw_cell
+from atrous.report.families import family_of
+from atrous.report.families.family import Drawing
 from atrous.report.measures import chose, conditions, evaluation_of
 from atrous.report.networks import Network, differences
 from atrous.report.outcome import Outcome
@@ -15,7 +16,6 @@ from atrous.report.pictures import Picture
 from atrous.report.random_line import RandomLine
 from atrous.report.rerank import SecondRanking
 from atrous.report.words import count, decimal, difference, ordinal, quantity, size
-from atrous.spaces.dpc import decode
 
 NOT_MEASURED = "not measured"
 ASPP = "dpc:aspp"
@@ -37,11 +37,10 @@ class Tile:
 
 @dataclass(frozen=True)
 class Glance:
-    """What stands at the top; `drawing` is the cell that was found, `width` pixels wide."""
+    """What stands at the top; `drawing` is what was found."""
 
     tiles: tuple[Tile, ...]
-    drawing: str | None
-    width: int
+    drawing: Drawing | None
     glimpse: Picture | None
 
 
@@ -62,7 +61,6 @@ def glance_of(
     if outcome is None or outcome.best is None:
         return None
     best = outcome.best
-    svg, width = _drawing(best)
     tiles = [
         _found(best, second),
         _quality(outcome, best),
@@ -72,7 +70,7 @@ def glance_of(
         _multiply_adds(best),
         _latency(best),
     ]
-    return Glance(tuple(tiles), svg, width, outcome.glimpse)
+    return Glance(tuple(tiles), _drawing(best), outcome.glimpse)
 
 
 def _found(best: Network, second: SecondRanking | None) -> Tile:
@@ -146,10 +144,10 @@ def _latency(best: Network) -> Tile:
     return Tile("Latency", f"{decimal(fastest.median, 1)} ms", conditions(fastest))
 
 
-def _drawing(best: Network) -> tuple[str | None, int]:
-    """The cell as a drawing with its width; none for what is no dense prediction cell."""
+def _drawing(best: Network) -> Drawing | None:
+    """What was found as a drawing; none for what cannot be found again, or drawn."""
     try:
-        cell = decode(find_architecture(best.trained.architecture).genotype)
+        architecture = find_architecture(best.trained.architecture)
     except AtrousError:
-        return None, 0
-    return draw_cell(cell), diagram_width(cell)
+        return None
+    return family_of(architecture.space).draw(architecture)

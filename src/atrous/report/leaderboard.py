@@ -13,11 +13,11 @@ from rich.markup import escape
 from rich.table import Table
 
 from atrous.ledger import Entry
+from atrous.report.families import family_of
 from atrous.report.files import write_whole
-from atrous.report.words import cell_words, count, decimal, quantity, score_name
+from atrous.report.words import count, decimal, quantity, score_name
 from atrous.run import Run
 from atrous.spaces import find_space
-from atrous.spaces.dpc import decode
 from atrous.trial import Failed, Measured, Metrics
 
 TOP = 10
@@ -30,8 +30,8 @@ COST = ("parameters", "multiply_adds")
 class Row:
     """A measured trial at its rank, counted from 1 over all measured trials.
 
-    `score_name` says what `score` is; `multiply_adds` are those of the cell on one feature map;
-    `seconds` is the time the trial took.
+    `score_name` says what `score` is; `multiply_adds` are those of a head on one feature map, or of
+    trunk and head on one image; `seconds` is the time the trial took.
     """
 
     rank: int
@@ -142,9 +142,9 @@ def _row(run: Run, rank: int, outcome: Measured) -> Row:
 
 def _cost(run: Run, outcome: Measured | Failed) -> tuple[int, int]:
     architecture, context = outcome.trial.architecture, run.context
-    cost = find_space(architecture.space).cost(
-        architecture.genotype, context.channels, run.request.filters, context.feature_size
-    )
+    space = find_space(architecture.space)
+    size = run.settings.crop if space.trunk else context.feature_size
+    cost = space.cost(architecture.genotype, context.channels, run.request.filters, size)
     return cost.parameters, cost.multiply_adds
 
 
@@ -187,7 +187,7 @@ def _measured_line(row: Row, elapsed: float) -> list[object]:
         row.multiply_adds,
         row.seconds,
         elapsed,
-        cell_words(decode(trial.architecture.genotype)),
+        family_of(trial.architecture.space).words(trial.architecture),
         "",
         *metrics.class_iou,
     ]
@@ -197,7 +197,7 @@ def _failed_line(run: Run, outcome: Failed, elapsed: float) -> list[object]:
     trial = outcome.trial
     start: list[object] = ["", trial.number, str(trial.architecture), trial.origin]
     empty = [""] * (1 + len(METRICS))
-    words = cell_words(decode(trial.architecture.genotype))
+    words = family_of(trial.architecture.space).words(trial.architecture)
     end = [outcome.seconds, elapsed, words, outcome.error, *([""] * len(run.context.classes))]
     return [*start, outcome.reason.value, *empty, *_cost(run, outcome), *end]
 

@@ -69,6 +69,8 @@ def render_page(content: Content) -> str:
         top=shown(content.rows),
         score=words.score_name(request.score),
         score_meaning=words.score_meaning(request.score),
+        noun=content.family.noun,
+        cost=_cost_words(content),
         command=command(settings),
         asked=_asked(settings),
         table=TABLE,
@@ -88,11 +90,24 @@ def _links(content: Content) -> dict[str, str]:
         "second": "Ranked again" if content.again else "",
         "search": "The search",
         "leaderboard": "Leaderboard",
-        "cells": "Cells",
+        "cells": f"{content.family.noun.capitalize()}s",
         "time": "Time" if content.schedule else "",
         "again": "Run it again",
     }
     return {name: words for name, words in links.items() if words}
+
+
+def _cost_words(content: Content) -> str:
+    """What costs are of."""
+    filters, context = content.run.request.filters, content.run.context
+    if content.is_whole:
+        image = words.size(content.run.settings.crop)
+        return f"Cost is that of trunk and head, at F = {filters} on an image of {image} pixels."
+    positions = words.size(context.feature_size)
+    return (
+        f"Cost is that of the {content.family.noun} alone, at {filters} filters on {positions} "
+        f"positions of {context.channels} channels."
+    )
 
 
 def _ranking_words(content: Content) -> dict[str, str]:
@@ -111,7 +126,9 @@ def _asked(settings: Settings) -> dict[str, str]:
     """Everything asked for or chosen, in words."""
     request = settings.request
     values = vars(request) | vars(settings)
-    del values["request"]
+    del values["request"], values["relaxation"]
+    if request.relaxation:
+        values |= {f"supernet {name}": value for name, value in vars(request.relaxation).items()}
     values["crop"] = words.size(settings.crop)
     values["baselines"] = ", ".join(request.baselines) or "none"
     values["seconds"] = "no limit" if request.seconds is None else words.duration(request.seconds)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 
+from atrous.request import Relaxation
 from atrous.run import Settings
 
 
@@ -11,7 +12,7 @@ def command(settings: Settings) -> list[str]:
     """The command line in parts: the command with its data set, then an option with its value
     each, quoted for a shell. Number type, layout and threads are measured on each machine anew."""
     request = settings.request
-    options = {
+    options: dict[str, str | float | bool | None] = {
         "select-on": request.select_on,
         "space": request.space,
         "strategy": request.strategy,
@@ -31,6 +32,32 @@ def command(settings: Settings) -> list[str]:
         "baselines": ",".join(request.baselines),
         "device": settings.device,
     }
-    given = {name: value for name, value in options.items() if value is not None}
-    parts = [f"--{name} {shlex.quote(str(value))}" for name, value in given.items()]
+    if not request.backbone:
+        for name in ("backbone", "weights", "output-stride"):
+            del options[name]
+    if request.relaxation:
+        options |= _relaxation(request.relaxation)
+    given = {n: value for n, value in options.items() if value is not None and value is not False}
+    parts = [
+        f"--{name}" if value is True else f"--{name} {shlex.quote(str(value))}"
+        for name, value in given.items()
+    ]
     return [f"atrous search {shlex.quote(request.data)}", *parts]
+
+
+def _relaxation(asked: Relaxation) -> dict[str, str | float | bool | None]:
+    """The options of a differentiable search; flags are true or false."""
+    return {
+        "gate": asked.gate,
+        "search-steps": asked.steps,
+        "search-filters": asked.filters,
+        "search-batch": asked.batch,
+        "search-crop": f"{asked.crop[0]}x{asked.crop[1]}" if asked.crop else None,
+        "warm-up": asked.warm_up,
+        "seeds": asked.seeds,
+        "candidates": asked.candidates,
+        "neutral": asked.neutral,
+        "checkpointing": asked.checkpointing,
+        "hessian": asked.hessian,
+        "stop-on-collapse": asked.stop,
+    }

@@ -39,6 +39,7 @@ from atrous.models.repeated_cell import (
     RepeatedCell,
 )
 from atrous.models.trellis import LAYERS, LEVELS, Path, exits, is_path
+from atrous.spaces.auto_deeplab_text import network
 from atrous.spaces.block_order import in_order
 from atrous.spaces.space import Size, Space
 
@@ -116,6 +117,7 @@ def auto_deeplab(layers: int = LAYERS, blocks: int = BLOCKS) -> Space:
         trunk=partial(trunk, layers=layers),
         decoder=decoder,
         width=width,
+        sketch=partial(sketch, layers=layers),
         published={"published": published} if (layers, blocks) == (LAYERS, BLOCKS) else {},
     )
 
@@ -133,7 +135,12 @@ def layers_of(space: str) -> int:
 
 
 def decoded(architecture: Architecture) -> Decoded:
-    """Path and cell of an architecture of this family of spaces."""
+    """The path and the cell of an architecture; raises `AtrousError` for one of another family of
+    spaces."""
+    if architecture.family != NAME:
+        raise AtrousError(
+            f"Expected a network such as {NAME}:published, got {str(architecture)[:80]}."
+        )
     return decode(architecture.genotype, layers_of(architecture.space))
 
 
@@ -216,6 +223,12 @@ def decision(position: int, layers: int = LAYERS) -> str:
         return f"layer {position} level"
     block, part = divmod(position - layers, PER_BLOCK)
     return f"block {block} {('states', 'first operation', 'second operation')[part]}"
+
+
+def sketch(genotype: Genotype, layers: int = LAYERS) -> str:
+    """The path and the cell in plain text."""
+    spelt = decode(genotype, layers)
+    return network(spelt.path, spelt.cell)
 
 
 def trunk(genotype: Genotype, filters: int, layers: int = LAYERS) -> Encoder:

@@ -12,7 +12,7 @@ from functools import lru_cache
 from itertools import product
 from typing import TYPE_CHECKING, Any
 
-from atrous.architecture import Genotype
+from atrous.architecture import Architecture, Genotype
 from atrous.errors import AtrousError
 from atrous.models.branch import (
     FEATURES,
@@ -24,11 +24,13 @@ from atrous.models.branch import (
     SeparableConvolution,
 )
 from atrous.models.cost import Cost, cell_cost
+from atrous.spaces.dpc_text import tree
 from atrous.spaces.space import Size, Space
 
 if TYPE_CHECKING:
     from torch import nn
 
+NAME = "dpc"
 RATES = (1, 3, 6, 9, 12, 15, 18, 21)
 GRIDS = (1, 2, 4, 8)
 OPERATIONS: tuple[Operation, ...] = (
@@ -82,15 +84,25 @@ def dpc(branches: int = 5) -> Space:
     if not 1 <= branches <= 99:
         raise AtrousError(f"Expected a cell with 1 to 99 branches, got {branches}.")
     return Space(
-        name="dpc" if branches == 5 else f"dpc-{branches}",
+        name=NAME if branches == 5 else f"{NAME}-{branches}",
         title=f"dense prediction cells with {branches} branches (Chen et al. 2018)",
         grammar=CellGrammar(branches),
         canonical=canonical,
         build=build,
         cost=cost,
         decision=decision,
+        sketch=sketch,
         published={"aspp": encode(ASPP), "top1": encode(TOP1)} if branches == 5 else {},
     )
+
+
+def cell_of(architecture: Architecture) -> Cell:
+    """The cell of an architecture; raises `AtrousError` for one of another family of spaces."""
+    if architecture.family != NAME:
+        raise AtrousError(
+            f"Expected a dense prediction cell, such as dpc:top1, got {str(architecture)[:80]}."
+        )
+    return decode(architecture.genotype)
 
 
 def decode(genotype: Genotype) -> Cell:
@@ -140,6 +152,11 @@ def canonical(genotype: Genotype) -> Genotype:
 def decision(position: int) -> str:
     """The name of a decision."""
     return f"branch {position // 2} {'operation' if position % 2 else 'input'}"
+
+
+def sketch(genotype: Genotype) -> str:
+    """The cell in plain text."""
+    return tree(decode(genotype))
 
 
 def cost(genotype: Genotype, channels: int, filters: int, size: Size) -> Cost:

@@ -97,6 +97,8 @@ class Space:
     An architecture is a head on a backbone's features, built by `build`; or, in a space with a
     `trunk`, a whole network, whose encoder takes the backbone's place and whose head `build` gives.
     A head for `filters` has `width(filters)` channels, and so has the `decoder`.
+
+    `sketch` draws an architecture in plain text; without one, `text` lists its decisions.
     """
 
     name: str
@@ -109,6 +111,7 @@ class Space:
     trunk: TrunkBuilder | None = None
     decoder: DecoderBuilder = separable_decoder
     width: Callable[[int], int] = same_width
+    sketch: Callable[[Genotype], str] | None = None
     published: dict[str, Genotype] = field(default_factory=dict)
 
     def canvas(self, output_stride: int) -> int:
@@ -220,6 +223,12 @@ class Space:
         """
         movable = [v for p in range(len(genotype)) if (v := self.variants(genotype, p))]
         return rng.choice(rng.choice(movable)) if movable else genotype
+
+    def text(self, genotype: Genotype) -> str:
+        """The architecture in plain text, over several lines."""
+        if self.sketch:
+            return self.sketch(genotype)
+        return "\n".join(f"{self.decision(k)}: {choice}" for k, choice in enumerate(genotype))
 
     def architecture(self, genotype: Genotype) -> Architecture:
         """The genotype as a record of this space."""

@@ -10,9 +10,10 @@ from torch import Tensor
 
 from atrous.errors import AtrousError
 from atrous.estimation.compute import Compute
+from atrous.models.trunk_plan import MEAN, STD
 from atrous.supernet.gates import GATES, TEMPERATURES, Mixture
 from atrous.supernet.protocol import MOMENTUM, WEIGHT_DECAY, SearchProtocol
-from atrous.supernet.supernet import MEAN, STD, Supernet
+from atrous.supernet.supernet import Supernet
 from atrous.training.checkpoint import Checkpoint, fill
 from atrous.training.crops import Batch
 from atrous.training.state import labelled, summed_loss

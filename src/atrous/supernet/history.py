@@ -12,6 +12,8 @@ from atrous.artifact.staging import write_whole
 from atrous.errors import AtrousError
 
 NAME = "relaxation.jsonl"
+FOLDER = "supernet"
+"""Where a run keeps its supernets, each in a folder named by its seed."""
 
 
 @dataclass(frozen=True)
@@ -51,6 +53,12 @@ def read_history(path: Path) -> list[Moment]:
             f"Expected to read the history of a search, {path}, but {error}. Make it readable."
         ) from error
     return [_moment(text, f"line {number} of {path}") for number, text in enumerate(texts, 1)]
+
+
+def histories(run: Path) -> dict[int, Path]:
+    """The history of each supernet in a run's folder so far, by seed."""
+    found = {int(path.parent.name): path for path in (run / FOLDER).glob(f"*/{NAME}")}
+    return dict(sorted(found.items()))
 
 
 def write_history(path: Path, moments: Sequence[Moment]) -> None:

@@ -12,13 +12,13 @@ from torch import Tensor
 
 from atrous.data.dataset import Progress, Samples
 from atrous.estimation.training import FINITE_EVERY, NonFiniteError
+from atrous.models.trunk_plan import MEAN
 from atrous.spaces.auto_deeplab import auto_deeplab
 from atrous.supernet.bilevel import Losses, State
 from atrous.supernet.collapse import dominant_eigenvalue, warning_of
 from atrous.supernet.decoding import decode
 from atrous.supernet.halves import halves
 from atrous.supernet.history import NAME, Moment, read_history, write_history
-from atrous.supernet.supernet import MEAN
 from atrous.supernet.walk import outgoing
 from atrous.training.checkpoint import load, save
 from atrous.training.crops import Batch, crops_of, parts
@@ -31,7 +31,7 @@ HESSIAN_PRODUCTS = 10
 """Products of Hessian and vector for one dominant eigenvalue."""
 
 Watch = Callable[[Moment, str | None], None]
-"""Hears of each moment, and of a warning where there is one."""
+"""Hears of each moment, and of a warning where it is new."""
 Taken = tuple[Losses, Batch]
 """The losses of a step, and the batch for the architecture at that step."""
 
@@ -50,12 +50,14 @@ def run(
         return history
     begun = saved = time.monotonic()
     before = history[-1].seconds if history else 0.0
-    protocol = state.protocol
+    protocol, warned = state.protocol, _warning(state, history) is not None
     for losses, other in progress(_steps(state, samples), "searching", protocol.steps - state.step):
         due = state.step % protocol.record_every == 0 or state.step == protocol.steps
         if due:
             history.append(_moment(state, losses, other, before + time.monotonic() - begun))
-            watch(history[-1], _warning(state, history))
+            warning = _warning(state, history)
+            watch(history[-1], None if warned else warning)
+            warned = warning is not None
         ended = due and _ended(state, history)
         if ended or time.monotonic() - saved > SAVE_SECONDS:
             write_history(folder / NAME, history)

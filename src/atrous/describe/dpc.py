@@ -10,9 +10,10 @@ from rich.table import Table
 from rich.tree import Tree
 
 from atrous.architecture import Architecture
+from atrous.describe.asked import FILTERS, Asked, FeatureMap, feature_map, numbers
 from atrous.models.branch import FEATURES, Cell
-from atrous.models.cost import CellCost, Cost, cell_cost
-from atrous.spaces.dpc import ASPP, decode
+from atrous.models.cost import CellCost, cell_cost
+from atrous.spaces.dpc import ASPP, cell_of
 
 ASPP_NOTE = (
     "The parameters printed for ASPP in Chen et al. 2018, table 1 (0.25M, 1.59M) fit no real ASPP: "
@@ -22,25 +23,23 @@ ASPP_NOTE = (
 
 
 @dataclass(frozen=True)
-class Description:
-    """A cell with its cost on a feature map of `size` positions; `backbone` is its cost, if one
-    was named."""
+class DescribedCell:
+    """A cell with its cost on the feature map that it reads."""
 
     architecture: Architecture
     cell: Cell
-    channels: int
+    reads: FeatureMap
     filters: int
-    size: tuple[int, int]
     cost: CellCost
-    backbone: Cost | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Plain numbers and words."""
+        backbone = self.reads.backbone
         return {
             "architecture": str(self.architecture),
-            "channels": self.channels,
+            "channels": self.reads.channels,
             "filters": self.filters,
-            "size": list(self.size),
+            "size": list(self.reads.size),
             "branches": [
                 {"branch": i, "operation": str(b.operation), "input": b.input, **asdict(cost)}
                 for i, (b, cost) in enumerate(zip(self.cell, self.cost.branches, strict=True))
@@ -49,61 +48,55 @@ class Description:
             "projection": asdict(self.cost.projection),
             "batch_norm_parameters": self.cost.norms,
             "cell": asdict(self.cost.total),
-            "backbone": asdict(self.backbone) if self.backbone else None,
+            "backbone": asdict(backbone) if backbone else None,
         }
 
-
-def describe(
-    architecture: Architecture,
-    channels: int,
-    filters: int,
-    size: tuple[int, int],
-    backbone: Cost | None,
-) -> Description:
-    """The cell of an architecture with its cost on a map of `size` (H, W) positions."""
-    cell = decode(architecture.genotype)
-    cost = cell_cost(cell, channels, filters, size)
-    return Description(architecture, cell, channels, filters, size, cost, backbone)
+    def render(self) -> RenderableType:
+        """A drawing of the cell and a table of its cost."""
+        parts: list[RenderableType] = [str(self.architecture), "", _drawing(self), ""]
+        parts.append(_table(self))
+        if self.cell == ASPP:
+            parts += ["", ASPP_NOTE]
+        return Group(*parts)
 
 
-def render(description: Description) -> RenderableType:
-    """A drawing of the cell and a table of its cost."""
-    parts: list[RenderableType] = [str(description.architecture), "", _drawing(description), ""]
-    parts.append(_table(description))
-    if description.cell == ASPP:
-        parts += ["", ASPP_NOTE]
-    return Group(*parts)
+def describe(architecture: Architecture, asked: Asked) -> DescribedCell:
+    """The cell of an architecture with its cost on the map asked for. Raises `AtrousError`."""
+    return described(architecture, feature_map(asked), asked.filters or FILTERS)
 
 
-def _drawing(description: Description) -> Tree:
+def described(architecture: Architecture, reads: FeatureMap, filters: int) -> DescribedCell:
+    """The cell of an architecture with its cost on a feature map."""
+    cell = cell_of(architecture)
+    cost = cell_cost(cell, reads.channels, filters, reads.size)
+    return DescribedCell(architecture, cell, reads, filters, cost)
+
+
+def _drawing(description: DescribedCell) -> Tree:
     """What reads what; all branches end in the concatenation."""
-    root = Tree(f"feature map, {description.channels} channels")
+    root = Tree(f"feature map, {description.reads.channels} channels")
     nodes = {FEATURES: root}
     for number, branch in enumerate(description.cell):
         nodes[number] = nodes[branch.input].add(f"branch {number}: {branch.operation}")
     return root
 
 
-def _table(description: Description) -> Table:
-    height, width = description.size
+def _table(description: DescribedCell) -> Table:
+    height, width = description.reads.size
     table = Table(title=f"on {height} x {width} positions, {description.filters} filters")
     table.add_column("part")
     table.add_column("parameters", justify="right")
     table.add_column("multiply-adds", justify="right")
     cost = description.cost
     for number, (branch, part) in enumerate(zip(description.cell, cost.branches, strict=True)):
-        table.add_row(f"branch {number}: {branch}", *_numbers(part))
+        table.add_row(f"branch {number}: {branch}", *numbers(part))
     table.add_section()
-    table.add_row("branches alone (the paper's convention)", *_numbers(cost.branches_alone))
-    table.add_row("projection", *_numbers(cost.projection))
+    table.add_row("branches alone (the paper's convention)", *numbers(cost.branches_alone))
+    table.add_row("projection", *numbers(cost.projection))
     table.add_row("batch norm", f"{cost.norms:,}", "")
-    table.add_row("whole cell", *_numbers(cost.total))
-    if description.backbone:
+    table.add_row("whole cell", *numbers(cost.total))
+    if backbone := description.reads.backbone:
         table.add_section()
-        table.add_row("backbone", *_numbers(description.backbone))
-        table.add_row("backbone and cell", *_numbers(description.backbone + cost.total))
+        table.add_row("backbone", *numbers(backbone))
+        table.add_row("backbone and cell", *numbers(backbone + cost.total))
     return table
-
-
-def _numbers(cost: Cost) -> tuple[str, str]:
-    return f"{cost.parameters:,}", f"{cost.multiply_adds:,}"

@@ -6,7 +6,9 @@ import re
 from rich.console import Console
 
 from atrous.architecture import Architecture
-from atrous.describe import ASPP_NOTE, Description, describe, render
+from atrous.describe import describe
+from atrous.describe.asked import Asked, FeatureMap
+from atrous.describe.dpc import ASPP_NOTE, DescribedCell, described
 from atrous.models.cost import Cost
 from atrous.named import find_architecture
 
@@ -14,28 +16,28 @@ CITYSCAPES = (65, 129)
 BACKBONE = Cost(1_811_712, 19_410_000_000)
 
 
-def described(name: str, channels: int = 320, backbone: Cost | None = None) -> Description:
-    return describe(find_architecture(name), channels, 256, CITYSCAPES, backbone)
+def cell(name: str, channels: int = 320, backbone: Cost | None = None) -> DescribedCell:
+    return described(find_architecture(name), FeatureMap(channels, CITYSCAPES, backbone), 256)
 
 
-def printed(description: Description) -> str:
+def printed(description: DescribedCell) -> str:
     console = Console(width=120, color_system=None)
     with console.capture() as capture:
-        console.print(render(description))
+        console.print(description.render())
     return capture.get()
 
 
 def test_json_holds_the_papers_numbers() -> None:
-    content = described("dpc:top1").to_json()
+    content = cell("dpc:top1").to_json()
     assert content["architecture"] == str(find_architecture("dpc:top1"))
     assert (content["channels"], content["filters"], content["size"]) == (320, 256, [65, 129])
     assert content["branches_alone"] == {"parameters": 356_160, "multiply_adds": 2_986_401_600}
     assert content["backbone"] is None
-    assert described("dpc:top1", 2048).to_json()["branches_alone"]["parameters"] == 814_080
+    assert cell("dpc:top1", 2048).to_json()["branches_alone"]["parameters"] == 814_080
 
 
 def test_the_parts_in_json_add_up_to_the_cell() -> None:
-    content = described("dpc:top1", backbone=BACKBONE).to_json()
+    content = cell("dpc:top1", backbone=BACKBONE).to_json()
     branches = content["branches"]
     for key in ("parameters", "multiply_adds"):
         assert sum(branch[key] for branch in branches) == content["branches_alone"][key]
@@ -45,7 +47,7 @@ def test_the_parts_in_json_add_up_to_the_cell() -> None:
 
 
 def test_json_says_what_each_branch_is_and_reads() -> None:
-    content = described("dpc:top1").to_json()
+    content = cell("dpc:top1").to_json()
     assert [(b["branch"], b["operation"], b["input"]) for b in content["branches"]] == [
         (0, "3x3 rate 1x6", -1),
         (1, "3x3 rate 18x15", 0),
@@ -57,7 +59,7 @@ def test_json_says_what_each_branch_is_and_reads() -> None:
 
 
 def test_the_drawing_shows_which_branch_reads_which() -> None:
-    lines = printed(described("dpc:top1")).splitlines()
+    lines = printed(cell("dpc:top1")).splitlines()
     start = next(i for i, line in enumerate(lines) if "feature map, 320 channels" in line)
     drawing = lines[start + 1 : start + 6]
     depths = {}
@@ -75,7 +77,7 @@ def test_the_drawing_shows_which_branch_reads_which() -> None:
 
 
 def test_the_table_has_a_line_for_every_part() -> None:
-    text = printed(described("dpc:top1"))
+    text = printed(cell("dpc:top1"))
     for branch in range(5):
         assert re.search(rf"branch {branch}: 3x3 rate \S+ of (features|branch \d) .* \d", text)
     assert "on 65 x 129 positions, 256 filters" in text
@@ -87,28 +89,35 @@ def test_the_table_has_a_line_for_every_part() -> None:
 
 
 def test_a_named_backbone_is_added() -> None:
-    text = printed(described("dpc:top1", backbone=BACKBONE))
+    text = printed(cell("dpc:top1", backbone=BACKBONE))
     assert re.search(r"backbone .* 1,811,712 .* 19,410,000,000", text)
     assert re.search(r"backbone and cell .* 2,501,312 .* 25,143,998,400", text)
 
 
 def test_the_note_on_aspp_stands_by_aspp_alone() -> None:
-    def noted(description: Description) -> bool:
+    def noted(description: DescribedCell) -> bool:
         return " ".join(ASPP_NOTE.split()) in " ".join(printed(description).split())
 
-    assert noted(described("dpc:aspp"))
-    assert not noted(described("dpc:top1"))
-    assert not noted(described("dpc-3:0.0.0.1.0.2"))
+    assert noted(cell("dpc:aspp"))
+    assert not noted(cell("dpc:top1"))
+    assert not noted(cell("dpc-3:0.0.0.1.0.2"))
 
 
 def test_the_note_is_right_about_aspp() -> None:
     for channels, count in ((320, "336,320"), (2048, "2,152,448")):
-        branches = described("dpc:aspp", channels).to_json()["branches"]
+        branches = cell("dpc:aspp", channels).to_json()["branches"]
         assert f"{sum(branch['parameters'] for branch in branches[:4]):,}" == count
         assert count in ASPP_NOTE
 
 
 def test_cells_of_any_number_of_branches_are_described() -> None:
-    text = printed(describe(Architecture("dpc-1", (0, 65)), 8, 4, (3, 5), None))
+    text = printed(described(Architecture("dpc-1", (0, 65)), FeatureMap(8, (3, 5)), 4))
     assert "dpc-1:0.65" in text
     assert "branch 0: pool 1x1" in text
+
+
+def test_what_is_not_asked_for_is_that_of_the_paper() -> None:
+    architecture = find_architecture("dpc:top1")
+    assert describe(architecture, Asked()) == cell("dpc:top1")
+    asked = Asked(channels=2048, size=(3, 5), filters=4)
+    assert describe(architecture, asked) == described(architecture, FeatureMap(2048, (3, 5)), 4)

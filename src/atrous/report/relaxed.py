@@ -1,0 +1,95 @@
+"""A differentiable search on the page: what its supernets learnt, and what was decoded."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from atrous.models.trellis import STRIDES
+from atrous.named import find_architecture
+from atrous.report.relaxation import (
+    eigenvalue_figure,
+    entropy_figure,
+    operations_figure,
+    strides_figure,
+)
+from atrous.report.relaxation_maps import operations_map, strides_map
+from atrous.report.trellis import draw_trellis
+from atrous.run import Run
+from atrous.spaces.auto_deeplab import decoded
+from atrous.supernet.entropy import alpha_entropy, beta_entropy, pooling_share, skip_share
+from atrous.supernet.history import Moment, histories, read_history
+from atrous.supernet.walk import arrow_probabilities
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A figure with what it shows, in a sentence."""
+
+    svg: str
+    words: str
+
+
+@dataclass(frozen=True)
+class Relaxed:
+    """One supernet: where it stands after its last moment, and its figures."""
+
+    seed: int
+    step: int
+    seconds: float
+    is_over: bool
+    architecture: str
+    strides: str
+    facts: tuple[tuple[str, str], ...]
+    trellis: str
+    pictures: tuple[Picture, ...]
+
+
+def relaxed(run: Run) -> list[Relaxed]:
+    """The supernets of a run that have a history; none for other strategies."""
+    found = ((seed, read_history(path)) for seed, path in histories(run.path).items())
+    return [_relaxed(seed, moments) for seed, moments in found if moments]
+
+
+def _relaxed(seed: int, moments: list[Moment]) -> Relaxed:
+    last = moments[-1]
+    found = decoded(find_architecture(last.architecture))
+    return Relaxed(
+        seed=seed,
+        step=last.step,
+        seconds=last.seconds,
+        is_over=last.share == 1,
+        architecture=last.architecture,
+        strides=", ".join(str(STRIDES[level]) for level in found.path),
+        facts=tuple(_facts(last)),
+        trellis=draw_trellis(len(found.path), arrow_probabilities(last.beta), found.path),
+        pictures=tuple(_pictures(moments)),
+    )
+
+
+def _facts(last: Moment) -> Iterator[tuple[str, str]]:
+    cell = decoded(find_architecture(last.architecture)).cell
+    yield "Entropy of operations", f"{alpha_entropy(last.alpha).share:.0%} of the largest"
+    yield "Entropy of ways", f"{beta_entropy(last.beta).share:.0%} of the largest"
+    yield "Edges that skip", f"{skip_share(cell):.0%}"
+    yield "Edges that pool", f"{pooling_share(cell):.0%}"
+
+
+def _pictures(moments: list[Moment]) -> Iterator[Picture]:
+    drawn = (
+        (operations_figure(moments), "Mean probability of each operation over the cell's edges."),
+        (strides_figure(moments), "Part of the layers that a walk by beta spends at each stride."),
+        (entropy_figure(moments), "Entropy of operations and ways, as part of the largest."),
+        (eigenvalue_figure(moments), "Dominant eigenvalue of the Hessian by alpha and beta."),
+        (
+            operations_map(moments[-1]),
+            "Probability of each operation on each edge at the end, in per cent; what was decoded "
+            "is framed.",
+        ),
+        (
+            strides_map(moments[-1]),
+            "Probability that a walk by beta passes each stride in each layer, in per cent; the "
+            "decoded path is framed.",
+        ),
+    )
+    return (Picture(svg, words) for svg, words in drawn if svg)

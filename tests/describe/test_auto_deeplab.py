@@ -1,0 +1,124 @@
+from __future__ import annotations
+
+import json
+
+import pytest
+from rich.console import Console
+
+from atrous.artifact.blueprint import Blueprint
+from atrous.artifact.cost import network_cost
+from atrous.describe import describe
+from atrous.describe.asked import Asked
+from atrous.describe.auto_deeplab import PAPER_NOTE, DescribedNetwork
+from atrous.errors import AtrousError
+from atrous.models.cost import Cost
+from atrous.named import find_architecture
+
+PUBLISHED = find_architecture("auto_deeplab:published")
+SMALL = find_architecture("auto_deeplab-2x1:1.2.0.3.6")
+
+
+def described(filters: int | None = None) -> DescribedNetwork:
+    found = describe(PUBLISHED, Asked(filters=filters))
+    assert isinstance(found, DescribedNetwork)
+    return found
+
+
+def printed(found: DescribedNetwork, width: int = 120) -> str:
+    console = Console(width=width, color_system=None)
+    with console.capture() as capture:
+        console.print(found.render())
+    return capture.get()
+
+
+@pytest.mark.parametrize(
+    ("filters", "millions", "billions"),
+    [(20, 10.147, 320.45), (32, 21.622, 439.92), (48, 44.425, 662.42)],
+)
+def test_the_published_networks_cost_what_is_said_of_them(
+    filters: int, millions: float, billions: float
+) -> None:
+    whole = described(filters).whole
+    assert whole.parameters / 1e6 == pytest.approx(millions, abs=5e-4)
+    assert whole.multiply_adds / 1e9 == pytest.approx(billions, abs=5e-3)
+    assert f"{billions:.2f}B" in PAPER_NOTE
+
+
+def test_the_note_takes_the_right_difference() -> None:
+    differences = (333.25 - 320.45, 460.93 - 439.92, 695.03 - 662.42)
+    for difference, explained, rest in zip(
+        differences, (7.3, 12.1, 18.9), (5.5, 9.0, 13.7), strict=True
+    ):
+        assert difference == pytest.approx(explained + rest, abs=0.1)
+        assert f"{explained}B" in PAPER_NOTE
+        assert f"{rest}B" in PAPER_NOTE
+
+
+@pytest.mark.parametrize("architecture", [PUBLISHED, SMALL])
+def test_the_parts_add_up_to_the_network_that_is_built(architecture: object) -> None:
+    blueprint = Blueprint(
+        architecture=architecture,  # type: ignore[arg-type]
+        backbone="",
+        output_stride=0,
+        filters=4,
+        decoder=True,
+        classes=("class",) * 19,
+        colours=((0, 0, 0),) * 19,
+    )
+    size = (70, 97)
+    found = describe(blueprint.architecture, Asked(size=size, filters=4)).to_json()
+    assert Cost(**found["network"]) == network_cost(blueprint, size)
+    parts = (found["trunk_and_aspp"], found["decoder"], found["class_scores"])
+    for key in ("parameters", "multiply_adds"):
+        assert sum(part[key] for part in parts) == found["network"][key]
+
+
+def test_json_says_the_path_and_the_cell() -> None:
+    found = described().to_json()
+    assert found["strides"] == [4, 4, 4, 8, 16, 8, 16, 16, 32, 32, 16, 8]
+    assert found["blocks"][2] == {
+        "block": 2,
+        "first": {"operation": "sep 3x3", "input": "layer - 2"},
+        "second": {"operation": "sep 3x3", "input": "block 1"},
+    }
+    assert (found["filters"], found["size"], found["classes"]) == (20, [1025, 2049], 19)
+    assert json.loads(json.dumps(found)) == found
+
+
+def test_the_terminal_shows_path_cell_and_cost() -> None:
+    text = printed(described())
+    assert "strides 4 4 4 8 16 8 16 16 32 32 16 8" in text
+    assert "stride  4 ●───●───●───●" in text
+    assert "block 4: sep 5x5 of block 1 + atrous 5x5 of block 3" in text
+    assert "on an image of 1025 x 2049, F = 20, 19 classes" in text
+    for part in ("trunk and ASPP", "decoder", "class scores", "whole network"):
+        assert part in text
+    assert f"{described().whole.multiply_adds:,}" in text
+
+
+def test_a_narrow_terminal_cuts_the_trellis_and_does_not_wrap_it() -> None:
+    start = "stride  4 ●"
+    wide, narrow = (printed(described(), width).splitlines() for width in (120, 40))
+    whole, cut = (next(line for line in t if line.startswith(start)) for t in (wide, narrow))
+    assert cut == whole[:40]
+    assert narrow[narrow.index(cut) + 2].startswith("stride  8")
+
+
+def test_the_papers_numbers_stand_by_the_papers_network_alone() -> None:
+    words = " ".join(PAPER_NOTE.split())
+    assert words in " ".join(printed(described()).split())
+    other = describe(SMALL, Asked(size=(33, 33), filters=1))
+    assert isinstance(other, DescribedNetwork)
+    assert "Liu" not in printed(other)
+
+
+@pytest.mark.parametrize(
+    ("asked", "named"),
+    [
+        (Asked(backbone="mobilenetv2_100"), "--backbone"),
+        (Asked(channels=9, output_stride=8), "--channels and no --output-stride"),
+    ],
+)
+def test_what_only_a_feature_map_has_is_refused(asked: Asked, named: str) -> None:
+    with pytest.raises(AtrousError, match=rf"Expected no {named}: auto_deeplab is a space of"):
+        describe(PUBLISHED, asked)

@@ -1,0 +1,73 @@
+"""The command on the page asks for the very search that the page shows."""
+
+from __future__ import annotations
+
+import shlex
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from atrous import driver
+from atrous.cli import app
+from atrous.report.rerun import command
+from atrous.request import Relaxation, Request
+from atrous.run import Settings
+from tests.records import REQUEST, SETTINGS
+
+GRADIENT = replace(
+    REQUEST,
+    space="auto_deeplab-4x2",
+    strategy="gradient",
+    baselines=(),
+    backbone="",
+    weights="none",
+    output_stride=0,
+    relaxation=Relaxation(
+        gate="gdas",
+        steps=30,
+        filters=4,
+        batch=3,
+        crop=(65, 97),
+        warm_up=0.25,
+        seeds=2,
+        candidates=3,
+        neutral=True,
+        checkpointing=True,
+        hessian=True,
+        stop=True,
+    ),
+)
+
+
+class AskedError(Exception):
+    """Ends the command where its request is known."""
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        REQUEST,
+        replace(REQUEST, seconds=1200.0, baselines=("dpc:aspp",), data="a folder"),
+        GRADIENT,
+        replace(GRADIENT, relaxation=Relaxation()),
+    ],
+    ids=["cells", "quoted", "gradient", "gradient by default"],
+)
+def test_the_command_asks_for_the_same_search(
+    request_: Request, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings: Settings = replace(SETTINGS, request=request_)
+    heard: list[Request] = []
+
+    def begin(request: Request, _out: Path, _cache: Path) -> None:
+        heard.append(request)
+        raise AskedError
+
+    monkeypatch.setattr(driver, "begin", begin)
+    parts = shlex.split(" ".join(command(settings)))
+    result = CliRunner().invoke(app, parts[1:])
+    assert isinstance(result.exception, AskedError), result.output
+    chosen = replace(request_, workers=settings.workers, crop=settings.crop, device=settings.device)
+    assert heard == [chosen]

@@ -106,7 +106,7 @@ def test_its_card_tells_what_it_is(home: Path) -> None:
     card = (home / "whole" / "model" / "README.md").read_text()
     for fact in (
         f"- network: `{model.blueprint.architecture}`, with F = 2",
-        "strides of the layers: 8 4 8",
+        "stride 32",
         ": sep 3x3 of layer - 1 + average 3x3 of layer - 2",
     ):
         assert fact in card

@@ -25,9 +25,9 @@ CLASSES = 19
 PAPER_NOTE = (
     "Liu et al. 2019, table 2, print 333.25B, 460.93B and 695.03B multiply-adds for F = 20, 32 and "
     "48. This count gives 320.45B, 439.92B and 662.42B at 1025 x 2049 with 19 classes, and exactly "
-    "the paper's parameters (10.15M, 21.62M, 44.42M). The released TensorFlow graph pads the "
-    "dilated convolutions of rates 12, 24 and 36 by space-to-batch, which explains 7.3B, 12.1B and "
-    "18.9B of the difference; the rest, 5.5B, 9.0B and 13.7B, is unexplained."
+    "the paper's parameters (10.15M, 21.62M, 44.42M). TensorFlow pads maps to a multiple of the "
+    "rate for dilated convolutions (space-to-batch), which explains 7.4B, 12.4B and 19.7B of the "
+    "difference; the rest, 5.4B, 8.6B and 12.9B, grows in proportion to F and is unexplained."
 )
 
 

@@ -82,8 +82,11 @@ def test_it_is_evaluated_and_predicts_images_of_an_odd_size(home: Path) -> None:
     picture = np.random.default_rng(0).integers(0, 256, (37, 50, 3), np.uint8)
     Image.fromarray(picture).save("odd.png")
     assert atrous("predict", "whole/model", "odd.png", "--out", "seen", "--device", "cpu") == 0
-    masks = list((home / "seen").rglob("odd*"))
-    assert {Image.open(mask).size for mask in masks} == {(50, 37)}
+    written = list((home / "seen").rglob("odd*"))
+    assert len(written) > 1
+    for path in written:
+        with Image.open(path) as found:
+            assert found.size == (50, 37)
     assert (home / "whole" / "model" / "evaluations").exists()
 
 

@@ -64,7 +64,7 @@ def test_what_is_no_size_is_named(text: str) -> None:
 
 
 def test_a_crop_that_does_not_fit_is_told_the_next_that_does() -> None:
-    message = r"k \* 16 \+ 1 .* output stride 16, got 360x480.*--crop 369x481"
+    message = r"k \* 16 \+ 1 .* stride is 16; got 360x480.*--crop 369x481"
     with pytest.raises(AtrousError, match=message):
         require_crop((360, 480), 16)
     with pytest.raises(AtrousError, match="--crop 17x17"):

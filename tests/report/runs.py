@@ -12,6 +12,7 @@ from atrous.architecture import Architecture
 from atrous.ledger import Entry
 from atrous.models.branch import FEATURES, SeparableConvolution
 from atrous.run import RERANK, Run, create_run
+from atrous.spaces import find_space
 from atrous.spaces.dpc import decode
 from atrous.trial import Failed, Measured, Metrics, Reason, Trial
 from tests import records
@@ -42,8 +43,8 @@ def make_run(path: Path, entries: Iterable[Entry] = (), **asked: object) -> Run:
     run = create_run(path, a_run(**asked).settings, CONTEXT)
     ledger = run.ledger()
     for entry in entries:
-        genotype = entry.trial.architecture.genotype
-        ledger.record(entry, SPACE.widths(genotype))
+        architecture = entry.trial.architecture
+        ledger.record(entry, find_space(architecture.space).widths(architecture.genotype))
     return run
 
 

@@ -26,6 +26,12 @@ def test_json_gives_back_the_same_numbers() -> None:
     assert Protocol.from_json(json.loads(json.dumps(one.to_json()))) == one
 
 
+def test_a_protocol_written_before_there_was_drop_path_drops_nothing() -> None:
+    written = protocol().to_json()
+    del written["drop_path"]
+    assert Protocol.from_json(written) == protocol(drop_path=0.0)
+
+
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
@@ -44,6 +50,9 @@ def test_json_gives_back_the_same_numbers() -> None:
         ({"weight_decay": nan}, "--weight-decay is at least 0"),
         ({"average": 1.0}, "--average is at least 0 and below 1"),
         ({"average": nan}, "--average is at least 0 and below 1"),
+        ({"drop_path": 1.0}, "--drop-path is at least 0 and below 1, got 1.0"),
+        ({"drop_path": -0.1}, "--drop-path is at least 0 and below 1"),
+        ({"drop_path": nan}, "--drop-path is at least 0 and below 1"),
         ({"scales": ()}, "--random-scales are positive numbers"),
         ({"scales": (1.0, 0.0)}, "--random-scales are positive numbers"),
         ({"scales": (nan, 1.0)}, "--random-scales are positive numbers"),

@@ -142,9 +142,9 @@ def _row(run: Run, rank: int, outcome: Measured) -> Row:
 
 def _cost(run: Run, outcome: Measured | Failed) -> tuple[int, int]:
     architecture, context = outcome.trial.architecture, run.context
-    space = find_space(architecture.space)
-    size = run.settings.crop if space.trunk else context.feature_size
-    cost = space.cost(architecture.genotype, context.channels, run.request.filters, size)
+    cost = find_space(architecture.space).cost(
+        architecture.genotype, context.channels, run.request.filters, context.feature_size
+    )
     return cost.parameters, cost.multiply_adds
 
 

@@ -100,12 +100,11 @@ def _links(content: Content) -> dict[str, str]:
 def _cost_words(content: Content) -> str:
     """What costs are of."""
     filters, context = content.run.request.filters, content.run.context
+    size = words.size(context.feature_size)
     if content.is_whole:
-        image = words.size(content.run.settings.crop)
-        return f"Cost is that of trunk and head, at F = {filters} on an image of {image} pixels."
-    positions = words.size(context.feature_size)
+        return f"Cost is that of trunk and head, at F = {filters} on an image of {size} pixels."
     return (
-        f"Cost is that of the {content.family.noun} alone, at {filters} filters on {positions} "
+        f"Cost is that of the {content.family.noun} alone, at {filters} filters on {size} "
         f"positions of {context.channels} channels."
     )
 

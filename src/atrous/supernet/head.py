@@ -19,13 +19,17 @@ REACH = 96
 
 class SimplifiedAspp(nn.Module):
     """A 1x1 convolution, one atrous 3x3 convolution and image pooling, each with as many channels
-    as there are, joined and scored (Liu et al. 2019, section 4.1)."""
+    as there are, joined and scored (Liu et al. 2019, section 4.1).
+
+    Without batch norms, of which the paper does not speak: they would undo the weights of the
+    arrows into the last layer, so that nothing could tell at which stride to end.
+    """
 
     def __init__(self, channels: int, level: int, classes: int) -> None:
         super().__init__()
-        self.point = Convolution(channels, channels)
-        self.atrous = Convolution(channels, channels, 3, rate=REACH // STRIDES[level])
-        self.pooling = Convolution(channels, channels)
+        self.point = Convolution(channels, channels, bare=True)
+        self.atrous = Convolution(channels, channels, 3, rate=REACH // STRIDES[level], bare=True)
+        self.pooling = Convolution(channels, channels, bare=True)
         self.scores = class_scores(3 * channels, classes)
 
     def forward(self, maps: Tensor) -> Tensor:

@@ -33,14 +33,20 @@ def drawn(*shape: int, fan_in: int) -> nn.Parameter:
 
 
 class Convolution(nn.Module):
-    """A dense convolution without bias, and batch norm: [B, channels, H, W] -> [B, filters, H, W],
-    or half the positions at stride 2."""
+    """A dense convolution without bias, and batch norm unless it is `bare`: [B, channels, H, W] ->
+    [B, filters, H, W], or half the positions at stride 2."""
 
     def __init__(
-        self, channels: int, filters: int, kernel: int = 1, stride: int = 1, rate: int = 1
+        self,
+        channels: int,
+        filters: int,
+        kernel: int = 1,
+        stride: int = 1,
+        rate: int = 1,
+        bare: bool = False,
     ) -> None:
         super().__init__()
-        self.stride, self.rate = stride, rate
+        self.stride, self.rate, self.bare = stride, rate, bare
         shape = (filters, channels, kernel, kernel)
         self.weight = drawn(*shape, fan_in=channels * kernel * kernel)
 
@@ -48,4 +54,4 @@ class Convolution(nn.Module):
         """Maps, after any ReLU."""
         margin = self.weight.shape[-1] // 2 * self.rate
         convolved = functional.conv2d(maps, self.weight, None, self.stride, margin, self.rate)
-        return normalised(convolved)
+        return convolved if self.bare else normalised(convolved)

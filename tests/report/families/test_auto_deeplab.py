@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 from random import Random
 from xml.etree import ElementTree
@@ -74,10 +75,11 @@ def test_cells_of_other_families_are_refused() -> None:
 
 
 def test_the_page_of_a_search_speaks_of_networks(tmp_path: Path) -> None:
-    run = a_run(space="auto_deeplab", baselines=(), strategy="random", filters=4)
+    asked = a_run(space="auto_deeplab", baselines=(), strategy="random", filters=4)
+    run = replace(asked, context=replace(asked.context, channels=3, feature_size=(65, 97)))
     entries = [measured(number, 0.3 + number / 100) for number in range(8)]
     page = render_page(gather(run, entries))
-    assert "Cost is that of trunk and head, at F = 4 on an image of 368 × 480 pixels." in page
+    assert "Cost is that of trunk and head, at F = 4 on an image of 65 × 97 pixels." in page
     assert "The best of 8 proposed networks scores 0.3700" in page
     assert page.count('aria-label="Network: strides') == 3
     assert "Stride of the last layer" in page

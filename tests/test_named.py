@@ -45,16 +45,20 @@ def test_a_cell_in_the_reference_implementations_file(tmp_path: Path) -> None:
 
 
 def test_the_published_architectures_can_all_be_named() -> None:
-    assert published() == ["dpc:aspp", "dpc:top1"]
+    assert published() == ["dpc:aspp", "dpc:top1", "auto_deeplab:published"]
     assert all(find_architecture(name) for name in published())
 
 
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("top1", r"Expected an architecture, got 'top1'\. Write dpc:aspp, dpc:top1, a genotype"),
+        (
+            "top1",
+            r"Expected an architecture, got 'top1'\. Write dpc:aspp, dpc:top1, "
+            r"auto_deeplab:published, a genotype",
+        ),
         ("", "Expected an architecture, got ''"),
-        ("nas:top1", r"Expected the name of a space, got 'nas'\. There are: dpc, and dpc-B"),
+        ("nas:top1", r"Expected the name of a space, got 'nas'\. There are: dpc, auto_deeplab"),
         ("dpc:top2", r"Space dpc has no architecture 'top2'\. Named ones: aspp, top1;"),
         ("dpc-3:top1", r"Space dpc-3 has no architecture 'top1'\. Named ones: none;"),
         ("dpc:", "Space dpc has no architecture ''"),

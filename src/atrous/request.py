@@ -66,11 +66,13 @@ class Request:
     relaxation: Relaxation | None = None
 
     @classmethod
-    def from_json(cls, content: dict[str, Any]) -> Request:
+    def from_json(cls, content: Any) -> Request:
         """The record from its fields in JSON; raises `ValueError`.
 
         Requests written before there was a relaxation name none.
         """
+        if not isinstance(content, dict):
+            raise ValueError(f"expected the fields of a request, got {content!r}")
         relaxation = content.get("relaxation")
         found = filled(Relaxation, relaxation) if relaxation else None
         return filled(cls, {**content, "relaxation": found})

@@ -28,7 +28,7 @@ def find_space(name: str) -> Space:
         if match := re.fullmatch(pattern, name):
             return make(*(int(number) for number in match.groups() if number))
     raise AtrousError(
-        f"Expected the name of a space, got {name!r}. There are: {', '.join(SPACES)}, and dpc-B "
-        "for cells with B branches, such as dpc-3, auto_deeplab-L for networks with L layers, such "
-        "as auto_deeplab-8, auto_deeplab-LxB for L layers with B blocks in their cell."
+        f"Expected the name of a space, got {name!r}. There are: {', '.join(SPACES)}; others say "
+        "their size, such as dpc-3 (3 branches), auto_deeplab-8 (8 layers), auto_deeplab-8x3 (and "
+        "cells of 3 blocks)."
     )

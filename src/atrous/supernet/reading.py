@@ -34,6 +34,9 @@ def readings(mixture: Mixture, blocks: int, channels: int) -> tuple[Reading, ...
     numbers = [number for _, _, _, numbers in asked for number in numbers]
     index = torch.tensor(numbers, dtype=torch.int64, device=mixture.operations.device)
     gains = mixture.operations.flatten()[index].unsqueeze(1).expand(-1, channels).flatten()
+    # A single gain, expanded, has stride 0, which torch 2.13's batch norm on a CPU does not heed:
+    # its gradient reads past the end.
+    gains = gains.contiguous()
     parts = torch.split(gains, [len(rows) * channels for _, _, rows, _ in asked])
     return tuple(
         Reading(state, operation, rows, part)

@@ -4,7 +4,7 @@ operations, with a module for each. It takes the same mixtures, and its weights 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from itertools import product
 from typing import Any, cast
 
@@ -74,8 +74,14 @@ class NestedNode(nn.Module):
         _, second, third = stem_widths(size.filters)
         previous = {u: size.width(u) for u in levels_at(layer - 1)} if layer else {0: third}
         before = {u: size.width(u) for u in levels_at(layer - 2)} if layer > 1 else {}
-        self.previous = _projections(previous, channels)
-        self.before = _projections(before or {0: third if layer else second}, channels)
+        before = before or {0: third if layer else second}
+        self.previous = nn.ModuleDict({str(u): _projection(previous[u], channels) for u in previous})
+        self.before = nn.ModuleDict(
+            {
+                str(u): nn.Identity() if before[u] == channels else _projection(before[u], channels)
+                for u in before
+            }
+        )
         self.operations = nn.ModuleDict()
         self.strided = nn.ModuleDict()
         for (block, state), operation in product(edges(size.blocks), OPERATIONS):
@@ -139,7 +145,7 @@ def name_of(block: int, state: int, operation: Operation) -> str:
     return f"{block}_{state}_{operation.name}"
 
 
-def twins(nested: Nested, supernet: Supernet) -> Iterator[tuple[nn.Parameter, nn.Parameter, Any]]:
+def twins(nested: Nested, supernet: Supernet) -> Iterator[tuple[Any, Any, Any]]:
     """Each weight of the double, with the parameter of the supernet that it is a part of, and
     where."""
     everything = slice(None)
@@ -153,7 +159,7 @@ def twins(nested: Nested, supernet: Supernet) -> Iterator[tuple[nn.Parameter, nn
             yield head.get_parameter(name), parameter, everything
 
 
-def _node_twins(nested: Any, node: Any) -> Iterator[tuple[nn.Parameter, nn.Parameter, Any]]:
+def _node_twins(nested: Any, node: Any) -> Iterator[tuple[Any, Any, Any]]:
     for kind in ("previous", "before"):
         for source, projection in getattr(node, kind).items():
             twin = getattr(nested, kind)[source]
@@ -209,15 +215,8 @@ def _stem(filters: int) -> Iterator[nn.Sequential]:
         channels = width
 
 
-def _projections(channels: Mapping[int, int], filters: int) -> nn.ModuleDict:
-    return nn.ModuleDict(
-        {
-            str(level): Projection(width, filters, affine=False)
-            if width != filters
-            else nn.Identity()
-            for level, width in channels.items()
-        }
-    )
+def _projection(channels: int, filters: int) -> Projection:
+    return Projection(channels, filters, affine=False)
 
 
 def _norm(channels: int) -> nn.BatchNorm2d:

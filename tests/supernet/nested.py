@@ -75,7 +75,9 @@ class NestedNode(nn.Module):
         previous = {u: size.width(u) for u in levels_at(layer - 1)} if layer else {0: third}
         before = {u: size.width(u) for u in levels_at(layer - 2)} if layer > 1 else {}
         before = before or {0: third if layer else second}
-        self.previous = nn.ModuleDict({str(u): _projection(previous[u], channels) for u in previous})
+        self.previous = nn.ModuleDict(
+            {str(u): _projection(previous[u], channels) for u in previous}
+        )
         self.before = nn.ModuleDict(
             {
                 str(u): nn.Identity() if before[u] == channels else _projection(before[u], channels)

@@ -60,7 +60,8 @@ def with_weights_of(network: Supernet, path: Path, cell: RepeatedCell) -> Trunk:
 
 
 def _copy(layer: Layer, node: Any, source: int, before: int) -> None:
-    layer.previous[1].weight.data.copy_(node.previous[str(source)].weight)
+    (projection,) = convolutions(layer.previous)
+    projection.weight.data.copy_(node.previous[str(source)].weight)
     for own in convolutions(layer.before):
         own.weight.data.copy_(node.before[str(before)].weight)
     channels = node.cell.channels

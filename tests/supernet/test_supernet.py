@@ -268,11 +268,11 @@ def test_alpha_and_beta_begin_near_zero() -> None:
         assert float(parameter.detach().std()) == pytest.approx(1e-3, rel=0.2)
 
 
-class _Count(TorchDispatchMode):
+class _Count(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """How often each of torch's operations is called."""
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.calls: Counter[str] = Counter()
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:

@@ -17,7 +17,7 @@ class Kept(torch.autograd.graph.saved_tensors_hooks):
         self._seen = {_key(tensor) for tensor in without}
         super().__init__(self._pack, lambda tensor: tensor)
 
-    def __enter__(self) -> Kept:
+    def __enter__(self) -> Kept:  # type: ignore[override]
         super().__enter__()
         return self
 

@@ -40,24 +40,24 @@ class _Separable(torch.autograd.Function):
         ctx.save_for_backward(maps, depthwise, pointwise)
         ctx.stride = stride
         between = _spatial(_for_each(maps, depthwise), depthwise, stride)
-        weights, groups = _matrix(pointwise)
-        return functional.conv2d(between, weights, groups=groups)
+        return _product(between, _matrices(pointwise).transpose(1, 2))
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         maps, depthwise, pointwise = ctx.saved_tensors
-        needed = ctx.needs_input_grad
-        repeated = _for_each(maps, depthwise)
-        between = _spatial(repeated, depthwise, ctx.stride)
-        weights, groups = _matrix(pointwise)
-        gradient, of_weights = _gradients(
-            gradients[0], between, weights, groups, 1, (True, needed[2])
-        )
-        of_pointwise = None if of_weights is None else _blocks(of_weights, pointwise)
-        of_repeated, of_depthwise = _gradients(
-            gradient, repeated, depthwise, len(depthwise), ctx.stride, (needed[0], needed[1])
-        )
-        return _summed(of_repeated, maps), of_depthwise, of_pointwise, None
+        of_maps, of_depthwise, of_pointwise, _ = ctx.needs_input_grad
+        matrices, repeated = _matrices(pointwise), _for_each(maps, depthwise)
+        gradient = _product(gradients[0], matrices)
+        results: list[Tensor | None] = [None] * 4
+        if of_maps:
+            of_repeated = _spatial_gradient(gradient, repeated, depthwise, ctx.stride, 0)
+            results[0] = reduce(torch.add, torch.split(of_repeated, maps.shape[1], dim=1))
+        if of_depthwise:
+            results[1] = _spatial_gradient(gradient, repeated, depthwise, ctx.stride, 1)
+        if of_pointwise:
+            between = _spatial(repeated, depthwise, ctx.stride)
+            results[2] = _products(gradients[0], between, len(matrices)).view_as(pointwise)
+        return tuple(results)
 
 
 def _for_each(maps: Tensor, depthwise: Tensor) -> Tensor:
@@ -66,52 +66,62 @@ def _for_each(maps: Tensor, depthwise: Tensor) -> Tensor:
     return torch.cat([maps] * readers, dim=1) if readers > 1 else maps
 
 
-def _summed(gradient: Tensor, maps: Tensor) -> Tensor:
-    """The gradient of the maps from that of what `_for_each` makes of them."""
-    return reduce(torch.add, torch.split(gradient, maps.shape[1], dim=1))
-
-
 def _spatial(repeated: Tensor, depthwise: Tensor, stride: int) -> Tensor:
     margin = depthwise.shape[-1] // 2
     return functional.conv2d(repeated, depthwise, None, stride, margin, groups=len(depthwise))
 
 
-def _matrix(pointwise: Tensor) -> tuple[Tensor, int]:
-    """The weights of one 1x1 convolution for all readers, and its groups."""
+def _spatial_gradient(
+    gradient: Tensor, repeated: Tensor, depthwise: Tensor, stride: int, which: int
+) -> Tensor:
+    """That of the maps (0) or of the weights (1)."""
+    kernel, groups = depthwise.shape[-1], len(depthwise)
+    if which == 1 and kernel == 5 and repeated.device.type == "cpu":
+        return depthwise_5x5_gradient(gradient, repeated, stride)
+    found: Tensor = torch.ops.aten.convolution_backward(
+        gradient,
+        repeated,
+        depthwise,
+        None,
+        [stride, stride],
+        [kernel // 2, kernel // 2],
+        [1, 1],
+        False,
+        [0, 0],
+        groups,
+        [which == 0, which == 1, False],
+    )[which]
+    return found
+
+
+def _matrices(pointwise: Tensor) -> Tensor:
+    """[k * C, C, 1, 1] -> [k, C, C]."""
     channels = pointwise.shape[1]
-    readers = len(pointwise) // channels
-    if channels >= FEW:
-        return pointwise, readers
-    diagonal = torch.eye(readers, dtype=pointwise.dtype, device=pointwise.device)
-    blocks = pointwise.view(readers, channels, 1, channels) * diagonal[:, None, :, None]
-    return blocks.view(readers * channels, readers * channels, 1, 1), 1
+    return pointwise.view(-1, channels, channels)
 
 
-def _blocks(weights: Tensor, pointwise: Tensor) -> Tensor:
-    """Of the weights that `_matrix` gives, those that it was given."""
-    if weights.shape == pointwise.shape:
-        return weights
-    channels = pointwise.shape[1]
-    readers = len(pointwise) // channels
-    blocks = weights.reshape(readers, channels, readers, channels).diagonal(dim1=0, dim2=2)
-    return blocks.permute(2, 0, 1).reshape(pointwise.shape)
+def _product(maps: Tensor, matrices: Tensor) -> Tensor:
+    """Each reader's channels [B, k * C, h, w] times its own matrix [k, C, C]."""
+    readers, channels = matrices.shape[:2]
+    last = maps.permute(0, 2, 3, 1)
+    if channels < FEW:
+        diagonal = torch.eye(readers, dtype=maps.dtype, device=maps.device)
+        blocks = matrices.unsqueeze(2) * diagonal[:, None, :, None]
+        result = last @ blocks.reshape(readers * channels, readers * channels)
+    else:
+        by_reader = last.reshape(-1, readers, channels).transpose(0, 1) @ matrices
+        result = by_reader.transpose(0, 1).reshape(last.shape)
+    return result.permute(0, 3, 1, 2)
 
 
-def _gradients(
-    gradient: Tensor,
-    maps: Tensor,
-    weights: Tensor,
-    groups: int,
-    stride: int,
-    needed: tuple[bool, bool],
-) -> tuple[Tensor, Tensor | None]:
-    """Of a convolution: those of its maps and of its weights, where they are needed."""
-    kernel = weights.shape[-1]
-    slow = kernel == 5 and maps.device.type == "cpu"
-    mask, margin = [needed[0], needed[1] and not slow, False], [kernel // 2] * 2
-    of_maps, of_weights, _ = torch.ops.aten.convolution_backward(
-        gradient, maps, weights, None, [stride] * 2, margin, [1, 1], False, [0, 0], groups, mask
-    )
-    if needed[1] and slow:
-        of_weights = depthwise_5x5_gradient(gradient, maps, stride)
-    return of_maps, of_weights
+def _products(left: Tensor, right: Tensor, readers: int) -> Tensor:
+    """For each reader, the sum over all positions of the outer products of its channels in two
+    maps [B, k * C, h, w]: [k, C, C]."""
+    one, other = (maps.permute(0, 2, 3, 1).reshape(-1, maps.shape[1]) for maps in (left, right))
+    channels = one.shape[1] // readers
+    if channels < FEW:
+        every = (one.t() @ other).view(readers, channels, readers, channels)
+        return every.diagonal(dim1=0, dim2=2).permute(2, 0, 1).contiguous()
+    parts = (part.view(-1, readers, channels) for part in (one, other))
+    by_reader = [part.transpose(0, 1) for part in parts]
+    return by_reader[0].transpose(1, 2) @ by_reader[1]

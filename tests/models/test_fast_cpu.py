@@ -10,7 +10,12 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from atrous.models.fast_cpu import byte_dropout, phased_depthwise, pointwise
+from atrous.models.fast_cpu import (
+    byte_dropout,
+    depthwise_5x5_gradient,
+    phased_depthwise,
+    pointwise,
+)
 from atrous.models.ops import AtrousDepthwise
 from atrous.spaces.dpc import RATES
 
@@ -157,3 +162,16 @@ def test_a_bfloat16_gradient_of_an_atrous_convolution_is_right(
     exact = functional.conv2d(features, layer.weight, padding=rate, dilation=rate, groups=channels)
     (expected,) = torch.autograd.grad(exact.sum(), layer.weight)
     assert float((found - expected).abs().max() / expected.abs().max()) < 0.02
+
+
+@pytest.mark.parametrize("size", [(5, 9), (8, 6), (1, 3)])
+@pytest.mark.parametrize("stride", [1, 2])
+def test_the_gradient_of_a_5x5_depthwise_convolution_is_that_of_torch(
+    size: tuple[int, int], stride: int
+) -> None:
+    maps = torch.randn(2, 3, *size, dtype=torch.float64)
+    weight = torch.randn(3, 1, 5, 5, dtype=torch.float64, requires_grad=True)
+    result = functional.conv2d(maps, weight, None, stride, 2, groups=3)
+    gradient = torch.randn_like(result)
+    (expected,) = torch.autograd.grad(result, weight, gradient)
+    assert torch.allclose(depthwise_5x5_gradient(gradient, maps, stride), expected)

@@ -72,7 +72,7 @@ def gdas(
         _hard(operations),
         torch.cat([_hard(part) for part in leaving]),
         tuple(tuple(o == choice < NEVER for o in range(CHOICES)) for choice in chosen),
-        on_path(path, layers),
+        on_path(path),
     )
 
 
@@ -96,7 +96,7 @@ def one_hot(path: Path, cell: RepeatedCell, size: Size) -> Mixture:
     }
     numbers = [chosen.get(edge) for edge in edges(size.blocks)]
     operations_on = tuple(tuple(o == n for o in range(CHOICES)) for n in numbers)
-    arrows_on = on_path(path, size.layers)
+    arrows_on = on_path(path)
     return Mixture(
         torch.tensor(operations_on, dtype=torch.get_default_dtype()),
         torch.tensor(arrows_on, dtype=torch.get_default_dtype()),
@@ -105,10 +105,10 @@ def one_hot(path: Path, cell: RepeatedCell, size: Size) -> Mixture:
     )
 
 
-def on_path(path: Path, layers: int) -> tuple[bool, ...]:
+def on_path(path: Path) -> tuple[bool, ...]:
     """Which arrows of the trellis a path follows."""
-    sources = (0, *path)
-    return tuple((sources[a.layer], path[a.layer]) == (a.source, a.target) for a in arrows(layers))
+    steps = list(zip((0, *path), path, strict=False))
+    return tuple(steps[a.layer] == (a.source, a.target) for a in arrows(len(path)))
 
 
 def nodes(layers: int) -> tuple[tuple[int, int], ...]:

@@ -12,11 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from atrous.supernet.layers import drawn, normalised
-
-DENSE_UP_TO = 16
-"""Up to so many channels a separable convolution runs as a dense one, whose kernel is the product
-of its two: the more multiply-adds cost less than what a second pass over the maps does, and what
-lies between the two need not be kept."""
+from atrous.supernet.separable import separable
 
 Rows = tuple[int, ...]
 
@@ -27,77 +23,43 @@ class Separable(nn.Module):
 
     def __init__(self, readers: int, channels: int, kernel: int) -> None:
         super().__init__()
-        spatial, across = (readers, channels, kernel, kernel), (readers, channels, channels)
+        self.channels = channels
+        spatial, across = (readers * channels, 1, kernel, kernel), (readers * channels, channels)
         self.depthwise = nn.ParameterList(drawn(*spatial, fan_in=kernel**2) for _ in range(2))
-        self.pointwise = nn.ParameterList(drawn(*across, fan_in=channels) for _ in range(2))
+        self.pointwise = nn.ParameterList(drawn(*across, 1, 1, fan_in=channels) for _ in range(2))
 
     def forward(self, maps: Tensor, rows: Rows, gains: Tensor, stride: int) -> Tensor:
         """The state [B, C, H, W], after its ReLU."""
-        (first, second), (third, fourth) = (
-            [taken(weights, rows) for weights in half]
-            for half in zip(self.depthwise, self.pointwise, strict=True)
+        depthwise, pointwise = (
+            [taken(weights, rows, self.channels) for weights in both]
+            for both in (self.depthwise, self.pointwise)
         )
-        # Nobody else reads this batch norm's result, nor does its gradient.
-        maps = normalised(separable(maps, first, second, stride)).relu_()
-        return normalised(separable(maps, third, fourth, 1), gains)
+        # In place: neither a batch norm's gradient nor anything else needs what it gives.
+        maps = normalised(separable(maps, depthwise[0], pointwise[0], stride)).relu_()
+        return normalised(separable(maps, depthwise[1], pointwise[1]), gains)
 
 
 class Dense(nn.Module):
-    """One dense convolution, and batch norm."""
+    """One dense kernel x kernel convolution, and batch norm."""
 
     def __init__(self, readers: int, channels: int, kernel: int) -> None:
         super().__init__()
-        shape = (readers, channels, channels, kernel, kernel)
+        self.channels = channels
+        shape = (readers * channels, channels, kernel, kernel)
         self.weight = drawn(*shape, fan_in=channels * kernel * kernel)
 
     def forward(
         self, maps: Tensor, rows: Rows, gains: Tensor, stride: int = 1, rate: int = 1
     ) -> Tensor:
         """The state [B, C, H, W], after its ReLU."""
-        weight = taken(self.weight, rows).flatten(0, 1)
+        weight = taken(self.weight, rows, self.channels)
         margin = weight.shape[-1] // 2 * rate
         return normalised(functional.conv2d(maps, weight, None, stride, margin, rate), gains)
 
 
-def taken(weights: Tensor, rows: Rows) -> Tensor:
-    """The weights [k, ...] of some readers: [k', ...]."""
-    if len(rows) == len(weights):
+def taken(weights: Tensor, rows: Rows, channels: int) -> Tensor:
+    """The weights [k * C, ...] of some readers: [k' * C, ...]."""
+    if len(rows) * channels == len(weights):
         return weights
-    if len(rows) == 1:
-        return weights[rows[0] : rows[0] + 1]
-    return torch.stack([weights[row] for row in rows])
-
-
-def separable(maps: Tensor, depthwise: Tensor, pointwise: Tensor, stride: int) -> Tensor:
-    """A depthwise convolution [k, C, n, n], then a 1x1 one [k, C, C]: [B, k * C, h, w].
-
-    Maps are [B, C, H, W], one state that all read, or [B, k * C, H, W], to each its own.
-    """
-    readers, channels, kernel = depthwise.shape[:3]
-    margin, shared = kernel // 2, maps.shape[1] == channels
-    if channels <= DENSE_UP_TO:
-        weight = (pointwise[..., None, None] * depthwise.unsqueeze(1)).flatten(0, 1)
-        return functional.conv2d(
-            maps, weight, None, stride, margin, groups=1 if shared else readers
-        )
-    if shared:
-        maps = _depthwise_shared(maps, depthwise, stride)
-    else:
-        weight = depthwise.flatten(0, 1).unsqueeze(1)
-        maps = functional.conv2d(maps, weight, None, stride, margin, groups=len(weight))
-    return functional.conv2d(maps, pointwise.flatten(0, 1)[..., None, None], groups=readers)
-
-
-def _depthwise_shared(maps: Tensor, weight: Tensor, stride: int) -> Tensor:
-    """All readers' depthwise convolutions of one state, which come channel by channel and are put
-    reader by reader."""
-    channels, readers = maps.shape[1], len(weight)
-    weight = weight.transpose(0, 1).flatten(0, 1).unsqueeze(1)
-    margin = weight.shape[-1] // 2
-    maps = functional.conv2d(maps, weight, None, stride, margin, groups=channels)
-    batch, _, height, width = maps.shape
-    if not maps.is_contiguous(memory_format=torch.channels_last):
-        by_channel = maps.view(batch, channels, readers, height, width)
-        return by_channel.transpose(1, 2).reshape(maps.shape)
-    by_channel = maps.permute(0, 2, 3, 1).view(batch, height, width, channels, readers)
-    return by_channel.transpose(3, 4).flatten(3).permute(0, 3, 1, 2)
+    parts = [weights[row * channels : (row + 1) * channels] for row in rows]
+    return parts[0] if len(parts) == 1 else torch.cat(parts)

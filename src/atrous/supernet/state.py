@@ -1,20 +1,20 @@
 """All that the blocks of a relaxed cell do to one of its states.
 
 Shapes: B images, C channels, H x W positions of the state; h x w of the result, (H + 1) // 2 and
-(W + 1) // 2 at stride 2; k blocks that read the state.
+(W + 1) // 2 at stride 2; k blocks that read the state, k' of them for which an operation is on.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from atrous.models.cell_ops import RATE, resized
 from atrous.models.repeated_cell import Operation
 from atrous.supernet.merged import Dense, Rows, Separable
+from atrous.supernet.mixing import mixed
 from atrous.supernet.reading import Reading
 
 
@@ -34,15 +34,16 @@ class StateOperations(nn.Module):
     def forward(self, state: Tensor, asked: Sequence[Reading], stride: int) -> list[Tensor | None]:
         """What each reader gets of the state [B, C, H, W]: [B, C, h, w], None where all is off."""
         weighted = [reading for reading in asked if _has_weights(reading.operation, stride)]
+        others = [reading for reading in asked if not _has_weights(reading.operation, stride)]
         sums: dict[Rows, Tensor] = {}
         for reading, part in zip(weighted, self._convolved(state, weighted, stride), strict=True):
             base = sums.get(reading.rows)
             # In place: no gradient needs what a batch norm gives.
             sums[reading.rows] = part if base is None else base.add_(part)
-        for reading in asked:
-            if not _has_weights(reading.operation, stride):
-                maps = _pooled(state, reading.operation, stride)
-                sums[reading.rows] = _added(sums.get(reading.rows), maps, reading)
+        for rows in dict.fromkeys(reading.rows for reading in others):
+            alike = [reading for reading in others if reading.rows == rows]
+            maps = [_pooled(state, reading.operation, stride) for reading in alike]
+            sums[rows] = mixed(sums.get(rows), maps, [reading.gains for reading in alike])
         return _by_reader(sums, self.readers)
 
     def _convolved(self, state: Tensor, asked: Sequence[Reading], stride: int) -> Iterator[Tensor]:
@@ -83,15 +84,6 @@ def _pooled(state: Tensor, operation: Operation, stride: int) -> Tensor:
             return functional.max_pool2d(state, 3, stride, 1)
         case _:
             return state
-
-
-def _added(base: Tensor | None, maps: Tensor, reading: Reading) -> Tensor:
-    """[B, k' * C, h, w], to which the same maps are added for each reader, times its gain."""
-    gains = reading.gains.to(maps.dtype).view(len(reading.rows), -1, 1, 1)
-    if base is None:
-        return torch.cat([maps * gain for gain in gains], dim=1)
-    by_reader = base.view(len(base), *gains.shape[:2], *base.shape[2:])
-    return torch.addcmul(by_reader, maps.unsqueeze(1), gains).flatten(1, 2)
 
 
 def _by_reader(sums: Mapping[Rows, Tensor], readers: int) -> list[Tensor | None]:

@@ -68,8 +68,7 @@ class Supernet(nn.Module):
         Raises AtrousError where no path of the mixture goes through all layers.
         """
         height, width = images.shape[-2:]
-        if images.device.type == "cpu":
-            images = images.contiguous(memory_format=torch.channels_last)
+        images = images.contiguous(memory_format=torch.channels_last)
         canvas = pad_to_canvas(images, STRIDES[-1])
         size = (canvas.shape[-2], canvas.shape[-1])
         outputs = self.outputs(canvas, mixture)

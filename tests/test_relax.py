@@ -118,7 +118,7 @@ def test_a_search_that_was_stopped_between_its_stages_is_the_same(
 
 def test_the_published_numbers_are_filled_in(data: Path, tmp_path: Path) -> None:
     run, _ = driver.begin(asked(data, Relaxation()), tmp_path / "run", tmp_path / "cache")
-    (protocol,) = relax.protocols(run, unchanged_sources(run))
+    (protocol,) = relax.protocols(run.request, "cpu", unchanged_sources(run))
     assert (protocol.steps, protocol.warm_up) == (40 * 3 // 2, 0.5)
     assert (protocol.crop, protocol.scale) == ((65, 97), 1.0)
     assert (protocol.size.layers, protocol.size.blocks, protocol.size.filters) == (2, 1, 8)
@@ -158,3 +158,10 @@ def test_the_decoded_come_first_whatever_they_scored() -> None:
     assert strategy.propose(space, history, Random(0)).origin == "choice 9"
     history.append(Observation(1, space.unrank(9), 0.0))
     assert strategy.propose(space, history, Random(0)).origin == "uniform"
+
+
+def test_the_memory_is_told_before_anything_begins(data: Path) -> None:
+    small = relax.memory_needed(asked(data, SMALL))
+    large = relax.memory_needed(asked(data, replace(SMALL, batch=4)))
+    assert 0 < small.activations < large.activations < 3 * small.activations
+    assert small.parameters == large.parameters

@@ -20,9 +20,9 @@ from atrous.estimation.compute import Compute, whole_precision
 from atrous.estimation.crop import Size as Extent
 from atrous.estimation.crop import largest, require_crop, round_up
 from atrous.estimation.training import NonFiniteError
-from atrous.estimation.tuning import cores
+from atrous.estimation.tuning import cores, pick_device
 from atrous.latency.setting import make_setting
-from atrous.material import Sources, unchanged_sources
+from atrous.material import Sources, sources_of, unchanged_sources
 from atrous.progress import note, track
 from atrous.request import Relaxation, Request
 from atrous.run import Run
@@ -39,6 +39,7 @@ from atrous.supernet.halves import halves
 from atrous.supernet.history import FOLDER
 from atrous.supernet.latency import expected_latency, latency_loss, reach
 from atrous.supernet.latency_table import LatencyTable, table_from_json
+from atrous.supernet.plan import Plan, memory_of
 from atrous.supernet.protocol import CROP, EPOCHS, LEARNING, SIDE, SearchProtocol
 from atrous.supernet.size import Size
 from atrous.supernet.timing import measure
@@ -81,9 +82,10 @@ def relax(run: Run, watch: loop.Watch) -> Decoded:
 
     Raises `AtrousError` if data have changed, for lack of memory, and for a search that diverges.
     """
-    sources, asked = unchanged_sources(run), _asked(run)
+    sources, asked = unchanged_sources(run), _asked(run.request)
     proposals: list[Proposal] = []
-    for protocol in protocols(run, sources):
+    for protocol in protocols(run.request, run.settings.device, sources):
+        note(f"a step of the supernet needs {_memory(protocol)}")
         state = State(protocol, _compute(run), _penalty(run, protocol.size))
         folder = run.path / FOLDER / str(protocol.seed)
         torch.set_num_threads(cores())
@@ -109,9 +111,17 @@ def relax(run: Run, watch: loop.Watch) -> Decoded:
     return Decoded(tuple(proposals))
 
 
-def protocols(run: Run, sources: Sources) -> Iterator[SearchProtocol]:
-    """How each supernet of a run is trained, every number filled in."""
-    asked, request = _asked(run), run.request
+def memory_needed(request: Request) -> Plan:
+    """The memory that a step of a request's supernets takes; raises `AtrousError` for a search
+    that there cannot be."""
+    require_relaxable(request)
+    protocol = next(protocols(request, pick_device(request.device), sources_of(request)))
+    return _memory(protocol)
+
+
+def protocols(request: Request, device: str, sources: Sources) -> Iterator[SearchProtocol]:
+    """How each supernet of a request is trained on a device, every number filled in."""
+    asked = _asked(request)
     crop, scale = _crop(asked, require_sound(sources.dataset.root))
     first, _ = halves(sources.training, request.seed)
     steps = asked.steps or max(1, EPOCHS * len(first) // asked.batch)
@@ -126,7 +136,7 @@ def protocols(run: Run, sources: Sources) -> Iterator[SearchProtocol]:
             scale=scale,
             warm_up=warm_up,
             seed=seed,
-            precision=whole_precision(run.settings.device, None),
+            precision=whole_precision(device, None),
             neutral=asked.neutral,
             checkpointing=asked.checkpointing,
             hessian=asked.hessian,
@@ -142,10 +152,16 @@ def size_of(request: Request, classes: int) -> Size:
     return Size(len(any_of_it.path), len(any_of_it.cell), filters, classes)
 
 
+def _memory(protocol: SearchProtocol) -> Plan:
+    return memory_of(
+        protocol.size, protocol.batch, protocol.crop, protocol.gate, protocol.checkpointing
+    )
+
+
 def _penalty(run: Run, size: Size) -> Penalty:
     """What is added to the architecture's loss: for FBNet's gate, the latency that is expected of
     the networks that will be trained."""
-    if _asked(run).gate != "fbnet":
+    if _asked(run.request).gate != "fbnet":
         return without_penalty
     table = _latencies(run, size.blocks)
 
@@ -169,13 +185,12 @@ def _latencies(run: Run, blocks: int) -> LatencyTable:
     return table
 
 
-def _asked(run: Run) -> Relaxation:
-    if run.request.relaxation is None:
+def _asked(request: Request) -> Relaxation:
+    if request.relaxation is None:
         raise AtrousError(
-            f"Expected a run of --strategy {GRADIENT} in {run.path}, but it went by "
-            f"{run.request.strategy}."
+            f"Expected a search by --strategy {GRADIENT}, got one by {request.strategy}."
         )
-    return run.request.relaxation
+    return request.relaxation
 
 
 def _crop(asked: Relaxation, sizes: list[Extent]) -> tuple[Extent, float]:

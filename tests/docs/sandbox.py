@@ -39,7 +39,12 @@ SMALL: Mapping[str, tuple[str, ...]] = {
     "run": (*SEARCHED, "--steps", "4", "--crop", "65x97"),
     "search": (*SEARCHED, "--trials", "2", "--steps", "4", "--batch", "4"),
     "rerank": (*TRAINED, "--top", "2", "--workers", "1", "--again"),
-    "train": (*NETWORK, "--filters", "8", *TRAINED, "--device", "cpu"),
+    "train": (
+        *NETWORK,
+        *("--filters", "8", "--select-on", "val"),
+        *TRAINED,
+        *("--device", "cpu"),
+    ),
     "compare": ("--seeds", "2"),
     "fidelity": (
         *SEARCHED,

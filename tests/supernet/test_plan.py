@@ -30,27 +30,27 @@ def _kept(gate: str, checkpointing: bool, seed: int = 0) -> int:
 
 @pytest.mark.parametrize("gate", ["softmax", "fbnet"])
 def test_activations_are_what_is_kept(gate: str) -> None:
-    plan = memory_of(SIZE, BATCH, CROP, gate, checkpointing=False)
+    plan = memory_of(SIZE, BATCH, (CROP, CROP), gate, checkpointing=False)
     assert plan.activations == pytest.approx(_kept(gate, False), rel=0.2)
 
 
 def test_with_checkpointing_the_largest_cell_is_added() -> None:
     """One cell of the fifteen; those at stride 4 are the largest."""
-    plan = memory_of(SIZE, BATCH, CROP, "softmax", checkpointing=True)
+    plan = memory_of(SIZE, BATCH, (CROP, CROP), "softmax", checkpointing=True)
     kept, whole = _kept("softmax", True), _kept("softmax", False)
     assert 1.02 * kept < plan.activations < kept + 0.25 * whole
     assert plan.activations < 0.5 * whole
 
 
 def test_of_a_gate_that_draws_the_most_counts() -> None:
-    plan = memory_of(SIZE, BATCH, CROP, "gdas", checkpointing=False)
+    plan = memory_of(SIZE, BATCH, (CROP, CROP), "gdas", checkpointing=False)
     kept = [_kept("gdas", False, seed) for seed in range(16)]
     assert plan.activations == pytest.approx(max(kept), rel=0.2)
 
 
 def test_parameters_and_what_optimisers_keep_are_counted_in_full() -> None:
     network = Supernet(SIZE)
-    plan = memory_of(SIZE, BATCH, CROP, "gdas", checkpointing=False)
+    plan = memory_of(SIZE, BATCH, (CROP, CROP), "gdas", checkpointing=False)
     weights, architecture = (
         4 * sum(parameter.numel() for parameter in part)
         for part in (network.weights(), network.architecture())

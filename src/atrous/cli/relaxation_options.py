@@ -40,3 +40,6 @@ Hessian = Annotated[
 Stop = Annotated[
     bool, typer.Option("--stop-on-collapse", help="End a supernet at the first warning.")
 ]
+PlanOption = Annotated[
+    bool, typer.Option("--plan", help="Tell the memory that a supernet needs, and do nothing.")
+]

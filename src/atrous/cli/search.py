@@ -23,6 +23,7 @@ from atrous.cli.relaxation_options import (
     GateOption,
     Hessian,
     Neutral,
+    PlanOption,
     SearchBatch,
     SearchCrop,
     SearchFilters,
@@ -66,6 +67,7 @@ RELAXATION = (
     "checkpointing",
     "hessian",
     "stop_on_collapse",
+    "plan",
 )
 """The options of a differentiable search alone."""
 RESUMABLE = {"data", "out", "resume", "cache", "trials", "time"}
@@ -120,6 +122,7 @@ def search(
     checkpointing: Checkpointing = False,
     hessian: Hessian = False,
     stop_on_collapse: Stop = False,
+    plan: PlanOption = False,
     device: DeviceOption = "auto",
     resume: ResumeOption = False,
     cache: CacheOption = None,
@@ -127,6 +130,7 @@ def search(
     """Searches the space on the data set; interrupted, it goes on with --resume."""
     from atrous import driver
     from atrous.estimation.crop import parse_size
+    from atrous.relax import memory_needed
     from atrous.request import Relaxation, Request
     from atrous.run import extend, latest_run, open_run
     from atrous.spaces import find_space
@@ -181,6 +185,9 @@ def search(
         device=device,
         relaxation=relaxation if by_gradient else None,
     )
+    if plan:
+        output.print(f"A step of a supernet needs {memory_needed(request)}.", soft_wrap=True)
+        return
     out = out or RUNS / datetime.now().strftime("%Y-%m-%d-%H%M%S")
     _, estimator = driver.begin(request, out, cache or default_cache())
     drive(out, estimator, cache or default_cache())

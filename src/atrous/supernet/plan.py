@@ -43,8 +43,10 @@ class Plan:
         )
 
 
-def memory_of(size: Size, batch: int, crop: int, gate: str, checkpointing: bool) -> Plan:
-    """The memory of a step on `batch` images of crop x crop pixels, by passes without data.
+def memory_of(
+    size: Size, batch: int, crop: tuple[int, int], gate: str, checkpointing: bool
+) -> Plan:
+    """The memory of a step on `batch` images of `crop` (H, W) pixels, by passes without data.
 
     Activations are those of network and cross-entropy; with checkpointing, also the largest cell,
     which is kept while it is computed again. Where a gate draws what is computed, the most of
@@ -53,7 +55,7 @@ def memory_of(size: Size, batch: int, crop: int, gate: str, checkpointing: bool)
     with torch.device("meta"):
         network = Supernet(size, checkpointing)
         whole = Supernet(size)
-        images = torch.empty(batch, 3, crop, crop)
+        images = torch.empty(batch, 3, *crop)
     activations = 0
     for mixture in _mixtures(network, gate):
         kept, _ = _kept(network, images, mixture)

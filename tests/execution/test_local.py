@@ -28,8 +28,8 @@ from tests.execution import jobs
 
 folder, deaf = Path(sys.argv[1]), sys.argv[2] == "deaf"
 if __name__ == "__main__":
-    if deaf:
-        signal.signal(signal.SIGINT, lambda *_: None)
+    # A shell's background jobs, and all that they start, ignore interruptions otherwise.
+    signal.signal(signal.SIGINT, (lambda *_: None) if deaf else signal.default_int_handler)
     (folder / "ready").touch()
     try:
         with LocalExecutor(2) as executor:

@@ -149,3 +149,21 @@ def test_no_plan_is_told(tmp_path: Path) -> None:
         read_plan(tmp_path)
     with pytest.raises(AtrousError, match="Expected to write"):
         write_plan(split(2 * HOUR, Pace(10, 0.5, 2), 200, 2, ASPP), tmp_path / "missing")
+
+
+def test_stretched_stages_get_what_they_need_and_no_more() -> None:
+    slow = Pace(trial=30, step=6, workers=2)
+    plan = split(600, slow, 100, 2, ("dpc:aspp",), stretch=True)
+    seconds = {name: length for name, length, _ in plan.stages}
+    assert plan.trials == 9  # 11 of 30 s in 175 s, 2 at a time, two of them baselines
+    assert (plan.top, plan.rerank_steps) == (LEAST_AGAIN, LEAST_STEPS)
+    assert plan.train_steps == LEAST_STEPS
+    assert seconds["search"] == pytest.approx(0.35 * 500)
+    assert plan.budget == pytest.approx(100 + sum(seconds.values()))
+    assert plan.budget < named(slow, 100, 2, ("dpc:aspp",))
+
+
+def test_a_budget_that_is_long_enough_is_not_stretched() -> None:
+    fast = Pace(trial=1, step=0.1, workers=2)
+    stretched = split(600, fast, 10, 2, ("dpc:aspp",), stretch=True)
+    assert stretched == split(600, fast, 10, 2, ("dpc:aspp",))

@@ -50,23 +50,42 @@ class Plan:
     told: str
 
 
+@dataclass(frozen=True)
+class Seconds:
+    """What the three stages get."""
+
+    search: float
+    rerank: float
+    train: float
+
+    @property
+    def rest(self) -> float:
+        """For scoring, export and what goes wrong, in proportion."""
+        shares = SEARCH + RERANK + TRAIN
+        return (1 - shares) / shares * (self.search + self.rerank + self.train)
+
+
 def split(
     budget: float,
     pace: Pace,
     ended: int,
     beside: int,
     baselines: tuple[str, ...],
+    stretch: bool = False,
 ) -> Plan:
     """The plan for `budget` seconds, of which `ended` are over already.
 
     So many as `beside` are searched and ranked again beside the candidates; `baselines` are trained
-    beside the best. Raises `AtrousError` if the budget is too short.
+    beside the best. Raises `AtrousError` if the budget is too short; with `stretch`, the stages for
+    which it is get as long as they need.
     """
     left = max(0.0, budget - ended)
-    search = SEARCH * left
-    trials = _whole(search * pace.workers / pace.trial) - beside
-    top, again = _second_round(RERANK * left, pace, beside)
-    each = TRAIN * left / (1 + len(baselines))
+    seconds = Seconds(SEARCH * left, RERANK * left, TRAIN * left)
+    if stretch:
+        seconds = _stretched(seconds, needs(pace, beside, len(baselines)))
+    trials = _whole(seconds.search * pace.workers / pace.trial) - beside
+    top, again = _second_round(seconds.rerank, pace, beside)
+    each = seconds.train / (1 + len(baselines))
     steps = _whole((each - pace.trial) / pace.step)
     if trials < LEAST_TRIALS or again < LEAST_STEPS or steps < LEAST_STEPS:
         raise AtrousError(
@@ -75,16 +94,45 @@ def split(
             f"--budget {least(pace, ended, beside, len(baselines)):.0f}s."
         )
     stages = (
-        ("search", search, f"about {trials} candidates of {pace.trial:.1f} s"),
-        ("re-rank", RERANK * left, f"{top} candidates and the baselines, {again} steps each"),
-        ("train", TRAIN * left, f"{1 + len(baselines)} networks, {steps} steps each"),
-        ("rest", (1 - SEARCH - RERANK - TRAIN) * left, "scores, pictures, export, report"),
+        ("search", seconds.search, f"about {trials} candidates of {pace.trial:.1f} s"),
+        ("re-rank", seconds.rerank, f"{top} candidates and the baselines, {again} steps each"),
+        ("train", seconds.train, f"{1 + len(baselines)} networks, {steps} steps each"),
+        ("rest", seconds.rest, "scores, pictures, export, report"),
     )
+    whole = ended + sum(length for _, length, _ in stages)
     told = (
         f"A trial on cached features took {pace.trial:.1f} s here, {pace.workers} at a time, and a "
         f"step end to end {pace.step:.2f} s; {ended} s went into checks and features."
     )
-    return Plan(budget, search, trials, top, again, steps, baselines, stages, told)
+    return Plan(
+        max(budget, whole) if stretch else budget,
+        seconds.search,
+        trials,
+        top,
+        again,
+        steps,
+        baselines,
+        stages,
+        told,
+    )
+
+
+def needs(pace: Pace, beside: int, baselines: int) -> Seconds:
+    """The least that each stage is worth while with."""
+    start = pace.trial / pace.workers
+    return Seconds(
+        search=(LEAST_TRIALS + beside) * start,
+        rerank=(LEAST_AGAIN + beside) * (LEAST_STEPS * pace.step + start),
+        train=(1 + baselines) * (LEAST_STEPS * pace.step + pace.trial),
+    )
+
+
+def _stretched(given: Seconds, least: Seconds) -> Seconds:
+    return Seconds(
+        max(given.search, least.search),
+        max(given.rerank, least.rerank),
+        max(given.train, least.train),
+    )
 
 
 def _second_round(seconds: float, pace: Pace, beside: int) -> tuple[int, int]:
@@ -102,13 +150,9 @@ def _whole(number: float) -> int:
 
 def least(pace: Pace, ended: int, beside: int, baselines: int) -> float:
     """The shortest budget that `split` accepts, in seconds, rounded up to half a minute."""
-    start = pace.trial / pace.workers
-    needs = (
-        (LEAST_TRIALS + beside) * pace.trial / pace.workers / SEARCH,
-        (LEAST_AGAIN + beside) * (LEAST_STEPS * pace.step + start) / RERANK,
-        (1 + baselines) * (LEAST_STEPS * pace.step + pace.trial) / TRAIN,
-    )
-    return ceil(round((ended + max(needs)) / 30, 6)) * 30
+    need = needs(pace, beside, baselines)
+    whole = max(need.search / SEARCH, need.rerank / RERANK, need.train / TRAIN)
+    return ceil(round((ended + whole) / 30, 6)) * 30
 
 
 def write_plan(plan: Plan, folder: Path) -> None:

@@ -29,7 +29,7 @@ from atrous.models.backbones import outline
 from atrous.named import find_architecture
 from atrous.pipeline.finish import evaluated, exported, timed
 from atrous.pipeline.pace import YARDSTICK, measure_pace
-from atrous.pipeline.plan import PLAN, Plan, least, read_plan, split, write_plan
+from atrous.pipeline.plan import PLAN, Plan, read_plan, split, write_plan
 from atrous.pipeline.trained import (
     TRAINED,
     Candidate,
@@ -151,10 +151,8 @@ def prepare(out: Path, cache: Path) -> None:
     ended = round(time.monotonic() - start)
     budget = BUDGET if wish.request.seconds is None else wish.request.seconds
     beside = len(wish.request.baselines)
-    if wish.stretch:
-        budget = max(budget, least(pace, ended, beside, 1))
     try:
-        plan = split(budget, pace, ended, beside, (YARDSTICK,))
+        plan = split(budget, pace, ended, beside, (YARDSTICK,), wish.stretch)
     except AtrousError as error:
         raise AtrousError(
             f"{error} Go on with more: atrous run --resume {out} --budget ...; or begin anew with "

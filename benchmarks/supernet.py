@@ -42,6 +42,9 @@ WAYS = {
 PAPER, LAPTOP = (12, 8, 321), (4, 8, 161)
 """Layers, filters and crop on a GPU, as published, and on a CPU."""
 
+SMALL_CROP = 33
+"""Of a step before memory is measured, in which all is loaded that a step needs."""
+
 
 @dataclass(frozen=True)
 class Setting:
@@ -65,12 +68,16 @@ class Step:
         self.alpha, self.beta = relaxed.alpha, relaxed.beta
         plain = way == PLAIN
         self.network: nn.Module = Nested(setting.size).to(setting.device) if plain else relaxed
-        layout = getattr(torch, setting.layout)
-        self.network.to(memory_format=layout)  # type: ignore[call-overload]
-        shape = (setting.batch, 3, setting.crop, setting.crop)
-        self.images = torch.randn(shape, device=setting.device).contiguous(memory_format=layout)
-        self.labels = torch.zeros(shape[0], *shape[2:], dtype=torch.long, device=setting.device)
+        self.layout = getattr(torch, setting.layout if plain else "channels_last")
+        self.network.to(memory_format=self.layout)  # type: ignore[call-overload]
         self.generator = torch.Generator().manual_seed(0)
+        self.take(setting.crop)
+
+    def take(self, crop: int) -> None:
+        """Images of crop x crop pixels from now on."""
+        shape, device = (self.setting.batch, 3, crop, crop), self.setting.device
+        self.images = torch.randn(shape, device=device).contiguous(memory_format=self.layout)
+        self.labels = torch.zeros(shape[0], *shape[2:], dtype=torch.long, device=device)
 
     def forward(self) -> Tensor:
         """The loss."""
@@ -128,9 +135,11 @@ def _times(setting: Setting, rounds: int) -> dict[str, list[float]]:
 def _memory(way: str, setting: Setting) -> dict[str, float]:
     """MiB that a step of this way needs, by what is measured."""
     step = Step(way, setting)
+    step.take(SMALL_CROP)
+    step()
+    step.network.zero_grad()
+    step.take(setting.crop)
     if setting.device.startswith("cuda"):
-        step()
-        step.network.zero_grad()
         held = torch.cuda.memory_allocated()
         torch.cuda.reset_peak_memory_stats()
         step()

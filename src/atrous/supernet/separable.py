@@ -5,7 +5,7 @@ Shapes: B images, C channels a reader, k readers, H x W positions, n x n the dep
 
 from __future__ import annotations
 
-from functools import reduce
+from functools import lru_cache, reduce
 from typing import Any
 
 import torch
@@ -47,13 +47,17 @@ class _Separable(torch.autograd.Function):
         maps, depthwise, pointwise = ctx.saved_tensors
         of_maps, of_depthwise, of_pointwise, _ = ctx.needs_input_grad
         matrices, repeated = _matrices(pointwise), _for_each(maps, depthwise)
-        gradient = _product(gradients[0], matrices)
         results: list[Tensor | None] = [None] * 4
-        if of_maps:
-            of_repeated = _spatial_gradient(gradient, repeated, depthwise, ctx.stride, 0)
-            results[0] = reduce(torch.add, torch.split(of_repeated, maps.shape[1], dim=1))
-        if of_depthwise:
-            results[1] = _spatial_gradient(gradient, repeated, depthwise, ctx.stride, 1)
+        if of_maps or of_depthwise:
+            results[:2] = _spatial_gradients(
+                _product(gradients[0], matrices),
+                repeated,
+                depthwise,
+                ctx.stride,
+                (of_maps, of_depthwise),
+            )
+        if results[0] is not None:
+            results[0] = reduce(torch.add, torch.split(results[0], maps.shape[1], dim=1))
         if of_pointwise:
             between = _spatial(repeated, depthwise, ctx.stride)
             results[2] = _products(gradients[0], between, len(matrices)).view_as(pointwise)
@@ -71,14 +75,13 @@ def _spatial(repeated: Tensor, depthwise: Tensor, stride: int) -> Tensor:
     return functional.conv2d(repeated, depthwise, None, stride, margin, groups=len(depthwise))
 
 
-def _spatial_gradient(
-    gradient: Tensor, repeated: Tensor, depthwise: Tensor, stride: int, which: int
-) -> Tensor:
-    """That of the maps (0) or of the weights (1)."""
+def _spatial_gradients(
+    gradient: Tensor, repeated: Tensor, depthwise: Tensor, stride: int, needed: tuple[bool, bool]
+) -> tuple[Tensor | None, Tensor | None]:
+    """Those of the maps and of the weights, where they are needed."""
     kernel, groups = depthwise.shape[-1], len(depthwise)
-    if which == 1 and kernel == 5 and repeated.device.type == "cpu":
-        return depthwise_5x5_gradient(gradient, repeated, stride)
-    found: Tensor = torch.ops.aten.convolution_backward(
+    slow = needed[1] and kernel == 5 and repeated.device.type == "cpu"
+    of_maps, of_weights, _ = torch.ops.aten.convolution_backward(
         gradient,
         repeated,
         depthwise,
@@ -89,9 +92,9 @@ def _spatial_gradient(
         False,
         [0, 0],
         groups,
-        [which == 0, which == 1, False],
-    )[which]
-    return found
+        [needed[0], needed[1] and not slow, False],
+    )
+    return of_maps, depthwise_5x5_gradient(gradient, repeated, stride) if slow else of_weights
 
 
 def _matrices(pointwise: Tensor) -> Tensor:
@@ -105,8 +108,7 @@ def _product(maps: Tensor, matrices: Tensor) -> Tensor:
     readers, channels = matrices.shape[:2]
     last = maps.permute(0, 2, 3, 1)
     if channels < FEW:
-        diagonal = torch.eye(readers, dtype=maps.dtype, device=maps.device)
-        blocks = matrices.unsqueeze(2) * diagonal[:, None, :, None]
+        blocks = matrices.unsqueeze(2) * _diagonal(readers, maps.dtype, maps.device)
         result = last @ blocks.reshape(readers * channels, readers * channels)
     else:
         by_reader = last.reshape(-1, readers, channels).transpose(0, 1) @ matrices
@@ -125,3 +127,10 @@ def _products(left: Tensor, right: Tensor, readers: int) -> Tensor:
     parts = (part.view(-1, readers, channels) for part in (one, other))
     by_reader = [part.transpose(0, 1) for part in parts]
     return by_reader[0].transpose(1, 2) @ by_reader[1]
+
+
+@lru_cache(maxsize=256)
+@torch.inference_mode(False)
+def _diagonal(readers: int, dtype: torch.dtype, device: torch.device) -> Tensor:
+    """[k, 1, k, 1]: ones where a reader meets itself."""
+    return torch.eye(readers, dtype=dtype, device=device).view(readers, 1, readers, 1)

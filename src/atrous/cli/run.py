@@ -17,6 +17,13 @@ from atrous.cli.options import (
     parse_duration,
     tell_score,
 )
+from atrous.cli.search_options import (
+    DeviceOption,
+    ResumeOption,
+    SelectOn,
+    SpaceOption,
+    Workers,
+)
 from atrous.errors import AtrousError
 
 RESUMABLE = frozenset({"data", "out", "resume", "cache", "budget"})
@@ -32,14 +39,8 @@ def run(
     ] = None,
     budget: Annotated[str, typer.Option(help="Time for everything: 30m, 2h, 12h.")] = "2h",
     out: Annotated[Path | None, typer.Option(help="The run's folder [runs/DATE].")] = None,
-    space: Annotated[str, typer.Option(help="A space; atrous spaces lists them.")] = "dpc",
-    select_on: Annotated[
-        str,
-        typer.Option(
-            help="What scores are taken on: val, or a part of train held out by a "
-            "fraction (0.2) or by file-name prefix (0006R0)."
-        ),
-    ] = "val",
+    space: SpaceOption = "dpc",
+    select_on: SelectOn = "val",
     backbone: Annotated[str, typer.Option(help="A timm model.")] = "tf_efficientnet_lite0",
     weights: Annotated[
         str, typer.Option(help="auto (timm's hub), builtin, none, or a file.")
@@ -52,15 +53,10 @@ def run(
         typer.Option(help="HxW of a training crop, end to end [the largest image, 513 at most]."),
     ] = None,
     batch: Annotated[int, typer.Option(help="Images a step, end to end.")] = 8,
-    workers: Annotated[
-        int | None, typer.Option(help="Trials at a time [the fastest split, measured].")
-    ] = None,
+    workers: Workers = None,
     seed: Annotated[int, typer.Option(help="Of everything drawn by chance.")] = 0,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
-    resume: Annotated[
-        bool,
-        typer.Option("--resume", help="Go on with the run named instead of DATA, or the last."),
-    ] = False,
+    device: DeviceOption = "auto",
+    resume: ResumeOption = False,
     cache: CacheOption = None,
 ) -> None:
     """Checks, searches, re-ranks, trains, evaluates, exports and reports, within a budget of time.

@@ -14,7 +14,7 @@ from atrous.errors import AtrousError
 from atrous.estimators import estimator_of
 from atrous.ledger import Entry
 from atrous.material import unchanged_sources
-from atrous.request import Relaxation, Request
+from atrous.request import GRADIENT, Relaxation, Request
 from atrous.run import Run, open_run
 from atrous.spaces import find_space
 from atrous.strategies.decoded import Decoded
@@ -33,7 +33,7 @@ def asked(data: Path, relaxation: Relaxation | None, **changes: Any) -> Request:
     usual = request(
         data,
         space=SPACE,
-        strategy=relax.GRADIENT if relaxation else "random",
+        strategy=GRADIENT if relaxation else "random",
         baselines=(),
         backbone="",
         weights="none",

@@ -14,8 +14,8 @@ from atrous.execution.local import LocalExecutor
 from atrous.ledger import Entry
 from atrous.models.backbones import OUTPUT_STRIDES
 from atrous.named import find_architecture
-from atrous.relax import GRADIENT, require_relaxable
-from atrous.request import Request
+from atrous.relax import require_relaxable
+from atrous.request import GRADIENT, Request
 from atrous.run import Run, create_run, require_no_run
 from atrous.search import Estimator, Plan, search
 from atrous.spaces import find_space

@@ -12,12 +12,13 @@ from atrous.architecture import Architecture
 from atrous.artifact.blueprint import Blueprint, brings_its_own_encoder
 from atrous.data.palette import Colour
 from atrous.data.soundness import Size, require_sound
-from atrous.estimation.compute import Compute, Layout, Precision, whole_precision
+from atrous.estimation.compute import Compute, Precision, whole_precision
 from atrous.estimation.crop import derive_crop
 from atrous.estimation.tuning import Choice, Workload, choose, cores, pick_device
 from atrous.material import (
     Material,
     Sources,
+    compute_of,
     estimator,
     make_material,
     material_of,
@@ -127,17 +128,8 @@ def _whole_estimator(settings: Settings, sources: Sources, path: Path) -> FineTu
         sources.training,
         sources.selection,
         protocol,
-        _compute(settings),
+        compute_of(settings),
         (path / WORK).resolve(),
-    )
-
-
-def _compute(settings: Settings) -> Compute:
-    return Compute(
-        settings.device,
-        cast(Precision, settings.precision),
-        cast(Layout, settings.layout),
-        settings.threads,
     )
 
 

@@ -102,6 +102,16 @@ def features_of(samples: Samples, settings: Settings, sources: Sources, cache: P
     )
 
 
+def compute_of(settings: Settings) -> Compute:
+    """How the trials of a run are computed."""
+    return Compute(
+        settings.device,
+        cast(Precision, settings.precision),
+        cast(Layout, settings.layout),
+        settings.threads,
+    )
+
+
 def estimator(settings: Settings, material: Material) -> Proxy:
     """The proxy of a run."""
     request = settings.request
@@ -112,12 +122,7 @@ def estimator(settings: Settings, material: Material) -> Proxy:
         filters=request.filters,
         output_stride=request.output_stride,
         schedule=Schedule(request.batch, request.rate, WEIGHT_DECAY),
-        compute=Compute(
-            settings.device,
-            cast(Precision, settings.precision),
-            cast(Layout, settings.layout),
-            settings.threads,
-        ),
+        compute=compute_of(settings),
         score=cast(ScoreName, request.score),
     )
 

@@ -24,7 +24,7 @@ from atrous.estimation.tuning import cores, pick_device
 from atrous.latency.setting import make_setting
 from atrous.material import Sources, sources_of, unchanged_sources
 from atrous.progress import note, track
-from atrous.request import Relaxation, Request
+from atrous.request import GRADIENT, Relaxation, Request
 from atrous.run import Run
 from atrous.spaces import find_space
 from atrous.spaces.auto_deeplab import NAME, decoded
@@ -44,8 +44,6 @@ from atrous.supernet.protocol import CROP, EPOCHS, LEARNING, SIDE, SearchProtoco
 from atrous.supernet.size import Size
 from atrous.supernet.timing import measure
 
-GRADIENT = "gradient"
-"""The strategy that goes by gradients."""
 LATENCIES = "latency.json"
 
 
@@ -85,30 +83,34 @@ def relax(run: Run, watch: loop.Watch) -> Decoded:
     sources, asked = unchanged_sources(run), _asked(run.request)
     proposals: list[Proposal] = []
     for protocol in protocols(run.request, run.settings.device, sources):
-        note(f"a step of the supernet needs {_memory(protocol)}")
-        state = State(protocol, _compute(run), _penalty(run, protocol.size))
-        folder = run.path / FOLDER / str(protocol.seed)
-        torch.set_num_threads(cores())
-        try:
-            loop.run(state, sources.training, folder, track, watch)
-        except NonFiniteError as error:
-            raise AtrousError(
-                f"The search diverged: {error}. Begin anew with another --seed or --search-batch."
-            ) from error
-        except torch.OutOfMemoryError as error:
-            raise AtrousError(
-                f"Not enough memory on {run.settings.device} "
-                f"({str(error).splitlines()[0]}). Begin anew with --checkpointing, or lower "
-                "--search-batch, --search-crop or --search-filters; --plan tells what they need."
-            ) from error
-        alpha, beta = (p.detach().cpu() for p in state.supernet.architecture())
-        for place, genotype in enumerate(
-            decode_candidates(alpha, beta, asked.candidates, asked.neutral), 1
-        ):
-            proposals.append(
-                Proposal(genotype, f"{asked.gate} seed {protocol.seed}, choice {place}")
-            )
+        if not proposals:  # all seeds need the same
+            note(f"a step of the supernet needs {_memory(protocol)}")
+        supernet = _searched(run, protocol, sources, watch).supernet
+        alpha, beta = (p.detach().cpu() for p in supernet.architecture())
+        found = decode_candidates(alpha, beta, asked.candidates, asked.neutral)
+        who = f"{asked.gate} seed {protocol.seed}"
+        proposals += [Proposal(g, f"{who}, choice {place}") for place, g in enumerate(found, 1)]
     return Decoded(tuple(proposals))
+
+
+def _searched(run: Run, protocol: SearchProtocol, sources: Sources, watch: loop.Watch) -> State:
+    """A supernet at the end of its search."""
+    folder = run.path / FOLDER / str(protocol.seed)
+    torch.set_num_threads(cores())
+    try:
+        state = State(protocol, _compute(run), _penalty(run, protocol.size))
+        loop.run(state, sources.training, folder, track, watch)
+    except NonFiniteError as error:
+        raise AtrousError(
+            f"The search diverged: {error}. Begin anew with another --seed or --search-batch."
+        ) from error
+    except torch.OutOfMemoryError as error:
+        raise AtrousError(
+            f"Not enough memory on {run.settings.device} "
+            f"({str(error).splitlines()[0]}). Begin anew with --checkpointing, or lower "
+            "--search-batch, --search-crop or --search-filters; --plan tells what they need."
+        ) from error
+    return state
 
 
 def memory_needed(request: Request) -> Plan:

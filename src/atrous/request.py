@@ -7,6 +7,9 @@ from typing import Any, TypeVar
 
 T = TypeVar("T")
 
+GRADIENT = "gradient"
+"""The strategy that trains supernets; a request that names it has a relaxation."""
+
 
 @dataclass(frozen=True)
 class Relaxation:

@@ -46,6 +46,7 @@ from atrous.cli.search_options import (
     defaults_of,
 )
 from atrous.errors import AtrousError
+from atrous.request import GRADIENT, Relaxation, Request
 
 if TYPE_CHECKING:
     from atrous.search import Estimator
@@ -53,7 +54,6 @@ if TYPE_CHECKING:
 TRIALS = 60
 RANDOM_BESIDE = 8
 """Random architectures that what is decoded is compared with."""
-GRADIENT = "gradient"
 RELAXATION = (
     "gate",
     "search_steps",
@@ -131,7 +131,6 @@ def search(
     from atrous import driver
     from atrous.estimation.crop import parse_size
     from atrous.relax import memory_needed
-    from atrous.request import Relaxation, Request
     from atrous.run import extend, latest_run, open_run
     from atrous.spaces import find_space
 

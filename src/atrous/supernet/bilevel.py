@@ -16,7 +16,7 @@ from atrous.supernet.protocol import MOMENTUM, WEIGHT_DECAY, SearchProtocol
 from atrous.supernet.supernet import Supernet
 from atrous.training.checkpoint import Checkpoint, fill
 from atrous.training.crops import Batch
-from atrous.training.state import labelled, summed_loss
+from atrous.training.state import labelled, mixed, normalisation, summed_loss
 
 Penalty = Callable[[Tensor, Mixture], Tensor]
 """From the cross-entropy of a mixture to the loss of the architecture."""
@@ -58,6 +58,7 @@ class State:
         self._architecture = torch.optim.Adam(
             self.supernet.architecture(), learning.rate, learning.betas, weight_decay=learning.decay
         )
+        self._normalisation = normalisation(MEAN, STD, compute.device)
         self._names = {id(p): name for name, p in self.supernet.named_parameters()}
 
     @property
@@ -68,8 +69,8 @@ class State:
     def advance(self, batch: Batch, other: Batch | None) -> Losses:
         """One step: of the architecture on `other`, unless it warms up, then of the weights."""
         generator = torch.Generator(self.compute.device)
-        generator.manual_seed(_mixed(self.protocol.seed, self.step))
-        torch.manual_seed(_mixed(self.protocol.seed, self.step))
+        generator.manual_seed(mixed(self.protocol.seed, self.step))
+        torch.manual_seed(mixed(self.protocol.seed, self.step))
         architecture = self._learn(other, generator) if other else None
         for group in self._weights.param_groups:
             group["lr"] = self.protocol.rate_at(self.step)
@@ -95,10 +96,7 @@ class State:
     def cross_entropy(self, batch: Batch, mixture: Mixture) -> Tensor:
         """The mean over labelled pixels."""
         images, labels = (tensor.to(self.compute.device, non_blocking=True) for tensor in batch)
-        mean, std = (
-            torch.tensor(values, device=self.compute.device).view(3, 1, 1) * 255
-            for values in (MEAN, STD)
-        )
+        mean, std = self._normalisation
         pixels = ((images.float() - mean) / std).contiguous(
             memory_format=self.compute.memory_format
         )
@@ -158,8 +156,3 @@ class State:
             parameter.grad = gradient
         self._architecture.step()
         return loss.detach()
-
-
-def _mixed(seed: int, step: int) -> int:
-    """One seed from two numbers."""
-    return (seed * 1_000_003 + step + 1) % (1 << 62)

@@ -53,7 +53,9 @@ class State:
         self._wrapped = world.wrap(self.network)
         self._optimiser = make_optimiser(self.network, protocol.schedule)
         self._average = _average(self.network, protocol.average)
-        self._normalisation = _normalisation(network, compute.device)
+        self._normalisation = normalisation(
+            network.backbone.mean, network.backbone.std, compute.device
+        )
         weights = protocol.class_weights
         self._weights = torch.tensor(weights, device=compute.device) if weights else None
 
@@ -68,7 +70,7 @@ class State:
         Gives its share of the loss, a scalar that carries no gradient: the loss is the mean over
         the pixels of the whole batch, whatever parts and processes it is worked on in.
         """
-        torch.manual_seed(_mixed(self.protocol.seed, self.step, self.world.rank))
+        torch.manual_seed(mixed(self.protocol.seed, self.step, self.world.rank))
         self._wrapped.train()
         set_drop_path(self.network, self.protocol.drop_path, self.step / self.protocol.steps)
         if not self.protocol.tune_norm:
@@ -154,13 +156,14 @@ def _average(network: Network, decay: float) -> AveragedModel | None:
     return AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(decay), use_buffers=True)  # type: ignore[no-untyped-call]
 
 
-def _normalisation(network: Network, device: str) -> tuple[Tensor, Tensor]:
-    """Mean and deviation [3, 1, 1] of RGB in 0 .. 255."""
-    mean, std = (
-        torch.tensor(values, device=device).view(3, 1, 1) * 255
-        for values in (network.backbone.mean, network.backbone.std)
+def normalisation(
+    mean: Sequence[float], std: Sequence[float], device: str
+) -> tuple[Tensor, Tensor]:
+    """Mean and deviation [3, 1, 1] of RGB in 0 .. 255, from those in [0, 1]."""
+    centre, spread = (
+        torch.tensor(values, device=device).view(3, 1, 1) * 255 for values in (mean, std)
     )
-    return mean, std
+    return centre, spread
 
 
 def _freeze_norms(network: nn.Module) -> None:
@@ -169,7 +172,7 @@ def _freeze_norms(network: nn.Module) -> None:
             module.eval()
 
 
-def _mixed(*numbers: Any) -> int:
+def mixed(*numbers: Any) -> int:
     """One seed from several numbers."""
     mixed = 0
     for number in numbers:

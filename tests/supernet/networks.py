@@ -65,3 +65,11 @@ def some_path(rng: Random, layers: int) -> Path:
     for _ in range(layers):
         path.append(rng.choice(exits(path[-1])))
     return tuple(path[1:])
+
+
+def all_paths(layers: int) -> list[Path]:
+    """Every one, in order."""
+    paths: list[Path] = [()]
+    for _ in range(layers):
+        paths = [(*path, to) for path in paths for to in exits(path[-1] if path else 0)]
+    return paths

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from atrous.models.repeated_cell import Block, Edge, Operation, edges
-from atrous.models.trellis import arrows, is_path
+from atrous.models.trellis import arrows, exits, is_path
 from atrous.supernet.gates import (
     GATES,
     TEMPERATURES,
@@ -98,28 +98,37 @@ def test_gdas_leaves_one_operation_of_an_edge_and_one_path() -> None:
     assert len(seen) > 10
 
 
-def test_gdas_has_the_gradient_of_the_softmax() -> None:
+def test_gdas_has_the_gradient_of_the_softmax_for_operations() -> None:
     alpha, beta = _parameters()
     hard, soft = (
         gate(alpha, beta, LAYERS, 0.7, torch.Generator().manual_seed(3)) for gate in (gdas, fbnet)
     )
-    factors = torch.randn(hard.operations.shape), torch.randn(hard.arrows.shape)
-    for own, other, factor, parameter in (
-        (hard.operations, soft.operations, factors[0], alpha),
-        (hard.arrows, soft.arrows, factors[1], beta),
-    ):
-        found, expected = (
-            torch.autograd.grad((part * factor).sum(), parameter, retain_graph=True)[0]
-            for part in (own, other)
-        )
-        assert torch.allclose(found, expected)
-        assert found.abs().sum() > 0
+    factors = torch.randn(hard.operations.shape)
+    found, expected = (
+        torch.autograd.grad((mixture.operations * factors).sum(), alpha)[0]
+        for mixture in (hard, soft)
+    )
+    assert torch.allclose(found, expected)
+    assert found.abs().sum() > 0
+    assert not hard.arrows.requires_grad
 
 
-def test_at_a_low_temperature_fbnet_is_gdas() -> None:
+def test_at_a_low_temperature_the_operations_of_fbnet_are_those_of_gdas() -> None:
     hard, soft = _mixture("gdas", 1e-4), _mixture("fbnet", 1e-4)
     assert torch.allclose(hard.operations, soft.operations, atol=1e-4)
-    assert torch.allclose(hard.arrows, soft.arrows, atol=1e-4)
+
+
+def test_paths_of_gdas_are_free_at_high_temperature_and_one_at_low() -> None:
+    paths = {t: {_mixture("gdas", t, seed).arrows_on for seed in range(60)} for t in (1e-4, 10)}
+    _, beta = _parameters()
+    best = iter([int(part.argmax()) for part in by_node(beta, LAYERS)])
+    strongest = {place: next(best) for place in nodes(LAYERS)}
+    path: list[int] = []
+    for layer in range(LAYERS):
+        source = path[-1] if path else 0
+        path.append(exits(source)[strongest[layer, source]])
+    assert paths[1e-4] == {on_path(tuple(path))}
+    assert len(paths[10]) > 40
 
 
 @pytest.mark.parametrize("gate", ["gdas", "fbnet"])

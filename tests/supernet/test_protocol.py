@@ -18,6 +18,16 @@ def test_every_gate_has_its_published_optimiser() -> None:
     assert LEARNING["fbnet"].warm_up == pytest.approx(10 / 90)
 
 
+@pytest.mark.parametrize("gate", GATES)
+def test_a_short_search_can_lead_as_far_from_the_start_as_a_long_one(gate: str) -> None:
+    for steps in (100, 1000, 100_000):
+        asked = protocol(gate=gate, steps=steps, warm_up=LEARNING[gate].warm_up)
+        learns = sum(asked.learns_at(step) for step in range(steps))
+        assert asked.learning.rate * learns >= 10 - 1e-9
+        assert asked.learning.rate >= LEARNING[gate].rate
+    assert asked.learning == LEARNING[gate]
+
+
 def test_the_record_comes_back_from_json() -> None:
     asked = protocol(gate="gdas", neutral=True)
     assert SearchProtocol.from_json(json.loads(json.dumps(asked.to_json()))) == asked

@@ -11,7 +11,8 @@ from torch import Tensor
 from atrous.errors import AtrousError
 from atrous.estimation.compute import Compute
 from atrous.models.trunk_plan import MEAN, STD
-from atrous.supernet.gates import GATES, TEMPERATURES, Mixture
+from atrous.supernet.contrast import along, contrast
+from atrous.supernet.gates import GATES, TEMPERATURES, Mixture, draw_path
 from atrous.supernet.protocol import MOMENTUM, WEIGHT_DECAY, SearchProtocol
 from atrous.supernet.supernet import Supernet
 from atrous.training.checkpoint import Checkpoint, fill
@@ -150,9 +151,26 @@ class State:
         """A step of the architecture; its loss. The weights keep no gradient of it."""
         parameters = self.supernet.architecture()
         mixture = self.mixture(generator)
-        loss = self.penalty(self.cross_entropy(batch, mixture), mixture)
-        gradients = torch.autograd.grad(loss, parameters, allow_unused=True)
+        loss = self._penalised(batch, mixture)
+        learnt = loss
+        if not all(mixture.arrows_on):
+            learnt = loss + self._contrast(batch, mixture, loss.detach(), generator)
+        gradients = torch.autograd.grad(learnt, parameters, allow_unused=True)
         for parameter, gradient in zip(parameters, gradients, strict=True):
             parameter.grad = gradient
         self._architecture.step()
         return loss.detach()
+
+    def _contrast(
+        self, batch: Batch, mixture: Mixture, loss: Tensor, generator: torch.Generator
+    ) -> Tensor:
+        """What a mixture's single path learns from another one."""
+        logits, layers = self.supernet.beta / self.temperature, self.protocol.size.layers
+        other = along(mixture, draw_path(logits, layers, generator))
+        with torch.no_grad():
+            more = loss - self._penalised(batch, other)
+        return contrast(logits, layers, mixture, other, more)
+
+    def _penalised(self, batch: Batch, mixture: Mixture) -> Tensor:
+        """The loss of the architecture."""
+        return self.penalty(self.cross_entropy(batch, mixture), mixture)

@@ -29,7 +29,8 @@ CHOICES = NEVER + 1
 @dataclass(frozen=True)
 class Mixture:
     """Weights of the operations on every edge [edges, 8] and of the arrows [arrows], through which
-    gradients flow; and which of them are computed at all."""
+    gradients flow, and which of them are computed at all. A single path has weights 1 and no
+    gradient: `contrast` says how it is learnt."""
 
     operations: Tensor
     arrows: Tensor
@@ -62,17 +63,17 @@ def fbnet(
 def gdas(
     alpha: Tensor, beta: Tensor, layers: int, temperature: float, generator: torch.Generator
 ) -> Mixture:
-    """One operation of each edge and one path from the stem: the most likely under noise, with
-    weight 1 and the gradient of the softmax (Dong and Yang 2019, section 3.2)."""
+    """One operation of each edge, the most likely under noise, with weight 1 and the gradient of
+    the softmax (Dong and Yang 2019, section 3.2); and one path, drawn by the softmax of beta over
+    the temperature, so that all are tried at first. Dong and Yang have no paths."""
     operations = _gumbel_softmax(alpha, temperature, generator)
     chosen = operations.argmax(1).tolist()
-    leaving = [_gumbel_softmax(part, temperature, generator) for part in by_node(beta, layers)]
-    path = _path([int(part.argmax()) for part in leaving], layers)
+    arrows_on = on_path(draw_path(beta / temperature, layers, generator))
     return Mixture(
         _hard(operations),
-        torch.cat([_hard(part) for part in leaving]),
+        torch.tensor(arrows_on).to(beta),
         tuple(tuple(o == choice < NEVER for o in range(CHOICES)) for choice in chosen),
-        on_path(path),
+        arrows_on,
     )
 
 
@@ -103,6 +104,14 @@ def one_hot(path: Path, cell: RepeatedCell, size: Size) -> Mixture:
         operations_on,
         arrows_on,
     )
+
+
+def draw_path(logits: Tensor, layers: int, generator: torch.Generator) -> Path:
+    """A path from the stem, at each node by the softmax of what belongs to its arrows [arrows]."""
+    with torch.no_grad():
+        shares = [_gumbel_softmax(part, 1.0, generator) for part in by_node(logits, layers)]
+        choices = torch.stack([share.argmax() for share in shares])
+    return _path(choices.tolist(), layers)
 
 
 def on_path(path: Path) -> tuple[bool, ...]:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
-from math import cos, pi
+from dataclasses import asdict, dataclass, replace
+from math import ceil, cos, pi
 from types import MappingProxyType
 from typing import Any
 
@@ -44,6 +44,9 @@ LEARNING: Mapping[str, Learning] = MappingProxyType(
 )
 """By gate: Liu et al. 2019, Dong and Yang 2019, Wu et al. 2019; Adam's decays, where a paper says
 nothing of them, are the usual ones."""
+REACH = 10
+"""How far a logit of the architecture can go at least. A step of Adam takes it as far as the rate
+at most; the published searches are long enough for 29 to 108."""
 
 
 @dataclass(frozen=True)
@@ -72,8 +75,11 @@ class SearchProtocol:
 
     @property
     def learning(self) -> Learning:
-        """How the architecture is learnt."""
-        return LEARNING[self.gate]
+        """How the architecture is learnt: as published, but faster where a search is so short that
+        the published rate could not lead away from the start."""
+        published = LEARNING[self.gate]
+        steps = self.steps - ceil(self.warm_up * self.steps)
+        return replace(published, rate=max(published.rate, REACH / max(steps, 1)))
 
     @property
     def record_every(self) -> int:

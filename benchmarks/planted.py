@@ -1,6 +1,6 @@
 """What each gate finds where the right answer is known: two problems, several seeds.
 
-    python -m benchmarks.planted [--seeds 5] [--gates softmax,gdas,fbnet]
+    python -m benchmarks.planted [--seeds 3] [--gates softmax,gdas,fbnet]
 
 First every path of the trellis is trained alone, with skips where single squares count and averages
 where a majority does, which says how good each is; then each gate searches paths and operations.
@@ -31,7 +31,7 @@ SINGLE_STEPS, SCORED = 120, 10
 def main() -> None:
     """Prints a line for each path, then one for each search."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--gates", default="softmax,gdas,fbnet")
     asked = parser.parse_args()
     torch.set_num_threads(1)

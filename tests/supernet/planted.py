@@ -2,8 +2,8 @@
 
 In `fine` each square of 4 x 4 pixels has the colour of its class: only stride 4 can tell them
 apart, and whatever looks around harms. In `coarse` the classes are those of squares of 64 x 64
-pixels, made of 8 x 8 pixels each, of which one in four has the colour of its class and the others
-any: only what averages over a wide window can tell the majority.
+pixels, made of squares of 8 x 8, of which four in ten have the colour of their class and the others
+any: only what looks at a wide window can tell the majority.
 """
 
 from __future__ import annotations
@@ -16,15 +16,18 @@ from atrous.models.repeated_cell import Operation
 from atrous.models.trellis import Path
 from atrous.supernet.bilevel import State
 from atrous.supernet.decoding import decode_cell, decode_path
-from atrous.supernet.protocol import SearchProtocol
+from atrous.supernet.protocol import LEARNING, SearchProtocol
 from atrous.supernet.size import Size
 from atrous.training.crops import Batch
 
 SIDES = {"fine": 33, "coarse": 129}
 """Of the images, in pixels."""
-STEPS = {"softmax": 250, "gdas": 600, "fbnet": 250}
+STEPS = {
+    "fine": {"softmax": 250, "gdas": 600, "fbnet": 250},
+    "coarse": {"softmax": 600, "gdas": 1000, "fbnet": 400},
+}
 CLASSES, BATCH, LAYERS = 3, 4, 2
-FINE, COARSE, VOTE, AGREED = 4, 64, 8, 0.25
+FINE, COARSE, VOTE, AGREED = 4, 64, 8, 0.4
 COLOURS = torch.tensor([[200, 60, 128], [60, 200, 128], [128, 60, 200]])
 
 
@@ -45,11 +48,11 @@ def protocol(gate: str, kind: str, seed: int) -> SearchProtocol:
     return SearchProtocol(
         gate=gate,
         size=Size(LAYERS, 1, 2, CLASSES),
-        steps=STEPS[gate],
+        steps=STEPS[kind][gate],
         batch=BATCH,
         crop=(SIDES[kind], SIDES[kind]),
         scale=1.0,
-        warm_up=0.0 if gate == "gdas" else 0.3,
+        warm_up=LEARNING[gate].warm_up,
         seed=seed,
     )
 

@@ -18,6 +18,7 @@ from torch.nn import functional
 
 from atrous.models.repeated_cell import Block, Edge, Operation
 from atrous.models.trellis import STRIDES, Path
+from atrous.supernet.decoding import decode_path
 from atrous.supernet.gates import one_hot
 from atrous.supernet.size import Size
 from atrous.supernet.supernet import Supernet
@@ -74,12 +75,13 @@ def _loss_alone(path: Path, kind: str, seed: int) -> float:
 
 
 def _found(gate: str, kind: str, seed: int) -> str:
-    """Strides, operations and the probabilities of the arrows, as a line."""
+    """Strides as decoded with `--neutral` and without, operations, and the arrows' shares."""
     state = searched(gate, kind, seed)
     chosen = " and ".join(map(str, operations_of(state)))
     by_node = rows(outgoing(state.supernet.beta.detach()))
     shares = "  ".join("/".join(f"{p:.2f}" for p in row) for row in by_node)
-    return f"{_strides(path_of(state)):8} {chosen:28} {shares}"
+    plain = _strides(decode_path(state.supernet.beta.detach()))
+    return f"{_strides(path_of(state)):8} {plain:8} {chosen:28} {shares}"
 
 
 def _strides(path: Path) -> str:

@@ -27,7 +27,7 @@ WHOLE = ("--filters", "2", "--device", "cpu")
 """For networks that need no backbone."""
 WHOLE_SEARCHED = (
     *WHOLE,
-    *("--space", "auto_deeplab-2x1", "--trials", "2", "--workers", "1"),
+    *("--space", "auto_deeplab-2x1", "--select-on", "val", "--trials", "2", "--workers", "1"),
     *("--steps", "2", "--batch", "2", "--crop", "33x65"),
 )
 RELAXED = ("--search-filters", "2", "--search-steps", "2", "--search-crop", "33x33")

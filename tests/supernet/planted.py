@@ -24,7 +24,7 @@ SIDES = {"fine": 33, "coarse": 129}
 """Of the images, in pixels."""
 STEPS = {
     "fine": {"softmax": 250, "gdas": 600, "fbnet": 250},
-    "coarse": {"softmax": 600, "gdas": 1000, "fbnet": 400},
+    "coarse": {"softmax": 600, "gdas": 1000, "fbnet": 800},
 }
 CLASSES, BATCH, LAYERS = 3, 4, 2
 FINE, COARSE, VOTE, AGREED = 4, 64, 8, 0.4

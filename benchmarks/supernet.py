@@ -27,6 +27,7 @@ from torch.nn import functional
 
 from atrous.supernet.gates import GATES, TEMPERATURES
 from atrous.supernet.kept import Kept
+from atrous.supernet.protocol import EPOCHS
 from atrous.supernet.size import Size
 from atrous.supernet.supernet import Supernet
 
@@ -42,6 +43,7 @@ WAYS = {
 PAPER, LAPTOP = (12, 8, 321), (4, 8, 161)
 """Layers, filters and crop on a GPU, as published, and on a CPU."""
 
+PUBLISHED_IMAGES = 2975
 SMALL_CROP = 33
 """Of a step before memory is measured, in which all is loaded that a step needs."""
 
@@ -117,7 +119,17 @@ def main() -> None:
         return
     print(f"{setting.size}, crop {setting.crop}, batch {setting.batch}, {setting.precision}")
     print(_where(setting.device))
-    _print(_times(setting, asked.rounds), {way: _memory_alone(way) for way in WAYS})
+    times = _times(setting, asked.rounds)
+    _print(times, {way: _memory_alone(way) for way in WAYS})
+    for way, seconds in times.items():
+        hours = _published_steps(setting.batch) * median(seconds) / 3600
+        print(f"{way:24} {hours:6.1f} hours for a search as long as the published one (72 hours)")
+
+
+def _published_steps(batch: int) -> float:
+    """Steps of the published search, 40 passes over a half of 2,975 images with crops of its batch
+    (Liu et al. 2019, section 4.1); those of the architecture, from the middle on, count as well."""
+    return 1.5 * EPOCHS * PUBLISHED_IMAGES / 2 / batch
 
 
 def _times(setting: Setting, rounds: int) -> dict[str, list[float]]:

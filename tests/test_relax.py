@@ -140,6 +140,10 @@ def test_large_images_are_searched_at_half_size_and_cropped() -> None:
             r"--search-batch is at least 1, got 0; --seeds is at least 1, got 0; --warm-up",
         ),
         ({"relaxation": replace(SMALL, crop=(50, 50))}, r"50x50"),
+        (
+            {"relaxation": replace(SMALL, precision="bfloat16"), "device": "cpu"},
+            r"--search-precision bfloat16\) trains whole networks on a GPU only",
+        ),
         ({"baselines": ("dpc:aspp",)}, r"dpc:aspp cannot be trained beside --space auto_deeplab"),
     ],
 )

@@ -73,6 +73,7 @@ def require_relaxable(request: Request) -> None:
         raise AtrousError("; ".join(wrong) + ".")
     if asked.crop:
         require_crop(asked.crop, COARSEST)
+    whole_precision(pick_device(request.device), asked.precision)
 
 
 def relax(run: Run, watch: loop.Watch) -> Decoded:
@@ -138,7 +139,7 @@ def protocols(request: Request, device: str, sources: Sources) -> Iterator[Searc
             scale=scale,
             warm_up=warm_up,
             seed=seed,
-            precision=whole_precision(device, None),
+            precision=whole_precision(device, asked.precision),
             neutral=asked.neutral,
             checkpointing=asked.checkpointing,
             hessian=asked.hessian,
@@ -208,4 +209,5 @@ def _crop(asked: Relaxation, sizes: list[Extent]) -> tuple[Extent, float]:
 
 def _compute(run: Run) -> Compute:
     device = run.settings.device
-    return Compute(device, whole_precision(device, None), "contiguous", cores())
+    precision = whole_precision(device, _asked(run.request).precision)
+    return Compute(device, precision, "contiguous", cores())

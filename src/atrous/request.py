@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 T = TypeVar("T")
 
@@ -19,8 +19,8 @@ class Relaxation:
     crops (height, width), each through `gate`; the `candidates` best architectures are decoded from
     each. `warm_up` is the share of steps before architectures are learnt. `neutral` decodes paths
     without the preference of outgoing probabilities for the finest and the coarsest stride.
-    `checkpointing` saves memory for time; `hessian` watches the sharpness of the loss; `stop` ends
-    a search that collapses.
+    `precision` is that of the products; `checkpointing` saves memory for time; `hessian` watches
+    the sharpness of the loss; `stop` ends a search that collapses.
     """
 
     gate: str = "softmax"
@@ -32,6 +32,7 @@ class Relaxation:
     seeds: int = 1
     candidates: int = 1
     neutral: bool = False
+    precision: Literal["float32", "bfloat16"] | None = None
     checkpointing: bool = False
     hessian: bool = False
     stop: bool = False

@@ -34,6 +34,7 @@ GRADIENT = replace(
         seeds=2,
         candidates=3,
         neutral=True,
+        precision="float32",
         checkpointing=True,
         hessian=True,
         stop=True,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -30,6 +30,10 @@ Neutral = Annotated[
     typer.Option(
         "--neutral", help="Decode paths without preference for the finest and coarsest stride."
     ),
+]
+SearchPrecision = Annotated[
+    Literal["float32", "bfloat16"] | None,
+    typer.Option(help="Of a supernet's products [bfloat16 on a GPU, else float32]."),
 ]
 Checkpointing = Annotated[
     bool, typer.Option("--checkpointing", help="Compute activations again to save memory.")

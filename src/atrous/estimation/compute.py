@@ -24,9 +24,9 @@ def whole_precision(device: str, asked: Precision | None) -> Precision:
     gpu = device.startswith("cuda")
     if asked == "bfloat16" and not gpu:
         raise AtrousError(
-            "--precision bfloat16 trains whole networks on a GPU only: on a CPU, torch computes "
-            "wrong gradients of dilated depthwise convolutions with it. Leave it out, which is "
-            "float32 there."
+            "--precision bfloat16 (or --search-precision bfloat16) trains whole networks on a GPU "
+            "only: on a CPU, torch computes wrong gradients of dilated depthwise convolutions with "
+            "it. Leave it out, which is float32 there."
         )
     return asked or ("bfloat16" if gpu else "float32")
 

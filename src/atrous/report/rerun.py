@@ -57,6 +57,7 @@ def _relaxation(asked: Relaxation) -> dict[str, str | float | bool | None]:
         "seeds": asked.seeds,
         "candidates": asked.candidates,
         "neutral": asked.neutral,
+        "search-precision": asked.precision,
         "checkpointing": asked.checkpointing,
         "hessian": asked.hessian,
         "stop-on-collapse": asked.stop,

@@ -16,10 +16,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from atrous.estimation.crop import feature_size, parse_size
-from atrous.models.backbones import Backbone, load_backbone
-from atrous.models.segmenter import Segmenter
-from atrous.spaces.dpc import TOP1, build, encode
+from atrous.data.canvas import feature_size, parse_size
+from atrous.networks.backbones import Backbone, load_backbone
+from atrous.networks.segmenter import Segmenter
+from atrous.spaces.dpc.space import TOP1, build, encode
 
 CLASSES, BATCH, STRIDE = 11, 8, 16
 

@@ -11,10 +11,10 @@ from pathlib import Path
 from random import Random
 
 from atrous.cli.options import default_cache
-from atrous.material import estimator, material_of
-from atrous.run import open_run
+from atrous.core.trial import Trial
+from atrous.estimation.material import estimator, material_of
+from atrous.search.run import open_run
 from atrous.spaces import find_space
-from atrous.trial import Trial
 
 
 def main() -> None:

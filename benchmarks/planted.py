@@ -12,17 +12,17 @@ import argparse
 from statistics import mean
 
 import torch
-from tests.supernet.networks import all_paths
-from tests.supernet.planted import CLASSES, LAYERS, operations_of, path_of, problem, searched
+from tests.relax.networks import all_paths
+from tests.relax.planted import CLASSES, LAYERS, operations_of, path_of, problem, searched
 from torch.nn import functional
 
-from atrous.models.repeated_cell import Block, Edge, Operation
-from atrous.models.trellis import STRIDES, Path
-from atrous.supernet.decoding import decode_path
-from atrous.supernet.gates import one_hot
-from atrous.supernet.size import Size
-from atrous.supernet.supernet import Supernet
-from atrous.supernet.walk import outgoing, rows
+from atrous.relax.gates import one_hot
+from atrous.spaces.auto_deeplab.cell import Block, Edge, Operation
+from atrous.spaces.auto_deeplab.relaxation.decoding import decode_path
+from atrous.spaces.auto_deeplab.relaxation.size import Size
+from atrous.spaces.auto_deeplab.relaxation.supernet import Supernet
+from atrous.spaces.auto_deeplab.relaxation.walk import outgoing, rows
+from atrous.spaces.auto_deeplab.trellis import STRIDES, Path
 
 ALONE = {"fine": Operation.SKIP, "coarse": Operation.AVERAGE}
 """What the cell does where a path is trained alone."""

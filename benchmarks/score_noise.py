@@ -18,14 +18,14 @@ from statistics import mean, pstdev
 from scipy.stats import spearmanr
 
 from atrous.cli.options import default_cache
+from atrous.core.console import track
+from atrous.core.trial import Failed
+from atrous.estimation.material import estimator, features_of, material_of
 from atrous.estimation.proxy import SCORES, score_of
-from atrous.material import estimator, features_of, material_of
-from atrous.named import find_architecture
-from atrous.progress import track
-from atrous.readings import Reading, fresh_trials, read_all
-from atrous.run import open_run
+from atrous.search.run import open_run
 from atrous.spaces import find_space
-from atrous.trial import Failed
+from atrous.spaces.parse import find_architecture
+from atrous.stages.replicates import Reading, fresh_trials, read_all
 
 
 def main() -> None:

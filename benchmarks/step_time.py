@@ -15,12 +15,12 @@ import time
 import torch
 from torch import Tensor
 
-from atrous.estimation.compute import Compute
-from atrous.estimation.crop import parse_size
+from atrous.data.canvas import parse_size
 from atrous.estimation.tuning import LAYOUTS, PRECISIONS, Workload, step_seconds
-from atrous.models import ops
-from atrous.models.cost import cell_cost
-from atrous.spaces.dpc import TOP1
+from atrous.networks import layers as ops
+from atrous.networks.compute import Compute
+from atrous.spaces.dpc.cost import cell_cost
+from atrous.spaces.dpc.space import TOP1
 
 REPEATS = 5
 CLASSES = 11

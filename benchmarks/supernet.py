@@ -21,15 +21,15 @@ from pathlib import Path
 from statistics import median
 
 import torch
-from tests.supernet.nested import Nested
+from tests.relax.nested import Nested
 from torch import Tensor, nn
 from torch.nn import functional
 
-from atrous.supernet.gates import GATES, TEMPERATURES
-from atrous.supernet.kept import Kept
-from atrous.supernet.protocol import EPOCHS, LEARNING
-from atrous.supernet.size import Size
-from atrous.supernet.supernet import Supernet
+from atrous.relax.config import EPOCHS, LEARNING
+from atrous.relax.gates import GATES, TEMPERATURES
+from atrous.relax.kept import Kept
+from atrous.spaces.auto_deeplab.relaxation.size import Size
+from atrous.spaces.auto_deeplab.relaxation.supernet import Supernet
 
 PLAIN = "nested loops"
 WAYS = {

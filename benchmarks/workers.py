@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import argparse
 
-from atrous.estimation.crop import parse_size
+from atrous.data.canvas import parse_size
 from atrous.estimation.tuning import Workload, cores, measure_all, worker_counts
 
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from random import Random
 
-from atrous.architecture import Architecture
-from atrous.ledger import Entry
-from atrous.request import Request
-from atrous.run import Context, Settings
+from atrous.core.architecture import Architecture
+from atrous.core.config import Request
+from atrous.core.trial import Failed, Measured, Metrics, Reason, Trial
+from atrous.search.ledger import Entry
+from atrous.search.run import Context, Settings
 from atrous.spaces import find_space
-from atrous.trial import Failed, Measured, Metrics, Reason, Trial
 
 SPACE = find_space("dpc")
 

@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from atrous.estimation.compute import Compute
+from atrous.core.config import Request
 from atrous.estimation.tuning import Choice, Workload
-from atrous.ledger import Entry
-from atrous.request import Request
+from atrous.networks.compute import Compute
+from atrous.search.ledger import Entry
 
 HEIGHT, WIDTH = 64, 96
 CLASSES = ("sky", "wall", "floor")

@@ -12,7 +12,7 @@ import pytest
 
 from atrous.cli import main
 from atrous.cli.options import parse_duration
-from atrous.errors import AtrousError
+from atrous.core.errors import AtrousError
 
 SMALL = ("--trials", "2", "--steps", "4", "--filters", "8", "--batch", "4", "--workers", "1")
 

@@ -11,11 +11,11 @@ from PIL import Image
 from typer.testing import CliRunner, Result
 
 from atrous.cli.predict import parse_memory, predict
+from atrous.core.errors import AtrousError
 from atrous.data.layouts.cityscapes import ROWS
-from atrous.errors import AtrousError
-from tests.artifact.material import saved
 from tests.data.layouts import miniatures
-from tests.inference.material import picture, save
+from tests.model.material import saved
+from tests.model.predict.material import picture, save
 
 app = typer.Typer()
 app.command()(predict)

@@ -12,10 +12,10 @@ from random import Random
 
 import pytest
 
-from atrous.artifact.folder import load_model
 from atrous.cli import main
-from atrous.training import ask
-from atrous.training.job import ABOUT, create, read
+from atrous.model.folder import load_model
+from atrous.stages.train import ask
+from atrous.stages.train.job import ABOUT, create, read
 from atrous.training.log import LOG
 from atrous.training.loop import CHECKPOINT
 from tests.processes import eventually

@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from atrous.artifact.folder import load_model
 from atrous.cli import main
-from atrous.training import ask
-from atrous.training.job import create, read
+from atrous.model.folder import load_model
+from atrous.stages.train import ask
+from atrous.stages.train.job import create, read
 from atrous.training.log import LOG
 from atrous.training.loop import CHECKPOINT
 from tests.processes import eventually

@@ -8,8 +8,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from atrous.artifact.folder import load as load
-    from atrous.artifact.model import Model as Model
+    from atrous.model.folder import load as load
+    from atrous.model.model import Model as Model
 
 __all__ = ["Model", "load"]
 
@@ -17,11 +17,11 @@ __all__ = ["Model", "load"]
 def __getattr__(name: str) -> Any:
     """Imports torch only when a model is asked for."""
     if name == "load":
-        from atrous.artifact.folder import load
+        from atrous.model.folder import load
 
         return load
     if name == "Model":
-        from atrous.artifact.model import Model
+        from atrous.model.model import Model
 
         return Model
     raise AttributeError(f"module 'atrous' has no attribute {name!r}")

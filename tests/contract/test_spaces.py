@@ -12,9 +12,9 @@ import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from atrous.architecture import Genotype
-from atrous.named import find_architecture
+from atrous.core.architecture import Genotype
 from atrous.spaces import SPACES, find_space
+from atrous.spaces.parse import find_architecture
 from atrous.spaces.space import Space
 
 every_space = pytest.mark.parametrize("space", [m() for m in SPACES.values()], ids=list(SPACES))

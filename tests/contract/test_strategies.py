@@ -7,7 +7,7 @@ from random import Random
 
 import pytest
 
-from atrous.architecture import Genotype
+from atrous.core.architecture import Genotype
 from atrous.spaces import SPACES, find_space
 from atrous.spaces.space import Space
 from atrous.strategies import STRATEGIES, find_strategy

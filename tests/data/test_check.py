@@ -9,11 +9,11 @@ import pytest
 from PIL import Image
 from rich.console import Console
 
+from atrous.core.errors import AtrousError
 from atrous.data.check import Report, check
 from atrous.data.check_view import render
 from atrous.data.findings import Problem
 from atrous.data.layouts import read_dataset
-from atrous.errors import AtrousError
 from tests.data import folder
 
 

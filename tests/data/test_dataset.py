@@ -7,12 +7,12 @@ from typing import TypeVar
 
 import pytest
 
+from atrous.core.errors import AtrousError
 from atrous.data.check import check
 from atrous.data.dataset import Dataset, Sample, fingerprint, read_labels, select
 from atrous.data.encoding import IDENTITY
 from atrous.data.layouts import read_dataset
 from atrous.data.pixels import read_mask
-from atrous.errors import AtrousError
 from tests.data import folder
 
 T = TypeVar("T")

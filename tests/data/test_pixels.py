@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image, ImageOps
 
+from atrous.core.errors import AtrousError
 from atrous.data.pixels import read_image, read_mask, read_upright
-from atrous.errors import AtrousError
 from tests.data import folder
 
 

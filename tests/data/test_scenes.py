@@ -5,11 +5,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from atrous.core.errors import AtrousError
 from atrous.data.check import check
 from atrous.data.dataset import IGNORE, read_image, read_mask
-from atrous.data.scenes.classes import CLASSES
-from atrous.data.scenes.scene import draw_scene, split_counts, write_scenes
-from atrous.errors import AtrousError
+from atrous.scenes.classes import CLASSES
+from atrous.scenes.scene import draw_scene, split_counts, write_scenes
 
 
 def test_a_written_folder_passes_the_check(tmp_path: Path) -> None:

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from atrous.core.errors import AtrousError
 from atrous.data.soundness import require_sound
-from atrous.errors import AtrousError
 from tests.data import folder
 
 

@@ -5,14 +5,14 @@ import json
 import pytest
 from rich.console import Console
 
-from atrous.artifact.blueprint import Blueprint
-from atrous.artifact.cost import network_cost
+from atrous.core.errors import AtrousError
 from atrous.describe import describe
 from atrous.describe.asked import Asked
 from atrous.describe.auto_deeplab import PAPER_NOTE, DescribedNetwork
-from atrous.errors import AtrousError
-from atrous.models.cost import Cost
-from atrous.named import find_architecture
+from atrous.spaces.blueprint import Blueprint
+from atrous.spaces.dpc.cost import Cost
+from atrous.spaces.network_cost import network_cost
+from atrous.spaces.parse import find_architecture
 
 PUBLISHED = find_architecture("auto_deeplab:published")
 SMALL = find_architecture("auto_deeplab-2x1:1.2.0.3.6")

@@ -5,12 +5,12 @@ import re
 
 from rich.console import Console
 
-from atrous.architecture import Architecture
+from atrous.core.architecture import Architecture
 from atrous.describe import describe
 from atrous.describe.asked import Asked, FeatureMap
 from atrous.describe.dpc import ASPP_NOTE, DescribedCell, described
-from atrous.models.cost import Cost
-from atrous.named import find_architecture
+from atrous.spaces.dpc.cost import Cost
+from atrous.spaces.parse import find_architecture
 
 CITYSCAPES = (65, 129)
 BACKBONE = Cost(1_811_712, 19_410_000_000)

@@ -10,12 +10,14 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from atrous import driver, readings, rerank
 from atrous.cli import app
 from atrous.estimation import tuning
-from atrous.fidelity import measure
-from atrous.pipeline import pace, plan, whole
-from atrous.training import ask
+from atrous.stages import replicates as readings
+from atrous.stages import rerank
+from atrous.stages import search as driver
+from atrous.stages.fidelity import measure
+from atrous.stages.train import ask
+from atrous.stages.whole import pace, plan, whole
 from tests.data.layouts import miniatures
 from tests.executors import Immediate
 

@@ -6,7 +6,7 @@ import shutil
 
 import pytest
 
-from atrous.errors import AtrousError
+from atrous.core.errors import AtrousError
 from tests.docs.pages import PAGES, Command, commands
 from tests.docs.parsing import PLACEHOLDER, all_commands, parse, resolve
 from tests.docs.sandbox import Sandbox

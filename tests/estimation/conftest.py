@@ -9,7 +9,7 @@ import pytest
 from atrous.data.dataset import Sample
 from atrous.estimation.extraction import Extraction, cached_features
 from atrous.estimation.features import FeatureSet
-from atrous.models.backbones import Backbone, load_backbone
+from atrous.networks.backbones import Backbone, load_backbone
 from tests.estimation.material import CROP, STRIDE, write_samples
 
 

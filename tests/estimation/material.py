@@ -7,14 +7,14 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from atrous.core.trial import Trial
+from atrous.data.canvas import Size
 from atrous.data.dataset import Sample
-from atrous.estimation.compute import Compute
-from atrous.estimation.crop import Size
 from atrous.estimation.features import FeatureSet
 from atrous.estimation.proxy import Proxy, ScoreName
 from atrous.estimation.training import Schedule
+from atrous.networks.compute import Compute
 from atrous.spaces import find_space
-from atrous.trial import Trial
 
 CROP = (65, 97)
 CLASSES = 3

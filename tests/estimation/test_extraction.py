@@ -14,13 +14,13 @@ import pytest
 import torch
 from PIL import Image
 
+from atrous.core.errors import AtrousError
+from atrous.data.canvas import place
 from atrous.data.dataset import IGNORE, Sample
-from atrous.errors import AtrousError
 from atrous.estimation import extraction as module
-from atrous.estimation.crop import place
 from atrous.estimation.extraction import Extraction, cached_features
 from atrous.estimation.features import FeatureSet
-from atrous.models.backbones import Backbone, load_backbone
+from atrous.networks.backbones import Backbone, load_backbone
 from tests.estimation.material import CROP, FIT, SIZES, STRIDE, write_samples
 
 Samples = tuple[Sample, ...]

@@ -12,7 +12,7 @@ from random import Random
 import pytest
 import torch
 
-from atrous.errors import AtrousError
+from atrous.core.errors import AtrousError
 from atrous.estimation.features import ABOUT, FILES, LABELS, FeatureSet, checksum
 
 

@@ -12,14 +12,14 @@ import torch
 from sklearn.metrics import accuracy_score, balanced_accuracy_score, jaccard_score
 from torch.nn import functional
 
+from atrous.core.errors import AtrousError
+from atrous.core.trial import Failed, Measured, Metrics, Outcome, Reason
 from atrous.data.dataset import IGNORE
-from atrous.errors import AtrousError
-from atrous.estimation.compute import Compute, Layout, Precision
 from atrous.estimation.features import FeatureSet
 from atrous.estimation.proxy import SCORES, Proxy, ScoreName, score_of
 from atrous.estimation.training import geometry
-from atrous.models.segmenter import Segmenter
-from atrous.trial import Failed, Measured, Metrics, Outcome, Reason
+from atrous.networks.compute import Compute, Layout, Precision
+from atrous.networks.segmenter import Segmenter
 from tests.estimation.material import ASPP, CLASSES, CROP, STRIDE, proxy, trial
 
 

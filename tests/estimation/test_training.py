@@ -22,7 +22,7 @@ from atrous.estimation.training import (
     set_norm_decay,
     train,
 )
-from atrous.models.segmenter import Segmenter
+from atrous.networks.segmenter import Segmenter
 from atrous.spaces import find_space
 from tests.estimation.material import ASPP, CLASSES, CROP, FLOAT32, STRIDE, TOP1
 

@@ -8,9 +8,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from atrous.errors import AtrousError
+from atrous.core.errors import AtrousError
 from atrous.estimation import tuning
-from atrous.estimation.compute import Compute
 from atrous.estimation.tuning import (
     Choice,
     Workload,
@@ -19,6 +18,7 @@ from atrous.estimation.tuning import (
     pick_device,
     worker_counts,
 )
+from atrous.networks.compute import Compute
 from tests.execution.jobs import lack_memory
 
 WORKLOAD = Workload(channels=4, height=3, width=4, filters=2, classes=3, batch=2, output_stride=16)

@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 from typing import NoReturn
 
-from atrous.errors import AtrousError
+from atrous.core.errors import AtrousError
 from tests.processes import eventually
 
 

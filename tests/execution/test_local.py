@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from atrous.errors import AtrousError
+from atrous.core.errors import AtrousError
 from atrous.execution.local import LocalExecutor, WorkerLostError
 from tests.execution import jobs
 from tests.processes import PATIENCE, eventually, is_alive, pids

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from atrous.training import ask
+from atrous.stages.train import ask
 
 
 @pytest.fixture(autouse=True)

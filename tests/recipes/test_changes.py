@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from atrous.core.errors import AtrousError
 from atrous.data.dataset import Dataset, Sample
-from atrous.errors import AtrousError
 from atrous.recipes import RECIPES
 from atrous.recipes.changes import Changes, Difference, ask_of, differences, protocol_of
 

@@ -9,7 +9,7 @@ from typer.testing import CliRunner, Result
 
 from atrous.cli import options
 from atrous.cli import recipe as commands
-from atrous.errors import AtrousError
+from atrous.core.errors import AtrousError
 from atrous.recipes import RECIPES
 from tests.recipes.small import OPTIONS, data_of
 

@@ -6,16 +6,16 @@ from pathlib import Path
 
 import pytest
 
-from atrous.artifact.blueprint import Blueprint
+from atrous.core.errors import AtrousError
 from atrous.data.layouts import LAYOUTS, cityscapes, person_part, voc
-from atrous.errors import AtrousError
-from atrous.evaluation.table import quantity
-from atrous.models.backbones import outline
-from atrous.named import find_architecture
+from atrous.model.evaluation.table import quantity
+from atrous.networks.backbones import outline
 from atrous.recipes import RECIPES, find_recipe
 from atrous.recipes.costs import counted
 from atrous.recipes.recipe import Recipe
 from atrous.recipes.stride import require_stride
+from atrous.spaces.blueprint import Blueprint
+from atrous.spaces.parse import find_architecture
 
 ALL = pytest.mark.parametrize("recipe", RECIPES.values(), ids=RECIPES)
 DOCS = Path(__file__).parents[2] / "docs"

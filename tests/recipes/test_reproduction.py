@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from atrous.artifact.folder import load_model
-from atrous.errors import AtrousError
+from atrous.core.errors import AtrousError
+from atrous.model.folder import load_model
 from atrous.recipes import RECIPES
 from atrous.recipes.changes import Changes
 from atrous.recipes.recipe import Recipe

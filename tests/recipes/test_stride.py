@@ -6,14 +6,14 @@ from pathlib import Path
 import pytest
 import torch
 
-from atrous.artifact.blueprint import Blueprint, build_network
-from atrous.artifact.cost import network_cost
-from atrous.artifact.folder import load_model, save_model
-from atrous.artifact.model import Model
-from atrous.errors import AtrousError
+from atrous.core.errors import AtrousError
 from atrous.estimation.training import set_norm_decay
-from atrous.named import find_architecture
+from atrous.model.folder import load_model, save_model
+from atrous.model.model import Model
 from atrous.recipes.stride import at_stride, rebuild, require_stride
+from atrous.spaces.blueprint import Blueprint, build_network
+from atrous.spaces.network_cost import network_cost
+from atrous.spaces.parse import find_architecture
 
 CLASSES = ("floor", "wall", "door")
 COLOURS = ((0, 0, 0), (9, 9, 9), (200, 0, 0))

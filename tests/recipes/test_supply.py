@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from atrous.errors import AtrousError
+from atrous.core.errors import AtrousError
 from atrous.recipes import RECIPES
 from atrous.recipes.supply import require_data
 from tests.data.layouts.miniatures import MINIATURES

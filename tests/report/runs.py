@@ -8,13 +8,13 @@ from dataclasses import replace
 from pathlib import Path
 from random import Random
 
-from atrous.architecture import Architecture
-from atrous.ledger import Entry
-from atrous.models.branch import FEATURES, SeparableConvolution
-from atrous.run import RERANK, Run, create_run
+from atrous.core.architecture import Architecture
+from atrous.core.trial import Failed, Measured, Metrics, Reason, Trial
+from atrous.search.ledger import Entry
+from atrous.search.run import RERANK, Run, create_run
 from atrous.spaces import find_space
-from atrous.spaces.dpc import decode
-from atrous.trial import Failed, Measured, Metrics, Reason, Trial
+from atrous.spaces.dpc.cell import FEATURES, SeparableConvolution
+from atrous.spaces.dpc.space import decode
 from tests import records
 from tests.records import SPACE
 

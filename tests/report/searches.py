@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from atrous.models.repeated_cell import OPERATIONS, edges
-from atrous.models.trellis import arrows
-from atrous.spaces.auto_deeplab import PUBLISHED_CELL, PUBLISHED_PATH, auto_deeplab
-from atrous.supernet.decoding import decode
-from atrous.supernet.history import Moment
-from atrous.supernet.walk import log_softmax, outgoing
+from atrous.relax.history import Moment
+from atrous.spaces.auto_deeplab.cell import OPERATIONS, edges
+from atrous.spaces.auto_deeplab.relaxation.decoding import decode
+from atrous.spaces.auto_deeplab.relaxation.walk import log_softmax, outgoing
+from atrous.spaces.auto_deeplab.space import PUBLISHED_CELL, PUBLISHED_PATH, auto_deeplab
+from atrous.spaces.auto_deeplab.trellis import arrows
 
 LAYERS, BLOCKS, STEPS = 12, 5, 4000
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from atrous.core.trial import Measured
 from atrous.report.choices import Choice, usage
-from atrous.trial import Measured
 from tests.report.runs import baselines, measured
 
 

@@ -9,10 +9,10 @@ from xml.etree import ElementTree
 
 import pytest
 
-from atrous.models.branch import FEATURES, Branch, Cell, Convolution1x1
 from atrous.report.diagram import diagram_width, draw_cell
 from atrous.report.tree import columns, depths
-from atrous.spaces.dpc import ASPP, TOP1, decode, dpc
+from atrous.spaces.dpc.cell import FEATURES, Branch, Cell, Convolution1x1
+from atrous.spaces.dpc.space import ASPP, TOP1, decode, dpc
 
 CHAIN: Cell = tuple(Branch(Convolution1x1(), number - 1) for number in range(5))
 CELLS = [

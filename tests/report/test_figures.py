@@ -7,10 +7,10 @@ from xml.etree import ElementTree
 
 import pytest
 
+from atrous.core.trial import Measured
 from atrous.report import figures
 from atrous.report.curves import against_seconds, against_trials, expectation, levels
-from atrous.spaces.dpc import TOP1
-from atrous.trial import Measured
+from atrous.spaces.dpc.space import TOP1
 from tests.report.runs import baselines, failed, measured, plausible
 
 

@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from atrous.errors import AtrousError
-from atrous.ledger import Entry
+from atrous.core.errors import AtrousError
+from atrous.core.trial import Measured, Reason
 from atrous.report.leaderboard import Row, leaderboard, render, write_csv
-from atrous.trial import Measured, Reason
+from atrous.search.ledger import Entry
 from tests.records import SPACE
 from tests.report.runs import a_run, baselines, failed, measured, plausible
 

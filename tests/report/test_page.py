@@ -14,12 +14,12 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from atrous.errors import AtrousError
-from atrous.ledger import Entry
+from atrous.core.errors import AtrousError
+from atrous.core.trial import Measured
 from atrous.report.content import gather
 from atrous.report.page import render_page, write_report
-from atrous.run import open_run
-from atrous.trial import Measured
+from atrous.search.ledger import Entry
+from atrous.search.run import open_run
 from tests.report.browser import Browser, find_browser
 from tests.report.runs import a_run, baselines, failed, make_run, measured, plausible, reranked
 from tests.report.trainings import write_plan, write_trained
@@ -276,7 +276,7 @@ def test_starting_the_command_line_loads_nothing_heavy() -> None:
 
 def test_writing_a_report_never_loads_torch(whole: Path) -> None:
     code = (
-        "import sys; from pathlib import Path; from atrous.run import open_run; "
+        "import sys; from pathlib import Path; from atrous.search.run import open_run; "
         "from atrous.report.page import write_report; "
         "write_report(open_run(Path(sys.argv[1]))); print('torch' in sys.modules)"
     )

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from atrous.errors import AtrousError
+from atrous.core.errors import AtrousError
 from atrous.report.pictures import embedded, middle_row, read_sheet
 from tests.report.trainings import evaluation, write_pictures
 

@@ -11,10 +11,10 @@ from xml.etree import ElementTree
 
 import pytest
 
-from atrous.models.repeated_cell import NONE, OPERATIONS
+from atrous.relax.history import write_history
 from atrous.report import relaxation
 from atrous.report.relaxation_maps import operations_map, strides_map
-from atrous.supernet.history import write_history
+from atrous.spaces.auto_deeplab.cell import NONE, OPERATIONS
 from tests.report.searches import search
 
 SEARCH = search()
@@ -94,7 +94,7 @@ def test_drawing_a_search_never_loads_torch(tmp_path: Path) -> None:
     code = (
         "import sys; from pathlib import Path; from atrous.report import relaxation as lines; "
         "from atrous.report import relaxation_maps as maps; "
-        "from atrous.supernet.history import read_history; "
+        "from atrous.relax.history import read_history; "
         "found = read_history(Path(sys.argv[1])); lines.operations_figure(found); "
         "maps.operations_map(found[-1]); maps.strides_map(found[-1]); print('torch' in sys.modules)"
     )

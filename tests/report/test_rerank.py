@@ -9,10 +9,10 @@ from random import Random
 import pytest
 from rich.console import Console
 
-from atrous.ledger import Entry
+from atrous.core.trial import Reason
 from atrous.report.rerank import SecondRanking, render, second_ranking
-from atrous.run import RERANK, Run
-from atrous.trial import Reason
+from atrous.search.ledger import Entry
+from atrous.search.run import RERANK, Run
 from tests.records import SPACE
 from tests.report.runs import baselines, failed, make_run, measured, reranked
 

@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from atrous import driver
 from atrous.cli import app
+from atrous.core.config import Relaxation, Request
 from atrous.report.rerun import command
-from atrous.request import Relaxation, Request
-from atrous.run import Settings
+from atrous.search.run import Settings
+from atrous.stages import search as driver
 from tests.records import REQUEST, SETTINGS
 
 GRADIENT = replace(

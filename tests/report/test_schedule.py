@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from atrous.errors import AtrousError
-from atrous.pipeline.plan import Pace, split, write_plan
+from atrous.core.errors import AtrousError
 from atrous.report.schedule import read_schedule
+from atrous.stages.whole.plan import Pace, split, write_plan
 
 
 def test_what_a_whole_run_keeps_is_read(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from atrous.errors import AtrousError
+from atrous.core.errors import AtrousError
 from atrous.report.trained import read_trained
 from tests.report.trainings import CROP, STEPS, write_trained
 

@@ -7,10 +7,10 @@ from xml.etree import ElementTree
 
 import pytest
 
-from atrous.models.trellis import Arrow, Path, arrows
 from atrous.report.palette import BLUE, MUTED, css
 from atrous.report.trellis import draw_trellis
-from atrous.spaces.auto_deeplab import PUBLISHED_PATH
+from atrous.spaces.auto_deeplab.space import PUBLISHED_PATH
+from atrous.spaces.auto_deeplab.trellis import Arrow, Path, arrows
 
 UNIFORM = dict.fromkeys(arrows(12), 0.5)
 

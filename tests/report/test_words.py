@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from atrous.correlation import Coefficient
+from atrous.core.statistics import Coefficient
 from atrous.report import words
-from atrous.spaces.dpc import ASPP, TOP1
+from atrous.spaces.dpc.space import ASPP, TOP1
 
 
 @pytest.mark.parametrize(

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 
 from atrous.data.pixels import Pixels
-from atrous.evaluation.overlays import Key, Picture, write_sheet
-from atrous.evaluation.record import Evaluation
+from atrous.model.evaluation.overlays import Key, Picture, write_sheet
+from atrous.model.evaluation.record import Evaluation
 from tests.report.runs import CLASSES
 
 COLOURS = (

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from atrous.errors import AtrousError
+from atrous.core.errors import AtrousError
 from atrous.spaces import SPACES, find_space
 
 
@@ -70,6 +70,8 @@ def test_a_space_travels_between_processes() -> None:
 
 
 def test_choosing_and_describing_need_no_torch() -> None:
-    modules = "atrous.spaces, atrous.strategies, atrous.named, atrous.describe, atrous.trial"
+    modules = (
+        "atrous.spaces, atrous.strategies, atrous.spaces.parse, atrous.describe, atrous.core.trial"
+    )
     program = f"import sys, {modules}; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0

@@ -8,9 +8,9 @@ from random import Random
 
 import pytest
 
-from atrous.architecture import Architecture, Genotype
-from atrous.errors import AtrousError
-from atrous.spaces.dpc import dpc
+from atrous.core.architecture import Architecture, Genotype
+from atrous.core.errors import AtrousError
+from atrous.spaces.dpc.space import dpc
 from atrous.spaces.space import Space
 from tests.spaces.toy import chain, walk
 

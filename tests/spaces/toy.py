@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from torch import nn
 
-from atrous.architecture import Genotype
-from atrous.models.cost import Cost
+from atrous.core.architecture import Genotype
+from atrous.spaces.dpc.cost import Cost
 from atrous.spaces.space import Grammar, Size, Space
 
 LEVELS = 4

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from random import Random
 
-from atrous.architecture import Genotype
+from atrous.core.architecture import Genotype
 from atrous.spaces.space import Space
 from atrous.strategies.strategy import Observation, Proposal, Strategy
 

@@ -4,7 +4,7 @@ from random import Random
 
 import pytest
 
-from atrous.spaces.dpc import dpc
+from atrous.spaces.dpc.space import dpc
 from atrous.strategies.listed import Listed
 from atrous.strategies.strategy import ExhaustedError, Observation, Proposal
 from tests.strategies.histories import play

@@ -4,8 +4,8 @@ from random import Random
 
 import pytest
 
-from atrous.architecture import Genotype
-from atrous.spaces.dpc import dpc
+from atrous.core.architecture import Genotype
+from atrous.spaces.dpc.space import dpc
 from atrous.spaces.space import Space
 from atrous.strategies.local import LocalSearch
 from atrous.strategies.strategy import ExhaustedError, Observation

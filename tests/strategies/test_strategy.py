@@ -4,9 +4,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from atrous.architecture import Genotype
-from atrous.errors import AtrousError
-from atrous.spaces.dpc import ASPP, dpc, encode
+from atrous.core.architecture import Genotype
+from atrous.core.errors import AtrousError
+from atrous.spaces.dpc.space import ASPP, dpc, encode
 from atrous.strategies import STRATEGIES, find_strategy
 from atrous.strategies.local import LocalSearch
 from atrous.strategies.strategy import ATTEMPTS, ExhaustedError, Observation, first_unseen

@@ -5,7 +5,7 @@ from random import Random
 
 import pytest
 
-from atrous.spaces.dpc import dpc
+from atrous.spaces.dpc.space import dpc
 from atrous.strategies.strategy import ExhaustedError, Observation
 from atrous.strategies.uniform import UniformSearch
 from tests.spaces.toy import walk

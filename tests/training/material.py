@@ -10,21 +10,21 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor
 
-from atrous.artifact.blueprint import Blueprint, build_network
-from atrous.artifact.transform import Transform
+from atrous.core.trial import Metrics
 from atrous.data.dataset import IGNORE, Samples
 from atrous.data.palette import distinct
-from atrous.estimation.compute import Compute
-from atrous.models.network import Network
-from atrous.named import find_architecture
+from atrous.data.transform import Transform
+from atrous.networks.compute import Compute
+from atrous.networks.network import Network
+from atrous.spaces.blueprint import Blueprint, build_network
+from atrous.spaces.parse import find_architecture
+from atrous.stages.train.job import Job
+from atrous.training.config import Protocol
 from atrous.training.crops import Batch, crops_of
-from atrous.training.job import Job
 from atrous.training.loop import train
-from atrous.training.protocol import Protocol
 from atrous.training.selection import Selection
 from atrous.training.state import State
 from atrous.training.world import World
-from atrous.trial import Metrics
 from tests.small_search import CLASSES
 
 T = TypeVar("T")

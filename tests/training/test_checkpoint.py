@@ -12,7 +12,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from atrous.errors import AtrousError
+from atrous.core.errors import AtrousError
 from atrous.training.checkpoint import FORMAT, Checkpoint, fill, load, save
 
 ONE = Checkpoint({"network.a": torch.arange(5000.0)}, {"step": 3, "best": {"score": 1 / 3}})

@@ -10,8 +10,9 @@ import pytest
 import torch
 from torch.utils.data import Dataset
 
+from atrous.core.errors import AtrousError
 from atrous.data.dataset import Samples
-from atrous.errors import AtrousError
+from atrous.training.config import Protocol
 from atrous.training.crops import (
     LOADERS,
     Crops,
@@ -21,7 +22,6 @@ from atrous.training.crops import (
     parts,
     share_of,
 )
-from atrous.training.protocol import Protocol
 from atrous.training.world import World
 from tests.training.material import ALONE, CROP, protocol
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from atrous.errors import AtrousError
+from atrous.core.errors import AtrousError
 from atrous.training.log import BOARD, LOG, Log, read_log
 
 

@@ -10,14 +10,14 @@ from typing import Any
 
 import pytest
 
+from atrous.core.errors import AtrousError
+from atrous.core.trial import Metrics
 from atrous.data.dataset import Samples
-from atrous.errors import AtrousError
 from atrous.estimation.training import NonFiniteError
 from atrous.training import loop
 from atrous.training.checkpoint import load
 from atrous.training.log import LOG, read_log
 from atrous.training.loop import BEST, CHECKPOINT, best_metrics, load_best
-from atrous.trial import Metrics
 from tests.training.material import (
     Interruption,
     StoppedError,

@@ -7,8 +7,8 @@ import pytest
 import torch
 from torch import nn
 
-from atrous.artifact.transform import Transform
 from atrous.data.dataset import Samples, read_image, read_labels
+from atrous.data.transform import Transform
 from atrous.training.selection import Selection
 from tests.training.material import ALONE, network
 

@@ -10,9 +10,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from atrous.core.errors import AtrousError
 from atrous.data.dataset import IGNORE
-from atrous.errors import AtrousError
-from atrous.models.ops import AtrousDepthwise
+from atrous.networks.layers import AtrousDepthwise
 from atrous.training.checkpoint import Checkpoint
 from atrous.training.crops import Batch
 from atrous.training.state import State, labelled, summed_loss
@@ -237,7 +237,7 @@ def test_class_weights_weigh_the_loss() -> None:
 
 def test_images_are_normalised_as_the_model_does() -> None:
     """The loss of a step is that of the network on transformed images."""
-    from atrous.artifact.transform import Transform
+    from atrous.data.transform import Transform
 
     one = state(protocol(tune_norm=False), dropout=0.0)
     pixels, labels = batch(2)

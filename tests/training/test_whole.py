@@ -11,20 +11,21 @@ from typing import Any
 import pytest
 import torch
 
-from atrous.artifact.blueprint import blank_network
-from atrous.artifact.folder import load_model
+from atrous.core.errors import AtrousError
 from atrous.data.dataset import Samples, fingerprint
 from atrous.data.soundness import Size
-from atrous.errors import AtrousError
-from atrous.models.layer import Layer
-from atrous.training import loop, trainer
-from atrous.training.ask import Ask, job_of
+from atrous.model.folder import load_model
+from atrous.spaces.auto_deeplab.layer import Layer
+from atrous.spaces.blueprint import blank_network
+from atrous.stages.train import trainer
+from atrous.stages.train.ask import Ask, job_of
+from atrous.stages.train.job import ABOUT, create, read
+from atrous.stages.train.origin import NETWORK_FILTERS, Given, Origin, origin_of
+from atrous.training import loop
 from atrous.training.checkpoint import load
-from atrous.training.job import ABOUT, create, read
+from atrous.training.config import RATE, SCRATCH_RATE
 from atrous.training.log import LOG
 from atrous.training.loop import BEST, CHECKPOINT
-from atrous.training.origin import NETWORK_FILTERS, Given, Origin, origin_of
-from atrous.training.protocol import RATE, SCRATCH_RATE
 from atrous.training.state import State
 from tests.report.runs import make_run
 from tests.training.material import (

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from atrous.artifact.blueprint import Blueprint
+from atrous.core.trial import Measured, Metrics, Trial
 from atrous.data.palette import distinct
-from atrous.ledger import Entry
-from atrous.named import find_architecture
+from atrous.search.ledger import Entry
+from atrous.spaces.blueprint import Blueprint
+from atrous.spaces.parse import find_architecture
 from atrous.training.state import State
-from atrous.trial import Measured, Metrics, Trial
 from tests.small_search import CLASSES
 from tests.training.material import ALONE, COMPUTE, network, protocol
 

@@ -22,7 +22,7 @@ from atrous.cli.results import compare, report
 from atrous.cli.run import run
 from atrous.cli.search import search, status
 from atrous.cli.train import train
-from atrous.errors import AtrousError
+from atrous.core.errors import AtrousError
 
 COMMANDS = (
     run,

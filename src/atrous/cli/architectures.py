@@ -59,12 +59,12 @@ def describe(
     as_json: Json = False,
 ) -> None:
     """Draws an architecture and counts its parameters and multiply-adds."""
+    from atrous.data.canvas import parse_size
     from atrous.describe import describe as described_as
     from atrous.describe.asked import Asked
-    from atrous.estimation.crop import parse_size
-    from atrous.named import find_architecture
-    from atrous.spaces.dpc import cell_of
-    from atrous.spaces.dpc_json import write_cell
+    from atrous.spaces.dpc.published_format import write_cell
+    from atrous.spaces.dpc.space import cell_of
+    from atrous.spaces.parse import find_architecture
 
     found, extent = find_architecture(architecture), parse_size(size) if size else None
     described = described_as(found, Asked(channels, extent, filters, backbone, output_stride))

@@ -34,7 +34,7 @@ def scenes(
     seed: Annotated[int, typer.Option(help="Other seeds draw other scenes.")] = 0,
 ) -> None:
     """Draws street-like scenes with their masks, a data set to try things on."""
-    from atrous.data.scenes.scene import write_scenes
+    from atrous.scenes.scene import write_scenes
 
     dataset = write_scenes(folder, images, seed)
     counts = ", ".join(f"{len(samples)} {split}" for split, samples in dataset.splits.items())

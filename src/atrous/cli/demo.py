@@ -16,9 +16,9 @@ def demo(
     cache: CacheOption = None,
 ) -> None:
     """The whole way on built-in scenes with real pretrained weights, in a few minutes."""
-    from atrous.demo import demo_wish
-    from atrous.pipeline.whole import begin
-    from atrous.pipeline.wish import WISH
+    from atrous.stages.demo import demo_wish
+    from atrous.stages.whole.whole import begin
+    from atrous.stages.whole.wish import WISH
 
     run, kept = out / "run", cache or default_cache()
     if not (run / WISH).exists():

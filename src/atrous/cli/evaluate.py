@@ -31,10 +31,10 @@ def evaluate(
     as_json: Json = False,
 ) -> None:
     """Scores a model on labelled images; stopped, the same command goes on."""
-    from atrous.evaluation.assessment import Request, count, prepare
-    from atrous.evaluation.publication import publish
-    from atrous.evaluation.scales import parse_scales
-    from atrous.evaluation.view import render
+    from atrous.model.evaluation.assessment import Request, count, prepare
+    from atrous.model.evaluation.publication import publish
+    from atrous.model.evaluation.scales import parse_scales
+    from atrous.model.evaluation.view import render
 
     assessment = prepare(
         Request(model, data, split, parse_scales(scales), flip, device, out, pictures)

@@ -35,10 +35,10 @@ def export(
 
     The file is run and compared with the model before it counts as written.
     """
-    from atrous.artifact.folder import load_model
-    from atrous.export.exported import check_request
-    from atrous.export.model import check_model, export_model
-    from atrous.export.view import render
+    from atrous.model.export.exported import check_request
+    from atrous.model.export.model import check_model, export_model
+    from atrous.model.export.view import render
+    from atrous.model.folder import load_model
 
     check_model(model)
     path = out or model / f"model.{to}"
@@ -68,12 +68,12 @@ def latency(
     as_json: Json = False,
 ) -> None:
     """Measures how long a model takes, from normalised images to class scores."""
-    from atrous.artifact.folder import load_model
-    from atrous.estimation.crop import parse_size
-    from atrous.export.model import check_model
-    from atrous.latency.measure import compare_latency
-    from atrous.latency.setting import make_setting, parse_runtimes
-    from atrous.latency.view import render
+    from atrous.data.canvas import parse_size
+    from atrous.model.export.model import check_model
+    from atrous.model.folder import load_model
+    from atrous.model.latency.measure import compare_latency
+    from atrous.model.latency.setting import make_setting, parse_runtimes
+    from atrous.model.latency.view import render
 
     check_model(model)
     setting = make_setting(parse_size(size), batch, device, threads, precision)

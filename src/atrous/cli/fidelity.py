@@ -57,13 +57,13 @@ def fidelity(
 
     Interrupted, it goes on where it stopped when it is asked for again.
     """
-    from atrous.estimation.crop import parse_size
-    from atrous.fidelity.measure import measure
-    from atrous.fidelity.result import gather
-    from atrous.fidelity.study import Settings
-    from atrous.fidelity.summary import write_summary
-    from atrous.fidelity.view import StudyView, render
-    from atrous.fidelity.ways import prepare
+    from atrous.data.canvas import parse_size
+    from atrous.stages.fidelity.measure import measure
+    from atrous.stages.fidelity.result import gather
+    from atrous.stages.fidelity.study import Settings
+    from atrous.stages.fidelity.summary import write_summary
+    from atrous.stages.fidelity.view import StudyView, render
+    from atrous.stages.fidelity.ways import prepare
 
     asked = Settings(
         data=str(data),

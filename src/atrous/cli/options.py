@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
-from atrous.errors import AtrousError
+from atrous.core.errors import AtrousError
 
 if TYPE_CHECKING:
-    from atrous.trial import Metrics
+    from atrous.core.trial import Metrics
 
 output = Console(markup=False)
 

@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from atrous.cli.options import output
-from atrous.errors import AtrousError
+from atrous.core.errors import AtrousError
 
 if TYPE_CHECKING:
-    from atrous.artifact.model import Model
-    from atrous.inference.images import Input
-    from atrous.inference.prediction import Outcome
-    from atrous.inference.submissions import Submission
+    from atrous.model.model import Model
+    from atrous.model.predict.images import Input
+    from atrous.model.predict.prediction import Outcome
+    from atrous.model.predict.submissions import Submission
 
 UNITS = {"mib": 2**20, "gib": 2**30, "mb": 10**6, "gb": 10**9}
 
@@ -62,16 +62,16 @@ def predict(
     ] = False,
 ) -> None:
     """Predicts the class of every pixel; stopped, the same command goes on."""
-    from atrous.artifact.folder import load_model
+    from atrous.core.console import track, untracked
     from atrous.data.pixels import read_image, read_upright
     from atrous.estimation.tuning import pick_device
-    from atrous.evaluation.scales import parse_scales
-    from atrous.inference.images import find_images
-    from atrous.inference.outputs import Outputs, open_outputs
-    from atrous.inference.prediction import Method, predict_images
-    from atrous.inference.submissions import find_submission
-    from atrous.inference.writers import find_writers
-    from atrous.progress import track, untracked
+    from atrous.model.evaluation.scales import parse_scales
+    from atrous.model.folder import load_model
+    from atrous.model.predict.images import find_images
+    from atrous.model.predict.outputs import Outputs, open_outputs
+    from atrous.model.predict.prediction import Method, predict_images
+    from atrous.model.predict.submissions import find_submission
+    from atrous.model.predict.writers import find_writers
 
     method = Method(parse_scales(scales), flip, pick_device(device), parse_memory(memory))
     server = find_submission(submission) if submission else None
@@ -108,7 +108,7 @@ def _submitted(
     server: Submission, images: list[Path], split: str, model: Model
 ) -> tuple[Input, ...]:
     from atrous.data.layouts import read_dataset
-    from atrous.inference.submissions import submitted_images
+    from atrous.model.predict.submissions import submitted_images
 
     if len(images) != 1:
         raise AtrousError(
@@ -120,7 +120,7 @@ def _submitted(
 
 def _identity(model: Model) -> str:
     """A digest of all that a prediction depends on in a model."""
-    from atrous.models.weights import digest
+    from atrous.networks.weights import digest
 
     parts = [digest(model.network), model.blueprint.to_json(), model.transform.to_json()]
     return hashlib.blake2b(json.dumps(parts).encode(), digest_size=16).hexdigest()
@@ -128,7 +128,7 @@ def _identity(model: Model) -> str:
 
 def _follow(outcomes: Iterable[Outcome], out: Path) -> Counter[str]:
     """How many outcomes there are of each kind; errors are printed as they come."""
-    from atrous.inference.prediction import Predicted, Refused
+    from atrous.model.predict.prediction import Predicted, Refused
 
     counts: Counter[str] = Counter()
     try:

@@ -10,8 +10,8 @@ import typer
 from atrous.cli.options import output
 
 if TYPE_CHECKING:
+    from atrous.core.trial import Metrics
     from atrous.recipes.changes import Difference
-    from atrous.trial import Metrics
 
 OUT = Path("recipes")
 Name = Annotated[str, typer.Argument(metavar="NAME", help="A recipe of `atrous recipe list`.")]
@@ -67,7 +67,7 @@ def run(
     What is not given is the recipe's. The same command goes on with what was stopped. Under
     torchrun, several processes train together.
     """
-    from atrous.estimation.crop import parse_size
+    from atrous.data.canvas import parse_size
     from atrous.recipes import find_recipe
     from atrous.recipes.changes import Changes
     from atrous.recipes.reproduction import begin, carry_out

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from atrous.cli.options import CacheOption, RunPath, default_cache, given, output, parse_duration
-from atrous.errors import AtrousError
+from atrous.core.errors import AtrousError
 
 if TYPE_CHECKING:
-    from atrous.run import Run
+    from atrous.search.run import Run
 
 
 def rerank(
@@ -42,9 +42,9 @@ def rerank(
 
     The proxy's best is seldom the task's best. Interrupted, it goes on with --resume.
     """
-    from atrous import rerank as reranking
-    from atrous.estimation.crop import parse_size
-    from atrous.run import open_run
+    from atrous.data.canvas import parse_size
+    from atrous.search.run import open_run
+    from atrous.stages import rerank as reranking
 
     found = open_run(run)
     changed = given(context, "run", "resume", "cache")
@@ -70,9 +70,9 @@ def rerank(
 
 def drive_rerank(run: Run, cache: Path) -> None:
     """Ranks again what is left of a run, and prints both rankings."""
-    from atrous import rerank as reranking
     from atrous.report.rerank import render, second_ranking
-    from atrous.search_view import SearchView
+    from atrous.stages import rerank as reranking
+    from atrous.stages.search_view import SearchView
 
     plan = reranking.read(run)
     total = len(plan.trials) + len(run.request.baselines)

@@ -23,7 +23,7 @@ def report(
     from atrous.report.page import write_report
     from atrous.report.rerank import render as render_again
     from atrous.report.rerank import second_ranking
-    from atrous.run import open_run
+    from atrous.search.run import open_run
 
     found = open_run(run)
     page = write_report(found, open_run(against) if against else None)
@@ -47,9 +47,9 @@ def compare(
     cache: CacheOption = None,
 ) -> None:
     """Trains the best of a run and others with fresh seeds, and scores them on other images."""
-    from atrous import comparison
-    from atrous.comparison_view import render
-    from atrous.run import open_run
+    from atrous.cli.comparison_view import render
+    from atrous.search.run import open_run
+    from atrous.stages import compare as comparison
 
     chosen = tuple(name for name in architectures.split(",") if name)
     splits = tuple(split for split in on.split(",") if split)

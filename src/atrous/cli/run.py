@@ -24,7 +24,7 @@ from atrous.cli.search_options import (
     SpaceOption,
     Workers,
 )
-from atrous.errors import AtrousError
+from atrous.core.errors import AtrousError
 
 RESUMABLE = frozenset({"data", "out", "resume", "cache", "budget"})
 """What may be given with --resume; the budget as long as it is not split."""
@@ -63,11 +63,11 @@ def run(
 
     How the budget is split follows from a trial and a few training steps measured first.
     """
-    from atrous.estimation.crop import parse_size
-    from atrous.pipeline.whole import begin, give
-    from atrous.pipeline.wish import WISH, Wish
-    from atrous.request import Request
-    from atrous.run import latest_run
+    from atrous.core.config import Request
+    from atrous.data.canvas import parse_size
+    from atrous.search.run import latest_run
+    from atrous.stages.whole.whole import begin, give
+    from atrous.stages.whole.wish import WISH, Wish
 
     kept = cache or default_cache()
     if resume:
@@ -107,7 +107,7 @@ def run(
 
 def drive_whole(out: Path, cache: Path) -> None:
     """Goes through the stages that are left, and says how to go on if it is interrupted."""
-    from atrous.pipeline.whole import finish
+    from atrous.stages.whole.whole import finish
 
     try:
         page = finish(out, cache, _say, tell_score)

@@ -46,11 +46,11 @@ from atrous.cli.search_options import (
     Workers,
     defaults_of,
 )
-from atrous.errors import AtrousError
-from atrous.request import GRADIENT, Relaxation, Request
+from atrous.core.config import GRADIENT, Relaxation, Request
+from atrous.core.errors import AtrousError
 
 if TYPE_CHECKING:
-    from atrous.search import Estimator
+    from atrous.search.loop import Estimator
 
 TRIALS = 60
 RANDOM_BESIDE = 8
@@ -131,11 +131,11 @@ def search(
     cache: CacheOption = None,
 ) -> None:
     """Searches the space on the data set; interrupted, it goes on with --resume."""
-    from atrous import driver
-    from atrous.estimation.crop import parse_size
-    from atrous.relax import memory_needed
-    from atrous.run import extend, latest_run, open_run
+    from atrous.data.canvas import parse_size
+    from atrous.search.run import extend, latest_run, open_run
     from atrous.spaces import find_space
+    from atrous.stages import search as driver
+    from atrous.stages.relax import memory_needed
 
     if resume:
         _refuse_to_change(context)
@@ -198,8 +198,8 @@ def search(
 
 def status(run: RunPath) -> None:
     """Shows how far a search is; from any terminal, at any time."""
-    from atrous.run import open_run
-    from atrous.search_view import status as render
+    from atrous.search.run import open_run
+    from atrous.stages.search_view import status as render
 
     found = open_run(run)
     output.print(render(found, found.ledger().entries(), found.is_running()))
@@ -207,12 +207,12 @@ def status(run: RunPath) -> None:
 
 def drive(path: Path, estimator: Estimator | None, cache: Path) -> None:
     """Runs what is left of a run and says how to go on if it is interrupted."""
-    from atrous import driver
-    from atrous.estimators import estimator_of
-    from atrous.moment_view import tell_moment
-    from atrous.relax import relax
-    from atrous.run import open_run
-    from atrous.search_view import SearchView, state_of, total_of
+    from atrous.estimation.estimators import estimator_of
+    from atrous.search.run import open_run
+    from atrous.stages import search as driver
+    from atrous.stages.moment_view import tell_moment
+    from atrous.stages.relax import relax
+    from atrous.stages.search_view import SearchView, state_of, total_of
 
     run = open_run(path)
     estimator = estimator or estimator_of(run, cache)

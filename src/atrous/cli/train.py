@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from atrous.cli.options import given, output, tell_score
-from atrous.errors import AtrousError
+from atrous.core.errors import AtrousError
 
 if TYPE_CHECKING:
-    from atrous.training.ask import Ask
-    from atrous.training.job import Job
+    from atrous.stages.train.ask import Ask
+    from atrous.stages.train.job import Job
 
 TRAININGS = Path("trainings")
 
@@ -100,12 +100,12 @@ def train(
 
     The defaults are the papers' protocols. Under torchrun, several processes train together.
     """
-    from atrous.data.augmentation import SCALES
-    from atrous.estimation.crop import parse_size
-    from atrous.training.ask import Ask
-    from atrous.training.job import read
-    from atrous.training.origin import Given, origin_of
-    from atrous.training.protocol import STEPS
+    from atrous.data.augment import SCALES
+    from atrous.data.canvas import parse_size
+    from atrous.stages.train.ask import Ask
+    from atrous.stages.train.job import read
+    from atrous.stages.train.origin import Given, origin_of
+    from atrous.training.config import STEPS
 
     if resume:
         _refuse_to_change(given(context, "resume"))
@@ -150,7 +150,7 @@ def _refuse_to_change(changed: list[str]) -> None:
 
 def _folder(out: Path | None) -> Path:
     """Where a new training goes; raises `AtrousError` if one is there already."""
-    from atrous.training.job import require_none
+    from atrous.stages.train.job import require_none
     from atrous.training.world import announced
 
     world = announced("cpu")
@@ -163,8 +163,8 @@ def _folder(out: Path | None) -> Path:
 
 
 def _begin(ask: Ask, folder: Path) -> None:
-    from atrous.training import job
-    from atrous.training.ask import job_of
+    from atrous.stages.train import job
+    from atrous.stages.train.ask import job_of
     from atrous.training.world import announced
 
     asked = job_of(ask)
@@ -174,7 +174,7 @@ def _begin(ask: Ask, folder: Path) -> None:
 
 
 def _train(folder: Path, found: Job) -> None:
-    from atrous.training import trainer
+    from atrous.stages.train import trainer
     from atrous.training.world import announced
 
     leads = announced("cpu").leads

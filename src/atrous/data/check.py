@@ -12,12 +12,12 @@ from typing import Literal
 
 import numpy as np
 
+from atrous.core.console import track
 from atrous.data import findings
 from atrous.data.dataset import IGNORE, Dataset, Progress
 from atrous.data.findings import Problem, Seen, Terms
 from atrous.data.inspection import Inspection, below, inspect
 from atrous.data.layouts import read_layout
-from atrous.progress import track
 
 
 @dataclass(frozen=True)

@@ -11,14 +11,14 @@ from functools import cache
 from pathlib import Path
 from typing import Protocol, TypeVar
 
+from atrous.core.console import track
+from atrous.core.errors import AtrousError
 from atrous.data.encoding import IDENTITY, UNKNOWN, Encoding
 from atrous.data.encoding import IGNORE as IGNORE
 from atrous.data.palette import Colour, distinct
 from atrous.data.pixels import Pixels, decode
 from atrous.data.pixels import read_image as read_image
 from atrous.data.pixels import read_mask as read_mask
-from atrous.errors import AtrousError
-from atrous.progress import track
 
 T = TypeVar("T")
 
@@ -27,7 +27,7 @@ FOLDER = "folder"
 
 
 class Progress(Protocol):
-    """Passes items on and shows how many of `total` are done; see `atrous.progress.track`."""
+    """Passes items on and shows how many of `total` are done; see `atrous.core.console.track`."""
 
     def __call__(self, items: Iterable[T], label: str, total: int) -> Iterator[T]: ...
 

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, UnidentifiedImageError
 
-from atrous.errors import AtrousError
+from atrous.core.errors import AtrousError
 
 Pixels = npt.NDArray[np.uint8]
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from atrous.core.errors import AtrousError
 from atrous.data.check import Report, check
-from atrous.errors import AtrousError
 
 Size = tuple[int, int]
 SHOWN = 5

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from atrous.architecture import Architecture
+from atrous.core.architecture import Architecture
 from atrous.describe import auto_deeplab, dpc, plain
 from atrous.describe.asked import Asked, Description
 

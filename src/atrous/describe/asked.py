@@ -7,9 +7,9 @@ from typing import Any, Protocol
 
 from rich.console import RenderableType
 
-from atrous.architecture import Architecture
-from atrous.errors import AtrousError
-from atrous.models.cost import Cost
+from atrous.core.architecture import Architecture
+from atrous.core.errors import AtrousError
+from atrous.spaces.dpc.cost import Cost
 from atrous.spaces.space import Size
 
 IMAGE = (1025, 2049)
@@ -55,8 +55,8 @@ def feature_map(asked: Asked) -> FeatureMap:
     """What a head reads, as asked for, or that of the named backbone. Raises `AtrousError`."""
     if asked.backbone is None:
         return FeatureMap(asked.channels or CHANNELS, asked.size or FEATURES)
-    from atrous.estimation.crop import feature_size
-    from atrous.models.backbones import backbone_cost, outline
+    from atrous.data.canvas import feature_size
+    from atrous.networks.backbones import backbone_cost, outline
 
     stride, image = asked.output_stride or STRIDE, asked.size or IMAGE
     network = outline(asked.backbone, stride)

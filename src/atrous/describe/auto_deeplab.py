@@ -9,13 +9,13 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from atrous.architecture import Architecture
+from atrous.core.architecture import Architecture
 from atrous.describe.asked import IMAGE, Asked, numbers, refuse_backbone
-from atrous.models.cost import Cost
-from atrous.models.repeated_cell import Edge, state_name
-from atrous.models.trellis import STRIDES
-from atrous.spaces.auto_deeplab import PUBLISHED_CELL, PUBLISHED_PATH, Decoded, decoded
-from atrous.spaces.auto_deeplab_text import network
+from atrous.spaces.auto_deeplab.cell import Edge, state_name
+from atrous.spaces.auto_deeplab.space import PUBLISHED_CELL, PUBLISHED_PATH, Decoded, decoded
+from atrous.spaces.auto_deeplab.text import network
+from atrous.spaces.auto_deeplab.trellis import STRIDES
+from atrous.spaces.dpc.cost import Cost
 from atrous.spaces.space import Size
 
 SMALL = 20
@@ -100,8 +100,8 @@ class DescribedNetwork:
 
 def describe(architecture: Architecture, asked: Asked) -> DescribedNetwork:
     """The network with its cost on the image asked for. Raises `AtrousError`."""
-    from atrous.models.auto_deeplab_cost import network_cost_of
-    from atrous.models.dense_decoder_cost import class_scores_cost, decoder_cost_of
+    from atrous.spaces.auto_deeplab.cost import network_cost_of
+    from atrous.spaces.auto_deeplab.decoder_cost import class_scores_cost, decoder_cost_of
 
     refuse_backbone(architecture, asked)
     spelt = decoded(architecture)

@@ -9,11 +9,11 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.tree import Tree
 
-from atrous.architecture import Architecture
+from atrous.core.architecture import Architecture
 from atrous.describe.asked import FILTERS, Asked, FeatureMap, feature_map, numbers
-from atrous.models.branch import FEATURES, Cell
-from atrous.models.cost import CellCost, cell_cost
-from atrous.spaces.dpc import ASPP, cell_of
+from atrous.spaces.dpc.cell import FEATURES, Cell
+from atrous.spaces.dpc.cost import CellCost, cell_cost
+from atrous.spaces.dpc.space import ASPP, cell_of
 
 ASPP_NOTE = (
     "The parameters printed for ASPP in Chen et al. 2018, table 1 (0.25M, 1.59M) fit no real ASPP: "

@@ -8,7 +8,7 @@ from typing import Any
 from rich.console import Group, RenderableType
 from rich.table import Table
 
-from atrous.architecture import Architecture
+from atrous.core.architecture import Architecture
 from atrous.describe.asked import (
     FILTERS,
     IMAGE,
@@ -18,8 +18,8 @@ from atrous.describe.asked import (
     numbers,
     refuse_backbone,
 )
-from atrous.models.cost import Cost
 from atrous.spaces import find_space
+from atrous.spaces.dpc.cost import Cost
 
 RGB = 3
 

@@ -20,12 +20,12 @@ import torch
 from filelock import FileLock
 from PIL import Image
 
+from atrous.core.console import track, untracked
+from atrous.core.errors import AtrousError
+from atrous.data.canvas import Placement, Size, feature_size, paint, place, sample_labels
 from atrous.data.dataset import IGNORE, Sample, fingerprint, read_image, read_labels
-from atrous.errors import AtrousError
-from atrous.estimation.crop import Placement, Size, feature_size, paint, place, sample_labels
 from atrous.estimation.features import ABOUT, FORMAT, LABELS, TARGET_STRIDE, FeatureSet
-from atrous.models.backbones import Backbone
-from atrous.progress import track, untracked
+from atrous.networks.backbones import Backbone
 
 BATCH = 8
 BYTES = 2

@@ -27,9 +27,9 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from atrous.errors import AtrousError
-from atrous.estimation.crop import Placement, place
-from atrous.progress import track
+from atrous.core.console import track
+from atrous.core.errors import AtrousError
+from atrous.data.canvas import Placement, place
 
 FORMAT = 3
 TARGET_STRIDE = 4

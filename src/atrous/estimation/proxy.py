@@ -18,10 +18,9 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from atrous.core.trial import Metrics, Outcome, Trial
 from atrous.data.dataset import IGNORE
-from atrous.estimation.compute import Compute
 from atrous.estimation.features import FeatureSet
-from atrous.estimation.metrics import confusion, summarise, winners
 from atrous.estimation.outcome import outcome_of
 from atrous.estimation.training import (
     NonFiniteError,
@@ -29,11 +28,12 @@ from atrous.estimation.training import (
     geometry,
     train,
 )
-from atrous.models.dense_prediction_cell import DensePredictionCell
-from atrous.models.interpolation import interpolation, resample
-from atrous.models.segmenter import Segmenter
+from atrous.networks.compute import Compute
+from atrous.networks.interpolation import interpolation, resample
+from atrous.networks.segmenter import Segmenter
 from atrous.spaces import find_space
-from atrous.trial import Metrics, Outcome, Trial
+from atrous.spaces.dpc.module import DensePredictionCell
+from atrous.tasks.segmentation.metrics import confusion, summarise, winners
 
 ScoreName = Literal["miou", "blend", "cross-entropy"]
 SCORES: tuple[ScoreName, ...] = ("miou", "blend", "cross-entropy")

@@ -12,10 +12,10 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from atrous.data.dataset import IGNORE
-from atrous.estimation.compute import Compute
-from atrous.estimation.cuda_graph import GraphedGradients
 from atrous.estimation.features import TARGET_STRIDE, FeatureSet
-from atrous.models.interpolation import interpolation, resample
+from atrous.networks.compute import Compute
+from atrous.networks.cuda_graph import GraphedGradients
+from atrous.networks.interpolation import interpolation, resample
 
 MOMENTUM = 0.9
 POWER = 0.9

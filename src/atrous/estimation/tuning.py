@@ -20,14 +20,14 @@ from pathlib import Path
 
 import torch
 
-from atrous.errors import AtrousError
-from atrous.estimation.compute import Compute, Layout, Precision
+from atrous.core.console import track
+from atrous.core.errors import AtrousError
 from atrous.estimation.training import Geometry, Schedule, make_step
 from atrous.execution.local import LocalExecutor, WorkerLostError
-from atrous.models.interpolation import interpolation
-from atrous.models.segmenter import Segmenter
-from atrous.progress import track
-from atrous.spaces.dpc import TOP1, build, encode
+from atrous.networks.compute import Compute, Layout, Precision
+from atrous.networks.interpolation import interpolation
+from atrous.networks.segmenter import Segmenter
+from atrous.spaces.dpc.space import TOP1, build, encode
 
 PRECISIONS: tuple[Precision, ...] = ("float32", "bfloat16")
 LAYOUTS: tuple[Layout, ...] = ("channels_last", "contiguous")

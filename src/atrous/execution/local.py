@@ -16,7 +16,7 @@ from multiprocessing.connection import Connection, wait
 from types import TracebackType
 from typing import ParamSpec, TypeVar
 
-from atrous.errors import AtrousError
+from atrous.core.errors import AtrousError
 
 P = ParamSpec("P")
 T = TypeVar("T")

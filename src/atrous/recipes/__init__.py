@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from atrous.errors import AtrousError
+from atrous.core.errors import AtrousError
 from atrous.recipes import cityscapes, person_part, table1, voc
 from atrous.recipes.recipe import Recipe
 

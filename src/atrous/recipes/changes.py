@@ -5,15 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from atrous.data.augmentation import SCALES
+from atrous.data.augment import SCALES
+from atrous.data.canvas import Size
 from atrous.data.dataset import Dataset
-from atrous.estimation.compute import Precision
-from atrous.estimation.crop import Size
-from atrous.named import find_architecture
+from atrous.networks.compute import Precision
 from atrous.recipes.recipe import Recipe
-from atrous.training.ask import Ask
-from atrous.training.origin import Origin
-from atrous.training.protocol import Protocol
+from atrous.spaces.parse import find_architecture
+from atrous.stages.train.ask import Ask
+from atrous.stages.train.origin import Origin
+from atrous.training.config import Protocol
 
 
 @dataclass(frozen=True)

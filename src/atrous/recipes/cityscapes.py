@@ -7,7 +7,7 @@ from dataclasses import replace
 from atrous.data.layouts import cityscapes
 from atrous.recipes import words
 from atrous.recipes.recipe import Download, Need, Published, Recipe, Scoring
-from atrous.training.protocol import Protocol
+from atrous.training.config import Protocol
 
 _PAGE = "https://www.cityscapes-dataset.com/downloads/"
 NEED = Need(

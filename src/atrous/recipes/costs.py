@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from atrous.evaluation.table import markdown
-from atrous.models.branch import GridPooling
-from atrous.models.cost import Cost, cell_cost
-from atrous.named import find_architecture
+from atrous.model.evaluation.table import markdown
 from atrous.recipes.recipe import Recipe
-from atrous.spaces.dpc import decode
+from atrous.spaces.dpc.cell import GridPooling
+from atrous.spaces.dpc.cost import Cost, cell_cost
+from atrous.spaces.dpc.space import decode
+from atrous.spaces.parse import find_architecture
 
 
 def counted(recipe: Recipe) -> Cost:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from atrous.evaluation.table import markdown
+from atrous.model.evaluation.table import markdown
 from atrous.recipes.changes import Difference
 from atrous.recipes.commands import submission
 from atrous.recipes.costs import cost_table

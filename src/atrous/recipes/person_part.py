@@ -8,7 +8,7 @@ from atrous.data.layouts import person_part
 from atrous.recipes import words
 from atrous.recipes.recipe import Download, Need, Published, Recipe, Scoring
 from atrous.recipes.voc import CROP, SCALES, STEPS
-from atrous.training.protocol import Protocol
+from atrous.training.config import Protocol
 
 NEED = Need(
     layout=person_part.NAME,

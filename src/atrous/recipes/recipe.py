@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from atrous.evaluation.scales import scale_words
-from atrous.training.protocol import Protocol
+from atrous.model.evaluation.scales import scale_words
+from atrous.training.config import Protocol
 
 SINGLE = (1.0,)
 

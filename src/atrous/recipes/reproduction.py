@@ -14,12 +14,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from atrous.artifact.contents import RECORD
-from atrous.artifact.record import read_record
-from atrous.errors import AtrousError
-from atrous.evaluation.assessment import Request, count, prepare
-from atrous.evaluation.publication import publish
-from atrous.models.backbones import load_backbone
+from atrous.core.errors import AtrousError
+from atrous.model.contents import RECORD
+from atrous.model.evaluation.assessment import Request, count, prepare
+from atrous.model.evaluation.publication import publish
+from atrous.model.record import read_record
+from atrous.networks.backbones import load_backbone
 from atrous.recipes.changes import Changes, ask_of, differences
 from atrous.recipes.commands import TRAINING, model_folder
 from atrous.recipes.page import page
@@ -27,9 +27,9 @@ from atrous.recipes.recipe import Recipe, Scoring
 from atrous.recipes.result import Measured, Result, read_result, write_result
 from atrous.recipes.stride import rebuild, require_stride
 from atrous.recipes.supply import require_data
-from atrous.training import job, trainer
-from atrous.training.ask import Ask, job_of
-from atrous.training.job import Job
+from atrous.stages.train import job, trainer
+from atrous.stages.train.ask import Ask, job_of
+from atrous.stages.train.job import Job
 from atrous.training.loop import Watch
 from atrous.training.world import announced
 

@@ -10,8 +10,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from atrous.artifact.staging import write_whole
-from atrous.errors import AtrousError
+from atrous.core.errors import AtrousError
+from atrous.core.files import write_whole
 from atrous.recipes.changes import Difference
 
 RESULT, PAGE = "result.json", "result.md"

@@ -12,14 +12,14 @@ from pathlib import Path
 
 import torch
 
-from atrous.artifact.blueprint import Blueprint, blank_network, build_network
-from atrous.artifact.contents import RECORD
-from atrous.artifact.cost import network_cost
-from atrous.artifact.folder import load_model, save_model
-from atrous.artifact.model import Model
-from atrous.artifact.record import read_record
-from atrous.errors import AtrousError
-from atrous.models.weights import BUILTIN
+from atrous.core.errors import AtrousError
+from atrous.model.contents import RECORD
+from atrous.model.folder import load_model, save_model
+from atrous.model.model import Model
+from atrous.model.record import read_record
+from atrous.networks.weights import BUILTIN
+from atrous.spaces.blueprint import Blueprint, blank_network, build_network
+from atrous.spaces.network_cost import network_cost
 
 KNOWN = ("xception65.tf_in1k", "mobilenetv2_100", BUILTIN)
 SOURCE = "weights_of"

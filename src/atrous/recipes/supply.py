@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from atrous.core.errors import AtrousError
 from atrous.data.dataset import Dataset
 from atrous.data.layouts import LAYOUTS, read_dataset
-from atrous.errors import AtrousError
 from atrous.recipes.recipe import Need, Recipe
 
 

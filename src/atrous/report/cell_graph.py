@@ -11,15 +11,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import accumulate
 
-from atrous.models.repeated_cell import (
-    BEFORE,
-    GIVEN,
-    PREVIOUS,
-    Block,
-    Edge,
-    Operation,
-    RepeatedCell,
-)
 from atrous.report.palette import (
     BLUE,
     BLUE_TINT,
@@ -34,6 +25,15 @@ from atrous.report.palette import (
 )
 from atrous.report.shapes import ARROW, BAR, ROUND, Shapes, arrow, bar, line, path, rectangle, text
 from atrous.report.words import TIMES
+from atrous.spaces.auto_deeplab.cell import (
+    BEFORE,
+    GIVEN,
+    PREVIOUS,
+    Block,
+    Edge,
+    Operation,
+    RepeatedCell,
+)
 
 HALF, HEIGHT, BETWEEN = 64, 42, 14
 GIVEN_WIDTH, SPACE, MARGIN = 72, 12, 8

@@ -6,9 +6,9 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from atrous.core.trial import Measured
 from atrous.report.families import family_of
 from atrous.report.families.family import Observed
-from atrous.trial import Measured
 
 LEAST = 3
 

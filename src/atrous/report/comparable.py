@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from atrous.errors import AtrousError
-from atrous.run import Run
+from atrous.core.errors import AtrousError
+from atrous.search.run import Run
 
 REQUEST = (
     "space",

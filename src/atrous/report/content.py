@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import PurePath
 
-from atrous.ledger import Entry
+from atrous.core.trial import Measured
 from atrous.report import figures
 from atrous.report.choices import Usage, usage
 from atrous.report.class_line import ClassLine
@@ -23,9 +23,9 @@ from atrous.report.scatter import scatter_figure
 from atrous.report.schedule import Schedule, read_schedule
 from atrous.report.trained import read_trained
 from atrous.report.words import score_name
-from atrous.run import RERANK, Run
+from atrous.search.ledger import Entry
+from atrous.search.run import RERANK, Run
 from atrous.spaces import find_space
-from atrous.trial import Measured
 
 BEST = 3
 ORDINALS = ("Best", "Second", "Third")

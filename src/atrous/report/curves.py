@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from atrous.ledger import Entry
+from atrous.core.trial import Measured
 from atrous.report.order_statistics import BestOf, expected_best
-from atrous.trial import Measured
+from atrous.search.ledger import Entry
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from atrous.models.branch import FEATURES, Cell, GridPooling, Operation, SeparableConvolution
 from atrous.report.palette import (
     BLUE,
     BLUE_TINT,
@@ -23,6 +22,7 @@ from atrous.report.palette import (
 from atrous.report.shapes import ARROW, BAR, ROUND, Shapes, arrow, bar, line, path, rectangle, text
 from atrous.report.tree import columns, depths
 from atrous.report.words import cell_words, operation_lines
+from atrous.spaces.dpc.cell import FEATURES, Cell, GridPooling, Operation, SeparableConvolution
 
 BOX_WIDTH, BOX_HEIGHT = 84, 42
 COLUMN, ROW = 96, 72

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from atrous.models.branch import Cell, GridPooling, Operation, SeparableConvolution
+from atrous.core.trial import Measured
 from atrous.report.curves import Curve, Expectation, Level
 from atrous.report.drawing import draw
 from atrous.report.labels import spread
 from atrous.report.palette import BLUE, GREEN, INK, MUTED, ORANGE
 from atrous.report.words import branch_words, decimal, score_name
-from atrous.trial import Measured
+from atrous.spaces.dpc.cell import Cell, GridPooling, Operation, SeparableConvolution
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from atrous.errors import AtrousError
+from atrous.core.errors import AtrousError
 
 
 def write_whole(path: Path, text: str) -> None:

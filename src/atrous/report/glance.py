@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from atrous.errors import AtrousError
-from atrous.named import find_architecture
+from atrous.core.errors import AtrousError
 from atrous.report.families import family_of
 from atrous.report.families.family import Drawing
 from atrous.report.measures import chose, conditions, evaluation_of
@@ -16,6 +15,7 @@ from atrous.report.pictures import Picture
 from atrous.report.random_line import RandomLine
 from atrous.report.rerank import SecondRanking
 from atrous.report.words import count, decimal, difference, ordinal, quantity, size
+from atrous.spaces.parse import find_architecture
 
 NOT_MEASURED = "not measured"
 ASPP = "dpc:aspp"

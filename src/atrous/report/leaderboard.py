@@ -12,13 +12,13 @@ from pathlib import Path
 from rich.markup import escape
 from rich.table import Table
 
-from atrous.ledger import Entry
+from atrous.core.trial import Failed, Measured, Metrics
 from atrous.report.families import family_of
 from atrous.report.files import write_whole
 from atrous.report.words import count, decimal, quantity, score_name
-from atrous.run import Run
+from atrous.search.ledger import Entry
+from atrous.search.run import Run
 from atrous.spaces import find_space
-from atrous.trial import Failed, Measured, Metrics
 
 TOP = 10
 METRICS = ("miou", "mean_accuracy", "pixel_accuracy", "weighted_iou", "cross_entropy")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from atrous.artifact.evaluation import Evaluation, class_iou, inference, title
+from atrous.model.evaluation_record import Evaluation, class_iou, inference, title
 from atrous.report.class_line import ClassLine
 from atrous.report.networks import Network
 from atrous.report.trained import Timing

@@ -6,8 +6,8 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from atrous.ledger import Entry
 from atrous.report.trained import Trained
+from atrous.search.ledger import Entry
 
 BEST = "best"
 LIKE = frozenset(("name", "selection_miou", "parameters", "multiply_adds", "device"))

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 
 from PIL import Image
 
-from atrous.ledger import Entry
 from atrous.report import measures
 from atrous.report.measures import ClassTable, Measure
 from atrous.report.networks import Network, named, unlike_words
 from atrous.report.pictures import Picture, embedded, middle_row, read_sheet
 from atrous.report.trained import Sheet, Trained
 from atrous.report.training_curves import curves_figure
+from atrous.search.ledger import Entry
 
 MOST_SHEETS = 4
 """So many sheets of pictures are embedded, so that a page stays a few megabytes."""

@@ -13,7 +13,7 @@ from atrous.report.leaderboard import shown, write_csv
 from atrous.report.random_line import Compared
 from atrous.report.rerank import CAVEAT, agreement_words, left_words, winner_words
 from atrous.report.rerun import command
-from atrous.run import Run, Settings
+from atrous.search.run import Run, Settings
 
 PAGE, TABLE = "report.html", "leaderboard.csv"
 TEMPLATE = "page.html"

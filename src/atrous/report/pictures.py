@@ -10,7 +10,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from atrous.errors import AtrousError
+from atrous.core.errors import AtrousError
 
 WIDEST, QUALITY = 1280, 78
 """Pixels across, and of JPEG: about 60 kB for a row of four panels."""

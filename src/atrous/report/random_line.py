@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from atrous.ledger import Entry
 from atrous.report.curves import against_trials, expectation
-from atrous.run import Run
+from atrous.search.ledger import Entry
+from atrous.search.run import Run
 
 
 @dataclass(frozen=True)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from atrous.models.trellis import STRIDES
-from atrous.named import find_architecture
+from atrous.relax.entropy import alpha_entropy, beta_entropy, pooling_share, skip_share
+from atrous.relax.history import Moment, histories, read_history
 from atrous.report.relaxation import (
     eigenvalue_figure,
     entropy_figure,
@@ -15,11 +15,11 @@ from atrous.report.relaxation import (
 )
 from atrous.report.relaxation_maps import operations_map, strides_map
 from atrous.report.trellis import draw_trellis
-from atrous.run import Run
-from atrous.spaces.auto_deeplab import decoded
-from atrous.supernet.entropy import alpha_entropy, beta_entropy, pooling_share, skip_share
-from atrous.supernet.history import Moment, histories, read_history
-from atrous.supernet.walk import arrow_probabilities
+from atrous.search.run import Run
+from atrous.spaces.auto_deeplab.relaxation.walk import arrow_probabilities
+from atrous.spaces.auto_deeplab.space import decoded
+from atrous.spaces.auto_deeplab.trellis import STRIDES
+from atrous.spaces.parse import find_architecture
 
 
 @dataclass(frozen=True)

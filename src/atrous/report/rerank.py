@@ -15,14 +15,14 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from atrous.correlation import Correlation, correlate
-from atrous.errors import AtrousError
-from atrous.ledger import Entry
+from atrous.core.errors import AtrousError
+from atrous.core.statistics import Correlation, correlate
+from atrous.core.trial import Failed, Measured
 from atrous.report.leaderboard import Row, leaderboard
 from atrous.report.words import count, decimal, interval, ordinal, quantity, score_name
-from atrous.run import RERANK, Run
-from atrous.trial import Failed, Measured
-from atrous.winner import ranked
+from atrous.search.ledger import Entry
+from atrous.search.ranking import ranked
+from atrous.search.run import RERANK, Run
 
 FEWEST = 2
 """With fewer pairs there is no order to agree on."""

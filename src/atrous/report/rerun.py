@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import shlex
 
-from atrous.request import Relaxation
-from atrous.run import Settings
+from atrous.core.config import Relaxation
+from atrous.search.run import Settings
 
 
 def command(settings: Settings) -> list[str]:

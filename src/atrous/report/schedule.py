@@ -6,7 +6,7 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
-from atrous.errors import AtrousError
+from atrous.core.errors import AtrousError
 
 PLAN = "plan.json"
 

@@ -19,9 +19,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from atrous.artifact.evaluation import Evaluation, checked, title
-from atrous.artifact.staging import locate
-from atrous.errors import AtrousError
+from atrous.core.errors import AtrousError
+from atrous.core.files import locate
+from atrous.model.evaluation_record import Evaluation, checked, title
 
 FOLDER = "trained"
 JOB, LOG, MODEL = "training.json", "log.jsonl", "model"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from atrous.models.branch import FEATURES, Cell
+from atrous.spaces.dpc.cell import FEATURES, Cell
 
 
 def depths(cell: Cell) -> list[int]:

@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from math import hypot
 
-from atrous.models.trellis import STRIDES, Arrow, Path, arrows, levels_at
 from atrous.report.palette import BLUE, GREY_TINT, MUTED, css
 from atrous.report.shapes import Shapes, text
+from atrous.spaces.auto_deeplab.trellis import STRIDES, Arrow, Path, arrows, levels_at
 
 COLUMN, ROW, RADIUS, MARGIN = 56, 48, 9, 8
 LABELS, HEAD = 62, 26

@@ -10,8 +10,8 @@ import shlex
 from datetime import datetime
 from math import isnan
 
-from atrous.correlation import Coefficient
-from atrous.models.branch import (
+from atrous.core.statistics import Coefficient
+from atrous.spaces.dpc.cell import (
     FEATURES,
     Branch,
     Cell,

@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 
-from atrous.errors import AtrousError
-from atrous.spaces.auto_deeplab import auto_deeplab
-from atrous.spaces.dpc import dpc
+from atrous.core.errors import AtrousError
+from atrous.spaces.auto_deeplab.space import auto_deeplab
+from atrous.spaces.dpc.space import dpc
 from atrous.spaces.space import Space
 
 SPACES: Mapping[str, Callable[[], Space]] = {"dpc": dpc, "auto_deeplab": auto_deeplab}

@@ -8,14 +8,14 @@ from functools import cached_property
 from random import Random
 from typing import TYPE_CHECKING, Any, Protocol
 
-from atrous.architecture import Architecture, Genotype
-from atrous.errors import AtrousError
-from atrous.models.cost import Cost
+from atrous.core.architecture import Architecture, Genotype
+from atrous.core.errors import AtrousError
+from atrous.spaces.dpc.cost import Cost
 
 if TYPE_CHECKING:
     from torch import nn
 
-    from atrous.models.network import Encoder
+    from atrous.networks.network import Encoder
 
 State = Any
 """What the decisions so far leave to decide on; hashable. Equal states have equal continuations."""
@@ -75,7 +75,7 @@ class Coster(Protocol):
 
 def separable_decoder(low_channels: int, filters: int) -> nn.Module:
     """The decoder of DeepLabv3+ as the DPC paper has it, of separable convolutions."""
-    from atrous.models.decoder import Decoder
+    from atrous.networks.decoder import Decoder
 
     return Decoder(low_channels, filters)
 

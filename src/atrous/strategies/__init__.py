@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from atrous.errors import AtrousError
+from atrous.core.errors import AtrousError
 from atrous.strategies.local import LocalSearch
 from atrous.strategies.strategy import Strategy
 from atrous.strategies.uniform import UniformSearch

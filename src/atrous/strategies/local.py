@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from random import Random
 
-from atrous.architecture import Genotype
+from atrous.core.architecture import Genotype
 from atrous.strategies.strategy import (
     Domain,
     ExhaustedError,

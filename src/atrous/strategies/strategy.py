@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from random import Random
 from typing import Protocol
 
-from atrous.architecture import Genotype
+from atrous.core.architecture import Genotype
 
 ATTEMPTS = 1000
 

@@ -13,7 +13,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from atrous.errors import AtrousError
+from atrous.core.errors import AtrousError
 
 FORMAT = "1"
 

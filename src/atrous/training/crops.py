@@ -12,10 +12,10 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from atrous.data.augmentation import Augmentation
+from atrous.core.errors import AtrousError
+from atrous.data.augment import Augmentation
 from atrous.data.dataset import Samples, read_image, read_labels
-from atrous.errors import AtrousError
-from atrous.training.protocol import Protocol
+from atrous.training.config import Protocol
 from atrous.training.world import World
 
 LOADERS = 8

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from atrous.errors import AtrousError
+from atrous.core.errors import AtrousError
 
 if TYPE_CHECKING:
     from torch.utils.tensorboard import SummaryWriter

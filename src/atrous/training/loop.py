@@ -10,15 +10,15 @@ from pathlib import Path
 
 import torch
 
+from atrous.core.errors import AtrousError
+from atrous.core.trial import Metrics
 from atrous.data.dataset import Progress
-from atrous.errors import AtrousError
 from atrous.estimation.training import FINITE_EVERY, NonFiniteError
-from atrous.models.network import Network
+from atrous.networks.network import Network
 from atrous.training.checkpoint import Checkpoint, fill, load, save
 from atrous.training.crops import Batch, Crops, parts
 from atrous.training.log import Log
 from atrous.training.state import Best, State
-from atrous.trial import Metrics
 
 CHECKPOINT, BEST = "checkpoint.safetensors", "best.safetensors"
 SAVE_SECONDS = 60

@@ -7,14 +7,14 @@ from dataclasses import dataclass
 
 import torch
 
+from atrous.core.console import untracked
+from atrous.core.trial import Metrics
 from atrous.data.dataset import Progress, Samples
-from atrous.estimation.metrics import summarise
-from atrous.evaluation.evaluate import evaluate
-from atrous.models.dense_prediction_cell import DensePredictionCell
-from atrous.models.network import Network
-from atrous.progress import untracked
+from atrous.networks.network import Network
+from atrous.spaces.dpc.module import DensePredictionCell
+from atrous.tasks.segmentation.evaluate import evaluate
+from atrous.tasks.segmentation.metrics import summarise
 from atrous.training.world import World
-from atrous.trial import Metrics
 
 
 @dataclass(frozen=True)

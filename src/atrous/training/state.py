@@ -11,20 +11,20 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
+from atrous.core.errors import AtrousError
 from atrous.data.dataset import IGNORE
-from atrous.errors import AtrousError
-from atrous.estimation.compute import Compute
 from atrous.estimation.training import (
     REFERENCE_DECAY,
     REFERENCE_STEPS,
     make_optimiser,
     set_norm_decay,
 )
-from atrous.models.drop_path import set_drop_path
-from atrous.models.network import Network
+from atrous.networks.compute import Compute
+from atrous.networks.drop_path import set_drop_path
+from atrous.networks.network import Network
 from atrous.training.checkpoint import Checkpoint, fill
+from atrous.training.config import Protocol
 from atrous.training.crops import Batch
-from atrous.training.protocol import Protocol
 from atrous.training.world import World
 
 MOMENTUM = "momentum_buffer"

@@ -11,8 +11,8 @@ import torch
 from torch import Tensor, distributed, nn
 from torch.nn.parallel import DistributedDataParallel
 
-from atrous.errors import AtrousError
-from atrous.models.backbones import import_timm
+from atrous.core.errors import AtrousError
+from atrous.networks.backbones import import_timm
 
 
 @dataclass(frozen=True)

@@ -8,11 +8,11 @@ import pytest
 from PIL import Image
 from rich.console import Console
 
+from atrous.core.errors import AtrousError
 from atrous.data.check import check
 from atrous.data.check_view import render
 from atrous.data.dataset import read_labels, select
 from atrous.data.layouts import read_dataset
-from atrous.errors import AtrousError
 from tests.data.layouts.miniatures import cityscapes, save_grey, values
 
 

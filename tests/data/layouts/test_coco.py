@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from atrous.core.errors import AtrousError
 from atrous.data.check import check
 from atrous.data.dataset import fingerprint, read_labels
 from atrous.data.layouts import read_dataset
-from atrous.errors import AtrousError
 from tests.data.layouts.miniatures import (
     UNUSED_STUFF,
     coco_panoptic,

@@ -8,11 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from atrous.core.errors import AtrousError
 from atrous.data.check import check
 from atrous.data.dataset import fingerprint, read_image, read_labels, select
 from atrous.data.encoding import IDENTITY, IGNORE
 from atrous.data.layouts import LAYOUTS, read_dataset
-from atrous.errors import AtrousError
 from tests.data import folder
 from tests.data.layouts.miniatures import MINIATURES
 

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
+from atrous.core.errors import AtrousError
 from atrous.data.check import check
 from atrous.data.dataset import read_labels
 from atrous.data.layouts import read_dataset
-from atrous.errors import AtrousError
 from tests.data.layouts.miniatures import person_part, save_grey, values
 
 

@@ -10,16 +10,16 @@ from xml.etree import ElementTree
 
 import pytest
 
-from atrous.errors import AtrousError
-from atrous.ledger import Entry
-from atrous.models.repeated_cell import Operation
-from atrous.named import find_architecture
+from atrous.core.errors import AtrousError
+from atrous.core.trial import Measured, Metrics, Trial
 from atrous.report.content import gather
 from atrous.report.families.auto_deeplab import AUTO_DEEPLAB, ORDER, observed
 from atrous.report.leaderboard import write_csv
 from atrous.report.page import render_page
-from atrous.spaces.auto_deeplab import auto_deeplab
-from atrous.trial import Measured, Metrics, Trial
+from atrous.search.ledger import Entry
+from atrous.spaces.auto_deeplab.cell import Operation
+from atrous.spaces.auto_deeplab.space import auto_deeplab
+from atrous.spaces.parse import find_architecture
 from tests.report.runs import CLASSES, a_run
 
 PUBLISHED = find_architecture("auto_deeplab:published")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from pathlib import Path
 
+from atrous.core.errors import AtrousError
 from atrous.data.dataset import Dataset
 from atrous.data.layouts import (
     ade20k,
@@ -16,7 +17,6 @@ from atrous.data.layouts import (
     voc,
 )
 from atrous.data.layouts.reading import Layout, Reading
-from atrous.errors import AtrousError
 
 LAYOUTS: tuple[Layout, ...] = (
     folder.LAYOUT,

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from atrous.core.errors import AtrousError
 from atrous.data.layouts.pairing import ending
-from atrous.errors import AtrousError
 
 SPLITS = {"train": "train2017", "val": "val2017"}
 

@@ -13,6 +13,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from atrous.core.console import track
+from atrous.core.errors import AtrousError
 from atrous.data.dataset import Dataset, Sample, Samples
 from atrous.data.encoding import SegmentEncoding, segments_of
 from atrous.data.inspection import below
@@ -20,8 +22,6 @@ from atrous.data.layouts.coco_images import SPLITS, require_images, unlabelled
 from atrous.data.layouts.coco_table import PANOPTIC
 from atrous.data.layouts.pairing import SplitFiles, assemble, ending, only
 from atrous.data.layouts.reading import Layout, Part, Reading, require
-from atrous.errors import AtrousError
-from atrous.progress import track
 
 NAME = "COCO panoptic"
 VALUES = "the segment ids that the JSON file lists for this image, and 0 for void"

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from atrous.core.errors import AtrousError
 from atrous.data.dataset import Dataset
 from atrous.data.encoding import IGNORE, UNKNOWN, ValueEncoding
 from atrous.data.layouts import coco_panoptic
@@ -19,7 +20,6 @@ from atrous.data.layouts.pairing import SplitFiles, assemble, ending
 from atrous.data.layouts.reading import Layout, Reading
 from atrous.data.layouts.table import Row, lookup
 from atrous.data.palette import voc_colour
-from atrous.errors import AtrousError
 
 NAME = "COCO-Stuff"
 FOLDERS = ("stuffthingmaps_trainval2017", "stuffthingmaps", "annotations")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path, PurePosixPath
 
-from atrous.errors import AtrousError
+from atrous.core.errors import AtrousError
 
 
 def read_lines(path: Path) -> list[str]:

@@ -6,9 +6,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from atrous.core.errors import AtrousError
 from atrous.data.dataset import Dataset
 from atrous.data.findings import Problem
-from atrous.errors import AtrousError
 
 
 @dataclass(frozen=True)

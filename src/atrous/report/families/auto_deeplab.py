@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from atrous.architecture import Architecture
-from atrous.models.repeated_cell import BEFORE, PREVIOUS, Operation
-from atrous.models.trellis import STRIDES
+from atrous.core.architecture import Architecture
 from atrous.report.cell_graph import (
     block_depths,
     draw_repeated_cell,
@@ -15,7 +13,9 @@ from atrous.report.families.family import Drawing, Family, Observed
 from atrous.report.shapes import stacked
 from atrous.report.trellis import trellis
 from atrous.report.words import MINUS, quantity
-from atrous.spaces.auto_deeplab import decoded
+from atrous.spaces.auto_deeplab.cell import BEFORE, PREVIOUS, Operation
+from atrous.spaces.auto_deeplab.space import decoded
+from atrous.spaces.auto_deeplab.trellis import STRIDES
 
 GAP = 30
 STRIDE, LAST, OPERATION, INPUT, DEPTH = (

@@ -4,8 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from atrous.architecture import Architecture
-from atrous.models.branch import (
+from atrous.core.architecture import Architecture
+from atrous.report.diagram import diagram_width, draw_cell
+from atrous.report.families.family import Drawing, Family, Observed
+from atrous.report.figures import weights_figure
+from atrous.report.tree import depths
+from atrous.report.words import DASH, TIMES, cell_words, quantity
+from atrous.spaces.dpc.cell import (
     FEATURES,
     Cell,
     Convolution1x1,
@@ -13,12 +18,7 @@ from atrous.models.branch import (
     Operation,
     SeparableConvolution,
 )
-from atrous.report.diagram import diagram_width, draw_cell
-from atrous.report.families.family import Drawing, Family, Observed
-from atrous.report.figures import weights_figure
-from atrous.report.tree import depths
-from atrous.report.words import DASH, TIMES, cell_words, quantity
-from atrous.spaces.dpc import cell_of
+from atrous.spaces.dpc.space import cell_of
 
 OPERATION, INPUT, DEPTH = "Operation", "Input", "Longest chain"
 VERTICAL, HORIZONTAL, GRID = f"Vertical rate of 3{TIMES}3", f"Horizontal rate of 3{TIMES}3", "Grid"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from atrous.architecture import Architecture
+from atrous.core.architecture import Architecture
 
 Observed = tuple[str, str]
 """A choice: what was chosen among, and what was chosen."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from atrous.architecture import Architecture
+from atrous.core.architecture import Architecture
 from atrous.report.families.family import Family, Observed
 from atrous.spaces import find_space
 

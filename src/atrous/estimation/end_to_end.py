@@ -1,0 +1,74 @@
+"""The estimator of re-ranking: a candidate trained end to end with its backbone.
+
+Chen et al. 2018, section 4.3: the best candidates of the proxy are ranked again by fine-tuning
+the whole network.
+"""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import torch
+
+from atrous.core.console import untracked
+from atrous.core.trial import Metrics, Outcome, Trial
+from atrous.data.dataset import Samples
+from atrous.data.transform import Transform
+from atrous.estimation.outcome import outcome_of
+from atrous.estimation.start import WarmStart
+from atrous.networks.compute import Compute
+from atrous.spaces.blueprint import Blueprint, build_network
+from atrous.training.config import Protocol
+from atrous.training.crops import crops_of
+from atrous.training.loop import CHECKPOINT, train
+from atrous.training.selection import Selection
+from atrous.training.state import State
+from atrous.training.world import World
+
+
+@dataclass(frozen=True)
+class FineTune:
+    """Call it with a trial to have its outcome. Pickles; keeps its state in files.
+
+    `blueprint` and `protocol` hold for all candidates but for architecture, steps and seed, which
+    are the trial's. A trial that is interrupted goes on from its checkpoint in `folder`. Without a
+    `start`, cells begin with random weights.
+    """
+
+    blueprint: Blueprint
+    weights: str
+    training: Samples
+    selection: Samples
+    protocol: Protocol
+    compute: Compute
+    folder: Path
+    start: WarmStart | None = None
+
+    def __call__(self, trial: Trial) -> Outcome:
+        """Trains and scores one candidate; failures come back as records, not exceptions."""
+        outcome = outcome_of(trial, self._measure)
+        shutil.rmtree(self._folder(trial), ignore_errors=True)
+        return outcome
+
+    def _folder(self, trial: Trial) -> Path:
+        return self.folder / str(trial.number)
+
+    def _measure(self, trial: Trial) -> tuple[float, Metrics]:
+        torch.set_num_threads(self.compute.threads)
+        world = World(self.compute.device)
+        blueprint = replace(self.blueprint, architecture=trial.architecture)
+        protocol = replace(
+            self.protocol, steps=trial.steps, score_every=trial.steps, seed=trial.seed
+        )
+        network = build_network(blueprint, self.weights, trial.seed)
+        if self.start and not (self._folder(trial) / CHECKPOINT).exists():
+            self.start(network, trial.architecture, trial.seed)
+            torch.set_num_threads(self.compute.threads)
+        state = State(network, protocol, self.compute, world)
+        crops = crops_of(self.training, protocol, network.backbone.mean)
+        transform = Transform(network.backbone.mean, network.backbone.std)
+        score = Selection(self.selection, len(blueprint.classes), transform, world)
+        metrics = train(state, crops, score, self._folder(trial), untracked)
+        return metrics.miou, metrics

@@ -1,0 +1,179 @@
+"""How the candidates of a run are measured: cells on cached features, whole networks on images."""
+
+from __future__ import annotations
+
+import platform
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import cast
+
+from atrous.core.architecture import Architecture
+from atrous.core.config import Request
+from atrous.data.canvas import derive_crop
+from atrous.data.palette import Colour
+from atrous.data.soundness import Size, require_sound
+from atrous.estimation.end_to_end import FineTune
+from atrous.estimation.material import (
+    Material,
+    Sources,
+    compute_of,
+    estimator,
+    make_material,
+    material_of,
+    sources_of,
+    unchanged_sources,
+)
+from atrous.estimation.tuning import Choice, Workload, choose, cores, pick_device
+from atrous.networks.compute import Compute, Precision, whole_precision
+from atrous.search.loop import Estimator
+from atrous.search.run import Context, Run, Settings, machine, software
+from atrous.spaces import find_space
+from atrous.spaces.blueprint import Blueprint, brings_its_own_encoder
+from atrous.training.config import Protocol, derive_training_crop
+
+TRIALS_PER_WORKER = 8
+"""No more workers are picked than leave each so many trials: the more there are, the less a
+proposal may learn from."""
+RGB = 3
+WORK = "trials"
+"""The folder of a run where its networks keep checkpoints while they are trained."""
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """What a run is made of, and what measures its trials when it lies in a folder."""
+
+    settings: Settings
+    context: Context
+    material: Material | Sources
+
+    def estimator(self, path: Path) -> Estimator:
+        """What measures the trials of the run in the folder `path`."""
+        if isinstance(self.material, Material):
+            return estimator(self.settings, self.material)
+        return _whole_estimator(self.settings, self.material, path)
+
+
+def prepare(request: Request, lasting: Request, cache: Path) -> Prepared:
+    """Checks the data, computes features where cells read them, and picks how to compute.
+
+    `lasting` is the request as it is kept. Raises `AtrousError` before anything expensive if the
+    request cannot be met.
+    """
+    device = pick_device(request.device)
+    sources = sources_of(request)
+    sizes = require_sound(sources.dataset.root)
+    if sources.backbone is None:
+        return _on_images(lasting, sources, sizes, device)
+    crop = request.crop or derive_crop(sizes, request.output_stride)
+    material = make_material(sources, crop, device, cache)
+    choice = _choice(request, material, device, cache)
+    channels, height, width = material.training.features.shape[1:]
+    context = _context(sources, channels, (height, width))
+    return Prepared(_settings(lasting, choice, crop), context, material)
+
+
+def estimator_of(run: Run, cache: Path) -> Estimator:
+    """What measures the trials of a run; raises `AtrousError` if data or weights have changed."""
+    if find_space(run.request.space).trunk is None:
+        return estimator(run.settings, material_of(run, cache))
+    return _whole_estimator(run.settings, unchanged_sources(run), run.path)
+
+
+def blueprint_of(
+    request: Request,
+    architecture: Architecture,
+    classes: tuple[str, ...],
+    colours: tuple[Colour, ...],
+) -> Blueprint:
+    """The network of an architecture under a request, without a decoder."""
+    whole = brings_its_own_encoder(architecture)
+    return Blueprint(
+        architecture,
+        "" if whole else request.backbone,
+        0 if whole else request.output_stride,
+        request.filters,
+        False,
+        classes,
+        colours,
+    )
+
+
+def _on_images(request: Request, sources: Sources, sizes: list[Size], device: str) -> Prepared:
+    canvas = find_space(request.space).canvas(request.output_stride)
+    crop = request.crop or derive_training_crop(sizes, canvas)
+    workers = request.workers or (1 if device != "cpu" else _most_workers(request))
+    threads = max(1, cores() // workers)
+    compute = Compute(device, whole_precision(device, None), "channels_last", threads)
+    settings = _settings(request, Choice(compute, workers), crop)
+    return Prepared(settings, _context(sources, RGB, crop), sources)
+
+
+def _whole_estimator(settings: Settings, sources: Sources, path: Path) -> FineTune:
+    """Trains whole networks from the first step on, from random weights."""
+    request = settings.request
+    space = find_space(request.space)
+    template = space.architecture(space.unrank(0))
+    protocol = Protocol(
+        steps=request.steps,
+        batch=request.batch,
+        crop=settings.crop,
+        rate=request.rate,
+        precision=cast(Precision, settings.precision),
+    )
+    return FineTune(
+        blueprint_of(request, template, sources.dataset.classes, sources.dataset.colours),
+        "none",
+        sources.training,
+        sources.selection,
+        protocol,
+        compute_of(settings),
+        (path / WORK).resolve(),
+    )
+
+
+def _settings(request: Request, choice: Choice, crop: Size) -> Settings:
+    return Settings(
+        request=request,
+        workers=choice.workers,
+        crop=crop,
+        device=choice.compute.device,
+        precision=choice.compute.precision,
+        layout=choice.compute.layout,
+        threads=choice.compute.threads,
+    )
+
+
+def _choice(request: Request, material: Material, device: str, cache: Path) -> Choice:
+    channels, height, width = material.training.features.shape[1:]
+    workload = Workload(
+        channels,
+        height,
+        width,
+        request.filters,
+        len(material.sources.dataset.classes),
+        request.batch,
+        request.output_stride,
+    )
+    return choose(workload, device, request.workers, _most_workers(request), cache)
+
+
+def _most_workers(request: Request) -> int:
+    return max(1, min(cores(), request.trials // TRIALS_PER_WORKER))
+
+
+def _context(sources: Sources, channels: int, size: Size) -> Context:
+    return Context(
+        classes=sources.dataset.classes,
+        training_images=len(sources.training),
+        selection_images=len(sources.selection),
+        data_fingerprint=sources.fingerprint,
+        weights_digest=sources.weights_digest,
+        channels=channels,
+        feature_size=size,
+        versions=software(),
+        python=platform.python_version(),
+        machine=machine(),
+        begun=datetime.now(timezone.utc).isoformat(timespec="seconds"),
+    )

@@ -1,0 +1,95 @@
+"""How far an evaluation is, kept in a file so that it can be stopped and gone on with."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from atrous.core.errors import AtrousError
+from atrous.tasks.segmentation.evaluate import Counted
+from atrous.tasks.segmentation.metrics import Counts, summarise
+
+INTERVAL = 30.0
+"""Seconds between two writings of the file."""
+
+
+class Tally:
+    """The counts of the images that are done, and each one's own mIoU (None where no pixel of it
+    is labelled).
+
+    The file goes with a `key`: all that the counts depend on. One with another key, or one that
+    cannot be read, is begun anew. It is written every `INTERVAL` seconds and at the end of
+    `keeping`, always between two passes of the network, so that the passes that follow are those
+    of an evaluation that was never stopped.
+    """
+
+    def __init__(self, path: Path, key: Mapping[str, Any], classes: int) -> None:
+        self.path = path
+        self.key = hashlib.blake2b(
+            json.dumps(key, sort_keys=True).encode(), digest_size=16
+        ).hexdigest()
+        self.counts: Counts = np.zeros((classes, classes), dtype=np.int64)
+        self.scores: list[float | None] = []
+        self._unsettled: list[Counts] = []
+        self._written = time.monotonic()
+        self._read()
+
+    @property
+    def done(self) -> int:
+        """How many images are in the counts."""
+        return len(self.scores)
+
+    def add(self, one: Counted) -> None:
+        """Takes the next image's counts in, as soon as the pass they came from is complete."""
+        self._unsettled.append(one.counts)
+        if not one.settled:
+            return
+        for counts in self._unsettled:
+            self.counts += counts
+            self.scores.append(summarise(counts).miou if counts.any() else None)
+        self._unsettled.clear()
+        if time.monotonic() - self._written > INTERVAL:
+            self._write()
+
+    @contextmanager
+    def keeping(self) -> Iterator[None]:
+        """Writes the file on the way out, whatever the reason. Raises AtrousError if it cannot."""
+        try:
+            yield
+        finally:
+            self._write()
+
+    def discard(self) -> None:
+        """Removes the file of a finished evaluation."""
+        self.path.unlink(missing_ok=True)
+
+    def _read(self) -> None:
+        try:
+            kept = json.loads(self.path.read_text(encoding="utf-8"))
+            counts = np.array(kept["counts"], dtype=np.int64)
+            scores = [None if score is None else float(score) for score in kept["scores"]]
+            key = kept["key"]
+        except (OSError, ValueError, KeyError, TypeError):
+            return
+        if key == self.key and counts.shape == self.counts.shape:
+            self.counts, self.scores = counts, scores
+
+    def _write(self) -> None:
+        content = {"key": self.key, "scores": self.scores, "counts": self.counts.tolist()}
+        partial = self.path.with_name(f"{self.path.name}.partial")
+        try:
+            partial.write_text(json.dumps(content), encoding="utf-8")
+            partial.replace(self.path)
+        except OSError as error:
+            raise AtrousError(
+                f"Expected to keep the counts in {self.path}, but {error}. Make room, or name "
+                "another folder with --out."
+            ) from error
+        self._written = time.monotonic()

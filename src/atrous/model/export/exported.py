@@ -1,0 +1,198 @@
+"""A network written to one file, which is run and compared before it counts as written."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from importlib.metadata import version
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.export import ExportedProgram
+
+from atrous.core.console import track
+from atrous.core.errors import AtrousError
+from atrous.model.export import onnx_file, pt2_file
+from atrous.model.export.agreement import TOLERANCE, Array, agrees, difference
+from atrous.model.export.graph import trace
+from atrous.model.export.interface import Interface, Size, noise
+from atrous.model.export.standalone import prepared
+from atrous.networks.network import Network
+
+BATCHES_AND_SIZES: tuple[tuple[int, Size], ...] = ((1, (129, 193)), (2, (97, 131)))
+"""What every exported file is run on: one image of a canvas's size at either output stride, and
+several of an odd size."""
+
+
+@dataclass(frozen=True)
+class Format:
+    """A file format: its suffix, what it needs, how it is written and how it is run."""
+
+    suffix: str
+    require: Callable[[int | None], None]
+    write: Callable[[ExportedProgram, Path, Mapping[str, str], int | None], None]
+    run: Callable[[Path, Sequence[Array]], list[Array]]
+
+
+FORMATS: Mapping[str, Format] = {
+    "onnx": Format(".onnx", onnx_file.require, onnx_file.write, onnx_file.run),
+    "pt2": Format(".pt2", pt2_file.require, pt2_file.write, pt2_file.run),
+}
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """An exported file beside the network on `batch` images of `size` (H, W); `difference` is as
+    `agreement.difference` has it."""
+
+    batch: int
+    size: Size
+    difference: float
+
+
+@dataclass(frozen=True)
+class Exported:
+    """A file that was written and compared: its size in bytes, and what it says of itself."""
+
+    path: Path
+    format: str
+    size: int
+    interface: Interface
+    metadata: Mapping[str, str]
+    comparisons: tuple[Comparison, ...]
+    tolerance: float = TOLERANCE
+
+    def to_json(self) -> dict[str, Any]:
+        """The record in JSON's types."""
+        return {**asdict(self), "path": str(self.path)}
+
+
+def export_network(
+    network: Network,
+    path: Path,
+    format: str,
+    interface: Interface | None = None,
+    metadata: Mapping[str, str] | None = None,
+    opset: int | None = None,
+    sizes: Sequence[tuple[int, Size]] = (),
+) -> Exported:
+    """Writes the network to one file that needs none of this package.
+
+    The file is run on batches and sizes of `BATCHES_AND_SIZES` and of `sizes`, and takes its place
+    at `path` only if it agrees with the network on all of them. Without an `interface`, it is that
+    of the backbone's mean and std.
+
+    Raises AtrousError: before any work when a package is missing or the path cannot be written
+    to, later when the network cannot be exported or the file does not agree.
+    """
+    interface = interface or Interface(network.backbone.mean, network.backbone.std)
+    check_request(path, format, opset)
+    network = prepared(network)
+    about = {**describe(network, interface), **(metadata or {})}
+    try:
+        with TemporaryDirectory(prefix=f".{path.stem}-", dir=path.parent) as folder:
+            partial = Path(folder, path.name)
+            work = _work(network, partial, format, interface, about, opset, sizes)
+            *_, comparisons = track(work, f"exporting to {path.name}", 3)
+            size = partial.stat().st_size
+            partial.replace(path)
+    except OSError as error:
+        raise AtrousError(f"--out: {path} cannot be written ({error}).") from error
+    return Exported(path, format, size, interface, about, tuple(comparisons))
+
+
+def export_onnx(network: Network, path: Path, interface: Interface | None = None) -> Exported:
+    """`export_network` to ONNX, with the default opset."""
+    return export_network(network, path, "onnx", interface)
+
+
+def check_request(path: Path, format: str, opset: int | None) -> None:
+    """Raises AtrousError for what is known to fail before any work is done."""
+    if format not in FORMATS:
+        raise AtrousError(f"--to: expected {' or '.join(FORMATS)}, got {format!r}.")
+    suffix = FORMATS[format].suffix
+    if path.suffix != suffix:
+        raise AtrousError(f"--out: expected the name of a {suffix} file, got {path}.")
+    if path.is_dir() or not path.parent.is_dir():
+        raise AtrousError(
+            f"--out: expected a file in a folder that exists, got {path}. Make {path.parent} first."
+        )
+    FORMATS[format].require(opset)
+
+
+def describe(network: Network, interface: Interface) -> dict[str, str]:
+    """What an exported file says of itself, whatever it was made from."""
+    classes = network.logits.out_channels
+    return {
+        "made_by": f"atrous {version('atrous')}",
+        "input": interface.describe_input(),
+        "output": interface.describe_output(classes),
+        "normalisation": "inside" if interface.normalise == "in" else "by the caller",
+        "mean": json.dumps(interface.mean),
+        "std": json.dumps(interface.std),
+    }
+
+
+def _work(
+    network: Network,
+    path: Path,
+    format: str,
+    interface: Interface,
+    metadata: Mapping[str, str],
+    opset: int | None,
+    sizes: Sequence[tuple[int, Size]],
+) -> Iterator[list[Comparison]]:
+    """Traces, writes, compares; yields after each, the comparisons last."""
+    program = trace(network, interface)
+    yield []
+    FORMATS[format].write(program, path, metadata, opset)
+    yield []
+    yield compare(network, path, format, interface, [*BATCHES_AND_SIZES, *sizes])
+
+
+def compare(
+    network: Network,
+    path: Path,
+    format: str,
+    interface: Interface,
+    sizes: Sequence[tuple[int, Size]],
+) -> list[Comparison]:
+    """An exported file beside the network; raises AtrousError unless they agree everywhere."""
+    pixels = [noise(batch, size) for batch, size in dict.fromkeys(sizes)]
+    logits = [_logits(network, interface.normalised(images)) for images in pixels]
+    try:
+        found = FORMATS[format].run(path, [interface.arranged(images).numpy() for images in pixels])
+        return [_compared(interface, *pair) for pair in zip(logits, found, strict=True)]
+    except AtrousError as error:
+        raise AtrousError(
+            f"The exported file was run to compare it with the network, but {error}. It was "
+            f"removed. Leave out --opset if you gave one, or try --to "
+            f"{' or '.join(other for other in FORMATS if other != format)}."
+        ) from error
+
+
+def _compared(interface: Interface, logits: Tensor, output: Array) -> Comparison:
+    batch, _, height, width = logits.shape
+    apart = difference(interface, logits, output)
+    if not agrees(apart):
+        raise AtrousError(
+            f"its {interface.output} differ from the network's by {apart:.2g} on {batch} x 3 x "
+            f"{height} x {width} pixels, where at most {TOLERANCE:g} is accepted"
+        )
+    return Comparison(batch, (height, width), apart)
+
+
+@torch.inference_mode()
+def _logits(network: Network, images: Tensor) -> Tensor:
+    """Normalised images [B, 3, H, W] -> logits [B, K, H, W], all finite."""
+    logits: Tensor = network(images)
+    if not bool(torch.isfinite(logits).all()):
+        raise AtrousError(
+            "Expected a network with finite class scores, but it gives NaN or infinity: its "
+            "training diverged. Train it again with a lower rate."
+        )
+    return logits

@@ -1,0 +1,81 @@
+"""What goes into an exported file and what comes out of it.
+
+Shapes: B images of H x W pixels, K classes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+import torch
+from torch import Tensor
+
+from atrous.core.errors import AtrousError
+
+Normalise = Literal["in", "out"]
+Output = Literal["logits", "probabilities", "ids"]
+Size = tuple[int, int]
+
+INPUT = "images"
+SMALL_IDS = 256
+"""Up to this many classes, ids are bytes."""
+
+
+@dataclass(frozen=True)
+class Interface:
+    """`mean` and `std` are those of RGB images in [0, 1].
+
+    With `normalise` "in", the file takes images as they are read from disk, uint8 RGB, and
+    normalises them itself: there is one number type, so that no one can mistake 0 .. 255 for
+    0 .. 1. With "out" it takes float32 images that the caller has normalised.
+    """
+
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    normalise: Normalise = "in"
+    output: Output = "logits"
+
+    def __post_init__(self) -> None:
+        """Raises AtrousError for a word that is not among the choices."""
+        for option, value, choices in (
+            ("--normalise", self.normalise, get_args(Normalise)),
+            ("--output", self.output, get_args(Output)),
+        ):
+            if value not in choices:
+                raise AtrousError(f"{option}: expected {' or '.join(choices)}, got {value!r}.")
+
+    def describe_input(self) -> str:
+        """The input in words."""
+        shape = f"{INPUT} [B, 3, H, W], RGB, any B, H and W"
+        if self.normalise == "in":
+            return f"{shape}, uint8 from 0 to 255; normalised inside"
+        return f"{shape}, float32, normalised by the caller: (x / 255 - mean) / std"
+
+    def describe_output(self, classes: int) -> str:
+        """The output in words."""
+        if self.output == "ids":
+            kind = str(id_type(classes)).removeprefix("torch.")
+            return f"ids [B, H, W], {kind}, the class of each pixel"
+        what = "class scores" if self.output == "logits" else "they sum to 1 at each pixel"
+        return f"{self.output} [B, {classes}, H, W], float32, {what}"
+
+    def normalised(self, pixels: Tensor) -> Tensor:
+        """uint8 pixels [B, 3, H, W] as the network takes them, exactly as a model's transform."""
+        mean, std = (torch.tensor(values).view(3, 1, 1) for values in (self.mean, self.std))
+        return (pixels.to(torch.float32) / 255 - mean) / std
+
+    def arranged(self, pixels: Tensor) -> Tensor:
+        """uint8 pixels [B, 3, H, W] as the exported file takes them."""
+        return pixels if self.normalise == "in" else self.normalised(pixels)
+
+
+def id_type(classes: int) -> torch.dtype:
+    """The number type of class ids."""
+    return torch.uint8 if classes <= SMALL_IDS else torch.int64
+
+
+def noise(batch: int, size: Size) -> Tensor:
+    """Images of random pixels, the same at each call: uint8 [batch, 3, H, W]."""
+    generator = torch.Generator().manual_seed(0)
+    return torch.randint(256, (batch, 3, *size), generator=generator, dtype=torch.uint8)

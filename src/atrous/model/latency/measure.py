@@ -1,0 +1,144 @@
+"""How long a network takes: warmed up, repeated, and in turns where runtimes are compared."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from statistics import median, quantiles
+from typing import Any
+
+import torch
+
+from atrous.core.console import track
+from atrous.core.errors import AtrousError
+from atrous.model.latency.runtimes import Pass, prepare
+from atrous.model.latency.setting import Setting, check_runtime, runtime_version
+from atrous.networks.network import Network
+
+WINDOW, STEADY = 5, 0.05
+"""Warm is when the median of this many passes is within this part of that of the ones before."""
+MOST, LONGEST = 100, 20.0
+"""Warming up ends after this many passes or seconds in any case."""
+
+
+@dataclass(frozen=True)
+class Latency:
+    """`milliseconds` are those of each timed pass, in order; `warm_up` counts the passes before
+    them."""
+
+    runtime: str
+    version: str
+    setting: Setting
+    warm_up: int
+    milliseconds: tuple[float, ...]
+
+    @property
+    def median(self) -> float:
+        """In milliseconds."""
+        return median(self.milliseconds)
+
+    @property
+    def quartiles(self) -> tuple[float, float]:
+        """Between which the middle half of the passes lies, in milliseconds."""
+        if len(self.milliseconds) == 1:
+            return self.milliseconds[0], self.milliseconds[0]
+        lower, _, upper = quantiles(self.milliseconds, n=4, method="inclusive")
+        return lower, upper
+
+    @property
+    def range(self) -> tuple[float, float]:
+        """The fastest and the slowest pass, in milliseconds."""
+        return min(self.milliseconds), max(self.milliseconds)
+
+    def to_json(self) -> dict[str, Any]:
+        """The record in JSON's types, with what follows from it."""
+        return {
+            "runtime": self.runtime,
+            "version": self.version,
+            **asdict(self.setting),
+            "warm_up": self.warm_up,
+            "median_ms": self.median,
+            "quartiles_ms": list(self.quartiles),
+            "range_ms": list(self.range),
+            "milliseconds": list(self.milliseconds),
+        }
+
+
+def measure_latency(
+    network: Network, setting: Setting, runtime: str = "pytorch", repeats: int = 30
+) -> Latency:
+    """The latency of one runtime; `make_setting` makes a setting. Raises AtrousError."""
+    return compare_latency(network, setting, (runtime,), repeats)[0]
+
+
+def compare_latency(
+    network: Network, setting: Setting, runtimes: Sequence[str], repeats: int = 30
+) -> tuple[Latency, ...]:
+    """The latency of each runtime, from passes taken in turns: what disturbs one, disturbs all.
+
+    Raises AtrousError for a runtime that cannot be measured here and when memory runs out.
+    """
+    for runtime in runtimes:
+        check_runtime(runtime, setting)
+    try:
+        with torch_threads(setting.threads):
+            passes = [prepare(runtime, network, setting) for runtime in runtimes]
+            warm = [warm_up(once) for once in passes]
+            times = in_turns(passes, repeats)
+    except (torch.OutOfMemoryError, MemoryError) as error:
+        raise AtrousError(
+            f"{setting.batch} images of {setting.size[0]}x{setting.size[1]} do not fit into the "
+            f"memory of {setting.device_name}. Lower --batch or --size."
+        ) from error
+    return tuple(
+        Latency(runtime, runtime_version(runtime), setting, warmed, tuple(measured))
+        for runtime, warmed, measured in zip(runtimes, warm, times, strict=True)
+    )
+
+
+def warm_up(once: Pass) -> int:
+    """Repeats a pass until its time is steady; how many passes it took."""
+    taken: list[float] = []
+    for _ in track(range(MOST), "warming up", MOST):
+        taken.append(timed(once))
+        if is_steady(taken) or sum(taken) > 1000 * LONGEST:
+            break
+    return len(taken)
+
+
+def is_steady(milliseconds: Sequence[float]) -> bool:
+    """Whether the last passes took as long as those before them."""
+    if len(milliseconds) < 2 * WINDOW:
+        return False
+    before = median(milliseconds[-2 * WINDOW : -WINDOW])
+    return abs(median(milliseconds[-WINDOW:]) - before) <= STEADY * before
+
+
+def timed(once: Pass) -> float:
+    """The milliseconds of a pass."""
+    start = time.perf_counter()
+    once()
+    return 1000 * (time.perf_counter() - start)
+
+
+def in_turns(passes: Sequence[Pass], repeats: int) -> list[list[float]]:
+    """Milliseconds by pass; every second round goes backwards, so that none always comes first."""
+    times: list[list[float]] = [[] for _ in passes]
+    for turn in track(range(repeats), "timing", repeats):
+        order = range(len(passes))
+        for number in order if turn % 2 == 0 else reversed(order):
+            times[number].append(timed(passes[number]))
+    return times
+
+
+@contextmanager
+def torch_threads(count: int) -> Iterator[None]:
+    """torch computes with this many threads."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

@@ -1,0 +1,36 @@
+"""Latencies for the terminal, with all they depend on."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from atrous.model.latency.measure import Latency
+
+
+def render(latencies: Sequence[Latency]) -> RenderableType:
+    """Milliseconds of each runtime: the median, the quartiles, the fastest and the slowest."""
+    setting = latencies[0].setting
+    height, width = setting.size
+    head = (
+        f"one pass, from {setting.batch} x 3 x {height} x {width} normalised pixels to class "
+        f"scores of each, {setting.precision}, {setting.threads} CPU thread"
+        f"{'' if setting.threads == 1 else 's'}\non {setting.device}: {setting.device_name}"
+    )
+    table = Table()
+    table.add_column("runtime", no_wrap=True)
+    for name in ("median ms", "quartiles ms", "range ms"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for each in latencies:
+        table.add_row(
+            f"{each.runtime} {each.version}",
+            f"{each.median:.2f}",
+            "{:.2f} - {:.2f}".format(*each.quartiles),
+            "{:.2f} - {:.2f}".format(*each.range),
+        )
+    warm = " and ".join(str(each.warm_up) for each in latencies)
+    passes = f"{len(latencies[0].milliseconds)} passes, after {warm} to warm up"
+    return Group(Text(head), table, Text(passes + (", in turns" if len(latencies) > 1 else "")))

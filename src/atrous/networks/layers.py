@@ -1,0 +1,154 @@
+"""The layers a dense prediction cell is made of. Shapes: B images, C channels, H x W positions."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from atrous.networks.fast_cpu import byte_dropout, phased_depthwise, pointwise
+from atrous.networks.interpolation import interpolation
+
+EPSILON = 1e-5
+
+
+class PointwiseConvolution(nn.Conv2d):
+    """A 1x1 convolution without bias: [B, C, H, W] -> [B, filters, H, W]."""
+
+    def __init__(self, channels: int, filters: int) -> None:
+        super().__init__(channels, filters, 1, bias=False)
+
+    def forward(self, features: Tensor) -> Tensor:
+        """As `Conv2d`; by the faster road on a CPU."""
+        if _is_plain(features):
+            return super().forward(features)
+        return pointwise(features, self.weight)
+
+
+class AtrousDepthwise(nn.Conv2d):
+    """A depthwise 3x3 convolution at an atrous rate (vertical, horizontal), zero padded."""
+
+    def __init__(self, channels: int, rate: tuple[int, int]) -> None:
+        super().__init__(
+            channels, channels, 3, padding=rate, dilation=rate, groups=channels, bias=False
+        )
+
+    def forward(self, features: Tensor) -> Tensor:
+        """[B, C, H, W] -> the same shape; as `Conv2d`, by the faster road on a CPU."""
+        if _is_plain(features) or self.dilation == (1, 1):
+            return super().forward(features)
+        return phased_depthwise(features, self.weight, (self.dilation[0], self.dilation[1]))
+
+
+class Convolution1x1(nn.Sequential):
+    """1x1 convolution, batch norm, ReLU: [B, C, H, W] -> [B, filters, H, W]."""
+
+    def __init__(self, channels: int, filters: int) -> None:
+        convolution = PointwiseConvolution(channels, filters)
+        nn.init.xavier_uniform_(convolution.weight)
+        super().__init__(convolution, normalise(filters), nn.ReLU(inplace=True))
+
+
+class SeparableConvolution(nn.Sequential):
+    """Depthwise 3x3 at an atrous rate, then 1x1, each with batch norm and ReLU.
+
+    `rate` is (vertical, horizontal), in positions of the feature map. Zero padding keeps H x W.
+    """
+
+    def __init__(self, channels: int, filters: int, rate: tuple[int, int]) -> None:
+        depthwise = AtrousDepthwise(channels, rate)
+        pointwise = PointwiseConvolution(channels, filters)
+        nn.init.trunc_normal_(depthwise.weight, std=0.33, a=-0.66, b=0.66)
+        nn.init.trunc_normal_(pointwise.weight, std=0.06, a=-0.12, b=0.12)
+        super().__init__(
+            depthwise,
+            normalise(channels),
+            nn.ReLU(inplace=True),
+            pointwise,
+            normalise(filters),
+            nn.ReLU(inplace=True),
+        )
+
+
+class GridPooling(nn.Module):
+    """The mean of each cell of a grid, a 1x1 convolution, and bilinear interpolation back to H x W.
+
+    As Chen et al. 2018, section 3.2, describe it. The reference implementation slides a window of
+    the grid cell's size with stride 1 instead, which depends on the nominal crop size, and
+    interpolates with aligned corners; means belong to the middles of their grid cells.
+    """
+
+    def __init__(self, channels: int, filters: int, grid: tuple[int, int]) -> None:
+        super().__init__()
+        self.grid = grid
+        self.convolution = Convolution1x1(channels, filters)
+
+    def forward(self, features: Tensor) -> Tensor:
+        """[B, C, H, W] -> [B, filters, H, W]."""
+        size = (features.shape[-2], features.shape[-1])
+        pooled = self.convolution(grid_means(features, self.grid))
+        return spread(pooled, size)
+
+
+def normalise(channels: int) -> nn.BatchNorm2d:
+    """Batch norm as in the reference implementation, but for the decay, which the trainer sets."""
+    return nn.BatchNorm2d(channels, eps=EPSILON)
+
+
+def grid_means(features: Tensor, grid: tuple[int, int]) -> Tensor:
+    """The mean over each of (rows, columns) grid cells: [B, C, H, W] -> [B, C, rows, columns]."""
+    height, width = features.shape[-2:]
+    rows = averaging(grid[0], height, features)
+    columns = averaging(grid[1], width, features)
+    return _by_rows_and_columns(features, rows, columns)
+
+
+def spread(means: Tensor, size: tuple[int, int]) -> Tensor:
+    """Bilinear interpolation between the centres of grid cells: [B, C, rows, columns] -> size."""
+    rows, columns = (
+        interpolation((torch.arange(n, device=means.device) + 0.5) * (cells / n) - 0.5, cells).to(
+            means.dtype
+        )
+        for n, cells in zip(size, means.shape[2:], strict=True)
+    )
+    return _by_rows_and_columns(means, rows, columns)
+
+
+def _by_rows_and_columns(maps: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
+    """rows [h, H] and columns [w, W] applied to [B, C, H, W]: [B, C, h, w], channels last."""
+    bands = rows @ maps.permute(0, 2, 3, 1).flatten(2)
+    result: Tensor = columns @ bands.view(*bands.shape[:2], maps.shape[-1], -1)
+    return result.permute(0, 3, 1, 2)
+
+
+def averaging(cells: int, positions: int, like: Tensor) -> Tensor:
+    """The matrix [cells, positions] whose rows average the positions of each cell.
+
+    Cell g covers floor(g * positions / cells) to ceil((g + 1) * positions / cells), as adaptive
+    pooling does; made of elementary operations, so that it exports for any size.
+    """
+    cell = torch.arange(cells, device=like.device).unsqueeze(1)
+    position = torch.arange(positions, device=like.device).unsqueeze(0)
+    first = cell * positions // cells
+    last = ((cell + 1) * positions + cells - 1) // cells
+    inside = ((position >= first) & (position < last)).to(like.dtype)
+    return inside / inside.sum(dim=1, keepdim=True)
+
+
+class Dropout(nn.Dropout):
+    """As `nn.Dropout`, by the faster road on a CPU."""
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Any shape to the same shape."""
+        if _is_plain(features) or not self.training:
+            return super().forward(features)
+        return byte_dropout(features, self.p)
+
+
+def _is_plain(features: Tensor) -> bool:
+    """Whether torch's own layers serve best: on an accelerator, in an exported graph, and for
+    tensors without data, as shape inference uses them."""
+    return (
+        features.device.type != "cpu"
+        or type(features) is not Tensor
+        or torch.compiler.is_compiling()
+    )

@@ -1,0 +1,73 @@
+"""The whole network: images in, class scores of every pixel out."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+from torch.nn import functional
+
+from atrous.networks.decoder import LOW_STRIDE
+from atrous.networks.segmenter import class_scores
+
+
+class Encoder(nn.Module):
+    """From normalised images [B, 3, H, W] to the deepest map of each stride: a backbone, or the
+    trunk of an architecture.
+
+    `channels`, by stride, holds 4 (where there is such a map) and `output_stride`; `mean` and `std`
+    are those of RGB in [0, 1] that images are normalised with. Images of k * `canvas` + 1 pixels
+    have a map of k * canvas / s + 1 positions at each stride s.
+    """
+
+    name: str
+    output_stride: int
+    canvas: int
+    channels: dict[int, int]
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+
+
+class Network(nn.Module):
+    """Backbone, head, optional decoder, class scores, and bilinear interpolation to the image.
+
+    Any image size is taken. Inside, an image is padded (right and bottom, with the mean colour) to
+    k * canvas + 1 pixels on each axis, so that feature i sits on pixel i * output stride and
+    interpolation with aligned corners is exact, as in the reference implementation.
+    """
+
+    def __init__(
+        self,
+        backbone: Encoder,
+        head: nn.Module,
+        filters: int,
+        classes: int,
+        decoder: nn.Module | None = None,
+    ) -> None:
+        super().__init__()
+        self.backbone = backbone
+        self.head = head
+        self.decoder = decoder
+        self.logits = class_scores(filters, classes)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Normalised images [B, 3, H, W] -> logits [B, K, H, W]."""
+        height, width = images.shape[-2:]
+        canvas = pad_to_canvas(images, self.backbone.canvas)
+        scores = functional.interpolate(
+            self.coarse(canvas), size=canvas.shape[-2:], mode="bilinear", align_corners=True
+        )
+        return scores[..., :height, :width]
+
+    def coarse(self, canvas: Tensor) -> Tensor:
+        """Images of k * canvas + 1 pixels -> logits at the network's own stride."""
+        features = self.backbone(canvas)
+        deep: Tensor = self.head(features[self.backbone.output_stride])
+        if self.decoder is not None:
+            deep = self.decoder(features[LOW_STRIDE], deep)
+        scores: Tensor = self.logits(deep)
+        return scores
+
+
+def pad_to_canvas(images: Tensor, canvas: int) -> Tensor:
+    """Adds zeros at the right and bottom up to k * canvas + 1 pixels on each axis."""
+    height, width = images.shape[-2:]
+    return functional.pad(images, (0, (1 - width) % canvas, 0, (1 - height) % canvas))

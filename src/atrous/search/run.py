@@ -1,0 +1,212 @@
+"""A run: a folder with what was asked for, what it was asked on, and the ledger of its trials.
+
+run.json     settings and context, written once, when the run begins
+ledger.db    the trials
+"""
+
+from __future__ import annotations
+
+import json
+import platform
+from contextlib import AbstractContextManager
+from dataclasses import asdict, dataclass, replace
+from importlib.metadata import version
+from pathlib import Path
+
+from atrous.core.config import Request, filled
+from atrous.core.errors import AtrousError
+from atrous.core.lock import hold, is_held
+from atrous.search.ledger import Entry, Ledger
+
+ABOUT, LEDGER, LOCK = "run.json", "ledger.db", "run.lock"
+RERANK, SECOND = "rerank.json", "rerank"
+"""What is ranked again, and the study that holds the second scores."""
+FORMAT = 2
+PACKAGES = ("atrous", "torch", "timm", "optuna", "numpy", "pillow")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What the user asked for, and what was chosen for it.
+
+    In `request`, files are named by whole paths. `workers`, `crop` and `device` are those of the
+    request, or were derived where it left them open.
+    """
+
+    request: Request
+    workers: int
+    crop: tuple[int, int]
+    device: str
+    precision: str
+    layout: str
+    threads: int
+
+
+@dataclass(frozen=True)
+class Context:
+    """What the run was made on: what is needed to read its figures and to run it again.
+
+    `data_fingerprint` is the content hash of training and selection images; `channels` and
+    `feature_size` (H, W) are those of the feature map that cells read.
+    """
+
+    classes: tuple[str, ...]
+    training_images: int
+    selection_images: int
+    data_fingerprint: str
+    weights_digest: str
+    channels: int
+    feature_size: tuple[int, int]
+    versions: dict[str, str]
+    python: str
+    machine: str
+    begun: str
+
+
+@dataclass(frozen=True)
+class Run:
+    """An existing run folder."""
+
+    path: Path
+    settings: Settings
+    context: Context
+
+    @property
+    def request(self) -> Request:
+        """What the user asked for."""
+        return self.settings.request
+
+    def ledger(self) -> Ledger:
+        """The ledger of the search."""
+        return Ledger(self.path / LEDGER)
+
+    def second_ledger(self) -> Ledger:
+        """The ledger of the re-ranking, in the same file."""
+        return Ledger(self.path / LEDGER, create=True, study=SECOND)
+
+    def reranked(self) -> list[Entry]:
+        """What was ranked again so far; nothing if that was not begun."""
+        return self.second_ledger().entries() if (self.path / RERANK).exists() else []
+
+    def is_running(self) -> bool:
+        """Whether a process is searching in the run now."""
+        return is_held(self.path / LOCK)
+
+    def locked(self) -> AbstractContextManager[None]:
+        """Holds the run for one writer; raises `AtrousError` if another process has it."""
+        busy = (
+            f"Another process is searching in {self.path}. Wait for it, or watch it with: "
+            f"atrous status {self.path}"
+        )
+        return hold(self.path / LOCK, busy)
+
+
+def require_no_run(path: Path) -> None:
+    """Raises `AtrousError` if there is a run in the folder."""
+    if (path / ABOUT).exists():
+        raise AtrousError(
+            f"There is a run in {path} already. Go on with it: atrous search --resume {path}; or "
+            "name another folder with --out."
+        )
+
+
+def create_run(path: Path, settings: Settings, context: Context) -> Run:
+    """Makes the folder; raises `AtrousError` if it holds a run already or cannot be written."""
+    require_no_run(path)
+    run = Run(path, settings, context)
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        if Ledger(path / LEDGER, create=True).entries():
+            raise AtrousError(
+                f"There are trials of another run in {path / LEDGER}, but no {ABOUT} beside it. "
+                "Put that back, or name another folder with --out."
+            )
+        _write_about(run)
+    except OSError as error:
+        raise AtrousError(
+            f"Expected to write a run to {path}, but {error}. Name a folder that can be written "
+            "with --out."
+        ) from error
+    return run
+
+
+def extend(run: Run, trials: int | None, seconds: float | None) -> Run:
+    """The run with another number of trials or time limit, where given, from now on."""
+    trials = run.request.trials if trials is None else trials
+    seconds = run.request.seconds if seconds is None else seconds
+    ended = sum(not entry.trial.is_baseline for entry in run.ledger().entries())
+    if trials < max(1, ended):
+        raise AtrousError(f"--trials is at least 1, and the {ended} that have ended, got {trials}.")
+    request = replace(run.request, trials=trials, seconds=seconds)
+    extended = replace(run, settings=replace(run.settings, request=request))
+    with run.locked():
+        _write_about(extended)
+    return extended
+
+
+def _write_about(run: Run) -> None:
+    content = {
+        "format": FORMAT,
+        "settings": asdict(run.settings),
+        "context": asdict(run.context),
+    }
+    partial = run.path / f"{ABOUT}.partial"
+    partial.write_text(json.dumps(content, indent=2))
+    partial.replace(run.path / ABOUT)
+
+
+def open_run(path: Path) -> Run:
+    """The run in a folder; raises `AtrousError` if there is none or it is damaged."""
+    try:
+        content = json.loads((path / ABOUT).read_text())
+        _require_format(content["format"], path)
+        request = Request.from_json(content["settings"]["request"])
+        settings = filled(Settings, content["settings"] | {"request": request})
+        return Run(path, settings, filled(Context, content["context"]))
+    except FileNotFoundError as error:
+        raise AtrousError(
+            f"Expected a run at {path}: a folder with {ABOUT}, as atrous search makes it. There is "
+            "no such file."
+        ) from error
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise AtrousError(
+            f"Expected the settings of a run in {path / ABOUT}, but: {error}. Restore the file "
+            "from a copy, or start a new run."
+        ) from error
+
+
+def _require_format(found: object, path: Path) -> None:
+    if found != FORMAT:
+        raise AtrousError(
+            f"The run {path} was made by another version of Atrous: its {ABOUT} has format "
+            f"{found}, and this version reads format {FORMAT}. Go on with the version that its "
+            f"{ABOUT} names, or start a new run."
+        )
+
+
+def latest_run(folder: Path, about: str = ABOUT) -> Path:
+    """The run in `folder` that began last, known by its file `about`; raises `AtrousError` if there
+    is none."""
+    found = sorted(folder.glob(f"*/{about}"), key=lambda path: path.stat().st_mtime)
+    if not found:
+        raise AtrousError(f"Expected a run in {folder}, but there is none. Name its folder.")
+    return found[-1].parent
+
+
+def software() -> dict[str, str]:
+    """The versions that matter for a result."""
+    return {name: version(name) for name in PACKAGES}
+
+
+def machine() -> str:
+    """The machine in words."""
+    return f"{platform.system()} {platform.machine()}, {_processor()}"
+
+
+def _processor() -> str:
+    cpuinfo = Path("/proc/cpuinfo")
+    if cpuinfo.exists():
+        for line in cpuinfo.read_text().splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or "unknown processor"

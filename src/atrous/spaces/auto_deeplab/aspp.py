@@ -1,0 +1,66 @@
+"""Atrous spatial pyramid pooling of dense convolutions, as Auto-DeepLab's networks end in (Liu et
+al. 2019, section 4.2). Shapes: B images, C channels, H x W positions."""
+
+from __future__ import annotations
+
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+
+from atrous.networks.layers import Convolution1x1, Dropout, normalise
+from atrous.spaces.auto_deeplab.widths import width_of
+from atrous.spaces.dpc.module import DROPOUT
+
+REACHES = (96, 192, 288)
+"""The atrous rates in pixels of the image: 12, 24 and 36 positions at stride 8."""
+
+
+class Convolution3x3(nn.Sequential):
+    """A dense 3x3 convolution at an atrous rate, batch norm, ReLU: [B, channels, H, W] -> [B,
+    filters, H, W]."""
+
+    def __init__(self, channels: int, filters: int, rate: int = 1) -> None:
+        convolution = nn.Conv2d(channels, filters, 3, padding=rate, dilation=rate, bias=False)
+        nn.init.xavier_uniform_(convolution.weight)
+        super().__init__(convolution, normalise(filters), nn.ReLU(inplace=True))
+
+
+class ImagePooling(nn.Module):
+    """The mean of the map, a 1x1 convolution with batch norm and ReLU, spread over the map."""
+
+    def __init__(self, channels: int, filters: int) -> None:
+        super().__init__()
+        self.convolution = Convolution1x1(channels, filters)
+
+    def forward(self, features: Tensor) -> Tensor:
+        """[B, channels, H, W] -> [B, filters, H, W], the same at every position."""
+        mean: Tensor = self.convolution(features.mean((2, 3), keepdim=True))
+        return mean.expand(-1, -1, *features.shape[2:])
+
+
+class DenseAspp(nn.Module):
+    """A 1x1 convolution, three atrous 3x3 ones and image pooling, joined by a 1x1 convolution.
+
+    Every part has `width_of(filters)` channels. The convolutions are dense: the paper's parameter
+    counts are those of dense ones, to the last digit printed.
+    """
+
+    def __init__(self, channels: int, filters: int, output_stride: int) -> None:
+        super().__init__()
+        width = width_of(filters)
+        rates = [reach // output_stride for reach in REACHES]
+        self.branches = nn.ModuleList(
+            [
+                Convolution1x1(channels, width),
+                *(Convolution3x3(channels, width, rate) for rate in rates),
+                ImagePooling(channels, width),
+            ]
+        )
+        self.projection = Convolution1x1(len(self.branches) * width, width)
+        self.dropout = Dropout(DROPOUT)
+
+    def forward(self, features: Tensor) -> Tensor:
+        """[B, channels, H, W] -> [B, width_of(filters), H, W]."""
+        joined = torch.cat([branch(features) for branch in self.branches], dim=1)
+        return cast(Tensor, self.dropout(self.projection(joined)))

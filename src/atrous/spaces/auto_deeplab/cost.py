@@ -1,0 +1,99 @@
+"""What a network of Auto-DeepLab costs, by arithmetic alone: stem, layers and ASPP.
+
+Parameters are all trainable ones: weights, and the scales and shifts of batch norms. Multiply-adds
+are those of convolutions for one image, which is padded as the network pads it.
+"""
+
+from __future__ import annotations
+
+from math import prod
+
+from atrous.spaces.auto_deeplab.cell import GIVEN, Operation, RepeatedCell
+from atrous.spaces.auto_deeplab.trellis import LEVELS, STRIDES, Path
+from atrous.spaces.auto_deeplab.widths import (
+    STEM_LEVEL,
+    STEM_STRIDE,
+    LayerPlan,
+    layer_plans,
+    stem_widths,
+    width_of,
+)
+from atrous.spaces.dpc.cost import Cost
+
+ATROUS_BRANCHES = 3
+"""The 3x3 convolutions of ASPP; beside them are a 1x1 convolution and image pooling."""
+
+
+def network_cost_of(path: Path, cell: RepeatedCell, filters: int, size: tuple[int, int]) -> Cost:
+    """Trunk and ASPP of width F = `filters`, for one image of `size` (H, W); without decoder and
+    class scores."""
+    channels = len(cell) * (filters << path[-1])
+    layers = (_layer(cell, plan, size) for plan in layer_plans(path, len(cell), filters))
+    aspp = _aspp(channels, width_of(filters), _positions(path[-1], size))
+    return sum(layers, _stem(filters, size) + aspp)
+
+
+def _stem(filters: int, size: tuple[int, int]) -> Cost:
+    first, second, third = stem_widths(filters)
+    fine, coarse = _positions(STEM_LEVEL, size), _positions(0, size)
+    return (
+        _convolution(9 * 3, first, fine)
+        + _convolution(9 * first, second, fine)
+        + _convolution(9 * second, third, coarse)
+    )
+
+
+def _layer(cell: RepeatedCell, plan: LayerPlan, size: tuple[int, int]) -> Cost:
+    """Projections where x is, enlarged by an up step; operations where the layer is."""
+    projected = _positions(plan.x_level + min(plan.move, 0), size)
+    total = _convolution(plan.x_channels, plan.filters, projected)
+    if plan.y_channels != plan.filters:
+        total += _convolution(plan.y_channels, plan.filters, projected)
+    positions = _positions(plan.x_level + plan.move, size)
+    for edge in (edge for block in cell for edge in (block.first, block.second)):
+        strided = plan.move > 0 and edge.state < GIVEN
+        total += operation_cost(edge.operation, plan.filters, positions, strided)
+    return total
+
+
+def operation_cost(operation: Operation, filters: int, positions: int, strided: bool) -> Cost:
+    """An operation on C = `filters` channels that gives so many positions; `strided`: of stride
+    2."""
+    match operation:
+        case Operation.SEPARABLE_3:
+            return _separable_twice(3, filters, positions)
+        case Operation.SEPARABLE_5:
+            return _separable_twice(5, filters, positions)
+        case Operation.ATROUS_3:
+            return _convolution(9 * filters, filters, positions)
+        case Operation.ATROUS_5:
+            return _convolution(25 * filters, filters, positions)
+        case Operation.AVERAGE | Operation.MAXIMUM:
+            return Cost(0, 0)
+        case Operation.SKIP:
+            return _convolution(filters, filters, positions) if strided else Cost(0, 0)
+
+
+def _aspp(channels: int, width: int, positions: int) -> Cost:
+    total = _convolution(channels, width, positions) + _convolution(channels, width, 1)
+    for _ in range(ATROUS_BRANCHES):
+        total += _convolution(9 * channels, width, positions)
+    return total + _convolution((ATROUS_BRANCHES + 2) * width, width, positions)
+
+
+def _separable_twice(kernel: int, filters: int, positions: int) -> Cost:
+    depthwise = kernel * kernel * filters
+    once = Cost(depthwise, depthwise * positions) + _convolution(filters, filters, positions)
+    return once + once
+
+
+def _convolution(taps: int, filters: int, positions: int) -> Cost:
+    """A convolution whose every output reads `taps` numbers, with its batch norm."""
+    weights = taps * filters
+    return Cost(weights + 2 * filters, weights * positions)
+
+
+def _positions(level: int, size: tuple[int, int]) -> int:
+    """How many positions a map at a level has, on the canvas of an image."""
+    stride = STRIDES[level] if level in LEVELS else STEM_STRIDE
+    return prod((side - 1 + (1 - side) % STRIDES[-1]) // stride + 1 for side in size)

@@ -1,0 +1,171 @@
+"""The space of dense prediction cells (Chen et al. 2018, section 3.2).
+
+A cell has B branches. Branch i reads the feature map or one of the i earlier branches, and applies
+one of 81 operations: a 1x1 convolution, a 3x3 separable convolution at one of 8 x 8 atrous rates,
+or average pooling over one of 4 x 4 grids. With B = 5: 5! * 81^5 = 418,414,128,120 cells.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from itertools import product
+from typing import TYPE_CHECKING, Any
+
+from atrous.core.architecture import Architecture, Genotype
+from atrous.core.errors import AtrousError
+from atrous.spaces.dpc.cell import (
+    FEATURES,
+    Branch,
+    Cell,
+    Convolution1x1,
+    GridPooling,
+    Operation,
+    SeparableConvolution,
+)
+from atrous.spaces.dpc.cost import Cost, cell_cost
+from atrous.spaces.dpc.text import tree
+from atrous.spaces.space import Size, Space
+
+if TYPE_CHECKING:
+    from torch import nn
+
+NAME = "dpc"
+RATES = (1, 3, 6, 9, 12, 15, 18, 21)
+GRIDS = (1, 2, 4, 8)
+OPERATIONS: tuple[Operation, ...] = (
+    Convolution1x1(),
+    *(SeparableConvolution(rate) for rate in product(RATES, RATES)),
+    *(GridPooling(grid) for grid in product(GRIDS, GRIDS)),
+)
+
+ASPP: Cell = (
+    Branch(Convolution1x1(), FEATURES),
+    Branch(SeparableConvolution((6, 6)), FEATURES),
+    Branch(SeparableConvolution((12, 12)), FEATURES),
+    Branch(SeparableConvolution((18, 18)), FEATURES),
+    Branch(GridPooling((1, 1)), FEATURES),
+)
+"""Atrous spatial pyramid pooling (DeepLabv3+), written as a cell."""
+
+TOP1: Cell = (
+    Branch(SeparableConvolution((1, 6)), FEATURES),
+    Branch(SeparableConvolution((18, 15)), 0),
+    Branch(SeparableConvolution((6, 3)), 1),
+    Branch(SeparableConvolution((1, 1)), 0),
+    Branch(SeparableConvolution((6, 21)), 0),
+)
+"""The best cell published for Cityscapes (Chen et al. 2018, figure 5)."""
+
+
+@dataclass(frozen=True)
+class CellGrammar:
+    """Two decisions a branch: its input (0 is the feature map, k is branch k - 1), its operation.
+
+    The state is the number of decisions taken.
+    """
+
+    branches: int
+    start: int = 0
+
+    def choices(self, state: int) -> int:
+        """How many choices decision number `state` has."""
+        if state == 2 * self.branches:
+            return 0
+        return len(OPERATIONS) if state % 2 else state // 2 + 1
+
+    def step(self, state: int, choice: int) -> int:  # noqa: ARG002 (the choices are independent)
+        """The number of decisions taken after one more."""
+        return state + 1
+
+
+def dpc(branches: int = 5) -> Space:
+    """The space of cells with `branches` branches; raises `AtrousError` unless 1 to 99."""
+    if not 1 <= branches <= 99:
+        raise AtrousError(f"Expected a cell with 1 to 99 branches, got {branches}.")
+    return Space(
+        name=NAME if branches == 5 else f"{NAME}-{branches}",
+        title=f"dense prediction cells with {branches} branches (Chen et al. 2018)",
+        grammar=CellGrammar(branches),
+        canonical=canonical,
+        build=build,
+        cost=cost,
+        decision=decision,
+        sketch=sketch,
+        published={"aspp": encode(ASPP), "top1": encode(TOP1)} if branches == 5 else {},
+    )
+
+
+def cell_of(architecture: Architecture) -> Cell:
+    """The cell of an architecture; raises `AtrousError` for one of another family of spaces."""
+    if architecture.family != NAME:
+        raise AtrousError(
+            f"Expected a dense prediction cell, such as dpc:top1, got {str(architecture)[:80]}."
+        )
+    return decode(architecture.genotype)
+
+
+def decode(genotype: Genotype) -> Cell:
+    """The cell that a genotype spells."""
+    pairs = zip(genotype[::2], genotype[1::2], strict=True)
+    return tuple(Branch(OPERATIONS[operation], source - 1) for source, operation in pairs)
+
+
+def encode(cell: Cell) -> Genotype:
+    """The genotype of a cell; raises `AtrousError` for an operation outside the space."""
+    genotype: list[int] = []
+    for number, branch in enumerate(cell):
+        if branch.operation not in OPERATIONS:
+            raise AtrousError(
+                f"Branch {number}: {branch.operation} is not in the space. Rates are from "
+                f"{RATES}, grids from {GRIDS}, per axis."
+            )
+        genotype += [branch.input + 1, OPERATIONS.index(branch.operation)]
+    return tuple(genotype)
+
+
+@lru_cache(maxsize=1 << 16)  # a strategy asks for the whole history at each proposal
+def canonical(genotype: Genotype) -> Genotype:
+    """One genotype for all that differ by the order of their branches.
+
+    A branch has one input, so a cell is a tree rooted at the feature map; equal trees, children
+    in any order, are one cell (the projection reads a concatenation, whose order is free). Not
+    joined: cells that happen to coincide on small maps, where a large rate sees padding alone.
+    """
+    cell = decode(genotype)
+
+    def subtree(number: int) -> tuple[Any, ...]:
+        children = sorted(subtree(k) for k, b in enumerate(cell) if b.input == number)
+        return (genotype[2 * number + 1] if number != FEATURES else -1, *children)
+
+    ordered: list[int] = []
+
+    def emit(tree: tuple[Any, ...], source: int) -> None:
+        for child in tree[1:]:
+            ordered.extend((source, child[0]))
+            emit(child, len(ordered) // 2)
+
+    emit(subtree(FEATURES), 0)
+    return tuple(ordered)
+
+
+def decision(position: int) -> str:
+    """The name of a decision."""
+    return f"branch {position // 2} {'operation' if position % 2 else 'input'}"
+
+
+def sketch(genotype: Genotype) -> str:
+    """The cell in plain text."""
+    return tree(decode(genotype))
+
+
+def cost(genotype: Genotype, channels: int, filters: int, size: Size) -> Cost:
+    """The cost of the whole cell on a map of `size` (H, W)."""
+    return cell_cost(decode(genotype), channels, filters, size).total
+
+
+def build(genotype: Genotype, channels: int, filters: int, output_stride: int) -> nn.Module:
+    """The cell as a module from [B, channels, H, W] to [B, filters, H, W]."""
+    from atrous.spaces.dpc.module import DensePredictionCell
+
+    return DensePredictionCell(decode(genotype), channels, filters, output_stride)

@@ -1,0 +1,142 @@
+"""A fair comparison of a few architectures, on images no choice was made on, with fresh seeds.
+
+The best score of a search is too good: it was picked for being high on the selection images.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import nan, sqrt
+from pathlib import Path
+from statistics import mean, stdev
+
+from scipy.stats import t as student
+
+from atrous.core.architecture import Architecture
+from atrous.core.config import Request
+from atrous.core.console import track
+from atrous.core.errors import AtrousError
+from atrous.core.trial import Failed
+from atrous.data.dataset import Dataset, Samples
+from atrous.estimation.material import estimator, features_of, make_material, unchanged_sources
+from atrous.search.ranking import ranked
+from atrous.search.run import Run
+from atrous.spaces.parse import find_architecture
+from atrous.stages.replicates import Reading, fresh_trials, read_all
+
+READINGS = "comparison.jsonl"
+CONFIDENCE = 0.95
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A mean of `count` readings with its 95 % confidence interval (Student's t)."""
+
+    mean: float
+    low: float
+    high: float
+    count: int
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """The readings of a few architectures with `seeds` seeds each, but for trials `left_out`.
+
+    `names` maps what the user called each to its text.
+    """
+
+    names: dict[str, str]
+    splits: tuple[str, ...]
+    seeds: int
+    readings: Sequence[Reading]
+    left_out: Sequence[Failed]
+
+
+def compare(
+    run: Run, chosen: tuple[str, ...], splits: tuple[str, ...], seeds: int, cache: Path
+) -> Comparison:
+    """Trains architectures anew under a run's proxy, with fresh seeds, and scores them on splits.
+
+    `best` in `chosen` is the best of the run; no `splits` means all that no choice was made on.
+    Interrupted, it goes on where it stopped when it is asked for again. A trial that diverges or
+    runs out of memory is left out. Raises `AtrousError`.
+    """
+    if not chosen:
+        raise AtrousError("Expected at least one of --architectures, such as best,dpc:aspp.")
+    names = {name: _chosen(run, name) for name in chosen}
+    sources = unchanged_sources(run)
+    splits = splits or _unseen_splits(run.request, sources.dataset)
+    images = {split: _images(run.request, sources.dataset, split) for split in splits}
+    material = make_material(sources, run.settings.crop, run.settings.device, cache)
+    sets = {
+        split: features_of(samples, run.settings, sources, cache)
+        for split, samples in images.items()
+    }
+    trials = fresh_trials(list(names.values()), seeds, run.request.steps, run.request.seed)
+    proxy, path = estimator(run.settings, material), run.path / READINGS
+    found = read_all(proxy, trials, sets, run.settings.workers, path)
+    results = list(track(found, "training with fresh seeds", len(trials)))
+    left_out = [result for result in results if isinstance(result, Failed)]
+    readings = [r for result in results if not isinstance(result, Failed) for r in result]
+    if not readings:
+        raise AtrousError(f"None of the architectures could be trained. {left_out[0].error}")
+    texts = {name: str(architecture) for name, architecture in names.items()}
+    return Comparison(texts, splits, seeds, readings, left_out)
+
+
+def interval(values: Sequence[float]) -> Interval:
+    """The mean with its confidence interval; without bounds for a single value, NaN for none."""
+    count = len(values)
+    if count < 2:
+        return Interval(mean(values) if values else nan, nan, nan, count)
+    margin = float(student.ppf((1 + CONFIDENCE) / 2, count - 1)) * stdev(values) / sqrt(count)
+    return Interval(mean(values), mean(values) - margin, mean(values) + margin, count)
+
+
+def scores(readings: Sequence[Reading], architecture: str, split: str) -> dict[int, float]:
+    """mIoU by seed."""
+    return {
+        r.seed: r.metrics.miou
+        for r in readings
+        if r.architecture == architecture and r.split == split
+    }
+
+
+def paired(readings: Sequence[Reading], one: str, other: str, split: str) -> Interval:
+    """The difference in mIoU, `one` less `other`, over the seeds both were trained with."""
+    left, right = scores(readings, one, split), scores(readings, other, split)
+    return interval([left[seed] - right[seed] for seed in sorted(left.keys() & right.keys())])
+
+
+def _chosen(run: Run, name: str) -> Architecture:
+    """The architecture of a name, where `best` is the best of the run that is no baseline."""
+    if name != "best":
+        return find_architecture(name)
+    best = ranked(run.ledger().entries())
+    if not best:
+        raise AtrousError(f"Expected a trial with a score in {run.path}, but there is none yet.")
+    return best[0].trial.architecture
+
+
+def _unseen_splits(request: Request, dataset: Dataset) -> tuple[str, ...]:
+    """The labelled splits that the search neither trained nor selected on."""
+    used = {"train", request.select_on}
+    unseen = tuple(s for s, found in dataset.splits.items() if found and s not in used)
+    if not unseen:
+        raise AtrousError(
+            f"All labelled images of {request.data} were used in the search: none are left to "
+            "compare on. Search with a part of train held out (--select-on 0.2), so that val "
+            "stays unseen; or name a split with --on, and mind that its scores flatter."
+        )
+    return unseen
+
+
+def _images(request: Request, dataset: Dataset, split: str) -> Samples:
+    samples = dataset.splits.get(split, ())
+    if not samples:
+        have = ", ".join(name for name, found in dataset.splits.items() if found)
+        raise AtrousError(
+            f"Expected images in split {split!r} of {request.data}; there are images in: {have}."
+        )
+    return samples

@@ -1,0 +1,49 @@
+"""The loop of a study: every cell under every setting."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from atrous.execution.local import LocalExecutor
+from atrous.search.loop import Estimator, Plan, Watcher, search
+from atrous.spaces import find_space
+from atrous.stages.fidelity.cells import some_cells
+from atrous.stages.fidelity.study import Study
+from atrous.strategies.uniform import UniformSearch
+
+
+@dataclass(frozen=True)
+class Way:
+    """A way of measuring a cell: by `estimator`, in `steps` steps, `workers` at a time."""
+
+    estimator: Estimator
+    steps: int
+    workers: int
+
+
+def measure(
+    study: Study, ways: Mapping[str, Way], begin: Callable[[str, int], None], watch: Watcher
+) -> None:
+    """Measures all cells, one setting after the other; what a ledger holds is not done again.
+
+    The cells are a search's baselines, with no proposal after them. `begin` hears of each setting
+    and how many of its cells have ended before, `watch` of each cell that ends. Raises
+    `AtrousError`.
+    """
+    cells = list(some_cells(study.settings.cells).items())
+    with study.locked():
+        for name, way in ways.items():
+            ledger = study.ledger(name)
+            begin(name, len(ledger.entries()))
+            plan = Plan(
+                space=find_space("dpc"),
+                strategy=UniformSearch(),
+                baselines=cells,
+                trials=0,
+                steps=way.steps,
+                seed=study.settings.seed,
+                workers=way.workers,
+            )
+            with LocalExecutor(way.workers) as executor:
+                search(plan, ledger, way.estimator, executor, watch)

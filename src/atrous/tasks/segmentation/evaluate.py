@@ -1,0 +1,128 @@
+"""Counts how the pixels of a data set were classified, by an image at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from atrous.core.console import track
+from atrous.data.dataset import Progress, Sample
+from atrous.estimation.tuning import cores
+from atrous.tasks.segmentation.loading import Loaded, Transform, load
+from atrous.tasks.segmentation.metrics import Counts, confusion, winners
+from atrous.tasks.segmentation.probabilities import evaluating, probabilities
+
+PLAIN = (1.0,)
+"""The scales of an image that is looked at once, as it is."""
+
+BATCH = 16
+SCORES = 2**27
+"""A batch on a GPU has at most so many images, and class scores (half a gigabyte)."""
+
+READERS = 8
+
+
+@dataclass(frozen=True)
+class Counted:
+    """One image's pixel counts [K, K], label by prediction. `settled` unless it came out of one
+    pass of the network together with the next image."""
+
+    counts: Counts
+    settled: bool
+
+
+@dataclass(frozen=True)
+class Examination:
+    """A network, and how it is asked: class probabilities are averaged over `scales`, and over
+    both directions if `flip`. The network is on `device` and in evaluation mode.
+    """
+
+    network: nn.Module
+    transform: Transform
+    classes: int
+    scales: Sequence[float] = PLAIN
+    flip: bool = False
+    device: str = "cpu"
+
+    @property
+    def plain(self) -> bool:
+        """Whether an image is looked at once, as it is."""
+        return tuple(self.scales) == PLAIN and not self.flip
+
+    def predict(self, images: Tensor) -> list[Tensor]:
+        """The class of each pixel, [B, 3, H, W] -> B times bytes [H, W] on the device."""
+        with torch.no_grad():
+            if self.plain:
+                return [winners(logits) for logits in self.network(self._placed(images))]
+            return [winners(self._averaged(image)) for image in images]
+
+    def counted(self, samples: Sequence[Sample]) -> Iterator[Counted]:
+        """The counts of each sample in turn. Raises AtrousError for files that cannot be used."""
+        readers = 1 if self.device == "cpu" else min(READERS, cores())
+        for batch in self._batches(load(samples, self.transform, self.classes, readers)):
+            predictions = self.predict(torch.stack([one.image for one in batch]))
+            labels = (one.label.to(self.device) for one in batch)
+            pairs = zip(labels, predictions, strict=True)
+            counts = torch.stack([confusion(*pair, self.classes) for pair in pairs]).cpu().numpy()
+            for place, each in enumerate(counts, 1):
+                yield Counted(each, settled=place == len(batch))
+
+    def _batches(self, loaded: Iterator[Loaded]) -> Iterator[list[Loaded]]:
+        """Neighbours of equal size, as many as are faster together: on a CPU, one."""
+        batch: list[Loaded] = []
+        for one in loaded:
+            if batch and one.label.shape != batch[0].label.shape:
+                yield batch
+                batch = []
+            batch.append(one)
+            if len(batch) >= self._most(one):
+                yield batch
+                batch = []
+        if batch:
+            yield batch
+
+    def _most(self, one: Loaded) -> int:
+        if self.device == "cpu" or not self.plain:
+            return 1
+        return max(1, min(BATCH, SCORES // (self.classes * one.label.numel())))
+
+    def _placed(self, images: Tensor) -> Tensor:
+        """On the device; on a CPU also in the layout in which convolutions are faster there."""
+        if self.device == "cpu":
+            return images.contiguous(memory_format=torch.channels_last)
+        return images.to(self.device)
+
+    def _averaged(self, image: Tensor) -> Tensor:
+        return probabilities(self.network, image, self.scales, self.flip, self.device)
+
+
+def evaluate(
+    network: nn.Module,
+    transform: Transform,
+    samples: Sequence[Sample],
+    classes: int,
+    scales: Sequence[float] = PLAIN,
+    flip: bool = False,
+    device: str = "cpu",
+    label: str = "evaluating",
+    progress: Progress = track,
+) -> Counts:
+    """Pixel counts [K, K], label by prediction, over all samples; ignored pixels are left out.
+
+    `transform` makes the network's input out of an image; images may have any size, and labels have
+    the size of their image. `scales` and `flip` are as in `probabilities`; with neither, the
+    network's logits decide directly. A few images are in memory at a time, whatever their number.
+    The network is moved to `device`; its modules go back to the modes they were in.
+    Raises AtrousError for files that cannot be used.
+    """
+    examination = Examination(network, transform, classes, scales, flip, device)
+    total = np.zeros((classes, classes), dtype=np.int64)
+    network.to(device)
+    with evaluating(network):
+        for one in progress(examination.counted(samples), label, len(samples)):
+            total += one.counts
+    return total

@@ -1,0 +1,114 @@
+"""Rank correlations: against scipy, with and without ties, and where they are not defined."""
+
+from __future__ import annotations
+
+from math import isnan, nan
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from atrous.core.statistics import RESAMPLES, Coefficient, Correlation, correlate
+
+
+def noisy(count: int, noise: float, seed: int, digits: int = 9) -> tuple[list[float], list[float]]:
+    """Two measures of the same things; few digits make ties."""
+    rng = np.random.default_rng(seed)
+    truth = rng.normal(size=count)
+    pair = (np.round(truth + noise * rng.normal(size=count), digits) for _ in range(2))
+    first, second = (values.tolist() for values in pair)
+    return first, second
+
+
+@pytest.mark.parametrize("digits", [9, 0])
+@pytest.mark.parametrize("count", [2, 3, 31, 200])
+def test_the_values_are_scipys(count: int, digits: int) -> None:
+    first, second = noisy(count, 0.7, count, digits)
+    found = correlate(first, second)
+    assert found.spearman.value == pytest.approx(stats.spearmanr(first, second).statistic)
+    assert found.kendall.value == pytest.approx(stats.kendalltau(first, second).statistic)
+    assert found.count == count
+
+
+@pytest.mark.parametrize("digits", [9, 0])
+def test_the_bounds_are_quantiles_of_scipys_values_over_resamples(digits: int) -> None:
+    first, second = noisy(7, 0.7, 1, digits)
+    found = correlate(first, second, seed=4)
+    rng = np.random.default_rng(4)
+    drawn = rng.multinomial(7, np.full(7, 1 / 7), RESAMPLES)
+    spearman, kendall = [], []
+    for times in drawn:
+        one, two = np.repeat(first, times), np.repeat(second, times)
+        if len(set(one)) > 1 and len(set(two)) > 1:
+            spearman.append(stats.spearmanr(one, two).statistic)
+            kendall.append(stats.kendalltau(one, two).statistic)
+    for coefficient, values in ((found.spearman, spearman), (found.kendall, kendall)):
+        expected = np.quantile(values, [0.025, 0.975])
+        assert (coefficient.low, coefficient.high) == pytest.approx(expected)
+
+
+def test_intervals_hold_the_truth_about_as_often_as_they_say() -> None:
+    rho = 0.5
+    truth = 6 / np.pi * np.arcsin(rho / 2)  # Spearman's rho of a bivariate normal
+    rng = np.random.default_rng(0)
+    held = 0
+    for trial in range(100):
+        pairs = rng.multivariate_normal([0, 0], [[1, rho], [rho, 1]], 60)
+        found = correlate(pairs[:, 0].tolist(), pairs[:, 1].tolist(), seed=trial).spearman
+        held += found.low <= truth <= found.high
+    assert 88 <= held <= 99
+
+
+def test_more_points_narrow_the_interval() -> None:
+    few, many = (correlate(*noisy(count, 0.7, 3)).spearman for count in (10, 300))
+    assert many.high - many.low < (few.high - few.low) / 3
+    assert -1 <= few.low <= few.value <= few.high <= 1
+
+
+def test_the_same_order_is_1_and_the_opposite_is_minus_1() -> None:
+    up = [0.1, 0.2, 0.4, 0.8, 1.6]
+    assert correlate(up, [10 * value**3 for value in up]) == Correlation(
+        Coefficient(1, 1, 1), Coefficient(1, 1, 1), 5
+    )
+    assert correlate(up, up[::-1]) == Correlation(
+        Coefficient(-1, -1, -1), Coefficient(-1, -1, -1), 5
+    )
+
+
+def test_the_seed_alone_decides_the_resamples() -> None:
+    pair = noisy(20, 0.7, 2)
+    assert correlate(*pair, seed=5) == correlate(*pair, seed=5)
+    one, other = correlate(*pair, seed=5), correlate(*pair, seed=6)
+    assert one.spearman.value == other.spearman.value
+    assert one.spearman.low != other.spearman.low
+
+
+@pytest.mark.parametrize("count", [0, 1, 2])
+def test_too_few_points_have_no_bounds(count: int) -> None:
+    values = [0.1 * number for number in range(count)]
+    found = correlate(values, values)
+    for coefficient in (found.spearman, found.kendall):
+        assert isnan(coefficient.low)
+        assert isnan(coefficient.high)
+        assert coefficient.value == pytest.approx(1 if count == 2 else nan, nan_ok=True)
+
+
+def test_a_measure_that_is_the_same_everywhere_has_no_rank_correlation() -> None:
+    found = correlate([0.5] * 8, [0.1 * number for number in range(8)])
+    for coefficient in (found.spearman, found.kendall):
+        assert all(isnan(n) for n in (coefficient.value, coefficient.low, coefficient.high))
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "message"),
+    [
+        ([1.0, 2.0], [1.0], "2 values of one measure, 1 of the other"),
+        ([1.0, nan], [1.0, 2.0], "finite"),
+        ([1.0, 2.0], [float("inf"), 2.0], "finite"),
+    ],
+)
+def test_what_cannot_be_ranked_is_refused(
+    first: list[float], second: list[float], message: str
+) -> None:
+    with pytest.raises(ValueError, match=message):
+        correlate(first, second)

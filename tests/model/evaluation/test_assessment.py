@@ -1,0 +1,217 @@
+"""A model folder assessed on a data set, end to end, as `atrous evaluate` does it."""
+
+from __future__ import annotations
+
+import csv
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import typer
+from PIL import Image
+from torch import nn
+from typer.testing import CliRunner, Result
+
+from atrous.cli.evaluate import evaluate as command
+from atrous.core.errors import AtrousError
+from atrous.data.dataset import Dataset, read_labels
+from atrous.data.palette import distinct
+from atrous.model.evaluation.assessment import TALLY, Request, count, prepare
+from atrous.model.evaluation.publication import publish
+from atrous.model.evaluation.record import Evaluation
+from atrous.model.folder import load_model, save_model
+from atrous.model.model import Model
+from atrous.scenes.scene import write_scenes
+from atrous.spaces.blueprint import Blueprint, build_network
+from atrous.spaces.parse import find_architecture
+from atrous.tasks.segmentation import evaluate as counting
+from atrous.tasks.segmentation.evaluate import evaluate
+
+SIZE = (48, 64)
+IMAGES = 40
+
+app = typer.Typer()
+app.command()(command)
+
+
+@pytest.fixture(scope="module")
+def dataset(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
+    return write_scenes(tmp_path_factory.mktemp("home") / "scenes", IMAGES, seed=0, size=SIZE)
+
+
+@pytest.fixture(scope="module")
+def trained(dataset: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a model; its weights are drawn by chance."""
+    classes = dataset.classes
+    blueprint = Blueprint(
+        find_architecture("dpc:aspp"), "mobilenetv2_035", 16, 8, False, classes,
+        distinct(len(classes)),
+    )  # fmt: skip
+    path = tmp_path_factory.mktemp("trained") / "model"
+    save_model(Model(build_network(blueprint, seed=3), blueprint), path)
+    return path
+
+
+@pytest.fixture
+def model(trained: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(trained, tmp_path / "model"))
+
+
+def run(*arguments: str | Path) -> Result:
+    return CliRunner().invoke(app, [str(argument) for argument in arguments])
+
+
+def refusal(*arguments: str | Path) -> str:
+    """What the command says no with."""
+    error = run(*arguments).exception
+    assert isinstance(error, AtrousError), error
+    return str(error)
+
+
+def read(path: Path) -> Any:
+    return json.loads(path.read_text())
+
+
+def test_everything_is_written_and_agrees(model: Path, dataset: Dataset, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    result = run(model, dataset.root, "--out", out, "--pictures", "3", "--device", "cpu")
+    assert result.exit_code == 0, result.exception
+    samples, loaded = dataset.splits["val"], load_model(model)
+    counts = evaluate(loaded.network, loaded.transform, samples, len(dataset.classes))
+    found = Evaluation.from_json(read(out / "evaluation.json"))
+    np.testing.assert_array_equal(found.counts, counts)
+    assert (found.data, found.split, found.images) == ("scenes", "val", len(samples))
+    assert found.classes == dataset.classes
+    labelled = sum(int((read_labels(sample) != 255).sum()) for sample in samples)
+    assert found.counts.sum() == labelled
+    with (out / "confusion.csv").open(newline="") as file:
+        _, *rows = list(csv.reader(file))
+    assert [[int(cell) for cell in row[1:]] for row in rows] == counts.tolist()
+    percent = f"{100 * found.scores.miou:.2f}"
+    assert percent in (out / "evaluation.md").read_text()
+    assert percent in result.output
+    with Image.open(out / "pictures-1.png") as sheet:
+        assert sheet.width > 4 * SIZE[1]
+    assert {path.name for path in out.iterdir()} == {
+        "evaluation.md", "evaluation.json", "confusion.csv", "pictures-1.png",
+    }  # fmt: skip
+
+
+def test_the_model_keeps_its_evaluations(model: Path, dataset: Dataset) -> None:
+    for arguments in (["--split", "test"], ["--flip"], ["--flip"]):
+        result = run(model, dataset.root, *arguments, "--pictures", "0", "--json")
+        assert result.exit_code == 0, result.exception
+    records = read(model / "evaluation.json")
+    assert [(r["split"], r["flip"]) for r in records] == [("test", False), ("val", True)]
+    assert json.loads(result.stdout) == records[1]
+    assert "## scenes, test" in (model / "evaluation.md").read_text()
+    folders = sorted(path.name for path in (model / "evaluations").iterdir())
+    assert folders == ["scenes-test", "scenes-val-flip"]
+    assert not list(model.glob("evaluations/*/*.png"))
+    assert load_model(model).papers.evaluations[1]["miou"] == records[1]["miou"]
+
+
+def test_scales_are_taken(model: Path, dataset: Dataset, tmp_path: Path) -> None:
+    arguments = ("--scales", "0.5,1.5", "--pictures", "0", "--out", tmp_path / "out")
+    result = run(model, dataset.root, *arguments)
+    assert result.exit_code == 0, result.exception
+    assert "scales 0.5, 1.5" in result.output
+    loaded = load_model(model)
+    samples, classes = dataset.splits["val"], len(dataset.classes)
+    counts = evaluate(loaded.network, loaded.transform, samples, classes, (0.5, 1.5))
+    assert read(tmp_path / "out" / "evaluation.json")["confusion"] == counts.tolist()
+
+
+def test_stopped_and_gone_on_with_it_gives_the_same_counts(
+    model: Path, dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out, predict, passes = tmp_path / "out", counting.Examination.predict, []
+
+    def interrupted(self: counting.Examination, images: Any) -> Any:
+        passes.append(len(images))
+        if len(passes) == 4:
+            raise KeyboardInterrupt
+        return predict(self, images)
+
+    arguments = (model, dataset.root, "--out", out, "--pictures", "0", "--device", "cpu")
+    monkeypatch.setattr(counting.Examination, "predict", interrupted)
+    result = run(*arguments)
+    assert result.exit_code != 0
+    assert "3 of 6 images are counted" in result.stderr
+    assert [path.name for path in out.iterdir()] == [TALLY]
+    passes.clear()
+    passes += [0] * 4
+    assert run(*arguments).exit_code == 0
+    assert len(passes) == 4 + 3
+    stopped = read(out / "evaluation.json")
+    monkeypatch.undo()
+    whole = Request(model, dataset.root, device="cpu", out=tmp_path / "whole", pictures=0)
+    assert count(prepare(whole)).to_json() == stopped
+
+
+def test_other_weights_begin_anew(model: Path, dataset: Dataset, tmp_path: Path) -> None:
+    request = Request(model, dataset.root, device="cpu", out=tmp_path / "out", pictures=0)
+    count(prepare(request))
+    assert prepare(request).tally.done == len(dataset.splits["val"])
+    loaded = load_model(model)
+    nn.init.ones_(loaded.network.logits.weight)
+    save_model(loaded, model)
+    assert prepare(request).tally.done == 0
+
+
+def test_pictures_go_on_several_sheets(model: Path, dataset: Dataset, tmp_path: Path) -> None:
+    arguments = ("--split", "train", "--pictures", "9", "--out", tmp_path / "out")
+    assert run(model, dataset.root, *arguments).exit_code == 0
+    heights = []
+    for number in (1, 2):
+        with Image.open(tmp_path / "out" / f"pictures-{number}.png") as sheet:
+            heights.append(sheet.height)
+    assert heights[0] > 4 * heights[1]
+    assert "pictures-2.png" in (tmp_path / "out" / "evaluation.md").read_text()
+
+
+def test_other_classes_are_refused_before_anything_is_written(
+    model: Path, dataset: Dataset, tmp_path: Path
+) -> None:
+    root = Path(shutil.copytree(dataset.root, tmp_path / "other"))
+    names = ["heaven", *dataset.classes[1:]]
+    (root / "classes.txt").write_text("\n".join(names))
+    text = refusal(model, root)
+    assert "only in the model: sky" in text
+    assert "only in the data: heaven" in text
+    (root / "classes.txt").write_text("\n".join(reversed(dataset.classes)))
+    assert "class 0 is sky in the model, sign in the data" in refusal(model, root)
+    assert not (model / "evaluations").exists()
+
+
+def test_what_cannot_be_evaluated_is_refused(model: Path, dataset: Dataset, tmp_path: Path) -> None:
+    data = dataset.root
+    assert "no split 'valid'" in refusal(model, data, "--split", "valid")
+    assert "--scales" in refusal(model, data, "--scales", "huge")
+    assert "--device" in refusal(model, data, "--device", "tpu")
+    assert "nowhere" in refusal(tmp_path / "nowhere", data)
+    assert "nowhere" in refusal(model, tmp_path / "nowhere")
+    (tmp_path / "file").touch()
+    assert "--out" in refusal(model, data, "--out", tmp_path / "file")
+
+
+def test_a_broken_image_is_named(model: Path, dataset: Dataset, tmp_path: Path) -> None:
+    root = Path(shutil.copytree(dataset.root, tmp_path / "broken"))
+    broken = sorted((root / "images" / "val").iterdir())[-1]
+    broken.write_bytes(b"no image")
+    assert broken.name in refusal(model, root, "--pictures", "0")
+
+
+def test_a_finished_count_is_published_without_counting_again(
+    model: Path, dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    request = Request(model, dataset.root, out=tmp_path / "out", pictures=0)
+    count(prepare(request))
+    monkeypatch.setattr(counting.Examination, "predict", None)
+    again = prepare(request)
+    count(again)
+    publish(again)
+    assert read(model / "evaluation.json")[0]["images"] == len(dataset.splits["val"])

@@ -1,0 +1,169 @@
+"""What an export refuses, and what it leaves behind."""
+
+from __future__ import annotations
+
+import copy
+import sys
+from pathlib import Path
+from typing import cast
+
+import numpy as np
+import onnx
+import pytest
+import torch
+from torch import Tensor, nn
+
+from atrous.core.errors import AtrousError
+from atrous.model.export import onnx_file
+from atrous.model.export.exported import Exported, check_request, export_network
+from atrous.model.export.interface import Interface, noise
+from atrous.networks.backbones import Backbone
+from atrous.networks.network import Network
+from tests.model.export.material import CLASSES, blueprint, logits, network
+
+
+class Deceptive(nn.Module):
+    """A head that computes something else once it is exported."""
+
+    def __init__(self, head: nn.Module) -> None:
+        super().__init__()
+        self.head = head
+
+    def forward(self, features: Tensor) -> Tensor:
+        found: Tensor = self.head(features)
+        return found * 1.01 if torch.compiler.is_compiling() else found
+
+
+class AdaptiveGrid(nn.Module):
+    """A head with torch's own grid pooling, which exports for the traced size alone."""
+
+    def __init__(self, head: nn.Module) -> None:
+        super().__init__()
+        self.head = head
+
+    def forward(self, features: Tensor) -> Tensor:
+        means = nn.functional.adaptive_avg_pool2d(features, (2, 2)).mean((2, 3), keepdim=True)
+        found: Tensor = self.head(features + means)
+        return found
+
+
+@pytest.fixture
+def small() -> Network:
+    return network(blueprint())
+
+
+def names(folder: Path) -> set[str]:
+    return {path.name for path in folder.iterdir()}
+
+
+@pytest.mark.parametrize("format", ["onnx", "pt2"])
+def test_a_file_that_does_not_agree_is_removed_and_an_older_one_stays(
+    small: Network, tmp_path: Path, format: str
+) -> None:
+    path = tmp_path / f"model.{format}"
+    path.write_text("older")
+    small.head = Deceptive(small.head)
+    with pytest.raises(AtrousError, match=r"its logits differ .* 1 x 3 x 129 x 193 .* 0\.0001"):
+        export_network(small, path, format)
+    assert names(tmp_path) == {path.name}
+    assert path.read_text() == "older"
+
+
+def test_pooling_that_does_not_export_for_any_size_leaves_no_file(
+    small: Network, tmp_path: Path
+) -> None:
+    small.head = AdaptiveGrid(small.head)
+    with pytest.raises(AtrousError, match=r"cannot be exported|was removed"):
+        export_network(small, tmp_path / "model.onnx", "onnx")
+    assert names(tmp_path) == set()
+
+
+def test_a_backbone_that_rounds_sizes_down_exports_for_any_size(tmp_path: Path) -> None:
+    original = network(blueprint(backbone="test_convnext"))
+    assert cast(Backbone, original.backbone).multiple > 1
+    path = tmp_path / "model.onnx"
+    interface = export_network(original, path, "onnx").interface
+    pixels = noise(1, (35, 64))
+    found = torch.from_numpy(onnx_file.run(path, [pixels.numpy()])[0])
+    wanted = logits(original, interface.normalised(pixels))
+    torch.testing.assert_close(found, wanted, rtol=0, atol=1e-4 * float(wanted.abs().max()))
+
+
+def test_a_network_that_diverged_is_refused(small: Network, tmp_path: Path) -> None:
+    assert small.logits.bias is not None
+    small.logits.bias.data[1] = float("nan")
+    with pytest.raises(AtrousError, match="diverged"):
+        export_network(small, tmp_path / "model.pt2", "pt2")
+    assert names(tmp_path) == set()
+
+
+@pytest.fixture(scope="module")
+def written(tmp_path_factory: pytest.TempPathFactory) -> tuple[Network, Exported]:
+    """A network in training mode at output stride 8, exported with everything that can be said."""
+    original = network(blueprint("dpc-2:0.3.1.80", decoder=True, output_stride=8)).train()
+    path = tmp_path_factory.mktemp("written") / "model.onnx"
+    interface = Interface((0.1, 0.2, 0.3), (0.4, 0.5, 0.6), "in", "probabilities")
+    about = {"licence": "CC0"}
+    return original, export_network(original, path, "onnx", interface, about, opset=19)
+
+
+def test_the_network_itself_is_left_alone(written: tuple[Network, Exported]) -> None:
+    original, _ = written
+    assert all(module.training for module in original.modules())
+    assert all(parameter.requires_grad for parameter in original.parameters())
+    fresh = network(blueprint("dpc-2:0.3.1.80", decoder=True, output_stride=8)).state_dict()
+    assert all(torch.equal(value, fresh[key]) for key, value in original.state_dict().items())
+
+
+def test_probabilities_come_out_as_softmax(written: tuple[Network, Exported]) -> None:
+    original, exported = written
+    pixels = noise(2, (50, 41))
+    found = torch.from_numpy(onnx_file.run(exported.path, [pixels.numpy()])[0])
+    torch.testing.assert_close(found.sum(1), torch.ones(2, 50, 41))
+    normalised = exported.interface.normalised(pixels)
+    wanted = logits(copy.deepcopy(original).eval(), normalised).softmax(1)
+    torch.testing.assert_close(found, wanted, rtol=0, atol=1e-4)
+
+
+def test_the_opset_is_the_one_asked_for(written: tuple[Network, Exported]) -> None:
+    (opset,) = onnx.load(written[1].path).opset_import
+    assert (opset.domain, opset.version) == ("", 19)
+
+
+def test_what_a_file_says_of_itself_can_be_added_to(written: tuple[Network, Exported]) -> None:
+    about = written[1].metadata
+    assert about["licence"] == "CC0"
+    assert about["output"].startswith(f"probabilities [B, {len(CLASSES)}, H, W]")
+
+
+@pytest.mark.parametrize(
+    ("name", "format", "opset", "message"),
+    [
+        ("model.onnx", "onnx", 17, r"--opset: expected 18 to \d+ .*got 17"),
+        ("model.pt2", "pt2", 18, "--opset belongs to --to onnx"),
+        ("model.pt2", "onnx", None, r"--out: expected the name of a \.onnx file"),
+        ("absent/model.onnx", "onnx", None, r"--out: .*Make .*absent first"),
+        ("model.tflite", "tflite", None, "--to: expected onnx or pt2, got 'tflite'"),
+    ],
+)
+def test_what_cannot_work_is_refused_before_any_work(
+    tmp_path: Path, name: str, format: str, opset: int | None, message: str
+) -> None:
+    with pytest.raises(AtrousError, match=message):
+        check_request(tmp_path / name, format, opset)
+
+
+@pytest.mark.parametrize("package", ["onnx", "onnxscript", "onnxruntime"])
+def test_a_missing_package_is_named_with_the_way_to_install_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, package: str
+) -> None:
+    monkeypatch.setitem(sys.modules, package, None)
+    with pytest.raises(AtrousError, match=rf"{package}, .*pip install 'atrous\[export\]'"):
+        check_request(tmp_path / "model.onnx", "onnx", None)
+    check_request(tmp_path / "model.pt2", "pt2", None)
+
+
+def test_an_onnx_file_that_cannot_be_read_is_an_error_with_a_reason(tmp_path: Path) -> None:
+    (tmp_path / "model.onnx").write_bytes(b"nothing")
+    with pytest.raises(AtrousError, match="onnx"):
+        onnx_file.run(tmp_path / "model.onnx", [np.zeros((1, 3, 4, 4), np.uint8)])

@@ -1,0 +1,134 @@
+"""Whole networks with real weights in both formats, run where this package is absent."""
+
+from __future__ import annotations
+
+import json
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+import pytest
+import torch
+
+import atrous
+from atrous.model.export.agreement import TOLERANCE
+from atrous.model.export.exported import BATCHES_AND_SIZES, Exported
+from atrous.model.export.interface import Interface, noise
+from atrous.model.export.model import export_model
+from atrous.model.model import Model
+from atrous.networks.network import Network
+from tests.model.export.material import CLASSES, alone, blueprint, logits, network
+
+RUN_ONNX = """
+import onnxruntime
+session = onnxruntime.InferenceSession({name!r}, providers=["CPUExecutionProvider"])
+def run(images):
+    return session.run(None, {{"images": images}})[0]
+"""
+RUN_PT2 = """
+import torch
+program = torch.export.load({name!r}).module()
+def run(images):
+    return program(torch.from_numpy(images)).numpy()
+"""
+UNTRACED = ((1, (113, 160)), (3, (31, 2)))
+"""Batches and sizes that no export compares by itself."""
+
+
+def exported(
+    architecture: str, folder: Path, settings: tuple[str, str, str]
+) -> tuple[Network, Exported]:
+    """With the builtin backbone, its weights, and the decoder."""
+    made_of = blueprint(architecture, "tf_efficientnet_lite0", decoder=True)
+    model = Model(network(made_of, "builtin"), made_of, {"crop": [65, 49]}).eval()
+    format, normalise, output = settings
+    path = folder / f"{architecture.replace(':', '-')}.{format}"
+    return model.network, export_model(model, path, format, normalise, output)  # type: ignore[arg-type]
+
+
+@pytest.fixture(
+    scope="module",
+    params=[
+        ("dpc:top1", ("onnx", "in", "logits")),
+        ("dpc:aspp", ("onnx", "in", "ids")),
+        ("dpc:top1", ("pt2", "in", "ids")),
+        ("dpc:aspp", ("pt2", "out", "logits")),
+    ],
+    ids=lambda given: f"{given[0]}-{'-'.join(given[1])}",
+)
+def pair(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Network, Exported]:
+    architecture, settings = request.param
+    return exported(architecture, tmp_path_factory.mktemp("exported"), settings)
+
+
+def test_a_file_runs_without_this_package_and_agrees(pair: tuple[Network, Exported]) -> None:
+    original, written = pair
+    runs = {
+        "onnx": (RUN_ONNX, ("torch", "onnx", "timm", "torchvision", "atrous")),
+        "pt2": (RUN_PT2, ("timm", "atrous")),
+    }
+    code, refused = runs[written.format]
+    interface, folder = written.interface, written.path.parent
+    pixels = [noise(batch, size) for batch, size in UNTRACED]
+    given = [interface.arranged(each).numpy() for each in pixels]
+    assert given[0].dtype == (np.uint8 if interface.normalise == "in" else np.float32)
+    found = alone(code.format(name=written.path.name), refused, given, folder)
+    for each, output in zip(pixels, found, strict=True):
+        wanted = logits(original, interface.normalised(each))
+        require_agreement(interface, wanted, torch.from_numpy(output))
+
+
+def require_agreement(interface: Interface, wanted: torch.Tensor, found: torch.Tensor) -> None:
+    accepted = TOLERANCE * wanted.abs().max()
+    if interface.output == "logits":
+        assert found.shape == wanted.shape
+        assert (found - wanted).abs().max() <= accepted
+        return
+    assert found.dtype == torch.uint8
+    assert found.shape == wanted[:, 0].shape
+    best, second = wanted.topk(2, dim=1).values.unbind(1)
+    differs = found != wanted.argmax(1)
+    assert found.numel() < 1000 or found.min() < found.max(), "one class agrees with anything"
+    assert ((best - second)[differs] <= accepted).all()
+
+
+def test_an_export_tells_on_what_it_was_compared(pair: tuple[Network, Exported]) -> None:
+    _, written = pair
+    compared = [(each.batch, each.size) for each in written.comparisons]
+    assert compared == [*BATCHES_AND_SIZES, (1, (65, 49))], "the training crop comes last"
+    assert all(each.difference <= TOLERANCE for each in written.comparisons)
+    assert json.loads(json.dumps(written.to_json()))["size"] == written.path.stat().st_size
+    assert [path.name for path in written.path.parent.iterdir() if "partial" in path.name] == []
+
+
+def test_a_file_says_what_it_is(pair: tuple[Network, Exported]) -> None:
+    original, written = pair
+    if written.format == "onnx":
+        session = onnxruntime.InferenceSession(str(written.path))
+        about = session.get_modelmeta().custom_metadata_map
+        assert session.get_inputs()[0].shape == ["batch", 3, "height", "width"]
+        assert session.get_outputs()[0].shape[-2:] == ["height", "width"]
+    else:
+        with zipfile.ZipFile(written.path) as archive:
+            (name,) = (each for each in archive.namelist() if each.endswith("/metadata.json"))
+            about = json.loads(archive.read(name))
+    assert tuple(json.loads(about["classes"])) == CLASSES
+    assert tuple(json.loads(about["mean"])) == original.backbone.mean
+    assert tuple(json.loads(about["std"])) == original.backbone.std
+    assert about["architecture"].startswith("dpc:")
+    assert about["backbone"] == "tf_efficientnet_lite0"
+    assert about == dict(written.metadata)
+
+
+def test_a_file_tells_nothing_of_the_machine_it_was_made_on(pair: tuple[Network, Exported]) -> None:
+    _, written = pair
+    here = str(Path(atrous.__file__).parent).encode()
+    if written.format == "onnx":
+        contents = [written.path.read_bytes()]
+    else:
+        with zipfile.ZipFile(written.path) as archive:
+            contents = [archive.read(name) for name in archive.namelist()]
+    assert not any(here in content for content in contents)

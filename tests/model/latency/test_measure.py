@@ -1,0 +1,133 @@
+"""Measured latencies: what is timed, in which order, and what is reported."""
+
+from __future__ import annotations
+
+import copy
+import json
+
+import pytest
+import torch
+from rich.console import Console
+
+from atrous.core.errors import AtrousError
+from atrous.model.latency.measure import (
+    MOST,
+    WINDOW,
+    Latency,
+    compare_latency,
+    in_turns,
+    is_steady,
+    measure_latency,
+    warm_up,
+)
+from atrous.model.latency.setting import make_setting
+from atrous.model.latency.view import render
+from atrous.networks.network import Network
+from atrous.spaces.blueprint import build_network
+from tests.model.export.material import blueprint
+
+MADE_UP = Latency(
+    "pytorch", "2.13.0", make_setting((33, 65), 2, "cpu", 1), 10, (4.0, 1.0, 2.0, 3.0, 10.0)
+)
+
+
+@pytest.fixture(scope="module")
+def network() -> Network:
+    return build_network(blueprint())
+
+
+@pytest.fixture(scope="module")
+def both(network: Network) -> tuple[Latency, ...]:
+    """Both runtimes on one small image."""
+    setting = make_setting((33, 65), device="cpu", threads=1)
+    return compare_latency(network, setting, ("pytorch", "onnxruntime"), repeats=3)
+
+
+def test_each_runtime_is_timed_as_often_as_asked(both: tuple[Latency, ...]) -> None:
+    assert [each.runtime for each in both] == ["pytorch", "onnxruntime"]
+    for each in both:
+        assert len(each.milliseconds) == 3
+        assert min(each.milliseconds) > 0
+        assert 2 * WINDOW <= each.warm_up <= MOST
+
+
+def test_a_number_comes_with_its_conditions(both: tuple[Latency, ...]) -> None:
+    record = json.loads(json.dumps(both[1].to_json()))
+    conditions = {"runtime", "version", "precision", "batch", "size", "threads", "device_name"}
+    assert conditions <= record.keys()
+    assert record["size"] == [33, 65]
+
+
+def test_the_table_shows_all_conditions() -> None:
+    console = Console(width=80)
+    with console.capture() as capture:
+        console.print(render([MADE_UP]))
+    text = capture.get()
+    for part in ("2 x 3 x 33 x 65", "float32", "1 CPU thread", "cpu: ", "pytorch 2.13.0"):
+        assert part in text
+    for part in ("3.00", "2.00 - 4.00", "1.00 - 10.00", "5 passes, after 10 to warm up"):
+        assert part in text
+
+
+def test_median_and_spread_are_those_of_the_passes() -> None:
+    assert MADE_UP.median == 3
+    assert MADE_UP.quartiles == (2, 4)
+    assert MADE_UP.range == (1, 10)
+
+
+def test_one_pass_has_no_spread() -> None:
+    once = Latency("pytorch", "2.13.0", MADE_UP.setting, 10, (7.0,))
+    assert once.median == 7
+    assert once.quartiles == once.range == (7, 7)
+
+
+def test_many_pixels_take_longer_than_few(network: Network) -> None:
+    small, large = (
+        measure_latency(network, make_setting(size, device="cpu", threads=1), repeats=3)
+        for size in ((17, 17), (321, 321))
+    )
+    assert large.range[0] > small.median
+
+
+def test_a_network_in_training_is_timed_in_evaluation_and_stays_as_it_was() -> None:
+    network = build_network(blueprint()).train()
+    before = copy.deepcopy(network.state_dict())
+    threads = torch.get_num_threads()
+    setting = make_setting((33, 33), device="cpu", threads=threads + 1, precision="bfloat16")
+    measure_latency(network, setting, repeats=1)
+    assert network.training
+    assert all(torch.equal(value, before[key]) for key, value in network.state_dict().items())
+    assert torch.get_num_threads() == threads
+
+
+def test_passes_take_turns_and_none_is_always_first() -> None:
+    order: list[str] = []
+    times = in_turns([lambda: order.append("a"), lambda: order.append("b")], 4)
+    assert "".join(order) == "abbaabba"
+    assert [len(each) for each in times] == [4, 4]
+
+
+@pytest.mark.parametrize(
+    ("milliseconds", "steady"),
+    [
+        ([10.0] * (2 * WINDOW - 1), False),
+        ([10.0] * 2 * WINDOW, True),
+        ([20.0] * WINDOW + [10.0] * WINDOW, False),
+        ([10.0] * WINDOW + [20.0] * WINDOW, False),
+        ([99.0] * WINDOW + [10.0] * WINDOW + [10.4] * WINDOW, True),
+    ],
+)
+def test_steady_is_when_the_last_passes_took_as_long_as_those_before(
+    milliseconds: list[float], steady: bool
+) -> None:
+    assert is_steady(milliseconds) is steady
+
+
+def test_warming_up_counts_its_passes() -> None:
+    passes: list[None] = []
+    assert warm_up(lambda: passes.append(None)) == len(passes) >= 2 * WINDOW
+
+
+def test_an_unknown_runtime_is_refused_before_any_work(network: Network) -> None:
+    with pytest.raises(AtrousError, match="--runtime"):
+        measure_latency(network, MADE_UP.setting, "jax")

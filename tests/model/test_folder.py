@@ -1,0 +1,136 @@
+"""A model's folder: what goes in comes out."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+import torch
+
+import atrous
+from atrous.core.errors import AtrousError
+from atrous.data.transform import Transform
+from atrous.model.contents import FILES
+from atrous.model.folder import add_evaluation, load_model, save_model
+from atrous.model.model import Model
+from atrous.model.record import to_text
+from atrous.networks.backbones import Backbone
+from atrous.networks.weights import digest
+from tests.model.material import BLUEPRINT, TRAINING, evaluation, logits, model
+
+
+def test_a_loaded_model_is_the_saved_one(tmp_path: Path) -> None:
+    before = model()
+    before.transform = Transform((0.1, 0.2, 0.3), (0.4, 0.5, 0.6))
+    save_model(before, tmp_path / "deep" / "model")
+    after = load_model(tmp_path / "deep" / "model")
+    assert torch.equal(logits(after), logits(before))
+    assert after.blueprint == BLUEPRINT
+    assert after.transform == before.transform
+    assert after.training_record == {**TRAINING, "crop": [33, 65]}
+    assert not after.training
+    weights = digest(cast(Backbone, before.network.backbone).network)
+    assert cast(Backbone, after.network.backbone).weights_digest == weights
+
+
+def test_load_takes_text_and_a_home_folder(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(folder.parent))
+    assert torch.equal(logits(atrous.load("~/model")), logits(atrous.load(str(folder))))
+
+
+def test_a_model_in_training_mode_and_half_precision_can_be_saved(tmp_path: Path) -> None:
+    before = model()
+    save_model(before.half().train(), tmp_path / "model")
+    after = load_model(tmp_path / "model")
+    assert next(after.parameters()).dtype == torch.float32
+    assert torch.equal(logits(after), logits(before.float().eval()))
+
+
+def test_numbers_that_json_lacks_do_not_cost_the_model(tmp_path: Path) -> None:
+    before = model()
+    before.training_record["selection_miou"] = float("nan")
+    save_model(before, tmp_path / "model")
+    assert load_model(tmp_path / "model").training_record["selection_miou"] is None
+
+
+def test_a_loaded_model_keeps_its_papers_when_it_is_saved_elsewhere(
+    folder: Path, tmp_path: Path
+) -> None:
+    add_evaluation(folder, evaluation(), "measured")
+    with (folder / "README.md").open("a") as card:
+        card.write("A note of mine.\n")
+    save_model(load_model(folder), tmp_path / "copy")
+    for name in FILES:
+        assert (tmp_path / "copy" / name).read_bytes() == (folder / name).read_bytes()
+
+
+def test_evaluations_of_different_things_are_kept_and_of_the_same_replaced(folder: Path) -> None:
+    (folder / "evaluation.md").write_text("A note of mine.\n\n")
+    add_evaluation(folder, evaluation(), "## one scale\n\nfirst")
+    add_evaluation(folder, evaluation(scales=[0.5, 1.0], flip=True, miou=0.6), "## two scales")
+    add_evaluation(folder, evaluation(miou=0.56), "## one scale\n\nagain")
+    records = json.loads((folder / "evaluation.json").read_text())
+    assert [record["miou"] for record in records] == [0.56, 0.6]
+    assert records[0] == evaluation(miou=0.56)
+    page = (folder / "evaluation.md").read_text()
+    assert page.startswith("A note of mine.")
+    assert "first" not in page
+    assert page.index("again") < page.index("## two scales")
+    assert load_model(folder).papers.evaluations == tuple(records)
+
+
+def test_an_evaluation_may_name_the_classes(folder: Path) -> None:
+    named = dict(zip(BLUEPRINT.classes, [0.75, 0.35, None], strict=True))
+    add_evaluation(folder, evaluation(class_iou=named), "measured")
+    assert load_model(folder).papers.evaluations[0]["class_iou"] == named
+    assert "| road | 0.3500 |" in (folder / "README.md").read_text()
+
+
+@pytest.mark.parametrize(
+    ("record", "message"),
+    [
+        ({"data": "streets"}, "no 'split'"),
+        (evaluation(miou="good"), "'miou' is 'good'"),
+        (evaluation(class_iou=[0.1, 0.2]), "not of 3 classes"),
+        (evaluation(confusion=[[1, 2, 3]]), "not of 3 classes"),
+        (evaluation(class_iou=[0.1, 0.2, "x"]), "not all finite numbers"),
+        (evaluation(weighted_iou=float("nan")), "not all finite numbers"),
+    ],
+)
+def test_a_record_that_is_no_evaluation_changes_nothing(
+    folder: Path, record: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(AtrousError, match=message):
+        add_evaluation(folder, record, "measured")
+    assert not (folder / "evaluation.json").exists()
+
+
+def test_an_evaluation_needs_a_model(tmp_path: Path) -> None:
+    with pytest.raises(AtrousError, match=r"holds no model\.json"):
+        add_evaluation(tmp_path, evaluation(), "measured")
+
+
+def test_json_is_readable_and_keeps_names_of_any_language() -> None:
+    text = to_text({"classes": ["Straße", "道路"], "nested": ({"x": float("inf")},)})
+    assert "Straße" in text
+    assert json.loads(text) == {"classes": ["Straße", "道路"], "nested": [{"x": None}]}
+
+
+def test_a_model_can_be_made_without_a_record(tmp_path: Path) -> None:
+    bare = Model(model().network, BLUEPRINT)
+    save_model(bare, tmp_path / "model")
+    after = load_model(tmp_path / "model")
+    assert after.training_record == {}
+    assert "not stated" in (tmp_path / "model" / "README.md").read_text()
+
+
+def test_others_may_read_what_the_umask_lets_them(tmp_path: Path) -> None:
+    before = os.umask(0o022)
+    try:
+        save_model(model(), tmp_path / "model")
+    finally:
+        os.umask(before)
+    assert (tmp_path / "model" / "model.safetensors").stat().st_mode & 0o777 == 0o644

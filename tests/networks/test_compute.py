@@ -1,0 +1,37 @@
+"""How trials are computed: number types, layouts, devices."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import nn
+
+from atrous.core.errors import AtrousError
+from atrous.networks.compute import Compute, whole_precision
+
+
+def test_products_are_taken_in_the_precision_and_weights_stay() -> None:
+    layer = nn.Linear(3, 2)
+    for precision, dtype in (("float32", torch.float32), ("bfloat16", torch.bfloat16)):
+        compute = Compute("cpu", precision, "contiguous", 1)  # type: ignore[arg-type]
+        with compute.autocast():
+            assert layer(torch.ones(1, 3)).dtype == dtype
+        assert compute.dtype == dtype
+    assert layer.weight.dtype == torch.float32
+
+
+@pytest.mark.parametrize("layout", ["channels_last", "contiguous"])
+def test_weights_are_laid_out(layout: str) -> None:
+    compute = Compute("cpu", "float32", layout, 1)  # type: ignore[arg-type]
+    network = nn.Sequential(nn.Conv2d(4, 8, 3))
+    compute.arrange(network)
+    (weight, _) = network.parameters()
+    assert weight.is_contiguous(memory_format=compute.memory_format)
+
+
+def test_whole_networks_take_bfloat16_on_a_gpu_alone() -> None:
+    assert whole_precision("cuda:1", None) == "bfloat16"
+    assert whole_precision("cuda", "float32") == "float32"
+    assert whole_precision("cpu", None) == "float32"
+    with pytest.raises(AtrousError, match=r"--precision bfloat16 .* on a GPU only"):
+        whole_precision("cpu", "bfloat16")

@@ -1,0 +1,101 @@
+"""The whole network: any size in, the same size out, exact where features lie."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch.nn import functional
+
+from atrous.networks.network import Network, pad_to_canvas
+from atrous.spaces.blueprint import build_network
+from tests.training.material import BLUEPRINT, network
+
+SIZES = [(1, 1), (1, 40), (16, 16), (17, 33), (18, 34), (37, 50), (64, 96), (65, 97)]
+
+
+@pytest.fixture(scope="module")
+def networks() -> dict[tuple[int, bool], Network]:
+    """By output stride, and whether there is a decoder."""
+    return {
+        (stride, decoder): network(seed=1, output_stride=stride, decoder=decoder)
+        for stride in (8, 16)
+        for decoder in (False, True)
+    }
+
+
+def images(size: tuple[int, int]) -> torch.Tensor:
+    return torch.randn(2, 3, *size, generator=torch.Generator().manual_seed(sum(size)))
+
+
+@pytest.mark.parametrize("stride", [8, 16])
+@pytest.mark.parametrize("size", SIZES)
+def test_images_are_padded_to_a_canvas(size: tuple[int, int], stride: int) -> None:
+    image = images(size)
+    canvas = pad_to_canvas(image, stride)
+    for side, padded in zip(size, canvas.shape[2:], strict=True):
+        assert padded % stride == 1
+        assert side <= padded < side + stride
+    assert torch.equal(canvas[:, :, : size[0], : size[1]], image)
+    assert not canvas[:, :, size[0] :].any()
+    assert not canvas[:, :, :, size[1] :].any()
+
+
+@pytest.mark.parametrize("decoder", [False, True])
+@pytest.mark.parametrize("stride", [8, 16])
+@pytest.mark.parametrize("size", SIZES)
+@torch.no_grad()
+def test_logits_are_exact_where_features_lie(
+    size: tuple[int, int],
+    stride: int,
+    decoder: bool,
+    networks: dict[tuple[int, bool], Network],
+) -> None:
+    one, own = networks[stride, decoder], 4 if decoder else stride
+    found = one(images(size))
+    assert found.shape == (2, 3, *size)
+    assert found.isfinite().all()
+    canvas = pad_to_canvas(images(size), stride)
+    coarse = one.coarse(canvas)
+    assert coarse.shape[2:] == tuple((side - 1) // own + 1 for side in canvas.shape[2:])
+    there = found[..., ::own, ::own]
+    expected = coarse[..., : there.shape[2], : there.shape[3]]
+    assert torch.allclose(there, expected, atol=1e-5)
+
+
+@torch.no_grad()
+def test_between_features_logits_are_interpolated(
+    networks: dict[tuple[int, bool], Network],
+) -> None:
+    one = networks[16, False]
+    found, coarse = one(images((33, 49))), one.coarse(images((33, 49)))
+    middle = (coarse[..., 0, 0] + coarse[..., 0, 1] + coarse[..., 1, 0] + coarse[..., 1, 1]) / 4
+    assert torch.allclose(found[..., 8, 8], middle, atol=1e-6)
+    quarter = 0.75 * coarse[..., 2, 1] + 0.25 * coarse[..., 2, 2]
+    assert torch.allclose(found[..., 32, 20], quarter, atol=1e-6)
+
+
+@torch.no_grad()
+def test_images_of_a_batch_do_not_see_each_other(
+    networks: dict[tuple[int, bool], Network],
+) -> None:
+    one = networks[16, True]
+    both = images((37, 50))
+    assert torch.allclose(one(both)[1:], one(both[1:]), atol=1e-5)
+
+
+def test_gradients_reach_every_weight(networks: dict[tuple[int, bool], Network]) -> None:
+    one = networks[16, True].train()
+    loss = functional.cross_entropy(one(images((33, 49))), torch.ones(2, 33, 49).long())
+    loss.backward()  # type: ignore[no-untyped-call]
+    assert all(parameter.grad is not None for parameter in one.parameters())
+    one.eval()
+
+
+def test_a_network_that_rounds_sizes_down_is_padded_further() -> None:
+    """Some backbones take multiples of the stride only."""
+    from dataclasses import replace
+
+    one = build_network(replace(BLUEPRINT, backbone="mobilevit_xxs"))
+    with torch.no_grad():
+        assert one(images((37, 50))).shape == (2, 3, 37, 50)
+        assert one.coarse(images((33, 49))).shape == (2, 3, 3, 4)

@@ -1,0 +1,56 @@
+"""Small and published networks of Auto-DeepLab."""
+
+from __future__ import annotations
+
+from random import Random
+
+from torch import nn
+
+from atrous.networks.network import Network
+from atrous.spaces.auto_deeplab.aspp import DenseAspp
+from atrous.spaces.auto_deeplab.cell import GIVEN, OPERATIONS, Block, Edge, Operation, RepeatedCell
+from atrous.spaces.auto_deeplab.decoder import DenseDecoder
+from atrous.spaces.auto_deeplab.trellis import Path, exits
+from atrous.spaces.auto_deeplab.trunk import Trunk
+from atrous.spaces.auto_deeplab.widths import width_of
+
+PUBLISHED_PATH: Path = (0, 0, 0, 1, 2, 1, 2, 2, 3, 3, 2, 1)
+PUBLISHED_CELL: RepeatedCell = (
+    Block(Edge(0, Operation.SEPARABLE_3), Edge(1, Operation.ATROUS_5)),
+    Block(Edge(0, Operation.ATROUS_3), Edge(1, Operation.SEPARABLE_3)),
+    Block(Edge(1, Operation.SEPARABLE_3), Edge(3, Operation.SEPARABLE_3)),
+    Block(Edge(2, Operation.SEPARABLE_5), Edge(4, Operation.SEPARABLE_5)),
+    Block(Edge(3, Operation.SEPARABLE_5), Edge(5, Operation.ATROUS_5)),
+)
+
+
+def random_cell(rng: Random, blocks: int) -> RepeatedCell:
+    """A cell of any states and operations."""
+    return tuple(_block(rng, number) for number in range(blocks))
+
+
+def _block(rng: Random, number: int) -> Block:
+    first, second = sorted(rng.sample(range(number + GIVEN), 2))
+    return Block(Edge(first, rng.choice(OPERATIONS)), Edge(second, rng.choice(OPERATIONS)))
+
+
+def random_path(rng: Random, layers: int) -> Path:
+    """A walk over the levels."""
+    path: list[int] = []
+    for _ in range(layers):
+        path.append(rng.choice(exits(path[-1] if path else 0)))
+    return tuple(path)
+
+
+def whole(path: Path, cell: RepeatedCell, filters: int, classes: int = 19) -> Network:
+    """Trunk, ASPP, decoder and class scores."""
+    trunk = Trunk(path, cell, filters)
+    stride = trunk.output_stride
+    head = DenseAspp(trunk.channels[stride], filters, stride)
+    decoder = DenseDecoder(trunk.channels[4], filters)
+    return Network(trunk, head, width_of(filters), classes, decoder).eval()
+
+
+def parameters(module: nn.Module) -> int:
+    """How many numbers are trained."""
+    return sum(parameter.numel() for parameter in module.parameters())

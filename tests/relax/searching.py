@@ -1,0 +1,44 @@
+"""The smallest differentiable search that there is."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from atrous.core.console import untracked
+from atrous.data.dataset import Samples
+from atrous.networks.compute import Compute
+from atrous.relax import loop
+from atrous.relax.bilevel import State
+from atrous.relax.config import SearchProtocol
+from atrous.relax.history import Moment
+from atrous.spaces.auto_deeplab.relaxation.size import Size
+from tests.small_search import CLASSES
+
+COMPUTE = Compute("cpu", "float32", "contiguous", 1)
+PROTOCOL = SearchProtocol(
+    gate="softmax",
+    size=Size(layers=2, blocks=1, filters=2, classes=len(CLASSES)),
+    steps=6,
+    batch=2,
+    crop=(33, 65),
+    scale=1.0,
+    warm_up=0.5,
+    seed=0,
+)
+
+
+def protocol(**changes: Any) -> SearchProtocol:
+    """Six steps with the smallest supernet, the architecture learnt in the last three."""
+    return replace(PROTOCOL, **changes)
+
+
+def unheard(moment: Moment, warning: str | None) -> None:
+    """Hears of nothing."""
+
+
+def searched(asked: SearchProtocol, samples: Samples, folder: Path) -> tuple[State, list[Moment]]:
+    """The state and the history at the end of a search."""
+    state = State(asked, COMPUTE)
+    return state, loop.run(state, samples, folder, untracked, unheard)

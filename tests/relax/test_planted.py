@@ -1,0 +1,24 @@
+"""Every gate finds what is known to be right; `benchmarks.planted` asks more seeds."""
+
+from __future__ import annotations
+
+import pytest
+
+from atrous.relax.gates import GATES
+from atrous.spaces.auto_deeplab.cell import Operation
+from tests.relax.planted import operations_of, path_of, searched
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+@pytest.mark.parametrize("gate", GATES)
+def test_single_squares_are_told_apart_at_full_resolution(gate: str, seed: int) -> None:
+    state = searched(gate, "fine", seed)
+    assert path_of(state) == (0, 0)
+    assert Operation.SKIP in operations_of(state)
+
+
+@pytest.mark.parametrize("gate", GATES)
+def test_a_majority_is_counted_further_down(gate: str) -> None:
+    state = searched(gate, "coarse", 0)
+    assert path_of(state)[-1] > 0
+    assert Operation.SKIP not in operations_of(state)

@@ -1,0 +1,254 @@
+"""The ledger: what goes in comes out, whatever happens to the writer; damage is told in words."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Callable
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+from random import Random
+
+import optuna
+import pytest
+
+from atrous.core.errors import AtrousError
+from atrous.core.trial import Measured, Reason
+from atrous.search.ledger import SEARCH, Entry, Ledger
+from tests.records import failed, measured, widths
+
+ENTRIES = [
+    measured(0, score=0.1 + 0.2, elapsed=12.345),
+    *(failed(n, reason, f"[{reason.value}] 'ü' %s {{}}") for n, reason in enumerate(Reason, 1)),
+    measured(5, score=-1e-300),
+]
+
+WRITER = """
+import sys
+from pathlib import Path
+from atrous.search.ledger import Ledger
+from tests.records import measured, widths
+
+ledger, number = Ledger(Path(sys.argv[1])), int(sys.argv[2])
+while True:
+    entry = measured(number)
+    ledger.record(entry, widths(entry))
+    print(number, flush=True)
+    number += 1
+"""
+
+
+def write(path: Path, entries: list[Entry]) -> Ledger:
+    ledger = Ledger(path, create=True)
+    for entry in entries:
+        ledger.record(entry, widths(entry))
+    return ledger
+
+
+@pytest.fixture(scope="module")
+def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("ledger") / "ledger.db"
+    write(path, ENTRIES)
+    return path
+
+
+@pytest.fixture
+def path(written: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copy(written, tmp_path / "ledger.db"))
+
+
+def test_entries_come_back_as_they_were(path: Path) -> None:
+    assert Ledger(path).entries() == ENTRIES
+
+
+def test_entries_come_by_trial_number(tmp_path: Path) -> None:
+    ledger = write(tmp_path / "ledger.db", [measured(2), measured(0), failed(1, Reason.ERROR)])
+    assert [entry.trial.number for entry in ledger.entries()] == [0, 1, 2]
+
+
+def test_a_reader_sees_what_is_recorded_meanwhile(path: Path) -> None:
+    reader, writer = Ledger(path), Ledger(path)
+    before = len(reader.entries())
+    writer.record(measured(9), widths(measured(9)))
+    assert len(reader.entries()) == before + 1
+
+
+def test_it_is_an_optuna_study(path: Path) -> None:
+    study = optuna.load_study(study_name=SEARCH, storage=f"sqlite:///{path}")
+    best = study.best_trial
+    assert best.value == 0.1 + 0.2
+    genotype = ENTRIES[0].trial.architecture.genotype
+    named = dict(zip(widths(ENTRIES[0]), genotype, strict=True))
+    assert best.params == {name: c for name, c in named.items() if name != "branch 0 input"}
+    assert best.user_attrs["architecture"] == str(ENTRIES[0].trial.architecture)
+    states = [trial.state.name for trial in study.get_trials()]
+    assert states == ["COMPLETE", "FAIL", "FAIL", "FAIL", "FAIL", "COMPLETE"]
+
+
+@pytest.mark.parametrize("name", ["a b", "half%20", "what?", "n#1", "{x}", "ü", "[b]"])
+def test_the_path_may_hold_any_sign(tmp_path: Path, name: str) -> None:
+    folder = tmp_path / name
+    folder.mkdir()
+    write(folder / "ledger.db", ENTRIES[:1])
+    assert [path.name for path in folder.iterdir()] == ["ledger.db"]
+    assert Ledger(folder / "ledger.db").entries() == ENTRIES[:1]
+
+
+def test_a_ledger_that_is_not_there_is_not_made(tmp_path: Path) -> None:
+    with pytest.raises(AtrousError, match=r"no such file.*Name the folder of a run"):
+        Ledger(tmp_path / "ledger.db")
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way of a folder")
+    with pytest.raises(AtrousError, match=r"file/ledger\.db.*move the run"):
+        Ledger(tmp_path / "file" / "ledger.db", create=True)
+
+
+def test_a_read_only_ledger_can_be_read_and_says_so_when_written(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    connect = sqlite3.connect
+
+    def read_only(database: str, *args: object, **kwargs: object) -> sqlite3.Connection:
+        uri = f"{Path(database).as_uri()}?mode=ro"
+        return connect(uri, *args, **{**kwargs, "uri": True})  # type: ignore
+
+    monkeypatch.setattr("sqlite3.dbapi2.connect", read_only)
+    monkeypatch.setattr("optuna.storages._rdb.storage.time.sleep", lambda _: None)
+    ledger = Ledger(path)
+    assert ledger.entries() == ENTRIES
+    with pytest.raises(AtrousError, match=r"readonly.*read-only or full, move the run"):
+        ledger.record(measured(9), widths(measured(9)))
+
+
+def scramble(content: bytearray) -> None:
+    content[:] = Random(0).randbytes(len(content))
+
+
+def empty_the_middle(content: bytearray) -> None:
+    quarter = len(content) // 4
+    content[quarter : 3 * quarter] = bytes(2 * quarter)
+
+
+def cut(content: bytearray) -> None:
+    del content[len(content) // 2 :]
+
+
+@pytest.mark.parametrize("damage", [scramble, empty_the_middle, cut])
+def test_a_damaged_file_is_named(path: Path, damage: Callable[[bytearray], None]) -> None:
+    content = bytearray(path.read_bytes())
+    damage(content)
+    path.write_bytes(content)
+    with pytest.raises(AtrousError, match=r"ledger\.db.*restore it from a copy.*--out"):
+        Ledger(path).entries()
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_single_flipped_bytes_end_in_words_or_in_nothing(path: Path) -> None:
+    """What a flip does is SQLite's to find; none may end in an error of another kind."""
+    sound, rng = path.read_bytes(), Random(1)
+    refused = 0
+    for _ in range(60):
+        content = bytearray(sound)
+        content[rng.randrange(len(content))] ^= 1 << rng.randrange(8)
+        path.write_bytes(content)
+        try:
+            Ledger(path).entries()
+        except AtrousError:
+            refused += 1
+    assert refused
+
+
+def edit(path: Path, change: Callable[[dict[str, object]], object]) -> None:
+    """Changes the record of the first trial as someone with an editor would."""
+    where = "key = 'outcome' AND trial_id = 1"
+    connection = sqlite3.connect(path)
+    query = f"SELECT value_json FROM trial_user_attributes WHERE {where}"
+    (text,) = connection.execute(query).fetchone()
+    changed = json.dumps(change(json.loads(json.loads(text))))
+    update = f"UPDATE trial_user_attributes SET value_json = ? WHERE {where}"
+    connection.execute(update, (json.dumps(changed),))
+    connection.commit()
+    connection.close()
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda _: "nonsense",
+        lambda _: [1, 2],
+        lambda fields: {**fields, "trial": 7},
+        lambda fields: {**fields, "score": 0.99},
+        lambda fields: {**fields, "score": "high"},
+        lambda fields: {**fields, "unknown": 1},
+        lambda fields: {**fields, "metrics": {"miou": 1}},
+        lambda fields: {**fields, "trial": {**fields["trial"], "number": 3}},
+        lambda fields: {
+            **fields,
+            "trial": {
+                **fields["trial"],
+                "architecture": {"space": "dpc", "genotype": ["a"]},
+            },
+        },
+    ],
+)
+def test_an_edited_record_is_named(
+    path: Path, change: Callable[[dict[str, object]], object]
+) -> None:
+    edit(path, change)
+    with pytest.raises(AtrousError, match=r"row 0 of .*ledger\.db.*Restore the file.*--out"):
+        Ledger(path).entries()
+
+
+def test_a_score_that_is_no_number_is_not_written(tmp_path: Path) -> None:
+    ledger = write(tmp_path / "ledger.db", [])
+    outcome = measured(0).outcome
+    assert isinstance(outcome, Measured)
+    metrics = replace(outcome.metrics, cross_entropy=float("nan"))
+    with pytest.raises(ValueError, match="JSON"):
+        ledger.record(Entry(replace(outcome, metrics=metrics), 1.0), widths(measured(0)))
+    assert ledger.entries() == []
+
+
+def test_what_a_killed_writer_left_half_done_is_undone(tmp_path: Path) -> None:
+    entries = [measured(n) for n in range(60)]
+    write(tmp_path / "ledger.db", entries)
+    killed = tmp_path / "killed"
+    killed.mkdir()
+    with closing(sqlite3.connect(tmp_path / "ledger.db")) as connection:
+        connection.execute("PRAGMA cache_size = 1")
+        connection.execute("UPDATE trial_user_attributes SET value_json = value_json || 'half'")
+        for path in tmp_path.glob("ledger.db*"):
+            shutil.copy(path, killed)
+    assert {path.name for path in killed.iterdir()} == {"ledger.db", "ledger.db-journal"}
+    assert (killed / "ledger.db").read_bytes() != (tmp_path / "ledger.db").read_bytes()
+    assert Ledger(killed / "ledger.db").entries() == entries
+
+
+def test_killing_the_writer_loses_no_trial(tmp_path: Path) -> None:
+    path, rng, done = tmp_path / "ledger.db", Random(2), 0
+    Ledger(path, create=True)
+    root = Path(__file__).parents[1]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(root), *sys.path])}
+    for _ in range(3):
+        command = [sys.executable, "-c", WRITER, str(path), str(done)]
+        with subprocess.Popen(
+            command, env=environment, stdout=subprocess.PIPE, text=True
+        ) as process:
+            assert process.stdout is not None
+            for _ in range(rng.randint(2, 15)):
+                process.stdout.readline()
+            process.kill()
+            said = [line for line in process.stdout.read().split("\n") if line]
+        found = Ledger(path).entries()
+        assert found == [measured(number) for number in range(len(found))]
+        assert not said or len(found) > int(said[-1])
+        done = len(found)
+    assert done >= 6

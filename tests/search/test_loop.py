@@ -1,0 +1,337 @@
+"""The loop of a search: reproducible, resumable, and calm about what goes wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import replace
+from functools import cache
+from hashlib import blake2b
+from pathlib import Path
+from random import Random
+from tempfile import TemporaryDirectory
+from types import SimpleNamespace
+
+import optuna
+import pytest
+
+from atrous.core.architecture import Architecture, Genotype
+from atrous.core.errors import AtrousError
+from atrous.core.trial import Failed, Measured, Outcome, Reason, Trial
+from atrous.execution.local import WorkerLostError
+from atrous.search.ledger import SEARCH, Entry, Ledger
+from atrous.search.loop import Executor, Plan, Watcher, search
+from atrous.spaces.dpc.space import dpc
+from atrous.strategies.local import LocalSearch
+from atrous.strategies.uniform import UniformSearch
+from tests.executors import Immediate, Pick, Reordering
+from tests.records import metrics
+
+SPACE = dpc()
+BASELINES = tuple(
+    (f"dpc:{name}", SPACE.architecture(genotype)) for name, genotype in SPACE.published.items()
+)
+PLAN = Plan(
+    space=SPACE,
+    strategy=LocalSearch(warmup=5),
+    baselines=BASELINES,
+    trials=13,
+    steps=7,
+    seed=11,
+    workers=1,
+)
+SMALL = replace(PLAN, space=dpc(2), baselines=(), trials=6)
+
+
+def score_of(architecture: Architecture) -> float:
+    digest = blake2b(str(architecture).encode(), digest_size=4).digest()
+    return int.from_bytes(digest, "big") / 2**32
+
+
+def estimate(trial: Trial) -> Outcome:
+    """A score that depends on the architecture alone; baselines are better than all others."""
+    score = score_of(trial.architecture) + 2 * trial.is_baseline
+    return Measured(trial, score, metrics(score), 1.0)
+
+
+@cache
+def blank() -> bytes:
+    """An empty ledger, whose making takes longer than most searches here."""
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "ledger.db"
+        Ledger(path, create=True)
+        return path.read_bytes()
+
+
+def run(
+    plan: Plan,
+    path: Path,
+    executor: Executor | None = None,
+    estimator: Callable[[Trial], Outcome] = estimate,
+    watch: Watcher = lambda _: None,
+) -> list[Entry]:
+    if not path.exists():
+        path.write_bytes(blank())
+    ledger = Ledger(path)
+    search(plan, ledger, estimator, executor or Immediate(), watch)
+    return ledger.entries()
+
+
+def outcomes(entries: list[Entry]) -> list[Outcome]:
+    """What must be equal between searches: all but the time of the record."""
+    return [entry.outcome for entry in entries]
+
+
+class Stopper:
+    """Interrupts after some entries."""
+
+    def __init__(self, after: int) -> None:
+        self.left = after
+
+    def __call__(self, _: Entry) -> None:
+        self.left -= 1
+        if self.left == 0:
+            raise KeyboardInterrupt
+
+
+class Losing:
+    """Loses the worker of given trials so many times, and runs the others."""
+
+    def __init__(self, losses: dict[int, int]) -> None:
+        self.losses = losses
+        self.begun: list[int] = []
+
+    def __call__(self, trial: Trial) -> Outcome:
+        self.begun.append(trial.number)
+        if self.losses.get(trial.number, 0):
+            self.losses[trial.number] -= 1
+            raise WorkerLostError("the worker process ended with exit code -9")
+        return estimate(trial)
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> list[Entry]:
+    """An uninterrupted search with one worker."""
+    return run(PLAN, tmp_path_factory.mktemp("whole") / "ledger.db")
+
+
+def test_it_runs_baselines_first_and_then_what_the_strategy_proposes(whole: list[Entry]) -> None:
+    trials = [entry.trial for entry in whole]
+    assert [trial.number for trial in trials] == list(range(15))
+    assert [trial.origin for trial in trials[:2]] == ["baseline dpc:aspp", "baseline dpc:top1"]
+    assert [trial.architecture for trial in trials[:2]] == [found for _, found in BASELINES]
+    assert not any(trial.is_baseline for trial in trials[2:])
+    assert {(trial.steps, trial.seed) for trial in trials} == {(7, 11)}
+    assert outcomes(whole) == [estimate(trial) for trial in trials]
+
+
+def test_baselines_are_no_parents(whole: list[Entry]) -> None:
+    parents = {entry.trial.origin for entry in whole if entry.trial.origin.startswith("near ")}
+    assert parents
+    assert not parents & {"near 0", "near 1"}
+
+
+def test_the_watcher_hears_of_each_entry_once(tmp_path: Path) -> None:
+    heard: list[Entry] = []
+    found = run(SMALL, tmp_path / "ledger.db", watch=heard.append)
+    assert [entry.trial for entry in heard] == [entry.trial for entry in found]
+    elapsed = [entry.elapsed for entry in found]
+    assert elapsed == sorted(elapsed)
+
+
+def test_the_seed_decides(tmp_path: Path, whole: list[Entry]) -> None:
+    again = run(PLAN, tmp_path / "again.db")
+    other = run(replace(PLAN, seed=12), tmp_path / "other.db")
+    assert outcomes(again) == outcomes(whole)
+    mine, others = ({e.trial.architecture for e in found[2:]} for found in (whole, other))
+    assert not mine & others
+
+
+@pytest.mark.parametrize("stops", [(1,), (6, 1, 5), (14,)])
+def test_interrupted_and_resumed_equals_uninterrupted(
+    tmp_path: Path, whole: list[Entry], stops: tuple[int, ...]
+) -> None:
+    path = tmp_path / "ledger.db"
+    for after in stops:
+        with pytest.raises(KeyboardInterrupt):
+            run(PLAN, path, watch=Stopper(after))
+    assert len(Ledger(path).entries()) == sum(stops)
+    assert outcomes(run(PLAN, path)) == outcomes(whole)
+
+
+def test_a_complete_search_runs_nothing_again(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.db"
+    complete = run(SMALL, path)
+    counting = Losing({})
+    assert run(SMALL, path, estimator=counting) == complete
+    assert counting.begun == []
+
+
+PICKS: list[Pick] = [min, max, Random(0).choice]
+
+
+@pytest.fixture(scope="module")
+def parallel(tmp_path_factory: pytest.TempPathFactory) -> list[Entry]:
+    """An uninterrupted search with three workers that end in order."""
+    with Reordering(min) as executor:
+        path = tmp_path_factory.mktemp("parallel") / "ledger.db"
+        return run(replace(PLAN, workers=3), path, executor)
+
+
+@pytest.mark.parametrize("pick", PICKS)
+def test_the_order_in_which_workers_end_changes_nothing(
+    tmp_path: Path, parallel: list[Entry], pick: Pick
+) -> None:
+    path, plan = tmp_path / "ledger.db", replace(PLAN, workers=3)
+    with Reordering(pick) as executor:
+        assert outcomes(run(plan, path, executor)) == outcomes(parallel)
+
+
+@pytest.mark.parametrize("pick", PICKS)
+def test_three_workers_interrupted_and_resumed_equal_uninterrupted(
+    tmp_path: Path, parallel: list[Entry], pick: Pick
+) -> None:
+    path, plan = tmp_path / "ledger.db", replace(PLAN, workers=3)
+    for after in (3, 5):
+        with Reordering(pick) as executor, pytest.raises(KeyboardInterrupt):
+            run(plan, path, executor, watch=Stopper(after))
+    with Reordering(pick) as executor:
+        assert outcomes(run(plan, path, executor)) == outcomes(parallel)
+
+
+@pytest.mark.parametrize("workers", [1, 3])
+def test_as_many_trials_run_at_a_time_as_there_are_workers(tmp_path: Path, workers: int) -> None:
+    with Reordering(max, hold=workers) as executor:
+        run(replace(SMALL, workers=workers), tmp_path / "ledger.db", executor)
+        assert executor.peak == workers
+
+
+def test_an_exhausted_space_ends_the_search(tmp_path: Path) -> None:
+    plan = replace(PLAN, space=dpc(1), baselines=(), trials=100, workers=2)
+    found = run(plan, tmp_path / "ledger.db")
+    assert sorted(entry.trial.architecture.genotype for entry in found) == sorted(dpc(1).all())
+
+
+def merged(genotype: Genotype) -> Genotype:
+    return (genotype[0], genotype[1] // 4)
+
+
+def test_what_has_one_canonical_form_runs_once(tmp_path: Path) -> None:
+    space = replace(dpc(1), canonical=merged)
+    plan = replace(PLAN, space=space, strategy=UniformSearch(), baselines=(), trials=100)
+    found = run(plan, tmp_path / "ledger.db")
+    forms = [merged(entry.trial.architecture.genotype) for entry in found]
+    assert len(forms) == len(set(forms)) == 21
+
+
+def test_a_baseline_of_another_space_is_recorded_with_its_own_choices(tmp_path: Path) -> None:
+    plan = replace(SMALL, baselines=BASELINES, trials=2)
+    path = tmp_path / "ledger.db"
+    spaces = [entry.trial.architecture.space for entry in run(plan, path)]
+    assert spaces == ["dpc", "dpc", "dpc-2", "dpc-2"]
+    study = optuna.load_study(study_name=SEARCH, storage=f"sqlite:///{path}")
+    assert [len(trial.params) for trial in study.get_trials()] == [9, 9, 3, 3]
+
+
+class Clock:
+    """Tells the time that has passed in trials alone, ten seconds each."""
+
+    def __init__(self) -> None:
+        self.now = 1e6
+
+    def monotonic(self) -> float:
+        return self.now
+
+    def estimate(self, trial: Trial) -> Outcome:
+        self.now += 10
+        return estimate(trial)
+
+
+def test_no_trial_begins_after_the_time_limit(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock, path = Clock(), tmp_path / "ledger.db"
+    monkeypatch.setattr("atrous.search.loop.time", SimpleNamespace(monotonic=clock.monotonic))
+    plan = replace(SMALL, seconds=25.0)
+    found = run(plan, path, estimator=clock.estimate)
+    assert [entry.elapsed for entry in found] == [10, 20, 30]
+    clock.now += 1000
+    assert len(run(plan, path, estimator=clock.estimate)) == 3
+    assert len(run(replace(plan, seconds=None), path, estimator=clock.estimate)) == 6
+
+
+def test_a_pause_between_resumptions_does_not_count(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, plan = tmp_path / "ledger.db", replace(SMALL, seconds=35.0)
+    for after in (1, 2, 9):
+        clock = Clock()
+        monkeypatch.setattr("atrous.search.loop.time", SimpleNamespace(monotonic=clock.monotonic))
+        with suppress(KeyboardInterrupt):
+            run(plan, path, estimator=clock.estimate, watch=Stopper(after))
+    found = Ledger(path).entries()
+    assert [entry.elapsed for entry in found] == [10, 20, 30, 40]
+
+
+def test_a_trial_whose_worker_is_lost_is_begun_again(tmp_path: Path) -> None:
+    losing = Losing({1: 2})
+    found = run(SMALL, tmp_path / "ledger.db", estimator=losing)
+    assert losing.begun == [0, 1, 1, 1, 2, 3, 4, 5]
+    assert outcomes(found) == [estimate(entry.trial) for entry in found]
+
+
+def test_a_trial_whose_worker_is_lost_three_times_has_failed(tmp_path: Path) -> None:
+    losing = Losing({1: 3})
+    found = run(SMALL, tmp_path / "ledger.db", estimator=losing)
+    assert losing.begun == [0, 1, 1, 1, 2, 3, 4, 5]
+    assert [entry.trial.number for entry in found] == list(range(6))
+    lost = found[1].outcome
+    assert isinstance(lost, Failed)
+    assert lost.reason is Reason.WORKER_LOST
+    assert "exit code -9, 3 times" in lost.error
+
+
+def failing(numbers: set[int]) -> Callable[[Trial], Outcome]:
+    def estimator(trial: Trial) -> Outcome:
+        if trial.number in numbers:
+            raise LookupError("a part is missing")
+        return estimate(trial)
+
+    return estimator
+
+
+def test_three_unforeseen_errors_in_a_row_stop_the_search(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.db"
+    message = r"3 trials in a row .*\(trial 4\) in: LookupError: a part is missing.*bug"
+    with pytest.raises(AtrousError, match=message):
+        run(SMALL, path, estimator=failing({2, 3, 4}))
+    found = Ledger(path).entries()
+    assert [isinstance(entry.outcome, Failed) for entry in found] == [False] * 2 + [True] * 3
+
+
+def test_errors_with_successes_between_do_not_stop_it(tmp_path: Path) -> None:
+    found = run(SMALL, tmp_path / "ledger.db", estimator=failing({0, 1, 3, 4}))
+    reasons = [e.outcome.reason for e in found if isinstance(e.outcome, Failed)]
+    assert len(found) == 6
+    assert reasons == [Reason.ERROR] * 4
+
+
+def test_foreseen_failures_never_stop_it(tmp_path: Path) -> None:
+    def diverge(trial: Trial) -> Outcome:
+        return Failed(trial, Reason.NON_FINITE, "Training diverged")
+
+    found = run(replace(PLAN, trials=8), tmp_path / "ledger.db", estimator=diverge)
+    assert len(found) == 10
+
+
+def test_an_error_of_the_user_stops_it_at_once(tmp_path: Path) -> None:
+    def refuse(trial: Trial) -> Outcome:
+        if trial.number == 2:
+            raise AtrousError("The features are gone.")
+        return estimate(trial)
+
+    path = tmp_path / "ledger.db"
+    with pytest.raises(AtrousError, match="The features are gone"):
+        run(SMALL, path, estimator=refuse)
+    assert [entry.trial.number for entry in Ledger(path).entries()] == [0, 1]
+    assert len(run(SMALL, path)) == 6

@@ -1,0 +1,179 @@
+"""A run's folder: made once, read back as it was, held by one writer."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from atrous.core.errors import AtrousError
+from atrous.search.ledger import Ledger
+from atrous.search.run import (
+    ABOUT,
+    LEDGER,
+    Run,
+    create_run,
+    latest_run,
+    machine,
+    open_run,
+    software,
+)
+from tests.processes import eventually
+from tests.records import CONTEXT, REQUEST, SETTINGS, measured, widths
+
+HOLDER = """
+import sys, time
+from pathlib import Path
+from atrous.search.run import open_run
+with open_run(Path(sys.argv[1])).locked():
+    print("held", flush=True)
+    time.sleep(600)
+"""
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Run:
+    return create_run(tmp_path / "run", SETTINGS, CONTEXT)
+
+
+@contextmanager
+def another_process_in(run: Run) -> Iterator[subprocess.Popen[str]]:
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    command = [sys.executable, "-c", HOLDER, str(run.path)]
+    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "held\n"
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+@pytest.mark.parametrize("seconds", [None, 90.5])
+def test_a_run_is_read_back_as_it_was_made(tmp_path: Path, seconds: float | None) -> None:
+    settings = replace(
+        SETTINGS, request=replace(REQUEST, seconds=seconds, data="/ein Ordner/ü", crop=(65, 97))
+    )
+    made = create_run(tmp_path / "deep" / "run", settings, CONTEXT)
+    assert open_run(made.path) == made
+    assert (made.settings, made.context) == (settings, CONTEXT)
+    assert made.ledger().entries() == []
+
+
+def test_a_run_is_not_made_over_another(run: Run) -> None:
+    before = (run.path / ABOUT).read_text()
+    with pytest.raises(AtrousError, match=r"a run in .*--resume .*--out"):
+        create_run(run.path, replace(SETTINGS, threads=9), CONTEXT)
+    assert (run.path / ABOUT).read_text() == before
+
+
+def test_trials_of_another_run_are_not_taken_over(run: Run) -> None:
+    run.ledger().record(measured(0), widths(measured(0)))
+    (run.path / ABOUT).unlink()
+    with pytest.raises(AtrousError, match=r"trials of another run in .*ledger\.db.*--out"):
+        create_run(run.path, SETTINGS, CONTEXT)
+    assert not (run.path / ABOUT).exists()
+
+
+def test_what_an_interrupted_beginning_left_is_used(tmp_path: Path) -> None:
+    (tmp_path / "run").mkdir()
+    Ledger(tmp_path / "run" / LEDGER, create=True)
+    (tmp_path / "run" / f"{ABOUT}.partial").write_text("{")
+    made = create_run(tmp_path / "run", SETTINGS, CONTEXT)
+    assert open_run(made.path) == made
+
+
+def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    for path in (tmp_path / "file", tmp_path / "file" / "run"):
+        with pytest.raises(AtrousError, match=r"write a run to .*file.*--out"):
+            create_run(path, SETTINGS, CONTEXT)
+
+
+def test_a_folder_without_a_run_is_named(tmp_path: Path) -> None:
+    for path in (tmp_path, tmp_path / "missing"):
+        with pytest.raises(AtrousError, match=r"Expected a run at .*no such file"):
+            open_run(path)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("", "{", "[]", "7", "{}", "\x00", '{"format": 2}', '{"format": 2, "settings": []}'),
+        '{"format": 2, "settings": {"request": []}}',
+    ],
+)
+def test_damaged_settings_are_named(run: Run, text: str) -> None:
+    (run.path / ABOUT).write_text(text)
+    with pytest.raises(AtrousError, match=r"settings of a run in .*run\.json, but: .*Restore"):
+        open_run(run.path)
+
+
+def edited(run: Run, **changes: object) -> Path:
+    about = run.path / ABOUT
+    about.write_text(json.dumps(json.loads(about.read_text()) | changes))
+    return run.path
+
+
+def test_fields_that_do_not_fit_are_named(run: Run) -> None:
+    settings = json.loads((run.path / ABOUT).read_text())["settings"]
+    with pytest.raises(AtrousError, match=r"\['magic'\] are missing or unknown"):
+        open_run(edited(run, settings=settings | {"magic": 1}))
+    del settings["request"]["trials"]
+    with pytest.raises(AtrousError, match=r"\['trials'\] are missing or unknown"):
+        open_run(edited(run, settings=settings))
+
+
+@pytest.mark.parametrize("other", [1, 3, None])
+def test_a_run_of_another_version_is_refused(run: Run, other: object) -> None:
+    with pytest.raises(AtrousError, match=rf"has format {other}, and this version reads format 2"):
+        open_run(edited(run, format=other))
+
+
+def test_a_run_is_held_by_one_process(run: Run) -> None:
+    assert not run.is_running()
+    with run.locked():
+        assert run.path.exists()
+    with another_process_in(run) as other:
+        assert run.is_running()
+        with pytest.raises(AtrousError, match=r"Another process is searching.*atrous status"):
+            run.locked().__enter__()
+        other.kill()
+        assert eventually(lambda: not run.is_running())
+        with run.locked():
+            pass
+
+
+def test_a_run_is_free_after_an_error(run: Run) -> None:
+    with pytest.raises(LookupError), run.locked():
+        raise LookupError
+    assert not run.is_running()
+    with run.locked():
+        pass
+
+
+def test_the_latest_run_is_the_one_that_began_last(tmp_path: Path) -> None:
+    for number, name in enumerate(("b", "c", "a")):
+        made = create_run(tmp_path / name, SETTINGS, CONTEXT)
+        os.utime(made.path / ABOUT, (1000 + number, 1000 + number))
+    (tmp_path / "z").mkdir()
+    assert latest_run(tmp_path) == tmp_path / "a"
+
+
+def test_no_latest_run_is_told(tmp_path: Path) -> None:
+    for folder in (tmp_path, tmp_path / "missing"):
+        with pytest.raises(AtrousError, match=r"Expected a run in .*there is none"):
+            latest_run(folder)
+
+
+def test_what_a_run_was_made_on_is_known() -> None:
+    assert {"atrous", "torch", "timm", "optuna"} <= software().keys()
+    assert all(software().values())
+    assert machine().count(", ") >= 1

@@ -1,0 +1,229 @@
+"""From a request to a finished search: what is checked, what is kept, and what a kill cannot do."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sqlite3
+import subprocess
+import sys
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from atrous.core.errors import AtrousError
+from atrous.core.trial import Outcome
+from atrous.estimation import estimators
+from atrous.estimation.estimators import estimator_of
+from atrous.estimation.proxy import Proxy
+from atrous.estimation.tuning import Workload
+from atrous.networks.backbones import load_backbone
+from atrous.search.ledger import Entry
+from atrous.search.loop import Estimator
+from atrous.search.run import LEDGER, Run, open_run
+from atrous.stages import search as driver
+from atrous.stages.search import begin, proceed
+from tests.executors import Immediate
+from tests.processes import eventually
+from tests.small_search import CLASSES, HEIGHT, WIDTH, ignore, remembered, request, write_data
+
+
+def outcomes(run: Run) -> list[Outcome]:
+    """What was measured, without how long it took."""
+    return [replace(entry.outcome, seconds=0.0) for entry in run.ledger().entries()]
+
+
+@pytest.fixture(autouse=True)
+def quick_choice(monkeypatch: pytest.MonkeyPatch) -> list[Workload]:
+    """Computes as a remembered choice says; the workloads it was asked about."""
+    asked: list[Workload] = []
+    monkeypatch.setattr(estimators, "choose", remembered(asked))
+    return asked
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("cache")
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    return write_data(tmp_path / "data")
+
+
+@pytest.fixture
+def begun(data: Path, tmp_path: Path, cache: Path) -> tuple[Run, Estimator]:
+    return begin(request(data), tmp_path / "run", cache)
+
+
+@pytest.fixture
+def in_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(driver, "LocalExecutor", Immediate)
+
+
+def test_a_run_begins_with_every_default_filled_in(
+    begun: tuple[Run, Estimator], data: Path, quick_choice: list[Workload]
+) -> None:
+    run, estimator = begun
+    assert open_run(run.path) == run
+    settings, context = run.settings, run.context
+    assert settings.crop == (65, 97)
+    assert settings.request.data == str(data.resolve())
+    assert (settings.precision, settings.layout, settings.workers) == (
+        "float32",
+        "channels_last",
+        1,
+    )
+    assert (context.training_images, context.selection_images) == (5, 3)
+    assert (context.classes, context.channels, context.feature_size) == (CLASSES, 320, (5, 7))
+    assert (
+        context.weights_digest == load_backbone("tf_efficientnet_lite0", "none", 16).weights_digest
+    )
+    assert isinstance(estimator, Proxy)
+    assert (estimator.training.has_labels, estimator.selection.has_labels) == (False, True)
+    assert quick_choice == [Workload(320, 5, 7, 8, 3, 2, 16)]
+    assert run.ledger().entries() == []
+
+
+def test_a_search_runs_in_its_worker_and_is_complete(begun: tuple[Run, Estimator]) -> None:
+    run, estimator = begun
+    heard: list[Entry] = []
+    proceed(run, estimator, heard.append)
+    entries = run.ledger().entries()
+    assert [entry.outcome for entry in heard] == [entry.outcome for entry in entries]
+    assert [entry.trial.origin for entry in entries] == ["baseline dpc:aspp", "uniform", "uniform"]
+    assert {entry.trial.steps for entry in entries} == {3}
+    heard.clear()
+    proceed(run, estimator, heard.append)
+    assert heard == []
+
+
+@pytest.mark.usefixtures("in_process")
+def test_a_run_goes_on_from_what_is_on_disk(
+    begun: tuple[Run, Estimator], tmp_path: Path, cache: Path
+) -> None:
+    run, estimator = begun
+    copy = open_run(Path(shutil.copytree(run.path, tmp_path / "copy")))
+    proceed(run, estimator, ignore)
+
+    def stop(_: Entry) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        proceed(copy, estimator_of(copy, cache), stop)
+    assert len(copy.ledger().entries()) == 1
+    proceed(copy, estimator_of(copy, cache), ignore)
+    assert outcomes(copy) == outcomes(run)
+
+
+@pytest.mark.usefixtures("in_process")
+def test_a_run_that_is_being_searched_is_left_alone(begun: tuple[Run, Estimator]) -> None:
+    run, estimator = begun
+    with run.locked(), pytest.raises(AtrousError, match="Another process is searching"):
+        proceed(open_run(run.path), estimator, ignore)
+    assert run.ledger().entries() == []
+
+
+def test_all_that_is_wrong_with_the_numbers_is_told_at_once(tmp_path: Path) -> None:
+    wrong = request(
+        tmp_path / "missing", trials=0, steps=-1, batch=1, rate=float("nan"), score="beauty"
+    )
+    with pytest.raises(AtrousError) as told:
+        begin(wrong, tmp_path / "run", tmp_path / "cache")
+    for part in (
+        "--trials is at least 1, got 0",
+        "--steps is at least 1, got -1",
+        "--batch is at least 2, got 1",
+        "--rate is a positive number, got nan",
+        "--score is one of miou, blend, cross-entropy, got 'beauty'",
+    ):
+        assert part in str(told.value)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"space": "nas"}, "Expected the name of a space, got 'nas'"),
+        ({"strategy": "luck"}, "Expected a strategy, got 'luck'"),
+        ({"baselines": ("dpc:best",)}, "no architecture 'best'"),
+        ({"crop": (64, 96)}, "--crop 65x97"),
+        ({"select_on": "9"}, "No train image is named like"),
+        ({"backbone": "resnet"}, "expected the name of a timm model"),
+        ({"output_stride": 4}, "--output-stride is 8 or 16"),
+        ({"device": "tpu"}, "got 'tpu'"),
+        ({"workers": 0}, "--workers is at least 1"),
+    ],
+)
+def test_what_cannot_be_is_told_before_anything_is_made(
+    data: Path, tmp_path: Path, changes: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(AtrousError, match=message):
+        begin(request(data, **changes), tmp_path / "run", tmp_path / "cache")
+    assert not (tmp_path / "run").exists()
+    assert not (tmp_path / "cache").exists()
+
+
+def test_a_faulty_data_set_is_refused_with_its_faults(data: Path, tmp_path: Path) -> None:
+    path = data / "masks" / "train" / "train1.png"
+    Image.fromarray(np.full((HEIGHT, WIDTH), 7, np.uint8)).save(path)
+    (data / "images" / "val" / "val0.png").write_bytes(b"no image")
+    with pytest.raises(AtrousError) as told:
+        begin(request(data), tmp_path / "run", tmp_path / "cache")
+    assert "has 2 problems that must be mended first" in str(told.value)
+    assert "val0.png" in str(told.value)
+    assert f"atrous check {data}" in str(told.value)
+    assert not (tmp_path / "cache").exists()
+
+
+def test_a_second_run_in_a_folder_is_refused_before_anything_is_read(
+    begun: tuple[Run, Estimator], tmp_path: Path
+) -> None:
+    with pytest.raises(AtrousError, match="There is a run in"):
+        begin(request(tmp_path / "missing"), begun[0].path, tmp_path / "cache")
+
+
+def resume(run: Run, cache: Path) -> subprocess.Popen[bytes]:
+    command = [sys.executable, "-m", "atrous", "search", "--resume", str(run.path)]
+    return subprocess.Popen(
+        [*command, "--cache", str(cache)],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+
+
+def count_trials(run: Run) -> int:
+    with closing(sqlite3.connect(run.path / LEDGER)) as connection:
+        (count,) = connection.execute("SELECT count(*) FROM trials").fetchone()
+    return int(count)
+
+
+def kill_after(trials: int, run: Run, cache: Path) -> None:
+    """Goes on with a run in a process of its own and kills it."""
+    with resume(run, cache) as process:
+        assert eventually(lambda: count_trials(run) >= trials or process.poll() is not None)
+        process.kill()
+    assert eventually(lambda: not run.is_running())
+
+
+def test_a_search_killed_and_resumed_equals_an_uninterrupted_one(
+    data: Path, tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run, estimator = begin(
+        request(data, strategy="local", trials=14, steps=15), tmp_path / "run", cache
+    )
+    killed = open_run(Path(shutil.copytree(run.path, tmp_path / "killed")))
+    for trials in (Random(0).randint(1, 3), Random(1).randint(4, 6)):
+        kill_after(trials, killed, cache)
+        assert len(killed.ledger().entries()) >= trials
+    monkeypatch.setattr(driver, "LocalExecutor", Immediate)
+    proceed(killed, estimator_of(killed, cache), ignore)
+    proceed(run, estimator, ignore)
+    assert len(outcomes(run)) == 15
+    assert outcomes(killed) == outcomes(run)

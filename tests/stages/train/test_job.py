@@ -1,0 +1,92 @@
+"""A training run as a folder."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from atrous.core.errors import AtrousError
+from atrous.data.dataset import Samples, fingerprint
+from atrous.stages.train.job import ABOUT, Job, create, held, read, require_none
+from tests.training.material import job, never, protocol
+
+
+@pytest.fixture(scope="module")
+def sound(data: Path, samples: tuple[Samples, Samples]) -> Job:
+    return job(data, fingerprint((*samples[0], *samples[1]), never))
+
+
+def test_what_is_written_is_read(sound: Job, tmp_path: Path) -> None:
+    folder = tmp_path / "deep" / "folder"
+    require_none(folder)
+    create(folder, sound)
+    assert read(folder) == sound
+    assert [path.name for path in folder.iterdir()] == [ABOUT]
+
+
+def test_a_folder_holds_one_training(sound: Job, tmp_path: Path) -> None:
+    create(tmp_path, sound)
+    with pytest.raises(AtrousError, match="There is a training run in"):
+        require_none(tmp_path)
+    with pytest.raises(AtrousError, match="There is a training run in"):
+        create(tmp_path, sound)
+
+
+def test_a_folder_that_cannot_be_written_is_told(sound: Job, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(AtrousError, match=r"Expected to write a training run to .*--out"):
+        create(tmp_path / "file", sound)
+
+
+def test_nothing_is_no_training(tmp_path: Path) -> None:
+    with pytest.raises(AtrousError, match=r"Expected a training run at .*no such file"):
+        read(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda _: "{",
+        lambda _: "[1]",
+        lambda record: json.dumps(record | {"format": 7}),
+        lambda record: json.dumps({k: v for k, v in record.items() if k != "compute"}),
+        lambda record: json.dumps(record | {"extra": 1}),
+        lambda record: json.dumps(record | {"protocol": {"steps": 3}}),
+        lambda record: json.dumps(record | {"blueprint": {}}),
+    ],
+)
+def test_a_damaged_record_is_told(damage: object, sound: Job, tmp_path: Path) -> None:
+    create(tmp_path, sound)
+    record = json.loads((tmp_path / ABOUT).read_text())
+    assert callable(damage)
+    (tmp_path / ABOUT).write_text(damage(record))
+    with pytest.raises(AtrousError, match="Expected a training run in"):
+        read(tmp_path)
+
+
+def test_the_samples_are_those_it_began_with(
+    sound: Job, data: Path, samples: tuple[Samples, Samples], tmp_path: Path
+) -> None:
+    dataset, training, selection = sound.samples()
+    assert dataset.classes == sound.blueprint.classes
+    assert (training, selection) == samples
+    copy = Path(shutil.copytree(data, tmp_path / "copy"))
+    changed = job(copy, sound.fingerprint, protocol=protocol())
+    changed.samples()
+    Image.fromarray(np.zeros((64, 96), np.uint8)).save(copy / "masks" / "val" / "val1.png")
+    with pytest.raises(AtrousError, match="have changed since this training began"):
+        changed.samples()
+
+
+def test_one_process_at_a_time_trains_in_a_folder(tmp_path: Path) -> None:
+    with (
+        held(tmp_path),
+        pytest.raises(AtrousError, match="Another process is training"),
+        held(tmp_path),
+    ):
+        pass

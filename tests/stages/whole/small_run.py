@@ -1,0 +1,62 @@
+"""The smallest whole run that there is, and what makes it quick."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from atrous.core.trial import Metrics
+from atrous.estimation import estimators
+from atrous.stages import rerank
+from atrous.stages import search as driver
+from atrous.stages.train import ask
+from atrous.stages.whole import finish, pace, plan, whole
+from atrous.stages.whole.plan import Pace
+from atrous.stages.whole.wish import Wish
+from tests.executors import Immediate
+from tests.small_search import remembered, request
+
+SLOW = Pace(trial=220, step=59.97, workers=1)
+"""Seconds, so that two hours are enough for nine candidates and a few steps."""
+
+
+def wish(data: Path, **changes: Any) -> Wish:
+    """Two hours for the data; `changes` are those of the request."""
+    asked = {
+        "strategy": "local",
+        "backbone": "test_efficientnet",
+        "baselines": ("dpc:aspp", "dpc:top1"),
+        "trials": 1000,
+        "seconds": 7200.0,
+        "steps": 2,
+    }
+    return Wish(request(data, **{**asked, **changes}), batch=2, crop=(33, 49))
+
+
+@contextmanager
+def quick(least: int = 1) -> Iterator[pytest.MonkeyPatch]:
+    """Everything in this process, on one thread, nothing measured but the latency, which is that
+    of pytorch alone. A plan has at least `least` candidates and steps."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(estimators, "choose", remembered([]))
+        for module in (driver, rerank):
+            patch.setattr(module, "LocalExecutor", Immediate)
+        for module in (ask, pace):
+            patch.setattr(module, "cores", lambda: 1)
+        patch.setattr(whole, "measure_pace", lambda *_: SLOW)
+        patch.setattr(finish, "_has_onnx", lambda: False)
+        patch.setattr(plan, "LEAST_TRIALS", least)
+        patch.setattr(plan, "LEAST_STEPS", least)
+        yield patch
+
+
+def hear(_: str) -> None:
+    """Hears what a run says."""
+
+
+def watch(_step: int, _loss: float, _metrics: Metrics) -> None:
+    """Hears of the scores of a training."""

@@ -1,0 +1,80 @@
+"""The two figures that a plan is made from are measured on what a run will do."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from types import SimpleNamespace
+
+import pytest
+import torch
+
+from atrous.core.errors import AtrousError
+from atrous.estimation.proxy import Proxy
+from atrous.search.loop import Estimator
+from atrous.search.run import Run
+from atrous.stages import search as driver
+from atrous.stages.train.ask import job_of
+from atrous.stages.train.job import Job
+from atrous.stages.whole import pace
+from atrous.stages.whole.pace import measure_pace
+from atrous.stages.whole.trained import training_ask
+from atrous.stages.whole.whole import STEPS, YARDSTICK_CANDIDATE
+from tests.small_search import write_data
+from tests.stages.whole.small_run import quick, wish
+
+
+@pytest.fixture(scope="module")
+def begun(tmp_path_factory: pytest.TempPathFactory) -> tuple[Run, Estimator, Job]:
+    """A run that has just begun, and the training whose steps are timed."""
+    folder = tmp_path_factory.mktemp("pace")
+    asked = wish(write_data(folder / "data"), workers=3)
+    with quick():
+        run, estimator = driver.begin(asked.request, folder / "run", folder / "cache")
+        return run, estimator, job_of(training_ask(run, YARDSTICK_CANDIDATE, STEPS, asked))
+
+
+@pytest.fixture(autouse=True)
+def _one_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pace, "cores", lambda: 1)
+
+
+def test_a_trial_and_a_step_are_timed_and_nothing_is_kept(
+    begun: tuple[Run, Estimator, Job],
+) -> None:
+    run, estimator, job = begun
+    assert (job.protocol.batch, job.protocol.crop, job.protocol.steps) == (2, (33, 49), 1000)
+    before = sorted(run.path.iterdir())
+    measured = measure_pace(run, estimator, job)
+    assert 0 < measured.trial < 60
+    assert 0 < measured.step < 10
+    assert measured.workers == 3
+    assert run.ledger().entries() == []
+    assert sorted(run.path.iterdir()) == before
+
+
+def test_the_first_steps_do_not_count(
+    begun: tuple[Run, Estimator, Job], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, _, job = begun
+    ends = iter([100.0, 150.0, 152.0, 154.0, 156.0])
+    monkeypatch.setattr(pace, "time", SimpleNamespace(monotonic=lambda: next(ends)))
+    assert pace.step_seconds(job) == 2.0
+
+
+def test_too_little_memory_is_told(
+    begun: tuple[Run, Estimator, Job], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def exhausted(_: Job) -> float:
+        raise torch.OutOfMemoryError("CUDA out of memory.\nTried to allocate")
+
+    monkeypatch.setattr(pace, "step_seconds", exhausted)
+    with pytest.raises(AtrousError, match=r"Not enough memory on cpu .*CUDA out of memory\.\)"):
+        measure_pace(*begun)
+
+
+def test_a_trial_that_fails_is_told(begun: tuple[Run, Estimator, Job]) -> None:
+    run, estimator, job = begun
+    assert isinstance(estimator, Proxy)
+    diverging = replace(estimator, schedule=replace(estimator.schedule, rate=1e30))
+    with pytest.raises(AtrousError, match="A first trial, of dpc:aspp, failed: "):
+        measure_pace(run, diverging, job)

@@ -1,0 +1,169 @@
+"""How a budget is split: nothing is lost, limits hold, and what a refusal names is accepted."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import pytest
+
+from atrous.core.errors import AtrousError
+from atrous.report.schedule import read_schedule
+from atrous.stages.whole.plan import (
+    LEAST_AGAIN,
+    LEAST_STEPS,
+    LEAST_TRIALS,
+    MOST_AGAIN,
+    PLAN,
+    WANTED_STEPS,
+    Pace,
+    Plan,
+    read_plan,
+    split,
+    write_plan,
+)
+
+ASPP = ("dpc:aspp",)
+HOUR = 3600
+
+
+def named(pace: Pace, ended: int, beside: int, baselines: tuple[str, ...]) -> int:
+    """The least budget that a refusal names."""
+    with pytest.raises(AtrousError, match="--budget 1s is too short") as told:
+        split(1, pace, ended, beside, baselines)
+    found = re.search(r"at least --budget (\d+)s", str(told.value))
+    assert found
+    return int(found[1])
+
+
+def test_two_hours_are_split_by_what_was_measured() -> None:
+    plan = split(2 * HOUR, Pace(trial=10, step=0.5, workers=2), 200, 2, ASPP)
+    assert [name for name, _, _ in plan.stages] == ["search", "re-rank", "train", "rest"]
+    assert [seconds for _, seconds, _ in plan.stages] == pytest.approx([2450, 1400, 2450, 700])
+    assert plan.search_seconds == pytest.approx(2450)
+    assert plan.trials == 488  # 490 of 10 s, 2 at a time, two of them baselines
+    assert (plan.top, plan.rerank_steps) == (7, 301)  # 9 networks of 155 s: half a trial, 300 steps
+    assert plan.train_steps == 2430  # 1225 s for each of two networks, a trial first
+    assert "10.0 s here, 2 at a time" in plan.told
+    assert "0.50 s; 200 s went" in plan.told
+
+
+def test_no_stage_takes_more_than_its_share() -> None:
+    rng = Random(0)
+    for _ in range(500):
+        pace = Pace(rng.uniform(0.1, 20), rng.uniform(0.01, 5), rng.randint(1, 8))
+        budget, ended = rng.uniform(12, 48) * HOUR, rng.randint(0, 3000)
+        plan = split(budget, pace, ended, 2, ASPP)
+        left, tolerance = budget - ended, 1e-6
+        search = (plan.trials + 2) * pace.trial / pace.workers
+        start = pace.trial / pace.workers
+        second = (plan.top + 2) * (plan.rerank_steps * pace.step + start)
+        third = 2 * (plan.train_steps * pace.step + pace.trial)
+        assert sum(seconds for _, seconds, _ in plan.stages) == pytest.approx(left)
+        assert search <= 0.35 * left + tolerance < search + pace.trial / pace.workers + 1
+        assert second <= 0.2 * left + tolerance < second + (plan.top + 2) * pace.step + 1
+        assert third <= 0.35 * left + tolerance < third + 2 * pace.step + 1
+
+
+def test_more_time_ranks_more_again_before_each_gets_more_steps() -> None:
+    pace = Pace(trial=1, step=0.1, workers=1)
+    plans = [split(minutes * 60, pace, 0, 2, ASPP) for minutes in range(10, 3000, 10)]
+    tops = [plan.top for plan in plans]
+    assert tops == sorted(tops)
+    assert (tops[0], tops[-1]) == (LEAST_AGAIN, MOST_AGAIN) == (3, 50)
+    for plan in plans:
+        if LEAST_AGAIN < plan.top < MOST_AGAIN:
+            assert WANTED_STEPS <= plan.rerank_steps < 2 * WANTED_STEPS
+        elif plan.top == MOST_AGAIN:
+            assert plan.rerank_steps >= WANTED_STEPS
+
+
+def test_the_least_budget_that_is_named_is_accepted_and_no_shorter_one() -> None:
+    rng = Random(1)
+    for _ in range(1000):
+        pace = Pace(rng.choice((0.35, 2.1, 7, 70)), rng.choice((0.02, 0.2, 3, 30)), 1)
+        if rng.random() < 0.5:
+            pace = Pace(rng.uniform(0.1, 99), rng.uniform(0.01, 99), rng.randint(1, 9))
+        ended, beside = rng.randint(0, 900), rng.randint(0, 3)
+        baselines = ASPP * rng.randint(0, 2)
+        least = named(pace, ended, beside, baselines)
+        plan = split(least, pace, ended, beside, baselines)
+        assert plan.trials >= LEAST_TRIALS
+        assert min(plan.rerank_steps, plan.train_steps) >= LEAST_STEPS
+        with pytest.raises(AtrousError, match=f"at least --budget {least}s"):
+            split(least - 30, pace, ended, beside, baselines)
+
+
+def test_a_budget_that_is_over_before_it_is_split_is_refused() -> None:
+    pace = Pace(trial=1, step=0.01, workers=1)
+    with pytest.raises(AtrousError, match=r"500 s are over\. Expected at least --budget 540s"):
+        split(300, pace, 500, 2, ASPP)
+
+
+@pytest.fixture
+def plan() -> Plan:
+    return split(2 * HOUR, Pace(10, 0.5, 2), 200, 2, ASPP)
+
+
+def test_a_plan_comes_back_as_it_was(plan: Plan, tmp_path: Path) -> None:
+    write_plan(plan, tmp_path)
+    assert read_plan(tmp_path) == plan
+    schedule = read_schedule(tmp_path)
+    assert schedule
+    assert (schedule.budget, schedule.told) == (plan.budget, plan.told)
+    assert [(s.name, s.seconds, s.why) for s in schedule.stages] == list(plan.stages)
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        {"format": 2},
+        {"trials": "many"},
+        {"budget": None},
+        {"stages": [["search", 1, ""]]},
+        {"stages": None},
+        {"baselines": 1},
+    ],
+    ids=str,
+)
+def test_a_damaged_plan_is_told(plan: Plan, tmp_path: Path, damage: dict[str, Any]) -> None:
+    write_plan(plan, tmp_path)
+    path = tmp_path / PLAN
+    path.write_text(json.dumps(json.loads(path.read_text()) | damage))
+    with pytest.raises(AtrousError, match=f"Expected the plan of a whole run in {path}, but: "):
+        read_plan(tmp_path)
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", "1", '"plan"', "null"])
+def test_what_is_no_plan_is_told(tmp_path: Path, content: str) -> None:
+    (tmp_path / PLAN).write_text(content)
+    with pytest.raises(AtrousError, match="Expected the plan of a whole run in"):
+        read_plan(tmp_path)
+
+
+def test_no_plan_is_told(tmp_path: Path) -> None:
+    with pytest.raises(AtrousError, match="go on by hand: atrous search --resume"):
+        read_plan(tmp_path)
+    with pytest.raises(AtrousError, match="Expected to write"):
+        write_plan(split(2 * HOUR, Pace(10, 0.5, 2), 200, 2, ASPP), tmp_path / "missing")
+
+
+def test_stretched_stages_get_what_they_need_and_no_more() -> None:
+    slow = Pace(trial=30, step=6, workers=2)
+    plan = split(600, slow, 100, 2, ("dpc:aspp",), stretch=True)
+    seconds = {name: length for name, length, _ in plan.stages}
+    assert plan.trials == 9  # 11 of 30 s in 175 s, 2 at a time, two of them baselines
+    assert (plan.top, plan.rerank_steps) == (LEAST_AGAIN, LEAST_STEPS)
+    assert plan.train_steps == LEAST_STEPS
+    assert seconds["search"] == pytest.approx(0.35 * 500)
+    assert plan.budget == pytest.approx(100 + sum(seconds.values()))
+    assert plan.budget < named(slow, 100, 2, ("dpc:aspp",))
+
+
+def test_a_budget_that_is_long_enough_is_not_stretched() -> None:
+    fast = Pace(trial=1, step=0.1, workers=2)
+    stretched = split(600, fast, 10, 2, ("dpc:aspp",), stretch=True)
+    assert stretched == split(600, fast, 10, 2, ("dpc:aspp",))

@@ -12,11 +12,12 @@ import time
 
 import torch
 
-from atrous.estimation.training import Geometry, Schedule, make_step, set_norm_decay
+from atrous.estimation.training import Geometry, make_step
 from atrous.networks.compute import Compute
 from atrous.networks.interpolation import interpolation
 from atrous.networks.segmenter import Segmenter
 from atrous.spaces.dpc.space import ASPP, TOP1, build, encode
+from atrous.training.optimiser import Schedule, set_norm_decay
 
 SIDE, CHANNELS, FILTERS, BATCH, CLASSES = 49, 320, 256, 8, 19
 IMAGES, REPORTS = 64, 10

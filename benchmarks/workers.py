@@ -11,7 +11,8 @@ from __future__ import annotations
 import argparse
 
 from atrous.data.canvas import parse_size
-from atrous.estimation.tuning import Workload, cores, measure_all, worker_counts
+from atrous.estimation.tuning import Workload, measure_all, worker_counts
+from atrous.networks.compute import cores
 
 
 def main() -> None:

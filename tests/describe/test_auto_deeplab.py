@@ -5,12 +5,12 @@ import json
 import pytest
 from rich.console import Console
 
+from atrous.core.cost import Cost
 from atrous.core.errors import AtrousError
 from atrous.describe import describe
 from atrous.describe.asked import Asked
 from atrous.describe.auto_deeplab import PAPER_NOTE, DescribedNetwork
 from atrous.spaces.blueprint import Blueprint
-from atrous.spaces.dpc.cost import Cost
 from atrous.spaces.network_cost import network_cost
 from atrous.spaces.parse import find_architecture
 

@@ -6,10 +6,10 @@ import re
 from rich.console import Console
 
 from atrous.core.architecture import Architecture
+from atrous.core.cost import Cost
 from atrous.describe import describe
 from atrous.describe.asked import Asked, FeatureMap
 from atrous.describe.dpc import ASPP_NOTE, DescribedCell, described
-from atrous.spaces.dpc.cost import Cost
 from atrous.spaces.parse import find_architecture
 
 CITYSCAPES = (65, 129)

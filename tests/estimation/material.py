@@ -12,9 +12,9 @@ from atrous.data.canvas import Size
 from atrous.data.dataset import Sample
 from atrous.estimation.features import FeatureSet
 from atrous.estimation.proxy import Proxy, ScoreName
-from atrous.estimation.training import Schedule
 from atrous.networks.compute import Compute
 from atrous.spaces import find_space
+from atrous.training.optimiser import Schedule
 
 CROP = (65, 97)
 CLASSES = 3

@@ -12,18 +12,16 @@ from torch.nn import functional
 
 from atrous.data.dataset import IGNORE
 from atrous.estimation.features import FeatureSet
-from atrous.estimation.training import (
+from atrous.estimation.training import geometry, make_step, train
+from atrous.networks.segmenter import Segmenter
+from atrous.spaces import find_space
+from atrous.training.optimiser import (
     NonFiniteError,
     Schedule,
     batches,
-    geometry,
     make_optimiser,
-    make_step,
     set_norm_decay,
-    train,
 )
-from atrous.networks.segmenter import Segmenter
-from atrous.spaces import find_space
 from tests.estimation.material import ASPP, CLASSES, CROP, FLOAT32, STRIDE, TOP1
 
 SCHEDULE = Schedule(4, 0.1, 4e-5)

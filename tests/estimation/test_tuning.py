@@ -10,15 +10,8 @@ import torch
 
 from atrous.core.errors import AtrousError
 from atrous.estimation import tuning
-from atrous.estimation.tuning import (
-    Choice,
-    Workload,
-    choose,
-    measure_all,
-    pick_device,
-    worker_counts,
-)
-from atrous.networks.compute import Compute
+from atrous.estimation.tuning import Choice, Workload, choose, measure_all, worker_counts
+from atrous.networks.compute import Compute, pick_device
 from tests.execution.jobs import lack_memory
 
 WORKLOAD = Workload(channels=4, height=3, width=4, filters=2, classes=3, batch=2, output_stride=16)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from torch import nn
 
 from atrous.core.architecture import Genotype
-from atrous.spaces.dpc.cost import Cost
+from atrous.core.cost import Cost
 from atrous.spaces.space import Grammar, Size, Space
 
 LEVELS = 4

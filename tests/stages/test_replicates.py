@@ -16,10 +16,10 @@ from atrous.core.architecture import Architecture
 from atrous.core.errors import AtrousError
 from atrous.core.trial import Failed, Metrics, Reason, Trial
 from atrous.estimation.features import FeatureSet
-from atrous.estimation.training import NonFiniteError
 from atrous.execution.local import WorkerLostError
 from atrous.stages import replicates as readings
 from atrous.stages.replicates import FIRST_SEED, Reading, fresh_trials, read_all
+from atrous.training.optimiser import NonFiniteError
 from tests.executors import Immediate
 from tests.records import SPACE, metrics
 

@@ -13,11 +13,11 @@ import pytest
 from atrous.core.errors import AtrousError
 from atrous.core.trial import Metrics
 from atrous.data.dataset import Samples
-from atrous.estimation.training import NonFiniteError
 from atrous.training import loop
 from atrous.training.checkpoint import load
 from atrous.training.log import LOG, read_log
 from atrous.training.loop import BEST, CHECKPOINT, best_metrics, load_best
+from atrous.training.optimiser import NonFiniteError
 from tests.training.material import (
     Interruption,
     StoppedError,

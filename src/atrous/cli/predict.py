@@ -64,7 +64,6 @@ def predict(
     """Predicts the class of every pixel; stopped, the same command goes on."""
     from atrous.core.console import track, untracked
     from atrous.data.pixels import read_image, read_upright
-    from atrous.estimation.tuning import pick_device
     from atrous.model.evaluation.scales import parse_scales
     from atrous.model.folder import load_model
     from atrous.model.predict.images import find_images
@@ -72,6 +71,7 @@ def predict(
     from atrous.model.predict.prediction import Method, predict_images
     from atrous.model.predict.submissions import find_submission
     from atrous.model.predict.writers import find_writers
+    from atrous.networks.compute import pick_device
 
     method = Method(parse_scales(scales), flip, pick_device(device), parse_memory(memory))
     server = find_submission(submission) if submission else None

@@ -8,8 +8,8 @@ from typing import Any, Protocol
 from rich.console import RenderableType
 
 from atrous.core.architecture import Architecture
+from atrous.core.cost import Cost
 from atrous.core.errors import AtrousError
-from atrous.spaces.dpc.cost import Cost
 from atrous.spaces.space import Size
 
 IMAGE = (1025, 2049)

@@ -9,6 +9,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 
 from atrous.core.architecture import Architecture
+from atrous.core.cost import Cost
 from atrous.describe.asked import (
     FILTERS,
     IMAGE,
@@ -19,7 +20,6 @@ from atrous.describe.asked import (
     refuse_backbone,
 )
 from atrous.spaces import find_space
-from atrous.spaces.dpc.cost import Cost
 
 RGB = 3
 

@@ -24,8 +24,8 @@ from atrous.estimation.material import (
     sources_of,
     unchanged_sources,
 )
-from atrous.estimation.tuning import Choice, Workload, choose, cores, pick_device
-from atrous.networks.compute import Compute, Precision, whole_precision
+from atrous.estimation.tuning import Choice, Workload, choose
+from atrous.networks.compute import Compute, Precision, cores, pick_device, whole_precision
 from atrous.search.loop import Estimator
 from atrous.search.run import Context, Run, Settings, machine, software
 from atrous.spaces import find_space

@@ -14,11 +14,11 @@ from atrous.data.layouts import read_dataset
 from atrous.estimation.extraction import Extraction, cached_features
 from atrous.estimation.features import FeatureSet
 from atrous.estimation.proxy import Proxy, ScoreName
-from atrous.estimation.training import Schedule
 from atrous.networks.backbones import Backbone, load_backbone
 from atrous.networks.compute import Compute, Layout, Precision
 from atrous.search.run import Run, Settings
 from atrous.spaces import find_space
+from atrous.training.optimiser import Schedule
 
 WEIGHT_DECAY = 4e-5
 

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import torch
 
 from atrous.core.trial import Failed, Measured, Metrics, Outcome, Reason, Trial
-from atrous.estimation.training import NonFiniteError
+from atrous.training.optimiser import NonFiniteError
 
 
 def outcome_of(trial: Trial, measure: Callable[[Trial], tuple[float, Metrics]]) -> Outcome:

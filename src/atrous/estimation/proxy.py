@@ -22,18 +22,14 @@ from atrous.core.trial import Metrics, Outcome, Trial
 from atrous.data.dataset import IGNORE
 from atrous.estimation.features import FeatureSet
 from atrous.estimation.outcome import outcome_of
-from atrous.estimation.training import (
-    NonFiniteError,
-    Schedule,
-    geometry,
-    train,
-)
+from atrous.estimation.training import geometry, train
 from atrous.networks.compute import Compute
 from atrous.networks.interpolation import interpolation, resample
 from atrous.networks.segmenter import Segmenter
 from atrous.spaces import find_space
 from atrous.spaces.dpc.module import DensePredictionCell
 from atrous.tasks.segmentation.metrics import confusion, summarise, winners
+from atrous.training.optimiser import NonFiniteError, Schedule
 
 ScoreName = Literal["miou", "blend", "cross-entropy"]
 SCORES: tuple[ScoreName, ...] = ("miou", "blend", "cross-entropy")

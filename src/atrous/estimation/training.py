@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import islice
 
@@ -16,32 +16,19 @@ from atrous.estimation.features import TARGET_STRIDE, FeatureSet
 from atrous.networks.compute import Compute
 from atrous.networks.cuda_graph import GraphedGradients
 from atrous.networks.interpolation import interpolation, resample
-
-MOMENTUM = 0.9
-POWER = 0.9
-FINITE_EVERY = 20
-REFERENCE_DECAY = 0.0003
-REFERENCE_STEPS = 30_000
+from atrous.training.optimiser import (
+    FINITE_EVERY,
+    REFERENCE_DECAY,
+    REFERENCE_STEPS,
+    NonFiniteError,
+    Schedule,
+    batches,
+    make_optimiser,
+    set_norm_decay,
+)
 
 Step = Callable[[Tensor, Tensor, float], Tensor]
 """One step: features [B, C, H, W], targets [B, h, w], learning rate -> loss, a scalar."""
-
-
-class NonFiniteError(Exception):
-    """The loss became infinite or NaN."""
-
-
-@dataclass(frozen=True)
-class Schedule:
-    """How a head is trained: SGD with momentum 0.9, learning rate `rate` * (1 - t / steps)^0.9."""
-
-    batch: int
-    rate: float
-    weight_decay: float
-
-    def rate_at(self, step: int, steps: int) -> float:
-        """The learning rate of a step, counted from 0."""
-        return float(self.rate * (1 - step / steps) ** POWER)
 
 
 @dataclass(frozen=True)
@@ -97,22 +84,6 @@ def train(
             raise NonFiniteError(f"the loss was {float(loss)} at step {number + 1} of {steps}")
 
 
-def batches(
-    count: int, batch: int, seed: int
-) -> Iterator[np.ndarray[tuple[int], np.dtype[np.int64]]]:
-    """Indices of `batch` images at a time, for ever; each pass over the images is shuffled anew.
-
-    A batch larger than the data set holds every image, some of them twice.
-    """
-    rng = np.random.default_rng(seed)
-    queue = np.empty(0, np.int64)
-    while True:
-        while len(queue) < batch:
-            queue = np.concatenate([queue, rng.permutation(count)])
-        yield queue[:batch]
-        queue = queue[batch:]
-
-
 def resident(data: FeatureSet, compute: Compute) -> tuple[Tensor, Tensor]:
     """Features and targets where batches are best gathered: in the accelerator's memory if they
     take less than half of what is free there, else mapped from disk."""
@@ -121,28 +92,6 @@ def resident(data: FeatureSet, compute: Compute) -> tuple[Tensor, Tensor]:
         if data.features.numel() * data.features.element_size() < free / 2:
             return data.features.to(compute.device), data.targets.to(compute.device)
     return data.features, data.targets
-
-
-def set_norm_decay(network: nn.Module, momentum: float) -> None:
-    """Sets the weight of the newest batch in the running means of every batch norm."""
-    for module in network.modules():
-        if isinstance(module, nn.BatchNorm2d):
-            module.momentum = min(1.0, momentum)
-
-
-def make_optimiser(network: nn.Module, schedule: Schedule) -> torch.optim.SGD:
-    """Weight decay on convolutions only, as in the reference: not on depthwise weights, batch
-    norms or biases."""
-    decayed: list[nn.Parameter] = []
-    free: list[nn.Parameter] = []
-    for parameter in network.parameters():
-        depthwise = parameter.ndim == 4 and parameter.shape[1] == 1
-        (decayed if parameter.ndim == 4 and not depthwise else free).append(parameter)
-    groups = [
-        {"params": decayed, "weight_decay": schedule.weight_decay},
-        {"params": free, "weight_decay": 0.0},
-    ]
-    return torch.optim.SGD(groups, lr=schedule.rate, momentum=MOMENTUM, fused=True)
 
 
 def make_step(network: nn.Module, geometry: Geometry, schedule: Schedule, compute: Compute) -> Step:

@@ -11,7 +11,6 @@ import hashlib
 import json
 import os
 import platform
-import re
 import time
 from collections.abc import Iterator
 from concurrent.futures import wait
@@ -22,12 +21,13 @@ import torch
 
 from atrous.core.console import track
 from atrous.core.errors import AtrousError
-from atrous.estimation.training import Geometry, Schedule, make_step
+from atrous.estimation.training import Geometry, make_step
 from atrous.execution.local import LocalExecutor, WorkerLostError
-from atrous.networks.compute import Compute, Layout, Precision
+from atrous.networks.compute import Compute, Layout, Precision, cores
 from atrous.networks.interpolation import interpolation
 from atrous.networks.segmenter import Segmenter
 from atrous.spaces.dpc.space import TOP1, build, encode
+from atrous.training.optimiser import Schedule
 
 PRECISIONS: tuple[Precision, ...] = ("float32", "bfloat16")
 LAYOUTS: tuple[Layout, ...] = ("channels_last", "contiguous")
@@ -53,25 +53,6 @@ class Choice:
 
     compute: Compute
     workers: int
-
-
-def pick_device(device: str) -> str:
-    """`auto` as the accelerator there is, else `cpu`; raises `AtrousError` for one that is not."""
-    if device == "auto":
-        return "cuda" if torch.cuda.is_available() else "cpu"
-    if device.startswith("cuda") and not torch.cuda.is_available():
-        raise AtrousError(
-            f"Expected a GPU for --device {device}, but torch {torch.__version__} sees none. Use "
-            "--device cpu, or install a torch built for your GPU."
-        )
-    if device != "cpu" and not re.fullmatch(r"cuda(:\d+)?", device):
-        raise AtrousError(f"Expected --device auto, cpu, cuda or cuda:N, got {device!r}.")
-    if (index := device.partition(":")[2]) and int(index) >= torch.cuda.device_count():
-        raise AtrousError(
-            f"Expected a GPU for --device {device}, but there are {torch.cuda.device_count()}, "
-            "counted from cuda:0."
-        )
-    return device
 
 
 def choose(workload: Workload, device: str, workers: int | None, most: int, cache: Path) -> Choice:
@@ -179,12 +160,6 @@ def _remember(choice: Choice, path: Path) -> None:
             f"Expected to write to {path.parent}, but {error}. Name a folder that can be written "
             "with --cache."
         ) from error
-
-
-def cores() -> int:
-    """How many cores this process may use."""
-    affinity = getattr(os, "sched_getaffinity", None)
-    return len(affinity(0)) if affinity else os.cpu_count() or 1
 
 
 def _candidates(counts: list[int]) -> Iterator[Choice]:

@@ -20,11 +20,11 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.utils.flop_counter import FlopCounterMode
 
+from atrous.core.cost import Cost
 from atrous.core.errors import AtrousError
 from atrous.networks.hub import WAYS_OUT, hub_source
 from atrous.networks.network import Encoder
 from atrous.networks.weights import BUILTIN, COUNTER, builtin_weights, digest, fill, read_weights
-from atrous.spaces.dpc.cost import Cost
 
 OUTPUT_STRIDES = (8, 16)
 KNOWN_GOOD = ("mobilenetv2_100", BUILTIN, "resnet50d", "regnety_016", "xception65")

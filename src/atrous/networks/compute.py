@@ -1,7 +1,9 @@
-"""Which number type, memory layout and thread count train a cell fastest on this machine."""
+"""How a network is computed: device, number type, memory layout and threads."""
 
 from __future__ import annotations
 
+import os
+import re
 from dataclasses import dataclass
 from typing import Literal
 
@@ -69,3 +71,28 @@ class Compute:
         return torch.autocast(
             self.device.partition(":")[0], self.dtype, self.precision == "bfloat16"
         )
+
+
+def pick_device(device: str) -> str:
+    """`auto` as the accelerator there is, else `cpu`; raises `AtrousError` for one that is not."""
+    if device == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    if device.startswith("cuda") and not torch.cuda.is_available():
+        raise AtrousError(
+            f"Expected a GPU for --device {device}, but torch {torch.__version__} sees none. Use "
+            "--device cpu, or install a torch built for your GPU."
+        )
+    if device != "cpu" and not re.fullmatch(r"cuda(:\d+)?", device):
+        raise AtrousError(f"Expected --device auto, cpu, cuda or cuda:N, got {device!r}.")
+    if (index := device.partition(":")[2]) and int(index) >= torch.cuda.device_count():
+        raise AtrousError(
+            f"Expected a GPU for --device {device}, but there are {torch.cuda.device_count()}, "
+            "counted from cuda:0."
+        )
+    return device
+
+
+def cores() -> int:
+    """How many cores this process may use."""
+    affinity = getattr(os, "sched_getaffinity", None)
+    return len(affinity(0)) if affinity else os.cpu_count() or 1

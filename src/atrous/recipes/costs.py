@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from atrous.core.cost import Cost
 from atrous.model.evaluation.table import markdown
 from atrous.recipes.recipe import Recipe
 from atrous.spaces.dpc.cell import GridPooling
-from atrous.spaces.dpc.cost import Cost, cell_cost
+from atrous.spaces.dpc.cost import cell_cost
 from atrous.spaces.dpc.space import decode
 from atrous.spaces.parse import find_architecture
 

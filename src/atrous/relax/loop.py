@@ -11,7 +11,6 @@ import torch
 from torch import Tensor
 
 from atrous.data.dataset import Progress, Samples
-from atrous.estimation.training import FINITE_EVERY, NonFiniteError
 from atrous.relax.bilevel import Losses, State
 from atrous.relax.collapse import dominant_eigenvalue, warning_of
 from atrous.relax.halves import halves
@@ -22,6 +21,7 @@ from atrous.spaces.auto_deeplab.space import auto_deeplab
 from atrous.spaces.auto_deeplab.widths import MEAN
 from atrous.training.checkpoint import load, save
 from atrous.training.crops import Batch, crops_of, parts
+from atrous.training.optimiser import FINITE_EVERY, NonFiniteError
 from atrous.training.world import World
 
 CHECKPOINT = "checkpoint.safetensors"

@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
+from atrous.core.cost import Cost
 from atrous.spaces.blueprint import Blueprint, blank_network
-from atrous.spaces.dpc.cost import Cost
 
 
 def network_cost(blueprint: Blueprint, size: tuple[int, int]) -> Cost:

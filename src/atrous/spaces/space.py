@@ -9,8 +9,8 @@ from random import Random
 from typing import TYPE_CHECKING, Any, Protocol
 
 from atrous.core.architecture import Architecture, Genotype
+from atrous.core.cost import Cost
 from atrous.core.errors import AtrousError
-from atrous.spaces.dpc.cost import Cost
 
 if TYPE_CHECKING:
     from torch import nn

@@ -20,11 +20,9 @@ from atrous.data.canvas import Size as Extent
 from atrous.data.canvas import largest, require_crop, round_up
 from atrous.data.soundness import require_sound
 from atrous.estimation.material import Sources, sources_of, unchanged_sources
-from atrous.estimation.training import NonFiniteError
-from atrous.estimation.tuning import cores, pick_device
 from atrous.model.latency.setting import make_setting
 from atrous.model.record import read_json
-from atrous.networks.compute import Compute, whole_precision
+from atrous.networks.compute import Compute, cores, pick_device, whole_precision
 from atrous.relax import loop
 from atrous.relax.bilevel import Penalty, State, without_penalty
 from atrous.relax.config import CROP, EPOCHS, LEARNING, SIDE, SearchProtocol
@@ -43,6 +41,7 @@ from atrous.spaces.space import COARSEST
 from atrous.stages.latency_table import measure
 from atrous.strategies.decoded import Decoded
 from atrous.strategies.strategy import Proposal
+from atrous.training.optimiser import NonFiniteError
 
 LATENCIES = "latency.json"
 

@@ -20,8 +20,8 @@ from atrous.core.trial import Failed, Metrics, Reason, Trial
 from atrous.estimation.features import FeatureSet
 from atrous.estimation.outcome import outcome_of
 from atrous.estimation.proxy import Proxy
-from atrous.estimation.training import NonFiniteError
 from atrous.execution.local import LocalExecutor, WorkerLostError
+from atrous.training.optimiser import NonFiniteError
 
 FIRST_SEED = 1000
 """Fresh seeds count from here; a search's own seed is never among them unless it is as large."""

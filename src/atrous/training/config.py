@@ -10,8 +10,8 @@ from typing import Any
 from atrous.core.errors import AtrousError
 from atrous.data.augment import SCALES
 from atrous.data.canvas import LONGEST, Size, largest, round_up
-from atrous.estimation.training import Schedule
 from atrous.networks.compute import Precision
+from atrous.training.optimiser import Schedule
 
 RATE, WEIGHT_DECAY = 0.01, 4e-5
 SCRATCH_RATE = 0.05

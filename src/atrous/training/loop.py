@@ -13,11 +13,11 @@ import torch
 from atrous.core.errors import AtrousError
 from atrous.core.trial import Metrics
 from atrous.data.dataset import Progress
-from atrous.estimation.training import FINITE_EVERY, NonFiniteError
 from atrous.networks.network import Network
 from atrous.training.checkpoint import Checkpoint, fill, load, save
 from atrous.training.crops import Batch, Crops, parts
 from atrous.training.log import Log
+from atrous.training.optimiser import FINITE_EVERY, NonFiniteError
 from atrous.training.state import Best, State
 
 CHECKPOINT, BEST = "checkpoint.safetensors", "best.safetensors"

@@ -13,18 +13,18 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from atrous.core.errors import AtrousError
 from atrous.data.dataset import IGNORE
-from atrous.estimation.training import (
-    REFERENCE_DECAY,
-    REFERENCE_STEPS,
-    make_optimiser,
-    set_norm_decay,
-)
 from atrous.networks.compute import Compute
 from atrous.networks.drop_path import set_drop_path
 from atrous.networks.network import Network
 from atrous.training.checkpoint import Checkpoint, fill
 from atrous.training.config import Protocol
 from atrous.training.crops import Batch
+from atrous.training.optimiser import (
+    REFERENCE_DECAY,
+    REFERENCE_STEPS,
+    make_optimiser,
+    set_norm_decay,
+)
 from atrous.training.world import World
 
 MOMENTUM = "momentum_buffer"

@@ -8,6 +8,7 @@ import io
 import numpy as np
 import pytest
 
+from atrous.core.cost import Cost
 from atrous.model.evaluation.table import (
     WIDE,
     Compared,
@@ -18,7 +19,6 @@ from atrous.model.evaluation.table import (
     confusion_table,
     score_table,
 )
-from atrous.spaces.dpc.cost import Cost
 from tests.model.evaluation.evaluations import COUNTS, evaluation, many_classes
 
 

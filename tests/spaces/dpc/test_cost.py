@@ -9,8 +9,9 @@ import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
+from atrous.core.cost import Cost
 from atrous.spaces.dpc.cell import FEATURES, Branch, Cell, GridPooling
-from atrous.spaces.dpc.cost import Cost, cell_cost
+from atrous.spaces.dpc.cost import cell_cost
 from atrous.spaces.dpc.module import DensePredictionCell
 from atrous.spaces.dpc.space import ASPP, OPERATIONS, TOP1, decode, dpc
 

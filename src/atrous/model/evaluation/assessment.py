@@ -9,13 +9,13 @@ from typing import Any
 from atrous.core.console import track
 from atrous.core.errors import AtrousError
 from atrous.data.dataset import Dataset, Samples, fingerprint
-from atrous.estimation.tuning import pick_device
 from atrous.model.evaluation.agreement import labelled_split, require_same_classes
 from atrous.model.evaluation.record import Evaluation
 from atrous.model.evaluation.scales import require_scales
 from atrous.model.evaluation.tally import Tally
 from atrous.model.folder import load_model
 from atrous.model.model import Model
+from atrous.networks.compute import pick_device
 from atrous.networks.weights import digest
 from atrous.tasks.segmentation.evaluate import PLAIN, Examination
 from atrous.tasks.segmentation.probabilities import evaluating

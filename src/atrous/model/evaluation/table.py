@@ -9,8 +9,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from atrous.core.cost import Cost
 from atrous.model.evaluation.record import Evaluation
-from atrous.spaces.dpc.cost import Cost
 
 WIDE = 25
 """With more classes than this, they are the rows of a table instead of its columns."""

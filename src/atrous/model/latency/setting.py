@@ -12,10 +12,9 @@ from pathlib import Path
 import torch
 
 from atrous.core.errors import AtrousError
-from atrous.estimation.tuning import pick_device
 from atrous.model.export import onnx_file
 from atrous.model.export.interface import Size
-from atrous.networks.compute import Precision
+from atrous.networks.compute import Precision, pick_device
 
 RUNTIMES = {"pytorch": "torch", "onnxruntime": "onnxruntime"}
 """The package of each runtime."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from math import prod
 
+from atrous.core.cost import Cost
 from atrous.spaces.auto_deeplab.cell import GIVEN, Operation, RepeatedCell
 from atrous.spaces.auto_deeplab.trellis import LEVELS, STRIDES, Path
 from atrous.spaces.auto_deeplab.widths import (
@@ -18,7 +19,6 @@ from atrous.spaces.auto_deeplab.widths import (
     stem_widths,
     width_of,
 )
-from atrous.spaces.dpc.cost import Cost
 
 ATROUS_BRANCHES = 3
 """The 3x3 convolutions of ASPP; beside them are a 1x1 convolution and image pooling."""

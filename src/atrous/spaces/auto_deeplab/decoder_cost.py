@@ -5,9 +5,9 @@ from __future__ import annotations
 
 from math import prod
 
+from atrous.core.cost import Cost
 from atrous.spaces.auto_deeplab.trellis import STRIDES, Path
 from atrous.spaces.auto_deeplab.widths import low_width, trunk_channels, width_of
-from atrous.spaces.dpc.cost import Cost
 
 FINEST, COARSEST = STRIDES[0], STRIDES[-1]
 

@@ -27,6 +27,7 @@ from math import comb, prod
 from typing import TYPE_CHECKING
 
 from atrous.core.architecture import Architecture, Genotype
+from atrous.core.cost import Cost
 from atrous.core.errors import AtrousError
 from atrous.spaces.auto_deeplab.block_order import in_order
 from atrous.spaces.auto_deeplab.cell import (
@@ -40,7 +41,6 @@ from atrous.spaces.auto_deeplab.cell import (
 )
 from atrous.spaces.auto_deeplab.text import network
 from atrous.spaces.auto_deeplab.trellis import LAYERS, LEVELS, Path, exits, is_path
-from atrous.spaces.dpc.cost import Cost
 from atrous.spaces.space import Size, Space
 
 if TYPE_CHECKING:

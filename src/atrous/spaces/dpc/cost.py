@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from atrous.core.cost import Cost
 from atrous.spaces.dpc.cell import (
     FEATURES,
     Branch,
@@ -20,17 +21,6 @@ from atrous.spaces.dpc.cell import (
     GridPooling,
     SeparableConvolution,
 )
-
-
-@dataclass(frozen=True)
-class Cost:
-    """Counts for one image."""
-
-    parameters: int
-    multiply_adds: int
-
-    def __add__(self, other: Cost) -> Cost:
-        return Cost(self.parameters + other.parameters, self.multiply_adds + other.multiply_adds)
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from itertools import product
 from typing import TYPE_CHECKING, Any
 
 from atrous.core.architecture import Architecture, Genotype
+from atrous.core.cost import Cost
 from atrous.core.errors import AtrousError
 from atrous.spaces.dpc.cell import (
     FEATURES,
@@ -23,7 +24,7 @@ from atrous.spaces.dpc.cell import (
     Operation,
     SeparableConvolution,
 )
-from atrous.spaces.dpc.cost import Cost, cell_cost
+from atrous.spaces.dpc.cost import cell_cost
 from atrous.spaces.dpc.text import tree
 from atrous.spaces.space import Size, Space
 

@@ -14,10 +14,9 @@ from atrous.data.soundness import require_sound
 from atrous.estimation.end_to_end import FineTune
 from atrous.estimation.extraction import Extraction, cached_features
 from atrous.estimation.proxy import Proxy
-from atrous.estimation.training import Schedule
-from atrous.estimation.tuning import Choice, Workload, choose, cores, pick_device
+from atrous.estimation.tuning import Choice, Workload, choose
 from atrous.networks.backbones import OUTPUT_STRIDES, Backbone, load_backbone
-from atrous.networks.compute import Compute
+from atrous.networks.compute import Compute, cores, pick_device
 from atrous.search.run import machine, software
 from atrous.spaces.blueprint import Blueprint
 from atrous.spaces.parse import find_architecture
@@ -34,6 +33,7 @@ from atrous.stages.fidelity.study import (
     require_same,
 )
 from atrous.training.config import WEIGHT_DECAY, Protocol
+from atrous.training.optimiser import Schedule
 
 LEAST = {"filters": 1, "steps": 1, "end_to_end_steps": 1, "batch": 2, "workers": 1, "seed": 0}
 

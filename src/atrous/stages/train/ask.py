@@ -14,9 +14,8 @@ from atrous.data.dataset import Dataset, fingerprint, select
 from atrous.data.layouts import read_dataset
 from atrous.data.soundness import Size, require_sound
 from atrous.estimation.start import usual_rate
-from atrous.estimation.tuning import cores, pick_device
 from atrous.networks.backbones import OUTPUT_STRIDES, load_backbone
-from atrous.networks.compute import Compute, Precision, whole_precision
+from atrous.networks.compute import Compute, Precision, cores, pick_device, whole_precision
 from atrous.spaces import find_space
 from atrous.spaces.blueprint import Blueprint, blank_network, brings_its_own_encoder
 from atrous.spaces.receptive_field import untrained_rates

@@ -15,16 +15,16 @@ from atrous.core.trial import Metrics
 from atrous.data.dataset import Progress
 from atrous.data.transform import Transform
 from atrous.estimation.start import WarmStart
-from atrous.estimation.training import NonFiniteError
-from atrous.estimation.tuning import pick_device
 from atrous.model.contents import RECORD
 from atrous.model.folder import save_model
 from atrous.model.model import Model
+from atrous.networks.compute import pick_device
 from atrous.spaces.blueprint import build_network
 from atrous.spaces.network_cost import network_cost
 from atrous.stages.train.job import MODEL, Job, held
 from atrous.training.crops import crops_of, share_of
 from atrous.training.loop import BEST, CHECKPOINT, Watch, ignore, load_best, train
+from atrous.training.optimiser import NonFiniteError
 from atrous.training.selection import Selection
 from atrous.training.state import State
 from atrous.training.world import World, announced, joined

@@ -10,7 +10,7 @@ import torch
 from atrous.core.console import track
 from atrous.core.errors import AtrousError
 from atrous.core.trial import Failed, Trial
-from atrous.estimation.tuning import cores
+from atrous.networks.compute import cores
 from atrous.search.loop import Estimator
 from atrous.search.run import Run
 from atrous.spaces.blueprint import build_network

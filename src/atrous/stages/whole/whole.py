@@ -24,8 +24,8 @@ from atrous.data.canvas import require_crop
 from atrous.data.dataset import select
 from atrous.data.layouts import read_dataset
 from atrous.estimation.estimators import estimator_of
-from atrous.estimation.tuning import pick_device
 from atrous.networks.backbones import outline
+from atrous.networks.compute import pick_device
 from atrous.report.page import write_report
 from atrous.search.run import ABOUT, RERANK, Run, extend, open_run, require_no_run
 from atrous.spaces import find_space

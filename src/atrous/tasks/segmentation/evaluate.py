@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from atrous.core.console import track
 from atrous.data.dataset import Progress, Sample
-from atrous.estimation.tuning import cores
+from atrous.networks.compute import cores
 from atrous.tasks.segmentation.loading import Loaded, Transform, load
 from atrous.tasks.segmentation.metrics import Counts, confusion, winners
 from atrous.tasks.segmentation.probabilities import evaluating, probabilities

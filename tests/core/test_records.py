@@ -1,0 +1,87 @@
+"""The codec of records."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from atrous.core.errors import AtrousError
+from atrous.core.records import RecordError, from_json, read, to_json, write
+
+
+@dataclass(frozen=True)
+class Part:
+    size: tuple[int, int]
+    name: str = "part"
+
+
+@dataclass(frozen=True)
+class Whole:
+    parts: tuple[Part, ...]
+    rate: float
+    limit: float | None
+    notes: dict[str, float]
+
+
+WHOLE = Whole((Part((1, 2)), Part((3, 4), "last")), 0.1, None, {"a": 1.5})
+
+
+def reading(path: Path) -> Whole:
+    return read(path, Whole, 3, "a whole", "There is no whole.", "Begin anew.")
+
+
+def test_a_record_survives_a_file(tmp_path: Path) -> None:
+    write(tmp_path / "whole.json", WHOLE, 3, "a whole")
+    assert reading(tmp_path / "whole.json") == WHOLE
+
+
+def test_json_types_only() -> None:
+    assert json.loads(json.dumps(to_json(WHOLE))) == to_json(WHOLE)
+
+
+def test_all_errors_of_a_content_are_told_at_once() -> None:
+    content = {"parts": [{"size": [1], "name": 3}], "rate": "fast", "limit": None, "extra": 1}
+    with pytest.raises(RecordError) as caught:
+        from_json(Whole, content)
+    told = str(caught.value)
+    for field in ("parts[0].size", "parts[0].name", "rate", "notes", "extra"):
+        assert field in told
+
+
+@pytest.mark.parametrize("wrong", [1.5, "3", True, None, 1e30])
+def test_a_number_of_another_kind_is_refused(wrong: object) -> None:
+    with pytest.raises(RecordError, match="size"):
+        from_json(Part, {"size": [1, wrong], "name": "a"})
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("", "Expecting value"),
+        ("[]", "list"),
+        ("{}", "format None"),
+        ('{"format": 2}', "format 2"),
+        ('{"format": 3}', "parts"),
+        ("[" * 100_000, "a whole"),
+    ],
+)
+def test_a_damaged_file_is_named_with_the_mend(tmp_path: Path, text: str, told: str) -> None:
+    path = tmp_path / "whole.json"
+    path.write_text(text)
+    with pytest.raises(AtrousError, match=r"Begin anew\.") as caught:
+        reading(path)
+    assert told in str(caught.value)
+    assert str(path) in str(caught.value)
+
+
+def test_an_absent_file_is_told_in_the_words_given(tmp_path: Path) -> None:
+    with pytest.raises(AtrousError, match=r"^There is no whole\.$"):
+        reading(tmp_path / "whole.json")
+
+
+def test_a_file_that_cannot_be_written_is_told(tmp_path: Path) -> None:
+    with pytest.raises(AtrousError, match="Expected to write a whole"):
+        write(tmp_path / "absent" / "whole.json", WHOLE, 3, "a whole")

@@ -87,8 +87,12 @@ def read(path: Path, kind: type[T], number: int, what: str, absent: str, mend: s
         raise AtrousError(f"Expected {what} in {path}, but: {error}. {mend}") from error
 
 
-@cache
 def _adapter(kind: Any) -> TypeAdapter[Any]:
+    return _cached_adapter(kind)
+
+
+@cache
+def _cached_adapter(kind: Any) -> TypeAdapter[Any]:
     # Strictness reaches a plain dataclass only from a type around it.
     around: Any = tuple.__class_getitem__((kind,))
     return TypeAdapter(around, config=STRICT)

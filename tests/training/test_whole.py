@@ -12,8 +12,8 @@ import pytest
 import torch
 
 from atrous.core.errors import AtrousError
+from atrous.data.checks.check import Size
 from atrous.data.dataset import Samples, fingerprint
-from atrous.data.soundness import Size
 from atrous.model.folder import load_model
 from atrous.spaces.auto_deeplab.layer import Layer
 from atrous.spaces.blueprint import blank_network

@@ -41,7 +41,7 @@ from atrous.spaces.parse import find_architecture
 from atrous.strategies import find_strategy
 from atrous.training.config import Protocol
 from atrous.training.optimiser import Schedule
-from atrous.training.state import State
+from atrous.training.state import TrainingState
 from atrous.training.world import World
 from tests.executors import Immediate
 
@@ -228,7 +228,7 @@ def networks() -> Values:
 def _first_losses(architecture: Architecture, filters: int, drop_path: float) -> list[float]:
     network = build_network(_blueprint(architecture, filters), "none", 3)
     protocol = Protocol(steps=12, batch=4, crop=(33, 49), rate=0.02, seed=2, drop_path=drop_path)
-    state = State(network, protocol, COMPUTE, World("cpu"))
+    state = TrainingState(network, protocol, COMPUTE, World("cpu"))
     draw = torch.Generator().manual_seed(6)
     return [float(state.advance([_batch(draw, 3)])) for _ in range(5)]
 

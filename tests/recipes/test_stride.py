@@ -7,8 +7,7 @@ import pytest
 import torch
 
 from atrous.core.errors import AtrousError
-from atrous.model.folder import load_model, save_model
-from atrous.model.model import Model
+from atrous.model.model import Model, load_model, save_model
 from atrous.recipes.stride import at_stride, rebuild, require_stride
 from atrous.spaces.blueprint import Blueprint, build_network
 from atrous.spaces.network_cost import network_cost

@@ -33,12 +33,11 @@ from atrous.scenes.classes import CLASSES
 from atrous.scenes.scene import draw_scene
 from atrous.search.ledger import Ledger
 from atrous.search.loop import Plan, search
-from atrous.spaces import find_space
+from atrous.spaces import find_architecture, find_space
 from atrous.spaces.auto_deeplab.relaxation.decoding import decode
 from atrous.spaces.auto_deeplab.relaxation.size import Size
 from atrous.spaces.blueprint import Blueprint, build_network
 from atrous.spaces.network_cost import network_cost
-from atrous.spaces.parse import find_architecture
 from atrous.strategies import find_strategy
 from atrous.training.config import Protocol
 from atrous.training.optimiser import Schedule

@@ -25,8 +25,8 @@ from atrous.model.evaluation.record import Evaluation
 from atrous.model.folder import load_model, save_model
 from atrous.model.model import Model
 from atrous.scenes.scene import write_scenes
+from atrous.spaces import find_architecture
 from atrous.spaces.blueprint import Blueprint, build_network
-from atrous.spaces.parse import find_architecture
 from atrous.tasks.segmentation import evaluate as counting
 from atrous.tasks.segmentation.evaluate import evaluate
 

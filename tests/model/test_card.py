@@ -19,7 +19,7 @@ from atrous.data.transform import Transform
 from atrous.model.card_text import drawing
 from atrous.model.folder import add_evaluation
 from atrous.model.model import Model, load_model, save_model
-from atrous.spaces.parse import find_architecture
+from atrous.spaces import find_architecture
 from tests.data.folder import picture
 from tests.model.material import BLUEPRINT, TRAINING, evaluation, logits, model, saved
 

@@ -14,6 +14,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import torch
+from PIL import Image
 from torch import Tensor
 
 from atrous.core.architecture import Architecture
@@ -32,12 +33,11 @@ from atrous.scenes.classes import CLASSES
 from atrous.scenes.scene import draw_scene
 from atrous.search.ledger import Ledger
 from atrous.search.loop import Plan, search
-from atrous.spaces import find_space
+from atrous.spaces import find_architecture, find_space
 from atrous.spaces.auto_deeplab.relaxation.decoding import decode
 from atrous.spaces.auto_deeplab.relaxation.size import Size
 from atrous.spaces.blueprint import Blueprint, build_network
 from atrous.spaces.network_cost import network_cost
-from atrous.spaces.parse import find_architecture
 from atrous.strategies import find_strategy
 from atrous.training.config import Protocol
 from atrous.training.optimiser import Schedule
@@ -112,7 +112,8 @@ def _reported(outcome: Outcome) -> Values:
     assert isinstance(outcome, Measured), outcome
     found = outcome.metrics
     ious = [-1.0 if iou is None else iou for iou in found.class_iou]
-    return {"score": outcome.score, "cross-entropy": found.cross_entropy, "class IoU": ious}
+    cross_entropy = -1.0 if found.cross_entropy is None else found.cross_entropy
+    return {"score": outcome.score, "cross-entropy": cross_entropy, "class IoU": ious}
 
 
 def proxy_trials() -> Values:
@@ -200,14 +201,15 @@ def _whole(text: str = "auto_deeplab-3x2") -> Architecture:
     return space.architecture(space.sample(Random(2)))
 
 
-def _logits(architecture: Architecture, filters: int) -> Values:
+def _logits(architecture: Architecture, filters: int, unit: float) -> Values:
+    """Some logits, which are small before training, in a unit of their size."""
     weights = "builtin" if architecture.space.startswith("dpc") else "none"
     network = build_network(_blueprint(architecture, filters), weights, 4)
     rows, columns = torch.linspace(0, 9, 70).view(-1, 1), torch.linspace(0, 7, 90)
     image = torch.stack([(k * rows + columns * rows / (1 + k)).sin() for k in range(3)])
     with torch.no_grad():
         logits = network(image.unsqueeze(0))
-    return logits[0, :, ::23, ::29].flatten().tolist()
+    return (logits / unit)[0, :, ::23, ::29].flatten().tolist()
 
 
 def networks() -> Values:
@@ -218,7 +220,7 @@ def networks() -> Values:
     for name, architecture in named.items():
         cost = network_cost(_blueprint(architecture, 256 if "dpc" in name else 20), LARGE)
         costs[name] = [cost.parameters, cost.multiply_adds]
-    logits = {"dpc:top1": _logits(named["dpc:top1"], 16), "whole": _logits(_whole(), 4)}
+    logits = {"dpc:top1": _logits(named["dpc:top1"], 16, 5e-3), "whole": _logits(_whole(), 4, 5e-6)}
     return {"logits": logits, "whole": str(_whole()), "costs": costs}
 
 
@@ -233,13 +235,28 @@ def _first_losses(architecture: Architecture, filters: int, drop_path: float) ->
     return [float(state.advance([_batch(draw, 3)])) for _ in range(5)]
 
 
+def _squares(root: Path, name: str, count: int, seed: int) -> tuple[Sample, ...]:
+    """The images of `_batch`, as files."""
+    samples = []
+    images, labels = _batch(torch.Generator().manual_seed(seed), 3, count)
+    for number, (image, mask) in enumerate(zip(images, labels, strict=True)):
+        sample = Sample(f"{number}", root / f"{name}{number}.png", root / f"{name}{number}-m.png")
+        Image.fromarray(image.permute(1, 2, 0).numpy()).save(sample.image)
+        Image.fromarray(mask.numpy()).save(sample.mask)
+        samples.append(sample)
+    return tuple(samples)
+
+
 def _fine_tuned(root: Path) -> Values:
-    training, selection = _scenes(root, "training", 5), _scenes(root, "selection", 3)
-    protocol = Protocol(steps=8, batch=4, crop=(65, 97), rate=0.02)
-    blueprint = _blueprint(find_architecture("dpc:aspp"), 16, decoder=False)
+    training, selection = _squares(root, "training", 9, 0), _squares(root, "selection", 6, 1)
+    protocol = Protocol(steps=9, batch=4, crop=(33, 49), rate=0.05)
+    names, colours = ("red", "green", "blue"), distinct(3)
+    blueprint = Blueprint(
+        find_architecture("dpc:aspp"), "test_resnet", 16, 8, False, names, colours
+    )
     work = root / "work"
-    tune = FineTune(blueprint, "builtin", training, selection, protocol, COMPUTE, work)
-    return _reported(tune(Trial(1, find_architecture("dpc:top1"), "trial 3", 8, 2)))
+    tune = FineTune(blueprint, "none", training, selection, protocol, COMPUTE, work)
+    return _reported(tune(Trial(1, find_architecture("dpc-2:0.3.1.54"), "trial 3", 80, 2)))
 
 
 def trainings() -> Values:

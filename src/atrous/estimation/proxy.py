@@ -27,8 +27,8 @@ from atrous.networks.compute import Compute
 from atrous.networks.interpolation import interpolation, resample
 from atrous.networks.segmenter import Segmenter
 from atrous.spaces import find_space
-from atrous.spaces.dpc.module import DensePredictionCell
 from atrous.tasks.segmentation.metrics import confusion, summarise, winners
+from atrous.training.loop import branch_norms
 from atrous.training.optimiser import NonFiniteError, Schedule
 
 ScoreName = Literal["miou", "blend", "cross-entropy"]
@@ -148,7 +148,7 @@ def evaluate(
         weighted_iou=scores.weighted_iou,
         cross_entropy=loss / max(1, pixels),
         class_iou=scores.class_iou,
-        branch_norms=branch_norms(network),
+        branch_norms=branch_norms(network.head),
     )
 
 
@@ -159,9 +159,3 @@ def predictions(network: Segmenter, data: FeatureSet, compute: Compute) -> Itera
         with compute.autocast():
             logits = network(features.contiguous(memory_format=compute.memory_format))
         yield from logits.float()
-
-
-def branch_norms(network: Segmenter) -> tuple[float, ...]:
-    """The weight each branch of a dense prediction cell has in its projection."""
-    head = network.head
-    return head.branch_norms() if isinstance(head, DensePredictionCell) else ()

@@ -12,7 +12,7 @@ from atrous.data.dataset import Dataset
 from atrous.data.layouts import LAYOUTS, read_dataset
 from atrous.networks.compute import Precision
 from atrous.recipes.recipe import Need, Recipe
-from atrous.spaces.parse import find_architecture
+from atrous.spaces import find_architecture
 from atrous.stages.train.ask import Ask
 from atrous.stages.train.origin import Origin
 from atrous.training.config import Protocol

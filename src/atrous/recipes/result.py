@@ -17,10 +17,10 @@ from atrous.core.records import read, write
 from atrous.model.evaluation.table import markdown
 from atrous.recipes.changes import Difference
 from atrous.recipes.recipe import Published, Recipe, Scoring, submission
+from atrous.spaces import find_architecture
 from atrous.spaces.dpc.cell import GridPooling
 from atrous.spaces.dpc.cost import cell_cost
 from atrous.spaces.dpc.space import decode
-from atrous.spaces.parse import find_architecture
 
 RESULT, PAGE = "result.json", "result.md"
 FORMAT = 1

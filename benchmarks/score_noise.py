@@ -23,8 +23,7 @@ from atrous.core.trial import Failed
 from atrous.estimation.material import estimator, features_of, material_of
 from atrous.search.objective import OBJECTIVES
 from atrous.search.run import open_run
-from atrous.spaces import find_space
-from atrous.spaces.parse import find_architecture
+from atrous.spaces import find_architecture, find_space
 from atrous.stages.replicates import Reading, fresh_jobs, read_all
 
 

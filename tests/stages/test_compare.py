@@ -19,7 +19,7 @@ from atrous.estimation.proxy import Proxy
 from atrous.networks.segmenter import Segmenter
 from atrous.search.loop import Estimator
 from atrous.search.run import Run
-from atrous.spaces.parse import find_architecture
+from atrous.spaces import find_architecture
 from atrous.stages import replicates as readings
 from atrous.stages import search as driver
 from atrous.stages.compare import compare, interval, paired, scores

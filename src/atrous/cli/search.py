@@ -44,7 +44,6 @@ from atrous.cli.search_options import (
     StepsOption,
     WeightsOption,
     Workers,
-    defaults_of,
 )
 from atrous.core.config import GRADIENT, Relaxation, Request
 from atrous.core.errors import AtrousError
@@ -133,7 +132,7 @@ def search(
     """Searches the space on the data set; interrupted, it goes on with --resume."""
     from atrous.data.canvas import parse_size
     from atrous.search.run import extend, latest_run, open_run
-    from atrous.spaces import find_space
+    from atrous.spaces import family_of
     from atrous.stages import search as driver
     from atrous.stages.relax import memory_needed
 
@@ -147,7 +146,7 @@ def search(
     if data is None:
         raise AtrousError("Expected the folder of a data set: atrous search DATA.")
     _refuse_what_is_not_read(context, strategy)
-    usual = defaults_of(find_space(space))
+    usual = family_of(space).defaults
     named = usual.baselines if baselines is None else baselines.split(",")
     relaxation = Relaxation(
         gate=gate or "softmax",
@@ -176,9 +175,9 @@ def search(
         seconds=parse_duration(time) if time else None,
         workers=workers,
         seed=seed,
-        backbone=usual.backbone if backbone is None else backbone,
+        backbone=(usual.backbone or "") if backbone is None else backbone,
         weights=usual.weights if weights is None else weights,
-        output_stride=usual.output_stride if output_stride is None else output_stride,
+        output_stride=(usual.output_stride or 0) if output_stride is None else output_stride,
         crop=parse_size(crop) if crop else None,
         filters=usual.filters if filters is None else filters,
         steps=usual.steps if steps is None else steps,

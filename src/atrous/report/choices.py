@@ -7,8 +7,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from atrous.report.families import family_of
-from atrous.report.families.family import Observed
 from atrous.search.ledger import Scored
+from atrous.spaces.view import Observed
 
 LEAST = 3
 

@@ -16,8 +16,7 @@ from atrous.search.ledger import Entry
 from atrous.search.loop import Estimator, Plan, search
 from atrous.search.objective import OBJECTIVES, find_objective
 from atrous.search.run import Run, create_run, require_no_run
-from atrous.spaces import find_space
-from atrous.spaces.parse import find_architecture
+from atrous.spaces import find_architecture, find_space
 from atrous.stages.relax import require_relaxable
 from atrous.strategies import find_strategy
 from atrous.strategies.strategy import Strategy

@@ -10,12 +10,14 @@ import pytest
 
 from atrous.core.errors import AtrousError
 from atrous.core.trial import Failed, Job, Measured, Origin, Reason, Rung, Trial
-from atrous.data.dataset import Samples
+from atrous.data.dataset import Samples, select
+from atrous.data.layouts import read_dataset
 from atrous.estimation import end_to_end as module
 from atrous.estimation.end_to_end import FineTune
 from atrous.spaces import find_architecture
 from atrous.training import loop
 from atrous.training.checkpoint import load
+from tests.small_search import write_data
 from tests.training.material import (
     BLUEPRINT,
     COMPUTE,
@@ -29,6 +31,13 @@ from tests.training.test_checkpoint import no_room
 
 TRIAL = Trial(3, BLUEPRINT.architecture, Origin("trial", (7,)), 2)
 JOB = Job(TRIAL, Rung(0, 6))
+
+
+@pytest.fixture(scope="module")
+def samples(tmp_path_factory: pytest.TempPathFactory) -> tuple[Samples, Samples]:
+    """The training and the selection samples of a small data set."""
+    data = write_data(tmp_path_factory.mktemp("end-to-end") / "data")
+    return select(read_dataset(data), "val")
 
 
 @pytest.fixture
@@ -87,4 +96,4 @@ def test_a_full_disk_is_no_failure_of_the_candidate(estimator: FineTune) -> None
 def test_candidates_differ_in_their_cell_alone(estimator: FineTune) -> None:
     trial = replace(TRIAL, number=4, architecture=find_architecture("dpc-2:0.0.0.65"))
     other = replace(JOB, trial=trial)
-    assert measured(estimator(other)).values != measured(estimator(JOB)).values
+    assert measured(estimator(other)).details != measured(estimator(JOB)).details

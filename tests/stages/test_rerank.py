@@ -90,8 +90,11 @@ def whole(searched: Run, tmp_path_factory: pytest.TempPathFactory, cache: Path) 
 
 
 def outcomes(entries: list[Entry]) -> list[Outcome]:
-    """What was measured, without how long it took."""
-    return [replace(entry.outcome, seconds=0.0) for entry in entries]
+    """What was measured, without how long it took and what was known when it was proposed."""
+    return [
+        replace(e.outcome, seconds=0.0, job=replace(e.outcome.job, trial=replace(e.trial, knows=0)))
+        for e in entries
+    ]
 
 
 def scores(run: Run) -> dict[int, float]:

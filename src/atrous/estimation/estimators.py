@@ -11,8 +11,8 @@ from typing import cast
 from atrous.core.architecture import Architecture
 from atrous.core.config import Request
 from atrous.data.canvas import derive_crop
+from atrous.data.checks.check import Size, require_sound
 from atrous.data.palette import Colour
-from atrous.data.soundness import Size, require_sound
 from atrous.estimation.end_to_end import FineTune
 from atrous.estimation.material import (
     Material,

@@ -14,14 +14,16 @@ import argparse
 from pathlib import Path
 from random import Random
 from statistics import mean, pstdev
+from typing import get_args
 
 from scipy.stats import spearmanr
 
 from atrous.cli.options import default_cache
+from atrous.core.config import ScoreName
 from atrous.core.console import track
 from atrous.core.trial import Failed
 from atrous.estimation.material import estimator, features_of, material_of
-from atrous.estimation.proxy import SCORES, score_of
+from atrous.estimation.proxy import score_of
 from atrous.search.run import open_run
 from atrous.spaces import find_space
 from atrous.spaces.parse import find_architecture
@@ -41,10 +43,10 @@ def main() -> None:
     for split in asked.on:
         samples = material.sources.dataset.splits[split]
         sets[split] = features_of(samples, run.settings, material.sources, cache)
-    space, rng = find_space(run.request.space), Random(7)
+    space, rng = find_space(run.config.space), Random(7)
     drawn = [space.architecture(space.sample(rng)) for _ in range(asked.cells)]
-    named = [find_architecture(name) for name in run.request.baselines]
-    trials = fresh_trials([*named, *drawn], 2, run.request.steps, run.request.seed)
+    named = [find_architecture(name) for name in run.config.baselines]
+    trials = fresh_trials([*named, *drawn], 2, run.config.proxy.steps, run.config.seed)
     proxy, path = estimator(run.settings, material), run.path / "score-noise.jsonl"
     found = read_all(proxy, trials, sets, run.settings.workers, path)
     results = list(track(found, "training cells", len(trials)))
@@ -60,7 +62,7 @@ def main() -> None:
         f"{'images':10} {'score':14} {'rho':>5}  {'sd cells':>8}  {'sd seeds':>8}  baselines' ranks"
     )
     for split in sets:
-        for name in SCORES:
+        for name in get_args(ScoreName):
             one, two = (_column(readings, split, name, seed) for seed in (first, second))
             print(f"{split:10} {name:14} {_row(one, two, [str(a) for a in drawn])}  ", end="")
             means = {cell: one[cell] + two[cell] for cell in one}

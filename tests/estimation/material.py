@@ -7,11 +7,12 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from atrous.core.config import ScoreName
 from atrous.core.trial import Trial
 from atrous.data.canvas import Size
 from atrous.data.dataset import Sample
 from atrous.estimation.features import FeatureSet
-from atrous.estimation.proxy import Proxy, ScoreName
+from atrous.estimation.proxy import Proxy
 from atrous.networks.compute import Compute
 from atrous.spaces import find_space
 from atrous.training.optimiser import Schedule

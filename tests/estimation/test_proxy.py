@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pickle
 from dataclasses import replace
-from typing import NoReturn
+from typing import NoReturn, get_args
 
 import numpy as np
 import pytest
@@ -12,11 +12,12 @@ import torch
 from sklearn.metrics import accuracy_score, balanced_accuracy_score, jaccard_score
 from torch.nn import functional
 
+from atrous.core.config import ScoreName
 from atrous.core.errors import AtrousError
 from atrous.core.trial import Failed, Measured, Metrics, Outcome, Reason
 from atrous.data.dataset import IGNORE
 from atrous.estimation.features import FeatureSet
-from atrous.estimation.proxy import SCORES, Proxy, ScoreName, score_of
+from atrous.estimation.proxy import Proxy, score_of
 from atrous.estimation.training import geometry
 from atrous.networks.compute import Compute, Layout, Precision
 from atrous.networks.segmenter import Segmenter
@@ -137,7 +138,7 @@ def test_each_score_is_larger_for_better() -> None:
     assert score_of(replace(METRICS, miou=0.0), "blend") == 0
 
 
-@pytest.mark.parametrize("score", SCORES)
+@pytest.mark.parametrize("score", get_args(ScoreName))
 def test_the_score_is_the_one_asked_for(data: FeatureSet, score: ScoreName) -> None:
     outcome = measured(replace(proxy(data), score=score)(trial()))
     assert outcome.score == score_of(outcome.metrics, score)

@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
-
-if TYPE_CHECKING:
-    from atrous.spaces.space import Space
 
 SpaceOption = Annotated[str, typer.Option(help="A space; atrous spaces lists them.")]
 SelectOn = Annotated[
@@ -42,26 +38,3 @@ ResumeOption = Annotated[
     bool,
     typer.Option("--resume", help="Go on with the run named instead of DATA, or the last."),
 ]
-
-
-@dataclass(frozen=True)
-class Defaults:
-    """What a search takes where the user says nothing."""
-
-    backbone: str
-    weights: str
-    output_stride: int
-    filters: int
-    steps: int
-    rate: float
-    baselines: tuple[str, ...]
-
-
-HEADS = Defaults("tf_efficientnet_lite0", "auto", 16, 64, 400, 0.1, ("dpc:aspp", "dpc:top1"))
-NETWORKS = Defaults("", "none", 0, 8, 1000, 0.05, ())
-"""For spaces of whole networks, trained from scratch (Liu et al. 2019, section 4.3: rate 0.05)."""
-
-
-def defaults_of(space: Space) -> Defaults:
-    """Those of a space."""
-    return NETWORKS if space.trunk else HEADS

@@ -13,11 +13,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from math import isfinite, nan
-from typing import Literal
 
 import torch
 from torch import Tensor
 
+from atrous.core.config import ScoreName
 from atrous.core.trial import Metrics, Outcome, Trial
 from atrous.data.dataset import IGNORE
 from atrous.estimation.features import FeatureSet
@@ -31,8 +31,6 @@ from atrous.spaces.dpc.module import DensePredictionCell
 from atrous.tasks.segmentation.metrics import confusion, summarise, winners
 from atrous.training.optimiser import NonFiniteError, Schedule
 
-ScoreName = Literal["miou", "blend", "cross-entropy"]
-SCORES: tuple[ScoreName, ...] = ("miou", "blend", "cross-entropy")
 BATCH = 8
 BAND = 1 << 24
 """Scores are interpolated to so many numbers at a time, whatever the size of an image."""

@@ -130,7 +130,7 @@ def _row(run: Run, rank: int, outcome: Measured) -> Row:
         architecture=str(trial.architecture),
         origin=trial.origin,
         score=outcome.score,
-        score_name=run.request.score,
+        score_name=run.config.proxy.score,
         miou=outcome.metrics.miou,
         cross_entropy=outcome.metrics.cross_entropy,
         parameters=parameters,
@@ -143,7 +143,7 @@ def _row(run: Run, rank: int, outcome: Measured) -> Row:
 def _cost(run: Run, outcome: Measured | Failed) -> tuple[int, int]:
     architecture, context = outcome.trial.architecture, run.context
     cost = find_space(architecture.space).cost(
-        architecture.genotype, context.channels, run.request.filters, context.feature_size
+        architecture.genotype, context.channels, run.config.proxy.filters, context.feature_size
     )
     return cost.parameters, cost.multiply_adds
 

@@ -30,8 +30,8 @@ def measure_pace(run: Run, estimator: Estimator, job: Job) -> Pace:
 
     Raises `AtrousError` if the trial fails, or if the memory does not hold a step.
     """
-    request = run.request
-    trial = Trial(0, find_architecture(YARDSTICK), "pace", request.steps, request.seed)
+    config = run.config
+    trial = Trial(0, find_architecture(YARDSTICK), "pace", config.proxy.steps, config.seed)
     outcome = estimator(trial)
     if isinstance(outcome, Failed):
         raise AtrousError(f"A first trial, of {YARDSTICK}, failed: {outcome.error}")

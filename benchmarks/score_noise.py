@@ -25,8 +25,7 @@ from atrous.core.trial import Failed
 from atrous.estimation.material import estimator, features_of, material_of
 from atrous.estimation.proxy import score_of
 from atrous.search.run import open_run
-from atrous.spaces import find_space
-from atrous.spaces.parse import find_architecture
+from atrous.spaces import find_architecture, find_space
 from atrous.stages.replicates import Reading, fresh_trials, read_all
 
 

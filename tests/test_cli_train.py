@@ -13,7 +13,7 @@ from random import Random
 import pytest
 
 from atrous.cli import main
-from atrous.model.folder import load_model
+from atrous.model.model import load_model
 from atrous.stages.train import ask
 from atrous.stages.train.job import ABOUT, create, read
 from atrous.training.log import LOG

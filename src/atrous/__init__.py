@@ -8,8 +8,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from atrous.model.folder import load as load
     from atrous.model.model import Model as Model
+    from atrous.model.model import load as load
 
 __all__ = ["Model", "load"]
 
@@ -17,7 +17,7 @@ __all__ = ["Model", "load"]
 def __getattr__(name: str) -> Any:
     """Imports torch only when a model is asked for."""
     if name == "load":
-        from atrous.model.folder import load
+        from atrous.model.model import load
 
         return load
     if name == "Model":

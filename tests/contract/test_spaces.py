@@ -13,11 +13,12 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from atrous.core.architecture import Genotype
-from atrous.spaces import SPACES, find_space
-from atrous.spaces.parse import find_architecture
+from atrous.spaces import FAMILIES, find_architecture, find_space
 from atrous.spaces.space import Space
 
-every_space = pytest.mark.parametrize("space", [m() for m in SPACES.values()], ids=list(SPACES))
+every_space = pytest.mark.parametrize(
+    "space", [f.make() for f in FAMILIES.values()], ids=list(FAMILIES)
+)
 CHANNELS, FILTERS, SIZE = 6, 4, (9, 7)
 IMAGE = (65, 97)
 

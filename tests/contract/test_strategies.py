@@ -8,7 +8,7 @@ from random import Random
 import pytest
 
 from atrous.core.architecture import Genotype
-from atrous.spaces import SPACES, find_space
+from atrous.spaces import FAMILIES, find_space
 from atrous.spaces.space import Space
 from atrous.strategies import STRATEGIES, find_strategy
 from atrous.strategies.strategy import ExhaustedError, Observation, Strategy
@@ -17,7 +17,9 @@ from tests.strategies.histories import history, play
 every_strategy = pytest.mark.parametrize(
     "strategy", [m() for m in STRATEGIES.values()], ids=list(STRATEGIES)
 )
-every_space = pytest.mark.parametrize("space", [m() for m in SPACES.values()], ids=list(SPACES))
+every_space = pytest.mark.parametrize(
+    "space", [f.make() for f in FAMILIES.values()], ids=list(FAMILIES)
+)
 
 
 def score(genotype: Genotype) -> float | None:

@@ -10,7 +10,7 @@ from atrous.core.cost import Cost
 from atrous.describe import describe
 from atrous.describe.asked import Asked, FeatureMap
 from atrous.describe.dpc import ASPP_NOTE, DescribedCell, described
-from atrous.spaces.parse import find_architecture
+from atrous.spaces import find_architecture
 
 CITYSCAPES = (65, 129)
 BACKBONE = Cost(1_811_712, 19_410_000_000)

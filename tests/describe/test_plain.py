@@ -9,15 +9,15 @@ from rich.console import Console
 
 from atrous.describe import describe
 from atrous.describe.asked import Asked
-from atrous.spaces import SPACES
-from tests.spaces.toy import walk
+from atrous.spaces import FAMILIES
+from tests.spaces.toy import WALKS, walk
 
 WALK = walk(3).architecture((1, 2, 1))
 
 
 @pytest.fixture(autouse=True)
 def _registered(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(SPACES, "walk-3", lambda: walk(3))
+    monkeypatch.setitem(FAMILIES, "walk", WALKS)
 
 
 def test_decisions_are_listed_and_the_cost_is_the_spaces() -> None:

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from atrous.spaces import SPACES
+from atrous.spaces import FAMILIES
 from atrous.spaces.space import Space
 from atrous.strategies.strategy import Strategy
 from tests.contract import test_spaces, test_strategies
@@ -59,14 +59,14 @@ def test_the_space_keeps_what_every_space_keeps(
 ) -> None:
     space: Space = extension.stack()
     assert space.size() == 3**4
-    monkeypatch.setitem(SPACES, space.name, extension.stack)
+    monkeypatch.setitem(FAMILIES, space.name, extension.STACK)
     known = {"space": space, "tmp_path": tmp_path, "output_stride": 16}
     assert keep(test_spaces, known) >= 8
 
 
 def test_the_strategy_keeps_what_every_strategy_keeps(extension: ModuleType) -> None:
     strategy: Strategy = extension.UniformSearch()
-    for space in (SPACES["dpc"](), extension.stack()):
+    for space in (FAMILIES["dpc"].make(), extension.stack()):
         assert keep(test_strategies, {"strategy": strategy, "space": space}) >= 4
 
 

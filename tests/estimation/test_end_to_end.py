@@ -13,7 +13,7 @@ from atrous.core.trial import Failed, Measured, Reason, Trial
 from atrous.data.dataset import Samples
 from atrous.estimation import end_to_end as module
 from atrous.estimation.end_to_end import FineTune
-from atrous.spaces.parse import find_architecture
+from atrous.spaces import find_architecture
 from atrous.training import loop
 from atrous.training.checkpoint import load
 from tests.training.material import (

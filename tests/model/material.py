@@ -10,10 +10,9 @@ import torch
 from torch import Tensor
 
 from atrous.data.palette import distinct
-from atrous.model.folder import save_model
-from atrous.model.model import Model
+from atrous.model.model import Model, save_model
+from atrous.spaces import find_architecture
 from atrous.spaces.blueprint import Blueprint, build_network
-from atrous.spaces.parse import find_architecture
 
 CLASSES = ("sky", "road", "car")
 BLUEPRINT = Blueprint(

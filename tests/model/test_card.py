@@ -17,9 +17,9 @@ from onnx import TensorProto, helper
 from atrous.core.errors import AtrousError
 from atrous.data.transform import Transform
 from atrous.model.card_text import drawing
-from atrous.model.folder import add_evaluation, load_model, save_model
-from atrous.model.model import Model
-from atrous.spaces.parse import find_architecture
+from atrous.model.folder import add_evaluation
+from atrous.model.model import Model, load_model, save_model
+from atrous.spaces import find_architecture
 from tests.data.folder import picture
 from tests.model.material import BLUEPRINT, TRAINING, evaluation, logits, model, saved
 

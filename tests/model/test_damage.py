@@ -12,8 +12,8 @@ import pytest
 from safetensors.torch import load_file, save_file
 
 from atrous.core.errors import AtrousError
-from atrous.model.folder import load_model
-from atrous.model.tensors import Seal
+from atrous.model.model import load_model
+from atrous.model.record import Seal
 from tests.model.material import BLUEPRINT, saved
 
 Change = Callable[[dict[str, Any]], object]

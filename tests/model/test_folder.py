@@ -13,9 +13,8 @@ import torch
 import atrous
 from atrous.core.errors import AtrousError
 from atrous.data.transform import Transform
-from atrous.model.contents import FILES
-from atrous.model.folder import add_evaluation, load_model, save_model
-from atrous.model.model import Model
+from atrous.model.folder import FILES, add_evaluation
+from atrous.model.model import Model, load_model, save_model
 from atrous.model.record import to_text
 from atrous.networks.backbones import Backbone
 from atrous.networks.weights import digest

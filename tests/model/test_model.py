@@ -20,9 +20,8 @@ from huggingface_hub import constants, hub_mixin
 
 import atrous
 from atrous.core.errors import AtrousError
-from atrous.model.contents import FILES
-from atrous.model.folder import add_evaluation, load_model
-from atrous.model.model import Model
+from atrous.model.folder import FILES, add_evaluation
+from atrous.model.model import Model, load_model
 from tests.model.material import BLUEPRINT, CLASSES, evaluation, logits, model, saved
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"

@@ -15,10 +15,10 @@ import pytest
 import torch
 
 from atrous.core.errors import AtrousError
-from atrous.model import contents
-from atrous.model.contents import FILES
-from atrous.model.folder import add_evaluation, load_model, save_model
-from atrous.model.tensors import write_tensors
+from atrous.model import folder as contents
+from atrous.model.folder import FILES, add_evaluation
+from atrous.model.model import load_model, save_model
+from atrous.model.record import write_tensors
 from tests.model.material import evaluation, logits, model, saved
 
 

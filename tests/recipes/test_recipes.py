@@ -14,8 +14,8 @@ from atrous.recipes import RECIPES, find_recipe
 from atrous.recipes.costs import counted
 from atrous.recipes.recipe import Recipe
 from atrous.recipes.stride import require_stride
+from atrous.spaces import find_architecture
 from atrous.spaces.blueprint import Blueprint
-from atrous.spaces.parse import find_architecture
 
 ALL = pytest.mark.parametrize("recipe", RECIPES.values(), ids=RECIPES)
 DOCS = Path(__file__).parents[2] / "docs"

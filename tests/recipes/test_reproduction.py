@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from atrous.core.errors import AtrousError
-from atrous.model.folder import load_model
+from atrous.model.model import load_model
 from atrous.recipes import RECIPES
 from atrous.recipes.changes import Changes
 from atrous.recipes.recipe import Recipe

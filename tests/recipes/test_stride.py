@@ -7,12 +7,11 @@ import pytest
 import torch
 
 from atrous.core.errors import AtrousError
-from atrous.model.folder import load_model, save_model
-from atrous.model.model import Model
+from atrous.model.model import Model, load_model, save_model
 from atrous.recipes.stride import at_stride, rebuild, require_stride
+from atrous.spaces import find_architecture
 from atrous.spaces.blueprint import Blueprint, build_network
 from atrous.spaces.network_cost import network_cost
-from atrous.spaces.parse import find_architecture
 from atrous.training.optimiser import set_norm_decay
 
 CLASSES = ("floor", "wall", "door")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from atrous.model.latency.setting import make_setting
+from atrous.model.latency.conditions import make_setting
 from atrous.relax.latency_table import MOVES, PLACES, LatencyTable
 
 TABLE = LatencyTable(

@@ -17,7 +17,7 @@ from atrous.relax import loop
 from atrous.relax.bilevel import State
 from atrous.relax.config import FIRST_RATE, LAST_RATE
 from atrous.relax.history import NAME, read_history
-from atrous.spaces.parse import find_architecture
+from atrous.spaces import find_architecture
 from atrous.training.crops import crops_of
 from tests.relax.searching import COMPUTE, protocol, searched, unheard
 from tests.small_search import write_data

@@ -8,8 +8,8 @@ from xml.etree import ElementTree
 
 from atrous.report.palette import INK
 from atrous.report.relaxation_maps import operations_map, strides_map
+from atrous.spaces import find_architecture
 from atrous.spaces.auto_deeplab.space import decoded
-from atrous.spaces.parse import find_architecture
 from tests.report.searches import search
 
 LAST = search()[-1]

@@ -135,7 +135,9 @@ def test_fields_that_do_not_fit_are_named(run: Run) -> None:
 
 @pytest.mark.parametrize("other", [1, 2, None])
 def test_a_run_of_another_version_is_refused(run: Run, other: object) -> None:
-    with pytest.raises(AtrousError, match=rf"has format {other}, and this version reads format 3"):
+    with pytest.raises(
+        AtrousError, match=rf"has format {other} there, and this version reads format 3"
+    ):
         open_run(edited(run, format=other))
 
 

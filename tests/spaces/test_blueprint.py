@@ -12,9 +12,9 @@ import torch
 from atrous.core.errors import AtrousError
 from atrous.networks.backbones import Backbone, outline
 from atrous.spaces import blueprint as module
+from atrous.spaces import find_architecture
 from atrous.spaces.blueprint import Blueprint, blank_network, build_network
 from atrous.spaces.dpc.module import DensePredictionCell
-from atrous.spaces.parse import find_architecture
 from tests.model.material import BLUEPRINT
 
 

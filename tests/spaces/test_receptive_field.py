@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from atrous.spaces.parse import find_architecture
+from atrous.spaces import find_architecture
 from atrous.spaces.receptive_field import untrained_rates
 from tests.model.material import BLUEPRINT
 

@@ -8,6 +8,7 @@ from torch import nn
 
 from atrous.core.architecture import Genotype
 from atrous.core.cost import Cost
+from atrous.spaces.family import Defaults, Family
 from atrous.spaces.space import Grammar, Size, Space
 
 LEVELS = 4
@@ -50,7 +51,7 @@ class Chain:
         return state + 1 if choice else -1
 
 
-def walk(moves: int) -> Space:
+def walk(moves: int = 3) -> Space:
     return _space(f"walk-{moves}", Walk(moves))
 
 
@@ -71,3 +72,12 @@ def _build(genotype: Genotype, channels: int, filters: int, output_stride: int) 
 def _cost(genotype: Genotype, channels: int, filters: int, size: Size) -> Cost:
     weights = channels * filters + len(genotype) * filters * filters
     return Cost(weights, weights * size[0] * size[1])
+
+
+WALKS = Family(
+    name="walk",
+    make=walk,
+    defaults=Defaults("tf_efficientnet_lite0", "auto", 16, 64, 400, 0.1),
+    sizes=r"walk-(\d)",
+    example="walk-3 (3 moves)",
+)

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from atrous.core.errors import AtrousError
-from atrous.model.latency.setting import make_setting
+from atrous.model.latency.conditions import make_setting
 from atrous.relax.latency_table import MOVES, PLACES
 from atrous.spaces.auto_deeplab.cell import OPERATIONS
 from atrous.stages import latency_table as timing

@@ -11,6 +11,7 @@ import pytest
 
 from atrous.core.config import GRADIENT, GradientConfig, SearchConfig
 from atrous.core.errors import AtrousError
+from atrous.core.options import replaced
 from atrous.core.trial import Measured
 from atrous.estimation.end_to_end import FineTune
 from atrous.estimation.estimators import estimator_of
@@ -44,7 +45,7 @@ def asked(data: Path, gradient: GradientConfig | None, **changes: Any) -> Search
         crop=(33, 65),
         gradient=gradient,
     )
-    return replace(usual, **changes)
+    return replaced(usual, **changes)
 
 
 SMALL = GradientConfig(steps=2, filters=2, crop=(33, 33), seeds=2, candidates=2)
@@ -152,7 +153,7 @@ def test_what_there_cannot_be_is_refused_before_anything_begins(
     changes: dict[str, Any], told: str, data: Path, tmp_path: Path
 ) -> None:
     with pytest.raises(AtrousError, match=told):
-        driver.begin(replace(asked(data, SMALL), **changes), tmp_path / "run", tmp_path / "cache")
+        driver.begin(replaced(asked(data, SMALL), **changes), tmp_path / "run", tmp_path / "cache")
     assert not (tmp_path / "run").exists()
 
 

@@ -16,8 +16,8 @@ from atrous.data.palette import distinct
 from atrous.data.transform import Transform
 from atrous.networks.compute import Compute
 from atrous.networks.network import Network
+from atrous.spaces import find_architecture
 from atrous.spaces.blueprint import Blueprint, build_network
-from atrous.spaces.parse import find_architecture
 from atrous.stages.train.job import Job
 from atrous.training.config import Protocol
 from atrous.training.crops import Batch, crops_of

@@ -14,7 +14,7 @@ import torch
 from atrous.core.errors import AtrousError
 from atrous.data.dataset import Samples, fingerprint
 from atrous.data.soundness import Size
-from atrous.model.folder import load_model
+from atrous.model.model import load_model
 from atrous.spaces.auto_deeplab.layer import Layer
 from atrous.spaces.blueprint import blank_network
 from atrous.stages.train import trainer

@@ -13,7 +13,7 @@ import torch
 from safetensors.torch import load_file
 
 from atrous.core.errors import AtrousError
-from atrous.model.folder import load_model
+from atrous.model.model import load_model
 from atrous.training.log import read_log
 from atrous.training.world import World, announced
 from tests.training.material import ALONE

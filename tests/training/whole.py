@@ -7,8 +7,8 @@ from typing import Any
 from atrous.core.trial import Measured, Metrics, Trial
 from atrous.data.palette import distinct
 from atrous.search.ledger import Entry
+from atrous.spaces import find_architecture
 from atrous.spaces.blueprint import Blueprint
-from atrous.spaces.parse import find_architecture
 from atrous.training.state import State
 from tests.small_search import CLASSES
 from tests.training.material import ALONE, COMPUTE, network, protocol

@@ -14,9 +14,9 @@ from atrous.cli.options import Json, output
 
 def spaces(as_json: Json = False) -> None:
     """Lists the search spaces with their exact sizes."""
-    from atrous.spaces import SPACES
+    from atrous.spaces import FAMILIES
 
-    found = [make() for make in SPACES.values()]
+    found = [family.make() for family in FAMILIES.values()]
     if as_json:
         rows = [
             {"name": s.name, "title": s.title, "size": s.size(), "published": list(s.published)}
@@ -62,9 +62,9 @@ def describe(
     from atrous.data.canvas import parse_size
     from atrous.describe import describe as described_as
     from atrous.describe.asked import Asked
+    from atrous.spaces import find_architecture
     from atrous.spaces.dpc.published_format import write_cell
     from atrous.spaces.dpc.space import cell_of
-    from atrous.spaces.parse import find_architecture
 
     found, extent = find_architecture(architecture), parse_size(size) if size else None
     described = described_as(found, Asked(channels, extent, filters, backbone, output_stride))

@@ -35,10 +35,9 @@ def export(
 
     The file is run and compared with the model before it counts as written.
     """
-    from atrous.model.export.exported import check_request
-    from atrous.model.export.model import check_model, export_model
+    from atrous.model.export.exported import check_model, check_request, export_model
     from atrous.model.export.view import render
-    from atrous.model.folder import load_model
+    from atrous.model.model import load_model
 
     check_model(model)
     path = out or model / f"model.{to}"
@@ -69,11 +68,11 @@ def latency(
 ) -> None:
     """Measures how long a model takes, from normalised images to class scores."""
     from atrous.data.canvas import parse_size
-    from atrous.model.export.model import check_model
-    from atrous.model.folder import load_model
+    from atrous.model.export.exported import check_model
+    from atrous.model.latency.conditions import make_setting, parse_runtimes
     from atrous.model.latency.measure import compare_latency
-    from atrous.model.latency.setting import make_setting, parse_runtimes
     from atrous.model.latency.view import render
+    from atrous.model.model import load_model
 
     check_model(model)
     setting = make_setting(parse_size(size), batch, device, threads, precision)

@@ -18,9 +18,9 @@ from atrous.core.errors import AtrousError
 
 if TYPE_CHECKING:
     from atrous.model.model import Model
-    from atrous.model.predict.images import Input
+    from atrous.model.predict.images import Submission
+    from atrous.model.predict.outputs import Input
     from atrous.model.predict.prediction import Outcome
-    from atrous.model.predict.submissions import Submission
 
 UNITS = {"mib": 2**20, "gib": 2**30, "mb": 10**6, "gb": 10**9}
 
@@ -65,12 +65,10 @@ def predict(
     from atrous.core.console import track, untracked
     from atrous.data.pixels import read_image, read_upright
     from atrous.model.evaluation.scales import parse_scales
-    from atrous.model.folder import load_model
-    from atrous.model.predict.images import find_images
-    from atrous.model.predict.outputs import Outputs, open_outputs
+    from atrous.model.model import load_model
+    from atrous.model.predict.images import find_images, find_submission
+    from atrous.model.predict.outputs import Outputs, find_writers, open_outputs
     from atrous.model.predict.prediction import Method, predict_images
-    from atrous.model.predict.submissions import find_submission
-    from atrous.model.predict.writers import find_writers
     from atrous.networks.compute import pick_device
 
     method = Method(parse_scales(scales), flip, pick_device(device), parse_memory(memory))
@@ -108,7 +106,7 @@ def _submitted(
     server: Submission, images: list[Path], split: str, model: Model
 ) -> tuple[Input, ...]:
     from atrous.data.layouts import read_dataset
-    from atrous.model.predict.submissions import submitted_images
+    from atrous.model.predict.images import submitted_images
 
     if len(images) != 1:
         raise AtrousError(

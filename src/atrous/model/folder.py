@@ -1,45 +1,124 @@
-"""A trained model's folder: saved, loaded, and what was measured added."""
+"""A trained network and all that is known about it, written to a folder and read from it.
+
+model.safetensors   the tensors
+model.json          what the network is, how it was trained, the seal of the tensors
+README.md           the model card
+evaluation.json     what was measured, if anything was
+evaluation.md       the same in words
+"""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from atrous.core.errors import AtrousError
-from atrous.core.files import locate, settle, write_whole
-from atrous.model import contents
-from atrous.model.card import CARD, renew_card
+from atrous.core.files import locate, replacing, settle, write_whole
+from atrous.data.transform import Transform
+from atrous.model.card import CARD, Subject, renew_card, write_card
 from atrous.model.card_text import headline
-from atrous.model.contents import EVALUATIONS, PAGE, RECORD, read_papers
 from atrous.model.evaluation_record import Evaluation, checked, merged, merged_page
-from atrous.model.model import Model
-from atrous.model.record import read_record, to_text
+from atrous.model.record import (
+    Record,
+    Seal,
+    differences,
+    read_json,
+    read_record,
+    read_tensors,
+    require_finite,
+    software,
+    to_text,
+    write_tensors,
+)
+from atrous.networks.backbones import Backbone
+from atrous.networks.network import Network
+from atrous.networks.weights import digest
+from atrous.spaces.blueprint import Blueprint, blank_network, build_network
+
+WEIGHTS, RECORD = "model.safetensors", "model.json"
+EVALUATIONS, PAGE = "evaluation.json", "evaluation.md"
+FILES = (WEIGHTS, RECORD, CARD, EVALUATIONS, PAGE)
+EXPORTS = "model.*"
+"""Files of these names are made of the weights: new weights make them stale."""
 
 
-def load(folder_or_repository: str | Path) -> Model:
-    """A trained model, ready to use: from its folder, or `user/name` from the Hugging Face hub.
+@dataclass(frozen=True)
+class Papers:
+    """What was written about a network: its model card ('' for one that is still to be written),
+    what was measured on it, and the same as a page."""
 
-        model = atrous.load("runs/best/model")
-        with torch.no_grad():
-            labels = model(model.transform(PIL.Image.open("photo.jpg"))[None])[0].argmax(0)
+    card: str = ""
+    evaluations: tuple[Evaluation, ...] = ()
+    page: str = ""
 
-    `labels` [H, W] holds numbers of `model.classes`. Raises AtrousError.
+
+@dataclass(frozen=True)
+class Contents:
+    """A network, in evaluation mode when it was read, and what is known about it."""
+
+    network: Network
+    blueprint: Blueprint
+    transform: Transform
+    training: Mapping[str, Any]
+    papers: Papers = field(default_factory=Papers)
+
+
+def write_folder(contents: Contents, folder: Path) -> None:
+    """Writes all files, or after an error none; an older model's files are replaced.
+
+    Raises AtrousError when the folder cannot be written, holds files of these names that are no
+    model's, or a tensor is not finite.
     """
-    return Model.from_pretrained(folder_or_repository)
+    folder = folder.expanduser()
+    require_finite(contents.network.state_dict(), "Cannot save the model")
+    _require_free(folder)
+    try:
+        exports = (path.name for path in folder.glob(EXPORTS) if path.is_file())
+        stale = {PAGE, EVALUATIONS, *exports}
+        with replacing(folder, stale) as new:
+            _write_all(contents, new, folder)
+    except OSError as error:
+        raise AtrousError(
+            f"Expected to write a model to {folder}, but {error}. Free some space, make the folder "
+            "writable or name another one; an older model in it is as it was."
+        ) from error
 
 
-def save_model(model: Model, folder: Path) -> None:
-    """Writes a model to a folder of its own, replacing an older model there, or, after an error,
-    leaving it as it was. Other files in the folder stay.
+def read_folder(folder: Path) -> Contents:
+    """Reads what `write_folder` wrote, the network in evaluation mode; raises AtrousError."""
+    folder = folder.expanduser()
+    if not folder.is_dir():
+        what = "is a file" if folder.exists() else "does not exist"
+        raise AtrousError(f"Expected a model's folder at {folder}, which {what}.")
+    path = locate(folder, RECORD)
+    record = read_record(path)
+    papers = read_papers(folder, len(record.blueprint.classes))
+    weights = locate(folder, WEIGHTS)
+    record.weights.check(weights)
+    network = _build(record, path)
+    read_tensors(network, weights, differences(record.software))
+    if isinstance(network.backbone, Backbone):
+        network.backbone.weights_digest = digest(network.backbone.network)
+    return Contents(network, record.blueprint, record.transform, record.training, papers)
 
-    Raises AtrousError when the folder cannot be written, holds files of the same names that are no
-    model's, or a weight is not finite.
-    """
-    contents.write(model.contents, Path(folder))
 
-
-def load_model(folder: Path) -> Model:
-    """The model in a folder, in evaluation mode; raises AtrousError for any damage."""
-    return Model.of(contents.read(Path(folder)))
+def read_papers(folder: Path, classes: int) -> Papers:
+    """What was written about the model in a folder; raises AtrousError."""
+    path = locate(folder, EVALUATIONS)
+    records = read_json(path) if path.exists() else []
+    try:
+        if not isinstance(records, list):
+            raise ValueError("it holds no list of evaluations")
+        evaluations = tuple(checked(record, classes) for record in records)
+        card, page = (_text(locate(folder, name)) for name in (CARD, PAGE))
+    except (OSError, ValueError) as error:
+        raise AtrousError(
+            f"{path} or the texts beside it are damaged: {error}. Copy {folder} again, or delete "
+            f"{EVALUATIONS} and evaluate the model again."
+        ) from error
+    return Papers(card, evaluations, page)
 
 
 def add_evaluation(folder: Path, record: Evaluation, markdown: str) -> None:
@@ -63,10 +142,67 @@ def add_evaluation(folder: Path, record: Evaluation, markdown: str) -> None:
         write_whole(folder / EVALUATIONS, to_text(known))
         write_whole(folder / PAGE, merged_page(papers.page, record, markdown))
         name = headline(about.blueprint, about.training)
-        card = papers.card or contents.first_card(about, folder)
+        card = papers.card or first_card(about, folder)
         write_whole(folder / CARD, renew_card(card, name, classes, known))
     except OSError as error:
         raise AtrousError(
             f"Expected to add an evaluation to {folder}, but {error}. Make the folder writable and "
             "free some space."
         ) from error
+
+
+def first_card(record: Record, folder: Path, known: Sequence[Evaluation] = ()) -> str:
+    """A new model card for the model in a folder."""
+    network = blank_network(record.blueprint)
+    parameters = sum(parameter.numel() for parameter in network.parameters())
+    name = folder.resolve().name
+    blueprint, training = record.blueprint, record.training
+    card = write_card(Subject(name, blueprint, record.transform, training, parameters))
+    if not known:
+        return card
+    return renew_card(card, headline(blueprint, training), blueprint.classes, known)
+
+
+def _write_all(contents: Contents, new: Path, folder: Path) -> None:
+    papers = contents.papers
+    write_tensors(contents.network, new / WEIGHTS)
+    record = Record(
+        contents.blueprint,
+        contents.transform,
+        dict(contents.training),
+        software(),
+        Seal.of(new / WEIGHTS),
+    )
+    card = papers.card or first_card(record, folder, papers.evaluations)
+    texts = {RECORD: to_text(record.to_json()), CARD: card}
+    if papers.evaluations:
+        texts |= {EVALUATIONS: to_text(papers.evaluations), PAGE: papers.page}
+    for file, text in texts.items():
+        (new / file).write_text(text, encoding="utf-8", newline="\n")
+
+
+def _build(record: Record, path: Path) -> Network:
+    """The network with random weights; raises AtrousError."""
+    try:
+        return build_network(record.blueprint)
+    except (AtrousError, RuntimeError, ValueError, ZeroDivisionError) as error:
+        raise AtrousError(
+            f"{path} describes a network that cannot be built here: {error}"
+            f"{differences(record.software)}"
+        ) from error
+
+
+def _require_free(folder: Path) -> None:
+    """Refuses to overwrite somebody's README.md: files of these names must be a model's."""
+    if folder.exists() and not folder.is_dir():
+        raise AtrousError(f"Expected a folder for the model at {folder}, which is a file.")
+    taken = [name for name in FILES if locate(folder, name).exists()]
+    if taken and not {RECORD, WEIGHTS} <= set(taken):
+        raise AtrousError(
+            f"Expected a new folder, an empty one or a model's at {folder}, which holds "
+            f"{' and '.join(taken)} but no model. Name another folder, or move them away."
+        )
+
+
+def _text(path: Path) -> str:
+    return path.read_text(encoding="utf-8") if path.exists() else ""

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, cast
 
-from huggingface_hub import ModelHubMixin
+from huggingface_hub import ModelHubMixin, constants, snapshot_download
+from huggingface_hub.errors import LocalEntryNotFoundError
 from torch import Tensor, nn
 
+from atrous.core.errors import AtrousError
 from atrous.data.palette import Colour
 from atrous.data.transform import Transform
-from atrous.model.contents import Contents, Papers, read, write
-from atrous.model.fetch import fetch
+from atrous.model.folder import FILES, Contents, Papers, read_folder, write_folder
+from atrous.networks.hub import reachable
 from atrous.networks.network import Network
 from atrous.spaces.blueprint import Blueprint
 
@@ -75,7 +78,7 @@ class Model(nn.Module, ModelHubMixin):
         return cast(Tensor, self.network(images))
 
     def _save_pretrained(self, save_directory: Path) -> None:
-        write(self.contents, save_directory)
+        write_folder(self.contents, save_directory)
 
     @classmethod
     def from_pretrained(  # type: ignore[override]  # the arguments of `__init__` are in the folder
@@ -100,4 +103,71 @@ class Model(nn.Module, ModelHubMixin):
             local_files_only=local_files_only,
             revision=revision,
         )
-        return cls.of(read(folder))
+        return cls.of(read_folder(folder))
+
+
+def load(folder_or_repository: str | Path) -> Model:
+    """A trained model, ready to use: from its folder, or `user/name` from the Hugging Face hub.
+
+        model = atrous.load("runs/best/model")
+        with torch.no_grad():
+            labels = model(model.transform(PIL.Image.open("photo.jpg"))[None])[0].argmax(0)
+
+    `labels` [H, W] holds numbers of `model.classes`. Raises AtrousError.
+    """
+    return Model.from_pretrained(folder_or_repository)
+
+
+def save_model(model: Model, folder: Path) -> None:
+    """Writes a model to a folder of its own, replacing an older model there, or, after an error,
+    leaving it as it was. Other files in the folder stay.
+
+    Raises AtrousError when the folder cannot be written, holds files of the same names that are no
+    model's, or a weight is not finite.
+    """
+    write_folder(model.contents, Path(folder))
+
+
+def load_model(folder: Path) -> Model:
+    """The model in a folder, in evaluation mode; raises AtrousError for any damage."""
+    return Model.of(read_folder(Path(folder)))
+
+
+REPOSITORY = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*", re.ASCII)
+
+
+def fetch(where: str | Path, *, local_files_only: bool = False, **options: Any) -> Path:
+    """The folder `where`, or a copy of the hub's repository of that name (`user/name`).
+
+    What the hub's cache holds is used when the hub does not answer. `options` are passed on to
+    `huggingface_hub.snapshot_download`. Raises AtrousError.
+    """
+    folder = Path(where).expanduser()
+    if folder.exists() or not REPOSITORY.fullmatch(str(where)):
+        return folder
+    offline = local_files_only or constants.HF_HUB_OFFLINE or not reachable(constants.ENDPOINT)
+    try:
+        found = snapshot_download(
+            str(where), allow_patterns=list(FILES), local_files_only=offline, **options
+        )
+    except Exception as error:  # the hub's client and its cache each have their own types
+        raise _absent(str(where), error) from error
+    return Path(found)
+
+
+def _absent(where: str, error: Exception) -> AtrousError:
+    if isinstance(error, LocalEntryNotFoundError):
+        reason = (
+            f"{constants.ENDPOINT} was not asked or did not answer, and no copy is in its cache"
+        )
+    else:
+        reason = f"{constants.ENDPOINT} has no such model for you ({_first_line(error)})"
+    return AtrousError(
+        f"Expected a model's folder or a repository of the hub; got {where!r}. There is no folder "
+        f"{Path(where).absolute()}, and {reason}."
+    )
+
+
+def _first_line(error: Exception) -> str:
+    lines = str(error).strip().splitlines()
+    return f"{type(error).__name__}: {lines[0] if lines else ''}"[:200]

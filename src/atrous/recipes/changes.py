@@ -10,7 +10,7 @@ from atrous.data.canvas import Size
 from atrous.data.dataset import Dataset
 from atrous.networks.compute import Precision
 from atrous.recipes.recipe import Recipe
-from atrous.spaces.parse import find_architecture
+from atrous.spaces import find_architecture
 from atrous.stages.train.ask import Ask
 from atrous.stages.train.origin import Origin
 from atrous.training.config import Protocol

@@ -5,10 +5,10 @@ from __future__ import annotations
 from atrous.core.cost import Cost
 from atrous.model.evaluation.table import markdown
 from atrous.recipes.recipe import Recipe
+from atrous.spaces import find_architecture
 from atrous.spaces.dpc.cell import GridPooling
 from atrous.spaces.dpc.cost import cell_cost
 from atrous.spaces.dpc.space import decode
-from atrous.spaces.parse import find_architecture
 
 
 def counted(recipe: Recipe) -> Cost:

@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import Any
 
 from atrous.core.errors import AtrousError
-from atrous.model.contents import RECORD
 from atrous.model.evaluation.assessment import Request, count, prepare
 from atrous.model.evaluation.publication import publish
+from atrous.model.folder import RECORD
 from atrous.model.record import read_record
 from atrous.networks.backbones import load_backbone
 from atrous.recipes.changes import Changes, ask_of, differences

@@ -13,9 +13,8 @@ from pathlib import Path
 import torch
 
 from atrous.core.errors import AtrousError
-from atrous.model.contents import RECORD
-from atrous.model.folder import load_model, save_model
-from atrous.model.model import Model
+from atrous.model.folder import RECORD
+from atrous.model.model import Model, load_model, save_model
 from atrous.model.record import read_record
 from atrous.networks.weights import BUILTIN
 from atrous.spaces.blueprint import Blueprint, blank_network, build_network

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from atrous.core.trial import Measured
 from atrous.report.families import family_of
-from atrous.report.families.family import Observed
+from atrous.spaces.view import Observed
 
 LEAST = 3
 

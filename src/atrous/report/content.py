@@ -12,7 +12,6 @@ from atrous.report.choices import Usage, usage
 from atrous.report.class_line import ClassLine
 from atrous.report.curves import against_seconds, against_trials, expectation, levels
 from atrous.report.families import family_of
-from atrous.report.families.family import Drawing, Family
 from atrous.report.glance import Glance, Searched, glance_of
 from atrous.report.leaderboard import Row, failures, leaderboard
 from atrous.report.outcome import Outcome, outcome_of
@@ -26,6 +25,7 @@ from atrous.report.words import score_name
 from atrous.search.ledger import Entry
 from atrous.search.run import RERANK, Run
 from atrous.spaces import find_space
+from atrous.spaces.view import Drawing, View
 
 BEST = 3
 ORDINALS = ("Best", "Second", "Third")
@@ -72,7 +72,7 @@ class Content:
     run: Run
     data: str
     space_title: str
-    family: Family
+    family: View
     is_whole: bool
     rows: Sequence[Row]
     entries: Sequence[Entry]

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 from atrous.core.errors import AtrousError
 from atrous.report.families import family_of
-from atrous.report.families.family import Drawing
 from atrous.report.measures import chose, conditions, evaluation_of
 from atrous.report.networks import Network, differences
 from atrous.report.outcome import Outcome
@@ -15,7 +14,8 @@ from atrous.report.pictures import Picture
 from atrous.report.random_line import RandomLine
 from atrous.report.rerank import SecondRanking
 from atrous.report.words import count, decimal, difference, ordinal, quantity, size
-from atrous.spaces.parse import find_architecture
+from atrous.spaces import find_architecture
+from atrous.spaces.view import Drawing
 
 NOT_MEASURED = "not measured"
 ASPP = "dpc:aspp"

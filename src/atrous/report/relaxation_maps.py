@@ -12,12 +12,12 @@ from atrous.report.drawing import draw
 from atrous.report.palette import BLUE, FAINT, INK
 from atrous.report.relaxation import operation_name
 from atrous.report.words import MINUS
+from atrous.spaces import find_architecture
 from atrous.spaces.auto_deeplab.cell import NONE, OPERATIONS, edges, state_name
 from atrous.spaces.auto_deeplab.relaxation.decoding import blocks_of
 from atrous.spaces.auto_deeplab.relaxation.walk import layers_of, node_probabilities
 from atrous.spaces.auto_deeplab.space import Decoded, decoded
 from atrous.spaces.auto_deeplab.trellis import LEVELS, STRIDES, levels_at
-from atrous.spaces.parse import find_architecture
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

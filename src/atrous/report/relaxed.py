@@ -16,10 +16,10 @@ from atrous.report.relaxation import (
 from atrous.report.relaxation_maps import operations_map, strides_map
 from atrous.report.trellis import draw_trellis
 from atrous.search.run import Run
+from atrous.spaces import find_architecture
 from atrous.spaces.auto_deeplab.relaxation.walk import arrow_probabilities
 from atrous.spaces.auto_deeplab.space import decoded
 from atrous.spaces.auto_deeplab.trellis import STRIDES
-from atrous.spaces.parse import find_architecture
 
 
 @dataclass(frozen=True)

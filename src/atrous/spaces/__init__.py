@@ -1,34 +1,111 @@
-"""What may be built: one file per space. `SPACES` is the registry."""
+"""The architectures that may be built, one folder per family. `FAMILIES` is the registry."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Mapping
+import json
+from pathlib import Path
+from typing import Any
 
+from atrous.core.architecture import Architecture
 from atrous.core.errors import AtrousError
-from atrous.spaces.auto_deeplab.space import auto_deeplab
-from atrous.spaces.dpc.space import dpc
+from atrous.spaces.auto_deeplab.family import AUTO_DEEPLAB
+from atrous.spaces.dpc.family import DPC
+from atrous.spaces.family import Family
 from atrous.spaces.space import Space
 
-SPACES: Mapping[str, Callable[[], Space]] = {"dpc": dpc, "auto_deeplab": auto_deeplab}
+FAMILIES: dict[str, Family] = {"dpc": DPC, "auto_deeplab": AUTO_DEEPLAB}
 
-SIZED: Mapping[str, Callable[..., Space]] = {
-    r"dpc-([1-9]\d?)": dpc,
-    r"auto_deeplab-([1-9]\d?)(?:x([1-9]))?": auto_deeplab,
-}
-"""The spaces of other sizes, by names that say the sizes."""
+
+def family_of(of: str | Architecture) -> Family:
+    """The family of a space's name, or of an architecture. Raises `AtrousError`."""
+    space = of.space if isinstance(of, Architecture) else of
+    if found := FAMILIES.get(space.partition("-")[0]):
+        return found
+    raise _unknown(space)
 
 
 def find_space(name: str) -> Space:
-    """The space of this name; `dpc-B` is the space of cells with B branches, `auto_deeplab-L` that
-    of networks with L layers, `auto_deeplab-LxB` with B blocks in their cell."""
-    if name in SPACES:
-        return SPACES[name]()
-    for pattern, make in SIZED.items():
-        if match := re.fullmatch(pattern, name):
-            return make(*(int(number) for number in match.groups() if number))
-    raise AtrousError(
-        f"Expected the name of a space, got {name!r}. There are: {', '.join(SPACES)}; others say "
-        "their size, such as dpc-3 (3 branches), auto_deeplab-8 (8 layers), auto_deeplab-8x3 (and "
-        "cells of 3 blocks)."
+    """The space of this name: a family's own, or one whose name says its sizes (`dpc-3`).
+
+    Raises `AtrousError`.
+    """
+    family = FAMILIES.get(name.partition("-")[0])
+    if found := family.space(name) if family else None:
+        return found
+    raise _unknown(name)
+
+
+def find_architecture(text: str) -> Architecture:
+    """The architecture that `text` names.
+
+    A published one (`dpc:top1`), a genotype (`dpc:0.17.1.3...`), or a JSON file: this program's,
+    or one that a family reads. Raises `AtrousError`.
+    """
+    if text.endswith(".json"):
+        return _from_file(Path(text))
+    space_name, colon, rest = text.partition(":")
+    if not colon:
+        raise AtrousError(
+            f"Expected an architecture, got {text!r}. Write {', '.join(published())}, a genotype "
+            "such as dpc-1:0.17, or the path of a .json file."
+        )
+    space = find_space(space_name)
+    if rest in space.published:
+        return space.architecture(space.published[rest])
+    try:
+        genotype = tuple(int(choice) for choice in rest.split("."))
+    except ValueError as error:
+        known = ", ".join(space.published) or "none"
+        raise AtrousError(
+            f"Space {space_name} has no architecture {rest!r}. Named ones: {known}; a genotype is "
+            "whole numbers with dots between."
+        ) from error
+    return space.architecture(genotype)
+
+
+def published() -> list[str]:
+    """The names of all published architectures."""
+    return [f"{f.name}:{key}" for f in FAMILIES.values() for key in f.make().published]
+
+
+def _unknown(space: str) -> AtrousError:
+    examples = ", ".join(family.example for family in FAMILIES.values() if family.example)
+    return AtrousError(
+        f"Expected the name of a space, got {space!r}. There are: {', '.join(FAMILIES)}; others "
+        f"say their size, such as {examples}."
     )
+
+
+def _from_file(path: Path) -> Architecture:
+    try:
+        text = path.read_text(encoding="utf-8")
+        content = json.loads(text)
+    except (OSError, ValueError) as error:
+        raise AtrousError(f"Expected an architecture in JSON at {path}, but {error}.") from error
+    try:
+        if isinstance(content, dict) and content.keys() == {"space", "genotype"}:
+            return _from_record(content["space"], content["genotype"])
+        return _from_others(text)
+    except AtrousError as error:
+        raise AtrousError(f"{path}: {error}") from error
+
+
+def _from_record(space: Any, genotype: Any) -> Architecture:
+    whole = isinstance(genotype, list) and all(type(choice) is int for choice in genotype)
+    if not (isinstance(space, str) and whole):
+        raise AtrousError(
+            'Expected the name of a space and a list of whole numbers, such as {"space": "dpc-1", '
+            f'"genotype": [0, 17]}}, got {space!r} and {genotype!r}.'
+        )
+    return find_space(space).architecture(tuple(genotype))
+
+
+def _from_others(text: str) -> Architecture:
+    """The architecture as the first family has it that can read the text."""
+    refusals = []
+    for read in (family.read_file for family in FAMILIES.values() if family.read_file):
+        try:
+            return read(text)
+        except AtrousError as error:
+            refusals.append(str(error))
+    raise AtrousError(" Or: ".join(refusals))

@@ -13,8 +13,7 @@ from atrous.data.palette import Colour
 from atrous.networks.backbones import load_backbone, outline
 from atrous.networks.decoder import LOW_STRIDE
 from atrous.networks.network import Encoder, Network
-from atrous.spaces import find_space
-from atrous.spaces.parse import find_architecture
+from atrous.spaces import find_architecture, find_space
 
 
 @dataclass(frozen=True)

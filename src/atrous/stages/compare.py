@@ -22,7 +22,7 @@ from atrous.data.dataset import Dataset, Samples
 from atrous.estimation.material import estimator, features_of, make_material, unchanged_sources
 from atrous.search.ranking import ranked
 from atrous.search.run import Run
-from atrous.spaces.parse import find_architecture
+from atrous.spaces import find_architecture
 from atrous.stages.replicates import Reading, fresh_trials, read_all
 
 READINGS = "comparison.jsonl"

@@ -6,8 +6,8 @@ from rich.console import Console
 
 from atrous.relax.entropy import alpha_entropy, beta_entropy, pooling_share, skip_share
 from atrous.relax.history import Moment
+from atrous.spaces import find_architecture
 from atrous.spaces.auto_deeplab.space import decoded
-from atrous.spaces.parse import find_architecture
 
 CONSOLE = Console(stderr=True)
 

@@ -34,8 +34,7 @@ from atrous.search.ledger import Entry
 from atrous.search.loop import Plan, search
 from atrous.search.ranking import AGAIN, ranked
 from atrous.search.run import RERANK, Run
-from atrous.spaces import find_space
-from atrous.spaces.parse import find_architecture
+from atrous.spaces import find_architecture, find_space
 from atrous.spaces.receptive_field import untrained_rates
 from atrous.strategies.listed import Listed
 from atrous.strategies.strategy import Proposal

@@ -23,30 +23,29 @@ from atrous.execution.local import LocalExecutor
 from atrous.search.ledger import Entry
 from atrous.search.loop import Estimator, Plan, search
 from atrous.search.run import Run, create_run, require_no_run
-from atrous.spaces import find_space
-from atrous.spaces.parse import find_architecture
+from atrous.spaces import family_of, find_architecture, find_space
 from atrous.stages.relax import require_relaxable
 from atrous.strategies import find_strategy
 from atrous.strategies.strategy import Strategy
 
 RANDOM_BESIDE = 8
 """Random architectures that what is decoded is compared with."""
-CELLS = SearchConfig(
-    DataConfig(""),
-    baselines=("dpc:aspp", "dpc:top1"),
-    encoder=EncoderConfig("tf_efficientnet_lite0", "auto", 16),
-)
-NETWORKS = SearchConfig(DataConfig(""), proxy=ProxyConfig(filters=8, steps=1000, rate=0.05))
-"""Of whole networks, trained from scratch (Liu et al. 2019, section 4.3: rate 0.05)."""
 
 
 def usual(space: str, gradient: GradientConfig | None = None) -> SearchConfig:
     """Returns the search of a space where the user says nothing, by `gradient` if that is given."""
-    config = replace(NETWORKS if find_space(space).trunk else CELLS, space=space)
+    known = family_of(space).defaults
+    config = SearchConfig(
+        DataConfig(""),
+        space,
+        baselines=known.baselines,
+        encoder=EncoderConfig(known.backbone or "", known.weights, known.output_stride or 0),
+        proxy=ProxyConfig(known.filters, known.steps, rate=known.rate),
+    )
     if gradient is None:
         return config
     trials = gradient.seeds * gradient.candidates + RANDOM_BESIDE
-    return replace(config, strategy=GRADIENT, gradient=gradient, budget=BudgetConfig(trials=trials))
+    return replace(config, strategy=GRADIENT, gradient=gradient, budget=BudgetConfig(trials))
 
 
 def begin(config: SearchConfig, out: Path, cache: Path) -> tuple[Run, Estimator]:
@@ -85,10 +84,10 @@ def proceed(
 def require_possible(config: SearchConfig) -> None:
     """Raises `AtrousError` with all that is wrong with a search, before data is looked at."""
     space = find_space(config.space)
+    require_relaxable(config)
     wrong = problems(config, ("output_stride",) if space.trunk else ())
     if wrong:
         raise AtrousError("; ".join(wrong) + ".")
-    require_relaxable(config)
     if config.strategy != GRADIENT:
         find_strategy(config.strategy)
     for name in config.baselines:

@@ -9,7 +9,7 @@ import pytest
 
 from atrous.core.errors import AtrousError
 from atrous.data.dataset import Dataset
-from atrous.model.evaluation.agreement import labelled_split, require_same_classes
+from atrous.model.evaluation.assessment import labelled_split, require_same_classes
 from tests.data import folder
 
 

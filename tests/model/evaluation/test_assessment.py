@@ -22,11 +22,10 @@ from atrous.data.palette import distinct
 from atrous.model.evaluation.assessment import TALLY, Request, count, prepare
 from atrous.model.evaluation.publication import publish
 from atrous.model.evaluation.record import Evaluation
-from atrous.model.folder import load_model, save_model
-from atrous.model.model import Model
+from atrous.model.model import Model, load_model, save_model
 from atrous.scenes.scene import write_scenes
+from atrous.spaces import find_architecture
 from atrous.spaces.blueprint import Blueprint, build_network
-from atrous.spaces.parse import find_architecture
 from atrous.tasks.segmentation import evaluate as counting
 from atrous.tasks.segmentation.evaluate import evaluate
 

@@ -16,8 +16,8 @@ from torch import Tensor, nn
 from atrous.data.palette import distinct
 from atrous.model.export.interface import noise
 from atrous.networks.network import Network
+from atrous.spaces import find_architecture
 from atrous.spaces.blueprint import Blueprint, build_network
-from atrous.spaces.parse import find_architecture
 
 CLASSES = ("sky", "road", "Straße", "car")
 SMALL = "test_efficientnet"

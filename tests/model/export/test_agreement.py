@@ -9,8 +9,7 @@ import pytest
 import torch
 
 from atrous.core.errors import AtrousError
-from atrous.model.export.agreement import TOLERANCE, Array, agrees, difference
-from atrous.model.export.interface import Interface, Output
+from atrous.model.export.interface import TOLERANCE, Array, Interface, Output, agrees, difference
 
 LOGITS = torch.tensor([[[[4.0, 1.0]], [[3.9996, -8.0]]]])
 """One image of 1 x 2 pixels, two classes; at the left, they are almost equal."""

@@ -13,8 +13,7 @@ from typer.testing import CliRunner
 
 from atrous.cli.export import export, latency
 from atrous.core.errors import AtrousError
-from atrous.model.folder import save_model
-from atrous.model.model import Model
+from atrous.model.model import Model, save_model
 from tests.model.export.material import blueprint, network
 
 

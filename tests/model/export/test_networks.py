@@ -12,10 +12,8 @@ import pytest
 import torch
 
 import atrous
-from atrous.model.export.agreement import TOLERANCE
-from atrous.model.export.exported import BATCHES_AND_SIZES, Exported
-from atrous.model.export.interface import Interface, noise
-from atrous.model.export.model import export_model
+from atrous.model.export.exported import BATCHES_AND_SIZES, Exported, export_model
+from atrous.model.export.interface import TOLERANCE, Interface, noise
 from atrous.model.model import Model
 from atrous.networks.network import Network
 from tests.model.export.material import CLASSES, alone, blueprint, logits, network

@@ -11,9 +11,8 @@ from torch import Tensor, nn
 from torch.export import Dim
 
 from atrous.model.export import onnx_file
-from atrous.model.export.agreement import TOLERANCE
-from atrous.model.export.interface import INPUT
-from atrous.model.export.standalone import keep_inputs
+from atrous.model.export.graph import keep_inputs
+from atrous.model.export.interface import INPUT, TOLERANCE
 from atrous.spaces.dpc.module import DensePredictionCell
 from atrous.spaces.dpc.space import OPERATIONS, build
 

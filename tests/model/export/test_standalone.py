@@ -11,9 +11,8 @@ import torch
 
 from atrous.core.errors import AtrousError
 from atrous.data.transform import Transform
-from atrous.model.export.graph import same_padding, trace
+from atrous.model.export.graph import Standalone, canvas_side, prepared, same_padding, trace
 from atrous.model.export.interface import Interface, id_type, noise
-from atrous.model.export.standalone import Standalone, canvas_side, prepared
 from atrous.networks.backbones import import_timm
 from atrous.networks.network import pad_to_canvas
 from tests.model.export.material import blueprint, logits, network

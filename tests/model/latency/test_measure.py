@@ -10,6 +10,7 @@ import torch
 from rich.console import Console
 
 from atrous.core.errors import AtrousError
+from atrous.model.latency.conditions import make_setting
 from atrous.model.latency.measure import (
     MOST,
     WINDOW,
@@ -20,7 +21,6 @@ from atrous.model.latency.measure import (
     measure_latency,
     warm_up,
 )
-from atrous.model.latency.setting import make_setting
 from atrous.model.latency.view import render
 from atrous.networks.network import Network
 from atrous.spaces.blueprint import build_network

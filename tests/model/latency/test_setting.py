@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from atrous.core.errors import AtrousError
-from atrous.model.latency.setting import (
+from atrous.model.latency.conditions import (
     check_runtime,
     device_name,
     make_setting,

@@ -15,9 +15,9 @@ from PIL import Image
 from atrous.core.errors import AtrousError
 from atrous.data.pixels import read_upright
 from atrous.model.model import Model
-from atrous.model.predict.images import Input, find_images
+from atrous.model.predict.images import find_images
 from atrous.model.predict.memory import bytes_per_pixel, needed
-from atrous.model.predict.outputs import Outputs, open_outputs
+from atrous.model.predict.outputs import Input, Outputs, find_writers, open_outputs
 from atrous.model.predict.prediction import (
     HELD,
     Method,
@@ -28,7 +28,6 @@ from atrous.model.predict.prediction import (
     class_ids,
     predict_images,
 )
-from atrous.model.predict.writers import find_writers
 from atrous.tasks.segmentation.probabilities import probabilities
 from tests.model.predict.material import picture, save, small_model
 

@@ -16,7 +16,7 @@ from atrous.core.errors import AtrousError
 from atrous.data.dataset import Dataset, read_image, read_labels
 from atrous.data.layouts import read_dataset
 from atrous.data.palette import voc_colours
-from atrous.model.predict.submissions import SUBMISSIONS, find_submission, submitted_images
+from atrous.model.predict.images import SUBMISSIONS, find_submission, submitted_images
 from atrous.tasks.segmentation.metrics import summarise
 from tests.data import folder
 from tests.data.layouts import miniatures

@@ -10,7 +10,7 @@ from PIL import Image
 
 from atrous.core.errors import AtrousError
 from atrous.data.palette import distinct
-from atrous.model.predict.writers import WRITERS, find_writers
+from atrous.model.predict.outputs import WRITERS, find_writers
 from tests.model.predict.material import picture
 
 COLOURS = distinct(5)

@@ -17,9 +17,9 @@ from atrous.report.families.auto_deeplab import AUTO_DEEPLAB, ORDER, observed
 from atrous.report.leaderboard import write_csv
 from atrous.report.page import render_page
 from atrous.search.ledger import Entry
+from atrous.spaces import find_architecture
 from atrous.spaces.auto_deeplab.cell import Operation
 from atrous.spaces.auto_deeplab.space import auto_deeplab
-from atrous.spaces.parse import find_architecture
 from tests.report.runs import CLASSES, a_run
 
 PUBLISHED = find_architecture("auto_deeplab:published")

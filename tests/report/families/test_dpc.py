@@ -6,8 +6,8 @@ from collections import Counter
 
 from atrous.report.families import family_of
 from atrous.report.families.dpc import observed_in
+from atrous.spaces import find_architecture
 from atrous.spaces.dpc.space import ASPP, TOP1
-from atrous.spaces.parse import find_architecture
 
 
 def test_choices_of_the_published_cells() -> None:

@@ -6,15 +6,15 @@ import pytest
 
 from atrous.report.families import family_of
 from atrous.report.families.plain import PLAIN
-from atrous.spaces import SPACES
-from tests.spaces.toy import walk
+from atrous.spaces import FAMILIES
+from tests.spaces.toy import WALKS, walk
 
 WALK = walk(3).architecture((1, 2, 1))
 
 
 @pytest.fixture(autouse=True)
 def _registered(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(SPACES, "walk-3", lambda: walk(3))
+    monkeypatch.setitem(FAMILIES, "walk", WALKS)
 
 
 def test_decisions_take_the_place_of_words_and_drawing() -> None:

@@ -7,10 +7,9 @@ from itertools import pairwise
 import pytest
 
 from atrous.core.errors import AtrousError
-from atrous.spaces import find_space
+from atrous.spaces import find_architecture, find_space
 from atrous.spaces.dpc.cell import FEATURES
 from atrous.spaces.dpc.space import ASPP, canonical, decode
-from atrous.spaces.parse import find_architecture
 from atrous.stages.fidelity.cells import NAMES, WHOLE, all_cells, some_cells
 
 

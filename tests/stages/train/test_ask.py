@@ -16,7 +16,7 @@ from atrous.core.errors import AtrousError
 from atrous.data.dataset import Samples, fingerprint
 from atrous.data.soundness import Size
 from atrous.networks.backbones import Backbone
-from atrous.spaces.parse import find_architecture
+from atrous.spaces import find_architecture
 from atrous.stages.train import ask as module
 from atrous.stages.train.ask import Ask, job_of
 from atrous.stages.train.origin import Origin

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from atrous.core.errors import AtrousError
-from atrous.spaces.parse import find_architecture
+from atrous.spaces import find_architecture
 from atrous.stages.train.origin import FILTERS, Given, Origin, origin_of
 from tests.report.runs import CONFIG, make_run, measured, reranked
 

@@ -13,7 +13,7 @@ import torch
 from atrous.core.errors import AtrousError
 from atrous.core.files import PARTIAL
 from atrous.data.dataset import Samples, fingerprint
-from atrous.model.folder import load_model, save_model
+from atrous.model.model import load_model, save_model
 from atrous.stages.train import trainer
 from atrous.stages.train.job import Job, create, held
 from atrous.stages.train.trainer import run

@@ -20,7 +20,7 @@ from atrous.core.errors import AtrousError
 from atrous.core.options import replaced
 from atrous.core.trial import Outcome
 from atrous.model.evaluation import publication
-from atrous.model.folder import load_model
+from atrous.model.model import load_model
 from atrous.networks.weights import digest
 from atrous.search.ledger import Entry
 from atrous.search.run import ABOUT, RERANK, open_run

@@ -16,12 +16,25 @@ from torch.export import ExportedProgram
 
 from atrous.core.console import track
 from atrous.core.errors import AtrousError
+from atrous.core.files import locate
 from atrous.model.export import onnx_file, pt2_file
-from atrous.model.export.agreement import TOLERANCE, Array, agrees, difference
-from atrous.model.export.graph import trace
-from atrous.model.export.interface import Interface, Size, noise
-from atrous.model.export.standalone import prepared
+from atrous.model.export.graph import prepared, trace
+from atrous.model.export.interface import (
+    TOLERANCE,
+    Array,
+    Interface,
+    Normalise,
+    Output,
+    Size,
+    agrees,
+    difference,
+    noise,
+)
+from atrous.model.folder import RECORD
+from atrous.model.model import Model
+from atrous.model.record import read_record
 from atrous.networks.network import Network
+from atrous.spaces.blueprint import Blueprint
 
 BATCHES_AND_SIZES: tuple[tuple[int, Size], ...] = ((1, (129, 193)), (2, (97, 131)))
 """What every exported file is run on: one image of a canvas's size at either output stride, and
@@ -196,3 +209,41 @@ def _logits(network: Network, images: Tensor) -> Tensor:
             "training diverged. Train it again with a lower rate."
         )
     return logits
+
+
+def export_model(
+    model: Model,
+    path: Path,
+    format: str,
+    normalise: Normalise = "in",
+    output: Output = "logits",
+    opset: int | None = None,
+) -> Exported:
+    """`export_network` with the model's own normalisation; the file also carries its classes,
+    colours and architecture, and is compared on an image of the size that it was trained on too.
+    """
+    interface = Interface(model.transform.mean, model.transform.std, normalise, output)
+    trained = [(1, size) for size in _crop(model.training_record)]
+    about = blueprint_metadata(model.blueprint)
+    return export_network(model.network, path, format, interface, about, opset, trained)
+
+
+def check_model(folder: Path) -> None:
+    """Raises AtrousError when a folder holds no model; reads no weights."""
+    read_record(locate(folder, RECORD))
+
+
+def blueprint_metadata(blueprint: Blueprint) -> dict[str, str]:
+    """A blueprint's fields, each as text: what is no text is written as JSON."""
+    return {
+        key: value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+        for key, value in blueprint.to_json().items()
+    }
+
+
+def _crop(training: Mapping[str, Any]) -> list[Size]:
+    """The crop that a training record tells of, if it does."""
+    match training.get("crop"):
+        case [int(height), int(width)]:
+            return [(height, width)]
+    return []

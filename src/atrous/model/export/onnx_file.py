@@ -15,8 +15,7 @@ import torch
 from torch.export import ExportedProgram
 
 from atrous.core.errors import AtrousError
-from atrous.model.export.agreement import Array
-from atrous.model.export.interface import INPUT
+from atrous.model.export.interface import INPUT, Array
 
 NEEDED = ("onnx", "onnxscript", "onnxruntime")
 LOWEST_OPSET = 18

@@ -14,7 +14,7 @@ import torch
 from torch.export import ExportedProgram
 
 from atrous.core.errors import AtrousError
-from atrous.model.export.agreement import Array
+from atrous.model.export.interface import Array
 
 METADATA = "metadata.json"
 """The extra file in which a .pt2 file carries what it is."""

@@ -6,17 +6,16 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+from PIL import Image
+
 from atrous.core.errors import AtrousError
+from atrous.data.dataset import Dataset
+from atrous.data.layouts import cityscapes, voc
 from atrous.data.layouts.folder import SUFFIXES
-
-
-@dataclass(frozen=True)
-class Input:
-    """An image file. What is written about it is called `name`, which has no suffix: the file's
-    own name, below the folders between it and the folder that the user named."""
-
-    name: str
-    path: Path
+from atrous.data.palette import Colour, voc_colours
+from atrous.data.pixels import Pixels
+from atrous.model.predict.outputs import Input, Writer
 
 
 def find_images(named: Sequence[Path], out: Path) -> tuple[Input, ...]:
@@ -63,3 +62,90 @@ def _below(folder: Path, out: Path) -> Iterator[Input]:
             continue
         if out not in path.resolve().parents:
             yield Input(inside.with_suffix("").as_posix(), path)
+
+
+_LABEL_IDS = np.array([row.id for row in cityscapes.ROWS], dtype=np.uint8)
+
+
+def label_ids(_image: Pixels, ids: Pixels, _colours: Sequence[Colour]) -> Image.Image:
+    """The 19 classes as Cityscapes' label ids, of which road is 7 and bicycle 33."""
+    return Image.fromarray(_LABEL_IDS[ids])
+
+
+def voc_palette(_image: Pixels, ids: Pixels, _colours: Sequence[Colour]) -> Image.Image:
+    """Class ids as a palette image with the whole VOC colour map, as SegmentationClass has them."""
+    picture = Image.fromarray(ids)
+    picture.putpalette([channel for colour in voc_colours(256) for channel in colour])
+    return picture
+
+
+@dataclass(frozen=True)
+class Submission:
+    """`layout` is that of the data set whose images are submitted; an image file's name ends in
+    `end`, before which is the name in `writer.place`; `pack` is how a user packs the result."""
+
+    layout: str
+    end: str
+    writer: Writer
+    pack: str
+
+
+SUBMISSIONS = {
+    # evalPixelLevelSemanticLabeling.py of cityscapesScripts looks in and below a folder for the
+    # one file CITY_SEQUENCE_FRAME*.png.
+    "cityscapes": Submission(
+        cityscapes.NAME,
+        cityscapes.IMAGE,
+        Writer("cityscapes/{}_labelIds.png", label_ids),
+        "zip -r -j cityscapes.zip {}/cityscapes",
+    ),
+    # comp6 is the competition for training with any data; comp5, VOC's own data alone, excludes
+    # backbones trained on ImageNet.
+    "voc": Submission(
+        voc.NAME,
+        ".jpg",
+        Writer("results/VOC2012/Segmentation/comp6_test_cls/{}.png", voc_palette),
+        "tar czf results.tgz -C {} results",
+    ),
+}
+
+
+def find_submission(name: str) -> Submission:
+    """Raises AtrousError for a server that is not known."""
+    if name not in SUBMISSIONS:
+        raise AtrousError(f"--submission: expected {' or '.join(SUBMISSIONS)}, got {name!r}.")
+    return SUBMISSIONS[name]
+
+
+def submitted_images(
+    submission: Submission, dataset: Dataset, split: str, classes: Sequence[str]
+) -> tuple[Input, ...]:
+    """The images of a split, labelled or not, that a model of these classes is to predict.
+
+    Raises AtrousError if the data set has another layout or other classes, or no such images.
+    """
+    if dataset.layout != submission.layout:
+        raise AtrousError(
+            f"Expected the folder of {submission.layout} for this --submission, but "
+            f"{dataset.root} is laid out as {dataset.layout}."
+        )
+    if tuple(classes) != dataset.classes:
+        raise AtrousError(
+            f"Expected a model of the {len(dataset.classes)} classes of {dataset.layout}, "
+            f"{dataset.classes[0]}, {dataset.classes[1]}, ..., in this order; this one has the "
+            f"{len(classes)} classes {', '.join(classes)}."
+        )
+    labelled = tuple(sample.image for sample in dataset.splits.get(split, ()))
+    paths = labelled or dataset.unlabelled.get(split, ())
+    if not paths:
+        raise AtrousError(f"{dataset.root} has no {split} images. {_where(dataset, split)}")
+    return tuple(Input(path.name.removesuffix(submission.end), path) for path in paths)
+
+
+def _where(dataset: Dataset, split: str) -> str:
+    have = [name for name in ("train", "val", "test") if dataset.splits.get(name)]
+    have += [name for name in dataset.unlabelled if name not in have]
+    mend = "To mend: unpack the archive that holds them into the same folder"
+    if dataset.layout == voc.NAME and split == "test":
+        mend += f"; their names are listed in {voc.LISTS}/test.txt"
+    return f"It has images of {', '.join(have)}. {mend}."

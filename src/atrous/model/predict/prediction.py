@@ -17,10 +17,8 @@ from atrous.core.console import untracked
 from atrous.data.dataset import Progress
 from atrous.data.pixels import Pixels, UnfitFileError
 from atrous.model.model import Model
-from atrous.model.predict.images import Input
 from atrous.model.predict.memory import bytes_per_pixel, fitting_tile, least, tidy
-from atrous.model.predict.outputs import Outputs
-from atrous.model.predict.writers import LONGEST
+from atrous.model.predict.outputs import LONGEST, Input, Outputs
 from atrous.tasks.segmentation.metrics import winners
 from atrous.tasks.segmentation.probabilities import probabilities
 from atrous.tasks.segmentation.tiles import blocks

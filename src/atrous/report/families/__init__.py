@@ -7,12 +7,12 @@ from collections.abc import Mapping
 
 from atrous.report.families.auto_deeplab import AUTO_DEEPLAB
 from atrous.report.families.dpc import DPC
-from atrous.report.families.family import Family
 from atrous.report.families.plain import PLAIN
+from atrous.spaces.view import View
 
-FAMILIES: Mapping[str, Family] = {"dpc": DPC, "auto_deeplab": AUTO_DEEPLAB}
+FAMILIES: Mapping[str, View] = {"dpc": DPC, "auto_deeplab": AUTO_DEEPLAB}
 
 
-def family_of(space: str) -> Family:
+def family_of(space: str) -> View:
     """How the architectures of the space of this name are shown."""
     return FAMILIES.get(space.partition("-")[0], PLAIN)

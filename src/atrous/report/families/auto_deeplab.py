@@ -9,13 +9,13 @@ from atrous.report.cell_graph import (
     operation_lines,
     states,
 )
-from atrous.report.families.family import Drawing, Family, Observed
 from atrous.report.shapes import stacked
 from atrous.report.trellis import trellis
 from atrous.report.words import MINUS, quantity
 from atrous.spaces.auto_deeplab.cell import BEFORE, PREVIOUS, Operation
 from atrous.spaces.auto_deeplab.space import decoded
 from atrous.spaces.auto_deeplab.trellis import STRIDES
+from atrous.spaces.view import Drawing, Observed, View
 
 GAP = 30
 STRIDE, LAST, OPERATION, INPUT, DEPTH = (
@@ -66,7 +66,7 @@ def observed(architecture: Architecture) -> list[Observed]:
     return choices
 
 
-AUTO_DEEPLAB = Family(
+AUTO_DEEPLAB = View(
     noun="network",
     reading=(
         "Above, layers from left to right and their strides from top to bottom, the path in bold. "

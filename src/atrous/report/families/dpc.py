@@ -6,7 +6,6 @@ from collections.abc import Sequence
 
 from atrous.core.architecture import Architecture
 from atrous.report.diagram import diagram_width, draw_cell
-from atrous.report.families.family import Drawing, Family, Observed
 from atrous.report.figures import weights_figure
 from atrous.report.tree import depths
 from atrous.report.words import DASH, TIMES, cell_words, quantity
@@ -19,6 +18,7 @@ from atrous.spaces.dpc.cell import (
     SeparableConvolution,
 )
 from atrous.spaces.dpc.space import cell_of
+from atrous.spaces.view import Drawing, Observed, View
 
 OPERATION, INPUT, DEPTH = "Operation", "Input", "Longest chain"
 VERTICAL, HORIZONTAL, GRID = f"Vertical rate of 3{TIMES}3", f"Horizontal rate of 3{TIMES}3", "Grid"
@@ -80,7 +80,7 @@ def _band(rate: int) -> str:
     return SMALL if rate <= 6 else MEDIUM if rate <= 12 else LARGE
 
 
-DPC = Family(
+DPC = View(
     noun="cell",
     reading=(
         "Read upwards: every branch reads the feature map or an earlier branch, and all are "

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from atrous.core.architecture import Architecture
-from atrous.report.families.family import Family, Observed
 from atrous.spaces import find_space
+from atrous.spaces.view import Observed, View
 
 
 def words(architecture: Architecture) -> str:
@@ -22,7 +22,7 @@ def observed(architecture: Architecture) -> list[Observed]:
     ]
 
 
-PLAIN = Family(
+PLAIN = View(
     noun="architecture",
     reading="",
     shared="architectures",

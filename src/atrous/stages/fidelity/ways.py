@@ -18,8 +18,8 @@ from atrous.estimation.tuning import Choice, Workload, choose
 from atrous.networks.backbones import OUTPUT_STRIDES, Backbone, load_backbone
 from atrous.networks.compute import Compute, cores, pick_device
 from atrous.search.run import machine, software
+from atrous.spaces import find_architecture
 from atrous.spaces.blueprint import Blueprint
-from atrous.spaces.parse import find_architecture
 from atrous.stages.fidelity.cells import some_cells
 from atrous.stages.fidelity.measure import Way
 from atrous.stages.fidelity.study import (

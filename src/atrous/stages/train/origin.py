@@ -12,8 +12,8 @@ from atrous.core.trial import Trial
 from atrous.networks.weights import BUILTIN
 from atrous.search.ranking import winner
 from atrous.search.run import Run, open_run
+from atrous.spaces import find_architecture
 from atrous.spaces.blueprint import brings_its_own_encoder
-from atrous.spaces.parse import find_architecture
 
 FILTERS = 256
 """The width of a head, unless another is asked for."""

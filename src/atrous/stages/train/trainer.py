@@ -15,9 +15,8 @@ from atrous.core.trial import Metrics
 from atrous.data.dataset import Progress
 from atrous.data.transform import Transform
 from atrous.estimation.start import WarmStart
-from atrous.model.contents import RECORD
-from atrous.model.folder import save_model
-from atrous.model.model import Model
+from atrous.model.folder import RECORD
+from atrous.model.model import Model, save_model
 from atrous.networks.compute import pick_device
 from atrous.spaces.blueprint import build_network
 from atrous.spaces.network_cost import network_cost

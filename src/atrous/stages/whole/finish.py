@@ -10,10 +10,10 @@ from atrous.core.files import write_whole
 from atrous.model.evaluation.assessment import TALLY, Request, count, prepare
 from atrous.model.evaluation.publication import publish
 from atrous.model.export import onnx_file
-from atrous.model.export.model import export_model
-from atrous.model.folder import load_model
+from atrous.model.export.exported import export_model
+from atrous.model.latency.conditions import make_setting
 from atrous.model.latency.measure import compare_latency
-from atrous.model.latency.setting import make_setting
+from atrous.model.model import load_model
 from atrous.stages.train.job import MODEL
 
 EVALUATION, EXPORT, LATENCY = "evaluation", "export.json", "latency.json"

@@ -13,8 +13,8 @@ from atrous.core.trial import Failed, Trial
 from atrous.networks.compute import cores
 from atrous.search.loop import Estimator
 from atrous.search.run import Run
+from atrous.spaces import find_architecture
 from atrous.spaces.blueprint import build_network
-from atrous.spaces.parse import find_architecture
 from atrous.stages.train.job import Job
 from atrous.stages.whole.plan import Pace
 from atrous.training.crops import crops_of, parts

@@ -9,7 +9,7 @@ from atrous.core.architecture import Architecture
 from atrous.estimation.start import is_gentle, usual_rate
 from atrous.search.ranking import winner
 from atrous.search.run import Run
-from atrous.spaces.parse import find_architecture
+from atrous.spaces import find_architecture
 from atrous.stages.train.ask import Ask
 from atrous.stages.train.origin import origin_in
 from atrous.stages.whole.wish import Wish

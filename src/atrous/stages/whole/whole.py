@@ -29,8 +29,7 @@ from atrous.networks.backbones import outline
 from atrous.networks.compute import pick_device
 from atrous.report.page import write_report
 from atrous.search.run import ABOUT, RERANK, Run, extend, open_run, require_no_run
-from atrous.spaces import find_space
-from atrous.spaces.parse import find_architecture
+from atrous.spaces import find_architecture, find_space
 from atrous.stages import rerank
 from atrous.stages import search as driver
 from atrous.stages.search_view import SearchView, state_of, total_of

@@ -1,4 +1,7 @@
-"""What a report needs to know of the architectures of a family of spaces."""
+"""Shows the architectures of a family: in words, drawn, counted in a report, costed in a terminal.
+
+`View` is what a family says of itself; nothing here needs torch until a backbone is asked for.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +28,7 @@ def no_drawing(architecture: Architecture) -> Drawing | None:  # noqa: ARG001
 
 
 @dataclass(frozen=True)
-class Family:
+class View:
     """How architectures are shown that are made alike.
 
     `noun` is what one is called, `reading` how its drawing is read. `words` spells one in a line of

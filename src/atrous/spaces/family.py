@@ -1,0 +1,65 @@
+"""A family of spaces: everything that one kind of architecture says of itself, in one record.
+
+A family is one folder and one line of the registry in `atrous.spaces`. Nothing outside its folder
+names it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from atrous.core.architecture import Architecture
+from atrous.spaces.space import Space
+from atrous.spaces.view import View
+
+
+@dataclass(frozen=True)
+class Defaults:
+    """The values of a search where the user says nothing.
+
+    `backbone` is `None` where architectures are whole networks, trained from scratch; `baselines`
+    are names of architectures that every search trains beside its own.
+    """
+
+    backbone: str | None
+    weights: str
+    output_stride: int | None
+    filters: int
+    steps: int
+    rate: float
+    baselines: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Family:
+    """A family of spaces.
+
+    `make` gives the space of its name, or with numbers one of other sizes; `sizes` is the regular
+    expression of the names that say them, a group per number (empty: one space alone), and
+    `example` such a name with its meaning. `yardstick` is the plain, known architecture that
+    stands in comparisons and measurements of speed; `None` where there is none. `view` shows
+    architectures (`None`: by their decisions). `relaxation` imports torch and gives what a search
+    by gradient needs; `None` where the family cannot be relaxed. `read_file` reads an architecture
+    from the JSON text of other programs and raises `AtrousError` that says what was expected.
+    """
+
+    name: str
+    make: Callable[..., Space]
+    defaults: Defaults
+    sizes: str = ""
+    example: str = ""
+    yardstick: str | None = None
+    view: View | None = None
+    relaxation: Callable[[], Any] | None = None
+    read_file: Callable[[str], Architecture] | None = None
+
+    def space(self, name: str) -> Space | None:
+        """The space of this name, if the family has it. Raises `AtrousError` for a size that
+        cannot be."""
+        if name == self.name:
+            return self.make()
+        found = re.fullmatch(self.sizes, name)
+        return self.make(*(int(number) for number in found.groups() if number)) if found else None

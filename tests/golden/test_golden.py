@@ -1,0 +1,37 @@
+"""What a user had stays what it was: the same seeds give the same architectures and numbers."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.golden.compute import PARTS, Values, compute
+
+FROZEN = json.loads((Path(__file__).parent / "values.json").read_text())
+WITHIN = 2e-3
+"""So far may floats be off, absolutely and relatively: other processors add in another order."""
+
+
+def differences(found: Values, expected: Values, where: str) -> Iterator[str]:
+    """Says where two values differ."""
+    if isinstance(expected, dict) and isinstance(found, dict) and expected.keys() == found.keys():
+        for key, value in expected.items():
+            yield from differences(found[key], value, f"{where} > {key}")
+    elif isinstance(expected, list) and isinstance(found, list) and len(found) == len(expected):
+        for number, (one, other) in enumerate(zip(found, expected, strict=True)):
+            yield from differences(one, other, f"{where} > {number}")
+    elif isinstance(expected, float) and isinstance(found, float):
+        if found != pytest.approx(expected, abs=WITHIN, rel=WITHIN):
+            yield f"{where}: {found}, frozen was {expected}"
+    elif found != expected:
+        yield f"{where}: {found!r}, frozen was {expected!r}"
+
+
+@pytest.mark.parametrize("part", PARTS, ids=lambda part: part.__name__)
+def test_nothing_has_changed(part: Callable[[], Values]) -> None:
+    name = part.__name__
+    found = list(differences(compute(part), FROZEN[name], name))
+    assert not found, f"{len(found)} values differ, among them:\n" + "\n".join(found[:20])

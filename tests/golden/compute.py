@@ -14,6 +14,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import torch
+from atrous.scenes.classes import CLASSES
 from PIL import Image
 from torch import Tensor
 
@@ -29,7 +30,6 @@ from atrous.networks.backbones import load_backbone
 from atrous.networks.compute import Compute
 from atrous.relax.bilevel import State as SearchState
 from atrous.relax.config import SearchProtocol
-from atrous.scenes.classes import CLASSES
 from atrous.scenes.scene import draw_scene
 from atrous.search.ledger import Ledger
 from atrous.search.loop import Plan, search
@@ -41,7 +41,7 @@ from atrous.spaces.network_cost import network_cost
 from atrous.strategies import find_strategy
 from atrous.training.config import Protocol
 from atrous.training.optimiser import Schedule
-from atrous.training.state import State
+from atrous.training.state import TrainingState
 from atrous.training.world import World
 from tests.executors import Immediate
 
@@ -230,7 +230,7 @@ def networks() -> Values:
 def _first_losses(architecture: Architecture, filters: int, drop_path: float) -> list[float]:
     network = build_network(_blueprint(architecture, filters), "none", 3)
     protocol = Protocol(steps=12, batch=4, crop=(33, 49), rate=0.02, seed=2, drop_path=drop_path)
-    state = State(network, protocol, COMPUTE, World("cpu"))
+    state = TrainingState(network, protocol, COMPUTE, World("cpu"))
     draw = torch.Generator().manual_seed(6)
     return [float(state.advance([_batch(draw, 3)])) for _ in range(5)]
 

@@ -9,7 +9,7 @@ from atrous.data.palette import distinct
 from atrous.search.ledger import Entry
 from atrous.spaces import find_architecture
 from atrous.spaces.blueprint import Blueprint
-from atrous.training.state import State
+from atrous.training.state import TrainingState
 from tests.small_search import CLASSES
 from tests.training.material import ALONE, COMPUTE, network, protocol
 
@@ -27,10 +27,10 @@ BLUEPRINT = Blueprint(
 )
 
 
-def whole_state(seed: int = 0, **changes: Any) -> State:
+def whole_state(seed: int = 0, **changes: Any) -> TrainingState:
     """The network about to be trained, with drop path unless it is said otherwise."""
     how = protocol(**{"crop": CROP, "drop_path": 0.5, **changes})
-    return State(network(seed, **vars(BLUEPRINT)), how, COMPUTE, ALONE)
+    return TrainingState(network(seed, **vars(BLUEPRINT)), how, COMPUTE, ALONE)
 
 
 def whole_entry(number: int, score: float) -> Entry:

@@ -22,9 +22,8 @@ from atrous.networks.compute import Compute
 from atrous.spaces.blueprint import Blueprint, build_network
 from atrous.training.config import Protocol
 from atrous.training.crops import crops_of
-from atrous.training.loop import CHECKPOINT, train
-from atrous.training.selection import Selection
-from atrous.training.state import State
+from atrous.training.loop import CHECKPOINT, Selection, train
+from atrous.training.state import TrainingState
 from atrous.training.world import World
 
 
@@ -66,7 +65,7 @@ class FineTune:
         if self.start and not (self._folder(trial) / CHECKPOINT).exists():
             self.start(network, trial.architecture, trial.seed)
             torch.set_num_threads(self.compute.threads)
-        state = State(network, protocol, self.compute, world)
+        state = TrainingState(network, protocol, self.compute, world)
         crops = crops_of(self.training, protocol, network.backbone.mean)
         transform = Transform(network.backbone.mean, network.backbone.std)
         score = Selection(self.selection, len(blueprint.classes), transform, world)

@@ -27,8 +27,8 @@ from atrous.networks.compute import Compute
 from atrous.networks.interpolation import interpolation, resample
 from atrous.networks.segmenter import Segmenter
 from atrous.spaces import find_space
-from atrous.spaces.dpc.module import DensePredictionCell
 from atrous.tasks.segmentation.metrics import confusion, summarise, winners
+from atrous.training.loop import branch_norms
 from atrous.training.optimiser import NonFiniteError, Schedule
 
 BATCH = 8
@@ -146,7 +146,7 @@ def evaluate(
         weighted_iou=scores.weighted_iou,
         cross_entropy=loss / max(1, pixels),
         class_iou=scores.class_iou,
-        branch_norms=branch_norms(network),
+        branch_norms=branch_norms(network.head),
     )
 
 
@@ -157,9 +157,3 @@ def predictions(network: Segmenter, data: FeatureSet, compute: Compute) -> Itera
         with compute.autocast():
             logits = network(features.contiguous(memory_format=compute.memory_format))
         yield from logits.float()
-
-
-def branch_norms(network: Segmenter) -> tuple[float, ...]:
-    """The weight each branch of a dense prediction cell has in its projection."""
-    head = network.head
-    return head.branch_norms() if isinstance(head, DensePredictionCell) else ()

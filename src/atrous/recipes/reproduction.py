@@ -20,13 +20,10 @@ from atrous.model.evaluation.publication import publish
 from atrous.model.folder import RECORD
 from atrous.model.record import read_record
 from atrous.networks.backbones import load_backbone
-from atrous.recipes.changes import Changes, ask_of, differences
-from atrous.recipes.commands import TRAINING, model_folder
-from atrous.recipes.page import page
-from atrous.recipes.recipe import Recipe, Scoring
-from atrous.recipes.result import Measured, Result, read_result, write_result
+from atrous.recipes.changes import Changes, ask_of, differences, require_data
+from atrous.recipes.recipe import TRAINING, Recipe, Scoring, model_folder
+from atrous.recipes.result import Measured, Result, page, read_result, write_result
 from atrous.recipes.stride import rebuild, require_stride
-from atrous.recipes.supply import require_data
 from atrous.stages.train import job, trainer
 from atrous.stages.train.ask import Ask, job_of
 from atrous.stages.train.job import Job

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import PurePath
 
 from atrous.core.trial import Measured
+from atrous.core.words import score_name
 from atrous.report import figures
 from atrous.report.choices import Usage, usage
 from atrous.report.class_line import ClassLine
@@ -21,7 +22,6 @@ from atrous.report.rerank import Again, SecondRanking, second_ranking
 from atrous.report.scatter import scatter_figure
 from atrous.report.schedule import Schedule, read_schedule
 from atrous.report.trained import read_trained
-from atrous.report.words import score_name
 from atrous.search.ledger import Entry
 from atrous.search.run import RERANK, Run
 from atrous.spaces import find_space

@@ -8,23 +8,21 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from atrous.core.plot import LINE, Label, draw, label_ends, whole_numbers
+from atrous.core.svg import BLUE, GREEN, INK, MUTED, ORANGE
 from atrous.core.trial import Measured
+from atrous.core.words import decimal, score_name
 from atrous.report.curves import Curve, Expectation, Level
-from atrous.report.drawing import draw
-from atrous.report.labels import spread
-from atrous.report.palette import BLUE, GREEN, INK, MUTED, ORANGE
-from atrous.report.words import branch_words, decimal, score_name
 from atrous.spaces.dpc.cell import Cell, GridPooling, Operation, SeparableConvolution
+from atrous.spaces.dpc.view import branch_words
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.ticker import Locator
 
 WIDTH, HEIGHT = 450.0, 300.0
-LINE, LETTER, MARGIN = 14.0, 7.0, 40.0
+LETTER, MARGIN = 7.0, 40.0
 NAME = 16
 UNITS = ((2 * 3600, 3600, "h"), (180, 60, "min"), (0, 1, "s"))
-Label = tuple[float, str, str]
 KINDS = ("uniform", "near")
 KIND_COLOURS = {"uniform": ORANGE, "near": BLUE}
 
@@ -186,30 +184,6 @@ def _paint_expectation(axes: Axes, expectation: Expectation, axis: Axis) -> Labe
     axes.fill_between(x, low, high, color=ORANGE, alpha=0.15, linewidth=0)
     axes.plot(x, mean, color=ORANGE, linewidth=1.6, linestyle=(0, (1.5, 1.5)))
     return mean[-1], "expected, random", ORANGE
-
-
-def label_ends(axes: Axes, labels: Sequence[Label]) -> None:
-    """Writes each line's name right of the axes at its height, moved apart where they collide."""
-    bottom, top = axes.get_ylim()
-    height = axes.get_window_extent().height
-    wanted = [(value - bottom) / (top - bottom) * height for value, _, _ in labels]
-    for place, (_, text, colour) in zip(spread(wanted, LINE, height), labels, strict=True):
-        axes.annotate(
-            text,
-            (1, place / height),
-            xycoords="axes fraction",
-            xytext=(6, 0),
-            textcoords="offset points",
-            va="center",
-            color=colour,
-            annotation_clip=False,
-        )
-
-
-def whole_numbers() -> Locator:
-    from matplotlib.ticker import MaxNLocator
-
-    return MaxNLocator(nbins="auto", integer=True, steps=[1, 2, 5, 10])
 
 
 def _edges(scores: Sequence[float]) -> list[float]:

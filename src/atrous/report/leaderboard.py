@@ -13,9 +13,9 @@ from rich.markup import escape
 from rich.table import Table
 
 from atrous.core.trial import Failed, Measured, Metrics
+from atrous.core.words import count, decimal, quantity, score_name
 from atrous.report.families import family_of
 from atrous.report.files import write_whole
-from atrous.report.words import count, decimal, quantity, score_name
 from atrous.search.ledger import Entry
 from atrous.search.run import Run
 from atrous.spaces import find_space

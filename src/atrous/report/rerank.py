@@ -18,8 +18,8 @@ from rich.text import Text
 from atrous.core.errors import AtrousError
 from atrous.core.statistics import Correlation, correlate
 from atrous.core.trial import Failed, Measured
+from atrous.core.words import count, decimal, interval, ordinal, quantity, score_name
 from atrous.report.leaderboard import Row, leaderboard
-from atrous.report.words import count, decimal, interval, ordinal, quantity, score_name
 from atrous.search.ledger import Entry
 from atrous.search.ranking import ranked
 from atrous.search.run import RERANK, Run

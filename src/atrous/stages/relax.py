@@ -18,7 +18,7 @@ from atrous.core.errors import AtrousError
 from atrous.core.files import write_whole
 from atrous.data.canvas import Size as Extent
 from atrous.data.canvas import largest, require_crop, round_up
-from atrous.data.soundness import require_sound
+from atrous.data.checks.check import require_sound
 from atrous.estimation.material import Sources, sources_of, unchanged_sources
 from atrous.model.latency.conditions import make_setting
 from atrous.model.record import read_json

@@ -10,7 +10,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
 from atrous.core.trial import Measured
-from atrous.report.words import decimal, interval
+from atrous.core.words import decimal, interval
 from atrous.search.ledger import Entry
 from atrous.stages.fidelity.result import Result, cell_name
 

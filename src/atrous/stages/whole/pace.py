@@ -18,7 +18,7 @@ from atrous.spaces.blueprint import build_network
 from atrous.stages.train.job import Job
 from atrous.stages.whole.plan import Pace
 from atrous.training.crops import crops_of, parts
-from atrous.training.state import State
+from atrous.training.state import TrainingState
 from atrous.training.world import World
 
 YARDSTICK = "dpc:aspp"
@@ -52,7 +52,7 @@ def step_seconds(job: Job) -> float:
     world = World(job.compute.device)
     torch.set_num_threads(cores())
     network = build_network(job.blueprint, "none", job.protocol.seed)
-    state = State(network, job.protocol, job.compute, world)
+    state = TrainingState(network, job.protocol, job.compute, world)
     batches = parts(crops_of(training, job.protocol, network.backbone.mean), job.protocol, 0, world)
     starts: list[float] = []
     for _ in track(range(WARM + TIMED), "timing training steps", WARM + TIMED):

@@ -10,9 +10,9 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from atrous.data.checks.findings import Counts, Problem, Severity
 from atrous.data.dataset import Dataset, Sample
 from atrous.data.encoding import IGNORE, Raw
-from atrous.data.findings import Counts, Problem, Severity
 from atrous.data.pixels import Pixels, UnfitFileError, decode, is_sixteen_bit, orientation, rgb
 
 Size = tuple[int, int]

@@ -14,7 +14,6 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import torch
-from atrous.scenes.classes import CLASSES
 from PIL import Image
 from torch import Tensor
 
@@ -30,6 +29,7 @@ from atrous.networks.backbones import load_backbone
 from atrous.networks.compute import Compute
 from atrous.relax.bilevel import State as SearchState
 from atrous.relax.config import SearchProtocol
+from atrous.scenes.canvas import CLASSES
 from atrous.scenes.scene import draw_scene
 from atrous.search.ledger import Ledger
 from atrous.search.loop import Plan, search

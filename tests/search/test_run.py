@@ -107,8 +107,8 @@ def test_a_folder_without_a_run_is_named(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        *("", "{", "[]", "7", "\x00", '{"format": 3}', '{"format": 3, "settings": []}'),
-        '{"format": 3, "settings": {"config": []}}',
+        *("", "{", "[]", "7", "\x00", '{"format": 4}', '{"format": 4, "settings": []}'),
+        '{"format": 4, "settings": {"config": []}}',
     ],
 )
 def test_damaged_settings_are_named(run: Run, text: str) -> None:
@@ -133,10 +133,10 @@ def test_fields_that_do_not_fit_are_named(run: Run) -> None:
         assert field in str(told.value)
 
 
-@pytest.mark.parametrize("other", [1, 2, None])
+@pytest.mark.parametrize("other", [1, 3, None])
 def test_a_run_of_another_version_is_refused(run: Run, other: object) -> None:
     with pytest.raises(
-        AtrousError, match=rf"has format {other} there, and this version reads format 3"
+        AtrousError, match=rf"has format {other} there, and this version reads format 4"
     ):
         open_run(edited(run, format=other))
 

@@ -10,8 +10,6 @@ from atrous.core.options import option, part
 Size = tuple[int, int]
 GRADIENT = "gradient"
 """The strategy that trains supernets; a search that names it has a configuration for it."""
-ScoreName = Literal["miou", "blend", "cross-entropy"]
-"""What a search can maximise."""
 
 
 @dataclass(frozen=True)
@@ -65,7 +63,7 @@ class ProxyConfig:
     rate: float = option(
         "Base learning rate.", 0.1, derived="0.1; 0.05 for whole networks", above=0, compares=True
     )
-    score: ScoreName = option("What is maximised.", "miou", compares=True)
+    score: str = option("What is maximised: miou, blend or cross-entropy.", "miou", compares=True)
 
 
 @dataclass(frozen=True)

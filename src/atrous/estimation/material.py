@@ -120,7 +120,6 @@ def estimator(settings: Settings, material: Material) -> Proxy:
         output_stride=config.encoder.output_stride,
         schedule=Schedule(config.proxy.batch, config.proxy.rate, WEIGHT_DECAY),
         compute=compute_of(settings),
-        score=config.proxy.score,
     )
 
 

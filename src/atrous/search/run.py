@@ -23,7 +23,7 @@ from atrous.search.ledger import Entry, Ledger
 ABOUT, LEDGER, LOCK = "run.json", "ledger.db", "run.lock"
 RERANK, SECOND = "rerank.json", "rerank"
 """What is ranked again, and the study that holds the second scores."""
-FORMAT = 3
+FORMAT = 4
 PACKAGES = ("atrous", "torch", "timm", "optuna", "numpy", "pillow")
 
 

@@ -16,6 +16,7 @@ from atrous.core.config import GRADIENT, GradientConfig, SearchConfig
 from atrous.core.console import note, track
 from atrous.core.errors import AtrousError
 from atrous.core.files import write_whole
+from atrous.core.trial import Origin
 from atrous.data.canvas import Size as Extent
 from atrous.data.canvas import largest, require_crop, round_up
 from atrous.data.checks.check import require_sound
@@ -76,8 +77,10 @@ def relax(run: Run, watch: loop.Watch) -> Decoded:
         supernet = _searched(run, protocol, sources, watch).supernet
         alpha, beta = (p.detach().cpu() for p in supernet.architecture())
         found = decode_candidates(alpha, beta, asked.candidates, asked.neutral)
-        who = f"{asked.gate} seed {protocol.seed}"
-        proposals += [Proposal(g, f"{who}, choice {place}") for place, g in enumerate(found, 1)]
+        proposals += [
+            Proposal(g, Origin(asked.gate, label=f"seed {protocol.seed}, choice {place}"))
+            for place, g in enumerate(found, 1)
+        ]
     return Decoded(tuple(proposals))
 
 

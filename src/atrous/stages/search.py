@@ -22,6 +22,7 @@ from atrous.estimation.estimators import prepare
 from atrous.execution.local import LocalExecutor
 from atrous.search.ledger import Entry
 from atrous.search.loop import Estimator, Plan, search
+from atrous.search.objective import OBJECTIVES, find_objective
 from atrous.search.run import Run, create_run, require_no_run
 from atrous.spaces import family_of, find_architecture, find_space
 from atrous.stages.relax import require_relaxable
@@ -74,6 +75,7 @@ def proceed(
         trials=config.budget.trials,
         steps=config.proxy.steps,
         seed=config.seed,
+        objective=find_objective(config.proxy.score),
         workers=settings.workers,
         seconds=config.budget.seconds,
     )
@@ -86,6 +88,9 @@ def require_possible(config: SearchConfig) -> None:
     space = find_space(config.space)
     require_relaxable(config)
     wrong = problems(config, ("output_stride",) if space.trunk else ())
+    if config.proxy.score not in OBJECTIVES:
+        told = ", ".join(OBJECTIVES)
+        wrong.append(f"--score is one of {told}, got {config.proxy.score!r}")
     if wrong:
         raise AtrousError("; ".join(wrong) + ".")
     if config.strategy != GRADIENT:

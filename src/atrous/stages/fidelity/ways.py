@@ -157,7 +157,6 @@ def _proxy(
         output_stride=settings.output_stride,
         schedule=Schedule(settings.batch, settings.rate, WEIGHT_DECAY),
         compute=compute,
-        score="miou",
     )
 
 

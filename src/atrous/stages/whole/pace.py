@@ -9,7 +9,8 @@ import torch
 
 from atrous.core.console import track
 from atrous.core.errors import AtrousError
-from atrous.core.trial import Failed, Trial
+from atrous.core.trial import Failed, Origin, Rung, Trial
+from atrous.core.trial import Job as TrialJob
 from atrous.networks.compute import cores
 from atrous.search.loop import Estimator
 from atrous.search.run import Run
@@ -31,8 +32,8 @@ def measure_pace(run: Run, estimator: Estimator, job: Job) -> Pace:
     Raises `AtrousError` if the trial fails, or if the memory does not hold a step.
     """
     config = run.config
-    trial = Trial(0, find_architecture(YARDSTICK), "pace", config.proxy.steps, config.seed)
-    outcome = estimator(trial)
+    trial = Trial(0, find_architecture(YARDSTICK), Origin("pace"), config.seed)
+    outcome = estimator(TrialJob(trial, Rung(0, config.proxy.steps)))
     if isinstance(outcome, Failed):
         raise AtrousError(f"A first trial, of {YARDSTICK}, failed: {outcome.error}")
     try:

@@ -241,7 +241,7 @@ def test_a_warm_start_is_the_cell_as_the_proxy_leaves_it(run: Run, cache: Path) 
     backbone = digest(network.backbone)
     tuned.start(network, trial.architecture, trial.seed)
     trained = estimator(run.settings, material_of(run, cache)).fit(
-        trial.architecture, run.config.steps, trial.seed
+        trial.architecture, run.config.proxy.steps, trial.seed
     )
     assert digest(network.head) == digest(trained.head)
     assert digest(network.logits) == digest(trained.logits)

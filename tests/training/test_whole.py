@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from atrous.core.errors import AtrousError
-from atrous.data.checks.check import Size
+from atrous.data.canvas import Size
 from atrous.data.dataset import Samples, fingerprint
 from atrous.model.model import load_model
 from atrous.spaces.auto_deeplab.layer import Layer

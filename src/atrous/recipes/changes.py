@@ -1,4 +1,4 @@
-"""What a user changes of a recipe, and what then differs from the published protocol."""
+"""Changes of a user to a recipe, their differences from the published protocol, and its data."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Changes:
 
 @dataclass(frozen=True)
 class Difference:
-    """What differs, and in which words on either side."""
+    """One difference, in words on either side."""
 
     what: str
     published: str
@@ -54,7 +54,7 @@ def protocol_of(recipe: Recipe, changes: Changes) -> Protocol:
 
 
 def ask_of(recipe: Recipe, changes: Changes, data: Path) -> Ask:
-    """What is asked of training; the last weights alone are scored. Raises `AtrousError`."""
+    """Returns the request for training; the last weights alone are scored. Raises `AtrousError`."""
     protocol = protocol_of(recipe, changes)
     return Ask(
         Origin(
@@ -83,7 +83,7 @@ def ask_of(recipe: Recipe, changes: Changes, data: Path) -> Ask:
 
 
 def differences(recipe: Recipe, changes: Changes, dataset: Dataset) -> tuple[Difference, ...]:
-    """What differs from the recipe: what was changed, and how many images the data set has."""
+    """Returns the differences from the recipe: changes, and how many images the data set has."""
     own, protocol = recipe.protocol, protocol_of(recipe, changes)
     backbone = changes.backbone or recipe.backbone
     pairs = [
@@ -142,7 +142,7 @@ def require_data(recipe: Recipe, root: Path) -> Dataset:
 
 
 def instructions(need: Need, root: str) -> str:
-    """What to download, from where, and where to put it, in lines."""
+    """Returns what to download, from where, and where to put it, in lines."""
     lines = []
     for download in need.downloads:
         place = root if download.place == "." else f"{root}/{download.place}"
@@ -154,6 +154,6 @@ def instructions(need: Need, root: str) -> str:
 
 
 def _found(root: Path) -> str:
-    """What data set is there instead, as a sentence, or ''."""
+    """Returns a sentence on the data set that is there instead, or ''."""
     others = [layout.name for layout in LAYOUTS if layout.find(root) is not None]
     return f"It is laid out as {' and '.join(others)}. " if others else ""

@@ -1,4 +1,4 @@
-"""What a recipe is: a published result, and all that is needed to go for it."""
+"""The record of a recipe: a published result, and all that is needed to go for it."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ class Scoring:
 
 @dataclass(frozen=True)
 class PublishedCost:
-    """What was printed for a cell that reads `channels` channels on a map of `size` (H, W)."""
+    """The printed cost of a cell that reads `channels` channels on a map of `size` (H, W)."""
 
     parameters: str
     multiply_adds: str
@@ -126,7 +126,7 @@ def model_folder(recipe: Recipe, output_stride: int) -> str:
 
 
 def commands(recipe: Recipe, data: str = "DATA", out: str = "OUT") -> list[str]:
-    """What to type instead of `atrous recipe run`, one command after another."""
+    """Returns the commands to type instead of `atrous recipe run`, one command after another."""
     typed = [_typed("atrous", "check", data), _train(recipe, data, out)]
     strides = {scoring.output_stride for scoring in recipe.scorings} - {recipe.output_stride}
     typed += [_rebuild(recipe, out, stride) for stride in sorted(strides)]

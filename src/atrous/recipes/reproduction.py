@@ -32,7 +32,7 @@ from atrous.training.world import announced
 
 Say = Callable[[str], None]
 MACHINE = ("data", "name", "licence", "compute", "tensorboard")
-"""What of a job may change between two runs of a recipe in one folder."""
+"""Fields of a job that may change between two runs of a recipe in one folder."""
 
 
 @dataclass(frozen=True)
@@ -126,7 +126,7 @@ def _require_same(begun: Job, asked: Job, folder: Path) -> None:
 
 
 def _flat(found: Job) -> dict[str, Any]:
-    """What must not change, in one level."""
+    """Returns the fields that must not change between two runs, blueprint and protocol unpacked."""
     fields = found.to_json()
     fields = {key: value for key, value in fields.items() if key not in MACHINE}
     blueprint, protocol = fields.pop("blueprint"), fields.pop("protocol")

@@ -1,4 +1,4 @@
-"""What came of a recipe: measured beside published, as JSON and as Markdown.
+"""The result of a recipe: measured beside published, as JSON and as Markdown.
 
 result.json, result.md     in the recipe's folder
 """
@@ -48,7 +48,7 @@ class Result:
     measured: tuple[Measured, ...] = ()
 
     def find(self, scoring: str) -> Measured | None:
-        """What was measured under a scoring's name."""
+        """Returns the measurement under a scoring's name."""
         return next((one for one in self.measured if one.scoring == scoring), None)
 
 
@@ -126,7 +126,7 @@ def page(recipe: Recipe, result: Result, other: Result | None, data: str, out: s
 
 
 def difference_table(differences: Iterable[Difference]) -> str:
-    """What differs from the recipe."""
+    """Returns a table of the differences from the recipe."""
     rows = [(one.what, one.published, one.here) for one in differences]
     return markdown(["", "recipe", "here"], rows)
 

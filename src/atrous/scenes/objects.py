@@ -151,7 +151,7 @@ def _box_side(
 
 
 def _picture(stage: Stage, face: Face, width: float, top: float, skin: Skin) -> None:
-    """What is printed on the upper part of a box."""
+    """Draws a print on the upper part of a box."""
     rng, canvas, z = stage.rng, stage.canvas, face.z
     if skin.picture == "band":
         canvas.box(face, (0, width), (1.7, 2.5), stage.seen(skin.band, z))

@@ -39,7 +39,10 @@ class Plan:
 
 @dataclass(frozen=True)
 class Stage:
-    """What everything that draws needs. `stone` is the grey that ground, walls and sky share."""
+    """Canvas, chance and light, which everything that draws needs.
+
+    `stone` is the grey that ground, walls and sky share.
+    """
 
     canvas: Canvas
     light: Light

@@ -22,8 +22,8 @@ from atrous.core.console import note
 from atrous.core.errors import AtrousError
 from atrous.core.files import write_whole
 from atrous.core.trial import TRIAL, Origin
-from atrous.data.canvas import largest, require_crop
-from atrous.data.checks.check import Size, require_sound
+from atrous.data.canvas import Size, largest, require_crop
+from atrous.data.checks.check import require_sound
 from atrous.data.palette import distinct
 from atrous.estimation.end_to_end import FineTune
 from atrous.estimation.estimators import blueprint_of

@@ -13,7 +13,7 @@ from PIL import Image
 from safetensors.torch import save_file
 
 from atrous.core.errors import AtrousError
-from atrous.data.checks.check import Size
+from atrous.data.canvas import Size
 from atrous.data.dataset import Samples, fingerprint
 from atrous.networks.backbones import Backbone
 from atrous.spaces import find_architecture

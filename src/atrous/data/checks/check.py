@@ -14,6 +14,7 @@ import numpy as np
 
 from atrous.core.console import track
 from atrous.core.errors import AtrousError
+from atrous.data.canvas import Size
 from atrous.data.checks import findings
 from atrous.data.checks.findings import Problem, Seen, Terms
 from atrous.data.checks.inspection import Inspection, below, inspect
@@ -23,7 +24,7 @@ from atrous.data.layouts import read_layout
 
 @dataclass(frozen=True)
 class Report:
-    """What a data set holds and what is wrong with it.
+    """The content of a data set and everything that is wrong with it.
 
     `shares[split][name]` is a class's share of the split's labelled pixels, `ignored[split]` the
     share of all its mask pixels that are ignored, both in [0, 1]; splits without a usable mask are
@@ -162,7 +163,6 @@ _EMPTY: Mapping[str, str] = {
 }
 
 
-Size = tuple[int, int]
 SHOWN = 5
 """So many faults are told; `atrous check` tells all."""
 

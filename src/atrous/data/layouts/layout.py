@@ -1,4 +1,4 @@
-"""What a layout is, and what reading a folder in it gives."""
+"""The record of a layout on disk, and of the content that reading a folder in it gives."""
 
 from __future__ import annotations
 

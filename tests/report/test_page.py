@@ -198,7 +198,7 @@ def test_classes_have_their_best_marked() -> None:
 
 
 def test_the_command_to_run_it_again() -> None:
-    text = _page(plausible(), seconds=1200.0)
+    text = _page(plausible(), time=1200.0)
     command = re.search(r"<pre>(.*?)</pre>", text, re.DOTALL)
     assert command
     words = " ".join(re.findall(r"<span>(.*?)</span>", command[1]))
@@ -231,7 +231,7 @@ def test_another_run_under_another_proxy_is_refused() -> None:
     with pytest.raises(AtrousError, match=r"filters \(64 here, 32 there\), steps \(400 here, 800"):
         write_report(run, other)
     shifted = replace(run, context=replace(run.context, data_fingerprint="ffff"))
-    with pytest.raises(AtrousError, match="data_fingerprint"):
+    with pytest.raises(AtrousError, match="data-fingerprint"):
         write_report(shifted, run)
 
 

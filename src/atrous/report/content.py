@@ -125,11 +125,11 @@ def gather(run: Run, entries: Sequence[Entry], against: Compared | None = None) 
     cards = _cards(rows, again.second.winner if again else None)
     outcome = outcome_of(read_trained(run.path), entries)
     random = random_line(run, entries, against)
-    space = find_space(run.request.space)
-    searched = Searched(random, score_name(run.request.score), run.request.strategy == "random")
+    space = find_space(run.config.space)
+    searched = Searched(random, score_name(run.config.proxy.score), run.config.strategy == "random")
     return Content(
         run=run,
-        data=PurePath(run.request.data).name or run.request.data,
+        data=PurePath(run.config.data.path).name or run.config.data.path,
         space_title=space.title,
         family=family_of(space.name),
         is_whole=space.trunk is not None,
@@ -188,7 +188,7 @@ def _classes(run: Run, cards: Sequence[Card]) -> list[ClassLine]:
 def _figures(
     run: Run, entries: Sequence[Entry], measured: Sequence[Scored], against: Compared | None
 ) -> Figures:
-    found, score = _found(measured), run.request.score
+    found, score = _found(measured), run.config.proxy.score
     if not found:
         return Figures(None, None, None, None)
     over_trials, over_seconds = (_progress(entries, against, x) for x in ("trials", "seconds"))

@@ -129,7 +129,7 @@ def _row(run: Run, rank: int, found: Scored) -> Row:
         architecture=str(trial.architecture),
         origin=str(trial.origin),
         score=found.score,
-        score_name=run.request.score,
+        score_name=run.config.proxy.score,
         miou=found.values["miou"],
         cross_entropy=found.values.get("cross_entropy"),
         parameters=parameters,
@@ -142,7 +142,7 @@ def _row(run: Run, rank: int, found: Scored) -> Row:
 def _cost(run: Run, trial: Trial) -> tuple[int, int]:
     architecture, context = trial.architecture, run.context
     cost = find_space(architecture.space).cost(
-        architecture.genotype, context.channels, run.request.filters, context.feature_size
+        architecture.genotype, context.channels, run.config.proxy.filters, context.feature_size
     )
     return cost.parameters, cost.multiply_adds
 

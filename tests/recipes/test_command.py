@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from typer.testing import CliRunner, RecipeResult
+from typer.testing import CliRunner, Result
 
 from atrous.cli import options
 from atrous.cli import recipe as commands
@@ -14,7 +14,7 @@ from atrous.recipes import RECIPES
 from tests.recipes.small import OPTIONS, data_of
 
 
-def atrous(*arguments: str | Path) -> RecipeResult:
+def atrous(*arguments: str | Path) -> Result:
     return CliRunner().invoke(commands.recipe, [*map(str, arguments)])
 
 

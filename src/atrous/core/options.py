@@ -27,7 +27,8 @@ class Option:
     left out is. A number is at least `least`, above `above` and below `below`; a value is one of
     `choices`. Scores of runs that differ in a field that `compares` are not comparable; one that
     `extends` may change when a run goes on. `unit` is that of a number of seconds, written as a
-    time. A `rare` one has no line of its own in a command's help.
+    time. A `rare` one has no line of its own in a command's help. `negative`
+    is the flag that takes back a switch which is on unless said otherwise (`no-FLAG`).
     """
 
     help: str
@@ -41,6 +42,7 @@ class Option:
     extends: bool = False
     positional: bool = False
     rare: bool = False
+    negative: str = ""
     unit: Literal["", "time"] = ""
 
 

@@ -208,7 +208,7 @@ def _parameter(leaf: Leaf) -> inspect.Parameter:
 def _declaration(leaf: Leaf) -> str:
     if leaf.kind is not bool or not leaf.default:
         return f"--{leaf.flag}"
-    return f"--{leaf.flag}/--{leaf.option.negative or f'no-{leaf.flag}'}"
+    return f"--{leaf.flag}/--{leaf.negative}"
 
 
 def _help(leaf: Leaf) -> str:

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from atrous.core.console import output
 
 if TYPE_CHECKING:
-    from atrous.core.console import output
-from atrous.core.trial import Metrics
+    from atrous.core.trial import Metrics
     from atrous.recipes.changes import Difference
 
 OUT = Path("recipes")

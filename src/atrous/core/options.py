@@ -89,6 +89,11 @@ class Leaf:
         listed = get_args(self.kind) if get_origin(self.kind) is Literal else ()
         return self.option.choices or listed
 
+    @property
+    def negative(self) -> str:
+        """The flag that takes back a switch, without dashes."""
+        return self.option.negative or f"no-{self.flag}"
+
     def of(self, record: Any) -> Any:
         """Returns the value in a configuration; `None` if the part is left out."""
         for name in self.path:
@@ -183,9 +188,12 @@ def arguments(record: Any, but: tuple[str, ...] = ()) -> list[tuple[str, str | N
     found: list[tuple[str, str | None]] = []
     for leaf in leaves(type(record)):
         value = leaf.of(record)
-        if value is None or value is False or leaf.name in but or leaf.option.positional:
+        if value is None or leaf.name in but or leaf.option.positional:
             continue
-        found.append((f"--{leaf.flag}", None if value is True else leaf.spell(value)))
+        if leaf.kind is not bool:
+            found.append((f"--{leaf.flag}", leaf.spell(value)))
+        elif value != bool(leaf.default):
+            found.append((f"--{leaf.flag if value else leaf.negative}", None))
     return found
 
 

@@ -6,7 +6,6 @@ import shlex
 from collections.abc import Callable
 from typing import Any
 
-import pytest
 import typer
 from typer.main import get_command
 
@@ -18,8 +17,9 @@ from atrous.model.evaluation.scales import parse_scales
 from atrous.recipes import RECIPES
 from atrous.recipes.commands import commands, submission
 from atrous.recipes.recipe import Recipe
+from tests.cases import each
 
-ALL = pytest.mark.parametrize("recipe", RECIPES.values(), ids=RECIPES)
+ALL = each("recipe", RECIPES.values())
 
 COMMANDS: dict[str, Callable[..., None]] = {
     "check": check,

@@ -7,12 +7,11 @@ from itertools import combinations
 from random import Random
 from xml.etree import ElementTree
 
-import pytest
-
 from atrous.report.diagram import diagram_width, draw_cell
 from atrous.report.tree import columns, depths
 from atrous.spaces.dpc.cell import FEATURES, Branch, Cell, Convolution1x1
 from atrous.spaces.dpc.space import ASPP, TOP1, decode, dpc
+from tests.cases import each
 
 CHAIN: Cell = tuple(Branch(Convolution1x1(), number - 1) for number in range(5))
 CELLS = [
@@ -26,7 +25,7 @@ Box = tuple[float, float, float, float]
 Run = tuple[float, float, float]
 
 
-@pytest.mark.parametrize("cell", CELLS)
+@each("cell", CELLS)
 def test_nothing_overlaps_or_leaves_the_drawing(cell: Cell) -> None:
     drawing = ElementTree.fromstring(draw_cell(cell))
     _, _, width, height = map(float, drawing.attrib["viewBox"].split())
@@ -39,7 +38,7 @@ def test_nothing_overlaps_or_leaves_the_drawing(cell: Cell) -> None:
         assert not _overlap(one, other)
 
 
-@pytest.mark.parametrize("cell", CELLS)
+@each("cell", CELLS)
 def test_no_line_runs_behind_a_box(cell: Cell) -> None:
     drawing = ElementTree.fromstring(draw_cell(cell))
     boxes = [_box(rectangle) for rectangle in drawing.iter("rect")]

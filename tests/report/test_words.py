@@ -10,6 +10,7 @@ import pytest
 from atrous.core.statistics import Coefficient
 from atrous.report import words
 from atrous.spaces.dpc.space import ASPP, TOP1
+from tests.cases import each
 
 
 @pytest.mark.parametrize(
@@ -28,7 +29,7 @@ def test_duration(seconds: float, text: str) -> None:
     assert words.duration(seconds) == text
 
 
-@pytest.mark.parametrize(
+@each(
     ("number", "text"),
     [
         (1, "1st"),

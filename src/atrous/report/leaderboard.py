@@ -14,11 +14,10 @@ from rich.table import Table
 
 from atrous.core.trial import Failed, Measured, Metrics
 from atrous.core.words import count, decimal, quantity, score_name
-from atrous.report.families import family_of
 from atrous.report.files import write_whole
 from atrous.search.ledger import Entry
 from atrous.search.run import Run
-from atrous.spaces import find_space
+from atrous.spaces import find_space, view_of
 
 TOP = 10
 METRICS = ("miou", "mean_accuracy", "pixel_accuracy", "weighted_iou", "cross_entropy")
@@ -187,7 +186,7 @@ def _measured_line(row: Row, elapsed: float) -> list[object]:
         row.multiply_adds,
         row.seconds,
         elapsed,
-        family_of(trial.architecture.space).words(trial.architecture),
+        view_of(trial.architecture).words(trial.architecture),
         "",
         *metrics.class_iou,
     ]
@@ -197,7 +196,7 @@ def _failed_line(run: Run, outcome: Failed, elapsed: float) -> list[object]:
     trial = outcome.trial
     start: list[object] = ["", trial.number, str(trial.architecture), trial.origin]
     empty = [""] * (1 + len(METRICS))
-    words = family_of(trial.architecture.space).words(trial.architecture)
+    words = view_of(trial.architecture).words(trial.architecture)
     end = [outcome.seconds, elapsed, words, outcome.error, *([""] * len(run.context.classes))]
     return [*start, outcome.reason.value, *empty, *_cost(run, outcome), *end]
 

@@ -16,13 +16,14 @@ import pytest
 from PIL import Image
 
 from atrous.core.errors import AtrousError
-from atrous.core.trial import Measured, Metrics, Trial
+from atrous.core.trial import Measured, Metrics, Origin, Trial
 from atrous.report.content import gather
 from atrous.report.leaderboard import write_csv
 from atrous.report.page import render_page, write_report
 from atrous.search.ledger import Entry
 from atrous.search.run import open_run
 from atrous.spaces.auto_deeplab.space import auto_deeplab
+from tests.records import entry_of, job
 from tests.report.browser import Browser, find_browser
 from tests.report.runs import (
     CLASSES,
@@ -210,7 +211,7 @@ def test_classes_have_their_best_marked() -> None:
 
 
 def test_the_command_to_run_it_again() -> None:
-    text = _page(plausible(), seconds=1200.0)
+    text = _page(plausible(), time=1200.0)
     command = re.search(r"<pre>(.*?)</pre>", text, re.DOTALL)
     assert command
     words = " ".join(re.findall(r"<span>(.*?)</span>", command[1]))
@@ -243,14 +244,15 @@ def test_another_run_under_another_proxy_is_refused() -> None:
     with pytest.raises(AtrousError, match=r"filters \(64 here, 32 there\), steps \(400 here, 800"):
         write_report(run, other)
     shifted = replace(run, context=replace(run.context, data_fingerprint="ffff"))
-    with pytest.raises(AtrousError, match="data_fingerprint"):
+    with pytest.raises(AtrousError, match="data-fingerprint"):
         write_report(shifted, run)
 
 
 def _without_norms(entry: Entry) -> Entry:
     outcome = entry.outcome
     assert isinstance(outcome, Measured)
-    return Entry(replace(outcome, metrics=replace(outcome.metrics, branch_norms=())), entry.elapsed)
+    bare = replace(outcome, details={**outcome.details, "branch_norms": ()})
+    return replace(entry, outcome=bare)
 
 
 @pytest.mark.parametrize(
@@ -301,9 +303,9 @@ def test_writing_a_report_never_loads_torch(whole: Path) -> None:
 def network(number: int, score: float) -> Entry:
     space = auto_deeplab()
     architecture = space.architecture(space.sample(Random(number)))
-    trial = Trial(number, architecture, "uniform", 400, 3)
+    trial = Trial(number, architecture, Origin("uniform"), 3)
     metrics = Metrics(score, score, score, score, 1.0, (score,) * len(CLASSES))
-    return Entry(Measured(trial, score, metrics, 10.0), 6.5 * (number + 1))
+    return entry_of(job(trial), metrics, 6.5 * (number + 1), 10.0)
 
 
 def test_the_page_of_a_search_speaks_of_networks(tmp_path: Path) -> None:

@@ -49,7 +49,7 @@ NOTHING = dict.fromkeys(("Creator", "Date", "Format", "Type"))
 Size = tuple[float, float]
 Frame = tuple[float, float, float, float]
 Label = tuple[float, str, str]
-"""What a label stands at, its words and their colour."""
+"""The value that a label stands at, its words and their colour."""
 
 
 def draw(name: str, title: str, size: Size, frame: Frame, paint: Callable[[Axes], None]) -> str:

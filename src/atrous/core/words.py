@@ -58,7 +58,7 @@ def moment(iso: str) -> str:
 
 
 def selection(select_on: str) -> str:
-    """What the scores are taken on, in words."""
+    """Returns the images that scores are taken on, in words."""
     if select_on == "val":
         return "the val split"
     if re.fullmatch(r"0?\.\d+", select_on):

@@ -10,9 +10,9 @@ import numpy as np
 
 from atrous.core.plot import LINE, Label, draw, label_ends, whole_numbers
 from atrous.core.svg import BLUE, GREEN, INK, MUTED, ORANGE
-from atrous.core.trial import Measured
 from atrous.core.words import decimal, score_name
 from atrous.report.curves import Curve, Expectation, Level
+from atrous.search.ledger import Scored
 from atrous.spaces.view import Branch
 
 if TYPE_CHECKING:
@@ -87,9 +87,7 @@ def progress_figure(progress: Progress, axis: Axis, score: str) -> str:
     return draw(f"progress-{axis.name}", title, (WIDTH, HEIGHT), (58, 42, 116, 14), paint)
 
 
-def distribution_figure(
-    proposed: Sequence[Measured], baselines: Sequence[Level], score: str
-) -> str:
+def distribution_figure(proposed: Sequence[Scored], baselines: Sequence[Level], score: str) -> str:
     """The distribution of the proposed trials' scores by origin, with best and baselines marked."""
     marks = [(level.score, shortened(level.name), MUTED) for level in baselines]
     marks.append((max(o.score for o in proposed), "best found", INK))
@@ -144,11 +142,11 @@ def weights_figure(branches: Sequence[Branch], norms: Sequence[float]) -> str:
     return draw("weights", title, (WIDTH, 60 + 46 * len(branches)), (16, 42, 16, 6), paint)
 
 
-def by_origin(proposed: Sequence[Measured]) -> dict[str, list[float]]:
-    """Scores by the first word of the origin, the known kinds first."""
+def by_origin(proposed: Sequence[Scored]) -> dict[str, list[float]]:
+    """Scores by the kind of the origin, the known kinds first."""
     groups: dict[str, list[float]] = {kind: [] for kind in KINDS}
     for outcome in proposed:
-        groups.setdefault(outcome.trial.origin.split()[0], []).append(outcome.score)
+        groups.setdefault(outcome.trial.origin.kind, []).append(outcome.score)
     return {kind: scores for kind, scores in groups.items() if scores}
 
 

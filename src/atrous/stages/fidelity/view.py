@@ -46,7 +46,7 @@ class StudyView:
         """Shows one more ended cell."""
         outcome = entry.outcome
         text = (
-            f"{outcome.score:.4f}  {outcome.seconds:7.1f} s"
+            f"{outcome.values['miou']:.4f}  {outcome.seconds:7.1f} s"
             if isinstance(outcome, Measured)
             else f"failed, {outcome.reason.value}: {outcome.error}"
         )

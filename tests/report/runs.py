@@ -7,9 +7,11 @@ from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 from random import Random
+from typing import Any
 
 from atrous.core.architecture import Architecture
-from atrous.core.trial import Failed, Measured, Metrics, Reason, Trial
+from atrous.core.options import replaced
+from atrous.core.trial import Failed, Metrics, Reason, Trial
 from atrous.search.ledger import Entry
 from atrous.search.run import RERANK, Run, create_run
 from atrous.spaces import find_space
@@ -19,7 +21,7 @@ from tests import records
 from tests.records import SPACE
 
 CLASSES = ("road", "building", "<b>sky</b>", "tree & bush", "person", "bicyclist")
-REQUEST = replace(records.REQUEST, data="/data/my street", select_on="0.2", trials=40)
+CONFIG = replaced(records.CONFIG, data="/data/my street", select_on="0.2", trials=40)
 SETTINGS = replace(records.SETTINGS, crop=(368, 480))
 CONTEXT = replace(
     records.CONTEXT,
@@ -32,14 +34,13 @@ CONTEXT = replace(
 PROTOCOL = {"steps": 1000, "batch": 8, "crop": [361, 481]}
 
 
-def a_run(**asked: object) -> Run:
-    """A run that is not on disk; `asked` replaces parts of the usual request."""
-    request = replace(REQUEST, **asked)  # type: ignore[arg-type]
-    return Run(Path("runs/this"), replace(SETTINGS, request=request), CONTEXT)
+def a_run(**asked: Any) -> Run:
+    """A run that is not on disk; `asked` replaces parts of the usual configuration."""
+    return Run(Path("runs/this"), replace(SETTINGS, config=replaced(CONFIG, **asked)), CONTEXT)
 
 
-def make_run(path: Path, entries: Iterable[Entry] = (), **asked: object) -> Run:
-    """A run folder with these entries; `asked` replaces parts of the usual request."""
+def make_run(path: Path, entries: Iterable[Entry] = (), **asked: Any) -> Run:
+    """A run folder with these entries; `asked` replaces parts of the usual configuration."""
     run = create_run(path, a_run(**asked).settings, CONTEXT)
     ledger = run.ledger()
     for entry in entries:
@@ -60,7 +61,7 @@ def reranked(run: Run, entries: Iterable[Entry]) -> Run:
 def measured(number: int, score: float, origin: str = "uniform", name: str = "") -> Entry:
     """A measured trial of a published cell, or of one drawn by its number."""
     genotype = SPACE.published[name] if name else SPACE.sample(Random(number))
-    trial = Trial(number, Architecture("dpc", genotype), origin, 400, 3)
+    trial = Trial(number, Architecture("dpc", genotype), records.origin(origin), 3)
     metrics = Metrics(
         miou=score,
         mean_accuracy=score + 0.11,
@@ -70,13 +71,16 @@ def measured(number: int, score: float, origin: str = "uniform", name: str = "")
         class_iou=_class_iou(score, number),
         branch_norms=_norms(genotype, number),
     )
-    return Entry(Measured(trial, score, metrics, 10.0 + number % 7), 6.5 * (number + 1))
+    seconds = 10.0 + number % 7
+    return records.entry_of(records.job(trial), metrics, 6.5 * (number + 1), seconds)
 
 
 def failed(number: int, reason: Reason = Reason.NON_FINITE, origin: str = "uniform") -> Entry:
     """A failed trial."""
-    trial = Trial(number, Architecture("dpc", SPACE.sample(Random(number))), origin, 400, 3)
-    return Entry(Failed(trial, reason, "the loss <is> not finite at step 12", 2.0), 6.5 * number)
+    architecture = Architecture("dpc", SPACE.sample(Random(number)))
+    job = records.job(Trial(number, architecture, records.origin(origin), 3))
+    error = "the loss <is> not finite at step 12"
+    return Entry(Failed(job, reason, error, 2.0), None, 6.5 * number)
 
 
 def baselines() -> list[Entry]:

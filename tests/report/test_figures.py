@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from xml.etree import ElementTree
 
 import pytest
 
-from atrous.core.trial import Measured
 from atrous.report import figures
 from atrous.report.curves import against_seconds, against_trials, expectation, levels
-from atrous.spaces.dpc.space import TOP1
+from atrous.search.ledger import Scored, scored
+from atrous.spaces import find_architecture
+from atrous.spaces.dpc.view import branches
 from tests.report.runs import baselines, failed, measured, plausible
+
+BRANCHES = branches(find_architecture("dpc:top1"))
 
 
 def _progress() -> figures.Progress:
@@ -25,9 +29,8 @@ def _texts(svg: str) -> list[str]:
     return [element.text or "" for element in ElementTree.fromstring(svg).iter("text")]
 
 
-def _found() -> list[Measured]:
-    outcomes = [entry.outcome for entry in plausible()]
-    return [o for o in outcomes if isinstance(o, Measured) and not o.trial.is_baseline]
+def _found() -> list[Scored]:
+    return [found for found in scored(plausible()) if not found.trial.is_baseline]
 
 
 def test_progress_names_every_line() -> None:
@@ -41,7 +44,7 @@ def test_progress_names_every_line() -> None:
 @pytest.mark.parametrize(("seconds", "unit"), [(100.0, "(s)"), (900.0, "(min)"), (1e5, "(h)")])
 def test_time_has_a_unit_that_suits_it(seconds: float, unit: str) -> None:
     first = measured(2, 0.4)
-    curve = against_seconds([type(first)(first.outcome, seconds)])
+    curve = against_seconds([replace(first, elapsed=seconds)])
     assert curve is not None
     assert unit in figures.seconds_axis(figures.Progress(curve, None, None, [])).label
 
@@ -60,14 +63,13 @@ def test_distribution_marks_best_and_baselines() -> None:
 
 
 def test_origins_are_counted_by_their_first_word() -> None:
-    outcomes = [measured(0, 0.1).outcome, measured(1, 0.2, "near 0").outcome]
-    outcomes += [measured(2, 0.3, "other 1").outcome, measured(3, 0.4).outcome, failed(4).outcome]
-    found = figures.by_origin([o for o in outcomes if isinstance(o, Measured)])
+    entries = [measured(0, 0.1), measured(1, 0.2, "near 0"), measured(2, 0.3, "other 1")]
+    found = figures.by_origin(scored([*entries, measured(3, 0.4), failed(4)]))
     assert found == {"uniform": [0.1, 0.4], "near": [0.2], "other": [0.3]}
 
 
 def test_weights_are_labelled_in_words() -> None:
-    texts = _texts(figures.weights_figure(TOP1, (0.01, 0.02, 0.03, 0.04, 0.05)))
+    texts = _texts(figures.weights_figure(BRANCHES, (0.01, 0.02, 0.03, 0.04, 0.05)))
     assert "4: 3×3, rate 6×21, of branch 0" in texts
     assert "0.0500" in texts
 
@@ -85,7 +87,7 @@ def test_ids_are_unique_and_all_references_are_met() -> None:
         figures.progress_figure(progress, figures.trials_axis(), "miou"),
         figures.progress_figure(progress, figures.seconds_axis(progress), "miou"),
         figures.distribution_figure(_found(), [], "miou"),
-        figures.weights_figure(TOP1, (0.1,) * 5),
+        figures.weights_figure(BRANCHES, (0.1,) * 5),
     ]
     ids = re.findall(r'\bid="([^"]+)"', "".join(svgs))
     assert len(ids) == len(set(ids)) > 20
@@ -98,13 +100,12 @@ def test_drawing_leaves_matplotlib_as_it_was() -> None:
     import matplotlib
 
     with matplotlib.rc_context({"font.size": 33, "axes.grid": False}):
-        figures.weights_figure(TOP1, (0.1,) * 5)
+        figures.weights_figure(BRANCHES, (0.1,) * 5)
         assert matplotlib.rcParams["font.size"] == 33
         assert matplotlib.rcParams["svg.hashsalt"] is None
 
 
 @pytest.mark.parametrize("score", [0.0, -1.5, 1e-9])
 def test_one_score_is_drawn(score: float) -> None:
-    outcome = measured(0, score).outcome
-    assert isinstance(outcome, Measured)
-    assert f"{abs(score):.4f}" in figures.distribution_figure([outcome], [], "miou")
+    found = scored([measured(0, score)])
+    assert f"{abs(score):.4f}" in figures.distribution_figure(found, [], "miou")

@@ -11,13 +11,15 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from atrous.core.architecture import Architecture
 from atrous.core.errors import AtrousError
-from atrous.core.trial import Reason, Trial
+from atrous.core.trial import Reason
 from atrous.estimation import estimators
 from atrous.estimation.proxy import Proxy
 from atrous.networks.segmenter import Segmenter
 from atrous.search.loop import Estimator
 from atrous.search.run import Run
+from atrous.spaces import find_architecture
 from atrous.stages import replicates as readings
 from atrous.stages import search as driver
 from atrous.stages.compare import compare, interval, paired, scores
@@ -26,7 +28,7 @@ from atrous.stages.search import begin, proceed
 from atrous.training.optimiser import NonFiniteError
 from tests.executors import Immediate
 from tests.records import metrics
-from tests.small_search import ignore, remembered, request, write_data
+from tests.small_search import config, ignore, remembered, write_data
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +46,7 @@ def begun(
     data: Path, tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> tuple[Run, Estimator]:
     monkeypatch.setattr(estimators, "choose", remembered([]))
-    return begin(request(data), tmp_path / "run", cache)
+    return begin(config(data), tmp_path / "run", cache)
 
 
 @pytest.fixture
@@ -134,12 +136,12 @@ def test_a_split_without_images_is_told_before_anything_is_computed(
 def test_a_candidate_that_diverges_is_left_out_and_the_others_are_compared(
     searched: Run, cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    fit = Proxy.fit
+    fit, top1 = Proxy.fit, find_architecture("dpc:top1")
 
-    def diverge(proxy: Proxy, trial: Trial) -> Segmenter:
-        if trial.number == 1:
+    def diverge(proxy: Proxy, architecture: Architecture, steps: int, seed: int) -> Segmenter:
+        if (architecture, seed) == (top1, 1000):
             raise NonFiniteError("the loss was nan")
-        return fit(proxy, trial)
+        return fit(proxy, architecture, steps, seed)
 
     monkeypatch.setattr(Proxy, "fit", diverge)
     found = compare(searched, ("best", "dpc:top1"), ("test",), 2, cache)
@@ -159,7 +161,7 @@ def test_a_candidate_that_diverges_is_left_out_and_the_others_are_compared(
 def test_a_comparison_of_nothing_is_told(
     searched: Run, cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def diverge(_proxy: Proxy, _trial: Trial) -> Segmenter:
+    def diverge(_proxy: Proxy, *_: object) -> Segmenter:
         raise NonFiniteError("the loss was nan")
 
     monkeypatch.setattr(Proxy, "fit", diverge)

@@ -20,13 +20,10 @@ from atrous.model.evaluation.publication import publish
 from atrous.model.folder import RECORD
 from atrous.model.record import read_record
 from atrous.networks.backbones import load_backbone
-from atrous.recipes.changes import Changes, ask_of, differences
-from atrous.recipes.commands import TRAINING, model_folder
-from atrous.recipes.page import page
-from atrous.recipes.recipe import Recipe, Scoring
-from atrous.recipes.result import Measured, Result, read_result, write_result
+from atrous.recipes.changes import Changes, ask_of, differences, require_data
+from atrous.recipes.recipe import TRAINING, Recipe, Scoring, model_folder
+from atrous.recipes.result import Measurement, RecipeResult, page, read_result, write_result
 from atrous.recipes.stride import rebuild, require_stride
-from atrous.recipes.supply import require_data
 from atrous.stages.train import job, trainer
 from atrous.stages.train.ask import Ask, job_of
 from atrous.stages.train.job import Job
@@ -35,7 +32,7 @@ from atrous.training.world import announced
 
 Say = Callable[[str], None]
 MACHINE = ("data", "name", "licence", "compute", "tensorboard")
-"""What of a job may change between two runs of a recipe in one folder."""
+"""Fields of a job that may change between two runs of a recipe in one folder."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +42,7 @@ class Reproduction:
     recipe: Recipe
     job: Job
     out: Path
-    result: Result
+    result: RecipeResult
 
     @property
     def leads(self) -> bool:
@@ -78,7 +75,7 @@ def begin(recipe: Recipe, data: Path, out: Path, changes: Changes) -> Reproducti
         require_stride(ask.blueprint(dataset), stride)
     found = _job(ask, out / TRAINING)
     told = differences(recipe, changes, dataset)
-    result = Result(recipe.name, _conditions(found), told, kept.measured if kept else ())
+    result = RecipeResult(recipe.name, _conditions(found), told, kept.measured if kept else ())
     return Reproduction(recipe, found, out, result)
 
 
@@ -129,7 +126,7 @@ def _require_same(begun: Job, asked: Job, folder: Path) -> None:
 
 
 def _flat(found: Job) -> dict[str, Any]:
-    """What must not change, in one level."""
+    """Returns the fields that must not change between two runs, blueprint and protocol unpacked."""
     fields = found.to_json()
     fields = {key: value for key, value in fields.items() if key not in MACHINE}
     blueprint, protocol = fields.pop("blueprint"), fields.pop("protocol")
@@ -162,7 +159,7 @@ def _scored(reproduction: Reproduction, scoring: Scoring, weights: str) -> Repro
     )
     evaluation = count(assessment)
     publish(assessment)
-    one = Measured(scoring.name, evaluation.miou, evaluation.images, weights)
+    one = Measurement(scoring.name, evaluation.miou, evaluation.images, weights)
     others = tuple(m for m in reproduction.result.measured if m.scoring != scoring.name)
     done = replace(reproduction, result=replace(reproduction.result, measured=(*others, one)))
     write_result(out, done.result, done.text)

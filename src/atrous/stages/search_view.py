@@ -11,8 +11,8 @@ from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn
 from rich.table import Table
 
-from atrous.core.trial import Failed, Measured
-from atrous.search.ledger import Entry
+from atrous.core.trial import Failed
+from atrous.search.ledger import Entry, scored
 from atrous.search.run import Run
 
 
@@ -58,11 +58,7 @@ def describe_state(entries: Sequence[Entry], total: int, limit: float | None) ->
     left = (total - len(entries)) / rate
     if limit is not None:
         left = min(left, max(0.0, limit - elapsed))
-    best = max(
-        (e.outcome for e in entries if isinstance(e.outcome, Measured)),
-        default=None,
-        key=lambda outcome: outcome.score,
-    )
+    best = max(scored(entries), default=None, key=lambda found: found.score)
     words = f"best {best.score:.4f} (trial {best.trial.number}), " if best else "no score yet, "
     return f"{words}{60 * rate:.1f} a minute, {_duration(left)} left"
 
@@ -76,7 +72,7 @@ def status(run: Run, entries: Sequence[Entry], running: bool) -> RenderableType:
     table.add_row("run", path)
     table.add_row("state", state_of(run, entries, running))
     table.add_row("trials", f"{len(entries)} of {total} ended, {len(failed)} of them failed")
-    table.add_row("progress", describe_state(entries, total, run.request.seconds))
+    table.add_row("progress", describe_state(entries, total, run.config.budget.seconds))
     elapsed = max((entry.elapsed for entry in entries), default=0.0)
     table.add_row("search time", _duration(elapsed))
     for entry in failed[-3:]:
@@ -90,12 +86,12 @@ def status(run: Run, entries: Sequence[Entry], running: bool) -> RenderableType:
 
 def total_of(run: Run) -> int:
     """How many trials a run is to have, baselines counted."""
-    return run.request.trials + len(run.request.baselines)
+    return run.config.budget.trials + len(run.config.baselines)
 
 
 def state_of(run: Run, entries: Sequence[Entry], running: bool) -> str:
     """Running, complete, or stopped, and how to go on."""
-    total, limit = total_of(run), run.request.seconds
+    total, limit = total_of(run), run.config.budget.seconds
     again = f"atrous search --resume {escape(str(run.path))}"
     if running:
         return "running"
@@ -111,7 +107,7 @@ def _line(entry: Entry) -> str:
     if isinstance(outcome, Failed):
         return f"trial {trial.number:>3}  failed, {outcome.reason.value}: {outcome.error}"
     return (
-        f"trial {trial.number:>3}  {outcome.score:.4f}  {outcome.seconds:5.1f} s  "
+        f"trial {trial.number:>3}  {entry.score:.4f}  {outcome.seconds:5.1f} s  "
         f"{trial.origin}  {trial.architecture}"
     )
 

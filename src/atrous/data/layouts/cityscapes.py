@@ -10,9 +10,8 @@ from pathlib import Path
 
 from atrous.data.dataset import Dataset
 from atrous.data.encoding import IGNORE, UNKNOWN, ValueEncoding
+from atrous.data.layouts.layout import Layout, LayoutContent, Part, is_any, lookup, parse, require
 from atrous.data.layouts.pairing import SplitFiles, assemble, ending
-from atrous.data.layouts.reading import Layout, Part, Reading, is_any, require
-from atrous.data.layouts.table import lookup, parse
 
 NAME = "Cityscapes"
 IMAGE, MASK = "_leftImg8bit.png", "_gtFine_labelIds.png"
@@ -61,7 +60,7 @@ def find(root: Path) -> Path | None:
     return root if is_any(root, "leftImg8bit", "gtFine") else None
 
 
-def read(root: Path) -> Reading:
+def read(root: Path) -> LayoutContent:
     require(NAME, root, _PARTS)
     files = {split: _files(root, split) for split in ("train", "val")}
     splits = {split: found.samples(ENCODING) for split, found in files.items()} | {"test": ()}

@@ -15,13 +15,12 @@ from typing import Any
 
 from atrous.core.console import track
 from atrous.core.errors import AtrousError
+from atrous.data.checks.inspection import below
 from atrous.data.dataset import Dataset, Sample, Samples
 from atrous.data.encoding import SegmentEncoding, segments_of
-from atrous.data.inspection import below
-from atrous.data.layouts.coco_images import SPLITS, require_images, unlabelled
-from atrous.data.layouts.coco_table import PANOPTIC
+from atrous.data.layouts.coco import PANOPTIC, SPLITS, require_images, unlabelled
+from atrous.data.layouts.layout import Layout, LayoutContent, Part, require
 from atrous.data.layouts.pairing import SplitFiles, assemble, ending, only
-from atrous.data.layouts.reading import Layout, Part, Reading, require
 
 NAME = "COCO panoptic"
 VALUES = "the segment ids that the JSON file lists for this image, and 0 for void"
@@ -50,7 +49,7 @@ def find(root: Path) -> Path | None:
     return next((place for place, sign in places if (place / sign).exists()), None)
 
 
-def read(root: Path) -> Reading:
+def read(root: Path) -> LayoutContent:
     base = root.parent if root.name == "annotations" else root
     up = "../" if base != root else ""
     pngs = ("panoptic_train2017", f"{up}panoptic_train2017")

@@ -14,11 +14,18 @@ from atrous.core.errors import AtrousError
 from atrous.data.dataset import Dataset
 from atrous.data.encoding import IGNORE, UNKNOWN, ValueEncoding
 from atrous.data.layouts import coco_panoptic
-from atrous.data.layouts.coco_images import SPLITS, find_images, holds, require_images, unlabelled
-from atrous.data.layouts.coco_table import PANOPTIC, STUFF, STUFF_FROM
+from atrous.data.layouts.coco import (
+    PANOPTIC,
+    SPLITS,
+    STUFF,
+    STUFF_FROM,
+    find_images,
+    holds,
+    require_images,
+    unlabelled,
+)
+from atrous.data.layouts.layout import ClassRow, Layout, LayoutContent, lookup
 from atrous.data.layouts.pairing import SplitFiles, assemble, ending
-from atrous.data.layouts.reading import Layout, Reading
-from atrous.data.layouts.table import Row, lookup
 from atrous.data.palette import voc_colour
 
 NAME = "COCO-Stuff"
@@ -27,7 +34,7 @@ FOLDERS = ("stuffthingmaps_trainval2017", "stuffthingmaps", "annotations")
 _COLOURS = {row.id: row.colour for row in PANOPTIC}
 _THINGS = tuple(row for row in PANOPTIC if row.id < STUFF_FROM)
 _STUFF = tuple(
-    Row(number, _COLOURS.get(number, voc_colour(number)), name)
+    ClassRow(number, _COLOURS.get(number, voc_colour(number)), name)
     for number, name in enumerate(STUFF, STUFF_FROM)
 )
 ROWS = (*_THINGS, *_STUFF)
@@ -50,7 +57,7 @@ def find(root: Path) -> Path | None:
     return masks
 
 
-def read(root: Path) -> Reading:
+def read(root: Path) -> LayoutContent:
     if not holds(root, ".png"):
         raise AtrousError(
             f"{root} holds images of COCO, but no masks. To mend: download "

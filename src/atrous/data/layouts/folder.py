@@ -9,9 +9,8 @@ from pathlib import Path
 from atrous.core.errors import AtrousError
 from atrous.data.dataset import Dataset
 from atrous.data.encoding import IDENTITY
-from atrous.data.layouts.lists import read_lines
+from atrous.data.layouts.layout import Layout, LayoutContent, read_lines
 from atrous.data.layouts.pairing import Named, SplitFiles, assemble
-from atrous.data.layouts.reading import Layout, Reading
 
 SPLITS = ("train", "val", "test")
 SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp"})
@@ -31,7 +30,7 @@ def find(root: Path) -> Path | None:
     return root if any((root / part).exists() for part in present) else None
 
 
-def read(root: Path) -> Reading:
+def read(root: Path) -> LayoutContent:
     """Only names with exactly one image and one mask become samples.
 
     Images of a test split that has no folder of masks are unlabelled.

@@ -11,10 +11,16 @@ from pathlib import Path
 
 from atrous.data.dataset import Dataset
 from atrous.data.encoding import IGNORE, UNKNOWN, ValueEncoding
-from atrous.data.layouts.lists import read_names
+from atrous.data.layouts.layout import (
+    Layout,
+    LayoutContent,
+    Part,
+    is_any,
+    lookup,
+    read_names,
+    require,
+)
 from atrous.data.layouts.pairing import Named, SplitFiles, assemble, ending, only
-from atrous.data.layouts.reading import Layout, Part, Reading, is_any, require
-from atrous.data.layouts.table import lookup
 from atrous.data.palette import voc_colours
 
 NAME = "PASCAL VOC 2012"
@@ -75,7 +81,7 @@ def find(root: Path) -> Path | None:
     return None
 
 
-def read(root: Path) -> Reading:
+def read(root: Path) -> LayoutContent:
     require(NAME, root, _PARTS)
     lists = [path for path in AUGMENTED_LISTS if (root / path).is_file()]
     if lists or (root / AUGMENTED).is_dir():

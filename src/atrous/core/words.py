@@ -1,0 +1,121 @@
+"""Numbers in words, the same way in a report, on a terminal and in a drawing.
+
+Scores, mIoU and IoU are shares in [0, 1]: four digits for what ranks a trial, three for a class.
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+from datetime import datetime
+from math import isnan
+
+from atrous.core.statistics import Coefficient
+
+MINUS = "\N{MINUS SIGN}"
+TIMES = "\N{MULTIPLICATION SIGN}"
+DASH = "\N{EN DASH}"
+SCALES = ((1e9, "G"), (1e6, "M"), (1e3, "k"))
+
+SCORES = {
+    "miou": ("mIoU", "mean IoU over the classes"),
+    "blend": ("blend", "geometric mean of mIoU, mean accuracy and frequency-weighted IoU"),
+    "cross-entropy": (
+        f"{MINUS}cross-entropy",
+        "cross-entropy in nats a pixel, negated so that larger is better",
+    ),
+}
+
+
+def score_name(score: str) -> str:
+    """The short name of what `Request.score` calls `score`."""
+    return SCORES.get(score, (score, score))[0]
+
+
+def score_meaning(score: str) -> str:
+    """What `Request.score` calls `score`, in a phrase."""
+    return SCORES.get(score, (score, score))[1]
+
+
+def decimal(value: float | None, digits: int = 4) -> str:
+    """A number with a fixed count of digits and a true minus sign; nothing for `None`."""
+    if value is None:
+        return ""
+    return f"{value:.{digits}f}".replace("-", MINUS)
+
+
+def difference(value: float) -> str:
+    """A difference of two scores, always with its sign."""
+    return f"{value:+.4f}".replace("-", MINUS)
+
+
+def moment(iso: str) -> str:
+    """A moment from ISO 8601: 2026-03-05 09:41 UTC."""
+    try:
+        return datetime.fromisoformat(iso).strftime("%Y-%m-%d %H:%M %Z").strip()
+    except ValueError:
+        return iso
+
+
+def selection(select_on: str) -> str:
+    """Returns the images that scores are taken on, in words."""
+    if select_on == "val":
+        return "the val split"
+    if re.fullmatch(r"0?\.\d+", select_on):
+        return f"{float(select_on):g} of train, held out"
+    verb = "are like" if any(sign in select_on for sign in "*?[") else "begin with"
+    return f"held out of train: file names that {verb} {select_on}"
+
+
+def count(number: int) -> str:
+    """A large count with three significant digits: 684 k, 1.14 M, 2.82 G."""
+    for scale, letter in SCALES:
+        if number >= scale:
+            return f"{number / scale:.{2 if number < 10 * scale else 1}f} {letter}"
+    return str(number)
+
+
+def megabytes(length: int) -> str:
+    """Bytes in megabytes: 9.4 MB."""
+    return f"{length / 1e6:.1f} MB"
+
+
+def shell(text: object) -> str:
+    """A text quoted for a shell."""
+    return shlex.quote(str(text))
+
+
+def duration(seconds: float) -> str:
+    """Seconds in words of the two largest units: 48 s, 12 min 30 s, 2 h 5 min."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s"
+    return f"{whole // 3600} h {whole % 3600 // 60} min"
+
+
+def quantity(number: int, one: str, many: str | None = None) -> str:
+    """A count with its noun: 1 trial, 2 trials."""
+    return f"{number} {one if number == 1 else many or one + 's'}"
+
+
+def ordinal(number: int) -> str:
+    """A place in an order: 1st, 2nd, 12th."""
+    teens = 10 <= number % 100 <= 20
+    return f"{number}{'th' if teens else {1: 'st', 2: 'nd', 3: 'rd'}.get(number % 10, 'th')}"
+
+
+def interval(coefficient: Coefficient) -> str:
+    """A coefficient with its interval, `0.83 [0.62, 0.92]`, where they are defined."""
+    if isnan(coefficient.value):
+        return "not defined"
+    if isnan(coefficient.low):
+        return decimal(coefficient.value, 2)
+    low, high = decimal(coefficient.low, 2), decimal(coefficient.high, 2)
+    return f"{decimal(coefficient.value, 2)} [{low}, {high}]"
+
+
+def size(extent: tuple[int, int]) -> str:
+    """A height and a width: 360 × 480."""
+    return f"{extent[0]} {TIMES} {extent[1]}"

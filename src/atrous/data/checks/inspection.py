@@ -1,0 +1,125 @@
+"""One image and its mask, read once and looked at."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from atrous.data.checks.findings import Counts, Problem, Severity
+from atrous.data.dataset import Dataset, Sample
+from atrous.data.encoding import IGNORE, Raw
+from atrous.data.pixels import Pixels, UnfitFileError, decode, is_sixteen_bit, orientation, rgb
+
+WidthHeight = tuple[int, int]
+"""(width, height) in pixels."""
+
+
+@dataclass(frozen=True)
+class Inspection:
+    """The findings on one sample; `None` stands for a file that could not be used.
+
+    `digest` is a hash of the image's decoded pixels, `counts` the mask's pixels per class id,
+    `strange` its pixels per value on disk that is no class.
+    """
+
+    split: str
+    image: str
+    mask: str
+    problems: tuple[Problem, ...]
+    size: WidthHeight | None
+    digest: bytes | None
+    counts: Counts | None
+    strange: Mapping[int, int]
+
+
+def inspect(dataset: Dataset, split: str, sample: Sample) -> Inspection:
+    """Decodes both files; never raises for what is wrong with them. Names are below the root."""
+    image, mask = (below(dataset.root, path) for path in (sample.image, sample.mask))
+    problems: list[Problem] = []
+    picture, digest = _look_at_image(sample.image, image, problems)
+    look = _look_at_mask(sample, mask, len(dataset.classes), problems)
+    mask_size, counts, strange = look or (None, None, {})
+    if picture is not None:
+        doubt: Severity = "warning" if dataset.published else "error"
+        problems += _geometry(image, picture.size, orientation(picture), mask_size, doubt)
+    size = None if picture is None else picture.size
+    return Inspection(split, image, mask, tuple(problems), size, digest, counts, strange)
+
+
+def below(root: Path, path: Path) -> str:
+    """A path as it is shown: relative to the data set where it lies inside."""
+    return path.relative_to(root).as_posix() if path.is_relative_to(root) else str(path)
+
+
+def _look_at_image(
+    path: Path, name: str, problems: list[Problem]
+) -> tuple[Image.Image | None, bytes | None]:
+    try:
+        picture = decode(path)
+        pixels = rgb(picture, path)
+    except UnfitFileError as error:
+        problems.append(Problem("error", name, error.finding, error.mend))
+        return None, None
+    if is_sixteen_bit(picture):
+        finding = "has 16 bits a pixel, of which the upper 8 are used"
+        problems.append(Problem("warning", name, finding, "save 8-bit images, scaled as you like"))
+    digest = hashlib.blake2b(repr(pixels.shape).encode(), digest_size=16)
+    digest.update(pixels.tobytes())
+    return picture, digest.digest()
+
+
+def _look_at_mask(
+    sample: Sample, name: str, classes: int, problems: list[Problem]
+) -> tuple[WidthHeight, Counts, Mapping[int, int]] | None:
+    try:
+        picture = decode(sample.mask)
+        raw = sample.encoding.raw(picture, sample.mask)
+    except UnfitFileError as error:
+        problems.append(Problem("error", name, error.finding, error.mend))
+        return None
+    labels = sample.encoding.labels(raw)
+    counts = np.bincount(labels.ravel(), minlength=256).astype(np.int64)
+    return picture.size, counts, _strange(raw, labels, classes)
+
+
+def _strange(raw: Raw, labels: Pixels, classes: int) -> Mapping[int, int]:
+    outside = raw[(labels >= classes) & (labels != IGNORE)]
+    values, pixels = np.unique(outside, return_counts=True)
+    return dict(zip(values.tolist(), pixels.tolist(), strict=True))
+
+
+def _geometry(
+    name: str, size: WidthHeight, turn: int, mask: WidthHeight | None, doubt: Severity
+) -> list[Problem]:
+    """Sizes that differ, and EXIF rotations: whether the mask knows of them, the sizes may tell.
+
+    `doubt` is how bad it is if they do not. Published masks are made for the stored pixels.
+    """
+    if turn == 1:
+        return [] if mask in (None, size) else [_sizes_differ(name, size, mask)]
+    finding = f"carries an EXIF note (orientation {turn}) to be shown rotated or mirrored"
+    mend = "apply the note to the pixels, delete it, and make sure that the mask then fits"
+    turned = (size[1], size[0]) if turn >= 5 else size
+    if mask not in (None, size, turned):
+        return [_sizes_differ(name, size, mask)]
+    if mask == size != turned:
+        finding += "; the mask fits the pixels as stored, which is what will be used"
+        return [Problem("warning", name, finding, "delete the note, so that every program agrees")]
+    if mask == turned != size:
+        return [Problem("error", name, f"{finding}; the mask fits the rotated image only", mend)]
+    return [Problem(doubt, name, f"{finding}; nothing tells whether the mask is too", mend)]
+
+
+def _sizes_differ(name: str, size: WidthHeight, mask: WidthHeight | None) -> Problem:
+    shown = "nothing" if mask is None else f"{mask[0]} x {mask[1]}"
+    return Problem(
+        "error",
+        name,
+        f"is {size[0]} x {size[1]} pixels (width x height), its mask {shown}",
+        "give both the same size; resize masks with nearest neighbour only",
+    )

@@ -13,7 +13,7 @@ from atrous.cli.data import check
 from atrous.cli.evaluate import evaluate
 from atrous.cli.predict import predict
 from atrous.cli.train import train
-from atrous.model.evaluation.scales import parse_scales
+from atrous.model.evaluation.record import parse_scales
 from atrous.recipes import RECIPES
 from atrous.recipes.recipe import Recipe, commands, submission
 from tests.cases import each

@@ -71,7 +71,7 @@ def render_page(content: Content) -> str:
         top=shown(content.rows),
         score=words.score_name(config.proxy.score),
         score_meaning=words.score_meaning(config.proxy.score),
-        noun=content.family.noun,
+        noun=content.view.noun,
         cost=_cost_words(content),
         command=command(settings),
         asked=_asked(settings),
@@ -92,7 +92,7 @@ def _links(content: Content) -> dict[str, str]:
         "second": "Ranked again" if content.again else "",
         "search": "The search",
         "leaderboard": "Leaderboard",
-        "cells": f"{content.family.noun.capitalize()}s",
+        "cells": f"{content.view.noun.capitalize()}s",
         "time": "Time" if content.schedule else "",
         "again": "Run it again",
     }
@@ -106,7 +106,7 @@ def _cost_words(content: Content) -> str:
     if content.is_whole:
         return f"Cost is that of trunk and head, at F = {filters} on an image of {size} pixels."
     return (
-        f"Cost is that of the {content.family.noun} alone, at {filters} filters on {size} "
+        f"Cost is that of the {content.view.noun} alone, at {filters} filters on {size} "
         f"positions of {context.channels} channels."
     )
 

@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from random import Random
 
-from atrous.cli.options import default_cache
+from atrous.cli.shared import default_cache
 from atrous.core.trial import Job, Origin, Rung, Trial
 from atrous.estimation.material import estimator, material_of
 from atrous.search.run import open_run
@@ -26,7 +26,7 @@ def main() -> None:
     asked = parser.parse_args()
     run = open_run(asked.run)
     proxy = estimator(run.settings, material_of(run, default_cache()))
-    space, rng = find_space(run.request.space), Random(0)
+    space, rng = find_space(run.config.space), Random(0)
     architecture = space.architecture(space.sample(rng))
     trial = Trial(0, architecture, Origin("uniform"), 0)
     for number in range(asked.trials):

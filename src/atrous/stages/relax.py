@@ -10,12 +10,11 @@ from collections.abc import Iterator
 
 import torch
 
-from atrous.core.config import GRADIENT, Request
-from atrous.core.config import Relaxation as Asked
+from atrous.core.config import GRADIENT, GradientConfig, SearchConfig
 from atrous.core.console import note, track
 from atrous.core.errors import AtrousError
 from atrous.core.trial import Origin
-from atrous.data.canvas import Size, largest, require_crop, round_up
+from atrous.data.canvas import largest, require_crop, round_up
 from atrous.data.checks.check import require_sound
 from atrous.estimation.material import Sources, sources_of, unchanged_sources
 from atrous.model.latency.conditions import make_setting
@@ -25,13 +24,12 @@ from atrous.relax.bilevel import SearchState
 from atrous.relax.config import CROP, EPOCHS, SIDE, SearchProtocol
 from atrous.relax.gates import GATES
 from atrous.relax.history import FOLDER
-from atrous.relax.latency import Penalty, slow_is_bad, without_penalty
+from atrous.relax.latency import Penalty, without_penalty
 from atrous.relax.memory import MemoryPlan, memory_of
 from atrous.relax.relaxation import Relaxation
 from atrous.search.run import Run
 from atrous.spaces import FAMILIES, family_of
 from atrous.spaces.space import COARSEST
-from atrous.stages.latency_table import measured_once
 from atrous.strategies.decoded import Decoded
 from atrous.strategies.strategy import Proposal
 from atrous.training.optimiser import NonFiniteError
@@ -39,29 +37,17 @@ from atrous.training.optimiser import NonFiniteError
 LATENCIES = "latency.json"
 
 
-def require_relaxable(request: Request) -> None:
+def require_relaxable(config: SearchConfig) -> None:
     """Raises `AtrousError`, in one message, for a differentiable search that there cannot be."""
-    asked = request.relaxation
+    asked = config.gradient
     if asked is None:
         return
-    relaxation_of(request.space)
+    relaxation_of(config.space)
     if asked.gate not in GATES:
         raise AtrousError(f"--gate is one of {', '.join(GATES)}, got {asked.gate!r}.")
-    counts = {
-        "search-steps": asked.steps,
-        "search-filters": asked.filters,
-        "search-batch": asked.batch,
-        "seeds": asked.seeds,
-        "candidates": asked.candidates,
-    }
-    wrong = [f"--{n} is at least 1, got {v}" for n, v in counts.items() if v is not None and v < 1]
-    if asked.warm_up is not None and not 0 <= asked.warm_up < 1:
-        wrong.append(f"--warm-up is at least 0 and below 1, got {asked.warm_up}")
-    if wrong:
-        raise AtrousError("; ".join(wrong) + ".")
     if asked.crop:
         require_crop(asked.crop, COARSEST)
-    whole_precision(pick_device(request.device), asked.precision)
+    whole_precision(pick_device(config.machine.device), asked.precision)
 
 
 def relaxation_of(space: str) -> Relaxation:
@@ -84,9 +70,9 @@ def relax(run: Run, watch: loop.Watch) -> Decoded:
 
     Raises `AtrousError` if data have changed, for lack of memory, and for a search that diverges.
     """
-    sources, asked = unchanged_sources(run), _asked(run.request)
+    sources, asked = unchanged_sources(run), _asked(run.config)
     proposals: list[Proposal] = []
-    for protocol in protocols(run.request, run.settings.device, sources):
+    for protocol in protocols(run.config, run.settings.device, sources):
         if not proposals:  # all seeds need the same
             note(f"a step of the supernet needs {_memory(protocol)}")
         state = _searched(run, protocol, sources, watch)
@@ -122,25 +108,25 @@ def _searched(
     return state
 
 
-def memory_needed(request: Request) -> MemoryPlan:
-    """The memory that a step of a request's supernets takes; raises `AtrousError` for a search
-    that there cannot be."""
-    require_relaxable(request)
-    protocol = next(protocols(request, pick_device(request.device), sources_of(request)))
+def memory_needed(config: SearchConfig) -> MemoryPlan:
+    """The memory that a step of the supernets takes; raises `AtrousError` for a search that there
+    cannot be."""
+    require_relaxable(config)
+    protocol = next(protocols(config, pick_device(config.machine.device), sources_of(config)))
     return _memory(protocol)
 
 
-def protocols(request: Request, device: str, sources: Sources) -> Iterator[SearchProtocol]:
-    """How each supernet of a request is trained on a device, every number filled in."""
-    asked = _asked(request)
+def protocols(config: SearchConfig, device: str, sources: Sources) -> Iterator[SearchProtocol]:
+    """How each supernet of a configuration is trained on a device, every number filled in."""
+    asked = _asked(config)
     crop, scale = _crop(asked, require_sound(sources.dataset.root))
-    first, _ = loop.halves(sources.training, request.seed)
+    first, _ = loop.halves(sources.training, config.seed)
     steps = asked.steps or max(1, EPOCHS * len(first) // asked.batch)
     warm_up = GATES[asked.gate].learning.warm_up if asked.warm_up is None else asked.warm_up
-    for seed in range(request.seed, request.seed + asked.seeds):
+    for seed in range(config.seed, config.seed + asked.seeds):
         yield SearchProtocol(
             gate=asked.gate,
-            space=request.space,
+            space=config.space,
             filters=asked.filters,
             classes=len(sources.dataset.classes),
             steps=steps,
@@ -164,23 +150,23 @@ def _memory(protocol: SearchProtocol) -> MemoryPlan:
 def _penalty(run: Run, relaxation: Relaxation) -> Penalty:
     """What is added to the architecture's loss: with a gate that counts time, the latency that is
     expected of the networks that will be trained."""
-    if not GATES[_asked(run.request).gate].timed:
+    if not GATES[_asked(run.config).gate].timed:
         return without_penalty
     setting = make_setting(run.settings.crop, device=run.settings.device, threads=cores())
-    parts = relaxation.parts(run.request.filters, setting.size)
+    parts = relaxation.parts(run.config.proxy.filters, setting.size)
     table = measured_once(run.path / FOLDER / LATENCIES, parts, setting)
     return slow_is_bad(relaxation, table.milliseconds)
 
 
-def _asked(request: Request) -> Asked:
-    if request.relaxation is None:
+def _asked(config: SearchConfig) -> GradientConfig:
+    if config.gradient is None:
         raise AtrousError(
-            f"Expected a search by --strategy {GRADIENT}, got one by {request.strategy}."
+            f"Expected a search by --strategy {GRADIENT}, got one by {config.strategy}."
         )
-    return request.relaxation
+    return config.gradient
 
 
-def _crop(asked: Asked, sizes: list[Size]) -> tuple[Size, float]:
+def _crop(asked: GradientConfig, sizes: list[Size]) -> tuple[Size, float]:
     """The crop (height, width), and by what images are scaled before."""
     height, width = largest(sizes)
     scale = min(1.0, SIDE / min(height, width))
@@ -193,5 +179,5 @@ def _crop(asked: Asked, sizes: list[Size]) -> tuple[Size, float]:
 
 def _compute(run: Run) -> Compute:
     device = run.settings.device
-    precision = whole_precision(device, _asked(run.request).precision)
+    precision = whole_precision(device, _asked(run.config).precision)
     return Compute(device, precision, "contiguous", cores())

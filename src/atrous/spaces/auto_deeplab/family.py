@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from atrous.spaces.auto_deeplab.space import auto_deeplab
+from atrous.spaces.auto_deeplab.view import VIEW
 from atrous.spaces.family import Defaults, Family
 
 if TYPE_CHECKING:
@@ -28,4 +29,5 @@ AUTO_DEEPLAB = Family(
     defaults=Defaults(
         backbone=None, weights="none", output_stride=None, filters=8, steps=1000, rate=0.05
     ),
+    view=VIEW,
 )

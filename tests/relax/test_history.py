@@ -24,9 +24,9 @@ def test_what_is_written_is_read(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("line", ["{", "[]", "{}", '{"step": 1, "probabilities": {}}'])
-def test_a_line_that_is_no_moment_is_named(tmp_path: Path, line: str) -> None:
+def test_a_line_that_is_no_snapshot_is_named(tmp_path: Path, line: str) -> None:
     path = tmp_path / "history.jsonl"
-    path.write_text(json.dumps(to_json(snapshot())) + line + "\n")
+    path.write_text(json.dumps(to_json(snapshot())) + "\n" + line + "\n")
     with pytest.raises(AtrousError, match=r"line 2 of .*history\.jsonl"):
         read_history(path)
 

@@ -14,7 +14,7 @@ from atrous.core.config import GRADIENT, GradientConfig, SearchConfig
 from atrous.core.console import note, track
 from atrous.core.errors import AtrousError
 from atrous.core.trial import Origin
-from atrous.data.canvas import largest, require_crop, round_up
+from atrous.data.canvas import Size, largest, require_crop, round_up
 from atrous.data.checks.check import require_sound
 from atrous.estimation.material import Sources, sources_of, unchanged_sources
 from atrous.model.latency.conditions import make_setting
@@ -24,12 +24,13 @@ from atrous.relax.bilevel import SearchState
 from atrous.relax.config import CROP, EPOCHS, SIDE, SearchProtocol
 from atrous.relax.gates import GATES
 from atrous.relax.history import FOLDER
-from atrous.relax.latency import Penalty, without_penalty
+from atrous.relax.latency import Penalty, slow_is_bad, without_penalty
 from atrous.relax.memory import MemoryPlan, memory_of
 from atrous.relax.relaxation import Relaxation
 from atrous.search.run import Run
 from atrous.spaces import FAMILIES, family_of
 from atrous.spaces.space import COARSEST
+from atrous.stages.latency_table import measured_once
 from atrous.strategies.decoded import Decoded
 from atrous.strategies.strategy import Proposal
 from atrous.training.optimiser import NonFiniteError

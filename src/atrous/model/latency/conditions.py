@@ -21,7 +21,7 @@ RUNTIMES = {"pytorch": "torch", "onnxruntime": "onnxruntime"}
 
 
 @dataclass(frozen=True)
-class Setting:
+class LatencyConditions:
     """`batch` images of `size` (H, W) on `device`, named `device_name`; `threads` of the CPU;
     `precision` is that of the products."""
 
@@ -39,7 +39,7 @@ def make_setting(
     device: str = "auto",
     threads: int | None = None,
     precision: Precision = "float32",
-) -> Setting:
+) -> LatencyConditions:
     """A setting on this machine; threads are torch's unless said. Raises AtrousError."""
     if batch < 1 or min(size) < 1 or (threads is not None and threads < 1):
         raise AtrousError(
@@ -47,12 +47,12 @@ def make_setting(
             f"{size[0]}x{size[1]} and {threads}."
         )
     device = pick_device(device)
-    return Setting(
+    return LatencyConditions(
         size, batch, device, device_name(device), threads or torch.get_num_threads(), precision
     )
 
 
-def parse_runtimes(text: str, setting: Setting) -> tuple[str, ...]:
+def parse_runtimes(text: str, setting: LatencyConditions) -> tuple[str, ...]:
     """`pytorch,onnxruntime` as names; raises AtrousError for what cannot be measured here."""
     names = tuple(dict.fromkeys(name.strip() for name in text.split(",")))
     for name in names:
@@ -60,7 +60,7 @@ def parse_runtimes(text: str, setting: Setting) -> tuple[str, ...]:
     return names
 
 
-def check_runtime(name: str, setting: Setting) -> None:
+def check_runtime(name: str, setting: LatencyConditions) -> None:
     """Raises AtrousError when the runtime is unknown, not installed, or lacks the device."""
     if name not in RUNTIMES:
         raise AtrousError(f"--runtime: expected {' or '.join(RUNTIMES)}, got {name!r}.")

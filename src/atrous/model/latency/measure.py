@@ -20,7 +20,12 @@ from atrous.core.errors import AtrousError
 from atrous.model.export.exported import export_network
 from atrous.model.export.interface import INPUT, Interface
 from atrous.model.export.onnx_file import OUTPUT
-from atrous.model.latency.conditions import Setting, check_runtime, provider, runtime_version
+from atrous.model.latency.conditions import (
+    LatencyConditions,
+    check_runtime,
+    provider,
+    runtime_version,
+)
 from atrous.networks.network import Network
 
 WINDOW, STEADY = 5, 0.05
@@ -36,7 +41,7 @@ class Latency:
 
     runtime: str
     version: str
-    setting: Setting
+    setting: LatencyConditions
     warm_up: int
     milliseconds: tuple[float, ...]
 
@@ -73,14 +78,14 @@ class Latency:
 
 
 def measure_latency(
-    network: Network, setting: Setting, runtime: str = "pytorch", repeats: int = 30
+    network: Network, setting: LatencyConditions, runtime: str = "pytorch", repeats: int = 30
 ) -> Latency:
     """The latency of one runtime; `make_setting` makes a setting. Raises AtrousError."""
     return compare_latency(network, setting, (runtime,), repeats)[0]
 
 
 def compare_latency(
-    network: Network, setting: Setting, runtimes: Sequence[str], repeats: int = 30
+    network: Network, setting: LatencyConditions, runtimes: Sequence[str], repeats: int = 30
 ) -> tuple[Latency, ...]:
     """The latency of each runtime, from passes taken in turns: what disturbs one, disturbs all.
 
@@ -154,12 +159,12 @@ Pass = Callable[[], object]
 """Computes once, and returns when the result is there."""
 
 
-def prepare(runtime: str, network: Network, setting: Setting) -> Pass:
+def prepare(runtime: str, network: Network, setting: LatencyConditions) -> Pass:
     """A pass of the network in evaluation mode; the network itself is left alone."""
     return PREPARE[runtime](network, setting)
 
 
-def _pytorch(network: Network, setting: Setting) -> Pass:
+def _pytorch(network: Network, setting: LatencyConditions) -> Pass:
     copied = copy.deepcopy(network).eval().to(setting.device)
     images = _images(setting).to(setting.device)
     kind = setting.device.partition(":")[0]
@@ -176,7 +181,7 @@ def _pytorch(network: Network, setting: Setting) -> Pass:
     return once
 
 
-def _onnxruntime(network: Network, setting: Setting) -> Pass:
+def _onnxruntime(network: Network, setting: LatencyConditions) -> Pass:
     """The network as `atrous export --normalise out` writes it."""
     import onnxruntime
 
@@ -201,13 +206,13 @@ def _onnxruntime(network: Network, setting: Setting) -> Pass:
     return once
 
 
-PREPARE: dict[str, Callable[[Network, Setting], Pass]] = {
+PREPARE: dict[str, Callable[[Network, LatencyConditions], Pass]] = {
     "pytorch": _pytorch,
     "onnxruntime": _onnxruntime,
 }
 
 
-def _options(onnxruntime: Any, setting: Setting) -> Any:
+def _options(onnxruntime: Any, setting: LatencyConditions) -> Any:
     """Threads as asked for, which rest between passes: waiting threads would slow the other
     runtime down."""
     options = onnxruntime.SessionOptions()
@@ -217,11 +222,11 @@ def _options(onnxruntime: Any, setting: Setting) -> Any:
     return options
 
 
-def _provider(setting: Setting) -> tuple[str, dict[str, str]]:
+def _provider(setting: LatencyConditions) -> tuple[str, dict[str, str]]:
     index = setting.device.partition(":")[2]
     return provider(setting.device), {"device_id": index} if index else {}
 
 
-def _images(setting: Setting) -> Tensor:
+def _images(setting: LatencyConditions) -> Tensor:
     generator = torch.Generator().manual_seed(0)
     return torch.randn(setting.batch, 3, *setting.size, generator=generator)

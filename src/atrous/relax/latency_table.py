@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from atrous.core.errors import AtrousError
-from atrous.model.latency.conditions import LatencyConditions
+from atrous.networks.compute import LatencyConditions
 from atrous.spaces.auto_deeplab.cell import OPERATIONS
 from atrous.spaces.auto_deeplab.trellis import LEVELS, STRIDES, exits
 

@@ -10,8 +10,9 @@ import torch
 from torch import Tensor, nn
 
 from atrous.core.errors import AtrousError
-from atrous.model.latency.conditions import LatencyConditions, runtime_version
+from atrous.model.latency.conditions import runtime_version
 from atrous.model.latency.measure import in_turns, torch_threads
+from atrous.networks.compute import LatencyConditions
 from atrous.relax.latency_table import MOVES, PLACES, LatencyTable
 from atrous.spaces.auto_deeplab.cell import GIVEN, OPERATIONS, Operation
 from atrous.spaces.auto_deeplab.operations import Projection, doubled, make_operation

@@ -21,7 +21,7 @@ from atrous.data.canvas import Size as Extent
 from atrous.data.canvas import largest, require_crop, round_up
 from atrous.data.checks.check import require_sound
 from atrous.estimation.material import Sources, sources_of, unchanged_sources
-from atrous.model.latency.conditions import make_setting
+from atrous.model.latency.conditions import make_conditions
 from atrous.model.record import read_json
 from atrous.networks.compute import Compute, cores, pick_device, whole_precision
 from atrous.relax import loop
@@ -171,7 +171,7 @@ def _latencies(run: Run, blocks: int) -> LatencyTable:
     if path.exists():
         return table_from_json(read_json(path))
     note("measuring how long each operation takes on this machine")
-    setting = make_setting(run.settings.crop, device=run.settings.device, threads=cores())
+    setting = make_conditions(run.settings.crop, device=run.settings.device, threads=cores())
     table = measure(run.config.proxy.filters, blocks, setting)
     path.parent.mkdir(parents=True, exist_ok=True)
     write_whole(path, json.dumps(table.to_json(), indent=2))

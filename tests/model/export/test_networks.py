@@ -12,6 +12,7 @@ import pytest
 import torch
 
 import atrous
+from atrous.core.records import to_json
 from atrous.model.export.exported import BATCHES_AND_SIZES, ExportedFile, export_model
 from atrous.model.export.interface import TOLERANCE, Interface, noise
 from atrous.model.model import Model
@@ -98,7 +99,7 @@ def test_an_export_tells_on_what_it_was_compared(pair: tuple[Network, ExportedFi
     compared = [(each.batch, each.size) for each in written.comparisons]
     assert compared == [*BATCHES_AND_SIZES, (1, (65, 49))], "the training crop comes last"
     assert all(each.difference <= TOLERANCE for each in written.comparisons)
-    assert json.loads(json.dumps(written.to_json()))["size"] == written.path.stat().st_size
+    assert json.loads(json.dumps(to_json(written)))["size"] == written.path.stat().st_size
     assert [path.name for path in written.path.parent.iterdir() if "partial" in path.name] == []
 
 

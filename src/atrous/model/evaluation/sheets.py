@@ -14,6 +14,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from atrous.core.errors import AtrousError
+from atrous.core.files import whole
 from atrous.data.palette import Colour
 from atrous.data.pixels import Pixels
 
@@ -66,10 +67,9 @@ def spread(scores: Sequence[float | None], most: int) -> list[int]:
 
 def write_sheet(path: Path, pictures: Iterable[EvaluatedImage], key: Key) -> None:
     """Writes a sheet as PNG; raises AtrousError if it cannot be written."""
-    partial = path.with_name(f"{path.name}.partial")
     try:
-        sheet(pictures, key).save(partial, format="PNG")
-        partial.replace(path)
+        with whole(path) as partial:
+            sheet(pictures, key).save(partial, format="PNG")
     except OSError as error:
         raise AtrousError(
             f"Expected to write pictures to {path}, but {error}. Make room, or name another "

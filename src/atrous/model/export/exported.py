@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -18,6 +18,7 @@ from atrous.core.console import track
 from atrous.core.errors import AtrousError
 from atrous.core.files import locate
 from atrous.core.records import to_json
+from atrous.data.canvas import Size
 from atrous.model.export import onnx_file, pt2_file
 from atrous.model.export.graph import prepared, trace
 from atrous.model.export.interface import (
@@ -26,7 +27,6 @@ from atrous.model.export.interface import (
     Interface,
     Normalise,
     Output,
-    Size,
     agrees,
     difference,
     noise,
@@ -79,10 +79,6 @@ class ExportedFile:
     metadata: Mapping[str, str]
     comparisons: tuple[ExportCheck, ...]
     tolerance: float = TOLERANCE
-
-    def to_json(self) -> dict[str, Any]:
-        """The record in JSON's types."""
-        return {**asdict(self), "path": str(self.path)}
 
 
 def export_network(

@@ -19,7 +19,7 @@ import numpy as np
 from PIL import Image
 
 from atrous.core.errors import AtrousError
-from atrous.core.files import write_whole
+from atrous.core.files import whole, write_whole
 from atrous.data.palette import Colour
 from atrous.data.pixels import Pixels
 
@@ -141,14 +141,10 @@ class Writer:
         """Writes the file whole or not at all; raises AtrousError."""
         picture = self.draw(image, ids, colours)
         options: dict[str, Any] = {"quality": 90} if path.suffix == ".jpg" else {}
-        partial = path.with_name(f"{path.name}.partial")
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            try:
+            with whole(path) as partial:
                 picture.save(partial, "JPEG" if options else "PNG", **options)
-                partial.replace(path)
-            finally:
-                partial.unlink(missing_ok=True)
         except OSError as error:
             raise AtrousError(
                 f"Expected to write {path}, but {error}. Make room, or name another folder with "

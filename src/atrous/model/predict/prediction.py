@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from atrous.core.console import untracked
+from atrous.data.canvas import Size
 from atrous.data.dataset import Progress
 from atrous.data.pixels import Pixels, UnfitFileError
 from atrous.model.model import Model
@@ -22,8 +23,6 @@ from atrous.model.predict.outputs import LONGEST, InputImage, Outputs
 from atrous.tasks.segmentation.metrics import winners
 from atrous.tasks.segmentation.probabilities import probabilities
 from atrous.tasks.segmentation.tiles import blocks
-
-Size = tuple[int, int]
 
 HELD = 4
 """Bytes held for each pixel of an image while it is computed: its colours, its class."""

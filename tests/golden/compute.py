@@ -37,7 +37,7 @@ from atrous.spaces import find_architecture, find_space
 from atrous.spaces.auto_deeplab.relaxation.decoding import decode
 from atrous.spaces.auto_deeplab.relaxation.size import Size
 from atrous.spaces.blueprint import Blueprint, build_network
-from atrous.spaces.network_cost import network_cost
+from atrous.spaces.blueprint import network_cost
 from atrous.strategies import find_strategy
 from atrous.training.config import Protocol
 from atrous.training.optimiser import Schedule

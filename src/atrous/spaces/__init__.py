@@ -35,6 +35,11 @@ def find_space(name: str) -> Space:
     raise _unknown(name)
 
 
+def needs_backbone(of: str | Architecture) -> bool:
+    """Whether architectures read a backbone's maps, or are whole networks. Raises `AtrousError`."""
+    return find_space(of.space if isinstance(of, Architecture) else of).encoder is None
+
+
 def find_architecture(text: str) -> Architecture:
     """The architecture that `text` names.
 

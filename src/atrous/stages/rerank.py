@@ -35,7 +35,7 @@ from atrous.search.loop import Plan, search
 from atrous.search.ranking import AGAIN, ranked
 from atrous.search.run import RERANK, Run
 from atrous.spaces import find_architecture, find_space
-from atrous.spaces.receptive_field import untrained_rates
+from atrous.spaces.blueprint import untrained_rates
 from atrous.strategies.listed import Listed
 from atrous.strategies.strategy import Proposal
 from atrous.training.config import Protocol, derive_training_crop

@@ -11,8 +11,7 @@ from atrous.describe import describe
 from atrous.describe.asked import Asked
 from atrous.describe.auto_deeplab import PAPER_NOTE, DescribedNetwork
 from atrous.spaces import find_architecture
-from atrous.spaces.blueprint import Blueprint
-from atrous.spaces.blueprint import network_cost
+from atrous.spaces.blueprint import Blueprint, network_cost
 
 PUBLISHED = find_architecture("auto_deeplab:published")
 SMALL = find_architecture("auto_deeplab-2x1:1.2.0.3.6")

@@ -56,7 +56,7 @@ def proxy(
 ) -> Proxy:
     """A proxy that trains and scores on the same images."""
     schedule = Schedule(batch, rate, 4e-5)
-    return Proxy(data, data, CLASSES, 8, STRIDE, schedule, compute, score)
+    return Proxy(data, data, CLASSES, 8, schedule, compute, score)
 
 
 def trial(steps: int = 3, seed: int = 5) -> Trial:

@@ -10,7 +10,7 @@ from rich.console import RenderableType
 from atrous.core.architecture import Architecture
 from atrous.core.cost import Cost
 from atrous.core.errors import AtrousError
-from atrous.spaces.space import Size
+from atrous.data.canvas import Size
 
 IMAGE = (1025, 2049)
 """An image of Cityscapes, with the pixel more that canvases have."""

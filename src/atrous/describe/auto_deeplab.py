@@ -11,12 +11,12 @@ from rich.text import Text
 
 from atrous.core.architecture import Architecture
 from atrous.core.cost import Cost
+from atrous.data.canvas import Size
 from atrous.describe.asked import IMAGE, Asked, numbers, refuse_backbone
 from atrous.spaces.auto_deeplab.cell import Edge, state_name
 from atrous.spaces.auto_deeplab.space import PUBLISHED_CELL, PUBLISHED_PATH, Decoded, decoded
 from atrous.spaces.auto_deeplab.text import network
 from atrous.spaces.auto_deeplab.trellis import STRIDES
-from atrous.spaces.space import Size
 
 SMALL = 20
 """F of the smallest network that was published, Auto-DeepLab-S."""

@@ -13,6 +13,7 @@ from atrous.core.cost import Cost
 from atrous.describe.asked import (
     FILTERS,
     IMAGE,
+    STRIDE,
     Asked,
     FeatureMap,
     feature_map,
@@ -64,10 +65,13 @@ class Plain:
 def describe(architecture: Architecture, asked: Asked) -> Plain:
     """The architecture with its cost on what is asked for. Raises `AtrousError`."""
     space, filters = find_space(architecture.space), asked.filters or FILTERS
-    if space.trunk:
+    if space.encoder:
         refuse_backbone(architecture, asked)
         reads = FeatureMap(RGB, asked.size or IMAGE)
+        stride = 1
     else:
         reads = feature_map(asked)
-    cost = space.cost(architecture.genotype, reads.channels, filters, reads.size)
+        stride = asked.output_stride or STRIDE
+    maps = {stride: (reads.channels, *reads.size)}
+    cost = space.cost(architecture.genotype, maps, filters)
     return Plain(architecture, space.text(architecture.genotype), reads, filters, cost)

@@ -28,8 +28,9 @@ from atrous.estimation.tuning import Choice, Workload, choose
 from atrous.networks.compute import Compute, Precision, cores, pick_device, whole_precision
 from atrous.search.loop import Estimator
 from atrous.search.run import Context, Run, Settings, machine, software
-from atrous.spaces import find_space
-from atrous.spaces.blueprint import Blueprint, brings_its_own_encoder
+from atrous.spaces import find_space, needs_backbone, yardstick
+from atrous.spaces.blueprint import Blueprint
+from atrous.spaces.space import IMAGE, Shape
 from atrous.training.config import Protocol, derive_training_crop
 
 TRIALS_PER_WORKER = 8
@@ -67,16 +68,15 @@ def prepare(request: Request, lasting: Request, cache: Path) -> Prepared:
     if sources.backbone is None:
         return _on_images(lasting, sources, sizes, device)
     crop = request.crop or derive_crop(sizes, request.output_stride)
-    material = make_material(sources, crop, device, cache)
+    material = make_material(sources, request, crop, device, cache)
     choice = _choice(request, material, device, cache)
-    channels, height, width = material.training.features.shape[1:]
-    context = _context(sources, channels, (height, width))
+    context = _context(sources, material.training.shapes)
     return Prepared(_settings(lasting, choice, crop), context, material)
 
 
 def estimator_of(run: Run, cache: Path) -> Estimator:
     """What measures the trials of a run; raises `AtrousError` if data or weights have changed."""
-    if find_space(run.request.space).trunk is None:
+    if needs_backbone(run.request.space):
         return estimator(run.settings, material_of(run, cache))
     return _whole_estimator(run.settings, unchanged_sources(run), run.path)
 
@@ -88,7 +88,7 @@ def blueprint_of(
     colours: tuple[Colour, ...],
 ) -> Blueprint:
     """The network of an architecture under a request, without a decoder."""
-    whole = brings_its_own_encoder(architecture)
+    whole = not needs_backbone(architecture)
     return Blueprint(
         architecture,
         "" if whole else request.backbone,
@@ -101,13 +101,13 @@ def blueprint_of(
 
 
 def _on_images(request: Request, sources: Sources, sizes: list[Size], device: str) -> Prepared:
-    canvas = find_space(request.space).canvas(request.output_stride)
+    canvas = find_space(request.space).coarsest(request.output_stride)
     crop = request.crop or derive_training_crop(sizes, canvas)
     workers = request.workers or (1 if device != "cpu" else _most_workers(request))
     threads = max(1, cores() // workers)
     compute = Compute(device, whole_precision(device, None), "channels_last", threads)
     settings = _settings(request, Choice(compute, workers), crop)
-    return Prepared(settings, _context(sources, RGB, crop), sources)
+    return Prepared(settings, _context(sources, {IMAGE: (RGB, *crop)}), sources)
 
 
 def _whole_estimator(settings: Settings, sources: Sources, path: Path) -> FineTune:
@@ -146,15 +146,13 @@ def _settings(request: Request, choice: Choice, crop: Size) -> Settings:
 
 
 def _choice(request: Request, material: Material, device: str, cache: Path) -> Choice:
-    channels, height, width = material.training.features.shape[1:]
     workload = Workload(
-        channels,
-        height,
-        width,
+        yardstick(request.space),
+        material.training.channels,
+        material.training.crop,
         request.filters,
         len(material.sources.dataset.classes),
         request.batch,
-        request.output_stride,
     )
     return choose(workload, device, request.workers, _most_workers(request), cache)
 
@@ -163,15 +161,14 @@ def _most_workers(request: Request) -> int:
     return max(1, min(cores(), request.trials // TRIALS_PER_WORKER))
 
 
-def _context(sources: Sources, channels: int, size: Size) -> Context:
+def _context(sources: Sources, maps: dict[int, Shape]) -> Context:
     return Context(
         classes=sources.dataset.classes,
         training_images=len(sources.training),
         selection_images=len(sources.selection),
         data_fingerprint=sources.fingerprint,
         weights_digest=sources.weights_digest,
-        channels=channels,
-        feature_size=size,
+        maps=maps,
         versions=software(),
         python=platform.python_version(),
         machine=machine(),

@@ -40,7 +40,7 @@ class Network(nn.Module):
         self,
         backbone: Encoder,
         head: Part,
-        logits: nn.Module,
+        logits: nn.Conv2d,
         decoder: Refinement | None = None,
     ) -> None:
         super().__init__()

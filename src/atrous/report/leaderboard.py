@@ -143,7 +143,7 @@ def _row(run: Run, rank: int, outcome: Measured) -> Row:
 def _cost(run: Run, outcome: Measured | Failed) -> tuple[int, int]:
     architecture, context = outcome.trial.architecture, run.context
     cost = find_space(architecture.space).cost(
-        architecture.genotype, context.channels, run.request.filters, context.feature_size
+        architecture.genotype, context.maps, run.request.filters
     )
     return cost.parameters, cost.multiply_adds
 

@@ -17,6 +17,7 @@ from atrous.core.config import Request, filled
 from atrous.core.errors import AtrousError
 from atrous.core.lock import hold, is_held
 from atrous.search.ledger import Entry, Ledger
+from atrous.spaces.space import Shape
 
 ABOUT, LEDGER, LOCK = "run.json", "ledger.db", "run.lock"
 RERANK, SECOND = "rerank.json", "rerank"
@@ -46,8 +47,9 @@ class Settings:
 class Context:
     """What the run was made on: what is needed to read its figures and to run it again.
 
-    `data_fingerprint` is the content hash of training and selection images; `channels` and
-    `feature_size` (H, W) are those of the feature map that cells read.
+    `data_fingerprint` is the content hash of training and selection images; `maps` are
+    [channels, height, width] of what candidates read, by stride: feature maps, or the image, of
+    stride 1.
     """
 
     classes: tuple[str, ...]
@@ -55,8 +57,7 @@ class Context:
     selection_images: int
     data_fingerprint: str
     weights_digest: str
-    channels: int
-    feature_size: tuple[int, int]
+    maps: dict[int, Shape]
     versions: dict[str, str]
     python: str
     machine: str

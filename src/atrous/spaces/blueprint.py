@@ -17,8 +17,8 @@ from atrous.data.palette import Colour
 from atrous.networks.backbones import load_backbone, outline
 from atrous.networks.decoder import LOW_STRIDE
 from atrous.networks.network import Encoder, Network
-from atrous.tasks.segmentation.head import class_scores
 from atrous.spaces import find_architecture, find_space, needs_backbone
+from atrous.tasks.segmentation.head import class_scores
 
 
 @dataclass(frozen=True)

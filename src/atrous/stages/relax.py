@@ -37,7 +37,7 @@ from atrous.spaces.auto_deeplab.relaxation.candidates import decode_candidates
 from atrous.spaces.auto_deeplab.relaxation.latency import expected_latency, latency_loss, reach
 from atrous.spaces.auto_deeplab.relaxation.size import Size
 from atrous.spaces.auto_deeplab.space import NAME, decoded
-from atrous.spaces.space import COARSEST
+from atrous.spaces.auto_deeplab.trellis import STRIDES
 from atrous.stages.latency_table import measure
 from atrous.strategies.decoded import Decoded
 from atrous.strategies.strategy import Proposal
@@ -71,7 +71,7 @@ def require_relaxable(request: Request) -> None:
     if wrong:
         raise AtrousError("; ".join(wrong) + ".")
     if asked.crop:
-        require_crop(asked.crop, COARSEST)
+        require_crop(asked.crop, STRIDES[-1])
     whole_precision(pick_device(request.device), asked.precision)
 
 
@@ -201,7 +201,7 @@ def _crop(asked: Relaxation, sizes: list[Extent]) -> tuple[Extent, float]:
     scale = min(1.0, SIDE / min(height, width))
     if asked.crop:
         return asked.crop, scale
-    sides = (round_up(round(side * scale), COARSEST) for side in (height, width))
+    sides = (round_up(round(side * scale), STRIDES[-1]) for side in (height, width))
     height, width = (min(side, CROP) for side in sides)
     return (height, width), scale
 

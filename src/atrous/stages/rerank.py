@@ -121,10 +121,10 @@ def _write(reranking: Reranking, path: Path) -> None:
 
 def _reranking(run: Run, ask: Ask) -> Reranking:
     settings, space = run.settings, find_space(run.request.space)
-    canvas, warm = space.canvas(run.request.output_stride), ask.warm and space.trunk is None
+    canvas, warm = space.coarsest(run.request.output_stride), ask.warm and not space.encoder
     precision = whole_precision(settings.device, None)
     gentle = is_gentle(ask.steps, warm, run.request.weights)
-    rate = usual_rate(gentle, scratch=space.trunk is not None)
+    rate = usual_rate(gentle, scratch=space.encoder is not None)
     protocol = Protocol(
         steps=ask.steps,
         batch=ask.batch,

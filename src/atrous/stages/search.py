@@ -67,7 +67,7 @@ def require_possible(request: Request) -> None:
     if not request.rate > 0:
         wrong.append(f"--rate is a positive number, got {request.rate}")
     space = find_space(request.space)
-    if space.trunk is None and request.output_stride not in OUTPUT_STRIDES:
+    if space.encoder is None and request.output_stride not in OUTPUT_STRIDES:
         wrong.append(f"--output-stride is 8 or 16, got {request.output_stride}")
     if request.score not in SCORES:
         wrong.append(f"--score is one of {', '.join(SCORES)}, got {request.score!r}")
@@ -77,13 +77,13 @@ def require_possible(request: Request) -> None:
         find_strategy(request.strategy)
     for name in request.baselines:
         beside = find_space(find_architecture(name).space)
-        if (beside.trunk is None) != (space.trunk is None):
+        if (beside.encoder is None) != (space.encoder is None):
             raise AtrousError(
                 f"--baselines: {name} cannot be trained beside --space {request.space}: cells on a "
                 "backbone's features and whole networks are not trained alike. Leave it out."
             )
     if request.crop:
-        require_crop(request.crop, space.canvas(request.output_stride))
+        require_crop(request.crop, space.coarsest(request.output_stride))
 
 
 def lasting(request: Request) -> Request:

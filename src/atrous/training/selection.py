@@ -11,7 +11,7 @@ from atrous.core.console import untracked
 from atrous.core.trial import Metrics
 from atrous.data.dataset import Progress, Samples
 from atrous.networks.network import Network
-from atrous.spaces.dpc.module import DensePredictionCell
+from atrous.networks.pyramid import branch_norms
 from atrous.tasks.segmentation.evaluate import evaluate
 from atrous.tasks.segmentation.metrics import summarise
 from atrous.training.world import World
@@ -40,6 +40,5 @@ class Selection:
         )
         total = self.world.total(torch.from_numpy(counts))
         scores = summarise(total.cpu().numpy())
-        head = network.head
-        norms = head.branch_norms() if isinstance(head, DensePredictionCell) else ()
+        norms = branch_norms(network)
         return Metrics(**vars(scores), cross_entropy=None, branch_norms=norms)

@@ -91,7 +91,7 @@ def test_multiply_adds_are_those_torch_counts(name: str) -> None:
 
 def built(cell: Cell) -> DensePredictionCell:
     with torch.device("meta"):
-        return DensePredictionCell(cell, 10, 6, 16).eval()
+        return DensePredictionCell(cell, {16: 10}, 6).eval()
 
 
 def parameters(network: nn.Module) -> int:

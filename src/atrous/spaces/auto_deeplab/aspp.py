@@ -44,8 +44,8 @@ class ImagePooling(nn.Module):
 class DenseAspp(Part):
     """A 1x1 convolution, three atrous 3x3 ones and image pooling, joined by a 1x1 convolution.
 
-    It reads the deepest map. Every branch has `width_of(filters)` channels. The convolutions are dense: the paper's parameter
-    counts are those of dense ones, to the last digit printed.
+    It reads the deepest map. Every branch has `width_of(filters)` channels. The convolutions are
+    dense: the paper's parameter counts are those of dense ones, to the last digit printed.
     """
 
     def __init__(self, channels: Mapping[int, int], filters: int) -> None:

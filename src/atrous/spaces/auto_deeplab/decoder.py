@@ -9,9 +9,8 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-from atrous.networks.pyramid import Part, Pyramid, Refinement
-
 from atrous.networks.layers import Convolution1x1
+from atrous.networks.pyramid import Part, Pyramid, Refinement
 from atrous.spaces.auto_deeplab.aspp import Convolution3x3
 from atrous.spaces.auto_deeplab.operations import resized
 from atrous.spaces.auto_deeplab.trellis import STRIDES

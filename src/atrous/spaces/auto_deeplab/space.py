@@ -253,9 +253,7 @@ def decoder(channels: Mapping[int, int], part: Part, filters: int) -> Refinement
     return DenseDecoder(channels, part, filters)
 
 
-def cost(
-    genotype: Genotype, maps: Mapping[int, Shape], filters: int, layers: int = LAYERS
-) -> Cost:
+def cost(genotype: Genotype, maps: Mapping[int, Shape], filters: int, layers: int = LAYERS) -> Cost:
     """The cost of encoder and pyramid pooling on an image."""
     _, height, width = maps[IMAGE]
     spelt = decode(genotype, layers)

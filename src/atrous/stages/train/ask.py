@@ -17,8 +17,7 @@ from atrous.estimation.start import usual_rate
 from atrous.networks.backbones import OUTPUT_STRIDES, load_backbone
 from atrous.networks.compute import Compute, Precision, cores, pick_device, whole_precision
 from atrous.spaces import find_space, needs_backbone
-from atrous.spaces.blueprint import Blueprint, blank_network
-from atrous.spaces.blueprint import untrained_rates
+from atrous.spaces.blueprint import Blueprint, blank_network, untrained_rates
 from atrous.stages.train.class_weights import balanced_weights
 from atrous.stages.train.job import Job
 from atrous.stages.train.origin import Origin
@@ -140,7 +139,7 @@ def job_of(ask: Ask, sound: Callable[[Path], list[Size]] = require_sound) -> Job
 
 def canvas_of(origin: Origin) -> int:
     """Crops have k * this + 1 pixels on each axis."""
-    return find_space(origin.architecture.space).canvas(origin.output_stride)
+    return find_space(origin.architecture.space).coarsest(origin.output_stride)
 
 
 def _require_possible(ask: Ask, world: World) -> None:

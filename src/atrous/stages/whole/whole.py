@@ -28,7 +28,7 @@ from atrous.networks.backbones import outline
 from atrous.networks.compute import pick_device
 from atrous.report.page import write_report
 from atrous.search.run import ABOUT, RERANK, Run, extend, open_run, require_no_run
-from atrous.spaces import find_architecture, find_space
+from atrous.spaces import find_architecture, needs_backbone
 from atrous.stages import rerank
 from atrous.stages import search as driver
 from atrous.stages.search_view import SearchView, state_of, total_of
@@ -85,7 +85,7 @@ def give(out: Path, seconds: float) -> None:
 def _require_cells(request: Request) -> None:
     """Raises `AtrousError` for a space of whole networks, of which no trial is a measure of the
     time that the stages take."""
-    if find_space(request.space).trunk is not None:
+    if not needs_backbone(request.space):
         raise AtrousError(
             f"Expected a space of cells on a backbone, such as dpc, got --space {request.space}. "
             f"Go the way of whole networks stage by stage: atrous search {request.data} --space "

@@ -11,7 +11,7 @@ from pathlib import Path
 from random import Random
 
 from atrous.cli.options import default_cache
-from atrous.core.trial import Trial
+from atrous.core.trial import Job, Origin, Rung, Trial
 from atrous.estimation.material import estimator, material_of
 from atrous.search.run import open_run
 from atrous.spaces import find_space
@@ -28,9 +28,10 @@ def main() -> None:
     proxy = estimator(run.settings, material_of(run, default_cache()))
     space, rng = find_space(run.request.space), Random(0)
     architecture = space.architecture(space.sample(rng))
-    trial = Trial(0, architecture, "uniform", asked.steps, 0)
+    trial = Trial(0, architecture, Origin("uniform"), 0)
     for number in range(asked.trials):
-        proxy(replace(trial, architecture=space.architecture(space.sample(rng))))
+        drawn = replace(trial, architecture=space.architecture(space.sample(rng)))
+        proxy(Job(drawn, Rung(0, asked.steps)))
         print(f"trial {number}: {_private():.0f} MiB", flush=True)
 
 

@@ -21,10 +21,10 @@ from atrous.cli.options import default_cache
 from atrous.core.console import track
 from atrous.core.trial import Failed
 from atrous.estimation.material import estimator, features_of, material_of
-from atrous.estimation.proxy import SCORES, score_of
+from atrous.search.objective import OBJECTIVES
 from atrous.search.run import open_run
 from atrous.spaces import find_architecture, find_space
-from atrous.stages.replicates import Reading, fresh_trials, read_all
+from atrous.stages.replicates import Reading, fresh_jobs, read_all
 
 
 def main() -> None:
@@ -43,10 +43,10 @@ def main() -> None:
     space, rng = find_space(run.request.space), Random(7)
     drawn = [space.architecture(space.sample(rng)) for _ in range(asked.cells)]
     named = [find_architecture(name) for name in run.request.baselines]
-    trials = fresh_trials([*named, *drawn], 2, run.request.steps, run.request.seed)
+    jobs = fresh_jobs([*named, *drawn], 2, run.request.steps, run.request.seed)
     proxy, path = estimator(run.settings, material), run.path / "score-noise.jsonl"
-    found = read_all(proxy, trials, sets, run.settings.workers, path)
-    results = list(track(found, "training cells", len(trials)))
+    found = read_all(proxy, jobs, sets, run.settings.workers, path)
+    results = list(track(found, "training cells", len(jobs)))
     failed = {r.trial.architecture: r.error for r in results if isinstance(r, Failed)}
     for architecture, error in failed.items():
         print(f"left out {architecture}: {error}")
@@ -59,7 +59,7 @@ def main() -> None:
         f"{'images':10} {'score':14} {'rho':>5}  {'sd cells':>8}  {'sd seeds':>8}  baselines' ranks"
     )
     for split in sets:
-        for name in SCORES:
+        for name in OBJECTIVES:
             one, two = (_column(readings, split, name, seed) for seed in (first, second))
             print(f"{split:10} {name:14} {_row(one, two, [str(a) for a in drawn])}  ", end="")
             means = {cell: one[cell] + two[cell] for cell in one}
@@ -77,7 +77,7 @@ def _row(one: dict[str, float], two: dict[str, float], cells: list[str]) -> str:
 
 def _column(readings: list[Reading], split: str, name: str, seed: int) -> dict[str, float]:
     return {
-        r.architecture: score_of(r.metrics, name)  # type: ignore[arg-type]
+        r.architecture: OBJECTIVES[name](r.metrics.values)
         for r in readings
         if r.split == split and r.seed == seed
     }

@@ -6,7 +6,7 @@ from random import Random
 
 from atrous.core.architecture import Architecture
 from atrous.core.config import Request
-from atrous.core.trial import Failed, Measured, Metrics, Reason, Trial
+from atrous.core.trial import Failed, Job, Measured, Metrics, Origin, Reason, Rung, Trial
 from atrous.search.ledger import Entry
 from atrous.search.run import Context, Settings
 from atrous.spaces import find_space
@@ -59,9 +59,26 @@ CONTEXT = Context(
 )
 
 
-def trial(number: int, origin: str = "uniform") -> Trial:
+def origin(words: str) -> Origin:
+    """The origin that is said in these words: `uniform`, `near 12`, `baseline dpc:aspp`."""
+    kind, _, rest = words.partition(" ")
+    return Origin(kind, (int(rest),)) if rest.isdecimal() else Origin(kind, label=rest)
+
+
+def trial(number: int, words: str = "uniform") -> Trial:
     """A trial of a cell drawn by its number."""
-    return Trial(number, SPACE.architecture(SPACE.sample(Random(number))), origin, 400, 3)
+    architecture = SPACE.architecture(SPACE.sample(Random(number)))
+    return Trial(number, architecture, origin(words), 3)
+
+
+def job(of: Trial, steps: int = 400) -> Job:
+    """The trial on its only rung."""
+    return Job(of, Rung(0, steps))
+
+
+def entry_of(of: Job, found: Metrics, elapsed: float, seconds: float = 1.0) -> Entry:
+    """An entry whose score is mIoU."""
+    return Entry(Measured(of, found.values, found.details, seconds), found.miou, elapsed)
 
 
 def metrics(miou: float) -> Metrics:
@@ -71,12 +88,12 @@ def metrics(miou: float) -> Metrics:
 
 def measured(number: int, score: float = 0.25, elapsed: float = 1.0) -> Entry:
     """An entry with a score."""
-    return Entry(Measured(trial(number), score, metrics(score), 2 / 3), elapsed)
+    return entry_of(job(trial(number)), metrics(score), elapsed, 2 / 3)
 
 
 def failed(number: int, reason: Reason, error: str = "why", elapsed: float = 1.0) -> Entry:
     """An entry without a score."""
-    return Entry(Failed(trial(number), reason, error, 0.125), elapsed)
+    return Entry(Failed(job(trial(number)), reason, error, 0.125), None, elapsed)
 
 
 def widths(entry: Entry) -> dict[str, int]:

@@ -9,18 +9,18 @@ from rich.console import Console
 from atrous.cli.comparison_view import render
 from atrous.core.trial import Failed, Reason
 from atrous.stages.compare import Comparison
-from atrous.stages.replicates import Reading, fresh_trials
+from atrous.stages.replicates import Reading, fresh_jobs
 from tests.records import SPACE, metrics
 
 TOP1, ASPP = (SPACE.architecture(SPACE.published[name]) for name in ("top1", "aspp"))
-TRIALS = fresh_trials([TOP1, ASPP], seeds=3, steps=7, avoid=0)
+JOBS = fresh_jobs([TOP1, ASPP], seeds=3, steps=7, avoid=0)
 WHOLE = Comparison(
     names={"best": str(TOP1), "dpc:aspp": str(ASPP)},
     splits=("val", "test"),
     seeds=3,
     readings=[
-        Reading(str(t.architecture), t.seed, split, "", metrics(0.5 + shift + t.number / 100))
-        for t in TRIALS
+        Reading(str(t.architecture), t.seed, split, "", metrics(0.5 + shift + t.trial.number / 100))
+        for t in JOBS
         for split, shift in (("val", 0.0), ("test", 0.1))
     ],
     left_out=[],
@@ -43,7 +43,7 @@ def without(*left_out: Failed) -> Comparison:
 
 
 def failed(number: int) -> Failed:
-    return Failed(TRIALS[number], Reason.NON_FINITE, "Training diverged [/red]: why. Lower --rate.")
+    return Failed(JOBS[number], Reason.NON_FINITE, "Training diverged [/red]: why. Lower --rate.")
 
 
 def test_means_and_differences_with_their_seeds() -> None:

@@ -9,10 +9,10 @@ import pytest
 from PIL import Image
 from rich.console import Console
 
+from atrous.cli.check_view import render
 from atrous.core.errors import AtrousError
-from atrous.data.check import Report, check
-from atrous.data.check_view import render
-from atrous.data.findings import Problem
+from atrous.data.checks.check import Report, check
+from atrous.data.checks.findings import Problem
 from atrous.data.layouts import read_dataset
 from tests.data import folder
 

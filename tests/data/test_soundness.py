@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from atrous.core.errors import AtrousError
-from atrous.data.soundness import require_sound
+from atrous.data.checks.check import require_sound
 from tests.data import folder
 
 

@@ -7,11 +7,11 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from atrous.core.trial import Trial
+from atrous.core.trial import Job, Origin, Rung, Trial
 from atrous.data.canvas import Size
 from atrous.data.dataset import Sample
 from atrous.estimation.features import FeatureSet
-from atrous.estimation.proxy import Proxy, ScoreName
+from atrous.estimation.proxy import Proxy
 from atrous.networks.compute import Compute
 from atrous.spaces import find_space
 from atrous.training.optimiser import Schedule
@@ -51,14 +51,13 @@ def proxy(
     data: FeatureSet,
     compute: Compute = FLOAT32,
     rate: float = 0.1,
-    score: ScoreName = "miou",
     batch: int = 4,
 ) -> Proxy:
     """A proxy that trains and scores on the same images."""
     schedule = Schedule(batch, rate, 4e-5)
-    return Proxy(data, data, CLASSES, 8, schedule, compute, score)
+    return Proxy(data, data, CLASSES, 8, schedule, compute)
 
 
-def trial(steps: int = 3, seed: int = 5) -> Trial:
-    """A trial of the published best cell."""
-    return Trial(0, TOP1, "uniform", steps, seed)
+def job(steps: int = 3, seed: int = 5) -> Job:
+    """A job for the published best cell."""
+    return Job(Trial(0, TOP1, Origin("uniform"), seed), Rung(0, steps))

@@ -9,13 +9,15 @@ from pathlib import Path
 import pytest
 
 from atrous.core.errors import AtrousError
-from atrous.core.trial import Failed, Measured, Reason, Trial
-from atrous.data.dataset import Samples
+from atrous.core.trial import Failed, Job, Measured, Origin, Reason, Rung, Trial
+from atrous.data.dataset import Samples, select
+from atrous.data.layouts import read_dataset
 from atrous.estimation import end_to_end as module
 from atrous.estimation.end_to_end import FineTune
 from atrous.spaces import find_architecture
 from atrous.training import loop
 from atrous.training.checkpoint import load
+from tests.small_search import write_data
 from tests.training.material import (
     BLUEPRINT,
     COMPUTE,
@@ -27,7 +29,15 @@ from tests.training.material import (
 )
 from tests.training.test_checkpoint import no_room
 
-TRIAL = Trial(3, BLUEPRINT.architecture, "trial 7", 6, 2)
+TRIAL = Trial(3, BLUEPRINT.architecture, Origin("trial", (7,)), 2)
+JOB = Job(TRIAL, Rung(0, 6))
+
+
+@pytest.fixture(scope="module")
+def samples(tmp_path_factory: pytest.TempPathFactory) -> tuple[Samples, Samples]:
+    """The training and the selection samples of a small data set."""
+    data = write_data(tmp_path_factory.mktemp("end-to-end") / "data")
+    return select(read_dataset(data), "val")
 
 
 @pytest.fixture
@@ -44,11 +54,11 @@ def measured(outcome: object) -> Measured:
 def test_a_trial_is_trained_and_scored_once_at_its_end(
     estimator: FineTune, samples: tuple[Samples, Samples], tmp_path: Path
 ) -> None:
-    found = measured(pickle.loads(pickle.dumps(estimator))(TRIAL))
+    found = measured(pickle.loads(pickle.dumps(estimator))(JOB))
     expected = run(
         state(protocol(steps=6, score_every=6, seed=2), seed=2), samples, tmp_path / "direct"
     )
-    assert (found.trial, found.score, found.metrics) == (TRIAL, expected.miou, expected)
+    assert (found.job, found.values, found.details) == (JOB, expected.values, expected.details)
     assert found.seconds > 0
     assert not list((tmp_path / "work").glob("*"))
 
@@ -56,14 +66,14 @@ def test_a_trial_is_trained_and_scored_once_at_its_end(
 def test_an_interrupted_trial_goes_on(
     estimator: FineTune, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    expected = measured(estimator(TRIAL))
+    expected = measured(estimator(JOB))
     monkeypatch.setattr(loop, "SAVE_SECONDS", -1)
     monkeypatch.setattr(module, "untracked", Interruption(4))
     with pytest.raises(StoppedError):
-        estimator(TRIAL)
+        estimator(JOB)
     assert load(tmp_path / "work" / "3" / loop.CHECKPOINT).record["step"] == 4
     monkeypatch.setattr(module, "untracked", Interruption(3))
-    found = measured(estimator(TRIAL))
+    found = measured(estimator(JOB))
     assert replace(found, seconds=0.0) == replace(expected, seconds=0.0)
 
 
@@ -71,7 +81,7 @@ def test_divergence_is_a_record_and_leaves_nothing_behind(
     estimator: FineTune, tmp_path: Path
 ) -> None:
     wild = replace(estimator, protocol=protocol(rate=1e9))
-    found = wild(TRIAL)
+    found = wild(JOB)
     assert isinstance(found, Failed)
     assert found.reason == Reason.NON_FINITE
     assert "Lower --rate" in found.error
@@ -80,9 +90,10 @@ def test_divergence_is_a_record_and_leaves_nothing_behind(
 
 def test_a_full_disk_is_no_failure_of_the_candidate(estimator: FineTune) -> None:
     with no_room(), pytest.raises(AtrousError, match="Make room on the disk"):
-        estimator(TRIAL)
+        estimator(JOB)
 
 
 def test_candidates_differ_in_their_cell_alone(estimator: FineTune) -> None:
-    other = replace(TRIAL, number=4, architecture=find_architecture("dpc-2:0.0.0.65"))
-    assert measured(estimator(other)).metrics != measured(estimator(TRIAL)).metrics
+    trial = replace(TRIAL, number=4, architecture=find_architecture("dpc-2:0.0.0.65"))
+    other = replace(JOB, trial=trial)
+    assert measured(estimator(other)).details != measured(estimator(JOB)).details

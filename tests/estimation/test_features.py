@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import pickle
 import shutil
@@ -11,9 +12,11 @@ from random import Random
 
 import pytest
 import torch
+from torch import nn
 
 from atrous.core.errors import AtrousError
 from atrous.estimation.features import ABOUT, LABELS, TARGETS, FeatureSet, checksum
+from atrous.networks.backbones import Backbone
 
 
 @pytest.fixture
@@ -104,3 +107,25 @@ def test_no_flipped_byte_of_the_description_changes_what_is_read(kept: Path) -> 
         except AtrousError:
             continue
         assert changed.placements == expected
+
+
+def test_a_feature_position_sits_on_its_pixel(backbone: Backbone) -> None:
+    """The pixels that a position depends on lie symmetric around position * stride."""
+    network = _positive(copy.deepcopy(backbone))
+    images = torch.zeros(1, 3, 17, 1025, requires_grad=True)
+    network(images)[16][0, :, 0, 32].sum().backward()
+    assert images.grad is not None
+    reached = images.grad.abs().sum((0, 1, 2)).nonzero().flatten()
+    assert reached.min() > 0
+    assert int(reached.min() + reached.max()) == 2 * 32 * 16
+
+
+def _positive(network: Backbone) -> Backbone:
+    """The same geometry, without anything that could hide a dependence."""
+    for module in list(network.modules()):
+        for name, child in module.named_children():
+            if isinstance(child, nn.ReLU | nn.ReLU6):
+                setattr(module, name, nn.Identity())
+            if isinstance(child, nn.Conv2d):
+                nn.init.constant_(child.weight, 1 / child.weight[0].numel())
+    return network

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pickle
-from dataclasses import replace
 from typing import NoReturn
 
 import numpy as np
@@ -13,20 +12,20 @@ from sklearn.metrics import accuracy_score, balanced_accuracy_score, jaccard_sco
 from torch.nn import functional
 
 from atrous.core.errors import AtrousError
-from atrous.core.trial import Failed, Measured, Metrics, Outcome, Reason
+from atrous.core.trial import Failed, Measured, Outcome, Reason
 from atrous.data.dataset import IGNORE
 from atrous.estimation.features import FeatureSet
-from atrous.estimation.proxy import SCORES, Proxy, ScoreName, score_of
+from atrous.estimation.proxy import Proxy
 from atrous.estimation.training import geometry
 from atrous.networks.compute import Compute, Layout, Precision
 from atrous.tasks.segmentation.head import Segmenter
-from tests.estimation.material import ASPP, CLASSES, CROP, STRIDE, proxy, trial
+from tests.estimation.material import ASPP, CLASSES, CROP, STRIDE, TOP1, job, proxy
 
 
 @pytest.fixture(scope="module")
 def fitted(data: FeatureSet) -> Segmenter:
     """A candidate after a few steps, no class of which wins everywhere."""
-    return proxy(data).fit(trial(steps=30))
+    return proxy(data).fit(TOP1, 30, 5)
 
 
 def measured(outcome: Outcome) -> Measured:
@@ -40,21 +39,27 @@ def test_the_same_trial_gives_exactly_the_same(
     data: FeatureSet, precision: Precision, layout: Layout
 ) -> None:
     estimate = proxy(data, Compute("cpu", precision, layout, 1))
-    first = measured(estimate(trial()))
+    first = measured(estimate(job()))
     torch.rand(17)
-    again = measured(estimate(trial()))
-    assert (again.score, again.metrics) == (first.score, first.metrics)
-    other = measured(estimate(trial(seed=6)))
-    assert other.metrics != first.metrics
+    again = measured(estimate(job()))
+    assert (again.values, again.details) == (first.values, first.details)
+    other = measured(estimate(job(seed=6)))
+    assert other.values != first.values
 
 
-def test_the_outcome_is_of_the_trial(data: FeatureSet) -> None:
-    outcome = measured(proxy(data)(trial()))
-    assert outcome.trial == trial()
-    assert outcome.score == outcome.metrics.miou
+def test_the_outcome_is_of_the_job(data: FeatureSet) -> None:
+    outcome = measured(proxy(data)(job()))
+    assert outcome.job == job()
+    assert set(outcome.values) == {
+        "miou",
+        "mean_accuracy",
+        "pixel_accuracy",
+        "weighted_iou",
+        "cross_entropy",
+    }
     assert outcome.seconds > 0
-    assert len(outcome.metrics.class_iou) == CLASSES
-    assert len(outcome.metrics.branch_norms) == 5
+    assert len(outcome.details["class_iou"]) == CLASSES
+    assert len(outcome.details["branch_norms"]) == 5
 
 
 def test_scores_equal_a_slow_computation_at_label_resolution(
@@ -127,25 +132,9 @@ def test_branch_norms_are_those_of_the_projection(data: FeatureSet, fitted: Segm
     assert found == pytest.approx(tuple(expected), rel=1e-5)
 
 
-METRICS = Metrics(0.5, 0.25, 0.9, 0.125, 1.5, (0.5, None))
-
-
-def test_each_score_is_larger_for_better() -> None:
-    assert score_of(METRICS, "miou") == 0.5
-    assert score_of(METRICS, "cross-entropy") == -1.5
-    assert score_of(METRICS, "blend") == pytest.approx((0.5 * 0.25 * 0.125) ** (1 / 3))
-    assert score_of(replace(METRICS, miou=0.0), "blend") == 0
-
-
-@pytest.mark.parametrize("score", SCORES)
-def test_the_score_is_the_one_asked_for(data: FeatureSet, score: ScoreName) -> None:
-    outcome = measured(replace(proxy(data), score=score)(trial()))
-    assert outcome.score == score_of(outcome.metrics, score)
-
-
 @pytest.mark.parametrize("steps", [1, 2, 5])
 def test_divergence_is_a_record(data: FeatureSet, steps: int) -> None:
-    outcome = proxy(data, rate=1e38)(trial(steps))
+    outcome = proxy(data, rate=1e38)(job(steps))
     assert isinstance(outcome, Failed)
     assert outcome.reason is Reason.NON_FINITE
     assert "diverged" in outcome.error
@@ -167,7 +156,7 @@ def test_lack_of_memory_is_a_record(
         raise error
 
     monkeypatch.setattr("atrous.estimation.proxy.train", lack)
-    outcome = proxy(data)(trial())
+    outcome = proxy(data)(job())
     assert isinstance(outcome, Failed)
     assert outcome.reason is Reason.OUT_OF_MEMORY
     assert "Lower --batch, --filters or --workers" in outcome.error
@@ -183,26 +172,26 @@ def test_other_errors_are_not_hidden(
 
     monkeypatch.setattr("atrous.estimation.proxy.train", fail)
     with pytest.raises(type(error), match=str(error)):
-        proxy(data)(trial())
+        proxy(data)(job())
 
 
 def test_it_pickles_small_after_use_and_scores_the_same(data: FeatureSet) -> None:
     used = proxy(FeatureSet(data.path))
-    expected = measured(used(trial()))
+    expected = measured(used(job()))
     pickled = pickle.dumps(used)
     assert len(pickled) < 2000
-    found = measured(pickle.loads(pickled)(trial()))
-    assert (found.score, found.metrics) == (expected.score, expected.metrics)
+    found = measured(pickle.loads(pickled)(job()))
+    assert (found.values, found.details) == (expected.values, expected.details)
 
 
 def test_first_weights_are_drawn_from_the_seed(data: FeatureSet) -> None:
     estimate: Proxy = proxy(data)
-    one, again, other = (estimate.network(trial(seed=seed)) for seed in (1, 1, 2))
+    one, again, other = (estimate.network(TOP1, seed) for seed in (1, 1, 2))
     same = zip(one.parameters(), again.parameters(), strict=True)
     assert all(torch.equal(a, b) for a, b in same)
     pairs = zip(one.parameters(), other.parameters(), strict=True)
     assert any(not torch.equal(a, b) for a, b in pairs)
-    baseline = estimate.network(replace(trial(), architecture=ASPP))
+    baseline = estimate.network(ASPP, 5)
     features = {16: data.features[16][:2].float()}
     assert baseline.eval()(features).shape == (2, CLASSES, 5, 7)
 

@@ -18,7 +18,7 @@ from PIL import Image
 from torch import Tensor
 
 from atrous.core.architecture import Architecture
-from atrous.core.trial import Measured, Metrics, Outcome, Trial
+from atrous.core.trial import Job, Measured, Metrics, Origin, Outcome, Rung, Trial
 from atrous.data.dataset import Sample
 from atrous.data.palette import distinct
 from atrous.estimation.end_to_end import FineTune
@@ -29,10 +29,11 @@ from atrous.networks.backbones import load_backbone
 from atrous.networks.compute import Compute
 from atrous.relax.bilevel import State as SearchState
 from atrous.relax.config import SearchProtocol
-from atrous.scenes.classes import CLASSES
+from atrous.scenes.canvas import CLASSES
 from atrous.scenes.scene import draw_scene
 from atrous.search.ledger import Ledger
 from atrous.search.loop import Plan, search
+from atrous.search.objective import find_objective
 from atrous.spaces import find_architecture, find_space
 from atrous.spaces.auto_deeplab.relaxation.decoding import decode
 from atrous.spaces.auto_deeplab.relaxation.size import Size
@@ -40,7 +41,7 @@ from atrous.spaces.blueprint import Blueprint, build_network, network_cost
 from atrous.strategies import find_strategy
 from atrous.training.config import Protocol
 from atrous.training.optimiser import Schedule
-from atrous.training.state import State
+from atrous.training.state import TrainingState
 from atrous.training.world import World
 from tests.executors import Immediate
 
@@ -55,11 +56,12 @@ Values = Any
 # Proposals ------------------------------------------------------------------------------------
 
 
-def _score(trial: Trial) -> Outcome:
+def _score(job: Job) -> Outcome:
     """A score that looks like chance and depends on the architecture alone."""
-    digest = blake2b(str(trial.architecture).encode(), digest_size=4).digest()
+    digest = blake2b(str(job.architecture).encode(), digest_size=4).digest()
     score = int.from_bytes(digest, "big") / 2**32
-    return Measured(trial, score, Metrics(score, score, score, score, score, (score,)), 1.0)
+    found = Metrics(score, score, score, score, score, (score,))
+    return Measured(job, found.values, found.details, 1.0)
 
 
 def _proposals(strategy: str, space: str, workers: int = 1) -> Values:
@@ -68,12 +70,13 @@ def _proposals(strategy: str, space: str, workers: int = 1) -> Values:
     names = ("dpc:aspp", "dpc:top1") if space.startswith("dpc") else ()
     baselines = [(name, find_architecture(name)) for name in names]
     trials = 40 - len(baselines)
-    plan = Plan(grammar, find_strategy(strategy), baselines, trials, 5, 11, workers)
+    miou = find_objective("miou")
+    plan = Plan(grammar, find_strategy(strategy), baselines, miou, trials, 5, 11, workers)
     with TemporaryDirectory() as folder:
         ledger = Ledger(Path(folder) / "ledger.db", create=True)
         search(plan, ledger, _score, Immediate(workers), lambda _: None)
         trials_run = [entry.outcome.trial for entry in ledger.entries()]
-    return [[t.number, str(t.architecture), t.origin, t.seed] for t in trials_run]
+    return [[t.number, str(t.architecture), str(t.origin), t.seed] for t in trials_run]
 
 
 def proposals() -> Values:
@@ -107,12 +110,15 @@ def _features(root: Path) -> tuple[FeatureSet, FeatureSet]:
     return training, selection
 
 
+def _job(number: int, architecture: Architecture, steps: int, seed: int) -> Job:
+    return Job(Trial(number, architecture, Origin("uniform"), seed), Rung(0, steps))
+
+
 def _reported(outcome: Outcome) -> Values:
     assert isinstance(outcome, Measured), outcome
-    found = outcome.metrics
-    ious = [-1.0 if iou is None else iou for iou in found.class_iou]
-    cross_entropy = -1.0 if found.cross_entropy is None else found.cross_entropy
-    return {"score": outcome.score, "cross-entropy": cross_entropy, "class IoU": ious}
+    ious = [-1.0 if iou is None else iou for iou in outcome.details["class_iou"]]
+    cross_entropy = outcome.values.get("cross_entropy", -1.0)
+    return {"score": outcome.values["miou"], "cross-entropy": cross_entropy, "class IoU": ious}
 
 
 def proxy_trials() -> Values:
@@ -126,9 +132,9 @@ def proxy_trials() -> Values:
     with TemporaryDirectory() as folder:
         training, selection = _features(Path(folder))
         schedule = Schedule(4, 0.1, 4e-5)
-        proxy = Proxy(training, selection, len(CLASSES), 16, schedule, COMPUTE, "miou")
+        proxy = Proxy(training, selection, len(CLASSES), 16, schedule, COMPUTE)
         trials = {
-            name: _reported(proxy(Trial(0, space.architecture(cell), "uniform", 30, 5)))
+            name: _reported(proxy(_job(0, space.architecture(cell), 30, 5)))
             for name, cell in cells.items()
         }
         features = training.features[16][0].float()
@@ -229,7 +235,7 @@ def networks() -> Values:
 def _first_losses(architecture: Architecture, filters: int, drop_path: float) -> list[float]:
     network = build_network(_blueprint(architecture, filters), "none", 3)
     protocol = Protocol(steps=12, batch=4, crop=(33, 49), rate=0.02, seed=2, drop_path=drop_path)
-    state = State(network, protocol, COMPUTE, World("cpu"))
+    state = TrainingState(network, protocol, COMPUTE, World("cpu"))
     draw = torch.Generator().manual_seed(6)
     return [float(state.advance([_batch(draw, 3)])) for _ in range(5)]
 
@@ -255,7 +261,7 @@ def _fine_tuned(root: Path) -> Values:
     )
     work = root / "work"
     tune = FineTune(blueprint, "none", training, selection, protocol, COMPUTE, work)
-    return _reported(tune(Trial(1, find_architecture("dpc-2:0.3.1.54"), "trial 3", 80, 2)))
+    return _reported(tune(_job(1, find_architecture("dpc-2:0.3.1.54"), 80, 2)))
 
 
 def trainings() -> Values:

@@ -16,8 +16,7 @@ from atrous.cli.predict import predict
 from atrous.cli.train import train
 from atrous.model.evaluation.scales import parse_scales
 from atrous.recipes import RECIPES
-from atrous.recipes.commands import commands, submission
-from atrous.recipes.recipe import Recipe
+from atrous.recipes.recipe import Recipe, commands, submission
 
 ALL = pytest.mark.parametrize("recipe", RECIPES.values(), ids=RECIPES)
 

@@ -11,8 +11,8 @@ from atrous.data.layouts import LAYOUTS, cityscapes, person_part, voc
 from atrous.model.evaluation.table import quantity
 from atrous.networks.backbones import outline
 from atrous.recipes import RECIPES, find_recipe
-from atrous.recipes.costs import counted
 from atrous.recipes.recipe import Recipe
+from atrous.recipes.result import counted
 from atrous.recipes.stride import require_stride
 from atrous.spaces import find_architecture
 from atrous.spaces.blueprint import Blueprint

@@ -31,7 +31,7 @@ def city(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return data_of(RECIPES["cityscapes-dpc"], tmp_path_factory.mktemp("data"))
 
 
-@pytest.mark.parametrize("name", RECIPES)
+@pytest.mark.parametrize("name", ["voc-dpc", "table1-mobilenetv2-aspp"])
 def test_a_recipe_end_to_end(name: str, tmp_path: Path) -> None:
     recipe, out = narrow(RECIPES[name]), tmp_path / "out"
     run(recipe, data_of(recipe, tmp_path / "data"), out)

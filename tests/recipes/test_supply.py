@@ -7,7 +7,7 @@ import pytest
 
 from atrous.core.errors import AtrousError
 from atrous.recipes import RECIPES
-from atrous.recipes.supply import require_data
+from atrous.recipes.changes import require_data
 from tests.data.layouts.miniatures import MINIATURES
 from tests.recipes.small import data_of
 

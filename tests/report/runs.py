@@ -9,7 +9,7 @@ from pathlib import Path
 from random import Random
 
 from atrous.core.architecture import Architecture
-from atrous.core.trial import Failed, Measured, Metrics, Reason, Trial
+from atrous.core.trial import Failed, Metrics, Reason, Trial
 from atrous.search.ledger import Entry
 from atrous.search.run import RERANK, Run, create_run
 from atrous.spaces import find_space
@@ -60,7 +60,7 @@ def reranked(run: Run, entries: Iterable[Entry]) -> Run:
 def measured(number: int, score: float, origin: str = "uniform", name: str = "") -> Entry:
     """A measured trial of a published cell, or of one drawn by its number."""
     genotype = SPACE.published[name] if name else SPACE.sample(Random(number))
-    trial = Trial(number, Architecture("dpc", genotype), origin, 400, 3)
+    trial = Trial(number, Architecture("dpc", genotype), records.origin(origin), 3)
     metrics = Metrics(
         miou=score,
         mean_accuracy=score + 0.11,
@@ -70,13 +70,16 @@ def measured(number: int, score: float, origin: str = "uniform", name: str = "")
         class_iou=_class_iou(score, number),
         branch_norms=_norms(genotype, number),
     )
-    return Entry(Measured(trial, score, metrics, 10.0 + number % 7), 6.5 * (number + 1))
+    seconds = 10.0 + number % 7
+    return records.entry_of(records.job(trial), metrics, 6.5 * (number + 1), seconds)
 
 
 def failed(number: int, reason: Reason = Reason.NON_FINITE, origin: str = "uniform") -> Entry:
     """A failed trial."""
-    trial = Trial(number, Architecture("dpc", SPACE.sample(Random(number))), origin, 400, 3)
-    return Entry(Failed(trial, reason, "the loss <is> not finite at step 12", 2.0), 6.5 * number)
+    architecture = Architecture("dpc", SPACE.sample(Random(number)))
+    job = records.job(Trial(number, architecture, records.origin(origin), 3))
+    error = "the loss <is> not finite at step 12"
+    return Entry(Failed(job, reason, error, 2.0), None, 6.5 * number)
 
 
 def baselines() -> list[Entry]:

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from atrous.core.trial import Measured
 from atrous.report.choices import Choice, usage
+from atrous.search.ledger import Scored, scored
 from tests.report.runs import baselines, measured
 
 
-def _as(name: str, number: int, score: float, origin: str = "uniform") -> Measured:
-    outcome = measured(number, score, origin, name).outcome
-    assert isinstance(outcome, Measured)
-    return outcome
+def _as(name: str, number: int, score: float, origin: str = "uniform") -> Scored:
+    return scored([measured(number, score, origin, name)])[0]
 
 
 def _choice(choices: tuple[Choice, ...], group: str, name: str) -> Choice:
@@ -36,8 +34,7 @@ def test_best_quarter_against_worst_quarter() -> None:
 
 def test_baselines_are_left_out() -> None:
     cells = [_as("top1", n, 0.3) for n in range(2, 8)]
-    outcomes = [e.outcome for e in baselines() if isinstance(e.outcome, Measured)]
-    found = usage([*outcomes, *cells])
+    found = usage([*scored(baselines()), *cells])
     assert found is not None
     assert _choice(found.choices, "Operation", "1×1").good.hits == 0
 

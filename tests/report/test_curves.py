@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from atrous.report.curves import against_seconds, against_trials, expectation, levels
@@ -30,7 +32,7 @@ def test_seconds_are_those_of_the_search() -> None:
 
 def test_seconds_follow_the_order_in_which_trials_ended() -> None:
     late, early = measured(2, 0.4), measured(3, 0.3)
-    swapped = [type(late)(late.outcome, 50.0), type(early)(early.outcome, 40.0)]
+    swapped = [replace(late, elapsed=50.0), replace(early, elapsed=40.0)]
     curve = against_seconds(swapped)
     assert curve is not None
     assert (curve.x, curve.best) == ((40.0, 50.0), (0.3, 0.4))

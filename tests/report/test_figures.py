@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from xml.etree import ElementTree
 
 import pytest
 
-from atrous.core.trial import Measured
 from atrous.report import figures
 from atrous.report.curves import against_seconds, against_trials, expectation, levels
+from atrous.search.ledger import Scored, scored
 from atrous.spaces.dpc.space import TOP1
 from tests.report.runs import baselines, failed, measured, plausible
 
@@ -25,9 +26,8 @@ def _texts(svg: str) -> list[str]:
     return [element.text or "" for element in ElementTree.fromstring(svg).iter("text")]
 
 
-def _found() -> list[Measured]:
-    outcomes = [entry.outcome for entry in plausible()]
-    return [o for o in outcomes if isinstance(o, Measured) and not o.trial.is_baseline]
+def _found() -> list[Scored]:
+    return [found for found in scored(plausible()) if not found.trial.is_baseline]
 
 
 def test_progress_names_every_line() -> None:
@@ -41,7 +41,7 @@ def test_progress_names_every_line() -> None:
 @pytest.mark.parametrize(("seconds", "unit"), [(100.0, "(s)"), (900.0, "(min)"), (1e5, "(h)")])
 def test_time_has_a_unit_that_suits_it(seconds: float, unit: str) -> None:
     first = measured(2, 0.4)
-    curve = against_seconds([type(first)(first.outcome, seconds)])
+    curve = against_seconds([replace(first, elapsed=seconds)])
     assert curve is not None
     assert unit in figures.seconds_axis(figures.Progress(curve, None, None, [])).label
 
@@ -60,9 +60,8 @@ def test_distribution_marks_best_and_baselines() -> None:
 
 
 def test_origins_are_counted_by_their_first_word() -> None:
-    outcomes = [measured(0, 0.1).outcome, measured(1, 0.2, "near 0").outcome]
-    outcomes += [measured(2, 0.3, "other 1").outcome, measured(3, 0.4).outcome, failed(4).outcome]
-    found = figures.by_origin([o for o in outcomes if isinstance(o, Measured)])
+    entries = [measured(0, 0.1), measured(1, 0.2, "near 0"), measured(2, 0.3, "other 1")]
+    found = figures.by_origin(scored([*entries, measured(3, 0.4), failed(4)]))
     assert found == {"uniform": [0.1, 0.4], "near": [0.2], "other": [0.3]}
 
 
@@ -105,6 +104,5 @@ def test_drawing_leaves_matplotlib_as_it_was() -> None:
 
 @pytest.mark.parametrize("score", [0.0, -1.5, 1e-9])
 def test_one_score_is_drawn(score: float) -> None:
-    outcome = measured(0, score).outcome
-    assert isinstance(outcome, Measured)
-    assert f"{abs(score):.4f}" in figures.distribution_figure([outcome], [], "miou")
+    found = scored([measured(0, score)])
+    assert f"{abs(score):.4f}" in figures.distribution_figure(found, [], "miou")

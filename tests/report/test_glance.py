@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from atrous.core.words import difference
 from atrous.report.content import gather
 from atrous.report.glance import NOT_MEASURED, Glance
-from atrous.report.words import difference
 from atrous.search.run import Run
 from tests.report.runs import make_run, measured, plausible, reranked
 from tests.report.trainings import write_trained

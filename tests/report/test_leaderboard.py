@@ -65,8 +65,8 @@ def test_csv_has_every_trial_with_its_numbers(tmp_path: Path) -> None:
     best, _, aspp, bad = lines
     outcome = entries[2].outcome
     assert isinstance(outcome, Measured)
-    assert float(best["score"]) == outcome.score == 0.45123
-    assert float(best["iou road"]) == outcome.metrics.class_iou[0]
+    assert float(best["score"]) == entries[2].score == 0.45123
+    assert float(best["iou road"]) == outcome.details["class_iou"][0]
     assert best["iou bicyclist"] == ""
     assert aspp["cell"].startswith("0: 1x1 of features; 1: 3x3 rate 6x6 of features")
     assert (bad["rank"], bad["score"], bad["outcome"]) == ("", "", "non-finite")

@@ -6,7 +6,7 @@ import re
 from dataclasses import replace
 from xml.etree import ElementTree
 
-from atrous.report.palette import INK
+from atrous.core.svg import INK
 from atrous.report.relaxation_maps import operations_map, strides_map
 from atrous.spaces import find_architecture
 from atrous.spaces.auto_deeplab.space import decoded

@@ -7,7 +7,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from atrous.report.palette import BLUE, MUTED, css
+from atrous.core.svg import BLUE, MUTED, css
 from atrous.report.trellis import draw_trellis
 from atrous.spaces.auto_deeplab.space import PUBLISHED_PATH
 from atrous.spaces.auto_deeplab.trellis import Arrow, Path, arrows

@@ -13,6 +13,7 @@ from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from random import Random
+from typing import Any
 
 import optuna
 import pytest
@@ -166,7 +167,7 @@ def test_single_flipped_bytes_end_in_words_or_in_nothing(path: Path) -> None:
     assert refused
 
 
-def edit(path: Path, change: Callable[[dict[str, object]], object]) -> None:
+def edit(path: Path, change: Callable[[dict[str, Any]], object]) -> None:
     """Changes the record of the first trial as someone with an editor would."""
     where = "key = 'outcome' AND trial_id = 1"
     connection = sqlite3.connect(path)
@@ -179,29 +180,26 @@ def edit(path: Path, change: Callable[[dict[str, object]], object]) -> None:
     connection.close()
 
 
+def with_trial(fields: dict[str, Any], **changes: object) -> dict[str, object]:
+    job = fields["job"]
+    return {**fields, "job": {**job, "trial": {**job["trial"], **changes}}}
+
+
 @pytest.mark.parametrize(
     "change",
     [
         lambda _: "nonsense",
         lambda _: [1, 2],
-        lambda fields: {**fields, "trial": 7},
-        lambda fields: {**fields, "score": 0.99},
-        lambda fields: {**fields, "score": "high"},
+        lambda fields: {**fields, "job": 7},
+        lambda fields: {**fields, "values": {"miou": "high"}},
         lambda fields: {**fields, "unknown": 1},
-        lambda fields: {**fields, "metrics": {"miou": 1}},
-        lambda fields: {**fields, "trial": {**fields["trial"], "number": 3}},
-        lambda fields: {
-            **fields,
-            "trial": {
-                **fields["trial"],
-                "architecture": {"space": "dpc", "genotype": ["a"]},
-            },
-        },
+        lambda fields: {**fields, "details": {"class_iou": 1}},
+        lambda fields: {**fields, "job": {**fields["job"], "rung": {"level": 1, "steps": 400}}},
+        lambda fields: with_trial(fields, number=3),
+        lambda fields: with_trial(fields, architecture={"space": "dpc", "genotype": ["a"]}),
     ],
 )
-def test_an_edited_record_is_named(
-    path: Path, change: Callable[[dict[str, object]], object]
-) -> None:
+def test_an_edited_record_is_named(path: Path, change: Callable[[dict[str, Any]], object]) -> None:
     edit(path, change)
     with pytest.raises(AtrousError, match=r"row 0 of .*ledger\.db.*Restore the file.*--out"):
         Ledger(path).entries()
@@ -211,9 +209,11 @@ def test_a_score_that_is_no_number_is_not_written(tmp_path: Path) -> None:
     ledger = write(tmp_path / "ledger.db", [])
     outcome = measured(0).outcome
     assert isinstance(outcome, Measured)
-    metrics = replace(outcome.metrics, cross_entropy=float("nan"))
+    values = {**outcome.values, "cross_entropy": float("nan")}
     with pytest.raises(ValueError, match="JSON"):
-        ledger.record(Entry(replace(outcome, metrics=metrics), 1.0), widths(measured(0)))
+        ledger.record(
+            replace(measured(0), outcome=replace(outcome, values=values)), widths(measured(0))
+        )
     assert ledger.entries() == []
 
 

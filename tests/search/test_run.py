@@ -106,8 +106,8 @@ def test_a_folder_without_a_run_is_named(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        *("", "{", "[]", "7", "{}", "\x00", '{"format": 2}', '{"format": 2, "settings": []}'),
-        '{"format": 2, "settings": {"request": []}}',
+        *("", "{", "[]", "7", "{}", "\x00", '{"format": 3}', '{"format": 3, "settings": []}'),
+        '{"format": 3, "settings": {"request": []}}',
     ],
 )
 def test_damaged_settings_are_named(run: Run, text: str) -> None:
@@ -131,9 +131,9 @@ def test_fields_that_do_not_fit_are_named(run: Run) -> None:
         open_run(edited(run, settings=settings))
 
 
-@pytest.mark.parametrize("other", [1, 3, None])
+@pytest.mark.parametrize("other", [1, 2, None])
 def test_a_run_of_another_version_is_refused(run: Run, other: object) -> None:
-    with pytest.raises(AtrousError, match=rf"has format {other}, and this version reads format 2"):
+    with pytest.raises(AtrousError, match=rf"has format {other}, and this version reads format 3"):
         open_run(edited(run, format=other))
 
 

@@ -11,12 +11,14 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from atrous.core.architecture import Architecture
 from atrous.core.errors import AtrousError
-from atrous.core.trial import Reason, Trial
+from atrous.core.trial import Reason
 from atrous.estimation import estimators
 from atrous.estimation.proxy import Proxy
 from atrous.search.loop import Estimator
 from atrous.search.run import Run
+from atrous.spaces import find_architecture
 from atrous.stages import replicates as readings
 from atrous.stages import search as driver
 from atrous.stages.compare import compare, interval, paired, scores
@@ -134,12 +136,12 @@ def test_a_split_without_images_is_told_before_anything_is_computed(
 def test_a_candidate_that_diverges_is_left_out_and_the_others_are_compared(
     searched: Run, cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    fit = Proxy.fit
+    fit, top1 = Proxy.fit, find_architecture("dpc:top1")
 
-    def diverge(proxy: Proxy, trial: Trial) -> Segmenter:
-        if trial.number == 1:
+    def diverge(proxy: Proxy, architecture: Architecture, steps: int, seed: int) -> Segmenter:
+        if (architecture, seed) == (top1, 1000):
             raise NonFiniteError("the loss was nan")
-        return fit(proxy, trial)
+        return fit(proxy, architecture, steps, seed)
 
     monkeypatch.setattr(Proxy, "fit", diverge)
     found = compare(searched, ("best", "dpc:top1"), ("test",), 2, cache)
@@ -159,7 +161,7 @@ def test_a_candidate_that_diverges_is_left_out_and_the_others_are_compared(
 def test_a_comparison_of_nothing_is_told(
     searched: Run, cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def diverge(_proxy: Proxy, _trial: Trial) -> Segmenter:
+    def diverge(_proxy: Proxy, *_: object) -> Segmenter:
         raise NonFiniteError("the loss was nan")
 
     monkeypatch.setattr(Proxy, "fit", diverge)

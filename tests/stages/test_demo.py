@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 
 from atrous.cli import app
 from atrous.core.config import Request
-from atrous.data.soundness import require_sound
+from atrous.data.checks.check import require_sound
 from atrous.stages import demo
 from atrous.stages import search as driver
 from atrous.stages.whole.wish import read_wish

@@ -11,7 +11,7 @@ import pytest
 
 from atrous.core.config import GRADIENT, Relaxation, Request
 from atrous.core.errors import AtrousError
-from atrous.core.trial import Measured
+from atrous.core.trial import Measured, Origin
 from atrous.estimation.end_to_end import FineTune
 from atrous.estimation.estimators import estimator_of
 from atrous.estimation.material import unchanged_sources
@@ -77,7 +77,7 @@ def test_whole_networks_are_searched_at_random(data: Path, tmp_path: Path) -> No
     assert isinstance(estimator, FineTune)
     assert run.context.maps == {1: (3, 33, 65)}
     entries = searched(run, tmp_path / "cache")
-    assert [entry.trial.origin for entry in entries] == ["uniform", "uniform"]
+    assert [str(entry.trial.origin) for entry in entries] == ["uniform", "uniform"]
     assert all(isinstance(entry.outcome, Measured) for entry in entries)
     assert not (tmp_path / "cache" / "features").exists()
 
@@ -91,7 +91,7 @@ def test_what_is_decoded_is_measured_and_random_ones_beside_it(
     run, _ = driver.begin(wish, tmp_path / "run", tmp_path / "cache")
     assert open_run(run.path).request == run.request
     entries = searched(run, tmp_path / "cache")
-    origins = [entry.trial.origin for entry in entries]
+    origins = [str(entry.trial.origin) for entry in entries]
     decoded = [origin for origin in origins if origin.startswith(f"{gate} seed ")]
     assert 2 <= len(decoded) <= 4
     assert origins[len(decoded) :] == ["uniform"] * (5 - len(decoded))
@@ -158,11 +158,11 @@ def test_what_there_cannot_be_is_refused_before_anything_begins(
 
 def test_the_decoded_come_first_whatever_they_scored() -> None:
     space = find_space(SPACE)
-    listed = tuple(Proposal(space.unrank(n), f"choice {n}") for n in (5, 9))
+    listed = tuple(Proposal(space.unrank(n), Origin("choice", (n,))) for n in (5, 9))
     strategy, history = Decoded(listed), [Observation(0, space.unrank(5), None)]
-    assert strategy.propose(space, history, Random(0)).origin == "choice 9"
+    assert strategy.propose(space, history, Random(0)).origin.parents == (9,)
     history.append(Observation(1, space.unrank(9), 0.0))
-    assert strategy.propose(space, history, Random(0)).origin == "uniform"
+    assert strategy.propose(space, history, Random(0)).origin.kind == "uniform"
 
 
 def test_the_memory_is_told_before_anything_begins(data: Path) -> None:

@@ -14,11 +14,11 @@ import pytest
 
 from atrous.core.architecture import Architecture
 from atrous.core.errors import AtrousError
-from atrous.core.trial import Failed, Metrics, Reason, Trial
+from atrous.core.trial import Failed, Job, Metrics, Reason
 from atrous.estimation.features import FeatureSet
 from atrous.execution.local import WorkerLostError
 from atrous.stages import replicates as readings
-from atrous.stages.replicates import FIRST_SEED, Reading, fresh_trials, read_all
+from atrous.stages.replicates import FIRST_SEED, Reading, fresh_jobs, read_all
 from atrous.training.optimiser import NonFiniteError
 from tests.executors import Immediate
 from tests.records import SPACE, metrics
@@ -42,15 +42,20 @@ class MadeUp:
         self.fitted: list[tuple[str, int]] = []
         self.error = error
 
-    def fit(self, trial: Trial) -> Trial:
-        if self.error and trial == TRIALS[2]:
+    def fit(self, architecture: Architecture, steps: int, seed: int) -> tuple[Architecture, int]:
+        if self.error and (architecture, steps, seed) == _asked(JOBS[2]):
             raise self.error
-        self.fitted.append((str(trial.architecture), trial.seed))
-        return trial
+        self.fitted.append((str(architecture), seed))
+        return architecture, seed
 
-    def evaluate(self, network: Trial, data: FeatureSet) -> Metrics:
-        place = int(network.architecture == TOP1) + len(data.path.name) / 100
-        return metrics(place / 2 + network.seed / 1e5)
+    def evaluate(self, network: tuple[Architecture, int], data: FeatureSet) -> Metrics:
+        architecture, seed = network
+        place = int(architecture == TOP1) + len(data.path.name) / 100
+        return metrics(place / 2 + seed / 1e5)
+
+
+def _asked(job: Job) -> tuple[Architecture, int, int]:
+    return job.architecture, job.steps, job.seed
 
 
 @pytest.fixture
@@ -59,7 +64,7 @@ def made_up(monkeypatch: pytest.MonkeyPatch) -> MadeUp:
     return MadeUp()
 
 
-TRIALS = fresh_trials([TOP1, ASPP], seeds=3, steps=7, avoid=0)
+JOBS = fresh_jobs([TOP1, ASPP], seeds=3, steps=7, avoid=0)
 
 
 def results(
@@ -67,7 +72,7 @@ def results(
 ) -> list[list[Reading] | Failed]:
     sets = {name: FeatureSet(Path(f"{name}-{kind}")) for name in splits}
     fake: Any = proxy
-    return list(read_all(fake, TRIALS, sets, 1, path))
+    return list(read_all(fake, JOBS, sets, 1, path))
 
 
 def ordered(found: list[list[Reading] | Failed]) -> list[Reading]:
@@ -85,14 +90,14 @@ def read(
 
 
 def test_seeds_are_shared_and_fresh() -> None:
-    trials = fresh_trials([TOP1, ASPP, TOP1], seeds=3, steps=9, avoid=FIRST_SEED + 1)
+    jobs = fresh_jobs([TOP1, ASPP, TOP1], seeds=3, steps=9, avoid=FIRST_SEED + 1)
     seeds = [FIRST_SEED, FIRST_SEED + 2, FIRST_SEED + 3]
     by_architecture: dict[Architecture, list[int]] = {}
-    for trial in trials:
-        by_architecture.setdefault(trial.architecture, []).append(trial.seed)
+    for job in jobs:
+        by_architecture.setdefault(job.architecture, []).append(job.seed)
     assert by_architecture == {TOP1: seeds, ASPP: seeds}
-    assert {trial.steps for trial in trials} == {9}
-    assert [trial.number for trial in trials] == list(range(6))
+    assert {job.steps for job in jobs} == {9}
+    assert [job.trial.number for job in jobs] == list(range(6))
 
 
 def test_every_trial_is_read_on_every_split(made_up: MadeUp, tmp_path: Path) -> None:
@@ -100,7 +105,9 @@ def test_every_trial_is_read_on_every_split(made_up: MadeUp, tmp_path: Path) -> 
     assert len(found) == 12
     assert len(made_up.fitted) == len(set(made_up.fitted)) == 6
     reading = next(r for r in found if (r.seed, r.split) == (FIRST_SEED, "val"))
-    assert reading.metrics == made_up.evaluate(TRIALS[1], FeatureSet(Path("val-features")))
+    assert reading.metrics == made_up.evaluate(
+        (JOBS[1].architecture, JOBS[1].seed), FeatureSet(Path("val-features"))
+    )
 
 
 def test_what_was_read_is_not_read_again(made_up: MadeUp, tmp_path: Path) -> None:
@@ -129,7 +136,7 @@ def test_another_split_reads_anew(made_up: MadeUp, tmp_path: Path) -> None:
     found = read(made_up, path)
     assert len(made_up.fitted) == 12
     assert {(reading.seed, reading.split) for reading in found} == {
-        (trial.seed, split) for trial in TRIALS for split in SPLITS
+        (trial.seed, split) for trial in JOBS for split in SPLITS
     }
     assert read(made_up, path) == found
     assert len(made_up.fitted) == 12
@@ -171,7 +178,7 @@ def test_the_executor_has_the_workers_asked_for(
     monkeypatch.setattr(readings, "LocalExecutor", Asked)
     fake: Any = MadeUp()
     sets = {"val": FeatureSet(tmp_path)}
-    list(read_all(fake, TRIALS[:1], sets, 3, tmp_path / "kept.jsonl"))
+    list(read_all(fake, JOBS[:1], sets, 3, tmp_path / "kept.jsonl"))
     assert asked == [3]
 
 
@@ -189,16 +196,16 @@ def test_a_failed_training_is_left_out_and_tried_again(
     path = tmp_path / "kept.jsonl"
     found = results(MadeUp(error), path)
     (failed,) = (result for result in found if isinstance(result, Failed))
-    assert (failed.trial, failed.reason) == (TRIALS[2], reason)
+    assert (failed.job, failed.reason) == (JOBS[2], reason)
     assert str(error) in failed.error
     assert len(ordered(found)) == 10
     assert len(read(made_up, path)) == 12
-    assert made_up.fitted == [(str(TRIALS[2].architecture), TRIALS[2].seed)]
+    assert made_up.fitted == [(str(JOBS[2].architecture), JOBS[2].seed)]
 
 
 def test_a_network_without_a_finite_loss_has_diverged(made_up: MadeUp, tmp_path: Path) -> None:
     class Diverged(MadeUp):
-        def evaluate(self, network: Trial, data: FeatureSet) -> Metrics:
+        def evaluate(self, network: tuple[Architecture, int], data: FeatureSet) -> Metrics:
             found = super().evaluate(network, data)
             return replace(found, cross_entropy=nan) if data.path.name[:4] == "test" else found
 

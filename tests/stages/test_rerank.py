@@ -27,7 +27,7 @@ from atrous.estimation.material import estimator, material_of
 from atrous.estimation.start import is_gentle
 from atrous.networks.network import Network
 from atrous.networks.weights import digest
-from atrous.search.ledger import Entry
+from atrous.search.ledger import Entry, scored
 from atrous.search.ranking import winner
 from atrous.search.run import LEDGER, RERANK, Run, open_run
 from atrous.spaces.blueprint import build_network
@@ -90,25 +90,27 @@ def whole(searched: Run, tmp_path_factory: pytest.TempPathFactory, cache: Path) 
 
 
 def outcomes(entries: list[Entry]) -> list[Outcome]:
-    """What was measured, without how long it took."""
-    return [replace(entry.outcome, seconds=0.0) for entry in entries]
+    """What was measured, without how long it took and what was known when it was proposed."""
+    return [
+        replace(e.outcome, seconds=0.0, job=replace(e.outcome.job, trial=replace(e.trial, knows=0)))
+        for e in entries
+    ]
 
 
 def scores(run: Run) -> dict[int, float]:
     """The scores of the search, by trial."""
-    found = (entry.outcome for entry in run.ledger().entries())
-    return {o.trial.number: o.score for o in found if isinstance(o, Measured)}
+    return {found.trial.number: found.score for found in scored(run.ledger().entries())}
 
 
 def test_the_best_and_the_baselines_get_a_second_score(whole: Run, searched: Run) -> None:
     first = scores(whole)
     best = sorted((1, 2, 3), key=lambda number: -first[number])[:2]
     again = whole.reranked()
-    assert [entry.trial.origin for entry in again] == [
+    assert [str(entry.trial.origin) for entry in again] == [
         "baseline dpc:aspp",
         *(f"trial {number}" for number in best),
     ]
-    assert {entry.trial.steps for entry in again} == {3}
+    assert {entry.outcome.job.steps for entry in again} == {3}
     architectures = {e.trial.number: e.trial.architecture for e in whole.ledger().entries()}
     assert [e.trial.architecture for e in again[1:]] == [architectures[n] for n in best]
     assert all(isinstance(entry.outcome, Measured) for entry in again)
@@ -174,7 +176,7 @@ def test_a_second_time_needs_again_which_forgets_the_first(
     begin(run, replace(ASK, top=1, steps=1), again=True)
     assert run.reranked() == []
     proceed(run, cache, ignore)
-    assert [entry.trial.steps for entry in run.reranked()] == [1, 1]
+    assert [entry.outcome.job.steps for entry in run.reranked()] == [1, 1]
     assert outcomes(run.ledger().entries()) == outcomes(whole.ledger().entries())
 
 
@@ -222,7 +224,7 @@ def test_a_candidate_that_diverges_is_recorded_and_others_are_kept(
 
     monkeypatch.setattr(fine_tune, "build_network", poisoned)
     proceed(run, cache, ignore)
-    by_origin = {entry.trial.origin: entry.outcome for entry in run.reranked()}
+    by_origin = {str(entry.trial.origin): entry.outcome for entry in run.reranked()}
     lost = by_origin[f"trial {reranking.trials[0]}"]
     assert isinstance(lost, Failed)
     assert lost.reason == Reason.NON_FINITE
@@ -238,7 +240,9 @@ def test_a_warm_start_is_the_cell_as_the_proxy_leaves_it(run: Run, cache: Path) 
     network = build_network(tuned.blueprint, "none", 3)
     backbone = digest(network.backbone)
     tuned.start(network, trial.architecture, trial.seed)
-    trained = estimator(run.settings, material_of(run, cache)).fit(trial)
+    trained = estimator(run.settings, material_of(run, cache)).fit(
+        trial.architecture, run.request.steps, trial.seed
+    )
     assert digest(network.head) == digest(trained.head)
     assert digest(network.logits) == digest(trained.logits)
     assert digest(network.backbone) == backbone

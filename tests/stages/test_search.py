@@ -101,8 +101,12 @@ def test_a_search_runs_in_its_worker_and_is_complete(begun: tuple[Run, Estimator
     proceed(run, estimator, heard.append)
     entries = run.ledger().entries()
     assert [entry.outcome for entry in heard] == [entry.outcome for entry in entries]
-    assert [entry.trial.origin for entry in entries] == ["baseline dpc:aspp", "uniform", "uniform"]
-    assert {entry.trial.steps for entry in entries} == {3}
+    assert [str(entry.trial.origin) for entry in entries] == [
+        "baseline dpc:aspp",
+        "uniform",
+        "uniform",
+    ]
+    assert {entry.outcome.job.steps for entry in entries} == {3}
     heard.clear()
     proceed(run, estimator, heard.append)
     assert heard == []

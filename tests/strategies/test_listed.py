@@ -4,6 +4,7 @@ from random import Random
 
 import pytest
 
+from atrous.core.trial import Origin
 from atrous.spaces.dpc.space import dpc
 from atrous.strategies.listed import Listed
 from atrous.strategies.strategy import ExhaustedError, Observation, Proposal
@@ -12,7 +13,7 @@ from tests.strategies.histories import play
 
 def test_what_is_listed_comes_in_its_order_and_then_nothing() -> None:
     space = dpc(3)
-    listed = tuple(Proposal(space.sample(Random(n)), f"trial {n}") for n in (7, 2, 5, 1))
+    listed = tuple(Proposal(space.sample(Random(n)), Origin("trial", (n,))) for n in (7, 2, 5, 1))
     proposals, seen = play(Listed(listed), space, 4, lambda _: None)
     assert tuple(proposals) == listed
     with pytest.raises(ExhaustedError, match="all 4 were tried"):
@@ -24,13 +25,15 @@ def test_what_was_tried_in_another_form_is_left_out() -> None:
     space = dpc(3)
     one, other = (0, 3, 0, 5, 1, 7), (0, 5, 0, 3, 2, 7)
     assert space.canonical(one) == space.canonical(other)
-    listed = Listed((Proposal(one, "trial 0"), Proposal((0, 1, 1, 2, 0, 0), "trial 1")))
+    listed = Listed(
+        (Proposal(one, Origin("trial", (0,))), Proposal((0, 1, 1, 2, 0, 0), Origin("trial", (1,))))
+    )
     proposal = listed.propose(space, [Observation(0, other, 0.5)], Random(0))
-    assert proposal.origin == "trial 1"
+    assert proposal.origin.parents == (1,)
 
 
 def test_baselines_of_another_size_are_no_hindrance() -> None:
     space = dpc(3)
-    listed = Listed((Proposal(space.sample(Random(0)), "trial 0"),))
+    listed = Listed((Proposal(space.sample(Random(0)), Origin("trial", (0,))),))
     history = [Observation(0, dpc(5).sample(Random(1)), None)]
-    assert listed.propose(space, history, Random(0)).origin == "trial 0"
+    assert listed.propose(space, history, Random(0)).origin.parents == (0,)

@@ -5,6 +5,7 @@ from random import Random
 import pytest
 
 from atrous.core.architecture import Genotype
+from atrous.core.trial import Origin
 from atrous.spaces.dpc.space import dpc
 from atrous.spaces.space import Space
 from atrous.strategies.local import LocalSearch
@@ -20,24 +21,26 @@ def distance(first: Genotype, second: Genotype) -> int:
     return sum(a != b for a, b in zip(first, second, strict=True))
 
 
-def parent_of(origin: str) -> int:
-    near, number = origin.split()
-    assert near == "near"
-    return int(number)
+def parent_of(origin: Origin) -> int:
+    assert origin.kind == "near"
+    (number,) = origin.parents
+    return number
 
 
 def test_proposals_are_uniform_while_there_are_few_trials() -> None:
     strategy = LocalSearch(warmup=6, uniform=0.0)
     for count in range(6):
-        origins = {p.origin for p in proposals(strategy, SPACE, history(SPACE, count), 20)}
+        origins = {str(p.origin) for p in proposals(strategy, SPACE, history(SPACE, count), 20)}
         assert origins == {"uniform"}
-    assert "uniform" not in {p.origin for p in proposals(strategy, SPACE, history(SPACE, 6), 20)}
+    assert "uniform" not in {
+        str(p.origin) for p in proposals(strategy, SPACE, history(SPACE, 6), 20)
+    }
 
 
 @pytest.mark.parametrize("share", [0.0, 0.3, 1.0])
 def test_after_that_a_share_is_uniform(share: float) -> None:
     drawn = proposals(LocalSearch(uniform=share), SPACE, history(SPACE, 12), 600)
-    found = sum(p.origin == "uniform" for p in drawn) / 600
+    found = sum(p.origin.kind == "uniform" for p in drawn) / 600
     assert abs(found - share) <= 4 * (share * (1 - share) / 600) ** 0.5
 
 
@@ -94,14 +97,16 @@ def test_trials_without_a_score_are_never_parents() -> None:
 
 def test_with_no_score_at_all_proposals_are_uniform() -> None:
     seen = [Observation(o.number, o.genotype, None) for o in history(SPACE, 20)]
-    assert {p.origin for p in proposals(LocalSearch(uniform=0), SPACE, seen, 20)} == {"uniform"}
+    assert {str(p.origin) for p in proposals(LocalSearch(uniform=0), SPACE, seen, 20)} == {
+        "uniform"
+    }
 
 
 def test_a_score_of_zero_is_a_score() -> None:
     seen = [Observation(o.number, o.genotype, None) for o in history(SPACE, 20)]
     seen[7] = Observation(7, seen[7].genotype, 0.0)
     drawn = proposals(LocalSearch(uniform=0), SPACE, seen, 20)
-    assert {p.origin for p in drawn} == {"near 7"}
+    assert {str(p.origin) for p in drawn} == {"near 7"}
 
 
 def test_where_all_around_the_best_is_tried_it_looks_elsewhere() -> None:
@@ -109,14 +114,14 @@ def test_where_all_around_the_best_is_tried_it_looks_elsewhere() -> None:
     tried = [best, *SPACE.neighbours(best)]
     seen = [Observation(n, g, 1.0 if n == 0 else None) for n, g in enumerate(tried)]
     strategy = LocalSearch(uniform=0, mutations=1)
-    assert {p.origin for p in proposals(strategy, SPACE, seen, 2)} == {"uniform"}
+    assert {str(p.origin) for p in proposals(strategy, SPACE, seen, 2)} == {"uniform"}
 
 
 def test_a_best_without_neighbours_does_not_stop_the_search() -> None:
     space = chain(4)
     seen = [Observation(0, (0,), 1.0)]  # the empty chain: nothing differs from it in one decision
     drawn = proposals(LocalSearch(warmup=0, uniform=0), space, seen, 20)
-    assert {p.origin for p in drawn} == {"uniform"}
+    assert {str(p.origin) for p in drawn} == {"uniform"}
 
 
 def test_a_small_space_is_emptied_and_then_exhausted() -> None:

@@ -21,9 +21,8 @@ from atrous.spaces.blueprint import Blueprint, build_network
 from atrous.stages.train.job import Job
 from atrous.training.config import Protocol
 from atrous.training.crops import Batch, crops_of
-from atrous.training.loop import train
-from atrous.training.selection import Selection
-from atrous.training.state import State
+from atrous.training.loop import Selection, train
+from atrous.training.state import TrainingState
 from atrous.training.world import World
 from tests.small_search import CLASSES
 
@@ -58,9 +57,9 @@ def network(seed: int = 0, dropout: float = 0.1, **changes: Any) -> Network:
     return built
 
 
-def state(how: Protocol, dropout: float = 0.1, seed: int = 0) -> State:
+def state(how: Protocol, dropout: float = 0.1, seed: int = 0) -> TrainingState:
     """A network about to be trained."""
-    return State(network(seed, dropout), how, COMPUTE, ALONE)
+    return TrainingState(network(seed, dropout), how, COMPUTE, ALONE)
 
 
 def batch(seed: int, images: int = 4, ignored: float = 0.2) -> Batch:
@@ -114,7 +113,7 @@ def never(items: Iterable[T], label: str, total: int) -> Iterator[T]:
 
 
 def run(
-    state: State,
+    state: TrainingState,
     samples: tuple[Samples, Samples],
     folder: Path,
     progress: Any = never,

@@ -8,17 +8,22 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
+import numpy as np
 import pytest
+import torch
+from torch import nn
 
 from atrous.core.errors import AtrousError
 from atrous.core.trial import Metrics
-from atrous.data.dataset import Samples
+from atrous.data.dataset import Samples, read_image, read_labels
+from atrous.data.transform import Transform
 from atrous.training import loop
 from atrous.training.checkpoint import load
 from atrous.training.log import LOG, read_log
-from atrous.training.loop import BEST, CHECKPOINT, best_metrics, load_best
+from atrous.training.loop import BEST, CHECKPOINT, Selection, best_metrics, load_best
 from atrous.training.optimiser import NonFiniteError
 from tests.training.material import (
+    ALONE,
     Interruption,
     StoppedError,
     equal,
@@ -173,13 +178,13 @@ def test_a_disk_that_fills_up_loses_at_most_what_came_after(
 def test_a_log_that_cannot_be_written_is_told(
     samples: Both, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def full(_: Path, text: str) -> int:
+    def full(_: Path, text: str, **__: str) -> int:
         if text:
             raise OSError(errno.ENOSPC, "No space left on device")
         return 0
 
     monkeypatch.setattr(Path, "write_text", full)
-    (tmp_path / "log.partial").touch()
+    (tmp_path / f"{LOG}.partial").touch()
     with pytest.raises(AtrousError, match=r"No space left on device.*--resume"):
         run(state(protocol()), samples, tmp_path)
     monkeypatch.undo()
@@ -204,3 +209,37 @@ def test_best_weights_in_the_place_of_a_checkpoint_are_refused(
     (tmp_path / BEST).write_bytes((whole / CHECKPOINT).read_bytes())
     with pytest.raises(AtrousError, match="its record is of another kind"):
         best_metrics(tmp_path)
+
+
+def test_the_score_is_the_mean_iou_over_all_images_at_full_size(
+    samples: tuple[Samples, Samples],
+) -> None:
+    one = network(seed=2)
+    transform = Transform(one.backbone.mean, one.backbone.std)
+    found = Selection(samples[1], 3, transform, ALONE)(one)
+    labels, predictions = [], []
+    for sample in samples[1]:
+        with torch.no_grad():
+            logits = one(transform(read_image(sample.image))[None])[0]
+        predictions.append(logits.argmax(0).numpy().ravel())
+        labels.append(read_labels(sample).ravel())
+    truth, guess = np.concatenate(labels), np.concatenate(predictions)
+    ious = [
+        ((truth == k) & (guess == k)).sum() / ((truth == k) | (guess == k)).sum() for k in (0, 1, 2)
+    ]
+    assert found.miou == pytest.approx(np.mean(ious))
+    assert found.class_iou == pytest.approx(ious)
+    assert found.pixel_accuracy == pytest.approx((truth == guess).mean())
+    assert found.cross_entropy is None
+    assert len(found.branch_norms) == 2
+
+
+def test_a_network_in_training_is_scored_as_it_will_be_used(
+    samples: tuple[Samples, Samples],
+) -> None:
+    one = network(seed=2)
+    score = Selection(samples[1], 3, Transform(one.backbone.mean, one.backbone.std), ALONE)
+    expected = score(one)
+    one.train()
+    assert score(one) == expected
+    assert all(module.training for module in one.modules() if isinstance(module, nn.Dropout))

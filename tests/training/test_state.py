@@ -15,7 +15,7 @@ from atrous.data.dataset import IGNORE
 from atrous.networks.layers import AtrousDepthwise
 from atrous.training.checkpoint import Checkpoint
 from atrous.training.crops import Batch
-from atrous.training.state import State, labelled, summed_loss
+from atrous.training.state import TrainingState, labelled, summed_loss
 from atrous.training.world import World
 from tests.training.material import (
     COMPUTE,
@@ -30,7 +30,7 @@ from tests.training.material import (
 )
 
 
-def gradients(one: State) -> dict[str, Tensor]:
+def gradients(one: TrainingState) -> dict[str, Tensor]:
     """What the last step's gradients were."""
     return {
         name: parameter.grad.clone()
@@ -39,7 +39,7 @@ def gradients(one: State) -> dict[str, Tensor]:
     }
 
 
-def loss_of_step(one: State, parts: Sequence[Batch]) -> float:
+def loss_of_step(one: TrainingState, parts: Sequence[Batch]) -> float:
     return float(one.advance(parts))
 
 
@@ -88,7 +88,7 @@ def test_a_step_is_sgd_with_momentum_poly_rate_and_decay_on_full_convolutions() 
 def test_depthwise_weights_of_a_backbone_do_not_decay() -> None:
     """MobileNetV2-like networks, with all pixels ignored, so that decay alone is left."""
     built = network(backbone="test_efficientnet")
-    one = State(built, protocol(weight_decay=0.1, tune_norm=False), COMPUTE, World("cpu"))
+    one = TrainingState(built, protocol(weight_decay=0.1, tune_norm=False), COMPUTE, World("cpu"))
     before = tensors(built)
     pixels, labels = batch(0)
     one.advance([(pixels, torch.full_like(labels, IGNORE))])
@@ -150,7 +150,9 @@ def test_norms_that_are_synchronised_keep_their_activation_and_have_the_decay() 
 
     alone = network(backbone="test_efficientnet", seed=3)
     together = network(backbone="test_efficientnet", seed=3)
-    together = State(together, protocol(steps=900), COMPUTE, Unwrapped("cuda:0", 0, 2)).network
+    together = TrainingState(
+        together, protocol(steps=900), COMPUTE, Unwrapped("cuda:0", 0, 2)
+    ).network
     norms = [module for module in together.modules() if _is_norm(module)]
     assert {isinstance(norm, nn.SyncBatchNorm) for norm in norms} == {True}
     assert {norm.momentum for norm in norms} == {0.01}
@@ -189,7 +191,8 @@ def test_each_step_and_process_drops_out_something_else() -> None:
 
     how = protocol(rate=1e-30, tune_norm=False)
     first, again, other = (
-        State(network(dropout=0.5), how, COMPUTE, Unwrapped("cpu", rank, 2)) for rank in (0, 0, 1)
+        TrainingState(network(dropout=0.5), how, COMPUTE, Unwrapped("cpu", rank, 2))
+        for rank in (0, 0, 1)
     )
     losses = [[loss_of_step(one, [batch(0)]) for _ in range(3)] for one in (first, again, other)]
     assert losses[0] == losses[1]
@@ -271,7 +274,7 @@ def test_a_checkpoint_of_another_protocol_is_refused() -> None:
 
 
 def test_a_checkpoint_of_another_network_is_refused_in_a_sentence() -> None:
-    foreign = State(network(filters=9), protocol(), COMPUTE, World("cpu")).checkpoint()
+    foreign = TrainingState(network(filters=9), protocol(), COMPUTE, World("cpu")).checkpoint()
     with pytest.raises(AtrousError, match="Expected a checkpoint of this network") as told:
         state(protocol()).restore(foreign)
     assert len(str(told.value)) < 300

@@ -12,8 +12,8 @@ import pytest
 import torch
 
 from atrous.core.errors import AtrousError
+from atrous.data.canvas import Size
 from atrous.data.dataset import Samples, fingerprint
-from atrous.data.soundness import Size
 from atrous.model.model import load_model
 from atrous.spaces.auto_deeplab.layer import Layer
 from atrous.spaces.blueprint import blank_network
@@ -26,7 +26,7 @@ from atrous.training.checkpoint import load
 from atrous.training.config import RATE, SCRATCH_RATE
 from atrous.training.log import LOG
 from atrous.training.loop import BEST, CHECKPOINT
-from atrous.training.state import State
+from atrous.training.state import TrainingState
 from tests.report.runs import make_run
 from tests.training.material import (
     Interruption,
@@ -54,7 +54,7 @@ def unheard(_: Path) -> list[Size]:
     raise AssertionError("the data set was looked through before the mistake was told")
 
 
-def probabilities(state: State) -> list[float]:
+def probabilities(state: TrainingState) -> list[float]:
     """With what probability each layer drops."""
     layers = (part for part in state.network.modules() if isinstance(part, Layer))
     return [layer.drop.probability for layer in layers]

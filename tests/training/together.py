@@ -12,7 +12,7 @@ import torch
 from safetensors.torch import save_file
 
 from atrous.training.crops import Batch
-from atrous.training.state import State
+from atrous.training.state import TrainingState
 from atrous.training.world import World, joined
 from tests.training.material import COMPUTE, batch, network, protocol
 
@@ -28,7 +28,7 @@ def part(world: World) -> Batch:
 
 def step(world: World) -> dict[str, torch.Tensor]:
     """The gradients of a step and its loss."""
-    one = State(network(dropout=0.0), PROTOCOL, COMPUTE, world)
+    one = TrainingState(network(dropout=0.0), PROTOCOL, COMPUTE, world)
     loss = world.total(one.advance([part(world)]))
     found = {
         n: p.grad.contiguous() for n, p in one.network.named_parameters() if p.grad is not None

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from atrous.core.trial import Measured, Metrics, Trial
+from atrous.core.trial import Metrics, Origin, Trial
 from atrous.data.palette import distinct
 from atrous.search.ledger import Entry
 from atrous.spaces import find_architecture
 from atrous.spaces.blueprint import Blueprint
-from atrous.training.state import State
+from atrous.training.state import TrainingState
+from tests.records import entry_of, job
 from tests.small_search import CLASSES
 from tests.training.material import ALONE, COMPUTE, network, protocol
 
@@ -27,14 +28,14 @@ BLUEPRINT = Blueprint(
 )
 
 
-def whole_state(seed: int = 0, **changes: Any) -> State:
+def whole_state(seed: int = 0, **changes: Any) -> TrainingState:
     """The network about to be trained, with drop path unless it is said otherwise."""
     how = protocol(**{"crop": CROP, "drop_path": 0.5, **changes})
-    return State(network(seed, **vars(BLUEPRINT)), how, COMPUTE, ALONE)
+    return TrainingState(network(seed, **vars(BLUEPRINT)), how, COMPUTE, ALONE)
 
 
 def whole_entry(number: int, score: float) -> Entry:
     """A trial of the network, as a search has it."""
-    trial = Trial(number, BLUEPRINT.architecture, "uniform", 400, 3)
+    trial = Trial(number, BLUEPRINT.architecture, Origin("uniform"), 3)
     metrics = Metrics(score, score, score, score, 1.0, (score,) * len(CLASSES), ())
-    return Entry(Measured(trial, score, metrics, 1.0), 1.0)
+    return entry_of(job(trial), metrics, 1.0)

@@ -16,8 +16,8 @@ def check(
     data: Annotated[Path, typer.Argument(help="The folder of a data set.")], as_json: Json = False
 ) -> None:
     """Looks for everything that is wrong with a data set; exit code 1 if something is."""
-    from atrous.data.check import check as check_data
-    from atrous.data.check_view import render
+    from atrous.cli.check_view import render
+    from atrous.data.checks.check import check as check_data
 
     report = check_data(data)
     if as_json:

@@ -99,7 +99,7 @@ def run(
 
 
 def _warn(differences: tuple[Difference, ...]) -> None:
-    from atrous.recipes.page import difference_table
+    from atrous.recipes.result import difference_table
 
     if differences:
         _say(f"This is not the published protocol:\n{difference_table(differences)}")

@@ -1,4 +1,4 @@
-"""What is searched for: a point of a space, as plain numbers."""
+"""The record of an architecture: a point of a space, as plain numbers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a network or a part of one costs, in numbers that no machine changes."""
+"""Cost of a network or a part of one, in numbers that no machine changes."""
 
 from __future__ import annotations
 

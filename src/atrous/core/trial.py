@@ -1,36 +1,105 @@
-"""The records that flow through a search. The `Trial` is the only thing any two parts share."""
+"""The records that flow through a search, from a proposal to what was measured.
+
+Trial(number, architecture, origin)  ->  Job(trial, rung)  ->  Measured | Failed
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
 
 from atrous.core.architecture import Architecture
+
+UNIFORM, NEAR, BASELINE, TRIAL = "uniform", "near", "baseline", "trial"
+"""Kinds of origin: drawn uniformly, near a parent, asked for by name, an earlier trial again."""
+
+Note = dict[str, float | str | tuple[float, ...]]
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Who proposed an architecture.
+
+    `kind` names the way it was found, `parents` the numbers of the trials it was made from, and
+    `label` tells it from others of its kind. `note` holds what a strategy wants to see again beside
+    the result, such as the log-probability of its choices. `str()` says it in words: `uniform`,
+    `near 12`, `baseline dpc:aspp`; nothing reads these words again.
+    """
+
+    kind: str
+    parents: tuple[int, ...] = ()
+    label: str = ""
+    note: Note = field(default_factory=dict, hash=False)
+
+    def __str__(self) -> str:
+        return " ".join((self.kind, *map(str, self.parents), self.label)).rstrip()
 
 
 @dataclass(frozen=True)
 class Trial:
     """One architecture to be measured.
 
-    `number` counts trials from 0 within a run. `origin` says who proposed it: `uniform`, `near 12`
-    (a mutation of trial 12's architecture), or `baseline dpc:aspp`. `steps` is the number of
-    training steps it is given, its fidelity. `seed` fixes initial weights and batches.
+    `number` counts trials from 0 within a run. `seed` fixes initial weights and batches. `knows`
+    is how many entries the ledger had when the architecture was proposed: what the proposal could
+    learn from.
     """
 
     number: int
     architecture: Architecture
-    origin: str
-    steps: int
+    origin: Origin
     seed: int
+    knows: int = 0
 
     @property
     def is_baseline(self) -> bool:
-        return self.origin.startswith("baseline ")
+        return self.origin.kind == BASELINE
 
     @property
     def is_uniform(self) -> bool:
-        return self.origin == "uniform"
+        return self.origin.kind == UNIFORM
+
+    @property
+    def label(self) -> str:
+        """The name of a baseline, else `trial` and the number that the architecture has."""
+        if self.is_baseline:
+            return self.origin.label
+        again = self.origin.kind == TRIAL
+        return f"{TRIAL} {self.origin.parents[0] if again else self.number}"
+
+
+@dataclass(frozen=True)
+class Rung:
+    """A fidelity: `steps` of training; `level` counts rungs from 0, the cheapest."""
+
+    level: int
+    steps: int
+
+
+@dataclass(frozen=True)
+class Job:
+    """A trial to be trained to a rung: what an estimator gets, and what a dying worker loses.
+
+    `resume` is the rung of the same trial whose checkpoint the training goes on from; `None` begins
+    with new weights.
+    """
+
+    trial: Trial
+    rung: Rung
+    resume: Rung | None = None
+
+    @property
+    def architecture(self) -> Architecture:
+        return self.trial.architecture
+
+    @property
+    def seed(self) -> int:
+        return self.trial.seed
+
+    @property
+    def steps(self) -> int:
+        return self.rung.steps
 
 
 @dataclass(frozen=True)
@@ -57,19 +126,40 @@ class Metrics:
         tuples = {k: tuple(v) for k, v in fields.items() if isinstance(v, list)}
         return cls(**(fields | tuples))
 
+    @property
+    def values(self) -> dict[str, float]:
+        """The single numbers by name, which an objective may read."""
+        return {name: value for name, value in vars(self).items() if isinstance(value, float)}
+
+    @property
+    def details(self) -> Details:
+        """The rows of numbers by name."""
+        return {"class_iou": self.class_iou, "branch_norms": self.branch_norms}
+
+
+Details = Mapping[str, tuple[float | None, ...]]
+
 
 @dataclass(frozen=True)
 class Measured:
-    """A trial that ended with a score, larger being better, after `seconds` of work."""
+    """A job that ended well, after `seconds` of work.
 
-    trial: Trial
-    score: float
-    metrics: Metrics
+    `values` are single numbers that an objective may read (`miou`, `cross_entropy`, ...); `details`
+    are rows of numbers for the report (`class_iou`, `branch_norms`).
+    """
+
+    job: Job
+    values: dict[str, float]
+    details: Details
     seconds: float
+
+    @property
+    def trial(self) -> Trial:
+        return self.job.trial
 
 
 class Reason(str, Enum):
-    """Why a trial has no score."""
+    """Why a job has no result."""
 
     NON_FINITE = "non-finite"
     OUT_OF_MEMORY = "out of memory"
@@ -79,12 +169,16 @@ class Reason(str, Enum):
 
 @dataclass(frozen=True)
 class Failed:
-    """A trial that ended without a score; `error` is the sentence a person can act on."""
+    """A job that ended without a result; `error` is the sentence a person can act on."""
 
-    trial: Trial
+    job: Job
     reason: Reason
     error: str
     seconds: float = 0.0
+
+    @property
+    def trial(self) -> Trial:
+        return self.job.trial
 
 
 Outcome = Measured | Failed

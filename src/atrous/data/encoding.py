@@ -18,7 +18,8 @@ IGNORE = 255
 """The class id of pixels that count neither in training nor in any score."""
 
 UNKNOWN = 254
-"""What a mapped encoding gives for pixels that mean nothing; no published set has 255 classes."""
+"""The id that a mapped encoding gives for pixels that mean nothing: no published set has 255
+classes."""
 
 Raw = npt.NDArray[np.integer[Any]]
 

@@ -182,7 +182,7 @@ def orientation(picture: Image.Image) -> int:
 
 
 def _colour_mask(picture: Image.Image) -> tuple[str, str]:
-    """What is wrong with a mask of several channels, and the mend."""
+    """Returns the fault of a mask of several channels, and the mend."""
     channels = np.asarray(picture)
     same = channels.ndim == 3 and bool((channels[:, :, :3] == channels[:, :, :1]).all())
     if picture.mode in ("RGB", "RGBA") and same:

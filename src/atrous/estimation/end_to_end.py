@@ -13,7 +13,7 @@ from pathlib import Path
 import torch
 
 from atrous.core.console import untracked
-from atrous.core.trial import Metrics, Outcome, Trial
+from atrous.core.trial import Job, Metrics, Outcome
 from atrous.data.dataset import Samples
 from atrous.data.transform import Transform
 from atrous.estimation.outcome import outcome_of
@@ -22,18 +22,17 @@ from atrous.networks.compute import Compute
 from atrous.spaces.blueprint import Blueprint, build_network
 from atrous.training.config import Protocol
 from atrous.training.crops import crops_of
-from atrous.training.loop import CHECKPOINT, train
-from atrous.training.selection import Selection
-from atrous.training.state import State
+from atrous.training.loop import CHECKPOINT, Selection, train
+from atrous.training.state import TrainingState
 from atrous.training.world import World
 
 
 @dataclass(frozen=True)
 class FineTune:
-    """Call it with a trial to have its outcome. Pickles; keeps its state in files.
+    """Call it with a job to have its outcome. Pickles; keeps its state in files.
 
     `blueprint` and `protocol` hold for all candidates but for architecture, steps and seed, which
-    are the trial's. A trial that is interrupted goes on from its checkpoint in `folder`. Without a
+    are the job's. A trial that is interrupted goes on from its checkpoint in `folder`. Without a
     `start`, cells begin with random weights.
     """
 
@@ -46,29 +45,26 @@ class FineTune:
     folder: Path
     start: WarmStart | None = None
 
-    def __call__(self, trial: Trial) -> Outcome:
+    def __call__(self, job: Job) -> Outcome:
         """Trains and scores one candidate; failures come back as records, not exceptions."""
-        outcome = outcome_of(trial, self._measure)
-        shutil.rmtree(self._folder(trial), ignore_errors=True)
+        outcome = outcome_of(job, self._measure)
+        shutil.rmtree(self._folder(job), ignore_errors=True)
         return outcome
 
-    def _folder(self, trial: Trial) -> Path:
-        return self.folder / str(trial.number)
+    def _folder(self, job: Job) -> Path:
+        return self.folder / str(job.trial.number)
 
-    def _measure(self, trial: Trial) -> tuple[float, Metrics]:
+    def _measure(self, job: Job) -> Metrics:
         torch.set_num_threads(self.compute.threads)
         world = World(self.compute.device)
-        blueprint = replace(self.blueprint, architecture=trial.architecture)
-        protocol = replace(
-            self.protocol, steps=trial.steps, score_every=trial.steps, seed=trial.seed
-        )
-        network = build_network(blueprint, self.weights, trial.seed)
-        if self.start and not (self._folder(trial) / CHECKPOINT).exists():
-            self.start(network, trial.architecture, trial.seed)
+        blueprint = replace(self.blueprint, architecture=job.architecture)
+        protocol = replace(self.protocol, steps=job.steps, score_every=job.steps, seed=job.seed)
+        network = build_network(blueprint, self.weights, job.seed)
+        if self.start and not (self._folder(job) / CHECKPOINT).exists():
+            self.start(network, job.architecture, job.seed)
             torch.set_num_threads(self.compute.threads)
-        state = State(network, protocol, self.compute, world)
+        state = TrainingState(network, protocol, self.compute, world)
         crops = crops_of(self.training, protocol, network.backbone.mean)
         transform = Transform(network.backbone.mean, network.backbone.std)
         score = Selection(self.selection, len(blueprint.classes), transform, world)
-        metrics = train(state, crops, score, self._folder(trial), untracked)
-        return metrics.miou, metrics
+        return train(state, crops, score, self._folder(job), untracked)

@@ -10,9 +10,9 @@ from typing import cast
 
 from atrous.core.architecture import Architecture
 from atrous.core.config import Request
-from atrous.data.canvas import derive_crop
+from atrous.data.canvas import Size, derive_crop
+from atrous.data.checks.check import require_sound
 from atrous.data.palette import Colour
-from atrous.data.soundness import Size, require_sound
 from atrous.estimation.end_to_end import FineTune
 from atrous.estimation.material import (
     Material,

@@ -13,7 +13,7 @@ from atrous.data.dataset import Dataset, Samples, fingerprint, select
 from atrous.data.layouts import read_dataset
 from atrous.estimation.extraction import Extraction, cached_features
 from atrous.estimation.features import FeatureSet
-from atrous.estimation.proxy import Proxy, ScoreName
+from atrous.estimation.proxy import Proxy
 from atrous.networks.backbones import Backbone, load_backbone
 from atrous.networks.compute import Compute, Layout, Precision
 from atrous.search.run import Run, Settings
@@ -134,7 +134,6 @@ def estimator(settings: Settings, material: Material) -> Proxy:
         filters=request.filters,
         schedule=Schedule(request.batch, request.rate, WEIGHT_DECAY),
         compute=compute_of(settings),
-        score=cast(ScoreName, request.score),
     )
 
 

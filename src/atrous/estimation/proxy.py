@@ -12,27 +12,24 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from math import isfinite, nan
-from typing import Literal
 
 import torch
 from torch import Tensor
 
-from atrous.core.trial import Metrics, Outcome, Trial
+from atrous.core.architecture import Architecture
+from atrous.core.trial import Job, Metrics, Outcome
 from atrous.data.dataset import IGNORE
 from atrous.estimation.features import FeatureSet
 from atrous.estimation.outcome import outcome_of
 from atrous.estimation.training import geometry, train
 from atrous.networks.compute import Compute
 from atrous.networks.interpolation import interpolation, resample
-from atrous.networks.pyramid import branch_norms
 from atrous.spaces import find_space
 from atrous.tasks.segmentation.head import Segmenter
 from atrous.tasks.segmentation.metrics import confusion, summarise, winners
-from atrous.training.optimiser import NonFiniteError, Schedule
+from atrous.training.loop import branch_norms
+from atrous.training.optimiser import Schedule
 
-ScoreName = Literal["miou", "blend", "cross-entropy"]
-SCORES: tuple[ScoreName, ...] = ("miou", "blend", "cross-entropy")
 BATCH = 8
 BAND = 1 << 24
 """Scores are interpolated to so many numbers at a time, whatever the size of an image."""
@@ -40,10 +37,9 @@ BAND = 1 << 24
 
 @dataclass(frozen=True)
 class Proxy:
-    """The estimator: call it with a trial to have its outcome. Pickles; holds no state.
+    """The estimator: call it with a job to have its outcome. Pickles; holds no state.
 
-    `filters` is the width of the cell; `score` names what is maximised: `miou`, `blend` (the
-    geometric mean of mIoU, mean accuracy and frequency-weighted IoU), or `cross-entropy` (negated).
+    `filters` is the width of the cell.
     """
 
     training: FeatureSet
@@ -52,32 +48,31 @@ class Proxy:
     filters: int
     schedule: Schedule
     compute: Compute
-    score: ScoreName
 
-    def __call__(self, trial: Trial) -> Outcome:
+    def __call__(self, job: Job) -> Outcome:
         """Trains and scores one candidate; failures come back as records, not exceptions."""
-        return outcome_of(trial, self._measure)
+        return outcome_of(job, self._measure)
 
-    def network(self, trial: Trial) -> Segmenter:
-        """The untrained candidate, its first weights drawn from the trial's seed."""
-        torch.manual_seed(trial.seed)
-        space = find_space(trial.architecture.space)
-        part = space.build(trial.architecture.genotype, self.training.channels, self.filters)
+    def network(self, architecture: Architecture, seed: int) -> Segmenter:
+        """The untrained candidate, its first weights drawn from the seed."""
+        torch.manual_seed(seed)
+        space = find_space(architecture.space)
+        part = space.build(architecture.genotype, self.training.channels, self.filters)
         return Segmenter(part, self.classes)
 
-    def fit(self, trial: Trial) -> Segmenter:
+    def fit(self, architecture: Architecture, steps: int, seed: int) -> Segmenter:
         """The candidate, trained. Raises `NonFiniteError` and errors of lacking memory."""
         torch.set_num_threads(self.compute.threads)
-        network = self.network(trial)
+        network = self.network(architecture, seed)
         self.compute.arrange(network)
-        torch.manual_seed(trial.seed)
+        torch.manual_seed(seed)
         train(
             network,
             self.training,
             self.schedule,
             self.compute,
-            trial.steps,
-            trial.seed,
+            steps,
+            seed,
         )
         return network
 
@@ -85,25 +80,8 @@ class Proxy:
         """The metrics of a trained candidate on any images of the data set."""
         return evaluate(network, data, self.classes, self.compute)
 
-    def _measure(self, trial: Trial) -> tuple[float, Metrics]:
-        metrics = self.evaluate(self.fit(trial), self.selection)
-        score = score_of(metrics, self.score)
-        for name, value in ((self.score, score), ("cross-entropy", metrics.cross_entropy)):
-            if value is None or not isfinite(value):
-                raise NonFiniteError(f"the {name} on the selection images is {value}")
-        return score, metrics
-
-
-def score_of(metrics: Metrics, name: ScoreName) -> float:
-    """The number that is maximised."""
-    match name:
-        case "miou":
-            return metrics.miou
-        case "cross-entropy":
-            return nan if metrics.cross_entropy is None else -metrics.cross_entropy
-        case "blend":
-            product = metrics.miou * metrics.mean_accuracy * metrics.weighted_iou
-            return float(product ** (1 / 3))
+    def _measure(self, job: Job) -> Metrics:
+        return self.evaluate(self.fit(job.architecture, job.steps, job.seed), self.selection)
 
 
 @torch.inference_mode()
@@ -143,7 +121,7 @@ def evaluate(network: Segmenter, data: FeatureSet, classes: int, compute: Comput
         weighted_iou=scores.weighted_iou,
         cross_entropy=loss / max(1, pixels),
         class_iou=scores.class_iou,
-        branch_norms=branch_norms(network),
+        branch_norms=branch_norms(network.head),
     )
 
 

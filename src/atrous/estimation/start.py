@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from atrous.core.architecture import Architecture
-from atrous.core.trial import Trial
 from atrous.estimation.proxy import Proxy
 from atrous.networks.network import Network
 from atrous.training.config import RATE, SCRATCH_RATE
@@ -26,7 +25,7 @@ class WarmStart:
 
     def __call__(self, network: Network, architecture: Architecture, seed: int) -> None:
         """Fills the network's cell and class scores. Raises `NonFiniteError`."""
-        trained = self.proxy.fit(Trial(0, architecture, "warm start", self.steps, seed))
+        trained = self.proxy.fit(architecture, self.steps, seed)
         network.head.load_state_dict(trained.head.state_dict())
         network.logits.load_state_dict(trained.logits.state_dict())
 

@@ -46,11 +46,3 @@ def require_maps(part: Part | Refinement, strides: tuple[int, ...], where: str) 
             f"Expected a map at stride {', '.join(map(str, missing))} for the architecture, but "
             f"{where} holds those at {', '.join(map(str, strides))}."
         )
-
-
-def branch_norms(network: nn.Module) -> tuple[float, ...]:
-    """The weights with which a part reads its branches, where it has a `branch_norms`."""
-    for module in network.modules():
-        if norms := getattr(module, "branch_norms", None):
-            return tuple(norms())
-    return ()

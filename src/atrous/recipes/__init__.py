@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 from atrous.core.errors import AtrousError
-from atrous.recipes import cityscapes, person_part, table1, voc
+from atrous.recipes import dpc
 from atrous.recipes.recipe import Recipe
 
 RECIPES: dict[str, Recipe] = {
-    "cityscapes-dpc": cityscapes.DPC,
-    "cityscapes-aspp": cityscapes.ASPP,
-    "person-part-dpc": person_part.DPC,
-    "person-part-aspp": person_part.ASPP,
-    "voc-dpc": voc.DPC,
-    "voc-aspp": voc.ASPP,
-    "table1-mobilenetv2-aspp": table1.MOBILE_ASPP,
-    "table1-mobilenetv2-dpc": table1.MOBILE_DPC,
-    "table1-xception-aspp": table1.XCEPTION_ASPP,
-    "table1-xception-dpc": table1.XCEPTION_DPC,
+    "cityscapes-dpc": dpc.CITYSCAPES_DPC,
+    "cityscapes-aspp": dpc.CITYSCAPES_ASPP,
+    "person-part-dpc": dpc.PERSON_PART_DPC,
+    "person-part-aspp": dpc.PERSON_PART_ASPP,
+    "voc-dpc": dpc.VOC_DPC,
+    "voc-aspp": dpc.VOC_ASPP,
+    "table1-mobilenetv2-aspp": dpc.TABLE1_MOBILE_ASPP,
+    "table1-mobilenetv2-dpc": dpc.TABLE1_MOBILE_DPC,
+    "table1-xception-aspp": dpc.TABLE1_XCEPTION_ASPP,
+    "table1-xception-dpc": dpc.TABLE1_XCEPTION_DPC,
 }
 
 

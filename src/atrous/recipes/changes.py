@@ -1,15 +1,17 @@
-"""What a user changes of a recipe, and what then differs from the published protocol."""
+"""Changes of a user to a recipe, their differences from the published protocol, and its data."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from atrous.core.errors import AtrousError
 from atrous.data.augment import SCALES
 from atrous.data.canvas import Size
 from atrous.data.dataset import Dataset
+from atrous.data.layouts import LAYOUTS, read_dataset
 from atrous.networks.compute import Precision
-from atrous.recipes.recipe import Recipe
+from atrous.recipes.recipe import Need, Recipe
 from atrous.spaces import find_architecture
 from atrous.stages.train.ask import Ask
 from atrous.stages.train.origin import Origin
@@ -33,7 +35,7 @@ class Changes:
 
 @dataclass(frozen=True)
 class Difference:
-    """What differs, and in which words on either side."""
+    """One difference, in words on either side."""
 
     what: str
     published: str
@@ -52,7 +54,7 @@ def protocol_of(recipe: Recipe, changes: Changes) -> Protocol:
 
 
 def ask_of(recipe: Recipe, changes: Changes, data: Path) -> Ask:
-    """What is asked of training; the last weights alone are scored. Raises `AtrousError`."""
+    """Returns the request for training; the last weights alone are scored. Raises `AtrousError`."""
     protocol = protocol_of(recipe, changes)
     return Ask(
         Origin(
@@ -81,7 +83,7 @@ def ask_of(recipe: Recipe, changes: Changes, data: Path) -> Ask:
 
 
 def differences(recipe: Recipe, changes: Changes, dataset: Dataset) -> tuple[Difference, ...]:
-    """What differs from the recipe: what was changed, and how many images the data set has."""
+    """Returns the differences from the recipe: changes, and how many images the data set has."""
     own, protocol = recipe.protocol, protocol_of(recipe, changes)
     backbone = changes.backbone or recipe.backbone
     pairs = [
@@ -116,3 +118,42 @@ def _weights(weights: str) -> str:
         "none": "none, random",
     }
     return names.get(weights, f"the file {Path(weights).name}")
+
+
+def require_data(recipe: Recipe, root: Path) -> Dataset:
+    """The recipe's data set in a folder; opens no image.
+
+    Raises AtrousError, with what to download, from where, and where to put it, if the folder is
+    absent or empty, or holds another data set; and if a part is missing.
+    """
+    need = recipe.need
+    begin = f"The recipe {recipe.name} needs {need.layout}"
+    if not root.is_dir() or not any(root.iterdir()):
+        what = "is a file" if root.is_file() else "is empty" if root.is_dir() else "does not exist"
+        raise AtrousError(f"{begin}, but {root} {what}. To mend:\n{instructions(need, str(root))}")
+    layout = next(layout for layout in LAYOUTS if layout.name == need.layout)
+    at = layout.find(root)
+    if at is None:
+        raise AtrousError(
+            f"{begin}, but {root} is not laid out so. {_found(root)}To mend:\n"
+            f"{instructions(need, str(root))}"
+        )
+    return read_dataset(at)
+
+
+def instructions(need: Need, root: str) -> str:
+    """Returns what to download, from where, and where to put it, in lines."""
+    lines = []
+    for download in need.downloads:
+        place = root if download.place == "." else f"{root}/{download.place}"
+        lines += [f"  {download.what}", f"    from {download.page}", f"    into {place}"]
+    layout = next(layout for layout in LAYOUTS if layout.name == need.layout)
+    head, *tree = layout.looks_for.splitlines()
+    lines += ["Unpacked there, it looks so (docs/datasets.md):", f"  {head}", *tree]
+    return "\n".join(lines)
+
+
+def _found(root: Path) -> str:
+    """Returns a sentence on the data set that is there instead, or ''."""
+    others = [layout.name for layout in LAYOUTS if layout.find(root) is not None]
+    return f"It is laid out as {' and '.join(others)}. " if others else ""

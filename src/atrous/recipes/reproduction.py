@@ -20,13 +20,10 @@ from atrous.model.evaluation.publication import publish
 from atrous.model.folder import RECORD
 from atrous.model.record import read_record
 from atrous.networks.backbones import load_backbone
-from atrous.recipes.changes import Changes, ask_of, differences
-from atrous.recipes.commands import TRAINING, model_folder
-from atrous.recipes.page import page
-from atrous.recipes.recipe import Recipe, Scoring
-from atrous.recipes.result import Measured, Result, read_result, write_result
+from atrous.recipes.changes import Changes, ask_of, differences, require_data
+from atrous.recipes.recipe import TRAINING, Recipe, Scoring, model_folder
+from atrous.recipes.result import Measured, Result, page, read_result, write_result
 from atrous.recipes.stride import rebuild, require_stride
-from atrous.recipes.supply import require_data
 from atrous.stages.train import job, trainer
 from atrous.stages.train.ask import Ask, job_of
 from atrous.stages.train.job import Job
@@ -35,7 +32,7 @@ from atrous.training.world import announced
 
 Say = Callable[[str], None]
 MACHINE = ("data", "name", "licence", "compute", "tensorboard")
-"""What of a job may change between two runs of a recipe in one folder."""
+"""Fields of a job that may change between two runs of a recipe in one folder."""
 
 
 @dataclass(frozen=True)
@@ -129,7 +126,7 @@ def _require_same(begun: Job, asked: Job, folder: Path) -> None:
 
 
 def _flat(found: Job) -> dict[str, Any]:
-    """What must not change, in one level."""
+    """Returns the fields that must not change between two runs, blueprint and protocol unpacked."""
     fields = found.to_json()
     fields = {key: value for key, value in fields.items() if key not in MACHINE}
     blueprint, protocol = fields.pop("blueprint"), fields.pop("protocol")

@@ -1,21 +1,30 @@
-"""What came of a recipe: measured beside published, as JSON and as Markdown.
+"""The result of a recipe: measured beside published, as JSON and as Markdown.
 
 result.json, result.md     in the recipe's folder
 """
 
 from __future__ import annotations
 
-import json
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from atrous.core.cost import Cost
 from atrous.core.errors import AtrousError
 from atrous.core.files import write_whole
+from atrous.core.records import read, write
+from atrous.model.evaluation.table import markdown
 from atrous.recipes.changes import Difference
+from atrous.recipes.recipe import Published, Recipe, Scoring, submission
+from atrous.spaces import find_architecture
+from atrous.spaces.dpc.cell import GridPooling
+from atrous.spaces.dpc.cost import cell_cost
+from atrous.spaces.dpc.space import decode
 
 RESULT, PAGE = "result.json", "result.md"
 FORMAT = 1
+MEND = "Delete the file to measure again."
 
 
 @dataclass(frozen=True)
@@ -39,48 +48,141 @@ class Result:
     measured: tuple[Measured, ...] = ()
 
     def find(self, scoring: str) -> Measured | None:
-        """What was measured under a scoring's name."""
+        """Returns the measurement under a scoring's name."""
         return next((one for one in self.measured if one.scoring == scoring), None)
-
-    def to_json(self) -> dict[str, Any]:
-        """The record in JSON's types."""
-        return {"format": FORMAT, **asdict(self)}
-
-    @classmethod
-    def from_json(cls, fields: dict[str, Any]) -> Result:
-        """The record from `to_json`; raises KeyError, TypeError, ValueError."""
-        if fields["format"] != FORMAT:
-            raise ValueError(f"its format is {fields['format']!r}, not {FORMAT}")
-        return cls(
-            str(fields["recipe"]),
-            dict(fields["conditions"]),
-            tuple(Difference(**one) for one in fields["differences"]),
-            tuple(Measured(**one) for one in fields["measured"]),
-        )
 
 
 def read_result(folder: Path) -> Result | None:
     """The result in a recipe's folder, None if there is none; raises `AtrousError` for damage."""
     path = folder / RESULT
-    try:
-        return Result.from_json(json.loads(path.read_text(encoding="utf-8")))
-    except FileNotFoundError:
+    if not path.exists():
         return None
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise AtrousError(
-            f"Expected what a recipe measured in {path}, but: {error!r}. Delete the file to "
-            "measure again."
-        ) from error
+    return read(path, Result, FORMAT, "the results of a recipe", "", MEND)
 
 
 def write_result(folder: Path, result: Result, page: str) -> None:
     """Writes both files; raises `AtrousError` if they cannot be written."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        write_whole(folder / RESULT, json.dumps(result.to_json(), indent=2) + "\n")
+        write(folder / RESULT, result, FORMAT, "the results of a recipe")
         write_whole(folder / PAGE, page)
     except OSError as error:
         raise AtrousError(
             f"Expected to write to {folder}, but {error}. Make room, or name another folder with "
             "--out."
         ) from error
+
+
+def counted(recipe: Recipe) -> Cost:
+    """The cell's cost in the convention of table 1: its convolutions, without the projection and
+    what image pooling has of them.
+
+    Expects a recipe with a published cost.
+    """
+    assert recipe.cost is not None
+    cell = decode(find_architecture(recipe.architecture).genotype)
+    costs = cell_cost(cell, recipe.cost.channels, recipe.filters, recipe.cost.size).branches
+    pairs = zip(cell, costs, strict=True)
+    counting = (cost for branch, cost in pairs if not isinstance(branch.operation, GridPooling))
+    return sum(counting, Cost(0, 0))
+
+
+def cost_table(recipe: Recipe) -> str:
+    """Parameters and multiply-adds, counted beside printed; '' if none was printed."""
+    if recipe.cost is None:
+        return ""
+    cost, printed = counted(recipe), recipe.cost
+    rows = [
+        ("parameters", f"{cost.parameters:,}", printed.parameters),
+        ("multiply-adds", f"{cost.multiply_adds:,}", printed.multiply_adds),
+    ]
+    height, width = printed.size
+    where = (
+        f"The cell's convolutions on {printed.channels} channels of a {height} x {width} map, "
+        "without batch norms, projection and image pooling, which is the convention that fits "
+        f"best; printed in {printed.source}:\n\n"
+    )
+    note = f"\n{printed.note}\n" if printed.note else ""
+    return f"{where}{markdown(['the cell', 'counted', 'printed'], rows)}{note}"
+
+
+def page(recipe: Recipe, result: Result, other: Result | None, data: str, out: str) -> str:
+    """Measured beside published. `other` is the result of the recipe beside it, under the same
+    conditions; `data` and `out` are the folders that commands name."""
+    parts = [
+        f"# {recipe.title}\n",
+        _warning(result.differences),
+        _scores(recipe, result, other),
+        _other(recipe, other),
+        _server(recipe, data, out),
+        cost_table(recipe),
+        _listed(
+            "What differs from what was published, even where nothing was changed",
+            recipe.deviations,
+        ),
+        _listed("Not published, and what stands here in its place", recipe.unpublished),
+    ]
+    return "\n".join(part for part in parts if part)
+
+
+def difference_table(differences: Iterable[Difference]) -> str:
+    """Returns a table of the differences from the recipe."""
+    rows = [(one.what, one.published, one.here) for one in differences]
+    return markdown(["", "recipe", "here"], rows)
+
+
+def published_words(one: Published) -> str:
+    """A published number with its split and its source."""
+    trained = f", trained on {one.training}" if one.training else ""
+    return f"{one.miou} on {one.split}{trained}: {one.source}"
+
+
+def _warning(differences: tuple[Difference, ...]) -> str:
+    if not differences:
+        return ""
+    return (
+        "**This is not the published protocol.** Its numbers cannot be compared with the "
+        f"published ones, for these differences:\n\n{difference_table(differences)}"
+    )
+
+
+def _scores(recipe: Recipe, result: Result, other: Result | None) -> str:
+    columns = ["mIoU in percent", "measured", "published"]
+    if other:
+        columns.append(f"measured, {other.recipe}")
+    rows = []
+    for scoring in recipe.scorings:
+        row = [scoring.words, _percent(result.find(scoring.name)), _printed(scoring)]
+        rows.append([*row, _percent(other.find(scoring.name))] if other else row)
+    sources = [f"- {published_words(one)}" for one in recipe.published]
+    return markdown(columns, rows) + ("\n" + "\n".join(sources) + "\n" if sources else "")
+
+
+def _other(recipe: Recipe, other: Result | None) -> str:
+    if other:
+        return f"{other.recipe} was trained and scored under the same protocol on the same data.\n"
+    return (
+        f"Beside it: `atrous recipe run {recipe.beside}`, into a folder of that name beside this "
+        "one, and this command once more.\n"
+    )
+
+
+def _printed(scoring: Scoring) -> str:
+    return ", ".join(f"{one.miou} on {one.split}" for one in scoring.published) or "-"
+
+
+def _percent(measured: Measured | None) -> str:
+    return f"{100 * measured.miou:.2f} ({measured.images:,} images)" if measured else "not yet"
+
+
+def _server(recipe: Recipe, data: str, out: str) -> str:
+    if not any(one.split == "test" for one in recipe.published):
+        return ""
+    return (
+        "The labels of test are not published. Its server scores what this writes:\n\n"
+        f"    {submission(recipe, data, out)}\n"
+    )
+
+
+def _listed(title: str, lines: tuple[str, ...]) -> str:
+    return f"{title}:\n\n" + "".join(f"- {line}\n" for line in lines)

@@ -8,11 +8,9 @@ from rich import box
 from rich.console import RenderableType
 from rich.table import Table
 
-from atrous.recipes.commands import commands, submission
-from atrous.recipes.costs import cost_table
-from atrous.recipes.page import published_words
-from atrous.recipes.recipe import Recipe
-from atrous.recipes.supply import instructions
+from atrous.recipes.changes import instructions
+from atrous.recipes.recipe import Recipe, commands, submission
+from atrous.recipes.result import cost_table, published_words
 
 COLUMNS = ("recipe", "data", "backbone", "published mIoU")
 

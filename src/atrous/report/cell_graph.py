@@ -11,7 +11,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import accumulate
 
-from atrous.report.palette import (
+from atrous.core.svg import (
+    ARROW,
+    BAR,
     BLUE,
     BLUE_TINT,
     GREEN,
@@ -21,10 +23,17 @@ from atrous.report.palette import (
     MUTED,
     ORANGE,
     ORANGE_TINT,
+    ROUND,
+    Shapes,
+    arrow,
+    bar,
     css,
+    line,
+    path,
+    rectangle,
+    text,
 )
-from atrous.report.shapes import ARROW, BAR, ROUND, Shapes, arrow, bar, line, path, rectangle, text
-from atrous.report.words import TIMES
+from atrous.core.words import TIMES
 from atrous.spaces.auto_deeplab.cell import (
     BEFORE,
     GIVEN,

@@ -6,8 +6,8 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from atrous.core.trial import Measured
 from atrous.report.families import family_of
+from atrous.search.ledger import Scored
 from atrous.spaces.view import Observed
 
 LEAST = 3
@@ -47,7 +47,7 @@ class Usage:
     choices: tuple[Choice, ...]
 
 
-def usage(measured: Sequence[Measured]) -> Usage | None:
+def usage(measured: Sequence[Scored]) -> Usage | None:
     """The best quarter of the proposed architectures, at least 3, against the worst quarter.
 
     `None` if there are too few for two groups.
@@ -64,7 +64,7 @@ def usage(measured: Sequence[Measured]) -> Usage | None:
     return Usage(count, derived, family.shared, choices)
 
 
-def _observe(outcomes: Sequence[Measured]) -> Counter[Observed]:
+def _observe(outcomes: Sequence[Scored]) -> Counter[Observed]:
     architectures = (outcome.trial.architecture for outcome in outcomes)
     return Counter(
         choice for each in architectures for choice in family_of(each.space).observed(each)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import PurePath
 
-from atrous.core.trial import Measured
+from atrous.core.words import score_name
 from atrous.report import figures
 from atrous.report.choices import Usage, usage
 from atrous.report.class_line import ClassLine
@@ -21,8 +21,7 @@ from atrous.report.rerank import Again, SecondRanking, second_ranking
 from atrous.report.scatter import scatter_figure
 from atrous.report.schedule import Schedule, read_schedule
 from atrous.report.trained import read_trained
-from atrous.report.words import score_name
-from atrous.search.ledger import Entry
+from atrous.search.ledger import Entry, Scored
 from atrous.search.run import RERANK, Run
 from atrous.spaces import find_space
 from atrous.spaces.view import Drawing, View
@@ -121,7 +120,7 @@ class Content:
 def gather(run: Run, entries: Sequence[Entry], against: Compared | None = None) -> Content:
     """Everything the page of a run shows; `against` is drawn beside it. Raises `AtrousError`."""
     rows = leaderboard(run, entries)
-    measured = [row.outcome for row in rows]
+    measured = [row.found for row in rows]
     again = _again(run)
     cards = _cards(rows, again.second.winner if again else None)
     outcome = outcome_of(read_trained(run.path), entries)
@@ -160,7 +159,7 @@ def _again(run: Run) -> RankedAgain | None:
     return RankedAgain(second, scatter_figure(second), elapsed)
 
 
-def _found(measured: Sequence[Measured]) -> list[Measured]:
+def _found(measured: Sequence[Scored]) -> list[Scored]:
     return [outcome for outcome in measured if not outcome.trial.is_baseline]
 
 
@@ -175,19 +174,19 @@ def _cards(rows: Sequence[Row], winner: Again | None) -> list[Card]:
 
 
 def _card(title: str, row: Row) -> Card:
-    architecture = row.outcome.trial.architecture
+    architecture = row.found.trial.architecture
     return Card(title, row, family_of(architecture.space).draw(architecture))
 
 
 def _classes(run: Run, cards: Sequence[Card]) -> list[ClassLine]:
     if not cards:
         return []
-    columns = zip(*(card.row.outcome.metrics.class_iou for card in cards), strict=True)
+    columns = zip(*(card.row.found.measured.details["class_iou"] for card in cards), strict=True)
     return [ClassLine(n, v) for n, v in zip(run.context.classes, columns, strict=True)]
 
 
 def _figures(
-    run: Run, entries: Sequence[Entry], measured: Sequence[Measured], against: Compared | None
+    run: Run, entries: Sequence[Entry], measured: Sequence[Scored], against: Compared | None
 ) -> Figures:
     found, score = _found(measured), run.request.score
     if not found:
@@ -195,11 +194,12 @@ def _figures(
     over_trials, over_seconds = (_progress(entries, against, x) for x in ("trials", "seconds"))
     best = found[0].trial.architecture
     weights = family_of(best.space).weights
+    norms = [norm or 0.0 for norm in found[0].measured.details.get("branch_norms", ())]
     return Figures(
         trials=figures.progress_figure(over_trials, figures.trials_axis(), score),
         seconds=figures.progress_figure(over_seconds, figures.seconds_axis(over_seconds), score),
         distribution=figures.distribution_figure(found, levels(entries), score),
-        weights=weights(best, found[0].metrics.branch_norms) if weights else None,
+        weights=weights(best, norms) if weights else None,
     )
 
 

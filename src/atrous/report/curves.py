@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from atrous.core.trial import Measured
 from atrous.report.order_statistics import BestOf, expected_best
-from atrous.search.ledger import Entry
+from atrous.search.ledger import Entry, scored
 
 
 @dataclass(frozen=True)
@@ -53,9 +52,7 @@ def against_seconds(entries: Sequence[Entry]) -> Curve | None:
 
 def expectation(entries: Sequence[Entry]) -> Expectation | None:
     """What random search is expected to reach, from the uniform trials among the entries."""
-    scores = [
-        e.outcome.score for e in entries if isinstance(e.outcome, Measured) and e.trial.is_uniform
-    ]
+    scores = [found.score for found in scored(entries) if found.trial.is_uniform]
     if len(scores) < 2:
         return None
     pace = max(entry.elapsed for entry in entries) / len(entries)
@@ -66,9 +63,7 @@ def expectation(entries: Sequence[Entry]) -> Expectation | None:
 def levels(entries: Sequence[Entry]) -> list[Level]:
     """The baselines that have a score, best first."""
     found = [
-        Level(e.trial.origin.removeprefix("baseline "), e.outcome.score)
-        for e in entries
-        if isinstance(e.outcome, Measured) and e.trial.is_baseline
+        Level(each.trial.label, each.score) for each in scored(entries) if each.trial.is_baseline
     ]
     return sorted(found, key=lambda level: -level.score)
 
@@ -81,10 +76,9 @@ def _curve(places: Sequence[tuple[float, Entry]]) -> Curve | None:
     x: list[float] = []
     best: list[float] = []
     for place, entry in places:
-        outcome = entry.outcome
-        if not isinstance(outcome, Measured) or outcome.trial.is_baseline:
+        if entry.score is None or entry.trial.is_baseline:
             continue
-        if not best or outcome.score > best[-1]:
+        if not best or entry.score > best[-1]:
             x.append(place)
-            best.append(outcome.score)
+            best.append(entry.score)
     return Curve(tuple(x), tuple(best), places[-1][0]) if best else None

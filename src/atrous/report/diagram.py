@@ -9,7 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from atrous.report.palette import (
+from atrous.core.svg import (
+    ARROW,
+    BAR,
     BLUE,
     BLUE_TINT,
     GREEN,
@@ -18,11 +20,18 @@ from atrous.report.palette import (
     MUTED,
     ORANGE,
     ORANGE_TINT,
+    ROUND,
+    Shapes,
+    arrow,
+    bar,
+    line,
+    path,
+    rectangle,
+    text,
 )
-from atrous.report.shapes import ARROW, BAR, ROUND, Shapes, arrow, bar, line, path, rectangle, text
 from atrous.report.tree import columns, depths
-from atrous.report.words import cell_words, operation_lines
 from atrous.spaces.dpc.cell import FEATURES, Cell, GridPooling, Operation, SeparableConvolution
+from atrous.spaces.dpc.view import cell_words, operation_lines
 
 BOX_WIDTH, BOX_HEIGHT = 84, 42
 COLUMN, ROW = 96, 72

@@ -8,23 +8,21 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from atrous.core.trial import Measured
+from atrous.core.plot import LINE, Label, draw, label_ends, whole_numbers
+from atrous.core.svg import BLUE, GREEN, INK, MUTED, ORANGE
+from atrous.core.words import decimal, score_name
 from atrous.report.curves import Curve, Expectation, Level
-from atrous.report.drawing import draw
-from atrous.report.labels import spread
-from atrous.report.palette import BLUE, GREEN, INK, MUTED, ORANGE
-from atrous.report.words import branch_words, decimal, score_name
+from atrous.search.ledger import Scored
 from atrous.spaces.dpc.cell import Cell, GridPooling, Operation, SeparableConvolution
+from atrous.spaces.dpc.view import branch_words
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.ticker import Locator
 
 WIDTH, HEIGHT = 450.0, 300.0
-LINE, LETTER, MARGIN = 14.0, 7.0, 40.0
+LETTER, MARGIN = 7.0, 40.0
 NAME = 16
 UNITS = ((2 * 3600, 3600, "h"), (180, 60, "min"), (0, 1, "s"))
-Label = tuple[float, str, str]
 KINDS = ("uniform", "near")
 KIND_COLOURS = {"uniform": ORANGE, "near": BLUE}
 
@@ -90,9 +88,7 @@ def progress_figure(progress: Progress, axis: Axis, score: str) -> str:
     return draw(f"progress-{axis.name}", title, (WIDTH, HEIGHT), (58, 42, 116, 14), paint)
 
 
-def distribution_figure(
-    proposed: Sequence[Measured], baselines: Sequence[Level], score: str
-) -> str:
+def distribution_figure(proposed: Sequence[Scored], baselines: Sequence[Level], score: str) -> str:
     """The distribution of the proposed trials' scores by origin, with best and baselines marked."""
     marks = [(level.score, shortened(level.name), MUTED) for level in baselines]
     marks.append((max(o.score for o in proposed), "best found", INK))
@@ -147,11 +143,11 @@ def weights_figure(cell: Cell, norms: Sequence[float]) -> str:
     return draw("weights", title, (WIDTH, 60 + 46 * len(cell)), (16, 42, 16, 6), paint)
 
 
-def by_origin(proposed: Sequence[Measured]) -> dict[str, list[float]]:
-    """Scores by the first word of the origin, the known kinds first."""
+def by_origin(proposed: Sequence[Scored]) -> dict[str, list[float]]:
+    """Scores by the kind of the origin, the known kinds first."""
     groups: dict[str, list[float]] = {kind: [] for kind in KINDS}
     for outcome in proposed:
-        groups.setdefault(outcome.trial.origin.split()[0], []).append(outcome.score)
+        groups.setdefault(outcome.trial.origin.kind, []).append(outcome.score)
     return {kind: scores for kind, scores in groups.items() if scores}
 
 
@@ -186,30 +182,6 @@ def _paint_expectation(axes: Axes, expectation: Expectation, axis: Axis) -> Labe
     axes.fill_between(x, low, high, color=ORANGE, alpha=0.15, linewidth=0)
     axes.plot(x, mean, color=ORANGE, linewidth=1.6, linestyle=(0, (1.5, 1.5)))
     return mean[-1], "expected, random", ORANGE
-
-
-def label_ends(axes: Axes, labels: Sequence[Label]) -> None:
-    """Writes each line's name right of the axes at its height, moved apart where they collide."""
-    bottom, top = axes.get_ylim()
-    height = axes.get_window_extent().height
-    wanted = [(value - bottom) / (top - bottom) * height for value, _, _ in labels]
-    for place, (_, text, colour) in zip(spread(wanted, LINE, height), labels, strict=True):
-        axes.annotate(
-            text,
-            (1, place / height),
-            xycoords="axes fraction",
-            xytext=(6, 0),
-            textcoords="offset points",
-            va="center",
-            color=colour,
-            annotation_clip=False,
-        )
-
-
-def whole_numbers() -> Locator:
-    from matplotlib.ticker import MaxNLocator
-
-    return MaxNLocator(nbins="auto", integer=True, steps=[1, 2, 5, 10])
 
 
 def _edges(scores: Sequence[float]) -> list[float]:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from atrous.core.errors import AtrousError
+from atrous.core.words import count, decimal, difference, ordinal, quantity, size
 from atrous.report.families import family_of
 from atrous.report.measures import chose, conditions, evaluation_of
 from atrous.report.networks import Network, differences
@@ -13,7 +14,6 @@ from atrous.report.outcome import Outcome
 from atrous.report.pictures import Picture
 from atrous.report.random_line import RandomLine
 from atrous.report.rerank import SecondRanking
-from atrous.report.words import count, decimal, difference, ordinal, quantity, size
 from atrous.spaces import find_architecture
 from atrous.spaces.view import Drawing
 

@@ -12,11 +12,11 @@ from pathlib import Path
 from rich.markup import escape
 from rich.table import Table
 
-from atrous.core.trial import Failed, Measured, Metrics
+from atrous.core.trial import Failed, Trial
+from atrous.core.words import count, decimal, quantity, score_name
 from atrous.report.families import family_of
 from atrous.report.files import write_whole
-from atrous.report.words import count, decimal, quantity, score_name
-from atrous.search.ledger import Entry
+from atrous.search.ledger import Entry, Scored, scored
 from atrous.search.run import Run
 from atrous.spaces import find_space
 
@@ -45,17 +45,17 @@ class Row:
     parameters: int
     multiply_adds: int
     seconds: float
-    outcome: Measured
+    found: Scored
 
     @property
     def is_baseline(self) -> bool:
         """Whether the trial was asked for by name, not proposed by the search."""
-        return self.outcome.trial.is_baseline
+        return self.found.trial.is_baseline
 
     @property
     def name(self) -> str:
         """The name of a baseline, else the architecture."""
-        return self.origin.removeprefix("baseline ") if self.is_baseline else self.architecture
+        return self.found.trial.label if self.is_baseline else self.architecture
 
     @property
     def source(self) -> str:
@@ -65,9 +65,8 @@ class Row:
 
 def leaderboard(run: Run, entries: Sequence[Entry]) -> list[Row]:
     """The measured trials, best first; of equals, the earlier first."""
-    measured = [e.outcome for e in entries if isinstance(e.outcome, Measured)]
-    ordered = sorted(measured, key=lambda outcome: (-outcome.score, outcome.trial.number))
-    return [_row(run, rank, outcome) for rank, outcome in enumerate(ordered, 1)]
+    ordered = sorted(scored(entries), key=lambda found: (-found.score, found.trial.number))
+    return [_row(run, rank, found) for rank, found in enumerate(ordered, 1)]
 
 
 def shown(rows: Sequence[Row], top: int = TOP) -> list[Row]:
@@ -121,27 +120,27 @@ def write_csv(run: Run, entries: Sequence[Entry], path: Path) -> None:
     write_whole(path, text.getvalue())
 
 
-def _row(run: Run, rank: int, outcome: Measured) -> Row:
-    trial = outcome.trial
-    parameters, multiply_adds = _cost(run, outcome)
+def _row(run: Run, rank: int, found: Scored) -> Row:
+    trial = found.trial
+    parameters, multiply_adds = _cost(run, trial)
     return Row(
         rank=rank,
         number=trial.number,
         architecture=str(trial.architecture),
-        origin=trial.origin,
-        score=outcome.score,
+        origin=str(trial.origin),
+        score=found.score,
         score_name=run.request.score,
-        miou=outcome.metrics.miou,
-        cross_entropy=outcome.metrics.cross_entropy,
+        miou=found.values["miou"],
+        cross_entropy=found.values.get("cross_entropy"),
         parameters=parameters,
         multiply_adds=multiply_adds,
-        seconds=outcome.seconds,
-        outcome=outcome,
+        seconds=found.measured.seconds,
+        found=found,
     )
 
 
-def _cost(run: Run, outcome: Measured | Failed) -> tuple[int, int]:
-    architecture, context = outcome.trial.architecture, run.context
+def _cost(run: Run, trial: Trial) -> tuple[int, int]:
+    architecture, context = trial.architecture, run.context
     cost = find_space(architecture.space).cost(
         architecture.genotype, context.maps, run.request.filters
     )
@@ -174,7 +173,7 @@ def _caption(rows: Sequence[Row], entries: Sequence[Entry], top: int) -> str:
 
 
 def _measured_line(row: Row, elapsed: float) -> list[object]:
-    trial, metrics = row.outcome.trial, row.outcome.metrics
+    trial, measured = row.found.trial, row.found.measured
     return [
         row.rank,
         row.number,
@@ -182,25 +181,21 @@ def _measured_line(row: Row, elapsed: float) -> list[object]:
         row.origin,
         "measured",
         row.score,
-        *_metrics(metrics),
+        *(measured.values.get(name) for name in METRICS),
         row.parameters,
         row.multiply_adds,
         row.seconds,
         elapsed,
         family_of(trial.architecture.space).words(trial.architecture),
         "",
-        *metrics.class_iou,
+        *measured.details["class_iou"],
     ]
 
 
 def _failed_line(run: Run, outcome: Failed, elapsed: float) -> list[object]:
     trial = outcome.trial
-    start: list[object] = ["", trial.number, str(trial.architecture), trial.origin]
+    start: list[object] = ["", trial.number, str(trial.architecture), str(trial.origin)]
     empty = [""] * (1 + len(METRICS))
     words = family_of(trial.architecture.space).words(trial.architecture)
     end = [outcome.seconds, elapsed, words, outcome.error, *([""] * len(run.context.classes))]
-    return [*start, outcome.reason.value, *empty, *_cost(run, outcome), *end]
-
-
-def _metrics(metrics: Metrics) -> list[float]:
-    return [getattr(metrics, name) for name in METRICS]
+    return [*start, outcome.reason.value, *empty, *_cost(run, trial), *end]

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from atrous.core.words import quantity, size
 from atrous.model.evaluation_record import Evaluation, class_iou, inference, title
 from atrous.report.class_line import ClassLine
 from atrous.report.networks import Network
 from atrous.report.trained import Timing
-from atrous.report.words import quantity, size
 
 Value = float | None
 

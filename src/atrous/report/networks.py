@@ -62,8 +62,7 @@ def _title(trained: Trained, found: Mapping[str, Entry]) -> str:
     entry = found.get(trained.architecture)
     if entry is None:
         return trained.label
-    trial = entry.trial
-    return trial.origin.removeprefix("baseline ") if trial.is_baseline else f"trial {trial.number}"
+    return entry.trial.label
 
 
 def _is_found(trained: Trained, found: Mapping[str, Entry]) -> bool:

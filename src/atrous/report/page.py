@@ -5,7 +5,7 @@ from __future__ import annotations
 from importlib.resources import files
 from pathlib import Path
 
-from atrous.report import words
+from atrous.core import words
 from atrous.report.comparable import require_comparable
 from atrous.report.content import Content, gather
 from atrous.report.files import write_whole

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from statistics import fmean
 from typing import TYPE_CHECKING
 
+from atrous.core.plot import draw, label_ends, whole_numbers
+from atrous.core.svg import BLUE, GREEN, INK, MUTED, ORANGE
+from atrous.core.words import TIMES
 from atrous.relax.entropy import alpha_entropy, beta_entropy
 from atrous.relax.history import Moment
-from atrous.report.drawing import draw
-from atrous.report.figures import HEIGHT, label_ends, whole_numbers
-from atrous.report.palette import BLUE, GREEN, INK, MUTED, ORANGE
-from atrous.report.words import TIMES
+from atrous.report.figures import HEIGHT
 from atrous.spaces.auto_deeplab.cell import NONE, OPERATIONS, Operation
 from atrous.spaces.auto_deeplab.relaxation.walk import layers_of, node_probabilities
 from atrous.spaces.auto_deeplab.trellis import LEVELS, STRIDES

@@ -7,11 +7,11 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from atrous.core.plot import draw
+from atrous.core.svg import BLUE, FAINT, INK
+from atrous.core.words import MINUS
 from atrous.relax.history import Moment
-from atrous.report.drawing import draw
-from atrous.report.palette import BLUE, FAINT, INK
 from atrous.report.relaxation import operation_name
-from atrous.report.words import MINUS
 from atrous.spaces import find_architecture
 from atrous.spaces.auto_deeplab.cell import NONE, OPERATIONS, edges, state_name
 from atrous.spaces.auto_deeplab.relaxation.decoding import blocks_of

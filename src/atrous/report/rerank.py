@@ -6,7 +6,6 @@ Chen et al. 2018, section 4.3 and figure 4b.
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from math import isnan
@@ -17,10 +16,10 @@ from rich.text import Text
 
 from atrous.core.errors import AtrousError
 from atrous.core.statistics import Correlation, correlate
-from atrous.core.trial import Failed, Measured
+from atrous.core.trial import TRIAL, Failed, Trial
+from atrous.core.words import count, decimal, interval, ordinal, quantity, score_name
 from atrous.report.leaderboard import Row, leaderboard
-from atrous.report.words import count, decimal, interval, ordinal, quantity, score_name
-from atrous.search.ledger import Entry
+from atrous.search.ledger import Entry, scored
 from atrous.search.ranking import ranked
 from atrous.search.run import RERANK, Run
 
@@ -117,13 +116,13 @@ def _left(run: Run, again: Sequence[Entry]) -> int:
     if not path.exists():
         return 0
     try:
-        asked = {f"trial {number}" for number in json.loads(path.read_text())["trials"]}
+        asked = set(json.loads(path.read_text())["trials"])
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise AtrousError(
             f"Expected a re-ranking in {path}, but: {error!r}. Restore the file from a copy, or "
             "delete it to begin anew."
         ) from error
-    return len(asked - {entry.trial.origin for entry in again})
+    return len(asked - {_trial(entry.trial) for entry in again})
 
 
 def pairs(cells: Sequence[Again]) -> list[tuple[float, float]]:
@@ -206,17 +205,14 @@ def _whole(number: int | None) -> str:
 
 
 def _standing(entries: Sequence[Entry]) -> dict[str, Proxy]:
-    """How every measured trial of the search stood, under the origin that its re-ranking has."""
-    order = ranked(entries)
-    found = {
-        f"trial {outcome.trial.number}": Proxy(outcome.score, rank)
-        for rank, outcome in enumerate(order, 1)
+    """How every measured trial of the search stood, under the label that its re-ranking has."""
+    proposed = {
+        found.trial.label: Proxy(found.score, rank) for rank, found in enumerate(ranked(entries), 1)
     }
-    measured = [e.outcome for e in entries if isinstance(e.outcome, Measured)]
-    return found | {
-        outcome.trial.origin: Proxy(outcome.score, None)
-        for outcome in measured
-        if outcome.trial.is_baseline
+    return proposed | {
+        found.trial.label: Proxy(found.score, None)
+        for found in scored(entries)
+        if found.trial.is_baseline
     }
 
 
@@ -226,23 +222,22 @@ def _cells(rows: Sequence[Row], standing: dict[str, Proxy]) -> Iterator[Again]:
         rank += not row.is_baseline
         yield Again(
             rank=None if row.is_baseline else rank,
-            trial=_trial(row.origin),
-            proxy=standing.get(row.origin),
+            trial=_trial(row.found.trial),
+            proxy=standing.get(row.found.trial.label),
             row=row,
         )
 
 
-def _trial(origin: str) -> int | None:
-    match = re.fullmatch(r"trial (\d+)", origin)
-    return int(match[1]) if match else None
+def _trial(again: Trial) -> int | None:
+    """The number that a re-ranked trial has in the search."""
+    return again.origin.parents[0] if again.origin.kind == TRIAL else None
 
 
 def _failed(entries: Sequence[Entry]) -> Iterator[Unranked]:
     for entry in entries:
         outcome = entry.outcome
         if isinstance(outcome, Failed):
-            name = outcome.trial.origin.removeprefix("baseline ")
-            yield Unranked(name, f"{outcome.reason.value}: {outcome.error}")
+            yield Unranked(outcome.trial.label, f"{outcome.reason.value}: {outcome.error}")
 
 
 def _correlation(cells: Sequence[Again]) -> Correlation | None:

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from atrous.report.drawing import draw
-from atrous.report.figures import HEIGHT, WIDTH, label_ends, shortened
-from atrous.report.palette import BLUE, MUTED, ORANGE
+from atrous.core.plot import draw, label_ends
+from atrous.core.svg import BLUE, MUTED, ORANGE
+from atrous.core.words import decimal
+from atrous.report.figures import HEIGHT, WIDTH, shortened
 from atrous.report.rerank import Again, SecondRanking
-from atrous.report.words import decimal
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-    from atrous.report.figures import Label
+    from atrous.core.plot import Label
 
 TALL = HEIGHT + 60
 

@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from atrous.report.drawing import draw
-from atrous.report.figures import HEIGHT, label_ends, shortened, whole_numbers
+from atrous.core.plot import draw, label_ends, whole_numbers
+from atrous.core.svg import BLUE, GREEN, INK, MUTED, ORANGE
+from atrous.core.words import decimal
+from atrous.report.figures import HEIGHT, shortened
 from atrous.report.networks import Network
-from atrous.report.palette import BLUE, GREEN, INK, MUTED, ORANGE
-from atrous.report.words import decimal
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-    from atrous.report.figures import Label
+    from atrous.core.plot import Label
 
 BROAD = 500.0
 COLOURS = (BLUE, ORANGE, GREEN, INK, MUTED)

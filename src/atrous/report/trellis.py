@@ -9,8 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from math import hypot
 
-from atrous.report.palette import BLUE, GREY_TINT, MUTED, css
-from atrous.report.shapes import Shapes, text
+from atrous.core.svg import BLUE, GREY_TINT, MUTED, Shapes, css, text
 from atrous.spaces.auto_deeplab.trellis import STRIDES, Arrow, Path, arrows, levels_at
 
 COLUMN, ROW, RADIUS, MARGIN = 56, 48, 9, 8

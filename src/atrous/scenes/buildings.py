@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from atrous.scenes.canvas import NEAR, SMOOTH, WALL, Colour, Face, dim, mix
-from atrous.scenes.classes import BUILDING, VEGETATION
-from atrous.scenes.people import draw_person
+from atrous.scenes.canvas import BUILDING, NEAR, SMOOTH, VEGETATION, WALL, Colour, Face, dim, mix
+from atrous.scenes.life import draw_crown, draw_person, hedge
 from atrous.scenes.plan import FAR, Plan, Stage
-from atrous.scenes.plants import draw_crown, hedge
 
 _PAINTS: tuple[Colour, ...] = (
     (176, 96, 72), (196, 152, 104), (214, 196, 160), (150, 110, 92), (128, 142, 156),

@@ -8,6 +8,22 @@ from math import cos, pi, sin
 
 from PIL import Image, ImageDraw
 
+CLASSES = (
+    "sky",
+    "building",
+    "road",
+    "pavement",
+    "grass",
+    "vegetation",
+    "vehicle",
+    "person",
+    "pole",
+    "sign",
+)
+SKY, BUILDING, ROAD, PAVEMENT, GRASS, VEGETATION, VEHICLE, PERSON, POLE, SIGN = range(10)
+"""Classes of the scenes; the id of a class is its place."""
+
+
 Colour = tuple[float, float, float]
 """Red, green, blue in 0 to 255."""
 

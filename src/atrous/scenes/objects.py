@@ -8,11 +8,23 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from atrous.scenes.canvas import NEAR, SMOOTH, WALL, Colour, Face, dim, mix
-from atrous.scenes.classes import BUILDING, PERSON, POLE, SIGN, VEGETATION, VEHICLE
-from atrous.scenes.people import draw_person
+from atrous.scenes.canvas import (
+    BUILDING,
+    NEAR,
+    PERSON,
+    POLE,
+    SIGN,
+    SMOOTH,
+    VEGETATION,
+    VEHICLE,
+    WALL,
+    Colour,
+    Face,
+    dim,
+    mix,
+)
+from atrous.scenes.life import draw_crown, draw_person
 from atrous.scenes.plan import Stage, by_doubling
-from atrous.scenes.plants import draw_crown
 
 _PAINTS: tuple[Colour, ...] = (
     (190, 40, 40), (40, 70, 130), (235, 235, 232), (30, 32, 36), (150, 154, 160), (60, 100, 80),
@@ -139,7 +151,7 @@ def _box_side(
 
 
 def _picture(stage: Stage, face: Face, width: float, top: float, skin: Skin) -> None:
-    """What is printed on the upper part of a box."""
+    """Draws a print on the upper part of a box."""
     rng, canvas, z = stage.rng, stage.canvas, face.z
     if skin.picture == "band":
         canvas.box(face, (0, width), (1.7, 2.5), stage.seen(skin.band, z))

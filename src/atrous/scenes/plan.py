@@ -8,9 +8,8 @@ from itertools import pairwise
 from math import exp, log
 from random import Random
 
-from atrous.scenes.canvas import GROUND, NEAR, Camera, Canvas, Colour, dim
-from atrous.scenes.classes import GRASS, PAVEMENT, ROAD
-from atrous.scenes.light import Light
+from atrous.scenes.canvas import GRASS, GROUND, NEAR, PAVEMENT, ROAD, Camera, Canvas, Colour, dim
+from atrous.scenes.textures import Light
 
 FAR = 90.0
 """Metres at which a street ends."""
@@ -40,7 +39,10 @@ class Plan:
 
 @dataclass(frozen=True)
 class Stage:
-    """What everything that draws needs. `stone` is the grey that ground, walls and sky share."""
+    """Canvas, chance and light, which everything that draws needs.
+
+    `stone` is the grey that ground, walls and sky share.
+    """
 
     canvas: Canvas
     light: Light

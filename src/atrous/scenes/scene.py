@@ -20,12 +20,18 @@ from atrous.data.dataset import IGNORE, Dataset, Progress
 from atrous.data.layouts import read_dataset
 from atrous.data.layouts.folder import SPLITS
 from atrous.scenes.buildings import draw_houses
-from atrous.scenes.canvas import SMOOTH, Canvas
-from atrous.scenes.classes import BUILDING, CLASSES, PAVEMENT, SIGN, VEHICLE
-from atrous.scenes.light import draw_light
+from atrous.scenes.canvas import (
+    BUILDING,
+    CLASSES,
+    PAVEMENT,
+    SIGN,
+    SMOOTH,
+    VEHICLE,
+    Canvas,
+)
 from atrous.scenes.objects import draw_box, draw_car, draw_shaft, draw_walker
 from atrous.scenes.plan import Plan, Stage, by_doubling, draw_camera, draw_ground, draw_plan
-from atrous.scenes.textures import finish, sky
+from atrous.scenes.textures import draw_light, finish, sky
 
 SIZE = (256, 384)
 """Height and width in pixels, unless told otherwise."""

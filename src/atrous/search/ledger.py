@@ -8,21 +8,21 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import timedelta
+from math import isfinite
 from pathlib import Path
-from typing import Any
 
 import optuna
 from optuna.distributions import BaseDistribution, IntDistribution
 from optuna.trial import FrozenTrial, TrialState, create_trial
 from sqlalchemy.engine import URL
 
-from atrous.core.architecture import Architecture
 from atrous.core.errors import AtrousError
-from atrous.core.trial import Failed, Measured, Metrics, Outcome, Reason, Trial
+from atrous.core.records import from_text, to_json
+from atrous.core.trial import Failed, Measured, Outcome, Trial
 
 SEARCH = "atrous"
 """The study of a search."""
@@ -30,15 +30,51 @@ SEARCH = "atrous"
 
 @dataclass(frozen=True)
 class Entry:
-    """An outcome, recorded when the search had lasted `elapsed` seconds, pauses left out."""
+    """An outcome, recorded when the search had lasted `elapsed` seconds, pauses left out.
+
+    `score` is what the objective makes of the outcome's values, larger being better; `None` where
+    it failed.
+    """
 
     outcome: Outcome
+    score: float | None
     elapsed: float
 
     @property
     def trial(self) -> Trial:
         """The trial that ended so."""
         return self.outcome.trial
+
+    @property
+    def key(self) -> tuple[int, int]:
+        """The number of the trial and the level of the rung, which no other entry has."""
+        job = self.outcome.job
+        return job.trial.number, job.rung.level
+
+
+@dataclass(frozen=True)
+class Scored:
+    """A measured trial and its score, larger being better."""
+
+    measured: Measured
+    score: float
+
+    @property
+    def trial(self) -> Trial:
+        return self.measured.trial
+
+    @property
+    def values(self) -> Mapping[str, float]:
+        return self.measured.values
+
+
+def scored(entries: Iterable[Entry]) -> list[Scored]:
+    """The entries that have a score, in their order."""
+    return [
+        Scored(e.outcome, e.score)
+        for e in entries
+        if isinstance(e.outcome, Measured) and e.score is not None
+    ]
 
 
 class Ledger:
@@ -84,11 +120,11 @@ class Ledger:
         with self._guard():
             found = self._study.get_trials(deepcopy=False)
         ended = (t for t in found if t.state in (TrialState.COMPLETE, TrialState.FAIL))
-        return sorted(map(self._from_optuna, ended), key=lambda entry: entry.trial.number)
+        return sorted(map(self._from_optuna, ended), key=lambda entry: entry.key)
 
     def _from_optuna(self, found: FrozenTrial) -> Entry:
         try:
-            return _require_consistent(_to_entry(found.user_attrs), found)
+            return _require_consistent(_to_entry(found), found)
         except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise AtrousError(
                 f"Expected a trial of this program in row {found.number} of {self.path}, but it "
@@ -123,6 +159,7 @@ def _require_sound(path: Path) -> None:
 
 
 def _to_optuna(entry: Entry, widths: Mapping[str, int]) -> FrozenTrial:
+    _require_finite(entry)
     outcome, trial = entry.outcome, entry.trial
     chosen = dict(zip(widths, trial.architecture.genotype, strict=True))
     free = {name: count for name, count in widths.items() if count > 1}
@@ -132,16 +169,17 @@ def _to_optuna(entry: Entry, widths: Mapping[str, int]) -> FrozenTrial:
     measured = isinstance(outcome, Measured)
     found = create_trial(
         state=TrialState.COMPLETE if measured else TrialState.FAIL,
-        value=outcome.score if isinstance(outcome, Measured) else None,
+        value=entry.score,
         params={name: chosen[name] for name in free},
         distributions=distributions,
         user_attrs={
             "record": "measured" if measured else "failed",
             "number": trial.number,
             "architecture": str(trial.architecture),
-            "origin": trial.origin,
+            "level": outcome.job.rung.level,
+            "origin": str(trial.origin),
             "elapsed": round(entry.elapsed, 3),
-            "outcome": json.dumps(asdict(outcome), allow_nan=False),
+            "outcome": json.dumps(to_json(outcome)),
         },
     )
     if found.datetime_complete is not None:
@@ -149,26 +187,26 @@ def _to_optuna(entry: Entry, widths: Mapping[str, int]) -> FrozenTrial:
     return found
 
 
-def _to_entry(attributes: dict[str, Any]) -> Entry:
-    fields = json.loads(attributes["outcome"])
-    trial = fields.pop("trial")
-    architecture = trial.pop("architecture")
-    place = Architecture(architecture["space"], tuple(architecture["genotype"]))
-    trial = Trial(architecture=place, **trial)
-    if attributes["record"] == "failed":
-        failed = Failed(trial, Reason(fields.pop("reason")), **fields)
-        return Entry(failed, attributes["elapsed"])
-    metrics = Metrics.from_json(fields.pop("metrics"))
-    return Entry(Measured(trial, metrics=metrics, **fields), attributes["elapsed"])
+def _require_finite(entry: Entry) -> None:
+    """Raises `ValueError` for a number that JSON does not know."""
+    values = entry.outcome.values if isinstance(entry.outcome, Measured) else {}
+    for name, value in {**values, "score": 0.0 if entry.score is None else entry.score}.items():
+        if not isfinite(value):
+            raise ValueError(f"JSON has no {value}, which is the {name} of {entry.trial}")
+
+
+def _to_entry(found: FrozenTrial) -> Entry:
+    attributes = found.user_attrs
+    kind: type[Outcome] = Measured if attributes["record"] == "measured" else Failed
+    return Entry(from_text(kind, attributes["outcome"]), found.value, attributes["elapsed"])
 
 
 def _require_consistent(entry: Entry, found: FrozenTrial) -> Entry:
     """The entry itself; raises `ValueError` if what is kept twice differs."""
-    outcome, kept = entry.outcome, found.user_attrs
-    value = outcome.score if isinstance(outcome, Measured) else None
+    kept = found.user_attrs
     pairs = (
-        ("score", found.value, value),
-        ("number", kept["number"], entry.trial.number),
+        ("record", found.value is not None, isinstance(entry.outcome, Measured)),
+        ("number", (kept["number"], kept["level"]), entry.key),
         ("architecture", kept["architecture"], str(entry.trial.architecture)),
     )
     for name, expected, got in pairs:

@@ -16,9 +16,20 @@ from typing import Protocol
 
 from atrous.core.architecture import Architecture
 from atrous.core.errors import AtrousError
-from atrous.core.trial import Failed, Measured, Outcome, Reason, Trial
+from atrous.core.trial import (
+    BASELINE,
+    Failed,
+    Job,
+    Measured,
+    Origin,
+    Outcome,
+    Reason,
+    Rung,
+    Trial,
+)
 from atrous.execution.local import WorkerLostError
 from atrous.search.ledger import Entry, Ledger
+from atrous.search.objective import Objective
 from atrous.spaces import find_space
 from atrous.spaces.space import Space
 from atrous.strategies.strategy import ExhaustedError, Observation, Strategy
@@ -29,14 +40,14 @@ UNFORESEEN = (Reason.ERROR, Reason.WORKER_LOST)
 SAME_ERROR = 3
 """A search stops when so many trials in a row end in an unforeseen error."""
 
-Estimator = Callable[[Trial], Outcome]
+Estimator = Callable[[Job], Outcome]
 
 
 class Executor(Protocol):
     """Where trials run; `concurrent.futures` executors are of this shape."""
 
-    def submit(self, job: Estimator, trial: Trial, /) -> Future[Outcome]:
-        """Starts a trial."""
+    def submit(self, estimator: Estimator, job: Job, /) -> Future[Outcome]:
+        """Starts a job."""
 
 
 @dataclass(frozen=True)
@@ -47,6 +58,7 @@ class Plan:
     space: Space
     strategy: Strategy
     baselines: Sequence[tuple[str, Architecture]]
+    objective: Objective
     trials: int
     steps: int
     seed: int
@@ -78,7 +90,7 @@ class Search:
     watch: Watcher
     _trials: list[Trial] = field(default_factory=list)
     _ended: dict[int, Entry] = field(default_factory=dict)
-    _running: dict[Future[Outcome], Trial] = field(default_factory=dict)
+    _running: dict[Future[Outcome], Job] = field(default_factory=dict)
     _attempts: dict[int, int] = field(default_factory=dict)
     _errors: int = 0
     _exhausted: bool = False
@@ -111,7 +123,7 @@ class Search:
                 return
             self._trials.append(trial)
             if trial.number not in self._ended:
-                self._begin(trial)
+                self._begin(Job(trial, Rung(0, self.plan.steps)))
 
     def _may_begin(self) -> bool:
         number, limit = len(self._trials), self.plan.seconds
@@ -127,41 +139,43 @@ class Search:
             return self._ended[number].trial
         if number < len(self.plan.baselines):
             name, architecture = self.plan.baselines[number]
-            return Trial(number, architecture, f"baseline {name}", self.plan.steps, self.plan.seed)
+            return Trial(number, architecture, Origin(BASELINE, label=name), self.plan.seed)
         history = [self._observe(trial) for trial in self._trials]
         rng = Random(f"{self.plan.seed}/{number}")
         proposal = self.plan.strategy.propose(self.plan.space, history, rng)
         architecture = self.plan.space.architecture(proposal.genotype)
-        return Trial(number, architecture, proposal.origin, self.plan.steps, self.plan.seed)
+        knows = max(0, number - self.plan.lag)
+        return Trial(number, architecture, proposal.origin, self.plan.seed, knows)
 
     def _observe(self, trial: Trial) -> Observation:
         """What a proposal may know of an earlier trial: baselines lend no score to learn from."""
         known = trial.number < len(self._trials) - self.plan.lag and not trial.is_baseline
-        outcome = self._ended[trial.number].outcome if known else None
-        score = outcome.score if isinstance(outcome, Measured) else None
+        score = self._ended[trial.number].score if known else None
         return Observation(trial.number, trial.architecture.genotype, score)
 
-    def _begin(self, trial: Trial) -> None:
-        self._attempts[trial.number] = self._attempts.get(trial.number, 0) + 1
-        self._running[self.executor.submit(self.estimator, trial)] = trial
+    def _begin(self, job: Job) -> None:
+        number = job.trial.number
+        self._attempts[number] = self._attempts.get(number, 0) + 1
+        self._running[self.executor.submit(self.estimator, job)] = job
 
-    def _end(self, future: Future[Outcome], trial: Trial) -> None:
+    def _end(self, future: Future[Outcome], job: Job) -> None:
         try:
             outcome = future.result()
         except WorkerLostError as lost:
-            if self._attempts[trial.number] < ATTEMPTS:
-                self._begin(trial)
+            if self._attempts[job.trial.number] < ATTEMPTS:
+                self._begin(job)
                 return
             text = f"{lost}, {ATTEMPTS} times. The system may have run out of memory."
-            outcome = Failed(trial, Reason.WORKER_LOST, text)
+            outcome = Failed(job, Reason.WORKER_LOST, text)
         except AtrousError:
             raise
         except Exception as error:
-            outcome = Failed(trial, Reason.ERROR, f"{type(error).__name__}: {error}")
+            outcome = Failed(job, Reason.ERROR, f"{type(error).__name__}: {error}")
         self._record(outcome)
 
     def _record(self, outcome: Outcome) -> None:
-        entry = Entry(outcome, self._elapsed())
+        score = self.plan.objective(outcome.values) if isinstance(outcome, Measured) else None
+        entry = Entry(outcome, score, self._elapsed())
         self.ledger.record(entry, self._widths(outcome.trial.architecture))
         self._ended[outcome.trial.number] = entry
         self.watch(entry)

@@ -5,19 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from atrous.core.errors import AtrousError
-from atrous.core.trial import Measured, Trial
-from atrous.search.ledger import Entry
+from atrous.core.trial import Trial
+from atrous.search.ledger import Entry, Scored, scored
 from atrous.search.run import Run
 
-AGAIN = "trial "
-"""The origin of a re-ranked trial is this and the number of the search's trial."""
 
-
-def ranked(entries: Sequence[Entry]) -> list[Measured]:
-    """The outcomes with a score that are no baselines, best first."""
-    outcomes = [e.outcome for e in entries if not e.trial.is_baseline]
-    measured = [outcome for outcome in outcomes if isinstance(outcome, Measured)]
-    return sorted(measured, key=lambda outcome: -outcome.score)
+def ranked(entries: Sequence[Entry]) -> list[Scored]:
+    """The trials with a score that are no baselines, best first."""
+    proposed = [entry for entry in entries if not entry.trial.is_baseline]
+    return sorted(scored(proposed), key=lambda found: -found.score)
 
 
 def winner(run: Run) -> Trial:
@@ -28,7 +24,7 @@ def winner(run: Run) -> Trial:
     entries = run.ledger().entries()
     again = ranked(run.reranked())
     if again:
-        number = int(again[0].trial.origin.removeprefix(AGAIN))
+        number = again[0].trial.origin.parents[0]
         return next(entry.trial for entry in entries if entry.trial.number == number)
     first = ranked(entries)
     if not first:

@@ -22,7 +22,7 @@ from atrous.spaces.space import Shape
 ABOUT, LEDGER, LOCK = "run.json", "ledger.db", "run.lock"
 RERANK, SECOND = "rerank.json", "rerank"
 """What is ranked again, and the study that holds the second scores."""
-FORMAT = 2
+FORMAT = 3
 PACKAGES = ("atrous", "torch", "timm", "optuna", "numpy", "pillow")
 
 

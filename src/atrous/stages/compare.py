@@ -23,7 +23,7 @@ from atrous.estimation.material import estimator, features_of, make_material, un
 from atrous.search.ranking import ranked
 from atrous.search.run import Run
 from atrous.spaces import find_architecture
-from atrous.stages.replicates import Reading, fresh_trials, read_all
+from atrous.stages.replicates import Reading, fresh_jobs, read_all
 
 READINGS = "comparison.jsonl"
 CONFIDENCE = 0.95
@@ -73,10 +73,10 @@ def compare(
         split: features_of(samples, run.settings, sources, cache)
         for split, samples in images.items()
     }
-    trials = fresh_trials(list(names.values()), seeds, run.request.steps, run.request.seed)
+    jobs = fresh_jobs(list(names.values()), seeds, run.request.steps, run.request.seed)
     proxy, path = estimator(run.settings, material), run.path / READINGS
-    found = read_all(proxy, trials, sets, run.settings.workers, path)
-    results = list(track(found, "training with fresh seeds", len(trials)))
+    found = read_all(proxy, jobs, sets, run.settings.workers, path)
+    results = list(track(found, "training with fresh seeds", len(jobs)))
     left_out = [result for result in results if isinstance(result, Failed)]
     readings = [r for result in results if not isinstance(result, Failed) for r in result]
     if not readings:

@@ -16,9 +16,10 @@ from atrous.core.config import GRADIENT, Relaxation, Request
 from atrous.core.console import note, track
 from atrous.core.errors import AtrousError
 from atrous.core.files import write_whole
+from atrous.core.trial import Origin
 from atrous.data.canvas import Size as Extent
 from atrous.data.canvas import largest, require_crop, round_up
-from atrous.data.soundness import require_sound
+from atrous.data.checks.check import require_sound
 from atrous.estimation.material import Sources, sources_of, unchanged_sources
 from atrous.model.latency.conditions import make_setting
 from atrous.model.record import read_json
@@ -88,8 +89,10 @@ def relax(run: Run, watch: loop.Watch) -> Decoded:
         supernet = _searched(run, protocol, sources, watch).supernet
         alpha, beta = (p.detach().cpu() for p in supernet.architecture())
         found = decode_candidates(alpha, beta, asked.candidates, asked.neutral)
-        who = f"{asked.gate} seed {protocol.seed}"
-        proposals += [Proposal(g, f"{who}, choice {place}") for place, g in enumerate(found, 1)]
+        proposals += [
+            Proposal(g, Origin(asked.gate, label=f"seed {protocol.seed}, choice {place}"))
+            for place, g in enumerate(found, 1)
+        ]
     return Decoded(tuple(proposals))
 
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from atrous.core.architecture import Architecture
 from atrous.core.errors import AtrousError
 from atrous.core.lock import hold
-from atrous.core.trial import Failed, Metrics, Reason, Trial
+from atrous.core.trial import Failed, Job, Metrics, Origin, Reason, Rung, Trial
 from atrous.estimation.features import FeatureSet
 from atrous.estimation.outcome import outcome_of
 from atrous.estimation.proxy import Proxy
@@ -41,26 +41,26 @@ class Reading:
 Sets = dict[str, FeatureSet]
 
 
-def read(proxy: Proxy, trial: Trial, sets: Sets) -> list[Reading] | Failed:
+def read(proxy: Proxy, job: Job, sets: Sets) -> list[Reading] | Failed:
     """Trains one candidate and reads its metrics on every set, or tells why it cannot be trained:
     it diverges, or there is not enough memory."""
     readings: list[Reading] = []
 
-    def measure(trial: Trial) -> tuple[float, Metrics]:
-        network = proxy.fit(trial)
+    def measure(job: Job) -> Metrics:
+        network = proxy.fit(job.architecture, job.steps, job.seed)
         for split, data in sets.items():
             metrics = proxy.evaluate(network, data)
             _require_finite(metrics, split)
-            text, name = str(trial.architecture), data.path.name
-            readings.append(Reading(text, trial.seed, split, name, metrics))
-        return metrics.miou, metrics
+            text, name = str(job.architecture), data.path.name
+            readings.append(Reading(text, job.seed, split, name, metrics))
+        return metrics
 
-    outcome = outcome_of(trial, measure)
+    outcome = outcome_of(job, measure)
     return outcome if isinstance(outcome, Failed) else readings
 
 
 def read_all(
-    proxy: Proxy, trials: Sequence[Trial], sets: Sets, workers: int, path: Path
+    proxy: Proxy, jobs: Sequence[Job], sets: Sets, workers: int, path: Path
 ) -> Iterator[list[Reading] | Failed]:
     """The readings of each trial as they come, or why it has none; those kept at `path` first.
 
@@ -73,24 +73,24 @@ def read_all(
         "measured is not measured a second time."
     )
     with hold(path.with_suffix(".lock"), busy), LocalExecutor(workers) as executor:
-        kept = _kept(path, trials, sets)
+        kept = _kept(path, jobs, sets)
         yield from kept.values()
-        left = [trial for trial in trials if (str(trial.architecture), trial.seed) not in kept]
-        jobs = {executor.submit(read, proxy, trial, sets): trial for trial in left}
-        for job in as_completed(jobs):
-            result = _result(job, jobs[job])
+        left = [job for job in jobs if (str(job.architecture), job.seed) not in kept]
+        running = {executor.submit(read, proxy, job, sets): job for job in left}
+        for future in as_completed(running):
+            result = _result(future, running[future])
             if not isinstance(result, Failed):
                 _append(result, path)
             yield result
 
 
-def fresh_trials(
+def fresh_jobs(
     architectures: Sequence[Architecture], seeds: int, steps: int, avoid: int
-) -> list[Trial]:
-    """One trial per different architecture and seed; no seed is `avoid`."""
+) -> list[Job]:
+    """One job per different architecture and seed; no seed is `avoid`."""
     numbers = [s for s in range(FIRST_SEED, FIRST_SEED + seeds + 1) if s != avoid][:seeds]
     return [
-        Trial(number, architecture, "comparison", steps, seed)
+        Job(Trial(number, architecture, Origin("comparison"), seed), Rung(0, steps))
         for number, (seed, architecture) in enumerate(
             (s, a) for s in numbers for a in dict.fromkeys(architectures)
         )
@@ -102,12 +102,12 @@ def _require_finite(metrics: Metrics, split: str) -> None:
         raise NonFiniteError(f"the cross-entropy on {split} is {metrics.cross_entropy}")
 
 
-def _result(job: Future[list[Reading] | Failed], trial: Trial) -> list[Reading] | Failed:
+def _result(future: Future[list[Reading] | Failed], job: Job) -> list[Reading] | Failed:
     try:
-        return job.result()
+        return future.result()
     except WorkerLostError as lost:
         text = f"{lost}. The system may have run out of memory."
-        return Failed(trial, Reason.WORKER_LOST, text)
+        return Failed(job, Reason.WORKER_LOST, text)
 
 
 def _append(readings: Sequence[Reading], path: Path) -> None:
@@ -118,8 +118,8 @@ def _append(readings: Sequence[Reading], path: Path) -> None:
     partial.replace(path)
 
 
-def _kept(path: Path, trials: Sequence[Trial], sets: Sets) -> dict[tuple[str, int], list[Reading]]:
-    wanted = {(str(trial.architecture), trial.seed) for trial in trials}
+def _kept(path: Path, jobs: Sequence[Job], sets: Sets) -> dict[tuple[str, int], list[Reading]]:
+    wanted = {(str(job.architecture), job.seed) for job in jobs}
     found: dict[tuple[str, int], dict[str, Reading]] = {}
     for reading in _read_file(path):
         key = (reading.architecture, reading.seed)

@@ -21,9 +21,10 @@ from atrous.core.architecture import Architecture
 from atrous.core.console import note
 from atrous.core.errors import AtrousError
 from atrous.core.files import write_whole
-from atrous.data.canvas import largest, require_crop
+from atrous.core.trial import TRIAL, Origin
+from atrous.data.canvas import Size, largest, require_crop
+from atrous.data.checks.check import require_sound
 from atrous.data.palette import distinct
-from atrous.data.soundness import Size, require_sound
 from atrous.estimation.end_to_end import FineTune
 from atrous.estimation.estimators import blueprint_of
 from atrous.estimation.material import estimator, material_of, unchanged_sources
@@ -32,7 +33,8 @@ from atrous.execution.local import LocalExecutor
 from atrous.networks.compute import Compute, whole_precision
 from atrous.search.ledger import Entry
 from atrous.search.loop import Plan, search
-from atrous.search.ranking import AGAIN, ranked
+from atrous.search.objective import find_objective
+from atrous.search.ranking import ranked
 from atrous.search.run import RERANK, Run
 from atrous.spaces import find_architecture, find_space
 from atrous.spaces.blueprint import untrained_rates
@@ -204,7 +206,7 @@ def proceed(run: Run, cache: Path, watch: Callable[[Entry], None]) -> None:
     trials = {entry.trial.number: entry.trial for entry in run.ledger().entries()}
     listed = Listed(
         tuple(
-            Proposal(trials[number].architecture.genotype, f"{AGAIN}{number}")
+            Proposal(trials[number].architecture.genotype, Origin(TRIAL, (number,)))
             for number in reranking.trials
         )
     )
@@ -212,6 +214,7 @@ def proceed(run: Run, cache: Path, watch: Callable[[Entry], None]) -> None:
         space=find_space(request.space),
         strategy=listed,
         baselines=[(name, find_architecture(name)) for name in request.baselines],
+        objective=find_objective("miou"),
         trials=len(reranking.trials),
         steps=reranking.protocol.steps,
         seed=request.seed,

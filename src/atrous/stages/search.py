@@ -10,11 +10,11 @@ from atrous.core.config import GRADIENT, Request
 from atrous.core.errors import AtrousError
 from atrous.data.canvas import require_crop
 from atrous.estimation.estimators import prepare
-from atrous.estimation.proxy import SCORES
 from atrous.execution.local import LocalExecutor
 from atrous.networks.backbones import OUTPUT_STRIDES
 from atrous.search.ledger import Entry
 from atrous.search.loop import Estimator, Plan, search
+from atrous.search.objective import OBJECTIVES, find_objective
 from atrous.search.run import Run, create_run, require_no_run
 from atrous.spaces import find_architecture, find_space
 from atrous.stages.relax import require_relaxable
@@ -45,6 +45,7 @@ def proceed(
         space=space,
         strategy=strategy or find_strategy(request.strategy),
         baselines=[(name, find_architecture(name)) for name in request.baselines],
+        objective=find_objective(request.score),
         trials=request.trials,
         steps=request.steps,
         seed=request.seed,
@@ -69,8 +70,8 @@ def require_possible(request: Request) -> None:
     space = find_space(request.space)
     if space.encoder is None and request.output_stride not in OUTPUT_STRIDES:
         wrong.append(f"--output-stride is 8 or 16, got {request.output_stride}")
-    if request.score not in SCORES:
-        wrong.append(f"--score is one of {', '.join(SCORES)}, got {request.score!r}")
+    if request.score not in OBJECTIVES:
+        wrong.append(f"--score is one of {', '.join(OBJECTIVES)}, got {request.score!r}")
     if wrong:
         raise AtrousError("; ".join(wrong) + ".")
     if request.strategy != GRADIENT:

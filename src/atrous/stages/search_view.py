@@ -11,8 +11,8 @@ from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn
 from rich.table import Table
 
-from atrous.core.trial import Failed, Measured
-from atrous.search.ledger import Entry
+from atrous.core.trial import Failed
+from atrous.search.ledger import Entry, scored
 from atrous.search.run import Run
 
 
@@ -58,11 +58,7 @@ def describe_state(entries: Sequence[Entry], total: int, limit: float | None) ->
     left = (total - len(entries)) / rate
     if limit is not None:
         left = min(left, max(0.0, limit - elapsed))
-    best = max(
-        (e.outcome for e in entries if isinstance(e.outcome, Measured)),
-        default=None,
-        key=lambda outcome: outcome.score,
-    )
+    best = max(scored(entries), default=None, key=lambda found: found.score)
     words = f"best {best.score:.4f} (trial {best.trial.number}), " if best else "no score yet, "
     return f"{words}{60 * rate:.1f} a minute, {_duration(left)} left"
 
@@ -111,7 +107,7 @@ def _line(entry: Entry) -> str:
     if isinstance(outcome, Failed):
         return f"trial {trial.number:>3}  failed, {outcome.reason.value}: {outcome.error}"
     return (
-        f"trial {trial.number:>3}  {outcome.score:.4f}  {outcome.seconds:5.1f} s  "
+        f"trial {trial.number:>3}  {entry.score:.4f}  {outcome.seconds:5.1f} s  "
         f"{trial.origin}  {trial.architecture}"
     )
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from random import Random
 
 from atrous.core.architecture import Genotype
+from atrous.core.trial import NEAR, Origin
 from atrous.strategies.strategy import (
     Domain,
     ExhaustedError,
@@ -55,4 +56,4 @@ class LocalSearch:
                 genotype = domain.mutate(genotype, rng)
             return genotype
 
-        return Proposal(first_unseen(draw, domain, history), f"near {parent.number}")
+        return Proposal(first_unseen(draw, domain, history), Origin(NEAR, (parent.number,)))

@@ -8,6 +8,7 @@ from random import Random
 from typing import Protocol
 
 from atrous.core.architecture import Genotype
+from atrous.core.trial import Origin
 
 ATTEMPTS = 1000
 
@@ -38,10 +39,10 @@ class Observation:
 
 @dataclass(frozen=True)
 class Proposal:
-    """A genotype to try next, and in words where it comes from."""
+    """A genotype to try next, and where it comes from."""
 
     genotype: Genotype
-    origin: str
+    origin: Origin
 
 
 class Strategy(Protocol):

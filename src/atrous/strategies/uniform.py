@@ -6,9 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from random import Random
 
+from atrous.core.trial import UNIFORM, Origin
 from atrous.strategies.strategy import Domain, Observation, Proposal, first_unseen
-
-UNIFORM = "uniform"
 
 
 @dataclass(frozen=True)
@@ -17,4 +16,4 @@ class UniformSearch:
 
     def propose(self, domain: Domain, history: Sequence[Observation], rng: Random) -> Proposal:
         """See `Strategy`."""
-        return Proposal(first_unseen(lambda: domain.sample(rng), domain, history), UNIFORM)
+        return Proposal(first_unseen(lambda: domain.sample(rng), domain, history), Origin(UNIFORM))

@@ -1,4 +1,4 @@
-"""What a training run tells as it goes on: JSON lines, and TensorBoard where it is asked for."""
+"""The log of a training run: JSON lines, and TensorBoard where it is asked for."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from atrous.core.errors import AtrousError
+from atrous.core.files import write_whole
 
 if TYPE_CHECKING:
     from torch.utils.tensorboard import SummaryWriter
@@ -35,10 +36,8 @@ class Log:
             self._board.flush()
 
     def _write(self) -> None:
-        partial = self._path.with_suffix(".partial")
         try:
-            partial.write_text("".join(json.dumps(line) + "\n" for line in self._lines))
-            partial.replace(self._path)
+            write_whole(self._path, "".join(json.dumps(line) + "\n" for line in self._lines))
         except OSError as error:
             raise AtrousError(
                 f"Expected to write {self._path}, but {error}. Make room on the disk, or allow "

@@ -4,21 +4,28 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from itertools import islice
 from math import inf, isfinite
 from pathlib import Path
+from typing import Protocol, runtime_checkable
 
 import torch
+from torch import nn
 
+from atrous.core.console import untracked
 from atrous.core.errors import AtrousError
 from atrous.core.trial import Metrics
-from atrous.data.dataset import Progress
+from atrous.data.dataset import Progress, Samples
 from atrous.networks.network import Network
+from atrous.tasks.segmentation.evaluate import evaluate
+from atrous.tasks.segmentation.metrics import summarise
 from atrous.training.checkpoint import Checkpoint, fill, load, save
 from atrous.training.crops import Batch, Crops, parts
 from atrous.training.log import Log
 from atrous.training.optimiser import FINITE_EVERY, NonFiniteError
-from atrous.training.state import Best, State
+from atrous.training.state import Best, TrainingState
+from atrous.training.world import World
 
 CHECKPOINT, BEST = "checkpoint.safetensors", "best.safetensors"
 SAVE_SECONDS = 60
@@ -30,12 +37,52 @@ Watch = Callable[[int, float, Metrics], None]
 """Hears of each score: step, loss, metrics."""
 
 
+@dataclass(frozen=True)
+class Selection:
+    """Scores a network on the selection images, at full size and a single scale: the score that
+    decides which weights are kept. Each process takes its share of the images."""
+
+    samples: Samples
+    classes: int
+    transform: Callable[..., torch.Tensor]
+    world: World
+    progress: Progress = untracked
+
+    def __call__(self, network: Network) -> Metrics:
+        """The metrics over all images and processes. Raises AtrousError for unreadable files."""
+        counts = evaluate(
+            network,
+            self.transform,
+            self.samples[self.world.rank :: self.world.size],
+            self.classes,
+            device=self.world.device,
+            label="scoring",
+            progress=self.progress,
+        )
+        total = self.world.total(torch.from_numpy(counts))
+        scores = summarise(total.cpu().numpy())
+        return Metrics(**vars(scores), cross_entropy=None, branch_norms=branch_norms(network.head))
+
+
+@runtime_checkable
+class Branched(Protocol):
+    """A head that can tell how much each of its branches weighs in what it gives."""
+
+    def branch_norms(self) -> tuple[float, ...]:
+        """Returns the weight of each branch, in the order of the branches."""
+
+
+def branch_norms(head: nn.Module) -> tuple[float, ...]:
+    """Returns the weights of a head's branches; none for a head that has no such thing."""
+    return head.branch_norms() if isinstance(head, Branched) else ()
+
+
 def ignore(step: int, loss: float, metrics: Metrics) -> None:
     """Hears of scores and does nothing."""
 
 
 def train(
-    state: State,
+    state: TrainingState,
     crops: Crops,
     score: Score,
     folder: Path,
@@ -92,7 +139,7 @@ def load_best(network: Network, folder: Path) -> None:
     fill(network, load(folder / BEST).under("network"))
 
 
-def _steps(state: State, crops: Crops) -> Iterator[torch.Tensor]:
+def _steps(state: TrainingState, crops: Crops) -> Iterator[torch.Tensor]:
     """The loss of each step that is left."""
     batches: Iterator[Batch] = parts(crops, state.protocol, state.step, state.world)
     while state.step < state.protocol.steps:
@@ -102,7 +149,7 @@ def _steps(state: State, crops: Crops) -> Iterator[torch.Tensor]:
         yield loss
 
 
-def _finite(share: torch.Tensor, state: State) -> float:
+def _finite(share: torch.Tensor, state: TrainingState) -> float:
     """The loss of which each process has a share; raises `NonFiniteError` if it is no number."""
     loss = float(state.world.total(share))
     if not isfinite(loss):
@@ -110,7 +157,7 @@ def _finite(share: torch.Tensor, state: State) -> float:
     return loss
 
 
-def _keep_best(state: State, metrics: Metrics, folder: Path) -> None:
+def _keep_best(state: TrainingState, metrics: Metrics, folder: Path) -> None:
     if metrics.miou <= state.best.score:
         return
     state.best = Best(metrics.miou, state.step)

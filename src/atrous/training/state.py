@@ -38,7 +38,7 @@ class Best:
     step: int = 0
 
 
-class State:
+class TrainingState:
     """Everything that changes while a network is trained; `step` counts the steps taken."""
 
     def __init__(

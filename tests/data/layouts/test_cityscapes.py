@@ -8,9 +8,9 @@ import pytest
 from PIL import Image
 from rich.console import Console
 
+from atrous.cli.check_view import render
 from atrous.core.errors import AtrousError
-from atrous.data.check import check
-from atrous.data.check_view import render
+from atrous.data.checks.check import check
 from atrous.data.dataset import read_labels, select
 from atrous.data.layouts import read_dataset
 from tests.data.layouts.miniatures import cityscapes, save_grey, values

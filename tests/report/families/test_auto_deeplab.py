@@ -11,7 +11,7 @@ from xml.etree import ElementTree
 import pytest
 
 from atrous.core.errors import AtrousError
-from atrous.core.trial import Measured, Metrics, Trial
+from atrous.core.trial import Metrics, Origin, Trial
 from atrous.report.content import gather
 from atrous.report.families.auto_deeplab import AUTO_DEEPLAB, ORDER, observed
 from atrous.report.leaderboard import write_csv
@@ -20,6 +20,7 @@ from atrous.search.ledger import Entry
 from atrous.spaces import find_architecture
 from atrous.spaces.auto_deeplab.cell import Operation
 from atrous.spaces.auto_deeplab.space import auto_deeplab
+from tests.records import entry_of, job
 from tests.report.runs import CLASSES, a_run
 
 PUBLISHED = find_architecture("auto_deeplab:published")
@@ -28,9 +29,9 @@ SPACE = auto_deeplab()
 
 def measured(number: int, score: float) -> Entry:
     architecture = SPACE.architecture(SPACE.sample(Random(number)))
-    trial = Trial(number, architecture, "uniform", 400, 3)
+    trial = Trial(number, architecture, Origin("uniform"), 3)
     metrics = Metrics(score, score, score, score, 1.0, (score,) * len(CLASSES))
-    return Entry(Measured(trial, score, metrics, 10.0), 6.5 * (number + 1))
+    return entry_of(job(trial), metrics, 6.5 * (number + 1), 10.0)
 
 
 def test_the_drawing_holds_the_trellis_and_the_cell() -> None:

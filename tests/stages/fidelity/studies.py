@@ -6,11 +6,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from atrous.core.trial import Failed, Measured, Metrics, Reason, Trial
+from atrous.core.trial import Failed, Job, Metrics, Origin, Reason, Rung, Trial
 from atrous.search.ledger import Entry
 from atrous.spaces import find_space
 from atrous.stages.fidelity.cells import some_cells
 from atrous.stages.fidelity.study import Settings, Sources, Study, create_study
+from tests.records import entry_of
 
 SETTINGS = Settings(
     data="/data/streets",
@@ -56,11 +57,12 @@ def fill(study: Study, name: str, scores: dict[str, float | None], seconds: floa
     cells = some_cells(study.settings.cells)
     ledger = study.ledger(name)
     for number, (cell, miou) in enumerate(scores.items()):
-        trial = Trial(number, cells[cell], f"baseline {cell}", 1, 0)
-        outcome = (
-            Failed(trial, Reason.OUT_OF_MEMORY, "Not enough memory.", seconds)
+        trial = Trial(number, cells[cell], Origin("baseline", label=cell), 0)
+        job, elapsed = Job(trial, Rung(0, 1)), seconds * (number + 1)
+        entry = (
+            Entry(Failed(job, Reason.OUT_OF_MEMORY, "Not enough memory.", seconds), None, elapsed)
             if miou is None
-            else Measured(trial, miou, Metrics(miou, miou, miou, miou, 1.0, (miou,)), seconds)
+            else entry_of(job, Metrics(miou, miou, miou, miou, 1.0, (miou,)), elapsed, seconds)
         )
         widths = find_space(trial.architecture.space).widths(trial.architecture.genotype)
-        ledger.record(Entry(outcome, seconds * (number + 1)), widths)
+        ledger.record(entry, widths)

@@ -30,7 +30,10 @@ def test_trials_are_kept_by_setting(tmp_path: Path) -> None:
     fill(study, "cached", {"1x1": 0.25, "r6": 0.5})
     entries = study.entries()
     assert list(entries) == ["cached", "end-to-end"]
-    assert [entry.trial.origin for entry in entries["cached"]] == ["baseline 1x1", "baseline r6"]
+    assert [str(entry.trial.origin) for entry in entries["cached"]] == [
+        "baseline 1x1",
+        "baseline r6",
+    ]
     assert entries["end-to-end"] == []
 
 

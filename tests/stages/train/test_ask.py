@@ -13,8 +13,8 @@ from PIL import Image
 from safetensors.torch import save_file
 
 from atrous.core.errors import AtrousError
+from atrous.data.canvas import Size
 from atrous.data.dataset import Samples, fingerprint
-from atrous.data.soundness import Size
 from atrous.networks.backbones import Backbone
 from atrous.spaces import find_architecture
 from atrous.stages.train import ask as module

@@ -146,7 +146,7 @@ def test_a_whole_run_ends_with_a_page_that_holds_what_was_trained(uninterrupted:
         assert (folder / "latency.json").exists()
         assert json.loads((folder / "export.json").read_text())["path"].endswith("model.pt2")
     run = open_run(uninterrupted)
-    assert [e.trial.origin for e in run.ledger().entries()][:2] == [
+    assert [str(e.trial.origin) for e in run.ledger().entries()][:2] == [
         "baseline dpc:aspp",
         "baseline dpc:top1",
     ]

@@ -16,7 +16,7 @@ from atrous.data.layouts import (
     person_part,
     voc,
 )
-from atrous.data.layouts.reading import Layout, Reading
+from atrous.data.layouts.layout import Layout, Reading
 
 LAYOUTS: tuple[Layout, ...] = (
     folder.LAYOUT,

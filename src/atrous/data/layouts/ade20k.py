@@ -10,13 +10,21 @@ from pathlib import Path
 
 from atrous.data.dataset import Dataset
 from atrous.data.encoding import IGNORE, UNKNOWN, ValueEncoding
-from atrous.data.layouts.ade20k_table import ROWS
+from atrous.data.layouts.layout import (
+    Layout,
+    Part,
+    Reading,
+    is_any,
+    lookup,
+    published_rows,
+    require,
+)
 from atrous.data.layouts.pairing import SplitFiles, assemble, ending
-from atrous.data.layouts.reading import Layout, Part, Reading, is_any, require
-from atrous.data.layouts.table import lookup
 
 NAME = "ADE20K"
 FOLDER = "ADEChallengeData2016"
+ROWS = published_rows("ade20k")
+"""The first names of the benchmark's objectInfo150.txt, in the colours of its color150."""
 ENCODING = ValueEncoding(
     "0 for 'other', and 1 to 150",
     lookup({0: IGNORE} | {row.id: k for k, row in enumerate(ROWS)}, UNKNOWN, UNKNOWN),

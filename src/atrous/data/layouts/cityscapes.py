@@ -10,9 +10,8 @@ from pathlib import Path
 
 from atrous.data.dataset import Dataset
 from atrous.data.encoding import IGNORE, UNKNOWN, ValueEncoding
+from atrous.data.layouts.layout import Layout, Part, Reading, is_any, lookup, parse, require
 from atrous.data.layouts.pairing import SplitFiles, assemble, ending
-from atrous.data.layouts.reading import Layout, Part, Reading, is_any, require
-from atrous.data.layouts.table import lookup, parse
 
 NAME = "Cityscapes"
 IMAGE, MASK = "_leftImg8bit.png", "_gtFine_labelIds.png"

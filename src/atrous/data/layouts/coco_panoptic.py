@@ -15,13 +15,12 @@ from typing import Any
 
 from atrous.core.console import track
 from atrous.core.errors import AtrousError
+from atrous.data.checks.inspection import below
 from atrous.data.dataset import Dataset, Sample, Samples
 from atrous.data.encoding import SegmentEncoding, segments_of
-from atrous.data.inspection import below
-from atrous.data.layouts.coco_images import SPLITS, require_images, unlabelled
-from atrous.data.layouts.coco_table import PANOPTIC
+from atrous.data.layouts.coco import PANOPTIC, SPLITS, require_images, unlabelled
+from atrous.data.layouts.layout import Layout, Part, Reading, require
 from atrous.data.layouts.pairing import SplitFiles, assemble, ending, only
-from atrous.data.layouts.reading import Layout, Part, Reading, require
 
 NAME = "COCO panoptic"
 VALUES = "the segment ids that the JSON file lists for this image, and 0 for void"

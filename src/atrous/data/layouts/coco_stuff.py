@@ -14,11 +14,18 @@ from atrous.core.errors import AtrousError
 from atrous.data.dataset import Dataset
 from atrous.data.encoding import IGNORE, UNKNOWN, ValueEncoding
 from atrous.data.layouts import coco_panoptic
-from atrous.data.layouts.coco_images import SPLITS, find_images, holds, require_images, unlabelled
-from atrous.data.layouts.coco_table import PANOPTIC, STUFF, STUFF_FROM
+from atrous.data.layouts.coco import (
+    PANOPTIC,
+    SPLITS,
+    STUFF,
+    STUFF_FROM,
+    find_images,
+    holds,
+    require_images,
+    unlabelled,
+)
+from atrous.data.layouts.layout import Layout, Reading, Row, lookup
 from atrous.data.layouts.pairing import SplitFiles, assemble, ending
-from atrous.data.layouts.reading import Layout, Reading
-from atrous.data.layouts.table import Row, lookup
 from atrous.data.palette import voc_colour
 
 NAME = "COCO-Stuff"

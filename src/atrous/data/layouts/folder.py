@@ -9,9 +9,8 @@ from pathlib import Path
 from atrous.core.errors import AtrousError
 from atrous.data.dataset import Dataset
 from atrous.data.encoding import IDENTITY
-from atrous.data.layouts.lists import read_lines
+from atrous.data.layouts.layout import Layout, Reading, read_lines
 from atrous.data.layouts.pairing import Named, SplitFiles, assemble
-from atrous.data.layouts.reading import Layout, Reading
 
 SPLITS = ("train", "val", "test")
 SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp"})

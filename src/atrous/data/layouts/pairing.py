@@ -6,11 +6,11 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from atrous.data.checks.findings import Problem
+from atrous.data.checks.inspection import below
 from atrous.data.dataset import Dataset, Sample, Samples
 from atrous.data.encoding import Encoding
-from atrous.data.findings import Problem
-from atrous.data.inspection import below
-from atrous.data.layouts.reading import Reading
+from atrous.data.layouts.layout import Reading
 
 Named = Mapping[str, tuple[Path, ...]]
 """Files under the name that an image and its mask share."""

@@ -12,10 +12,8 @@ from pathlib import Path
 
 from atrous.data.dataset import Dataset
 from atrous.data.encoding import IGNORE, UNKNOWN, ValueEncoding
-from atrous.data.layouts.lists import read_names
+from atrous.data.layouts.layout import Layout, Part, Reading, is_any, lookup, read_names, require
 from atrous.data.layouts.pairing import SplitFiles, assemble, ending, only
-from atrous.data.layouts.reading import Layout, Part, Reading, is_any, require
-from atrous.data.layouts.table import lookup
 from atrous.data.palette import voc_colours
 
 NAME = "PASCAL-Person-Part"

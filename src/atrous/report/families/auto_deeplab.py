@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from atrous.core.architecture import Architecture
+from atrous.core.svg import stacked
+from atrous.core.words import MINUS, quantity
 from atrous.report.cell_graph import (
     block_depths,
     draw_repeated_cell,
     operation_lines,
     states,
 )
-from atrous.report.shapes import stacked
 from atrous.report.trellis import trellis
-from atrous.report.words import MINUS, quantity
 from atrous.spaces.auto_deeplab.cell import BEFORE, PREVIOUS, Operation
 from atrous.spaces.auto_deeplab.space import decoded
 from atrous.spaces.auto_deeplab.trellis import STRIDES

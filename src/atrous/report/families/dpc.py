@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from atrous.core.architecture import Architecture
+from atrous.core.words import DASH, TIMES, quantity
 from atrous.report.diagram import diagram_width, draw_cell
 from atrous.report.figures import weights_figure
 from atrous.report.tree import depths
-from atrous.report.words import DASH, TIMES, cell_words, quantity
 from atrous.spaces.dpc.cell import (
     FEATURES,
     Cell,
@@ -18,6 +18,7 @@ from atrous.spaces.dpc.cell import (
     SeparableConvolution,
 )
 from atrous.spaces.dpc.space import cell_of
+from atrous.spaces.dpc.view import cell_words
 from atrous.spaces.view import Drawing, Observed, View
 
 OPERATION, INPUT, DEPTH = "Operation", "Input", "Longest chain"

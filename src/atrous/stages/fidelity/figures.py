@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from atrous.report.drawing import draw
-from atrous.report.palette import BLUE, INK, MUTED, ORANGE
-from atrous.report.words import decimal, interval
+from atrous.core.plot import draw
+from atrous.core.svg import BLUE, INK, MUTED, ORANGE
+from atrous.core.words import decimal, interval
 from atrous.stages.fidelity.cells import WHOLE
 from atrous.stages.fidelity.result import Agreement
 from atrous.stages.fidelity.words import setting_words

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from atrous.execution.local import LocalExecutor
 from atrous.search.loop import Estimator, Plan, Watcher, search
+from atrous.search.objective import find_objective
 from atrous.spaces import find_space
 from atrous.stages.fidelity.cells import some_cells
 from atrous.stages.fidelity.study import Study
@@ -40,6 +41,7 @@ def measure(
                 space=find_space("dpc"),
                 strategy=UniformSearch(),
                 baselines=cells,
+                objective=find_objective("miou"),
                 trials=0,
                 steps=way.steps,
                 seed=study.settings.seed,

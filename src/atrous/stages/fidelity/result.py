@@ -120,10 +120,10 @@ def agreement(pair: Pair, scores: Mapping[str, Scores], seed: int) -> Agreement:
 def scores_of(entries: Sequence[Entry]) -> dict[str, float]:
     """mIoU by the name of the cell."""
     return {
-        cell_name(e): e.outcome.metrics.miou for e in entries if isinstance(e.outcome, Measured)
+        cell_name(e): e.outcome.values["miou"] for e in entries if isinstance(e.outcome, Measured)
     }
 
 
 def cell_name(entry: Entry) -> str:
     """The name under which the entry's cell was proposed."""
-    return entry.trial.origin.partition(" ")[2]
+    return entry.trial.origin.label

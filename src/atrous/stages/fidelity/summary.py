@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from atrous.core.words import decimal, duration, interval, selection
 from atrous.report.files import write_whole
-from atrous.report.words import decimal, duration, interval, selection
 from atrous.stages.fidelity.figures import scatter
 from atrous.stages.fidelity.result import Agreement, Result
 from atrous.stages.fidelity.words import setting_words, training_words

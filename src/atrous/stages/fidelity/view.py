@@ -10,7 +10,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
 from atrous.core.trial import Measured
-from atrous.report.words import decimal, interval
+from atrous.core.words import decimal, interval
 from atrous.search.ledger import Entry
 from atrous.stages.fidelity.result import Result, cell_name
 
@@ -46,7 +46,7 @@ class StudyView:
         """Shows one more ended cell."""
         outcome = entry.outcome
         text = (
-            f"{outcome.score:.4f}  {outcome.seconds:7.1f} s"
+            f"{outcome.values['miou']:.4f}  {outcome.seconds:7.1f} s"
             if isinstance(outcome, Measured)
             else f"failed, {outcome.reason.value}: {outcome.error}"
         )

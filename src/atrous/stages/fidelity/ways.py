@@ -8,9 +8,9 @@ from typing import Any
 
 from atrous.core.errors import AtrousError
 from atrous.data.canvas import Size, derive_crop, require_crop
+from atrous.data.checks.check import require_sound
 from atrous.data.dataset import Dataset, Samples, fingerprint, select
 from atrous.data.layouts import read_dataset
-from atrous.data.soundness import require_sound
 from atrous.estimation.end_to_end import FineTune
 from atrous.estimation.extraction import Extraction, cached_features
 from atrous.estimation.proxy import Proxy
@@ -161,7 +161,6 @@ def _proxy(
         filters=settings.filters,
         schedule=Schedule(settings.batch, settings.rate, WEIGHT_DECAY),
         compute=compute,
-        score="miou",
     )
 
 

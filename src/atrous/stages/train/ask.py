@@ -9,10 +9,10 @@ from pathlib import Path
 from atrous.core.console import note, track
 from atrous.core.errors import AtrousError
 from atrous.data.augment import SCALES
-from atrous.data.canvas import largest, require_crop
+from atrous.data.canvas import Size, largest, require_crop
+from atrous.data.checks.check import require_sound
 from atrous.data.dataset import Dataset, fingerprint, select
 from atrous.data.layouts import read_dataset
-from atrous.data.soundness import Size, require_sound
 from atrous.estimation.start import usual_rate
 from atrous.networks.backbones import OUTPUT_STRIDES, load_backbone
 from atrous.networks.compute import Compute, Precision, cores, pick_device, whole_precision

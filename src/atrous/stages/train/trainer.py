@@ -21,10 +21,9 @@ from atrous.networks.compute import pick_device
 from atrous.spaces.blueprint import build_network, network_cost
 from atrous.stages.train.job import MODEL, Job, held
 from atrous.training.crops import crops_of, share_of
-from atrous.training.loop import BEST, CHECKPOINT, Watch, ignore, load_best, train
+from atrous.training.loop import BEST, CHECKPOINT, Selection, Watch, ignore, load_best, train
 from atrous.training.optimiser import NonFiniteError
-from atrous.training.selection import Selection
-from atrous.training.state import State
+from atrous.training.state import TrainingState
 from atrous.training.world import World, announced, joined
 
 
@@ -68,7 +67,7 @@ def _run(
         if start and begins:
             start(network, job.blueprint.architecture, job.protocol.seed)
         torch.set_num_threads(max(1, compute.threads // world.local_size))
-        state = State(network, job.protocol, compute, world)
+        state = TrainingState(network, job.protocol, compute, world)
         metrics = train(state, crops, score, folder, progress, watch, job.tensorboard)
     except NonFiniteError as error:
         raise AtrousError(

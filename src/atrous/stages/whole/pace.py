@@ -9,7 +9,8 @@ import torch
 
 from atrous.core.console import track
 from atrous.core.errors import AtrousError
-from atrous.core.trial import Failed, Trial
+from atrous.core.trial import Failed, Origin, Rung, Trial
+from atrous.core.trial import Job as TrialJob
 from atrous.networks.compute import cores
 from atrous.search.loop import Estimator
 from atrous.search.run import Run
@@ -18,7 +19,7 @@ from atrous.spaces.blueprint import build_network
 from atrous.stages.train.job import Job
 from atrous.stages.whole.plan import Pace
 from atrous.training.crops import crops_of, parts
-from atrous.training.state import State
+from atrous.training.state import TrainingState
 from atrous.training.world import World
 
 YARDSTICK = "dpc:aspp"
@@ -31,8 +32,8 @@ def measure_pace(run: Run, estimator: Estimator, job: Job) -> Pace:
     Raises `AtrousError` if the trial fails, or if the memory does not hold a step.
     """
     request = run.request
-    trial = Trial(0, find_architecture(YARDSTICK), "pace", request.steps, request.seed)
-    outcome = estimator(trial)
+    trial = Trial(0, find_architecture(YARDSTICK), Origin("pace"), request.seed)
+    outcome = estimator(TrialJob(trial, Rung(0, request.steps)))
     if isinstance(outcome, Failed):
         raise AtrousError(f"A first trial, of {YARDSTICK}, failed: {outcome.error}")
     try:
@@ -52,7 +53,7 @@ def step_seconds(job: Job) -> float:
     world = World(job.compute.device)
     torch.set_num_threads(cores())
     network = build_network(job.blueprint, "none", job.protocol.seed)
-    state = State(network, job.protocol, job.compute, world)
+    state = TrainingState(network, job.protocol, job.compute, world)
     batches = parts(crops_of(training, job.protocol, network.backbone.mean), job.protocol, 0, world)
     starts: list[float] = []
     for _ in track(range(WARM + TIMED), "timing training steps", WARM + TIMED):

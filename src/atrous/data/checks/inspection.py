@@ -10,18 +10,18 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from atrous.data.checks.findings import Counts, Problem, Severity
 from atrous.data.dataset import Dataset, Sample
 from atrous.data.encoding import IGNORE, Raw
-from atrous.data.findings import Counts, Problem, Severity
 from atrous.data.pixels import Pixels, UnfitFileError, decode, is_sixteen_bit, orientation, rgb
 
-Size = tuple[int, int]
+WidthHeight = tuple[int, int]
 """(width, height) in pixels."""
 
 
 @dataclass(frozen=True)
 class Inspection:
-    """What was seen of a sample; `None` stands for a file that could not be used.
+    """The findings on one sample; `None` stands for a file that could not be used.
 
     `digest` is a hash of the image's decoded pixels, `counts` the mask's pixels per class id,
     `strange` its pixels per value on disk that is no class.
@@ -31,7 +31,7 @@ class Inspection:
     image: str
     mask: str
     problems: tuple[Problem, ...]
-    size: Size | None
+    size: WidthHeight | None
     digest: bytes | None
     counts: Counts | None
     strange: Mapping[int, int]
@@ -75,7 +75,7 @@ def _look_at_image(
 
 def _look_at_mask(
     sample: Sample, name: str, classes: int, problems: list[Problem]
-) -> tuple[Size, Counts, Mapping[int, int]] | None:
+) -> tuple[WidthHeight, Counts, Mapping[int, int]] | None:
     try:
         picture = decode(sample.mask)
         raw = sample.encoding.raw(picture, sample.mask)
@@ -94,7 +94,7 @@ def _strange(raw: Raw, labels: Pixels, classes: int) -> Mapping[int, int]:
 
 
 def _geometry(
-    name: str, size: Size, turn: int, mask: Size | None, doubt: Severity
+    name: str, size: WidthHeight, turn: int, mask: WidthHeight | None, doubt: Severity
 ) -> list[Problem]:
     """Sizes that differ, and EXIF rotations: whether the mask knows of them, the sizes may tell.
 
@@ -115,7 +115,7 @@ def _geometry(
     return [Problem(doubt, name, f"{finding}; nothing tells whether the mask is too", mend)]
 
 
-def _sizes_differ(name: str, size: Size, mask: Size | None) -> Problem:
+def _sizes_differ(name: str, size: WidthHeight, mask: WidthHeight | None) -> Problem:
     shown = "nothing" if mask is None else f"{mask[0]} x {mask[1]}"
     return Problem(
         "error",

@@ -7,9 +7,9 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from atrous.data.check import Report
+from atrous.data.checks.check import Report
+from atrous.data.checks.findings import Problem
 from atrous.data.dataset import FOLDER
-from atrous.data.findings import Problem
 
 _SIZES_SHOWN = 6
 

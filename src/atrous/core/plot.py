@@ -7,18 +7,19 @@ drawing gives the same bytes.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from html import escape
 from io import StringIO
 from typing import TYPE_CHECKING, Any
 
-from atrous.report.palette import FAINT, INK, MUTED, VARIABLES, css
+from atrous.core.svg import FAINT, INK, MUTED, VARIABLES, css
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.ticker import Locator
 
 POINTS = 72
-FONT = 11.5
+FONT, LINE = 11.5, 14.0
 STYLE: dict[str, Any] = {
     "svg.fonttype": "none",
     "font.size": FONT,
@@ -47,6 +48,8 @@ NOTHING = dict.fromkeys(("Creator", "Date", "Format", "Type"))
 
 Size = tuple[float, float]
 Frame = tuple[float, float, float, float]
+Label = tuple[float, str, str]
+"""The value that a label stands at, its words and their colour."""
 
 
 def draw(name: str, title: str, size: Size, frame: Frame, paint: Callable[[Axes], None]) -> str:
@@ -84,3 +87,55 @@ def _inline(svg: str, name: str, title: str, size: Size) -> str:
         body = body.replace(f": {colour}", f": {css(colour)}")
     head = f'<svg role="img" viewBox="0 0 {size[0]:g} {size[1]:g}" aria-label="{escape(title)}">'
     return f"{head}<title>{escape(title)}</title>{body}</svg>"
+
+
+def label_ends(axes: Axes, labels: Sequence[Label]) -> None:
+    """Writes each line's name right of the axes at its height, moved apart where they collide."""
+    bottom, top = axes.get_ylim()
+    height = axes.get_window_extent().height
+    wanted = [(value - bottom) / (top - bottom) * height for value, _, _ in labels]
+    for place, (_, text, colour) in zip(spread(wanted, LINE, height), labels, strict=True):
+        axes.annotate(
+            text,
+            (1, place / height),
+            xycoords="axes fraction",
+            xytext=(6, 0),
+            textcoords="offset points",
+            va="center",
+            color=colour,
+            annotation_clip=False,
+        )
+
+
+def whole_numbers() -> Locator:
+    """Ticks at whole numbers alone."""
+    from matplotlib.ticker import MaxNLocator
+
+    return MaxNLocator(nbins="auto", integer=True, steps=[1, 2, 5, 10])
+
+
+def spread(wanted: Sequence[float], gap: float, extent: float) -> list[float]:
+    """Places as near as possible to the wanted ones, in the same order and `gap` apart.
+
+    Labels that collide are moved together about their common centre; all stay within
+    0 .. `extent` if they fit there.
+    """
+    order = sorted(range(len(wanted)), key=lambda i: wanted[i])
+    groups: list[tuple[float, list[int]]] = []
+    for index in order:
+        centre, members = wanted[index], [index]
+        while groups and centre - groups[-1][0] < gap * (len(members) + len(groups[-1][1])) / 2:
+            _, before = groups.pop()
+            members = before + members
+            centre = _clamped(sum(wanted[i] for i in members) / len(members), members, gap, extent)
+        groups.append((_clamped(centre, members, gap, extent), members))
+    places = [0.0] * len(wanted)
+    for centre, members in groups:
+        for position, index in enumerate(members):
+            places[index] = centre + gap * (position - (len(members) - 1) / 2)
+    return places
+
+
+def _clamped(centre: float, members: Sequence[int], gap: float, extent: float) -> float:
+    half = gap * (len(members) - 1) / 2
+    return min(max(centre, half), max(half, extent - half))

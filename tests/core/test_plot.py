@@ -7,7 +7,7 @@ from random import Random
 
 import pytest
 
-from atrous.report.labels import spread
+from atrous.core.plot import spread
 
 
 def test_labels_with_room_stay() -> None:

@@ -7,9 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from atrous.core import words
 from atrous.core.statistics import Coefficient
-from atrous.report import words
-from atrous.spaces.dpc.space import ASPP, TOP1
 
 
 @pytest.mark.parametrize(
@@ -72,9 +71,3 @@ def test_selection() -> None:
     assert words.selection("val") == "the val split"
     assert words.selection("0.20") == "0.2 of train, held out"
     assert "begin with 0006R0" in words.selection("0006R0")
-
-
-def test_branches() -> None:
-    assert words.branch_words(TOP1[1]) == "3×3, rate 18×15, of branch 0"
-    assert words.branch_words(ASPP[0]) == "1×1, of the feature map"
-    assert words.branch_words(ASPP[4]) == "pooling, grid 1×1, of the feature map"

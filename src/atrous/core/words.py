@@ -1,4 +1,4 @@
-"""Numbers and cells in words, the same way in every part of a report.
+"""Numbers in words, the same way in a report, on a terminal and in a drawing.
 
 Scores, mIoU and IoU are shares in [0, 1]: four digits for what ranks a trial, three for a class.
 """
@@ -11,15 +11,6 @@ from datetime import datetime
 from math import isnan
 
 from atrous.core.statistics import Coefficient
-from atrous.spaces.dpc.cell import (
-    FEATURES,
-    Branch,
-    Cell,
-    Convolution1x1,
-    GridPooling,
-    Operation,
-    SeparableConvolution,
-)
 
 MINUS = "\N{MINUS SIGN}"
 TIMES = "\N{MULTIPLICATION SIGN}"
@@ -67,7 +58,7 @@ def moment(iso: str) -> str:
 
 
 def selection(select_on: str) -> str:
-    """What the scores are taken on, in words."""
+    """Returns the images that scores are taken on, in words."""
     if select_on == "val":
         return "the val split"
     if re.fullmatch(r"0?\.\d+", select_on):
@@ -128,25 +119,3 @@ def interval(coefficient: Coefficient) -> str:
 def size(extent: tuple[int, int]) -> str:
     """A height and a width: 360 × 480."""
     return f"{extent[0]} {TIMES} {extent[1]}"
-
-
-def operation_lines(operation: Operation) -> tuple[str, ...]:
-    """An operation in one or two short lines."""
-    match operation:
-        case Convolution1x1():
-            return (f"1{TIMES}1",)
-        case SeparableConvolution(rate=(vertical, horizontal)):
-            return (f"3{TIMES}3", f"rate {vertical}{TIMES}{horizontal}")
-        case GridPooling(grid=(rows, columns)):
-            return ("pooling", f"grid {rows}{TIMES}{columns}")
-
-
-def branch_words(branch: Branch) -> str:
-    """A branch in a line: `3×3, rate 6×21, of branch 0`."""
-    source = "the feature map" if branch.input == FEATURES else f"branch {branch.input}"
-    return f"{', '.join(operation_lines(branch.operation))}, of {source}"
-
-
-def cell_words(cell: Cell) -> str:
-    """A cell in a line of plain ASCII."""
-    return "; ".join(f"{number}: {branch}" for number, branch in enumerate(cell))

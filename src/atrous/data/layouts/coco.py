@@ -1,10 +1,16 @@
-"""The images of COCO 2017, which COCO-Stuff and COCO panoptic label."""
+"""The images and categories of COCO 2017, which COCO-Stuff and COCO panoptic label.
+
+`PANOPTIC` are the 80 things and 53 merged stuff categories of panoptic_coco_categories.json
+(cocodataset/panopticapi; Kirillov et al. 2019). `STUFF` are the 91 stuff categories, ids 92 to 182,
+of labels.txt (nightrome/cocostuff; Caesar et al. 2018).
+"""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 from atrous.core.errors import AtrousError
+from atrous.data.layouts.layout import published, published_rows
 from atrous.data.layouts.pairing import ending
 
 SPLITS = {"train": "train2017", "val": "val2017"}
@@ -36,3 +42,9 @@ def unlabelled(images: Path) -> dict[str, tuple[Path, ...]]:
     """The test images, whose labels are not published."""
     found = ending(images / "test2017", ".jpg")
     return {"test": tuple(path for paths in found.values() for path in paths)} if found else {}
+
+
+STUFF_FROM = 92
+STUFF = tuple(published("coco_stuff").split())
+
+PANOPTIC = published_rows("coco_panoptic")

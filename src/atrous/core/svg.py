@@ -1,13 +1,44 @@
-"""Lines, boxes and words of a drawing, as SVG in the page's colours. Lengths are pixels."""
+"""Drawings as SVG: the colours of a page, and lines, boxes and words in them. Lengths are pixels.
+
+Each colour has a CSS variable that overrides it on the page. Hues are from Okabe and Ito's palette,
+which people of every colour vision tell apart, darkened where they colour text.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from html import escape
 
-from atrous.report.palette import GREY_TINT, INK, MUTED, css
+INK = "#1b2530"
+MUTED = "#5b6875"
+FAINT = "#d5dbe1"
+BLUE = "#0a66a6"
+ORANGE = "#bb4d00"
+GREEN = "#00775a"
+BLUE_TINT = "#dcebf7"
+ORANGE_TINT = "#fbe6d6"
+GREEN_TINT = "#d9f0e8"
+GREY_TINT = "#eef1f4"
+
+VARIABLES = {
+    INK: "ink",
+    MUTED: "muted",
+    FAINT: "faint",
+    BLUE: "blue",
+    ORANGE: "orange",
+    GREEN: "green",
+    BLUE_TINT: "blue-tint",
+    ORANGE_TINT: "orange-tint",
+    GREEN_TINT: "green-tint",
+    GREY_TINT: "grey-tint",
+}
 
 ARROW, ROUND, BAR = 4, 7, 26
+
+
+def css(colour: str) -> str:
+    """The colour as a CSS value: the page's variable, or itself where there is none."""
+    return f"var(--{VARIABLES[colour]}, {colour})"
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""What a check can find, one file at a time and over the whole data set."""
+"""Findings of a check, one file at a time and over the whole data set."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Problem:
 
 @dataclass(frozen=True)
 class Seen:
-    """What a mask holds: pixels per class id 0 to 255, and per value on disk that is no class."""
+    """Content of a mask: pixels by class id 0 to 255, and by value on disk that is no class."""
 
     split: str
     file: str

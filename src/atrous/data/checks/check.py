@@ -13,16 +13,18 @@ from typing import Literal
 import numpy as np
 
 from atrous.core.console import track
-from atrous.data import findings
+from atrous.core.errors import AtrousError
+from atrous.data.canvas import Size
+from atrous.data.checks import findings
+from atrous.data.checks.findings import Problem, Seen, Terms
+from atrous.data.checks.inspection import Inspection, below, inspect
 from atrous.data.dataset import IGNORE, Dataset, Progress
-from atrous.data.findings import Problem, Seen, Terms
-from atrous.data.inspection import Inspection, below, inspect
 from atrous.data.layouts import read_layout
 
 
 @dataclass(frozen=True)
 class Report:
-    """What a data set holds and what is wrong with it.
+    """The content of a data set and everything that is wrong with it.
 
     `shares[split][name]` is a class's share of the split's labelled pixels, `ignored[split]` the
     share of all its mask pixels that are ignored, both in [0, 1]; splits without a usable mask are
@@ -159,3 +161,28 @@ _EMPTY: Mapping[str, str] = {
     "val": "add val images, or select on a part of train",
     "test": "add test images if you want a score on images no decision has seen",
 }
+
+
+SHOWN = 5
+"""So many faults are told; `atrous check` tells all."""
+
+
+def require_sound(root: Path) -> list[Size]:
+    """Checks the data set and gives the different sizes (H, W) of its images, in pixels.
+
+    Raises `AtrousError` if `atrous check` finds errors; warnings pass.
+    """
+    report = check(root)
+    if report.errors:
+        raise AtrousError(_refusal(root, report))
+    return [(int(h), int(w)) for w, h in (size.split("x") for size in report.sizes)]
+
+
+def _refusal(root: Path, report: Report) -> str:
+    errors = [problem for problem in report.problems if problem.severity == "error"]
+    listed = [f"  {p.file}: {p.finding}. {p.mend}" for p in errors[:SHOWN]]
+    if len(errors) > SHOWN:
+        listed.append(f"  and {len(errors) - SHOWN} more")
+    count = "a problem" if len(errors) == 1 else f"{len(errors)} problems"
+    first = f"The data set {root} has {count} that must be mended first:"
+    return "\n".join([first, *listed, f"See all of them with: atrous check {root}"])

@@ -1,0 +1,49 @@
+"""What is maximised: functions from measured values to one number. `OBJECTIVES` is the registry."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from math import prod
+
+from atrous.core.errors import AtrousError
+
+Objective = Callable[[Mapping[str, float]], float]
+"""Larger is better. Raises `KeyError` for a value that the estimator does not measure."""
+
+
+@dataclass(frozen=True)
+class Value:
+    """A value as it was measured, times `sign`: -1 for what is to be small."""
+
+    name: str
+    sign: int = 1
+
+    def __call__(self, values: Mapping[str, float]) -> float:
+        """See `Objective`."""
+        return self.sign * values[self.name]
+
+
+@dataclass(frozen=True)
+class Mean:
+    """The geometric mean of several values."""
+
+    names: tuple[str, ...]
+
+    def __call__(self, values: Mapping[str, float]) -> float:
+        """See `Objective`."""
+        return float(prod(values[name] for name in self.names) ** (1 / len(self.names)))
+
+
+OBJECTIVES: Mapping[str, Objective] = {
+    "miou": Value("miou"),
+    "blend": Mean(("miou", "mean_accuracy", "weighted_iou")),
+    "cross-entropy": Value("cross_entropy", -1),
+}
+
+
+def find_objective(name: str) -> Objective:
+    """The objective of this name; raises `AtrousError`."""
+    if name not in OBJECTIVES:
+        raise AtrousError(f"--score is one of {', '.join(OBJECTIVES)}, got {name!r}.")
+    return OBJECTIVES[name]

@@ -1,0 +1,27 @@
+"""Objectives: from measured values to the number that is maximised."""
+
+from __future__ import annotations
+
+import pytest
+
+from atrous.core.errors import AtrousError
+from atrous.search.objective import OBJECTIVES, find_objective
+from tests.records import metrics
+
+VALUES = {"miou": 0.5, "mean_accuracy": 0.25, "weighted_iou": 0.125, "cross_entropy": 1.5}
+
+
+def test_each_is_larger_for_better() -> None:
+    found = {name: objective(VALUES) for name, objective in OBJECTIVES.items()}
+    blend = pytest.approx((0.5 * 0.25 * 0.125) ** (1 / 3))
+    assert found == {"miou": 0.5, "cross-entropy": -1.5, "blend": blend}
+    assert OBJECTIVES["blend"]({**VALUES, "miou": 0.0}) == 0
+
+
+def test_each_reads_what_estimators_measure() -> None:
+    assert all(isinstance(each(metrics(0.3).values), float) for each in OBJECTIVES.values())
+
+
+def test_another_name_is_refused_with_those_there_are() -> None:
+    with pytest.raises(AtrousError, match="--score is one of miou, blend, cross-entropy, got 'x'"):
+        find_objective("x")

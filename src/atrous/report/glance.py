@@ -7,14 +7,13 @@ from dataclasses import dataclass
 
 from atrous.core.errors import AtrousError
 from atrous.core.words import count, decimal, difference, ordinal, quantity, size
-from atrous.report.families import family_of
 from atrous.report.measures import chose, conditions, evaluation_of
 from atrous.report.networks import Network, differences
 from atrous.report.outcome import Outcome
 from atrous.report.pictures import Picture
 from atrous.report.random_line import RandomLine
 from atrous.report.rerank import SecondRanking
-from atrous.spaces import find_architecture
+from atrous.spaces import find_architecture, view_of
 from atrous.spaces.view import Drawing
 
 NOT_MEASURED = "not measured"
@@ -88,8 +87,8 @@ def _quality(outcome: Outcome, best: Network) -> Tile:
     if found is None:
         return Tile("mIoU", NOT_MEASURED, "the trained network has no evaluation")
     role = "that it was chosen by" if chose(best, found) else "that it has not seen"
-    images = quantity(found["images"], "image")
-    return Tile(f"mIoU on {found['split']}", decimal(found["miou"]), f"on {images} {role}")
+    images = quantity(found.images, "image")
+    return Tile(f"mIoU on {found.split}", decimal(found.miou), f"on {images} {role}")
 
 
 def _margins(outcome: Outcome, best: Network) -> Iterator[Tile]:
@@ -104,8 +103,8 @@ def _margins(outcome: Outcome, best: Network) -> Iterator[Tile]:
             continue
         unlike = differences(best, other)
         how = f"trained with other {', '.join(unlike)}" if unlike else "trained alike"
-        value = difference(mine["miou"] - its["miou"])
-        yield Tile(f"Against {other.title}", value, f"it has {decimal(its['miou'])}, {how}")
+        value = difference(mine.miou - its.miou)
+        yield Tile(f"Against {other.title}", value, f"it has {decimal(its.miou)}, {how}")
 
 
 def _against_random(searched: Searched) -> Tile:
@@ -150,4 +149,4 @@ def _drawing(best: Network) -> Drawing | None:
         architecture = find_architecture(best.trained.architecture)
     except AtrousError:
         return None
-    return family_of(architecture.space).draw(architecture)
+    return view_of(architecture).draw(architecture)

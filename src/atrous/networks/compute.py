@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from atrous.core.errors import AtrousError
 
@@ -65,6 +65,11 @@ class Compute:
             torch.cuda.set_device(self.device)
         network.to(self.device)
         network.to(memory_format=self.memory_format)  # type: ignore[call-overload]
+
+    def place(self, maps: Tensor) -> Tensor:
+        """Puts maps [B, C, H, W] on the device, in its number type and layout."""
+        moved = maps.to(self.device, self.dtype)
+        return moved.contiguous(memory_format=self.memory_format)
 
     def autocast(self) -> torch.autocast:
         """The context in which the network runs."""

@@ -19,31 +19,35 @@ from atrous.model.export.exported import ExportedFile, check_request, export_net
 from atrous.model.export.interface import Interface, noise
 from atrous.networks.backbones import Backbone
 from atrous.networks.network import Network
+from atrous.networks.pyramid import Part, Pyramid
 from tests.model.export.material import CLASSES, blueprint, logits, network
 
 
-class Deceptive(nn.Module):
+class Deceptive(Part):
     """A head that computes something else once it is exported."""
 
-    def __init__(self, head: nn.Module) -> None:
+    def __init__(self, head: Part) -> None:
         super().__init__()
+        self.reads, self.stride, self.channels = head.reads, head.stride, head.channels
         self.head = head
 
-    def forward(self, features: Tensor) -> Tensor:
-        found: Tensor = self.head(features)
+    def forward(self, maps: Pyramid) -> Tensor:
+        found: Tensor = self.head(maps)
         return found * 1.01 if torch.compiler.is_compiling() else found
 
 
-class AdaptiveGrid(nn.Module):
+class AdaptiveGrid(Part):
     """A head with torch's own grid pooling, which exports for the traced size alone."""
 
-    def __init__(self, head: nn.Module) -> None:
+    def __init__(self, head: Part) -> None:
         super().__init__()
+        self.reads, self.stride, self.channels = head.reads, head.stride, head.channels
         self.head = head
 
-    def forward(self, features: Tensor) -> Tensor:
+    def forward(self, maps: Pyramid) -> Tensor:
+        features = maps[self.stride]
         means = nn.functional.adaptive_avg_pool2d(features, (2, 2)).mean((2, 3), keepdim=True)
-        found: Tensor = self.head(features + means)
+        found: Tensor = self.head({self.stride: features + means})
         return found
 
 

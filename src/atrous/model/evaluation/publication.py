@@ -30,7 +30,7 @@ from atrous.model.evaluation.table import (
     score_table,
 )
 from atrous.model.folder import add_evaluation
-from atrous.spaces.network_cost import network_cost
+from atrous.spaces.blueprint import network_cost
 from atrous.tasks.segmentation.probabilities import evaluating
 
 ROWS = 8

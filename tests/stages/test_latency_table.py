@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from atrous.core.errors import AtrousError
-from atrous.model.latency.conditions import make_setting
+from atrous.model.latency.conditions import make_conditions
 from atrous.spaces.auto_deeplab.cell import OPERATIONS
 from atrous.spaces.auto_deeplab.relaxation.space import (
     MOVES,
@@ -20,7 +20,7 @@ from atrous.spaces.auto_deeplab.relaxation.space import (
 from atrous.stages import latency_table as timing
 from atrous.stages.latency_table import Pass, measure, measured_once, pass_of
 
-SETTING = make_setting((65, 33), 2, "cpu", 1)
+SETTING = make_conditions((65, 33), 2, "cpu", 1)
 SIZES = ((17, 9), (9, 5), (5, 3), (3, 2))
 
 
@@ -41,7 +41,7 @@ def test_operations_and_inputs_are_timed_at_their_sizes() -> None:
 def test_a_table_is_measured_once(tmp_path: Path) -> None:
     threads, path = torch.get_num_threads(), tmp_path / "supernet" / "latency.json"
     parts = TrellisRelaxation(2, 1).parts(1, (33, 33))
-    setting = make_setting((33, 33), 1, "cpu", 1)
+    setting = make_conditions((33, 33), 1, "cpu", 1)
     table = measured_once(path, parts, setting)
     assert table.milliseconds.keys() == parts.keys()
     assert min(table.milliseconds.values()) > 0
@@ -66,6 +66,6 @@ def test_times_get_to_their_places(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(timing, "in_turns", in_turns)
     parts = TrellisRelaxation(2, 1).parts(1, (33, 33))
-    table = measure(parts, make_setting((33, 33), 1, "cpu", 1), repeats=3)
+    table = measure(parts, make_conditions((33, 33), 1, "cpu", 1), repeats=3)
     assert table.milliseconds == {name: float(place) for place, name in enumerate(parts)}
     assert timed == [timing.WARM_UP, 3]

@@ -76,7 +76,7 @@ def searched(run: Run, cache: Path) -> list[Entry]:
 def test_whole_networks_are_searched_at_random(data: Path, tmp_path: Path) -> None:
     run, estimator = driver.begin(asked(data, None), tmp_path / "run", tmp_path / "cache")
     assert isinstance(estimator, FineTune)
-    assert (run.context.channels, run.context.feature_size) == (3, (33, 65))
+    assert run.context.maps == {1: (3, 33, 65)}
     entries = searched(run, tmp_path / "cache")
     assert [str(entry.trial.origin) for entry in entries] == ["uniform", "uniform"]
     assert all(isinstance(entry.outcome, Measured) for entry in entries)
@@ -127,9 +127,9 @@ def test_the_published_numbers_are_filled_in(data: Path, tmp_path: Path) -> None
 
 
 def test_large_images_are_searched_at_half_size_and_cropped() -> None:
-    assert relax._crop(GradientConfig(), [(1024, 2048)]) == ((321, 321), 0.5)
-    assert relax._crop(GradientConfig(crop=(65, 97)), [(360, 480)]) == ((65, 97), 1.0)
-    assert relax._crop(GradientConfig(), [(200, 480)]) == ((225, 321), 1.0)
+    assert relax._crop(GradientConfig(), [(1024, 2048)], 32) == ((321, 321), 0.5)
+    assert relax._crop(GradientConfig(crop=(65, 97)), [(360, 480)], 32) == ((65, 97), 1.0)
+    assert relax._crop(GradientConfig(), [(200, 480)], 32) == ((225, 321), 1.0)
 
 
 @pytest.mark.parametrize(

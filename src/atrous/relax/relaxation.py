@@ -76,6 +76,10 @@ class Relaxation(Protocol):
     def std(self) -> tuple[float, ...]:
         """Their standard deviation."""
 
+    @property
+    def canvas(self) -> int:
+        """Networks see images of k * this + 1 pixels on each axis."""
+
     def network(self, filters: int, classes: int, checkpointing: bool) -> RelaxedNetwork:
         """Builds the relaxed network of a width; with `checkpointing` it computes activations
         again instead of keeping them."""

@@ -13,8 +13,9 @@ import torch
 from atrous.core import records
 from atrous.core.console import note
 from atrous.core.errors import AtrousError
-from atrous.model.latency.conditions import Setting, runtime_version
+from atrous.model.latency.conditions import runtime_version
 from atrous.model.latency.measure import in_turns, torch_threads
+from atrous.networks.compute import LatencyConditions
 from atrous.relax.relaxation import Part
 
 FORMAT = 2
@@ -30,13 +31,15 @@ class LatencyTable:
     """Medians in milliseconds of `repeats` passes of each part, by its name, in evaluation mode, by
     PyTorch `version`, on images as in `setting`."""
 
-    setting: Setting
+    setting: LatencyConditions
     version: str
     repeats: int
     milliseconds: dict[str, float]
 
 
-def measured_once(path: Path, parts: Mapping[str, Part], setting: Setting) -> LatencyTable:
+def measured_once(
+    path: Path, parts: Mapping[str, Part], setting: LatencyConditions
+) -> LatencyTable:
     """Reads the table of a run, or measures and writes it; raises `AtrousError`."""
     if path.exists():
         mend = "Delete the file to have it measured anew."
@@ -48,7 +51,9 @@ def measured_once(path: Path, parts: Mapping[str, Part], setting: Setting) -> La
     return table
 
 
-def measure(parts: Mapping[str, Part], setting: Setting, repeats: int = 30) -> LatencyTable:
+def measure(
+    parts: Mapping[str, Part], setting: LatencyConditions, repeats: int = 30
+) -> LatencyTable:
     """Measures each part in evaluation mode, on its own, on random maps.
 
     After a warm-up, the median of `repeats` passes, all parts in turns. Raises `AtrousError` when
@@ -68,7 +73,7 @@ def measure(parts: Mapping[str, Part], setting: Setting, repeats: int = 30) -> L
     return LatencyTable(setting, version, repeats, dict(zip(parts, found, strict=True)))
 
 
-def pass_of(part: Part, setting: Setting) -> Pass:
+def pass_of(part: Part, setting: LatencyConditions) -> Pass:
     """Returns what computes a part once, on the device of a setting."""
     module = part.module.eval().to(setting.device)
     maps = torch.randn(setting.batch, part.channels, *part.size, device=setting.device)

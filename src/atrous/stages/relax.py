@@ -17,7 +17,7 @@ from atrous.core.trial import Origin
 from atrous.data.canvas import Size, largest, require_crop, round_up
 from atrous.data.checks.check import require_sound
 from atrous.estimation.material import Sources, sources_of, unchanged_sources
-from atrous.model.latency.conditions import make_setting
+from atrous.model.latency.conditions import make_conditions
 from atrous.networks.compute import Compute, cores, pick_device, whole_precision
 from atrous.relax import loop
 from atrous.relax.bilevel import SearchState
@@ -29,7 +29,6 @@ from atrous.relax.memory import MemoryPlan, memory_of
 from atrous.relax.relaxation import Relaxation
 from atrous.search.run import Run
 from atrous.spaces import FAMILIES, family_of
-from atrous.spaces.space import COARSEST
 from atrous.stages.latency_table import measured_once
 from atrous.strategies.decoded import Decoded
 from atrous.strategies.strategy import Proposal
@@ -43,11 +42,11 @@ def require_relaxable(config: SearchConfig) -> None:
     asked = config.gradient
     if asked is None:
         return
-    relaxation_of(config.space)
+    relaxation = relaxation_of(config.space)
     if asked.gate not in GATES:
         raise AtrousError(f"--gate is one of {', '.join(GATES)}, got {asked.gate!r}.")
     if asked.crop:
-        require_crop(asked.crop, COARSEST)
+        require_crop(asked.crop, relaxation.canvas)
     whole_precision(pick_device(config.machine.device), asked.precision)
 
 
@@ -120,7 +119,9 @@ def memory_needed(config: SearchConfig) -> MemoryPlan:
 def protocols(config: SearchConfig, device: str, sources: Sources) -> Iterator[SearchProtocol]:
     """How each supernet of a configuration is trained on a device, every number filled in."""
     asked = _asked(config)
-    crop, scale = _crop(asked, require_sound(sources.dataset.root))
+    crop, scale = _crop(
+        asked, require_sound(sources.dataset.root), relaxation_of(config.space).canvas
+    )
     first, _ = loop.halves(sources.training, config.seed)
     steps = asked.steps or max(1, EPOCHS * len(first) // asked.batch)
     warm_up = GATES[asked.gate].learning.warm_up if asked.warm_up is None else asked.warm_up
@@ -153,7 +154,7 @@ def _penalty(run: Run, relaxation: Relaxation) -> Penalty:
     expected of the networks that will be trained."""
     if not GATES[_asked(run.config).gate].timed:
         return without_penalty
-    setting = make_setting(run.settings.crop, device=run.settings.device, threads=cores())
+    setting = make_conditions(run.settings.crop, device=run.settings.device, threads=cores())
     parts = relaxation.parts(run.config.proxy.filters, setting.size)
     table = measured_once(run.path / FOLDER / LATENCIES, parts, setting)
     return slow_is_bad(relaxation, table.milliseconds)
@@ -167,13 +168,14 @@ def _asked(config: SearchConfig) -> GradientConfig:
     return config.gradient
 
 
-def _crop(asked: GradientConfig, sizes: list[Size]) -> tuple[Size, float]:
-    """The crop (height, width), and by what images are scaled before."""
+def _crop(asked: GradientConfig, sizes: list[Size], canvas: int) -> tuple[Size, float]:
+    """The crop (height, width), k * `canvas` + 1 pixels a side where it is derived, and by what
+    images are scaled before."""
     height, width = largest(sizes)
     scale = min(1.0, SIDE / min(height, width))
     if asked.crop:
         return asked.crop, scale
-    sides = (round_up(round(side * scale), COARSEST) for side in (height, width))
+    sides = (round_up(round(side * scale), canvas) for side in (height, width))
     height, width = (min(side, CROP) for side in sides)
     return (height, width), scale
 

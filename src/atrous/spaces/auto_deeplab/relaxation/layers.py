@@ -14,10 +14,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from atrous.networks.segmenter import class_scores
 from atrous.spaces.auto_deeplab.operations import EPSILON, resized
 from atrous.spaces.auto_deeplab.trellis import STRIDES
 from atrous.spaces.auto_deeplab.widths import stem_widths
+from atrous.tasks.segmentation.head import class_scores
 
 
 def normalised(maps: Tensor, gains: Tensor | None = None) -> Tensor:

@@ -70,6 +70,11 @@ class TrellisRelaxation:
         """See `Relaxation`."""
         return STD
 
+    @property
+    def canvas(self) -> int:
+        """See `Relaxation`."""
+        return STRIDES[-1]
+
     def network(self, filters: int, classes: int, checkpointing: bool = False) -> Supernet:
         """See `Relaxation`."""
         return Supernet(SupernetSize(self.layers, self.blocks, filters, classes), checkpointing)

@@ -11,6 +11,7 @@ from atrous.cli import options
 from atrous.cli import recipe as commands
 from atrous.core.errors import AtrousError
 from atrous.recipes import RECIPES
+from tests.cases import each
 from tests.recipes.small import OPTIONS, data_of
 
 
@@ -33,7 +34,7 @@ def test_list() -> None:
         assert all(f"{one.miou} {one.split}" in line for one in recipe.published)
 
 
-@pytest.mark.parametrize("name", RECIPES)
+@each("name", RECIPES)
 def test_show(name: str) -> None:
     recipe = RECIPES[name]
     found = atrous("show", name)

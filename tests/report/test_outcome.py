@@ -71,7 +71,7 @@ def test_nothing_trained_has_no_outcome(tmp_path: Path) -> None:
 
 
 def _sheet(folder: Path, rows: int) -> Image.Image:
-    write_pictures(folder, evaluation("val", 0.6).to_json(), 0.6, rows)
+    write_pictures(folder, evaluation("val", 0.6), 0.6, rows)
     return read_sheet(folder / "pictures-1.png")
 
 

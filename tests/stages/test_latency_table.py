@@ -11,6 +11,7 @@ from atrous.relax.latency_table import MOVES, PLACES
 from atrous.spaces.auto_deeplab.cell import OPERATIONS
 from atrous.stages import latency_table as timing
 from atrous.stages.latency_table import Pass, inputs_pass, measure, operation_pass
+from tests.cases import each
 
 SETTING = make_setting((65, 33), 2, "cpu", 1)
 
@@ -24,7 +25,7 @@ def test_operations_are_timed_at_their_sizes(level: int, stride: int) -> None:
         assert not timed.requires_grad
 
 
-@pytest.mark.parametrize(("source", "target"), MOVES)
+@each(("source", "target"), MOVES)
 def test_inputs_are_timed_at_their_sizes(source: int, target: int) -> None:
     sizes = ((17, 9), (9, 5), (5, 3), (3, 2))
     timed = inputs_pass(source, target, 2, 3, SETTING)()

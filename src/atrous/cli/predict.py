@@ -64,7 +64,7 @@ def predict(
     """Predicts the class of every pixel; stopped, the same command goes on."""
     from atrous.core.console import track, untracked
     from atrous.data.pixels import read_image, read_upright
-    from atrous.model.evaluation.scales import parse_scales
+    from atrous.model.evaluation.record import parse_scales
     from atrous.model.model import load_model
     from atrous.model.predict.images import find_images, find_submission
     from atrous.model.predict.outputs import Outputs, find_writers, open_outputs
@@ -118,9 +118,10 @@ def _submitted(
 
 def _identity(model: Model) -> str:
     """A digest of all that a prediction depends on in a model."""
+    from atrous.core.records import to_json
     from atrous.networks.weights import digest
 
-    parts = [digest(model.network), model.blueprint.to_json(), model.transform.to_json()]
+    parts = [digest(model.network), to_json(model.blueprint), to_json(model.transform)]
     return hashlib.blake2b(json.dumps(parts).encode(), digest_size=16).hexdigest()
 
 

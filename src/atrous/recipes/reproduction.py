@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from atrous.core.errors import AtrousError
-from atrous.model.evaluation.assessment import Request, count, prepare
+from atrous.model.evaluation.assessment import EvaluationRequest, count, prepare
 from atrous.model.evaluation.publication import publish
 from atrous.model.folder import RECORD
 from atrous.model.record import read_record
@@ -147,7 +147,7 @@ def _scored(reproduction: Reproduction, scoring: Scoring, weights: str) -> Repro
     if scoring.output_stride != recipe.output_stride:
         rebuild(out / model_folder(recipe, recipe.output_stride), scoring.output_stride, model)
     assessment = prepare(
-        Request(
+        EvaluationRequest(
             model=model,
             data=Path(reproduction.job.data),
             split=scoring.split,
@@ -159,7 +159,7 @@ def _scored(reproduction: Reproduction, scoring: Scoring, weights: str) -> Repro
     )
     evaluation = count(assessment)
     publish(assessment)
-    one = Measurement(scoring.name, evaluation.scores.miou, evaluation.images, weights)
+    one = Measurement(scoring.name, evaluation.miou, evaluation.images, weights)
     others = tuple(m for m in reproduction.result.measured if m.scoring != scoring.name)
     done = replace(reproduction, result=replace(reproduction.result, measured=(*others, one)))
     write_result(out, done.result, done.text)

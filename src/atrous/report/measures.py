@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from atrous.core.words import quantity, size
-from atrous.model.evaluation_record import Evaluation, class_iou, inference, title
+from atrous.model.evaluation.record import Evaluation
 from atrous.report.trained import Timing, Trained
 from atrous.search.ledger import Entry
 
@@ -129,12 +129,12 @@ class ClassTable:
 
 def titles(networks: Sequence[TitledNetwork]) -> list[str]:
     """What the networks were evaluated on, in words, in the order in which it first occurs."""
-    return list(dict.fromkeys(title(e) for n in networks for e in n.trained.evaluations))
+    return list(dict.fromkeys(e.title for n in networks for e in n.trained.evaluations))
 
 
 def evaluation_of(network: TitledNetwork, asked: str | None) -> Evaluation | None:
     """The network's evaluation of a title."""
-    return next((e for e in network.trained.evaluations if title(e) == asked), None)
+    return next((e for e in network.trained.evaluations if e.title == asked), None)
 
 
 def scores(networks: Sequence[TitledNetwork]) -> list[Measure]:
@@ -172,13 +172,13 @@ def most_telling(networks: Sequence[TitledNetwork]) -> str | None:
 
 def chose(network: TitledNetwork, evaluation: Evaluation) -> bool:
     """Whether the evaluation is on images that the network was trained or selected on."""
-    return evaluation["split"] in {"train", network.trained.record.get("select_on")}
+    return evaluation.split in {"train", network.trained.record.get("select_on")}
 
 
 def biased(networks: Sequence[TitledNetwork]) -> list[str]:
     """A sentence for each split whose scores flatter, because it chose the weights."""
     evaluations = [(n, e) for n in networks for e in n.trained.evaluations]
-    splits = dict.fromkeys(e["split"] for n, e in evaluations if chose(n, e))
+    splits = dict.fromkeys(e.split for n, e in evaluations if chose(n, e))
     return [
         f"Scores on {split} flatter: its images chose the weights, and the cell where it was found "
         "by the search."
@@ -198,11 +198,11 @@ def class_tables(networks: Sequence[TitledNetwork]) -> list[ClassTable]:
 def _score(networks: Sequence[TitledNetwork], asked: str) -> Measure:
     found = [evaluation_of(network, asked) for network in networks]
     one = next(each for each in found if each)
-    words = f"{one['data']}, {quantity(one['images'], 'image')}, {inference(one)}"
+    words = f"{one.data}, {quantity(one.images, 'image')}, {one.inference}"
     return Measure(
-        name=f"mIoU on {one['split']}",
+        name=f"mIoU on {one.split}",
         conditions=words,
-        values=tuple(each["miou"] if each else None for each in found),
+        values=tuple(each.miou if each else None for each in found),
     )
 
 
@@ -213,7 +213,7 @@ def _median(timing: Timing | None) -> Value:
 def _telling(networks: Sequence[TitledNetwork], asked: str) -> tuple[bool, int, bool]:
     found = [(n, e) for n in networks if (e := evaluation_of(n, asked))]
     _, one = found[0]
-    plain = list(one["scales"]) == [1] and not one["flip"]
+    plain = list(one.scales) == [1] and not one.flip
     return not any(chose(n, e) for n, e in found), len(found), plain
 
 
@@ -221,10 +221,10 @@ def _class_table(networks: Sequence[TitledNetwork], asked: str) -> ClassTable:
     measured = [(n, e) for n in networks if (e := evaluation_of(n, asked))]
     names = measured[0][0].trained.classes
     found = [(n, e) for n, e in measured if n.trained.classes == names]
-    columns = zip(*(class_iou(e) for _, e in found), strict=True)
+    columns = zip(*(e.class_iou.values() for _, e in found), strict=True)
     return ClassTable(
         title=asked,
         networks=tuple(n.title for n, _ in found),
         lines=tuple(ClassLine(name, values) for name, values in zip(names, columns, strict=True)),
-        mean=tuple(e["miou"] for _, e in found),
+        mean=tuple(e.miou for _, e in found),
     )

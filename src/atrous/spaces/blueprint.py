@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 
-from atrous.core.architecture import Architecture
+from atrous.core.architecture import Architecture, ArchitectureText
 from atrous.core.errors import AtrousError
 from atrous.data.palette import Colour
 from atrous.networks.backbones import load_backbone, outline
 from atrous.networks.decoder import LOW_STRIDE
 from atrous.networks.network import Encoder, Network
-from atrous.spaces import find_architecture, find_space
+from atrous.spaces import find_space
 
 
 @dataclass(frozen=True)
@@ -22,7 +21,7 @@ class Blueprint:
     is called `classes[k]` and drawn in `colours[k]` (RGB). An architecture with an encoder of its
     own has the `backbone` "" and the `output_stride` 0."""
 
-    architecture: Architecture
+    architecture: ArchitectureText
     backbone: str
     output_stride: int
     filters: int
@@ -30,26 +29,10 @@ class Blueprint:
     classes: tuple[str, ...]
     colours: tuple[Colour, ...]
 
-    def to_json(self) -> dict[str, Any]:
-        """The record in JSON's types."""
-        return {**vars(self), "architecture": str(self.architecture)}
-
-    @classmethod
-    def from_json(cls, fields: dict[str, Any]) -> Blueprint:
-        """The record from `to_json`; raises KeyError, TypeError, ValueError, AtrousError."""
-        colours = tuple((int(r), int(g), int(b)) for r, g, b in fields["colours"])
-        classes = tuple(str(name) for name in fields["classes"])
-        if len(colours) != len(classes):
-            raise ValueError(f"{len(colours)} colours for {len(classes)} classes")
-        return cls(
-            architecture=find_architecture(fields["architecture"]),
-            backbone=str(fields["backbone"]),
-            output_stride=int(fields["output_stride"]),
-            filters=int(fields["filters"]),
-            decoder=bool(fields["decoder"]),
-            classes=classes,
-            colours=colours,
-        )
+    def __post_init__(self) -> None:
+        """Raises `ValueError` unless each class has a colour."""
+        if len(self.colours) != len(self.classes):
+            raise ValueError(f"{len(self.colours)} colours for {len(self.classes)} classes")
 
 
 def build_network(blueprint: Blueprint, weights: str = "none", seed: int = 0) -> Network:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pytest
 import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
@@ -12,6 +11,7 @@ from atrous.spaces.auto_deeplab.decoder import DenseDecoder
 from atrous.spaces.auto_deeplab.decoder_cost import class_scores_cost, decoder_cost_of
 from atrous.spaces.auto_deeplab.trellis import Path
 from atrous.spaces.auto_deeplab.widths import trunk_channels, width_of
+from tests.cases import each
 
 CANVAS = (65, 97)
 
@@ -22,9 +22,9 @@ def counted(module: nn.Module, *inputs: torch.Tensor) -> tuple[int, int]:
     return sum(p.numel() for p in module.parameters()), counter.get_total_flops() // 2
 
 
-@pytest.mark.parametrize("size", [CANVAS, (64, 70), (34, 66)])
-@pytest.mark.parametrize("filters", [3, 8, 20])
-@pytest.mark.parametrize("path", [(0, 1, 1), (1, 2, 3)])
+@each("size", [CANVAS, (64, 70), (34, 66)])
+@each("filters", [3, 8, 20])
+@each("path", [(0, 1, 1), (1, 2, 3)])
 def test_decoder_and_scores_cost_what_their_modules_do(
     path: Path, filters: int, size: tuple[int, int]
 ) -> None:

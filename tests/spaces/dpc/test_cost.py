@@ -14,6 +14,7 @@ from atrous.spaces.dpc.cell import FEATURES, Branch, Cell, GridPooling
 from atrous.spaces.dpc.cost import cell_cost
 from atrous.spaces.dpc.module import DensePredictionCell
 from atrous.spaces.dpc.space import ASPP, OPERATIONS, TOP1, decode, dpc
+from tests.cases import each
 
 CITYSCAPES = (65, 129)
 MOBILENET, XCEPTION = 320, 2048
@@ -64,7 +65,7 @@ def test_a_count_by_hand() -> None:
     assert cost.total == Cost(55 + 32 + 30, 39 * 35 + 128 + 32 * 35)
 
 
-@pytest.mark.parametrize("name", CELLS)
+@each("name", CELLS)
 def test_parameters_are_those_of_the_built_module(name: str) -> None:
     network = built(CELLS[name])
     cost = cell_cost(CELLS[name], 10, 6, (9, 11))
@@ -75,7 +76,7 @@ def test_parameters_are_those_of_the_built_module(name: str) -> None:
         assert part.parameters == sum(weights)
 
 
-@pytest.mark.parametrize("name", CELLS)
+@each("name", CELLS)
 def test_multiply_adds_are_those_torch_counts(name: str) -> None:
     """torch counts the averages of pooling, matrix products here, beside the convolutions."""
     network = built(CELLS[name])

@@ -25,6 +25,7 @@ from atrous.spaces.dpc.cell import (
 )
 from atrous.spaces.dpc.module import DensePredictionCell
 from atrous.spaces.dpc.space import ASPP, TOP1, decode, dpc
+from tests.cases import each
 
 CHANNELS, FILTERS = 6, 4
 MIXED: Cell = (
@@ -41,7 +42,7 @@ CELLS = {
     "random": decode(dpc().sample(Random(11))),
     "two": MIXED[:2],
 }
-cells = pytest.mark.parametrize("cell", CELLS.values(), ids=CELLS)
+cells = each("cell", CELLS.values())
 State = dict[str, Tensor]
 # Interpolation weights are of single precision.
 assert_close = partial(torch.testing.assert_close, rtol=1e-5, atol=1e-5)
@@ -108,8 +109,8 @@ def network(cell: Cell, output_stride: int = 16) -> DensePredictionCell:
 
 
 @cells
-@pytest.mark.parametrize("output_stride", [16, 8])
-@pytest.mark.parametrize("size", [(23, 31), (5, 7)])
+@each("output_stride", [16, 8])
+@each("size", [(23, 31), (5, 7)])
 def test_a_trained_cell_computes_what_the_reference_does(
     cell: Cell, output_stride: int, size: tuple[int, int]
 ) -> None:
@@ -123,7 +124,7 @@ def test_a_trained_cell_computes_what_the_reference_does(
 
 
 @cells
-@pytest.mark.parametrize("output_stride", [16, 8])
+@each("output_stride", [16, 8])
 def test_in_training_outputs_and_gradients_are_the_references(
     cell: Cell, output_stride: int
 ) -> None:

@@ -17,6 +17,7 @@ from PIL import Image
 from atrous.core.console import track
 from atrous.core.errors import AtrousError
 from atrous.core.files import write_whole
+from atrous.core.records import to_json
 from atrous.data.dataset import Sample, read_image, read_labels
 from atrous.model.evaluation.assessment import Assessment
 from atrous.model.evaluation.overlays import Key, Picture, spread, write_sheet
@@ -42,17 +43,17 @@ def publish(assessment: Assessment) -> list[Path]:
     Raises AtrousError if something cannot be written.
     """
     out, evaluation = assessment.out, assessment.evaluation
-    record, text = evaluation.to_json(), document(assessment)
+    text = document(assessment)
     sheets = _sheets(assessment)
     links = "".join(f"\n![Images from the worst to the best]({path.name})\n" for path in sheets)
     contents = {
         "evaluation.md": f"# {assessment.request.model.resolve().name}\n\n{text}{links}",
-        "evaluation.json": json.dumps(record, indent=2) + "\n",
+        "evaluation.json": json.dumps(to_json(evaluation), indent=2) + "\n",
         "confusion.csv": confusion_csv(evaluation),
     }
     for name, content in contents.items():
         _write(out / name, content)
-    add_evaluation(assessment.request.model, record, text)
+    add_evaluation(assessment.request.model, evaluation, text)
     for path, chosen in sheets.items():
         _draw(path, assessment, chosen)
     assessment.tally.discard()
@@ -73,7 +74,7 @@ def document(assessment: Assessment) -> str:
             "for a class in neither label nor prediction, which counts in no mean.\n",
             score_table({name: evaluation}),
             f"The whole network, for an image of {height} x {width} pixels:\n",
-            comparison_table([Compared(name, cost, evaluation.scores.miou)]),
+            comparison_table([Compared(name, cost, evaluation.miou)]),
             "IoU of each class:\n",
             class_table({name: evaluation}),
             "What was taken for what, in percent of the label's pixels:\n",

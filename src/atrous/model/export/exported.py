@@ -17,6 +17,7 @@ from torch.export import ExportedProgram
 from atrous.core.console import track
 from atrous.core.errors import AtrousError
 from atrous.core.files import locate
+from atrous.core.records import to_json
 from atrous.model.export import onnx_file, pt2_file
 from atrous.model.export.graph import prepared, trace
 from atrous.model.export.interface import (
@@ -237,7 +238,7 @@ def blueprint_metadata(blueprint: Blueprint) -> dict[str, str]:
     """A blueprint's fields, each as text: what is no text is written as JSON."""
     return {
         key: value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-        for key, value in blueprint.to_json().items()
+        for key, value in to_json(blueprint).items()
     }
 
 

@@ -16,6 +16,7 @@ from typing import Any
 from atrous.core.errors import AtrousError
 from atrous.core.files import write_whole
 from atrous.core.lock import hold
+from atrous.core.records import from_json, to_json
 from atrous.data.dataset import Dataset, Samples, fingerprint, select
 from atrous.data.layouts import read_dataset
 from atrous.networks.compute import Compute
@@ -45,7 +46,7 @@ class Job:
     def to_json(self) -> dict[str, Any]:
         """The record in JSON's types."""
         nested = {
-            "blueprint": self.blueprint.to_json(),
+            "blueprint": to_json(self.blueprint),
             "protocol": self.protocol.to_json(),
             "compute": vars(self.compute),
         }
@@ -55,7 +56,7 @@ class Job:
     def from_json(cls, fields: dict[str, Any]) -> Job:
         """The record from `to_json`; raises KeyError, TypeError, ValueError, AtrousError."""
         nested = {
-            "blueprint": Blueprint.from_json(fields["blueprint"]),
+            "blueprint": from_json(Blueprint, fields["blueprint"]),
             "protocol": Protocol.from_json(fields["protocol"]),
             "compute": Compute(**fields["compute"]),
         }

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from atrous.core.errors import AtrousError
 from atrous.core.files import write_whole
-from atrous.model.evaluation.assessment import TALLY, Request, count, prepare
+from atrous.model.evaluation.assessment import TALLY, EvaluationRequest, count, prepare
 from atrous.model.evaluation.publication import publish
 from atrous.model.export import onnx_file
 from atrous.model.export.exported import export_model
@@ -28,7 +28,7 @@ def evaluated(folder: Path, data: Path, split: str, device: str) -> None:
     out = folder / EVALUATION / split
     if (out / SCORED).exists() and not (out / TALLY).exists():
         return
-    assessment = prepare(Request(folder / MODEL, data, split, device=device, out=out))
+    assessment = prepare(EvaluationRequest(folder / MODEL, data, split, device=device, out=out))
     count(assessment)
     publish(assessment)
 

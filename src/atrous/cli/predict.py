@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from atrous.cli.options import output
+from atrous.core.console import output
 from atrous.core.errors import AtrousError
 
 if TYPE_CHECKING:

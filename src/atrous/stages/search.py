@@ -8,7 +8,6 @@ from pathlib import Path
 
 from atrous.core.config import (
     GRADIENT,
-    BudgetConfig,
     DataConfig,
     EncoderConfig,
     GradientConfig,
@@ -33,20 +32,26 @@ RANDOM_BESIDE = 8
 """Random architectures that what is decoded is compared with."""
 
 
-def usual(space: str, gradient: GradientConfig | None = None) -> SearchConfig:
-    """Returns the search of a space where the user says nothing, by `gradient` if that is given."""
+def usual(space: str, strategy: str = "local") -> SearchConfig:
+    """Returns the search of a space by a strategy where the user says nothing else."""
     known = family_of(space).defaults
     config = SearchConfig(
         DataConfig(""),
         space,
+        strategy,
         baselines=known.baselines,
         encoder=EncoderConfig(known.backbone or "", known.weights, known.output_stride or 0),
         proxy=ProxyConfig(known.filters, known.steps, rate=known.rate),
     )
-    if gradient is None:
+    return replace(config, gradient=GradientConfig()) if strategy == GRADIENT else config
+
+
+def usual_trials(config: SearchConfig) -> SearchConfig:
+    """Returns a search with as many trials as are usual where it decodes architectures."""
+    asked = config.gradient
+    if asked is None:
         return config
-    trials = gradient.seeds * gradient.candidates + RANDOM_BESIDE
-    return replace(config, strategy=GRADIENT, gradient=gradient, budget=BudgetConfig(trials))
+    return replaced(config, trials=asked.seeds * asked.candidates + RANDOM_BESIDE)
 
 
 def begin(config: SearchConfig, out: Path, cache: Path) -> tuple[Run, Estimator]:

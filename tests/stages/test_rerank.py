@@ -344,7 +344,7 @@ def test_a_damaged_record_is_told(damage: Any, run: Run) -> None:
     begin(run, ASKED)
     path = run.path / RERANK
     path.write_text(damage(json.loads(path.read_text())))
-    with pytest.raises(AtrousError, match="Expected a re-ranking in|another version"):
+    with pytest.raises(AtrousError, match=r"Expected a re-ranking in|another version"):
         read(run)
 
 

@@ -37,7 +37,7 @@ from atrous.search.objective import find_objective
 from atrous.search.ranking import ranked
 from atrous.search.run import RERANK, Run
 from atrous.spaces import find_architecture, find_space
-from atrous.spaces.receptive_field import untrained_rates
+from atrous.spaces.blueprint import untrained_rates
 from atrous.strategies.listed import Listed
 from atrous.strategies.strategy import Proposal
 from atrous.training.config import Protocol, derive_training_crop, protocol_of
@@ -85,10 +85,11 @@ def _reranking(run: Run, asked: RerankConfig) -> Reranking:
     if wrong := problems(asked):
         raise AtrousError("; ".join(wrong) + ".")
     settings, space = run.settings, find_space(run.config.space)
-    canvas, warm = space.canvas(run.config.encoder.output_stride), asked.warm and not space.trunk
+    canvas = space.coarsest(run.config.encoder.output_stride)
+    warm = asked.warm and not space.encoder
     precision = whole_precision(settings.device, None)
     gentle = is_gentle(asked.training.steps, warm, run.config.encoder.weights)
-    rate = usual_rate(gentle, scratch=space.trunk is not None)
+    rate = usual_rate(gentle, scratch=space.encoder is not None)
     training = replace(asked.training, tune_norm=not gentle, score_every=SCORE_EVERY)
     crop = require_crop(training.crop, canvas) if training.crop else (1, 1)
     protocol = protocol_of(training, crop, rate, precision, 0)

@@ -92,7 +92,7 @@ def require_possible(config: SearchConfig) -> None:
     """Raises `AtrousError` with all that is wrong with a search, before data is looked at."""
     space = find_space(config.space)
     require_relaxable(config)
-    wrong = problems(config, ("output_stride",) if space.trunk else ())
+    wrong = problems(config, ("output_stride",) if space.encoder else ())
     if config.proxy.score not in OBJECTIVES:
         told = ", ".join(OBJECTIVES)
         wrong.append(f"--score is one of {told}, got {config.proxy.score!r}")
@@ -102,13 +102,13 @@ def require_possible(config: SearchConfig) -> None:
         find_strategy(config.strategy)
     for name in config.baselines:
         beside = find_space(find_architecture(name).space)
-        if (beside.trunk is None) != (space.trunk is None):
+        if (beside.encoder is None) != (space.encoder is None):
             raise AtrousError(
                 f"--baselines: {name} cannot be trained beside --space {config.space}: cells on a "
                 "backbone's features and whole networks are not trained alike. Leave it out."
             )
     if config.proxy.crop:
-        require_crop(config.proxy.crop, space.canvas(config.encoder.output_stride))
+        require_crop(config.proxy.crop, space.coarsest(config.encoder.output_stride))
 
 
 def lasting(config: SearchConfig) -> SearchConfig:

@@ -24,9 +24,8 @@ from atrous.networks.compute import Compute, cores, pick_device, whole_precision
 from atrous.networks.weights import BUILTIN
 from atrous.search.ranking import winner
 from atrous.search.run import Run, open_run
-from atrous.spaces import find_architecture, find_space
-from atrous.spaces.blueprint import Blueprint, blank_network, brings_its_own_encoder
-from atrous.spaces.receptive_field import untrained_rates
+from atrous.spaces import find_architecture, find_space, needs_backbone
+from atrous.spaces.blueprint import Blueprint, blank_network, untrained_rates
 from atrous.stages.train.job import Job
 from atrous.training.config import derive_training_crop, protocol_of
 from atrous.training.crops import share_of
@@ -52,7 +51,7 @@ class Subject:
     def canvas(self) -> int:
         """Crops have k * this + 1 pixels on each axis."""
         space = find_space(self.architecture.space)
-        return space.canvas(self.config.encoder.output_stride)
+        return space.coarsest(self.config.encoder.output_stride)
 
     def but(self, **values: object) -> Subject:
         """Returns the subject trained otherwise: values by the names of their options."""
@@ -93,7 +92,7 @@ def subject_of(source: str, trial: int | None, told: dict[str, object]) -> Subje
 
 def usual_subject(name: str, architecture: Architecture, data: DataConfig) -> Subject:
     """Returns an architecture on a data set, with the usual backbone where it needs one."""
-    if brings_its_own_encoder(architecture):
+    if not needs_backbone(architecture):
         config = TrainConfig(data, EncoderConfig(), NETWORK_FILTERS)
     else:
         config = TrainConfig(data, EncoderConfig(BUILTIN, "auto", 16))
@@ -103,7 +102,7 @@ def usual_subject(name: str, architecture: Architecture, data: DataConfig) -> Su
 def subject_in(run: Run, name: str, architecture: Architecture) -> Subject:
     """Returns an architecture on what a run was made on."""
     found = usual_subject(name, architecture, run.config.data).but(filters=run.config.proxy.filters)
-    if brings_its_own_encoder(architecture):
+    if not needs_backbone(architecture):
         return found
     return replace(found, config=replace(found.config, encoder=run.config.encoder))
 
@@ -158,12 +157,12 @@ def balanced_weights(samples: Samples, classes: int, progress: Progress) -> tupl
 
 
 def _rate(subject: Subject) -> float:
-    return usual_rate(gentle=False, scratch=brings_its_own_encoder(subject.architecture))
+    return usual_rate(gentle=False, scratch=not needs_backbone(subject.architecture))
 
 
 def _require_possible(subject: Subject, world: World) -> None:
     """Raises `AtrousError` for numbers that no training can have, before data is looked at."""
-    config, whole = subject.config, brings_its_own_encoder(subject.architecture)
+    config, whole = subject.config, not needs_backbone(subject.architecture)
     wrong = problems(config, ("output_stride",) if whole else ())
     if wrong:
         raise AtrousError("; ".join(wrong) + ".")
@@ -182,7 +181,7 @@ def _require_possible(subject: Subject, world: World) -> None:
 def _as_told(own: Subject, told: dict[str, object]) -> Subject:
     """What the user says goes before the rest; raises `AtrousError` for what the architecture
     cannot have."""
-    if brings_its_own_encoder(own.architecture):
+    if not needs_backbone(own.architecture):
         _refuse_backbone(own.name, told)
     elif "backbone" in told and "weights" not in told:
         told = {**told, "weights": "auto"}

@@ -14,7 +14,7 @@ from torch.utils.checkpoint import checkpoint
 from atrous.relax.collapse import Thresholds, dominant_eigenvalue, warning_of
 from atrous.relax.history import Moment
 from atrous.spaces.auto_deeplab.cell import OPERATIONS, Operation, edges
-from atrous.spaces.auto_deeplab.operations import doubled, make_operation
+from atrous.spaces.auto_deeplab.trunk import doubled, make_operation
 from tests.relax.moments import moment
 
 

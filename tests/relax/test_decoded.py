@@ -10,11 +10,10 @@ import torch
 
 from atrous.relax.gates import one_hot
 from atrous.spaces.auto_deeplab.cell import RepeatedCell
-from atrous.spaces.auto_deeplab.layer import Layer
 from atrous.spaces.auto_deeplab.relaxation.size import Size
 from atrous.spaces.auto_deeplab.relaxation.supernet import Supernet
 from atrous.spaces.auto_deeplab.trellis import STRIDES, Path
-from atrous.spaces.auto_deeplab.trunk import Trunk
+from atrous.spaces.auto_deeplab.trunk import Layer, Trunk
 from tests.relax.nested import convolutions, merged_weights
 from tests.relax.networks import drawn, pictures, some_cell, some_path
 

@@ -15,7 +15,7 @@ from atrous.core.architecture import Architecture
 from atrous.core.errors import AtrousError
 from atrous.core.trial import Reason
 from atrous.estimation import estimators
-from atrous.estimation.proxy import Proxy
+from atrous.estimation.cached import Proxy
 from atrous.search.loop import Estimator
 from atrous.search.run import Run
 from atrous.spaces import find_architecture

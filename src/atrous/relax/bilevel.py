@@ -14,7 +14,7 @@ from atrous.relax.config import MOMENTUM, WEIGHT_DECAY, SearchProtocol
 from atrous.relax.gates import GATES, TEMPERATURES, Mixture, draw_path
 from atrous.spaces.auto_deeplab.relaxation.contrast import along, contrast
 from atrous.spaces.auto_deeplab.relaxation.supernet import Supernet
-from atrous.spaces.auto_deeplab.widths import MEAN, STD
+from atrous.spaces.auto_deeplab.trellis import MEAN, STD
 from atrous.training.checkpoint import Checkpoint, fill
 from atrous.training.crops import Batch
 from atrous.training.state import labelled, mixed, normalisation, summed_loss

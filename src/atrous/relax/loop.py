@@ -18,7 +18,7 @@ from atrous.relax.history import NAME, Moment, read_history, write_history
 from atrous.spaces.auto_deeplab.relaxation.decoding import decode
 from atrous.spaces.auto_deeplab.relaxation.walk import outgoing
 from atrous.spaces.auto_deeplab.space import auto_deeplab
-from atrous.spaces.auto_deeplab.widths import MEAN
+from atrous.spaces.auto_deeplab.trellis import MEAN
 from atrous.training.checkpoint import load, save
 from atrous.training.crops import Batch, crops_of, parts
 from atrous.training.optimiser import FINITE_EVERY, NonFiniteError

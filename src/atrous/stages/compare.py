@@ -19,7 +19,7 @@ from atrous.core.console import track
 from atrous.core.errors import AtrousError
 from atrous.core.trial import Failed
 from atrous.data.dataset import Dataset, Samples
-from atrous.estimation.material import estimator, features_of, make_material, unchanged_sources
+from atrous.estimation.search_data import estimator, features_of, make_material, unchanged_sources
 from atrous.search.ranking import ranked
 from atrous.search.run import Run
 from atrous.spaces import find_architecture

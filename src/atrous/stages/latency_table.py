@@ -14,7 +14,7 @@ from atrous.model.latency.conditions import Setting, runtime_version
 from atrous.model.latency.measure import in_turns, torch_threads
 from atrous.relax.latency_table import MOVES, PLACES, LatencyTable
 from atrous.spaces.auto_deeplab.cell import GIVEN, OPERATIONS, Operation
-from atrous.spaces.auto_deeplab.operations import Projection, doubled, make_operation
+from atrous.spaces.auto_deeplab.trunk import Projection, doubled, make_operation
 
 WARM_UP = 5
 """Passes of each part before any is timed."""

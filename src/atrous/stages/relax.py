@@ -20,7 +20,7 @@ from atrous.core.trial import Origin
 from atrous.data.canvas import Size as Extent
 from atrous.data.canvas import largest, require_crop, round_up
 from atrous.data.checks.check import require_sound
-from atrous.estimation.material import Sources, sources_of, unchanged_sources
+from atrous.estimation.search_data import Sources, sources_of, unchanged_sources
 from atrous.model.latency.conditions import make_setting
 from atrous.model.record import read_json
 from atrous.networks.compute import Compute, cores, pick_device, whole_precision

@@ -20,8 +20,7 @@ from atrous.model.model import Model
 from atrous.model.predict.memory import bytes_per_pixel, fitting_tile, least, tidy
 from atrous.model.predict.outputs import LONGEST, Input, Outputs
 from atrous.tasks.segmentation.metrics import winners
-from atrous.tasks.segmentation.probabilities import probabilities
-from atrous.tasks.segmentation.tiles import blocks
+from atrous.tasks.segmentation.probabilities import blocks, probabilities
 
 Size = tuple[int, int]
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from atrous.core.architecture import Architecture
-from atrous.estimation.start import is_gentle, usual_rate
+from atrous.estimation.end_to_end import is_gentle, usual_rate
 from atrous.search.ranking import winner
 from atrous.search.run import Run
 from atrous.spaces import find_architecture

@@ -8,9 +8,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from atrous.spaces.auto_deeplab.operations import resized
 from atrous.spaces.auto_deeplab.relaxation.layers import Convolution
 from atrous.spaces.auto_deeplab.trellis import STRIDES
+from atrous.spaces.auto_deeplab.trunk import resized
 from atrous.tasks.segmentation.head import class_scores
 
 REACH = 96

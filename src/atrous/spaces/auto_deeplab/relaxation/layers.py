@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from atrous.spaces.auto_deeplab.operations import EPSILON
+from atrous.spaces.auto_deeplab.trunk import EPSILON
 
 
 def normalised(maps: Tensor, gains: Tensor | None = None) -> Tensor:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import Tensor
 from torch.nn import functional
 
-from atrous.spaces.auto_deeplab.operations import resized
+from atrous.spaces.auto_deeplab.trunk import resized
 
 ImageSize = tuple[int, int]
 

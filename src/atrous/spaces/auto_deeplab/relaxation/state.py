@@ -12,10 +12,10 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from atrous.spaces.auto_deeplab.cell import Operation
-from atrous.spaces.auto_deeplab.operations import RATE, resized
 from atrous.spaces.auto_deeplab.relaxation.merged import Dense, Rows, Separable
 from atrous.spaces.auto_deeplab.relaxation.mixing import mixed
 from atrous.spaces.auto_deeplab.relaxation.reading import Reading
+from atrous.spaces.auto_deeplab.trunk import RATE, resized
 
 
 class StateOperations(nn.Module):

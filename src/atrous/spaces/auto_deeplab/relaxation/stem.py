@@ -6,7 +6,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from atrous.spaces.auto_deeplab.relaxation.layers import Convolution
-from atrous.spaces.auto_deeplab.widths import stem_widths
+from atrous.spaces.auto_deeplab.trellis import stem_widths
 
 
 class SearchStem(nn.Module):

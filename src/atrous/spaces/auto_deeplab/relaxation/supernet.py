@@ -18,8 +18,14 @@ from atrous.spaces.auto_deeplab.relaxation.output import Output
 from atrous.spaces.auto_deeplab.relaxation.reading import readings
 from atrous.spaces.auto_deeplab.relaxation.size import Size
 from atrous.spaces.auto_deeplab.relaxation.stem import SearchStem
-from atrous.spaces.auto_deeplab.trellis import LEVELS, STRIDES, Arrow, arrows, levels_at
-from atrous.spaces.auto_deeplab.widths import stem_widths
+from atrous.spaces.auto_deeplab.trellis import (
+    LEVELS,
+    STRIDES,
+    Arrow,
+    arrows,
+    levels_at,
+    stem_widths,
+)
 
 FIRST_SCALE = 1e-3
 """Standard deviation of alpha and beta at the start."""

@@ -15,6 +15,8 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from atrous.core.errors import AtrousError
+
 PARTIAL, READY = ".atrous-partial", ".atrous-ready"
 
 
@@ -64,12 +66,33 @@ def settle(folder: Path) -> None:
 
 def write_whole(path: Path, text: str) -> None:
     """Writes a text file so that no reader sees half of it; raises OSError."""
+    with whole(path) as partial:
+        partial.write_text(text, encoding="utf-8", newline="\n")
+
+
+@contextmanager
+def whole(path: Path) -> Iterator[Path]:
+    """Gives a path beside `path` to write to, which takes its place when the block ends.
+
+    After an error, also one raised in the block, everything is as it was. Raises OSError.
+    """
     partial = path.with_name(f"{path.name}.partial")
     try:
-        partial.write_text(text, encoding="utf-8", newline="\n")
+        yield partial
         partial.replace(path)
     finally:
         partial.unlink(missing_ok=True)
+
+
+def save_text(path: Path, text: str) -> None:
+    """Writes a text file of a run so that no reader sees half of it; raises `AtrousError`."""
+    try:
+        write_whole(path, text)
+    except OSError as error:
+        raise AtrousError(
+            f"Expected to write {path}, but {error}. Make its folder writable and free some "
+            "space, or copy the run to another disk."
+        ) from error
 
 
 def _flush(folder: Path) -> None:

@@ -80,6 +80,22 @@ class Compute:
         )
 
 
+@dataclass(frozen=True)
+class LatencyConditions:
+    """All that a latency depends on beside the network and its runtime.
+
+    `batch` images of `size` (H, W) on `device`, named `device_name`; `threads` of the CPU;
+    `precision` is that of the products.
+    """
+
+    size: tuple[int, int]
+    batch: int
+    device: str
+    device_name: str
+    threads: int
+    precision: Precision
+
+
 def pick_device(device: str) -> str:
     """`auto` as the accelerator there is, else `cpu`; raises `AtrousError` for one that is not."""
     if device == "auto":

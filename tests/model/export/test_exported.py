@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from atrous.core.errors import AtrousError
 from atrous.model.export import onnx_file
-from atrous.model.export.exported import Exported, check_request, export_network
+from atrous.model.export.exported import ExportedFile, check_request, export_network
 from atrous.model.export.interface import Interface, noise
 from atrous.networks.backbones import Backbone
 from atrous.networks.network import Network
@@ -102,7 +102,7 @@ def test_a_network_that_diverged_is_refused(small: Network, tmp_path: Path) -> N
 
 
 @pytest.fixture(scope="module")
-def written(tmp_path_factory: pytest.TempPathFactory) -> tuple[Network, Exported]:
+def written(tmp_path_factory: pytest.TempPathFactory) -> tuple[Network, ExportedFile]:
     """A network in training mode at output stride 8, exported with everything that can be said."""
     original = network(blueprint("dpc-2:0.3.1.80", decoder=True, output_stride=8)).train()
     path = tmp_path_factory.mktemp("written") / "model.onnx"
@@ -111,7 +111,7 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> tuple[Network, Exported
     return original, export_network(original, path, "onnx", interface, about, opset=19)
 
 
-def test_the_network_itself_is_left_alone(written: tuple[Network, Exported]) -> None:
+def test_the_network_itself_is_left_alone(written: tuple[Network, ExportedFile]) -> None:
     original, _ = written
     assert all(module.training for module in original.modules())
     assert all(parameter.requires_grad for parameter in original.parameters())
@@ -119,7 +119,7 @@ def test_the_network_itself_is_left_alone(written: tuple[Network, Exported]) -> 
     assert all(torch.equal(value, fresh[key]) for key, value in original.state_dict().items())
 
 
-def test_probabilities_come_out_as_softmax(written: tuple[Network, Exported]) -> None:
+def test_probabilities_come_out_as_softmax(written: tuple[Network, ExportedFile]) -> None:
     original, exported = written
     pixels = noise(2, (50, 41))
     found = torch.from_numpy(onnx_file.run(exported.path, [pixels.numpy()])[0])
@@ -129,12 +129,12 @@ def test_probabilities_come_out_as_softmax(written: tuple[Network, Exported]) ->
     torch.testing.assert_close(found, wanted, rtol=0, atol=1e-4)
 
 
-def test_the_opset_is_the_one_asked_for(written: tuple[Network, Exported]) -> None:
+def test_the_opset_is_the_one_asked_for(written: tuple[Network, ExportedFile]) -> None:
     (opset,) = onnx.load(written[1].path).opset_import
     assert (opset.domain, opset.version) == ("", 19)
 
 
-def test_what_a_file_says_of_itself_can_be_added_to(written: tuple[Network, Exported]) -> None:
+def test_what_a_file_says_of_itself_can_be_added_to(written: tuple[Network, ExportedFile]) -> None:
     about = written[1].metadata
     assert about["licence"] == "CC0"
     assert about["output"].startswith(f"probabilities [B, {len(CLASSES)}, H, W]")

@@ -11,7 +11,7 @@ import pytest
 from typer.testing import CliRunner
 
 from atrous.cli import app
-from atrous.estimation import tuning
+from atrous.estimation import tune as tuning
 from atrous.stages import replicates as readings
 from atrous.stages import rerank
 from atrous.stages import search as driver

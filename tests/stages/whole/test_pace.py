@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from atrous.core.errors import AtrousError
-from atrous.estimation.proxy import Proxy
+from atrous.estimation.cached import Proxy
 from atrous.search.loop import Estimator
 from atrous.search.run import Run
 from atrous.stages import search as driver

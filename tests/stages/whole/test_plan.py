@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from atrous.core.errors import AtrousError
-from atrous.report.schedule import PLAN, read_schedule
+from atrous.report.trained import PLAN, read_timetable
 from atrous.stages.whole.plan import (
     LEAST_AGAIN,
     LEAST_STEPS,
@@ -110,7 +110,7 @@ def plan() -> Plan:
 def test_a_plan_comes_back_as_it_was(plan: Plan, tmp_path: Path) -> None:
     write_plan(plan, tmp_path)
     assert read_plan(tmp_path) == plan
-    schedule = read_schedule(tmp_path)
+    schedule = read_timetable(tmp_path)
     assert schedule
     assert (schedule.budget, schedule.told) == (plan.budget, plan.told)
     assert schedule.stages == plan.stages

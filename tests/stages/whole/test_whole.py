@@ -22,7 +22,7 @@ from atrous.core.trial import Outcome
 from atrous.model.evaluation import publication
 from atrous.model.model import load_model
 from atrous.networks.weights import digest
-from atrous.report.schedule import PLAN
+from atrous.report.trained import PLAN
 from atrous.search.ledger import Entry
 from atrous.search.run import ABOUT, RERANK, open_run
 from atrous.stages import search as driver

@@ -16,7 +16,7 @@ from atrous.core.records import read, write
 from atrous.core.trial import Failed, Origin, Rung, Trial
 from atrous.core.trial import Job as TrialJob
 from atrous.networks.compute import cores
-from atrous.report.schedule import PLAN, Stage
+from atrous.report.trained import PLAN, PlannedStage
 from atrous.search.loop import Estimator
 from atrous.search.run import Run
 from atrous.spaces import find_architecture
@@ -62,7 +62,7 @@ class Plan:
     rerank_steps: int
     train_steps: int
     baselines: tuple[str, ...]
-    stages: tuple[Stage, ...]
+    stages: tuple[PlannedStage, ...]
     told: str
 
 
@@ -110,10 +110,12 @@ def split(
             f"--budget {least(pace, ended, beside, len(baselines)):.0f}s."
         )
     stages = (
-        Stage("search", seconds.search, f"about {trials} candidates of {pace.trial:.1f} s"),
-        Stage("re-rank", seconds.rerank, f"{top} candidates and the baselines, {again} steps each"),
-        Stage("train", seconds.train, f"{1 + len(baselines)} networks, {steps} steps each"),
-        Stage("rest", seconds.rest, "scores, pictures, export, report"),
+        PlannedStage("search", seconds.search, f"about {trials} candidates of {pace.trial:.1f} s"),
+        PlannedStage(
+            "re-rank", seconds.rerank, f"{top} candidates and the baselines, {again} steps each"
+        ),
+        PlannedStage("train", seconds.train, f"{1 + len(baselines)} networks, {steps} steps each"),
+        PlannedStage("rest", seconds.rest, "scores, pictures, export, report"),
     )
     whole = ended + sum(stage.seconds for stage in stages)
     told = (

@@ -26,12 +26,12 @@ from atrous.core.records import read, write
 from atrous.data.canvas import require_crop
 from atrous.data.dataset import select
 from atrous.data.layouts import read_dataset
+from atrous.estimation.end_to_end import is_gentle, usual_rate
 from atrous.estimation.estimators import estimator_of
-from atrous.estimation.start import is_gentle, usual_rate
 from atrous.networks.backbones import outline
 from atrous.networks.compute import pick_device
 from atrous.report.page import write_report
-from atrous.report.schedule import PLAN
+from atrous.report.trained import PLAN
 from atrous.search.ranking import winner
 from atrous.search.run import ABOUT, RERANK, Run, extend, open_run, require_no_run
 from atrous.spaces import find_architecture, needs_backbone

@@ -49,7 +49,7 @@ class Option:
 @dataclass(frozen=True)
 class Part:
     """How a configuration stands in another: `prefix` goes before its flags; it belongs to one
-    `strategy` if that is named; `changed` are what its options differ in here, by field; options
+    `strategy` if that is named; `changed` are what its options differ in here, by field; fields
     `without` are not asked for."""
 
     prefix: str
@@ -167,7 +167,8 @@ def problems(record: Any, but: tuple[str, ...] = ()) -> list[str]:
     for leaf in leaves(type(record)):
         value = leaf.of(record)
         if value is not None and leaf.name not in but and (told := _expected(leaf, value)):
-            found.append(f"--{leaf.flag} is {told}, got {_shown(value)}")
+            verb = "are" if told.endswith("numbers") else "is"
+            found.append(f"--{leaf.flag} {verb} {told}, got {_shown(value)}")
     return found
 
 
@@ -208,7 +209,7 @@ def _leaves_of(name: str, kind: type, stands: Part) -> list[Leaf]:
             strategy=stands.strategy or leaf.strategy,
         )
         for leaf in leaves(kind)
-        if leaf.path[-1] not in stands.without
+        if not set(leaf.path) & set(stands.without)
     ]
 
 

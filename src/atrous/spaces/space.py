@@ -202,6 +202,24 @@ class Space:
             state = self.grammar.step(state, choice)
         return widths
 
+    def choices(self, prefix: Genotype) -> int:
+        """How many choices the decision after these has; 0 where none is left."""
+        state = self.grammar.start
+        for choice in prefix:
+            state = self.grammar.step(state, choice)
+        return self.grammar.choices(state)
+
+    @cached_property
+    def most_choices(self) -> tuple[int, ...]:
+        """The most choices that each decision can have, in order: the shape of an encoding."""
+        states, most = {self.grammar.start}, []
+        while counts := [c for state in states if (c := self.grammar.choices(state))]:
+            most.append(max(counts))
+            states = {
+                self.grammar.step(s, choice) for s in states for choice in range(self.grammar.choices(s))
+            }
+        return tuple(most)
+
     def variants(self, genotype: Genotype, position: int) -> list[Genotype]:
         """The valid genotypes that differ from this one at `position` alone."""
         state = self.grammar.start

@@ -26,7 +26,7 @@ def main() -> None:
     asked = parser.parse_args()
     run = open_run(asked.run)
     proxy = estimator(run.settings, material_of(run, default_cache()))
-    space, rng = find_space(run.request.space), Random(0)
+    space, rng = find_space(run.config.space), Random(0)
     architecture = space.architecture(space.sample(rng))
     trial = Trial(0, architecture, Origin("uniform"), 0)
     for number in range(asked.trials):

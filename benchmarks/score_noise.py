@@ -40,10 +40,10 @@ def main() -> None:
     for split in asked.on:
         samples = material.sources.dataset.splits[split]
         sets[split] = features_of(samples, run.settings, material.sources, cache)
-    space, rng = find_space(run.request.space), Random(7)
+    space, rng = find_space(run.config.space), Random(7)
     drawn = [space.architecture(space.sample(rng)) for _ in range(asked.cells)]
-    named = [find_architecture(name) for name in run.request.baselines]
-    jobs = fresh_jobs([*named, *drawn], 2, run.request.steps, run.request.seed)
+    named = [find_architecture(name) for name in run.config.baselines]
+    jobs = fresh_jobs([*named, *drawn], 2, run.config.proxy.steps, run.config.seed)
     proxy, path = estimator(run.settings, material), run.path / "score-noise.jsonl"
     found = read_all(proxy, jobs, sets, run.settings.workers, path)
     results = list(track(found, "training cells", len(jobs)))

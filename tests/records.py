@@ -5,7 +5,8 @@ from __future__ import annotations
 from random import Random
 
 from atrous.core.architecture import Architecture
-from atrous.core.config import Request
+from atrous.core.config import DataConfig, SearchConfig
+from atrous.core.options import replaced
 from atrous.core.trial import Failed, Job, Measured, Metrics, Origin, Reason, Rung, Trial
 from atrous.search.ledger import Entry
 from atrous.search.run import Context, Settings
@@ -13,30 +14,18 @@ from atrous.spaces import find_space
 
 SPACE = find_space("dpc")
 
-REQUEST = Request(
-    data="/data/streets",
-    select_on="val",
-    space="dpc",
-    strategy="local",
+CONFIG = replaced(
+    SearchConfig(DataConfig("/data/streets")),
     baselines=("dpc:aspp", "dpc:top1"),
     trials=4,
-    seconds=None,
-    workers=None,
     seed=3,
     backbone="tf_efficientnet_lite0",
     weights="auto",
     output_stride=16,
-    crop=None,
-    filters=64,
-    steps=400,
-    batch=8,
-    rate=0.1,
-    score="miou",
-    device="auto",
 )
 
 SETTINGS = Settings(
-    request=REQUEST,
+    config=CONFIG,
     workers=2,
     crop=(369, 481),
     device="cpu",

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from PIL import Image
 
-from atrous.core.config import Request
+from atrous.core.config import DataConfig, SearchConfig
+from atrous.core.options import replaced
 from atrous.estimation.tuning import Choice, Workload
 from atrous.networks.compute import Compute
 from atrous.search.ledger import Entry
@@ -38,29 +38,22 @@ def write_data(root: Path) -> Path:
     return root
 
 
-def request(data: Path, **changes: Any) -> Request:
-    asked = Request(
-        data=str(data),
-        select_on="val",
-        space="dpc",
+def config(data: Path, **changes: Any) -> SearchConfig:
+    asked = replaced(
+        SearchConfig(DataConfig(str(data))),
         strategy="random",
         baselines=("dpc:aspp",),
         trials=2,
-        seconds=None,
         workers=1,
-        seed=0,
         backbone="tf_efficientnet_lite0",
         weights="none",
         output_stride=16,
-        crop=None,
         filters=8,
         steps=3,
         batch=2,
-        rate=0.1,
-        score="miou",
         device="cpu",
     )
-    return replace(asked, **changes)
+    return replaced(asked, **changes)
 
 
 def ignore(_: Entry) -> None:

@@ -18,7 +18,7 @@ from atrous.estimation.proxy import Proxy
 from atrous.search.loop import Estimator
 from atrous.search.run import Run
 from atrous.stages.search import begin
-from tests.small_search import remembered, request, write_data
+from tests.small_search import config, remembered, write_data
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +36,7 @@ def begun(
     data: Path, tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> tuple[Run, Estimator]:
     monkeypatch.setattr(estimators, "choose", remembered([]))
-    return begin(request(data), tmp_path / "run", cache)
+    return begin(config(data), tmp_path / "run", cache)
 
 
 def brighten(data: Path) -> None:
@@ -71,7 +71,7 @@ def test_changed_data_is_noticed_before_anything_is_computed(
 
 def test_changed_weights_are_noticed(begun: tuple[Run, Estimator], tmp_path: Path) -> None:
     run, _ = begun
-    other = replace(run, settings=replace(run.settings, request=replace(run.request, seed=1)))
+    other = replace(run, settings=replace(run.settings, config=replace(run.config, seed=1)))
     with pytest.raises(AtrousError, match=r"backbone weights of .*run have changed"):
         material_of(other, tmp_path / "other cache")
 

@@ -7,8 +7,10 @@ from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 from random import Random
+from typing import Any
 
 from atrous.core.architecture import Architecture
+from atrous.core.options import replaced
 from atrous.core.trial import Failed, Metrics, Reason, Trial
 from atrous.search.ledger import Entry
 from atrous.search.run import RERANK, Run, create_run
@@ -19,7 +21,7 @@ from tests import records
 from tests.records import SPACE
 
 CLASSES = ("road", "building", "<b>sky</b>", "tree & bush", "person", "bicyclist")
-REQUEST = replace(records.REQUEST, data="/data/my street", select_on="0.2", trials=40)
+CONFIG = replaced(records.CONFIG, data="/data/my street", select_on="0.2", trials=40)
 SETTINGS = replace(records.SETTINGS, crop=(368, 480))
 CONTEXT = replace(
     records.CONTEXT,
@@ -32,14 +34,13 @@ CONTEXT = replace(
 PROTOCOL = {"steps": 1000, "batch": 8, "crop": [361, 481]}
 
 
-def a_run(**asked: object) -> Run:
-    """A run that is not on disk; `asked` replaces parts of the usual request."""
-    request = replace(REQUEST, **asked)  # type: ignore[arg-type]
-    return Run(Path("runs/this"), replace(SETTINGS, request=request), CONTEXT)
+def a_run(**asked: Any) -> Run:
+    """A run that is not on disk; `asked` replaces parts of the usual configuration."""
+    return Run(Path("runs/this"), replace(SETTINGS, config=replaced(CONFIG, **asked)), CONTEXT)
 
 
-def make_run(path: Path, entries: Iterable[Entry] = (), **asked: object) -> Run:
-    """A run folder with these entries; `asked` replaces parts of the usual request."""
+def make_run(path: Path, entries: Iterable[Entry] = (), **asked: Any) -> Run:
+    """A run folder with these entries; `asked` replaces parts of the usual configuration."""
     run = create_run(path, a_run(**asked).settings, CONTEXT)
     ledger = run.ledger()
     for entry in entries:

@@ -11,8 +11,11 @@ import pytest
 from atrous.report import figures
 from atrous.report.curves import against_seconds, against_trials, expectation, levels
 from atrous.search.ledger import Scored, scored
-from atrous.spaces.dpc.space import TOP1
+from atrous.spaces import find_architecture
+from atrous.spaces.dpc.view import branches
 from tests.report.runs import baselines, failed, measured, plausible
+
+BRANCHES = branches(find_architecture("dpc:top1"))
 
 
 def _progress() -> figures.Progress:
@@ -66,7 +69,7 @@ def test_origins_are_counted_by_their_first_word() -> None:
 
 
 def test_weights_are_labelled_in_words() -> None:
-    texts = _texts(figures.weights_figure(TOP1, (0.01, 0.02, 0.03, 0.04, 0.05)))
+    texts = _texts(figures.weights_figure(BRANCHES, (0.01, 0.02, 0.03, 0.04, 0.05)))
     assert "4: 3×3, rate 6×21, of branch 0" in texts
     assert "0.0500" in texts
 
@@ -84,7 +87,7 @@ def test_ids_are_unique_and_all_references_are_met() -> None:
         figures.progress_figure(progress, figures.trials_axis(), "miou"),
         figures.progress_figure(progress, figures.seconds_axis(progress), "miou"),
         figures.distribution_figure(_found(), [], "miou"),
-        figures.weights_figure(TOP1, (0.1,) * 5),
+        figures.weights_figure(BRANCHES, (0.1,) * 5),
     ]
     ids = re.findall(r'\bid="([^"]+)"', "".join(svgs))
     assert len(ids) == len(set(ids)) > 20
@@ -97,7 +100,7 @@ def test_drawing_leaves_matplotlib_as_it_was() -> None:
     import matplotlib
 
     with matplotlib.rc_context({"font.size": 33, "axes.grid": False}):
-        figures.weights_figure(TOP1, (0.1,) * 5)
+        figures.weights_figure(BRANCHES, (0.1,) * 5)
         assert matplotlib.rcParams["font.size"] == 33
         assert matplotlib.rcParams["svg.hashsalt"] is None
 

@@ -10,18 +10,31 @@ from dataclasses import replace
 from html import unescape
 from html.parser import HTMLParser
 from pathlib import Path
+from random import Random
 
 import pytest
 from PIL import Image
 
 from atrous.core.errors import AtrousError
-from atrous.core.trial import Measured
+from atrous.core.trial import Measured, Metrics, Origin, Trial
 from atrous.report.content import gather
+from atrous.report.leaderboard import write_csv
 from atrous.report.page import render_page, write_report
 from atrous.search.ledger import Entry
 from atrous.search.run import open_run
+from atrous.spaces.auto_deeplab.space import auto_deeplab
+from tests.records import entry_of, job
 from tests.report.browser import Browser, find_browser
-from tests.report.runs import a_run, baselines, failed, make_run, measured, plausible, reranked
+from tests.report.runs import (
+    CLASSES,
+    a_run,
+    baselines,
+    failed,
+    make_run,
+    measured,
+    plausible,
+    reranked,
+)
 from tests.report.trainings import write_plan, write_trained
 
 SECTIONS = ["progress", "leaderboard", "distribution", "cells", "classes", "choices", "again"]
@@ -198,7 +211,7 @@ def test_classes_have_their_best_marked() -> None:
 
 
 def test_the_command_to_run_it_again() -> None:
-    text = _page(plausible(), seconds=1200.0)
+    text = _page(plausible(), time=1200.0)
     command = re.search(r"<pre>(.*?)</pre>", text, re.DOTALL)
     assert command
     words = " ".join(re.findall(r"<span>(.*?)</span>", command[1]))
@@ -231,7 +244,7 @@ def test_another_run_under_another_proxy_is_refused() -> None:
     with pytest.raises(AtrousError, match=r"filters \(64 here, 32 there\), steps \(400 here, 800"):
         write_report(run, other)
     shifted = replace(run, context=replace(run.context, data_fingerprint="ffff"))
-    with pytest.raises(AtrousError, match="data_fingerprint"):
+    with pytest.raises(AtrousError, match="data-fingerprint"):
         write_report(shifted, run)
 
 
@@ -285,6 +298,30 @@ def test_writing_a_report_never_loads_torch(whole: Path) -> None:
         [sys.executable, "-c", code, str(whole.parent)], capture_output=True, text=True, check=True
     )
     assert done.stdout.strip() == "False"
+
+
+def network(number: int, score: float) -> Entry:
+    space = auto_deeplab()
+    architecture = space.architecture(space.sample(Random(number)))
+    trial = Trial(number, architecture, Origin("uniform"), 3)
+    metrics = Metrics(score, score, score, score, 1.0, (score,) * len(CLASSES))
+    return entry_of(job(trial), metrics, 6.5 * (number + 1), 10.0)
+
+
+def test_the_page_of_a_search_speaks_of_networks(tmp_path: Path) -> None:
+    asked = a_run(space="auto_deeplab", baselines=(), strategy="random", filters=4)
+    run = replace(asked, context=replace(asked.context, channels=3, feature_size=(65, 97)))
+    entries = [network(number, 0.3 + number / 100) for number in range(8)]
+    page = render_page(gather(run, entries))
+    assert "Cost is that of trunk and head, at F = 4 on an image of 65 × 97 pixels." in page
+    assert "The best of 8 proposed networks scores 0.3700" in page
+    assert page.count('aria-label="Network: strides') == 3
+    assert "Stride of the last layer" in page
+    assert "the share of layers, of operations and of inputs" in page
+    assert "feature map" not in page
+    assert "projection" not in page
+    write_csv(run, entries, tmp_path / "all.csv")
+    assert "strides 4" in (tmp_path / "all.csv").read_text()
 
 
 @pytest.fixture

@@ -10,21 +10,22 @@ import pytest
 from typer.testing import CliRunner
 
 from atrous.cli import app
-from atrous.core.config import Relaxation, Request
+from atrous.core.config import GradientConfig, SearchConfig
+from atrous.core.options import replaced
 from atrous.report.rerun import command
 from atrous.search.run import Settings
 from atrous.stages import search as driver
-from tests.records import REQUEST, SETTINGS
+from tests.records import CONFIG, SETTINGS
 
-GRADIENT = replace(
-    REQUEST,
+GRADIENT = replaced(
+    CONFIG,
     space="auto_deeplab-4x2",
     strategy="gradient",
     baselines=(),
     backbone="",
     weights="none",
     output_stride=0,
-    relaxation=Relaxation(
+    gradient=GradientConfig(
         gate="gdas",
         steps=30,
         filters=4,
@@ -47,28 +48,28 @@ class AskedError(Exception):
 
 
 @pytest.mark.parametrize(
-    "request_",
+    "config",
     [
-        REQUEST,
-        replace(REQUEST, seconds=1200.0, baselines=("dpc:aspp",), data="a folder"),
+        CONFIG,
+        replaced(CONFIG, time=1200.0, baselines=("dpc:aspp",), data="a folder"),
         GRADIENT,
-        replace(GRADIENT, relaxation=Relaxation()),
+        replace(GRADIENT, gradient=GradientConfig()),
     ],
     ids=["cells", "quoted", "gradient", "gradient by default"],
 )
 def test_the_command_asks_for_the_same_search(
-    request_: Request, monkeypatch: pytest.MonkeyPatch
+    config: SearchConfig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    settings: Settings = replace(SETTINGS, request=request_)
-    heard: list[Request] = []
+    settings: Settings = replace(SETTINGS, config=config)
+    heard: list[SearchConfig] = []
 
-    def begin(request: Request, _out: Path, _cache: Path) -> None:
-        heard.append(request)
+    def begin(asked: SearchConfig, _out: Path, _cache: Path) -> None:
+        heard.append(asked)
         raise AskedError
 
     monkeypatch.setattr(driver, "begin", begin)
     parts = shlex.split(" ".join(command(settings)))
     result = CliRunner().invoke(app, parts[1:])
     assert isinstance(result.exception, AskedError), result.output
-    chosen = replace(request_, workers=settings.workers, crop=settings.crop, device=settings.device)
+    chosen = replaced(config, workers=settings.workers, crop=settings.crop, device=settings.device)
     assert heard == [chosen]

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from atrous.core.errors import AtrousError
+from atrous.core.options import replaced
 from atrous.search.ledger import Ledger
 from atrous.search.run import (
     ABOUT,
@@ -26,7 +27,7 @@ from atrous.search.run import (
     software,
 )
 from tests.processes import eventually
-from tests.records import CONTEXT, REQUEST, SETTINGS, measured, widths
+from tests.records import CONFIG, CONTEXT, SETTINGS, measured, widths
 
 HOLDER = """
 import sys, time
@@ -59,7 +60,7 @@ def another_process_in(run: Run) -> Iterator[subprocess.Popen[str]]:
 @pytest.mark.parametrize("seconds", [None, 90.5])
 def test_a_run_is_read_back_as_it_was_made(tmp_path: Path, seconds: float | None) -> None:
     settings = replace(
-        SETTINGS, request=replace(REQUEST, seconds=seconds, data="/ein Ordner/ü", crop=(65, 97))
+        SETTINGS, config=replaced(CONFIG, time=seconds, data="/ein Ordner/ü", crop=(65, 97))
     )
     made = create_run(tmp_path / "deep" / "run", settings, CONTEXT)
     assert open_run(made.path) == made
@@ -106,13 +107,13 @@ def test_a_folder_without_a_run_is_named(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        *("", "{", "[]", "7", "{}", "\x00", '{"format": 3}', '{"format": 3, "settings": []}'),
-        '{"format": 3, "settings": {"request": []}}',
+        *("", "{", "[]", "7", "\x00", '{"format": 4}', '{"format": 4, "settings": []}'),
+        '{"format": 4, "settings": {"config": []}}',
     ],
 )
 def test_damaged_settings_are_named(run: Run, text: str) -> None:
     (run.path / ABOUT).write_text(text)
-    with pytest.raises(AtrousError, match=r"settings of a run in .*run\.json, but: .*Restore"):
+    with pytest.raises(AtrousError, match=r"the record of a run in .*run\.json, but: .*Restore"):
         open_run(run.path)
 
 
@@ -124,16 +125,19 @@ def edited(run: Run, **changes: object) -> Path:
 
 def test_fields_that_do_not_fit_are_named(run: Run) -> None:
     settings = json.loads((run.path / ABOUT).read_text())["settings"]
-    with pytest.raises(AtrousError, match=r"\['magic'\] are missing or unknown"):
-        open_run(edited(run, settings=settings | {"magic": 1}))
-    del settings["request"]["trials"]
-    with pytest.raises(AtrousError, match=r"\['trials'\] are missing or unknown"):
+    settings |= {"magic": 1, "workers": "two"}
+    del settings["config"]["data"]["path"]
+    with pytest.raises(AtrousError) as told:
         open_run(edited(run, settings=settings))
+    for field in ("settings.magic: ", "settings.workers: ", "settings.config.data.path: "):
+        assert field in str(told.value)
 
 
-@pytest.mark.parametrize("other", [1, 2, None])
+@pytest.mark.parametrize("other", [1, 3, None])
 def test_a_run_of_another_version_is_refused(run: Run, other: object) -> None:
-    with pytest.raises(AtrousError, match=rf"has format {other}, and this version reads format 3"):
+    with pytest.raises(
+        AtrousError, match=rf"has format {other} there, and this version reads format 4"
+    ):
         open_run(edited(run, format=other))
 
 

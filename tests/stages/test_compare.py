@@ -28,7 +28,7 @@ from atrous.stages.search import begin, proceed
 from atrous.training.optimiser import NonFiniteError
 from tests.executors import Immediate
 from tests.records import metrics
-from tests.small_search import ignore, remembered, request, write_data
+from tests.small_search import config, ignore, remembered, write_data
 
 
 @pytest.fixture(scope="module")
@@ -46,7 +46,7 @@ def begun(
     data: Path, tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> tuple[Run, Estimator]:
     monkeypatch.setattr(estimators, "choose", remembered([]))
-    return begin(request(data), tmp_path / "run", cache)
+    return begin(config(data), tmp_path / "run", cache)
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ import pytest
 from typer.testing import CliRunner
 
 from atrous.cli import app
-from atrous.core.config import Request
+from atrous.core.config import SearchConfig
 from atrous.data.checks.check import require_sound
 from atrous.stages import demo
 from atrous.stages import search as driver
@@ -24,8 +24,8 @@ def test_the_scenes_are_drawn_once_and_are_sound(tmp_path: Path) -> None:
     (tmp_path / "scenes.partial").mkdir()
     (tmp_path / "scenes.partial" / "half").touch()
     wish = demo.demo_wish(tmp_path)
-    driver.require_possible(wish.request)
-    assert require_sound(Path(wish.request.data)) == [(256, 384)]
+    driver.require_possible(wish.config)
+    assert require_sound(Path(wish.config.data.path)) == [(256, 384)]
     before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")}
     assert len([path for path in before if path.suffix == ".png"]) >= 12
     assert not any("partial" in path.name or path.name == "half" for path in before)
@@ -34,9 +34,9 @@ def test_the_scenes_are_drawn_once_and_are_sound(tmp_path: Path) -> None:
 
 
 def test_a_stopped_demonstration_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    asked: list[Request] = []
+    asked: list[SearchConfig] = []
 
-    def stopped(request: Request, *_: object) -> None:
+    def stopped(request: SearchConfig, *_: object) -> None:
         asked.append(request)
         raise KeyboardInterrupt
 
@@ -46,6 +46,6 @@ def test_a_stopped_demonstration_goes_on(tmp_path: Path, monkeypatch: pytest.Mon
     run = tmp_path / "demo" / "run"
     for found in (first, second):
         assert f"Stopped. Go on: atrous run --resume {run}" in found.output
-    assert asked == [read_wish(run).request] * 2
-    assert asked[0].data == str((tmp_path / "demo" / "scenes").resolve())
-    assert (asked[0].seconds, asked[0].weights) == (600, "builtin")
+    assert asked == [read_wish(run).config] * 2
+    assert asked[0].data.path == str((tmp_path / "demo" / "scenes").resolve())
+    assert (asked[0].budget.seconds, asked[0].encoder.weights) == (600, "builtin")

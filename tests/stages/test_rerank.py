@@ -38,7 +38,7 @@ from tests.executors import Immediate
 from tests.processes import eventually
 from tests.records import measured
 from tests.report.runs import make_run
-from tests.small_search import ignore, remembered, request, write_data
+from tests.small_search import config, ignore, remembered, write_data
 
 ASK = Ask(top=2, steps=3, batch=2, rate=0.02, crop=(33, 49), workers=None, seconds=None)
 
@@ -52,7 +52,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def searched(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
     """A finished search of a baseline and three trials."""
     folder = tmp_path_factory.mktemp("searched")
-    asked = request(data, trials=3, backbone="test_resnet")
+    asked = config(data, trials=3, backbone="test_resnet")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(estimators, "choose", remembered([]))
         patch.setattr(driver, "LocalExecutor", Immediate)
@@ -241,7 +241,7 @@ def test_a_warm_start_is_the_cell_as_the_proxy_leaves_it(run: Run, cache: Path) 
     backbone = digest(network.backbone)
     tuned.start(network, trial.architecture, trial.seed)
     trained = estimator(run.settings, material_of(run, cache)).fit(
-        trial.architecture, run.request.steps, trial.seed
+        trial.architecture, run.config.proxy.steps, trial.seed
     )
     assert digest(network.head) == digest(trained.head)
     assert digest(network.logits) == digest(trained.logits)

@@ -31,7 +31,7 @@ from atrous.stages import search as driver
 from atrous.stages.search import begin, proceed
 from tests.executors import Immediate
 from tests.processes import eventually
-from tests.small_search import CLASSES, HEIGHT, WIDTH, ignore, remembered, request, write_data
+from tests.small_search import CLASSES, HEIGHT, WIDTH, config, ignore, remembered, write_data
 
 
 def outcomes(run: Run) -> list[Outcome]:
@@ -59,7 +59,7 @@ def data(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def begun(data: Path, tmp_path: Path, cache: Path) -> tuple[Run, Estimator]:
-    return begin(request(data), tmp_path / "run", cache)
+    return begin(config(data), tmp_path / "run", cache)
 
 
 @pytest.fixture
@@ -74,7 +74,7 @@ def test_a_run_begins_with_every_default_filled_in(
     assert open_run(run.path) == run
     settings, context = run.settings, run.context
     assert settings.crop == (65, 97)
-    assert settings.request.data == str(data.resolve())
+    assert settings.config.data.path == str(data.resolve())
     assert (settings.precision, settings.layout, settings.workers) == (
         "float32",
         "channels_last",
@@ -135,7 +135,7 @@ def test_a_run_that_is_being_searched_is_left_alone(begun: tuple[Run, Estimator]
 
 
 def test_all_that_is_wrong_with_the_numbers_is_told_at_once(tmp_path: Path) -> None:
-    wrong = request(
+    wrong = config(
         tmp_path / "missing", trials=0, steps=-1, batch=1, rate=float("nan"), score="beauty"
     )
     with pytest.raises(AtrousError) as told:
@@ -168,7 +168,7 @@ def test_what_cannot_be_is_told_before_anything_is_made(
     data: Path, tmp_path: Path, changes: dict[str, Any], message: str
 ) -> None:
     with pytest.raises(AtrousError, match=message):
-        begin(request(data, **changes), tmp_path / "run", tmp_path / "cache")
+        begin(config(data, **changes), tmp_path / "run", tmp_path / "cache")
     assert not (tmp_path / "run").exists()
     assert not (tmp_path / "cache").exists()
 
@@ -178,7 +178,7 @@ def test_a_faulty_data_set_is_refused_with_its_faults(data: Path, tmp_path: Path
     Image.fromarray(np.full((HEIGHT, WIDTH), 7, np.uint8)).save(path)
     (data / "images" / "val" / "val0.png").write_bytes(b"no image")
     with pytest.raises(AtrousError) as told:
-        begin(request(data), tmp_path / "run", tmp_path / "cache")
+        begin(config(data), tmp_path / "run", tmp_path / "cache")
     assert "has 2 problems that must be mended first" in str(told.value)
     assert "val0.png" in str(told.value)
     assert f"atrous check {data}" in str(told.value)
@@ -189,7 +189,7 @@ def test_a_second_run_in_a_folder_is_refused_before_anything_is_read(
     begun: tuple[Run, Estimator], tmp_path: Path
 ) -> None:
     with pytest.raises(AtrousError, match="There is a run in"):
-        begin(request(tmp_path / "missing"), begun[0].path, tmp_path / "cache")
+        begin(config(tmp_path / "missing"), begun[0].path, tmp_path / "cache")
 
 
 def resume(run: Run, cache: Path) -> subprocess.Popen[bytes]:
@@ -220,7 +220,7 @@ def test_a_search_killed_and_resumed_equals_an_uninterrupted_one(
     data: Path, tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run, estimator = begin(
-        request(data, strategy="local", trials=14, steps=15), tmp_path / "run", cache
+        config(data, strategy="local", trials=14, steps=15), tmp_path / "run", cache
     )
     killed = open_run(Path(shutil.copytree(run.path, tmp_path / "killed")))
     for trials in (Random(0).randint(1, 3), Random(1).randint(4, 6)):

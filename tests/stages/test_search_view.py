@@ -67,7 +67,7 @@ def test_the_last_three_failures_are_told(run: Run) -> None:
 
 def test_each_entry_is_told_as_it_comes(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
     done = measured(0, 0.25)
-    view = SearchView(total_of(run), run.request.seconds, [done])
+    view = SearchView(total_of(run), run.config.budget.seconds, [done])
     with view.shown():
         view.watch(measured(1, 0.5))
         view.watch(failed(2, Reason.NON_FINITE, BAD))
@@ -83,6 +83,6 @@ def test_each_entry_is_told_as_it_comes(run: Run, capsys: pytest.CaptureFixture[
 def test_a_new_search_says_nothing_of_earlier_trials(
     run: Run, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    with SearchView(total_of(run), run.request.seconds, []).shown():
+    with SearchView(total_of(run), run.config.budget.seconds, []).shown():
         pass
     assert "already" not in capsys.readouterr().err

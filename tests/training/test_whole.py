@@ -88,7 +88,7 @@ def test_of_a_run_it_takes_images_and_width_alone(tmp_path: Path) -> None:
     """Whatever backbone the run may name."""
     run = make_run(tmp_path / "run", [whole_entry(0, 0.5)], filters=3)
     found = origin_of(str(run.path), None, Given())
-    assert found.data == run.request.data
+    assert found.data == run.config.data.path
     assert (found.backbone, found.weights, found.output_stride) == ("", "none", 0)
     assert found.filters == 3
 

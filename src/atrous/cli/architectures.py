@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+from rich.console import Group, RenderableType
 from rich.table import Table
+from rich.text import Text
 
 from atrous.cli.options import Json, output
+
+if TYPE_CHECKING:
+    from atrous.spaces.view import Description
 
 
 def spaces(as_json: Json = False) -> None:
@@ -60,17 +65,34 @@ def describe(
 ) -> None:
     """Draws an architecture and counts its parameters and multiply-adds."""
     from atrous.data.canvas import parse_size
-    from atrous.describe import describe as described_as
-    from atrous.describe.asked import Asked
-    from atrous.spaces import find_architecture
+    from atrous.spaces import find_architecture, view_of
     from atrous.spaces.dpc.published_format import write_cell
     from atrous.spaces.dpc.space import cell_of
+    from atrous.spaces.view import Asked
 
     found, extent = find_architecture(architecture), parse_size(size) if size else None
-    described = described_as(found, Asked(channels, extent, filters, backbone, output_stride))
+    asked = Asked(channels, extent, filters, backbone, output_stride)
+    described = view_of(found).describe(found, asked)
     if write:
         write.write_text(write_cell(cell_of(found)))
     if as_json:
-        print(json.dumps(described.to_json(), indent=2))
+        print(json.dumps(described.facts, indent=2))
     else:
-        output.print(described.render())
+        output.print(rendered(str(found), described))
+
+
+def rendered(architecture: str, found: Description) -> RenderableType:
+    """A description for the terminal: the sketch, a table of the cost, and the note."""
+    table = Table(title=found.title)
+    table.add_column("part")
+    table.add_column("parameters", justify="right")
+    table.add_column("multiply-adds", justify="right")
+    for group in found.parts:
+        for name, cost in group:
+            adds = f"{cost.multiply_adds:,}" if cost.multiply_adds else ""
+            table.add_row(name, f"{cost.parameters:,}", adds)
+        table.add_section()
+    # A sketch that is too wide is cut: wrapped, it could not be read.
+    sketch = Text(found.sketch, no_wrap=True, overflow="ignore")
+    notes = ["", found.note] if found.note else []
+    return Group(architecture, "", sketch, "", table, *notes)

@@ -75,7 +75,7 @@ def drive_rerank(run: Run, cache: Path) -> None:
     from atrous.stages.search_view import SearchView
 
     plan = reranking.read(run)
-    total = len(plan.trials) + len(run.request.baselines)
+    total = len(plan.trials) + len(run.config.baselines)
     view = SearchView(total, plan.seconds, run.reranked())
     try:
         with view.shown():

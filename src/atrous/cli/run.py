@@ -63,9 +63,10 @@ def run(
 
     How the budget is split follows from a trial and a few training steps measured first.
     """
-    from atrous.core.config import Request
+    from atrous.core.options import replaced
     from atrous.data.canvas import parse_size
     from atrous.search.run import latest_run
+    from atrous.stages.search import usual
     from atrous.stages.whole.whole import begin, give
     from atrous.stages.whole.wish import WISH, Wish
 
@@ -79,29 +80,23 @@ def run(
         return
     if data is None:
         raise AtrousError("Expected the folder of a data set: atrous run DATA.")
-    request = Request(
+    config = replaced(
+        usual(space),
         data=str(data),
         select_on=select_on,
-        space=space,
-        strategy="local",
-        baselines=("dpc:aspp", "dpc:top1"),
         trials=MANY,
-        seconds=parse_duration(budget),
-        workers=workers,
+        time=parse_duration(budget),
         seed=seed,
+        workers=workers,
+        device=device,
         backbone=backbone,
         weights=weights,
         output_stride=output_stride,
-        crop=None,
         filters=filters,
         steps=steps,
-        batch=8,
-        rate=0.1,
-        score="miou",
-        device=device,
     )
     out = out or RUNS / datetime.now().strftime("%Y-%m-%d-%H%M%S")
-    begin(Wish(request, batch, parse_size(crop) if crop else None), out)
+    begin(Wish(config, batch, parse_size(crop) if crop else None), out)
     drive_whole(out, kept)
 
 

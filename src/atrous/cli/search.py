@@ -45,15 +45,13 @@ from atrous.cli.search_options import (
     WeightsOption,
     Workers,
 )
-from atrous.core.config import GRADIENT, Relaxation, Request
+from atrous.core.config import GRADIENT, GradientConfig
 from atrous.core.errors import AtrousError
+from atrous.core.options import replaced
 
 if TYPE_CHECKING:
     from atrous.search.loop import Estimator
 
-TRIALS = 60
-RANDOM_BESIDE = 8
-"""Random architectures that what is decoded is compared with."""
 RELAXATION = (
     "gate",
     "search_steps",
@@ -132,7 +130,6 @@ def search(
     """Searches the space on the data set; interrupted, it goes on with --resume."""
     from atrous.data.canvas import parse_size
     from atrous.search.run import extend, latest_run, open_run
-    from atrous.spaces import family_of
     from atrous.stages import search as driver
     from atrous.stages.relax import memory_needed
 
@@ -146,9 +143,7 @@ def search(
     if data is None:
         raise AtrousError("Expected the folder of a data set: atrous search DATA.")
     _refuse_what_is_not_read(context, strategy)
-    usual = family_of(space).defaults
-    named = usual.baselines if baselines is None else baselines.split(",")
-    relaxation = Relaxation(
+    gradient = GradientConfig(
         gate=gate or "softmax",
         steps=search_steps,
         filters=search_filters,
@@ -163,35 +158,35 @@ def search(
         hessian=hessian,
         stop=stop_on_collapse,
     )
-    by_gradient = strategy == GRADIENT
-    usual_trials = seeds * candidates + RANDOM_BESIDE if by_gradient else TRIALS
-    request = Request(
+    told = {
+        "trials": trials,
+        "time": parse_duration(time) if time else None,
+        "workers": workers,
+        "backbone": backbone,
+        "weights": weights,
+        "output_stride": output_stride,
+        "crop": parse_size(crop) if crop else None,
+        "filters": filters,
+        "steps": steps,
+        "rate": rate,
+        "baselines": None if baselines is None else tuple(filter(None, baselines.split(","))),
+    }
+    config = replaced(
+        driver.usual(space, gradient if strategy == GRADIENT else None),
         data=str(data),
         select_on=select_on,
-        space=space,
         strategy=strategy,
-        baselines=tuple(name for name in named if name),
-        trials=usual_trials if trials is None else trials,
-        seconds=parse_duration(time) if time else None,
-        workers=workers,
         seed=seed,
-        backbone=(usual.backbone or "") if backbone is None else backbone,
-        weights=usual.weights if weights is None else weights,
-        output_stride=(usual.output_stride or 0) if output_stride is None else output_stride,
-        crop=parse_size(crop) if crop else None,
-        filters=usual.filters if filters is None else filters,
-        steps=usual.steps if steps is None else steps,
         batch=batch,
-        rate=usual.rate if rate is None else rate,
         score=score,
         device=device,
-        relaxation=relaxation if by_gradient else None,
+        **{name: value for name, value in told.items() if value is not None},
     )
     if plan:
-        output.print(f"A step of a supernet needs {memory_needed(request)}.", soft_wrap=True)
+        output.print(f"A step of a supernet needs {memory_needed(config)}.", soft_wrap=True)
         return
     out = out or RUNS / datetime.now().strftime("%Y-%m-%d-%H%M%S")
-    _, estimator = driver.begin(request, out, cache or default_cache())
+    _, estimator = driver.begin(config, out, cache or default_cache())
     drive(out, estimator, cache or default_cache())
 
 
@@ -215,9 +210,9 @@ def drive(path: Path, estimator: Estimator | None, cache: Path) -> None:
 
     run = open_run(path)
     estimator = estimator or estimator_of(run, cache)
-    view = SearchView(total_of(run), run.request.seconds, run.ledger().entries())
+    view = SearchView(total_of(run), run.config.budget.seconds, run.ledger().entries())
     try:
-        strategy = relax(run, tell_moment) if run.request.relaxation else None
+        strategy = relax(run, tell_moment) if run.config.gradient else None
         with view.shown():
             driver.proceed(run, estimator, view.watch, strategy)
     except KeyboardInterrupt:

@@ -1,90 +1,156 @@
-"""What a user asks of a search."""
+"""What a user can ask for: a few records, composed by every stage."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
-from typing import Any, Literal, TypeVar
+from dataclasses import dataclass
+from typing import Literal
 
-T = TypeVar("T")
+from atrous.core.options import option, part
 
+Size = tuple[int, int]
 GRADIENT = "gradient"
-"""The strategy that trains supernets; a request that names it has a relaxation."""
+"""The strategy that trains supernets; a search that names it has a configuration for it."""
 
 
 @dataclass(frozen=True)
-class Relaxation:
-    """How a differentiable search goes about; `None` is left to be derived.
+class DataConfig:
+    """The folder of a data set, and the images that choices are made on."""
 
-    `seeds` supernets of width `filters` are trained one after another for `steps` steps of `batch`
-    crops (height, width), each through `gate`; the `candidates` best architectures are decoded from
-    each. `warm_up` is the share of steps before architectures are learnt. `neutral` decodes paths
-    without the preference of outgoing probabilities for the finest and the coarsest stride.
-    `precision` is that of the products; `checkpointing` saves memory for time; `hessian` watches
-    the sharpness of the loss; `stop` ends a search that collapses.
-    """
-
-    gate: str = "softmax"
-    steps: int | None = None
-    filters: int = 8
-    batch: int = 2
-    crop: tuple[int, int] | None = None
-    warm_up: float | None = None
-    seeds: int = 1
-    candidates: int = 1
-    neutral: bool = False
-    precision: Literal["float32", "bfloat16"] | None = None
-    checkpointing: bool = False
-    hessian: bool = False
-    stop: bool = False
+    path: str = option("The folder of a data set.", flag="data", positional=True)
+    select_on: str = option(
+        "What scores are taken on: val, or a part of train held out by a fraction (0.2) or by "
+        "file-name prefix (0006R0).",
+        "val",
+        compares=True,
+    )
 
 
 @dataclass(frozen=True)
-class Request:
-    """What the user asks for; `None` is left to be derived from data and machine.
+class EncoderConfig:
+    """The backbone whose features cells read; spaces of whole networks name none ("", 0)."""
 
-    `data` is the folder of a data set, `weights` may be a file, and `baselines` are names or files.
-    `seconds` is a time limit, or `None` for none; `crop` the canvas (height, width) in pixels;
-    `filters` the width of a cell; `rate` the base learning rate. `relaxation` is that of the
-    strategy `gradient`, and `None` with any other.
-    """
-
-    data: str
-    select_on: str
-    space: str
-    strategy: str
-    baselines: tuple[str, ...]
-    trials: int
-    seconds: float | None
-    workers: int | None
-    seed: int
-    backbone: str
-    weights: str
-    output_stride: int
-    crop: tuple[int, int] | None
-    filters: int
-    steps: int
-    batch: int
-    rate: float
-    score: str
-    device: str
-    relaxation: Relaxation | None = None
-
-    @classmethod
-    def from_json(cls, content: Any) -> Request:
-        """The record from its fields in JSON; raises `ValueError`.
-
-        Requests written before there was a relaxation name none.
-        """
-        if not isinstance(content, dict):
-            raise ValueError(f"expected the fields of a request, got {content!r}")
-        relaxation = content.get("relaxation")
-        found = filled(Relaxation, relaxation) if relaxation else None
-        return filled(cls, {**content, "relaxation": found})
+    backbone: str = option(
+        "A timm model, for cells.", "", derived="tf_efficientnet_lite0", compares=True
+    )
+    weights: str = option(
+        "Of the backbone: auto (timm's hub), builtin, none, or a file.", "none", derived="auto"
+    )
+    output_stride: int = option("Of the backbone.", 0, derived="16", choices=(8, 16), compares=True)
 
 
-def filled(kind: type[T], content: dict[str, Any]) -> T:
-    """A record from JSON, where tuples have become lists; raises `ValueError`."""
-    expected = {field.name for field in fields(kind)}  # type: ignore[arg-type]
-    if expected != set(content):
-        raise ValueError(f"fields {sorted(expected ^ set(content))} are missing or unknown")
-    return kind(**{k: tuple(v) if isinstance(v, list) else v for k, v in content.items()})
+@dataclass(frozen=True)
+class ProxyConfig:
+    """How a candidate is trained and scored while it is searched for."""
+
+    filters: int = option(
+        "Width of the cell; the papers' are 256 for dpc, 20 to 48 for auto_deeplab.",
+        64,
+        derived="64; 8 for whole networks",
+        least=1,
+        compares=True,
+    )
+    steps: int = option(
+        "Training steps of a trial.",
+        400,
+        derived="400; 1000 for whole networks",
+        least=1,
+        compares=True,
+    )
+    batch: int = option("Images a step.", 8, least=2, compares=True)
+    crop: Size | None = option(
+        "Canvas HxW of every image.", None, derived="the largest image, 513 at most"
+    )
+    rate: float = option(
+        "Base learning rate.", 0.1, derived="0.1; 0.05 for whole networks", above=0, compares=True
+    )
+    score: str = option("What is maximised: miou, blend or cross-entropy.", "miou", compares=True)
+
+
+@dataclass(frozen=True)
+class MachineConfig:
+    """Where trials are computed."""
+
+    workers: int | None = option(
+        "Trials at a time.", None, derived="the fastest split, measured", least=1
+    )
+    device: str = option("auto, cpu, cuda or cuda:N.", "auto")
+
+
+@dataclass(frozen=True)
+class BudgetConfig:
+    """How long a search goes on."""
+
+    trials: int = option(
+        "How many candidates, baselines not counted.",
+        60,
+        derived="60; with gradient, what is decoded and 8 random ones",
+        least=1,
+        extends=True,
+    )
+    seconds: float | None = option(
+        "No trial begins after this: 90s, 30m, 2h.",
+        None,
+        flag="time",
+        derived="no limit",
+        unit="time",
+        extends=True,
+    )
+
+
+@dataclass(frozen=True)
+class GradientConfig:
+    """How a differentiable search goes about: supernets are trained one after another, and
+    architectures decoded from each."""
+
+    gate: str = option("How a supernet chooses: softmax, gdas or fbnet.", "softmax")
+    steps: int | None = option(
+        "Steps of a supernet.",
+        None,
+        flag="search-steps",
+        derived="40 passes over half of the training images",
+        least=1,
+    )
+    filters: int = option("Width F of a supernet.", 8, flag="search-filters", least=1)
+    batch: int = option("Crops a step of a supernet.", 2, flag="search-batch", least=1)
+    crop: Size | None = option(
+        "HxW of its crops.", None, flag="search-crop", derived="the largest image, 321 at most"
+    )
+    warm_up: float | None = option(
+        "Share of its steps before the architecture is learnt.",
+        None,
+        derived="softmax 0.5; gdas 0; fbnet 0.11",
+        least=0,
+        below=1,
+    )
+    seeds: int = option("Supernets, one after another.", 1, least=1)
+    candidates: int = option("Architectures decoded from each.", 1, least=1)
+    neutral: bool = option(
+        "Decode paths without preference for the finest and coarsest stride.", False
+    )
+    precision: Literal["float32", "bfloat16"] | None = option(
+        "Of a supernet's products.",
+        None,
+        flag="search-precision",
+        derived="bfloat16 on a GPU, else float32",
+    )
+    checkpointing: bool = option("Compute activations again to save memory.", False)
+    hessian: bool = option("Watch the sharpness of the loss, a sign of collapse.", False)
+    stop: bool = option("End a supernet at the first warning.", False, flag="stop-on-collapse")
+
+
+@dataclass(frozen=True)
+class SearchConfig:
+    """A search; `None` is left to be derived from data and machine."""
+
+    data: DataConfig = part()
+    space: str = option("A space; atrous spaces lists them.", "dpc", compares=True)
+    strategy: str = option("random, local or gradient.", "local")
+    budget: BudgetConfig = part(BudgetConfig)
+    seed: int = option("Of proposals, first weights and batches.", 0, least=0)
+    encoder: EncoderConfig = part(EncoderConfig)
+    proxy: ProxyConfig = part(ProxyConfig)
+    baselines: tuple[str, ...] = option(
+        "Architectures to run beside, with commas between.", (), derived="those of the space"
+    )
+    machine: MachineConfig = part(MachineConfig)
+    gradient: GradientConfig | None = part(None, strategy=GRADIENT)

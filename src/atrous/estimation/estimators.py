@@ -6,10 +6,9 @@ import platform
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import cast
 
 from atrous.core.architecture import Architecture
-from atrous.core.config import Request
+from atrous.core.config import SearchConfig
 from atrous.data.canvas import Size, derive_crop
 from atrous.data.checks.check import require_sound
 from atrous.data.palette import Colour
@@ -25,7 +24,7 @@ from atrous.estimation.material import (
     unchanged_sources,
 )
 from atrous.estimation.tuning import Choice, Workload, choose
-from atrous.networks.compute import Compute, Precision, cores, pick_device, whole_precision
+from atrous.networks.compute import Compute, cores, pick_device, whole_precision
 from atrous.search.loop import Estimator
 from atrous.search.run import Context, Run, Settings, machine, software
 from atrous.spaces import find_space
@@ -55,20 +54,20 @@ class Prepared:
         return _whole_estimator(self.settings, self.material, path)
 
 
-def prepare(request: Request, lasting: Request, cache: Path) -> Prepared:
+def prepare(config: SearchConfig, lasting: SearchConfig, cache: Path) -> Prepared:
     """Checks the data, computes features where cells read them, and picks how to compute.
 
-    `lasting` is the request as it is kept. Raises `AtrousError` before anything expensive if the
-    request cannot be met.
+    `lasting` is the configuration as it is kept. Raises `AtrousError` before anything expensive
+    if it cannot be met.
     """
-    device = pick_device(request.device)
-    sources = sources_of(request)
+    device = pick_device(config.machine.device)
+    sources = sources_of(config)
     sizes = require_sound(sources.dataset.root)
     if sources.backbone is None:
         return _on_images(lasting, sources, sizes, device)
-    crop = request.crop or derive_crop(sizes, request.output_stride)
+    crop = config.proxy.crop or derive_crop(sizes, config.encoder.output_stride)
     material = make_material(sources, crop, device, cache)
-    choice = _choice(request, material, device, cache)
+    choice = _choice(config, material, device, cache)
     channels, height, width = material.training.features.shape[1:]
     context = _context(sources, channels, (height, width))
     return Prepared(_settings(lasting, choice, crop), context, material)
@@ -76,54 +75,54 @@ def prepare(request: Request, lasting: Request, cache: Path) -> Prepared:
 
 def estimator_of(run: Run, cache: Path) -> Estimator:
     """What measures the trials of a run; raises `AtrousError` if data or weights have changed."""
-    if find_space(run.request.space).trunk is None:
+    if find_space(run.config.space).trunk is None:
         return estimator(run.settings, material_of(run, cache))
     return _whole_estimator(run.settings, unchanged_sources(run), run.path)
 
 
 def blueprint_of(
-    request: Request,
+    config: SearchConfig,
     architecture: Architecture,
     classes: tuple[str, ...],
     colours: tuple[Colour, ...],
 ) -> Blueprint:
-    """The network of an architecture under a request, without a decoder."""
+    """The network of an architecture under a configuration, without a decoder."""
     whole = brings_its_own_encoder(architecture)
     return Blueprint(
         architecture,
-        "" if whole else request.backbone,
-        0 if whole else request.output_stride,
-        request.filters,
+        "" if whole else config.encoder.backbone,
+        0 if whole else config.encoder.output_stride,
+        config.proxy.filters,
         False,
         classes,
         colours,
     )
 
 
-def _on_images(request: Request, sources: Sources, sizes: list[Size], device: str) -> Prepared:
-    canvas = find_space(request.space).canvas(request.output_stride)
-    crop = request.crop or derive_training_crop(sizes, canvas)
-    workers = request.workers or (1 if device != "cpu" else _most_workers(request))
+def _on_images(config: SearchConfig, sources: Sources, sizes: list[Size], device: str) -> Prepared:
+    canvas = find_space(config.space).canvas(config.encoder.output_stride)
+    crop = config.proxy.crop or derive_training_crop(sizes, canvas)
+    workers = config.machine.workers or (1 if device != "cpu" else _most_workers(config))
     threads = max(1, cores() // workers)
     compute = Compute(device, whole_precision(device, None), "channels_last", threads)
-    settings = _settings(request, Choice(compute, workers), crop)
+    settings = _settings(config, Choice(compute, workers), crop)
     return Prepared(settings, _context(sources, RGB, crop), sources)
 
 
 def _whole_estimator(settings: Settings, sources: Sources, path: Path) -> FineTune:
     """Trains whole networks from the first step on, from random weights."""
-    request = settings.request
-    space = find_space(request.space)
+    config = settings.config
+    space = find_space(config.space)
     template = space.architecture(space.unrank(0))
     protocol = Protocol(
-        steps=request.steps,
-        batch=request.batch,
+        steps=config.proxy.steps,
+        batch=config.proxy.batch,
         crop=settings.crop,
-        rate=request.rate,
-        precision=cast(Precision, settings.precision),
+        rate=config.proxy.rate,
+        precision=settings.precision,
     )
     return FineTune(
-        blueprint_of(request, template, sources.dataset.classes, sources.dataset.colours),
+        blueprint_of(config, template, sources.dataset.classes, sources.dataset.colours),
         "none",
         sources.training,
         sources.selection,
@@ -133,9 +132,9 @@ def _whole_estimator(settings: Settings, sources: Sources, path: Path) -> FineTu
     )
 
 
-def _settings(request: Request, choice: Choice, crop: Size) -> Settings:
+def _settings(config: SearchConfig, choice: Choice, crop: Size) -> Settings:
     return Settings(
-        request=request,
+        config=config,
         workers=choice.workers,
         crop=crop,
         device=choice.compute.device,
@@ -145,22 +144,22 @@ def _settings(request: Request, choice: Choice, crop: Size) -> Settings:
     )
 
 
-def _choice(request: Request, material: Material, device: str, cache: Path) -> Choice:
+def _choice(config: SearchConfig, material: Material, device: str, cache: Path) -> Choice:
     channels, height, width = material.training.features.shape[1:]
     workload = Workload(
         channels,
         height,
         width,
-        request.filters,
+        config.proxy.filters,
         len(material.sources.dataset.classes),
-        request.batch,
-        request.output_stride,
+        config.proxy.batch,
+        config.encoder.output_stride,
     )
-    return choose(workload, device, request.workers, _most_workers(request), cache)
+    return choose(workload, device, config.machine.workers, _most_workers(config), cache)
 
 
-def _most_workers(request: Request) -> int:
-    return max(1, min(cores(), request.trials // TRIALS_PER_WORKER))
+def _most_workers(config: SearchConfig) -> int:
+    return max(1, min(cores(), config.budget.trials // TRIALS_PER_WORKER))
 
 
 def _context(sources: Sources, channels: int, size: Size) -> Context:

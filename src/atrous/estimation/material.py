@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import cast
 
-from atrous.core.config import Request
+from atrous.core.config import SearchConfig
 from atrous.core.errors import AtrousError
 from atrous.data.canvas import Size
 from atrous.data.dataset import Dataset, Samples, fingerprint, select
@@ -15,7 +14,7 @@ from atrous.estimation.extraction import Extraction, cached_features
 from atrous.estimation.features import FeatureSet
 from atrous.estimation.proxy import Proxy
 from atrous.networks.backbones import Backbone, load_backbone
-from atrous.networks.compute import Compute, Layout, Precision
+from atrous.networks.compute import Compute
 from atrous.search.run import Run, Settings
 from atrous.spaces import find_space
 from atrous.training.optimiser import Schedule
@@ -48,21 +47,24 @@ class Material:
     sources: Sources
 
 
-def sources_of(request: Request) -> Sources:
-    """What a request names; raises `AtrousError` if it cannot be had."""
-    dataset = read_dataset(Path(request.data))
-    training, selection = select(dataset, request.select_on)
+def sources_of(config: SearchConfig) -> Sources:
+    """What a configuration names; raises `AtrousError` if it cannot be had."""
+    dataset = read_dataset(Path(config.data.path))
+    training, selection = select(dataset, config.data.select_on)
     backbone = None
-    if find_space(request.space).trunk is None:
+    if find_space(config.space).trunk is None:
         backbone = load_backbone(
-            request.backbone, request.weights, request.output_stride, request.seed
+            config.encoder.backbone,
+            config.encoder.weights,
+            config.encoder.output_stride,
+            config.seed,
         )
     return Sources(dataset, training, selection, backbone, fingerprint((*training, *selection)))
 
 
 def unchanged_sources(run: Run) -> Sources:
     """What a run was made on; raises `AtrousError` if data or weights have changed since."""
-    sources = sources_of(run.request)
+    sources = sources_of(run.config)
     _require_unchanged(run, sources)
     return sources
 
@@ -104,24 +106,19 @@ def features_of(samples: Samples, settings: Settings, sources: Sources, cache: P
 
 def compute_of(settings: Settings) -> Compute:
     """How the trials of a run are computed."""
-    return Compute(
-        settings.device,
-        cast(Precision, settings.precision),
-        cast(Layout, settings.layout),
-        settings.threads,
-    )
+    return Compute(settings.device, settings.precision, settings.layout, settings.threads)
 
 
 def estimator(settings: Settings, material: Material) -> Proxy:
     """The proxy of a run."""
-    request = settings.request
+    config = settings.config
     return Proxy(
         training=material.training,
         selection=material.selection,
         classes=len(material.sources.dataset.classes),
-        filters=request.filters,
-        output_stride=request.output_stride,
-        schedule=Schedule(request.batch, request.rate, WEIGHT_DECAY),
+        filters=config.proxy.filters,
+        output_stride=config.encoder.output_stride,
+        schedule=Schedule(config.proxy.batch, config.proxy.rate, WEIGHT_DECAY),
         compute=compute_of(settings),
     )
 
@@ -129,8 +126,8 @@ def estimator(settings: Settings, material: Material) -> Proxy:
 def _require_unchanged(run: Run, sources: Sources) -> None:
     before, weights = run.context, sources.weights_digest
     checks = (
-        ("images or masks", before.data_fingerprint, sources.fingerprint, run.request.data),
-        ("backbone weights", before.weights_digest, weights, run.request.weights),
+        ("images or masks", before.data_fingerprint, sources.fingerprint, run.config.data.path),
+        ("backbone weights", before.weights_digest, weights, run.config.encoder.weights),
     )
     for what, expected, found, where in checks:
         if expected != found:

@@ -22,7 +22,7 @@ from atrous.model.record import read_record
 from atrous.networks.backbones import load_backbone
 from atrous.recipes.changes import Changes, ask_of, differences, require_data
 from atrous.recipes.recipe import TRAINING, Recipe, Scoring, model_folder
-from atrous.recipes.result import Measured, Result, page, read_result, write_result
+from atrous.recipes.result import Measurement, RecipeResult, page, read_result, write_result
 from atrous.recipes.stride import rebuild, require_stride
 from atrous.stages.train import job, trainer
 from atrous.stages.train.ask import Ask, job_of
@@ -42,7 +42,7 @@ class Reproduction:
     recipe: Recipe
     job: Job
     out: Path
-    result: Result
+    result: RecipeResult
 
     @property
     def leads(self) -> bool:
@@ -75,7 +75,7 @@ def begin(recipe: Recipe, data: Path, out: Path, changes: Changes) -> Reproducti
         require_stride(ask.blueprint(dataset), stride)
     found = _job(ask, out / TRAINING)
     told = differences(recipe, changes, dataset)
-    result = Result(recipe.name, _conditions(found), told, kept.measured if kept else ())
+    result = RecipeResult(recipe.name, _conditions(found), told, kept.measured if kept else ())
     return Reproduction(recipe, found, out, result)
 
 
@@ -159,7 +159,7 @@ def _scored(reproduction: Reproduction, scoring: Scoring, weights: str) -> Repro
     )
     evaluation = count(assessment)
     publish(assessment)
-    one = Measured(scoring.name, evaluation.scores.miou, evaluation.images, weights)
+    one = Measurement(scoring.name, evaluation.scores.miou, evaluation.images, weights)
     others = tuple(m for m in reproduction.result.measured if m.scoring != scoring.name)
     done = replace(reproduction, result=replace(reproduction.result, measured=(*others, one)))
     write_result(out, done.result, done.text)

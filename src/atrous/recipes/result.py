@@ -28,7 +28,7 @@ MEND = "Delete the file to measure again."
 
 
 @dataclass(frozen=True)
-class Measured:
+class Measurement:
     """An mIoU in [0, 1] over so many images; `weights` is the SHA-256 of the model's weights."""
 
     scoring: str
@@ -38,29 +38,29 @@ class Measured:
 
 
 @dataclass(frozen=True)
-class Result:
+class RecipeResult:
     """`conditions` is all that a number depends on but the architecture: results are comparable
     where it is equal."""
 
     recipe: str
     conditions: dict[str, Any]
     differences: tuple[Difference, ...]
-    measured: tuple[Measured, ...] = ()
+    measured: tuple[Measurement, ...] = ()
 
-    def find(self, scoring: str) -> Measured | None:
+    def find(self, scoring: str) -> Measurement | None:
         """Returns the measurement under a scoring's name."""
         return next((one for one in self.measured if one.scoring == scoring), None)
 
 
-def read_result(folder: Path) -> Result | None:
+def read_result(folder: Path) -> RecipeResult | None:
     """The result in a recipe's folder, None if there is none; raises `AtrousError` for damage."""
     path = folder / RESULT
     if not path.exists():
         return None
-    return read(path, Result, FORMAT, "the results of a recipe", "", MEND)
+    return read(path, RecipeResult, FORMAT, "the results of a recipe", "", MEND)
 
 
-def write_result(folder: Path, result: Result, page: str) -> None:
+def write_result(folder: Path, result: RecipeResult, page: str) -> None:
     """Writes both files; raises `AtrousError` if they cannot be written."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -106,8 +106,10 @@ def cost_table(recipe: Recipe) -> str:
     return f"{where}{markdown(['the cell', 'counted', 'printed'], rows)}{note}"
 
 
-def page(recipe: Recipe, result: Result, other: Result | None, data: str, out: str) -> str:
-    """Measured beside published. `other` is the result of the recipe beside it, under the same
+def page(
+    recipe: Recipe, result: RecipeResult, other: RecipeResult | None, data: str, out: str
+) -> str:
+    """Measurement beside published. `other` is the result of the recipe beside it, under the same
     conditions; `data` and `out` are the folders that commands name."""
     parts = [
         f"# {recipe.title}\n",
@@ -146,7 +148,7 @@ def _warning(differences: tuple[Difference, ...]) -> str:
     )
 
 
-def _scores(recipe: Recipe, result: Result, other: Result | None) -> str:
+def _scores(recipe: Recipe, result: RecipeResult, other: RecipeResult | None) -> str:
     columns = ["mIoU in percent", "measured", "published"]
     if other:
         columns.append(f"measured, {other.recipe}")
@@ -158,7 +160,7 @@ def _scores(recipe: Recipe, result: Result, other: Result | None) -> str:
     return markdown(columns, rows) + ("\n" + "\n".join(sources) + "\n" if sources else "")
 
 
-def _other(recipe: Recipe, other: Result | None) -> str:
+def _other(recipe: Recipe, other: RecipeResult | None) -> str:
     if other:
         return f"{other.recipe} was trained and scored under the same protocol on the same data.\n"
     return (
@@ -171,7 +173,7 @@ def _printed(scoring: Scoring) -> str:
     return ", ".join(f"{one.miou} on {one.split}" for one in scoring.published) or "-"
 
 
-def _percent(measured: Measured | None) -> str:
+def _percent(measured: Measurement | None) -> str:
     return f"{100 * measured.miou:.2f} ({measured.images:,} images)" if measured else "not yet"
 
 

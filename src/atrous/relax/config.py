@@ -56,7 +56,7 @@ class SearchProtocol:
     `steps` steps are taken, each on `batch` crops of `crop` (height, width) pixels, images scaled
     by `scale`; after the share `warm_up` of them, each begins with a step of the architecture on
     the other half of the images. `neutral`, `checkpointing`, `hessian` and `stop` are those of
-    `Relaxation`.
+    `GradientConfig`.
     """
 
     gate: str

@@ -6,8 +6,8 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from atrous.report.families import family_of
 from atrous.search.ledger import Scored
+from atrous.spaces import view_of
 from atrous.spaces.view import Observed
 
 LEAST = 3
@@ -59,16 +59,14 @@ def usage(measured: Sequence[Scored]) -> Usage | None:
         return None
     good, bad = ordered[:count], ordered[-count:]
     derived = sum(not outcome.trial.is_uniform for outcome in good)
-    family = family_of(good[0].trial.architecture.space)
-    choices = _choices(family.order, _observe(good), _observe(bad))
-    return Usage(count, derived, family.shared, choices)
+    view = view_of(good[0].trial.architecture)
+    choices = _choices(view.order, _observe(good), _observe(bad))
+    return Usage(count, derived, view.shared, choices)
 
 
 def _observe(outcomes: Sequence[Scored]) -> Counter[Observed]:
     architectures = (outcome.trial.architecture for outcome in outcomes)
-    return Counter(
-        choice for each in architectures for choice in family_of(each.space).observed(each)
-    )
+    return Counter(choice for each in architectures for choice in view_of(each).observed(each))
 
 
 def _choices(

@@ -3,38 +3,18 @@
 from __future__ import annotations
 
 from atrous.core.errors import AtrousError
+from atrous.core.options import differences
 from atrous.search.run import Run
-
-REQUEST = (
-    "space",
-    "score",
-    "select_on",
-    "backbone",
-    "output_stride",
-    "filters",
-    "steps",
-    "batch",
-    "rate",
-)
-SETTINGS = ("crop", "precision")
-CONTEXT = ("data_fingerprint", "weights_digest")
 
 
 def require_comparable(run: Run, against: Run) -> None:
-    """Raises `AtrousError` that names every setting of the proxy in which two runs differ."""
-    parts = (
-        (REQUEST, run.request, against.request),
-        (SETTINGS, run.settings, against.settings),
-        (CONTEXT, run.context, against.context),
+    """Raises `AtrousError` that names every field that decides so and in which two runs differ."""
+    pairs = (
+        (run.config, against.config),
+        (run.settings, against.settings),
+        (run.context, against.context),
     )
-    pairs = [
-        (name, getattr(here, name), getattr(there, name))
-        for names, here, there in parts
-        for name in names
-    ]
-    differing = [
-        f"{name} ({mine} here, {theirs} there)" for name, mine, theirs in pairs if mine != theirs
-    ]
+    differing = [told for here, there in pairs for told in differences(here, there)]
     if differing:
         raise AtrousError(
             f"Expected {against.path} to have been searched under the same proxy as {run.path}, "

@@ -11,7 +11,6 @@ from atrous.report import figures
 from atrous.report.choices import Usage, usage
 from atrous.report.class_line import ClassLine
 from atrous.report.curves import against_seconds, against_trials, expectation, levels
-from atrous.report.families import family_of
 from atrous.report.glance import Glance, Searched, glance_of
 from atrous.report.leaderboard import Row, failures, leaderboard
 from atrous.report.outcome import Outcome, outcome_of
@@ -23,7 +22,7 @@ from atrous.report.schedule import Schedule, read_schedule
 from atrous.report.trained import read_trained
 from atrous.search.ledger import Entry, Scored
 from atrous.search.run import RERANK, Run
-from atrous.spaces import find_space
+from atrous.spaces import find_space, view_of
 from atrous.spaces.view import Drawing, View
 
 BEST = 3
@@ -63,7 +62,7 @@ class RankedAgain:
 class Content:
     """Everything the page shows, before it is put in words.
 
-    `family` says how the architectures of its space are shown, `is_whole` whether they are whole
+    `view` says how the architectures of its space are shown, `is_whole` whether they are whole
     networks. `again`, `outcome` and `schedule` are those of a whole run, `None` where there is
     none; `glance` is what its top tells; `relaxed` are the supernets of a differentiable search.
     """
@@ -71,7 +70,7 @@ class Content:
     run: Run
     data: str
     space_title: str
-    family: View
+    view: View
     is_whole: bool
     rows: Sequence[Row]
     entries: Sequence[Entry]
@@ -125,13 +124,13 @@ def gather(run: Run, entries: Sequence[Entry], against: Compared | None = None) 
     cards = _cards(rows, again.second.winner if again else None)
     outcome = outcome_of(read_trained(run.path), entries)
     random = random_line(run, entries, against)
-    space = find_space(run.request.space)
-    searched = Searched(random, score_name(run.request.score), run.request.strategy == "random")
+    space = find_space(run.config.space)
+    searched = Searched(random, score_name(run.config.proxy.score), run.config.strategy == "random")
     return Content(
         run=run,
-        data=PurePath(run.request.data).name or run.request.data,
+        data=PurePath(run.config.data.path).name or run.config.data.path,
         space_title=space.title,
-        family=family_of(space.name),
+        view=view_of(space.name),
         is_whole=space.trunk is not None,
         rows=rows,
         entries=entries,
@@ -175,7 +174,7 @@ def _cards(rows: Sequence[Row], winner: Again | None) -> list[Card]:
 
 def _card(title: str, row: Row) -> Card:
     architecture = row.found.trial.architecture
-    return Card(title, row, family_of(architecture.space).draw(architecture))
+    return Card(title, row, view_of(architecture).draw(architecture))
 
 
 def _classes(run: Run, cards: Sequence[Card]) -> list[ClassLine]:
@@ -188,19 +187,24 @@ def _classes(run: Run, cards: Sequence[Card]) -> list[ClassLine]:
 def _figures(
     run: Run, entries: Sequence[Entry], measured: Sequence[Scored], against: Compared | None
 ) -> Figures:
-    found, score = _found(measured), run.request.score
+    found, score = _found(measured), run.config.proxy.score
     if not found:
         return Figures(None, None, None, None)
     over_trials, over_seconds = (_progress(entries, against, x) for x in ("trials", "seconds"))
-    best = found[0].trial.architecture
-    weights = family_of(best.space).weights
-    norms = [norm or 0.0 for norm in found[0].measured.details.get("branch_norms", ())]
     return Figures(
         trials=figures.progress_figure(over_trials, figures.trials_axis(), score),
         seconds=figures.progress_figure(over_seconds, figures.seconds_axis(over_seconds), score),
         distribution=figures.distribution_figure(found, levels(entries), score),
-        weights=weights(best, norms) if weights else None,
+        weights=_weights(found[0]),
     )
+
+
+def _weights(best: Scored) -> str | None:
+    """How strongly the projection reads each branch, if that is known of every one."""
+    branches = view_of(best.trial.architecture).branches
+    read = branches(best.trial.architecture) if branches else []
+    norms = [norm or 0.0 for norm in best.measured.details.get("branch_norms", ())]
+    return figures.weights_figure(read, norms) if norms and len(read) == len(norms) else None
 
 
 def _progress(entries: Sequence[Entry], against: Compared | None, x: str) -> figures.Progress:

@@ -13,8 +13,7 @@ from atrous.core.svg import BLUE, GREEN, INK, MUTED, ORANGE
 from atrous.core.words import decimal, score_name
 from atrous.report.curves import Curve, Expectation, Level
 from atrous.search.ledger import Scored
-from atrous.spaces.dpc.cell import Cell, GridPooling, Operation, SeparableConvolution
-from atrous.spaces.dpc.view import branch_words
+from atrous.spaces.view import Branch
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -116,14 +115,14 @@ def distribution_figure(proposed: Sequence[Scored], baselines: Sequence[Level], 
     )
 
 
-def weights_figure(cell: Cell, norms: Sequence[float]) -> str:
+def weights_figure(branches: Sequence[Branch], norms: Sequence[float]) -> str:
     """The mean absolute weight with which the projection reads each branch."""
-    places = np.arange(len(cell))[::-1]
+    places = np.arange(len(branches))[::-1]
 
     def paint(axes: Axes) -> None:
-        axes.barh(places, norms, height=0.5, color=[operation_colour(b.operation) for b in cell])
-        for number, (place, norm, branch) in enumerate(zip(places, norms, cell, strict=True)):
-            axes.text(0, place + 0.3, f"{number}: {branch_words(branch)}", va="bottom")
+        axes.barh(places, norms, height=0.5, color=[colour for _, colour in branches])
+        for number, (place, norm, branch) in enumerate(zip(places, norms, branches, strict=True)):
+            axes.text(0, place + 0.3, f"{number}: {branch[0]}", va="bottom")
             axes.annotate(
                 decimal(norm),
                 (norm, place),
@@ -132,7 +131,7 @@ def weights_figure(cell: Cell, norms: Sequence[float]) -> str:
                 va="center",
                 color=MUTED,
             )
-        axes.set_ylim(-0.5, len(cell) - 0.1)
+        axes.set_ylim(-0.5, len(branches) - 0.1)
         axes.set_xlim(0, 1.16 * max([*norms, 1e-9]))
         axes.set_xlabel("mean absolute weight in the projection")
         axes.set_yticks([])
@@ -140,7 +139,7 @@ def weights_figure(cell: Cell, norms: Sequence[float]) -> str:
         axes.grid(False, axis="y")
 
     title = "Mean absolute projection weight of each branch of the best cell"
-    return draw("weights", title, (WIDTH, 60 + 46 * len(cell)), (16, 42, 16, 6), paint)
+    return draw("weights", title, (WIDTH, 60 + 46 * len(branches)), (16, 42, 16, 6), paint)
 
 
 def by_origin(proposed: Sequence[Scored]) -> dict[str, list[float]]:
@@ -154,16 +153,6 @@ def by_origin(proposed: Sequence[Scored]) -> dict[str, list[float]]:
 def shortened(name: str) -> str:
     """A name that fits beside a figure."""
     return name if len(name) <= NAME else f"{name[: NAME - 1]}…"
-
-
-def operation_colour(operation: Operation) -> str:
-    """The colour of an operation's kind, the same in all figures."""
-    match operation:
-        case SeparableConvolution():
-            return BLUE
-        case GridPooling():
-            return GREEN
-    return ORANGE
 
 
 def _paint_curve(axes: Axes, curve: Curve, axis: Axis, colour: str, name: str) -> Label:

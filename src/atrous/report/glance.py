@@ -7,14 +7,13 @@ from dataclasses import dataclass
 
 from atrous.core.errors import AtrousError
 from atrous.core.words import count, decimal, difference, ordinal, quantity, size
-from atrous.report.families import family_of
 from atrous.report.measures import chose, conditions, evaluation_of
 from atrous.report.networks import Network, differences
 from atrous.report.outcome import Outcome
 from atrous.report.pictures import Picture
 from atrous.report.random_line import RandomLine
 from atrous.report.rerank import SecondRanking
-from atrous.spaces import find_architecture
+from atrous.spaces import find_architecture, view_of
 from atrous.spaces.view import Drawing
 
 NOT_MEASURED = "not measured"
@@ -150,4 +149,4 @@ def _drawing(best: Network) -> Drawing | None:
         architecture = find_architecture(best.trained.architecture)
     except AtrousError:
         return None
-    return family_of(architecture.space).draw(architecture)
+    return view_of(architecture).draw(architecture)

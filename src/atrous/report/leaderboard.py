@@ -14,11 +14,10 @@ from rich.table import Table
 
 from atrous.core.trial import Failed, Trial
 from atrous.core.words import count, decimal, quantity, score_name
-from atrous.report.families import family_of
 from atrous.report.files import write_whole
 from atrous.search.ledger import Entry, Scored, scored
 from atrous.search.run import Run
-from atrous.spaces import find_space
+from atrous.spaces import find_space, view_of
 
 TOP = 10
 METRICS = ("miou", "mean_accuracy", "pixel_accuracy", "weighted_iou", "cross_entropy")
@@ -129,7 +128,7 @@ def _row(run: Run, rank: int, found: Scored) -> Row:
         architecture=str(trial.architecture),
         origin=str(trial.origin),
         score=found.score,
-        score_name=run.request.score,
+        score_name=run.config.proxy.score,
         miou=found.values["miou"],
         cross_entropy=found.values.get("cross_entropy"),
         parameters=parameters,
@@ -142,7 +141,7 @@ def _row(run: Run, rank: int, found: Scored) -> Row:
 def _cost(run: Run, trial: Trial) -> tuple[int, int]:
     architecture, context = trial.architecture, run.context
     cost = find_space(architecture.space).cost(
-        architecture.genotype, context.channels, run.request.filters, context.feature_size
+        architecture.genotype, context.channels, run.config.proxy.filters, context.feature_size
     )
     return cost.parameters, cost.multiply_adds
 
@@ -186,7 +185,7 @@ def _measured_line(row: Row, elapsed: float) -> list[object]:
         row.multiply_adds,
         row.seconds,
         elapsed,
-        family_of(trial.architecture.space).words(trial.architecture),
+        view_of(trial.architecture).words(trial.architecture),
         "",
         *measured.details["class_iou"],
     ]
@@ -196,6 +195,6 @@ def _failed_line(run: Run, outcome: Failed, elapsed: float) -> list[object]:
     trial = outcome.trial
     start: list[object] = ["", trial.number, str(trial.architecture), str(trial.origin)]
     empty = [""] * (1 + len(METRICS))
-    words = family_of(trial.architecture.space).words(trial.architecture)
+    words = view_of(trial.architecture).words(trial.architecture)
     end = [outcome.seconds, elapsed, words, outcome.error, *([""] * len(run.context.classes))]
     return [*start, outcome.reason.value, *empty, *_cost(run, trial), *end]

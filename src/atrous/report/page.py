@@ -6,6 +6,8 @@ from importlib.resources import files
 from pathlib import Path
 
 from atrous.core import words
+from atrous.core.config import SearchConfig
+from atrous.core.options import leaves
 from atrous.report.comparable import require_comparable
 from atrous.report.content import Content, gather
 from atrous.report.files import write_whole
@@ -60,16 +62,16 @@ def render_page(content: Content) -> str:
         lstrip_blocks=True,
     )
     environment.filters.update({function.__name__: function for function in FILTERS})
-    request, settings = content.run.request, content.run.settings
+    config, settings = content.run.config, content.run.settings
     return environment.get_template(TEMPLATE).render(
         content=content,
-        request=request,
+        config=config,
         settings=settings,
         context=content.run.context,
         top=shown(content.rows),
-        score=words.score_name(request.score),
-        score_meaning=words.score_meaning(request.score),
-        noun=content.family.noun,
+        score=words.score_name(config.proxy.score),
+        score_meaning=words.score_meaning(config.proxy.score),
+        noun=content.view.noun,
         cost=_cost_words(content),
         command=command(settings),
         asked=_asked(settings),
@@ -90,7 +92,7 @@ def _links(content: Content) -> dict[str, str]:
         "second": "Ranked again" if content.again else "",
         "search": "The search",
         "leaderboard": "Leaderboard",
-        "cells": f"{content.family.noun.capitalize()}s",
+        "cells": f"{content.view.noun.capitalize()}s",
         "time": "Time" if content.schedule else "",
         "again": "Run it again",
     }
@@ -99,12 +101,12 @@ def _links(content: Content) -> dict[str, str]:
 
 def _cost_words(content: Content) -> str:
     """What costs are of."""
-    filters, context = content.run.request.filters, content.run.context
+    filters, context = content.run.config.proxy.filters, content.run.context
     size = words.size(context.feature_size)
     if content.is_whole:
         return f"Cost is that of trunk and head, at F = {filters} on an image of {size} pixels."
     return (
-        f"Cost is that of the {content.family.noun} alone, at {filters} filters on {size} "
+        f"Cost is that of the {content.view.noun} alone, at {filters} filters on {size} "
         f"positions of {context.channels} channels."
     )
 
@@ -123,12 +125,15 @@ def _ranking_words(content: Content) -> dict[str, str]:
 
 def _asked(settings: Settings) -> dict[str, str]:
     """Everything asked for or chosen, in words."""
-    request = settings.request
-    values = vars(request) | vars(settings)
-    del values["request"], values["relaxation"]
-    if request.relaxation:
-        values |= {f"supernet {name}": value for name, value in vars(request.relaxation).items()}
-    values["crop"] = words.size(settings.crop)
-    values["baselines"] = ", ".join(request.baselines) or "none"
-    values["seconds"] = "no limit" if request.seconds is None else words.duration(request.seconds)
-    return {name.replace("_", " "): str(value) for name, value in values.items()}
+    config = settings.config
+    values = {
+        leaf.flag.replace("-", " "): leaf.spell(value)
+        for leaf in leaves(SearchConfig)
+        if (value := leaf.of(config)) is not None
+    }
+    chosen = {name: str(value) for name, value in vars(settings).items() if name != "config"}
+    values |= chosen | {"crop": words.size(settings.crop)}
+    values["baselines"] = ", ".join(config.baselines) or "none"
+    seconds = config.budget.seconds
+    values["time"] = "no limit" if seconds is None else words.duration(seconds)
+    return values

@@ -14,12 +14,12 @@ from atrous.report.relaxation import (
     strides_figure,
 )
 from atrous.report.relaxation_maps import operations_map, strides_map
-from atrous.report.trellis import draw_trellis
 from atrous.search.run import Run
 from atrous.spaces import find_architecture
 from atrous.spaces.auto_deeplab.relaxation.walk import arrow_probabilities
 from atrous.spaces.auto_deeplab.space import decoded
 from atrous.spaces.auto_deeplab.trellis import STRIDES
+from atrous.spaces.auto_deeplab.trellis_drawing import draw_trellis
 
 
 @dataclass(frozen=True)

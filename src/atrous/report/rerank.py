@@ -105,7 +105,7 @@ def second_ranking(run: Run) -> SecondRanking:
         failed=tuple(_failed(again)),
         left=_left(run, again),
         found=len(ranked(entries)),
-        score_name=score_name(run.request.score),
+        score_name=score_name(run.config.proxy.score),
         correlation=_correlation(cells),
     )
 

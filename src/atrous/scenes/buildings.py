@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from atrous.scenes.canvas import BUILDING, NEAR, SMOOTH, VEGETATION, WALL, Colour, Face, dim, mix
 from atrous.scenes.life import draw_crown, draw_person, hedge
-from atrous.scenes.plan import FAR, Plan, Stage
+from atrous.scenes.plan import FAR, Scenery, StreetPlan
 
 _PAINTS: tuple[Colour, ...] = (
     (176, 96, 72), (196, 152, 104), (214, 196, 160), (150, 110, 92), (128, 142, 156),
@@ -24,7 +24,7 @@ class House:
     paint: Colour
 
 
-def draw_houses(stage: Stage, plan: Plan) -> None:
+def draw_houses(stage: Scenery, plan: StreetPlan) -> None:
     """Both rows of houses, or the one row across the view; gaps show trees and sky."""
     _draw_horizon(stage)
     if plan.across:
@@ -36,7 +36,7 @@ def draw_houses(stage: Stage, plan: Plan) -> None:
         _draw_side(stage, wall, gain)
 
 
-def _draw_side(stage: Stage, wall: float, gain: float) -> None:
+def _draw_side(stage: Scenery, wall: float, gain: float) -> None:
     """Houses on one side of a street that runs away, the farthest first."""
     rng = stage.rng
     plots: list[tuple[float, float]] = []
@@ -61,7 +61,7 @@ def _draw_side(stage: Stage, wall: float, gain: float) -> None:
         _facade(stage, Face(wall, start, along=True), house, gain)
 
 
-def _draw_row(stage: Stage, z: float) -> None:
+def _draw_row(stage: Scenery, z: float) -> None:
     rng = stage.rng
     heights = rng.choice(((3.0, 7.0), (5.0, 14.0), (7.0, 20.0)))
     gaps = rng.choice((0.05, 0.2, 0.6))
@@ -75,7 +75,7 @@ def _draw_row(stage: Stage, z: float) -> None:
         x += length
 
 
-def _draw_gap(stage: Stage, wall: float, start: float, length: float) -> None:
+def _draw_gap(stage: Scenery, wall: float, start: float, length: float) -> None:
     """A garden between two houses: trees behind a hedge."""
     rng, side = stage.rng, -1 if wall < 0 else 1
     for _ in range(3):
@@ -85,7 +85,7 @@ def _draw_gap(stage: Stage, wall: float, start: float, length: float) -> None:
     hedge(stage, Face(wall, start, along=True), (0, length), rng.uniform(1.0, 2.2))
 
 
-def _draw_horizon(stage: Stage) -> None:
+def _draw_horizon(stage: Scenery) -> None:
     """Woods or roofs at the end of what can be seen."""
     canvas, rng = stage.canvas, stage.rng
     woods = rng.random() < 0.6
@@ -98,7 +98,7 @@ def _draw_horizon(stage: Stage) -> None:
         x += length * 0.9
 
 
-def _house(stage: Stage, length: float, heights: tuple[float, float]) -> House:
+def _house(stage: Scenery, length: float, heights: tuple[float, float]) -> House:
     rng, light = stage.rng, stage.light
     kind = rng.choices(("plain", "blank", "glass"), (6, 3, 2))[0]
     if kind == "glass":
@@ -110,13 +110,13 @@ def _house(stage: Stage, length: float, heights: tuple[float, float]) -> House:
     return House(length, rng.uniform(*heights), kind, paint)
 
 
-def _front(stage: Stage, face: Face, house: House, z: float) -> None:
+def _front(stage: Scenery, face: Face, house: House, z: float) -> None:
     """A wall that faces the camera, or the end wall of a house in a row."""
     gain = 0.5 * (stage.light.left + stage.light.right)
     _facade(stage, Face(face.x, max(z, NEAR)), house, gain)
 
 
-def _facade(stage: Stage, face: Face, house: House, gain: float) -> None:
+def _facade(stage: Scenery, face: Face, house: House, gain: float) -> None:
     canvas, rng = stage.canvas, stage.rng
     glass = house.kind == "glass"
     material = SMOOTH if glass else WALL
@@ -133,12 +133,12 @@ def _facade(stage: Stage, face: Face, house: House, gain: float) -> None:
         (_mullions if glass else _windows)(stage, face, house, gain)
 
 
-def _wall_colour(stage: Stage, face: Face, house: House, u: float, gain: float) -> Colour:
+def _wall_colour(stage: Scenery, face: Face, house: House, u: float, gain: float) -> Colour:
     z = max(NEAR, face.z + u) if face.along else face.z
     return stage.seen(house.paint, z, 1.0 if house.kind == "glass" else gain)
 
 
-def _mullions(stage: Stage, face: Face, house: House, gain: float) -> None:
+def _mullions(stage: Scenery, face: Face, house: House, gain: float) -> None:
     """The few thin lines of a wall of glass that mirrors the sky."""
     step = stage.rng.uniform(3, 5)
     for k in range(1, int(house.height / step) + 1):
@@ -147,7 +147,7 @@ def _mullions(stage: Stage, face: Face, house: House, gain: float) -> None:
         stage.canvas.box(face, (0, house.length), (k * step, k * step + 0.1), colour)
 
 
-def _windows(stage: Stage, face: Face, house: House, gain: float) -> None:
+def _windows(stage: Scenery, face: Face, house: House, gain: float) -> None:
     rng, canvas = stage.rng, stage.canvas
     floor, width, height = rng.uniform(2.9, 3.6), rng.uniform(0.9, 2.0), rng.uniform(1.2, 2.0)
     pitch = width + rng.uniform(0.8, 2.2)
@@ -169,7 +169,7 @@ def _windows(stage: Stage, face: Face, house: House, gain: float) -> None:
             canvas.box(face, (u, u + width), (low, low + height), stage.seen(pane, z))
 
 
-def _shop(stage: Stage, face: Face, house: House, gain: float) -> None:
+def _shop(stage: Scenery, face: Face, house: House, gain: float) -> None:
     """Large panes on the ground floor with figures behind them, which belong to the house."""
     rng, canvas = stage.rng, stage.canvas
     pane = (236.0, 206.0, 150.0) if stage.light.lit else dim(stage.surface(0.1), 0.75)
@@ -186,7 +186,7 @@ def _shop(stage: Stage, face: Face, house: House, gain: float) -> None:
     canvas.box(face, (0.2, house.length - 0.2), (2.75, 3.2), stage.seen(sign, z, gain))
 
 
-def _mural(stage: Stage, face: Face, house: House, gain: float) -> None:
+def _mural(stage: Scenery, face: Face, house: House, gain: float) -> None:
     """People painted on a blank wall."""
     size = min(house.height * 0.8, stage.rng.uniform(1.8, 5))
     for k in range(stage.rng.randint(1, 3)):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from math import cos, pi, sin, sqrt
 
 from atrous.scenes.canvas import LEAVES, NEAR, VEGETATION, Colour, Face, Point, dim
-from atrous.scenes.plan import Stage
+from atrous.scenes.plan import Scenery
 
 _CLOTHES: tuple[Colour, ...] = (
     (40, 44, 60), (150, 40, 44), (60, 90, 140), (200, 190, 170), (60, 110, 80), (190, 150, 60),
@@ -16,7 +16,7 @@ _HAIR: tuple[Colour, ...] = ((40, 30, 26), (96, 66, 40), (180, 150, 96), (130, 1
 
 
 def draw_person(
-    stage: Stage,
+    stage: Scenery,
     face: Face,
     foot: tuple[float, float],
     size: float,
@@ -51,7 +51,7 @@ def draw_person(
     )  # fmt: skip
 
 
-def draw_crown(stage: Stage, centre: Point, radius: float) -> None:
+def draw_crown(stage: Scenery, centre: Point, radius: float) -> None:
     """A crown of leaves around a point, `radius` in metres: dark below, bright to the sun."""
     canvas, rng, light = stage.canvas, stage.rng, stage.light
     x, y = canvas.camera.spot(centre)
@@ -75,7 +75,7 @@ def draw_crown(stage: Stage, centre: Point, radius: float) -> None:
         )
 
 
-def hedge(stage: Stage, face: Face, u: tuple[float, float], height: float) -> None:
+def hedge(stage: Scenery, face: Face, u: tuple[float, float], height: float) -> None:
     """A clipped hedge on a face."""
     canvas, green = stage.canvas, _green(stage)
     start = max(u[0], NEAR - face.z) if face.along else u[0]
@@ -91,6 +91,6 @@ def hedge(stage: Stage, face: Face, u: tuple[float, float], height: float) -> No
         canvas.box(face, (low, high), (height * 0.93, height), top)
 
 
-def _green(stage: Stage) -> Colour:
+def _green(stage: Scenery) -> Colour:
     rng = stage.rng
     return (rng.uniform(62, 112), rng.uniform(100, 136), rng.uniform(42, 68))

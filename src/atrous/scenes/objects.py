@@ -24,7 +24,7 @@ from atrous.scenes.canvas import (
     mix,
 )
 from atrous.scenes.life import draw_crown, draw_person
-from atrous.scenes.plan import Stage, by_doubling
+from atrous.scenes.plan import Scenery, by_doubling
 
 _PAINTS: tuple[Colour, ...] = (
     (190, 40, 40), (40, 70, 130), (235, 235, 232), (30, 32, 36), (150, 154, 160), (60, 100, 80),
@@ -43,14 +43,14 @@ class Skin:
     picture: str
 
 
-def draw_walker(stage: Stage, x: float, z: float) -> None:
+def draw_walker(stage: Scenery, x: float, z: float) -> None:
     rng = stage.rng
     size = rng.choice((1.1, 1.3, 1.6, 1.7, 1.75, 1.8, 1.85))
     _ground_shadow(stage, (x - 0.25, x + 0.25), z, 0.3)
     draw_person(stage, Face(x, z), (0, 0), size, PERSON)
 
 
-def draw_shaft(stage: Stage, x: float, z: float) -> None:
+def draw_shaft(stage: Scenery, x: float, z: float) -> None:
     """A shaft whose upper end decides: tree, lamp or traffic sign."""
     rng, canvas = stage.rng, stage.canvas
     kind = rng.choices(("tree", "lamp", "plate"), (5, 4, 3))[0]
@@ -73,7 +73,7 @@ def draw_shaft(stage: Stage, x: float, z: float) -> None:
         _plate(stage, foot, height)
 
 
-def draw_car(stage: Stage, x: float, z: float, broadside: bool) -> None:
+def draw_car(stage: Scenery, x: float, z: float, broadside: bool) -> None:
     """A car whose left rear corner is at (x, z); `broadside` shows its side."""
     rng, canvas = stage.rng, stage.canvas
     paint = dim(rng.choice((*_PAINTS, stage.stone)), rng.uniform(0.8, 1.1))
@@ -102,7 +102,7 @@ def draw_car(stage: Stage, x: float, z: float, broadside: bool) -> None:
     _rear_details(stage, rear, width)
 
 
-def draw_box(stage: Stage, x: float, z: float, kind: int, width: float) -> None:
+def draw_box(stage: Scenery, x: float, z: float, kind: int, width: float) -> None:
     """A box of the given kind (VEHICLE, SIGN or BUILDING) whose front stands at (x, z)."""
     rng = stage.rng
     paint = rng.choice((stage.surface(0.08), stage.surface(0.08), dim(rng.choice(_PAINTS), 0.95)))
@@ -127,7 +127,7 @@ def draw_box(stage: Stage, x: float, z: float, kind: int, width: float) -> None:
 
 
 def _box_side(
-    stage: Stage,
+    stage: Scenery,
     place: tuple[float, float],
     z: float,
     extent: tuple[float, float, float],
@@ -150,7 +150,7 @@ def _box_side(
             stage.canvas.round(side, (u, 0.42), (0.42, 0.42), tyre, VEHICLE)
 
 
-def _picture(stage: Stage, face: Face, width: float, top: float, skin: Skin) -> None:
+def _picture(stage: Scenery, face: Face, width: float, top: float, skin: Skin) -> None:
     """Draws a print on the upper part of a box."""
     rng, canvas, z = stage.rng, stage.canvas, face.z
     if skin.picture == "band":
@@ -167,7 +167,7 @@ def _picture(stage: Stage, face: Face, width: float, top: float, skin: Skin) -> 
             draw_person(stage, face, (u, 1.2), size, None)
 
 
-def _running_gear(stage: Stage, face: Face, width: float) -> None:
+def _running_gear(stage: Scenery, face: Face, width: float) -> None:
     """All that makes a box a vehicle: wheels under a long one, bumper and lights at a rear."""
     canvas, seen, z = stage.canvas, stage.seen, face.z
     dark = seen(_DARK, z)
@@ -185,7 +185,7 @@ def _running_gear(stage: Stage, face: Face, width: float) -> None:
 
 
 def _car_side(
-    stage: Stage, face: Face, length: float, height: float, paint: Colour, label: int | None
+    stage: Scenery, face: Face, length: float, height: float, paint: Colour, label: int | None
 ) -> None:
     canvas, z = stage.canvas, max(NEAR, face.z)
     body = [(0, 0.3), (length, 0.3), (length, 0.7), (length * 0.97, 0.82), (length * 0.75, 0.92),
@@ -210,7 +210,7 @@ def _car_side(
         canvas.round(face, (u * length, 0.32), (0.17, 0.17), hub)
 
 
-def _rear_details(stage: Stage, rear: Face, width: float) -> None:
+def _rear_details(stage: Scenery, rear: Face, width: float) -> None:
     canvas, seen, z = stage.canvas, stage.seen, rear.z
     lamp = (250, 60, 40) if stage.light.lit else (180, 36, 32)
     for u in (0.06, width - 0.36):
@@ -220,7 +220,7 @@ def _rear_details(stage: Stage, rear: Face, width: float) -> None:
     canvas.box(rear, (0.04, width - 0.04), (0.24, 0.36), seen(_DARK, z, 1.3))
 
 
-def _lamp(stage: Stage, foot: Face, height: float, metal: Colour) -> None:
+def _lamp(stage: Scenery, foot: Face, height: float, metal: Colour) -> None:
     canvas, z, side = stage.canvas, foot.z, stage.rng.choice((-1, 1))
     arm = sorted((0.0, side * 1.3))
     canvas.box(foot, (arm[0], arm[1]), (height - 0.1, height), stage.seen(metal, z), POLE, SMOOTH)
@@ -229,7 +229,7 @@ def _lamp(stage: Stage, foot: Face, height: float, metal: Colour) -> None:
     canvas.box(foot, (head[0], head[1]), (height - 0.24, height - 0.06), stage.seen(glow, z), POLE)
 
 
-def _plate(stage: Stage, foot: Face, height: float) -> None:
+def _plate(stage: Scenery, foot: Face, height: float) -> None:
     rng, canvas, z = stage.rng, stage.canvas, foot.z
     colour, size = rng.choice(_PLATES), rng.uniform(0.35, 0.6)
     if rng.random() < 0.5:
@@ -246,7 +246,7 @@ def _plate(stage: Stage, foot: Face, height: float) -> None:
         )
 
 
-def _ground_shadow(stage: Stage, x: tuple[float, float], z: float, depth: float) -> None:
+def _ground_shadow(stage: Scenery, x: tuple[float, float], z: float, depth: float) -> None:
     """A soft dark patch on the ground below a thing, longer on the side away from the sun."""
     light = stage.light
     slant = -light.sun * 2.0 if light.shadow else 0.0

@@ -19,7 +19,7 @@ SIDE = 60.0
 
 
 @dataclass(frozen=True)
-class Plan:
+class StreetPlan:
     """Bands of ground as (class, from, to) in metres.
 
     The street runs away from the camera and the bands lie side by side in x, from left to right;
@@ -38,7 +38,7 @@ class Plan:
 
 
 @dataclass(frozen=True)
-class Stage:
+class Scenery:
     """Canvas, chance and light, which everything that draws needs.
 
     `stone` is the grey that ground, walls and sky share.
@@ -67,16 +67,16 @@ def draw_camera(rng: Random, width: int, height: int, across: bool) -> Camera:
     return Camera(centre, horizon, width * rng.uniform(0.7, 1.1), rng.uniform(1.5, 2.6))
 
 
-def draw_plan(rng: Random, across: bool) -> Plan:
+def draw_plan(rng: Random, across: bool) -> StreetPlan:
     """A plan by chance. The camera, at x = 0 and z = 0, may stand on road or pavement."""
     plan = _across(rng) if across else _along(rng)
     if rng.random() > 0.25:
         return plan
     bands = tuple((PAVEMENT if band[0] == ROAD else band[0], *band[1:]) for band in plan.bands)
-    return Plan(across, bands, None, plan.walls)
+    return StreetPlan(across, bands, None, plan.walls)
 
 
-def draw_ground(stage: Stage, plan: Plan) -> None:
+def draw_ground(stage: Scenery, plan: StreetPlan) -> None:
     """Paints bands, kerbs and markings; road and pavement are often of one stone."""
     spread = stage.rng.choice((0.02, 0.02, 0.15))
     colours = {ROAD: stage.surface(spread), PAVEMENT: stage.surface(spread), GRASS: _green(stage)}
@@ -101,7 +101,7 @@ def by_doubling(rng: Random, near: float, far: float) -> float:
     return exp(rng.uniform(log(near), log(far)))
 
 
-def _along(rng: Random) -> Plan:
+def _along(rng: Random) -> StreetPlan:
     narrow = rng.random() < 0.2
     left, right = (rng.uniform(*((0.4, 0.8) if narrow else (1.8, 5.5))) for _ in range(2))
     road = rng.uniform(5.5, 11)
@@ -113,10 +113,10 @@ def _along(rng: Random) -> Plan:
         edges.append(edges[-1] + width)
     labels = (GRASS, PAVEMENT, ROAD, PAVEMENT, GRASS)
     bands = tuple(zip(labels, edges[:-1], edges[1:], strict=True))
-    return Plan(False, bands, (edges[2], edges[3]), (edges[0], edges[-1]))
+    return StreetPlan(False, bands, (edges[2], edges[3]), (edges[0], edges[-1]))
 
 
-def _across(rng: Random) -> Plan:
+def _across(rng: Random) -> StreetPlan:
     kerb = rng.uniform(4, 12) if rng.random() < 0.6 else NEAR
     other = max(kerb, 5.0) + rng.uniform(5, 11)
     pavement = other + rng.uniform(1.5, 5)
@@ -127,7 +127,7 @@ def _across(rng: Random) -> Plan:
         (PAVEMENT, other, pavement),
         (GRASS, pavement, wall),
     )
-    return Plan(True, bands, (kerb, other), (NEAR, wall))
+    return StreetPlan(True, bands, (kerb, other), (NEAR, wall))
 
 
 def _slices() -> Iterator[tuple[float, float]]:
@@ -137,7 +137,7 @@ def _slices() -> Iterator[tuple[float, float]]:
 
 
 def _span(
-    plan: Plan, start: float, end: float, z: tuple[float, float]
+    plan: StreetPlan, start: float, end: float, z: tuple[float, float]
 ) -> tuple[tuple[float, float], tuple[float, float]]:
     """The x and z range of a band's part between two distances."""
     if plan.across:
@@ -145,7 +145,7 @@ def _span(
     return (start, end), z
 
 
-def _draw_kerbs(stage: Stage, plan: Plan, kerbs: tuple[float, float]) -> None:
+def _draw_kerbs(stage: Scenery, plan: StreetPlan, kerbs: tuple[float, float]) -> None:
     """From the pavement to the road: a pale stone, a dark gutter, and a yellow line."""
     parts: tuple[tuple[float, float, Colour, int], ...] = (
         (-0.28, 0.0, dim(stage.stone, 1.35), PAVEMENT),
@@ -164,7 +164,7 @@ def _draw_kerbs(stage: Stage, plan: Plan, kerbs: tuple[float, float]) -> None:
                     stage.canvas.ground(x, z, seen, label, GROUND)
 
 
-def _draw_markings(stage: Stage, plan: Plan, kerbs: tuple[float, float]) -> None:
+def _draw_markings(stage: Scenery, plan: StreetPlan, kerbs: tuple[float, float]) -> None:
     """Dashes between the lanes; now and then a crossing."""
     rng, white = stage.rng, (225.0, 225.0, 220.0)
     middle = sum(kerbs) / 2
@@ -184,7 +184,7 @@ def _draw_markings(stage: Stage, plan: Plan, kerbs: tuple[float, float]) -> None
             _mark(stage, *((span, stripe) if plan.across else (stripe, span)), white)
 
 
-def _draw_house_shadow(stage: Stage, plan: Plan) -> None:
+def _draw_house_shadow(stage: Scenery, plan: StreetPlan) -> None:
     """The shadow that the row of houses on the sun's side throws over the street."""
     light = stage.light
     if not light.shadow or plan.across:
@@ -199,13 +199,13 @@ def _draw_house_shadow(stage: Stage, plan: Plan) -> None:
         z += length
 
 
-def _mark(stage: Stage, x: tuple[float, float], z: tuple[float, float], colour: Colour) -> None:
+def _mark(stage: Scenery, x: tuple[float, float], z: tuple[float, float], colour: Colour) -> None:
     if z[1] > NEAR and z[0] < FAR:
         spots = stage.canvas.ground_spots(x, z)
         stage.canvas.glaze(spots, stage.seen(colour, max(NEAR, z[0])), 0.8)
 
 
-def _draw_joints(stage: Stage, plan: Plan) -> None:
+def _draw_joints(stage: Scenery, plan: StreetPlan) -> None:
     """Slab joints over road and pavement alike."""
     step, dark = stage.rng.uniform(0.6, 1.5), (20.0, 20.0, 24.0)
     start, end = (NEAR, plan.walls[1]) if plan.across else plan.walls
@@ -222,6 +222,6 @@ def _draw_joints(stage: Stage, plan: Plan) -> None:
         stage.canvas.glaze(stage.canvas.ground_spots(x, z), dark, 0.3)
 
 
-def _green(stage: Stage) -> Colour:
+def _green(stage: Scenery) -> Colour:
     rng = stage.rng
     return (rng.uniform(70, 115), rng.uniform(105, 140), rng.uniform(45, 70))

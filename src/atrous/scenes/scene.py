@@ -30,7 +30,7 @@ from atrous.scenes.canvas import (
     Canvas,
 )
 from atrous.scenes.objects import draw_box, draw_car, draw_shaft, draw_walker
-from atrous.scenes.plan import Plan, Stage, by_doubling, draw_camera, draw_ground, draw_plan
+from atrous.scenes.plan import Scenery, StreetPlan, by_doubling, draw_camera, draw_ground, draw_plan
 from atrous.scenes.textures import draw_light, finish, sky
 
 SIZE = (256, 384)
@@ -80,7 +80,7 @@ def draw_scene(key: str, size: tuple[int, int] = SIZE) -> tuple[Image.Image, Ima
     stone = _stone(rng)
     light = draw_light(rng, stone)
     canvas = Canvas(width, height, draw_camera(rng, width, height, across))
-    stage, plan = Stage(canvas, light, rng, stone), draw_plan(rng, across)
+    stage, plan = Scenery(canvas, light, rng, stone), draw_plan(rng, across)
     sky(canvas, light, rng)
     draw_ground(stage, plan)
     draw_houses(stage, plan)
@@ -91,7 +91,7 @@ def draw_scene(key: str, size: tuple[int, int] = SIZE) -> tuple[Image.Image, Ima
     return finish(canvas, light, rng), canvas.labels
 
 
-def _things(stage: Stage, plan: Plan) -> list[_Thing]:
+def _things(stage: Scenery, plan: StreetPlan) -> list[_Thing]:
     """All that stands in the street, each with its distance."""
     rng = stage.rng
     things = [_on_pavement(stage, plan) for _ in range(rng.randint(5, 14))]
@@ -100,7 +100,7 @@ def _things(stage: Stage, plan: Plan) -> list[_Thing]:
     return things
 
 
-def _on_pavement(stage: Stage, plan: Plan) -> _Thing:
+def _on_pavement(stage: Scenery, plan: StreetPlan) -> _Thing:
     rng = stage.rng
     band = rng.choice(plan.of(PAVEMENT))
     x, z = _place(stage, plan, band)
@@ -116,7 +116,7 @@ def _on_pavement(stage: Stage, plan: Plan) -> _Thing:
     return z, lambda: draw_box(stage, x - width / 2, z, label, width)
 
 
-def _on_road(stage: Stage, plan: Plan, road: tuple[float, float]) -> _Thing:
+def _on_road(stage: Scenery, plan: StreetPlan, road: tuple[float, float]) -> _Thing:
     rng = stage.rng
     x, z = _place(stage, plan, road)
     z = max(z, _clear(stage))
@@ -128,7 +128,7 @@ def _on_road(stage: Stage, plan: Plan, road: tuple[float, float]) -> _Thing:
     return z, lambda: draw_box(stage, x - width / 2, z, VEHICLE, width)
 
 
-def _place(stage: Stage, plan: Plan, band: tuple[float, float]) -> tuple[float, float]:
+def _place(stage: Scenery, plan: StreetPlan, band: tuple[float, float]) -> tuple[float, float]:
     """A spot (x, z) by chance in a band of ground."""
     rng, camera = stage.rng, stage.canvas.camera
     if not plan.across:
@@ -138,12 +138,12 @@ def _place(stage: Stage, plan: Plan, band: tuple[float, float]) -> tuple[float, 
     return rng.uniform(-reach, reach), z
 
 
-def _clear(stage: Stage) -> float:
+def _clear(stage: Scenery) -> float:
     """The least distance at which a thing's foot is well inside the picture."""
     return stage.canvas.camera.depth(stage.canvas.height * stage.rng.uniform(0.8, 0.97))
 
 
-def _bonnet(stage: Stage) -> None:
+def _bonnet(stage: Scenery) -> None:
     """The camera's own car at the lower edge, which is nobody's business: ignored."""
     canvas, rng = stage.canvas, stage.rng
     width, height = canvas.width, canvas.height

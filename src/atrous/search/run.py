@@ -6,43 +6,45 @@ ledger.db    the trials
 
 from __future__ import annotations
 
-import json
 import platform
 from contextlib import AbstractContextManager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
+from typing import Literal
 
-from atrous.core.config import Request, filled
+from atrous.core.config import SearchConfig, Size
 from atrous.core.errors import AtrousError
 from atrous.core.lock import hold, is_held
+from atrous.core.options import option, replaced
+from atrous.core.records import read, write
 from atrous.search.ledger import Entry, Ledger
 
 ABOUT, LEDGER, LOCK = "run.json", "ledger.db", "run.lock"
 RERANK, SECOND = "rerank.json", "rerank"
 """What is ranked again, and the study that holds the second scores."""
-FORMAT = 3
+FORMAT = 4
 PACKAGES = ("atrous", "torch", "timm", "optuna", "numpy", "pillow")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Settings:
     """What the user asked for, and what was chosen for it.
 
-    In `request`, files are named by whole paths. `workers`, `crop` and `device` are those of the
-    request, or were derived where it left them open.
+    In `config`, files are named by whole paths. `workers`, `crop` and `device` are those of the
+    config, or were derived where it left them open.
     """
 
-    request: Request
+    config: SearchConfig
     workers: int
-    crop: tuple[int, int]
+    crop: Size = option("Canvas HxW of every image.", compares=True)
     device: str
-    precision: str
-    layout: str
+    precision: Literal["float32", "bfloat16"] = option("Of products.", compares=True)
+    layout: Literal["channels_last", "contiguous"]
     threads: int
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Context:
     """What the run was made on: what is needed to read its figures and to run it again.
 
@@ -53,14 +55,22 @@ class Context:
     classes: tuple[str, ...]
     training_images: int
     selection_images: int
-    data_fingerprint: str
-    weights_digest: str
+    data_fingerprint: str = option("Of training and selection images.", compares=True)
+    weights_digest: str = option("Of the backbone.", compares=True)
     channels: int
-    feature_size: tuple[int, int]
+    feature_size: Size
     versions: dict[str, str]
     python: str
     machine: str
     begun: str
+
+
+@dataclass(frozen=True)
+class About:
+    """The content of `run.json`."""
+
+    settings: Settings
+    context: Context
 
 
 @dataclass(frozen=True)
@@ -72,9 +82,9 @@ class Run:
     context: Context
 
     @property
-    def request(self) -> Request:
+    def config(self) -> SearchConfig:
         """What the user asked for."""
-        return self.settings.request
+        return self.settings.config
 
     def ledger(self) -> Ledger:
         """The ledger of the search."""
@@ -132,56 +142,31 @@ def create_run(path: Path, settings: Settings, context: Context) -> Run:
 
 def extend(run: Run, trials: int | None, seconds: float | None) -> Run:
     """The run with another number of trials or time limit, where given, from now on."""
-    trials = run.request.trials if trials is None else trials
-    seconds = run.request.seconds if seconds is None else seconds
+    trials = run.config.budget.trials if trials is None else trials
+    seconds = run.config.budget.seconds if seconds is None else seconds
     ended = sum(not entry.trial.is_baseline for entry in run.ledger().entries())
     if trials < max(1, ended):
         raise AtrousError(f"--trials is at least 1, and the {ended} that have ended, got {trials}.")
-    request = replace(run.request, trials=trials, seconds=seconds)
-    extended = replace(run, settings=replace(run.settings, request=request))
+    config = replaced(run.config, trials=trials, time=seconds)
+    extended = replace(run, settings=replace(run.settings, config=config))
     with run.locked():
         _write_about(extended)
     return extended
 
 
 def _write_about(run: Run) -> None:
-    content = {
-        "format": FORMAT,
-        "settings": asdict(run.settings),
-        "context": asdict(run.context),
-    }
-    partial = run.path / f"{ABOUT}.partial"
-    partial.write_text(json.dumps(content, indent=2))
-    partial.replace(run.path / ABOUT)
+    write(run.path / ABOUT, About(run.settings, run.context), FORMAT, "the record of a run")
 
 
 def open_run(path: Path) -> Run:
     """The run in a folder; raises `AtrousError` if there is none or it is damaged."""
-    try:
-        content = json.loads((path / ABOUT).read_text())
-        _require_format(content["format"], path)
-        request = Request.from_json(content["settings"]["request"])
-        settings = filled(Settings, content["settings"] | {"request": request})
-        return Run(path, settings, filled(Context, content["context"]))
-    except FileNotFoundError as error:
-        raise AtrousError(
-            f"Expected a run at {path}: a folder with {ABOUT}, as atrous search makes it. There is "
-            "no such file."
-        ) from error
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise AtrousError(
-            f"Expected the settings of a run in {path / ABOUT}, but: {error}. Restore the file "
-            "from a copy, or start a new run."
-        ) from error
-
-
-def _require_format(found: object, path: Path) -> None:
-    if found != FORMAT:
-        raise AtrousError(
-            f"The run {path} was made by another version of Atrous: its {ABOUT} has format "
-            f"{found}, and this version reads format {FORMAT}. Go on with the version that its "
-            f"{ABOUT} names, or start a new run."
-        )
+    absent = (
+        f"Expected a run at {path}: a folder with {ABOUT}, as atrous search makes it. There is "
+        "no such file."
+    )
+    mend = "Restore the file from a copy, or start a new run."
+    about = read(path / ABOUT, About, FORMAT, "the record of a run", absent, mend)
+    return Run(path, about.settings, about.context)
 
 
 def latest_run(folder: Path, about: str = ABOUT) -> Path:

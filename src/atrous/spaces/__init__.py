@@ -12,6 +12,7 @@ from atrous.spaces.auto_deeplab.family import AUTO_DEEPLAB
 from atrous.spaces.dpc.family import DPC
 from atrous.spaces.family import Family
 from atrous.spaces.space import Space
+from atrous.spaces.view import View, plain_view
 
 FAMILIES: dict[str, Family] = {"dpc": DPC, "auto_deeplab": AUTO_DEEPLAB}
 
@@ -22,6 +23,12 @@ def family_of(of: str | Architecture) -> Family:
     if found := FAMILIES.get(space.partition("-")[0]):
         return found
     raise _unknown(space)
+
+
+def view_of(of: str | Architecture) -> View:
+    """How the architectures of a space are shown. Raises `AtrousError`."""
+    space = of.space if isinstance(of, Architecture) else of
+    return family_of(space).view or plain_view(find_space(space))
 
 
 def find_space(name: str) -> Space:

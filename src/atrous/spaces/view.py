@@ -1,17 +1,31 @@
 """Shows the architectures of a family: in words, drawn, counted in a report, costed in a terminal.
 
-`View` is what a family says of itself; nothing here needs torch until a backbone is asked for.
+`View` is what a family says of itself. Nothing here needs torch until a backbone is asked for.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from functools import partial
+from typing import Any
 
 from atrous.core.architecture import Architecture
+from atrous.core.cost import Cost
+from atrous.core.errors import AtrousError
+from atrous.data.canvas import Size
+from atrous.spaces.space import Space
+
+IMAGE = (1025, 2049)
+"""An image of Cityscapes, with the pixel more that canvases have."""
+MAP = (65, 129)
+"""The feature map of such an image at stride 16."""
+CHANNELS, FILTERS, STRIDE, RGB = 320, 256, 16, 3
 
 Observed = tuple[str, str]
 """A choice: what was chosen among, and what was chosen."""
+Branch = tuple[str, str]
+"""Something that a projection reads: in words, and the colour of its kind."""
 
 
 @dataclass(frozen=True)
@@ -22,8 +36,48 @@ class Drawing:
     width: int
 
 
+@dataclass(frozen=True)
+class Asked:
+    """The input that a description is to count on; `None` is left to the family.
+
+    `size` (H, W) is that of the feature map, or of the image where a backbone or a whole network
+    reads one.
+    """
+
+    channels: int | None = None
+    size: Size | None = None
+    filters: int | None = None
+    backbone: str | None = None
+    output_stride: int | None = None
+
+
+@dataclass(frozen=True)
+class FeatureMap:
+    """The map of `size` (H, W) positions that a head reads; `backbone` is the cost of what made it,
+    if one was named."""
+
+    channels: int
+    size: Size
+    backbone: Cost | None = None
+
+
+@dataclass(frozen=True)
+class Description:
+    """An architecture with the cost of its parts.
+
+    `sketch` draws it in plain text. `parts` are the lines of a table called `title`, in groups; a
+    part without multiply-adds has 0. `facts` are the same in the types of JSON.
+    """
+
+    sketch: str
+    title: str
+    parts: tuple[tuple[tuple[str, Cost], ...], ...]
+    facts: Mapping[str, Any]
+    note: str = ""
+
+
 def no_drawing(architecture: Architecture) -> Drawing | None:  # noqa: ARG001
-    """Where a drawing would say no more than words."""
+    """Returns `None`, where a drawing would say no more than words."""
     return None
 
 
@@ -32,10 +86,10 @@ class View:
     """How architectures are shown that are made alike.
 
     `noun` is what one is called, `reading` how its drawing is read. `words` spells one in a line of
-    ASCII. `observed` gives every choice that one makes; `order` says which names a group has, in
-    order, and those that are found beside them come after. `shared` says whose share the counts of
-    choices are. `weights` is a figure of the `Metrics.branch_norms` of one, where a
-    projection reads branches.
+    ASCII, `describe` counts what its parts cost. `observed` gives every choice that one makes;
+    `order` says which names a group has, in order, and those that are found beside them come after.
+    `shared` says whose share the counts of choices are. `branches` are what a projection reads, in
+    the order of `Metrics.branch_norms`; `None` where there is no projection.
     """
 
     noun: str
@@ -44,5 +98,85 @@ class View:
     words: Callable[[Architecture], str]
     observed: Callable[[Architecture], list[Observed]]
     order: Mapping[str, tuple[str, ...]]
+    describe: Callable[[Architecture, Asked], Description]
     draw: Callable[[Architecture], Drawing | None] = no_drawing
-    weights: Callable[[Architecture, Sequence[float]], str | None] | None = None
+    branches: Callable[[Architecture], list[Branch]] | None = None
+
+
+def plain_view(space: Space) -> View:
+    """The view of a space whose family has none: by decisions."""
+    return View(
+        noun="architecture",
+        reading="",
+        shared="architectures",
+        words=partial(_words, space),
+        observed=partial(_observed, space),
+        order={},
+        describe=partial(_describe, space),
+    )
+
+
+def feature_map(asked: Asked) -> FeatureMap:
+    """The map that a head reads, as asked for, or that of the named backbone. Raises
+    `AtrousError`."""
+    if asked.backbone is None:
+        return FeatureMap(asked.channels or CHANNELS, asked.size or MAP)
+    from atrous.data.canvas import feature_size
+    from atrous.networks.backbones import backbone_cost, outline
+
+    stride, image = asked.output_stride or STRIDE, asked.size or IMAGE
+    network = outline(asked.backbone, stride)
+    size = feature_size(image, stride)
+    return FeatureMap(network.channels[stride], size, backbone_cost(network, image))
+
+
+def refuse_backbone(architecture: Architecture, asked: Asked) -> None:
+    """Raises `AtrousError` if a feature map is asked for, where the architecture reads images."""
+    given = {
+        "--backbone": asked.backbone,
+        "--channels": asked.channels,
+        "--output-stride": asked.output_stride,
+    }
+    named = [option for option, value in given.items() if value is not None]
+    if named:
+        raise AtrousError(
+            f"Expected no {' and no '.join(named)}: {architecture.space} is a space of whole "
+            "networks, which read images. --size is the image's, --filters is F."
+        )
+
+
+def _words(space: Space, architecture: Architecture) -> str:
+    lines = space.text(architecture.genotype).splitlines()
+    return "; ".join(line.strip() for line in lines if line.strip())
+
+
+def _observed(space: Space, architecture: Architecture) -> list[Observed]:
+    """Every decision with the number of its choice."""
+    return [
+        (space.decision(position).capitalize(), str(choice))
+        for position, choice in enumerate(architecture.genotype)
+    ]
+
+
+def _describe(space: Space, architecture: Architecture, asked: Asked) -> Description:
+    """The decisions, and the cost as the space counts it."""
+    if space.trunk:
+        refuse_backbone(architecture, asked)
+        reads = FeatureMap(RGB, asked.size or IMAGE)
+    else:
+        reads = feature_map(asked)
+    filters = asked.filters or FILTERS
+    cost = space.cost(architecture.genotype, reads.channels, filters, reads.size)
+    parts = [("architecture", cost)]
+    if backbone := reads.backbone:
+        parts += [("backbone", backbone), ("backbone and architecture", backbone + cost)]
+    facts = {
+        "architecture": str(architecture),
+        "channels": reads.channels,
+        "filters": filters,
+        "size": list(reads.size),
+        "cost": asdict(cost),
+        "backbone": asdict(backbone) if backbone else None,
+    }
+    title = f"on {reads.size[0]} x {reads.size[1]} positions, {filters} filters"
+    return Description(space.text(architecture.genotype), title, (tuple(parts),), facts)

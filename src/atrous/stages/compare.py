@@ -14,7 +14,7 @@ from statistics import mean, stdev
 from scipy.stats import t as student
 
 from atrous.core.architecture import Architecture
-from atrous.core.config import Request
+from atrous.core.config import SearchConfig
 from atrous.core.console import track
 from atrous.core.errors import AtrousError
 from atrous.core.trial import Failed
@@ -66,14 +66,14 @@ def compare(
         raise AtrousError("Expected at least one of --architectures, such as best,dpc:aspp.")
     names = {name: _chosen(run, name) for name in chosen}
     sources = unchanged_sources(run)
-    splits = splits or _unseen_splits(run.request, sources.dataset)
-    images = {split: _images(run.request, sources.dataset, split) for split in splits}
+    splits = splits or _unseen_splits(run.config, sources.dataset)
+    images = {split: _images(run.config, sources.dataset, split) for split in splits}
     material = make_material(sources, run.settings.crop, run.settings.device, cache)
     sets = {
         split: features_of(samples, run.settings, sources, cache)
         for split, samples in images.items()
     }
-    jobs = fresh_jobs(list(names.values()), seeds, run.request.steps, run.request.seed)
+    jobs = fresh_jobs(list(names.values()), seeds, run.config.proxy.steps, run.config.seed)
     proxy, path = estimator(run.settings, material), run.path / READINGS
     found = read_all(proxy, jobs, sets, run.settings.workers, path)
     results = list(track(found, "training with fresh seeds", len(jobs)))
@@ -119,24 +119,25 @@ def _chosen(run: Run, name: str) -> Architecture:
     return best[0].trial.architecture
 
 
-def _unseen_splits(request: Request, dataset: Dataset) -> tuple[str, ...]:
+def _unseen_splits(config: SearchConfig, dataset: Dataset) -> tuple[str, ...]:
     """The labelled splits that the search neither trained nor selected on."""
-    used = {"train", request.select_on}
+    used = {"train", config.data.select_on}
     unseen = tuple(s for s, found in dataset.splits.items() if found and s not in used)
     if not unseen:
         raise AtrousError(
-            f"All labelled images of {request.data} were used in the search: none are left to "
+            f"All labelled images of {config.data.path} were used in the search: none are left to "
             "compare on. Search with a part of train held out (--select-on 0.2), so that val "
             "stays unseen; or name a split with --on, and mind that its scores flatter."
         )
     return unseen
 
 
-def _images(request: Request, dataset: Dataset, split: str) -> Samples:
+def _images(config: SearchConfig, dataset: Dataset, split: str) -> Samples:
     samples = dataset.splits.get(split, ())
     if not samples:
         have = ", ".join(name for name, found in dataset.splits.items() if found)
         raise AtrousError(
-            f"Expected images in split {split!r} of {request.data}; there are images in: {have}."
+            f"Expected images in split {split!r} of {config.data.path}; there are images in: "
+            f"{have}."
         )
     return samples

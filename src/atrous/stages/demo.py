@@ -5,8 +5,9 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-from atrous.core.config import Request
+from atrous.core.options import replaced
 from atrous.scenes.scene import write_scenes
+from atrous.stages.search import usual
 from atrous.stages.whole.wish import Wish
 
 IMAGES, SEED = 480, 0
@@ -24,25 +25,7 @@ def demo_wish(out: Path) -> Wish:
         shutil.rmtree(partial, ignore_errors=True)
         write_scenes(partial, IMAGES, SEED)
         partial.rename(data)
-    request = Request(
-        data=str(data),
-        select_on="val",
-        space="dpc",
-        strategy="local",
-        baselines=("dpc:aspp", "dpc:top1"),
-        trials=100,
-        seconds=600,
-        workers=None,
-        seed=SEED,
-        backbone="tf_efficientnet_lite0",
-        weights="builtin",
-        output_stride=16,
-        crop=None,
-        filters=64,
-        steps=400,
-        batch=8,
-        rate=0.1,
-        score="miou",
-        device="auto",
+    config = replaced(
+        usual("dpc"), data=str(data), weights="builtin", trials=100, time=600.0, seed=SEED
     )
-    return Wish(request, BATCH, None, stretch=True)
+    return Wish(config, BATCH, None, stretch=True)

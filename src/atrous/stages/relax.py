@@ -12,7 +12,7 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
-from atrous.core.config import GRADIENT, Relaxation, Request
+from atrous.core.config import GRADIENT, GradientConfig, SearchConfig
 from atrous.core.console import note, track
 from atrous.core.errors import AtrousError
 from atrous.core.files import write_whole
@@ -47,33 +47,21 @@ from atrous.training.optimiser import NonFiniteError
 LATENCIES = "latency.json"
 
 
-def require_relaxable(request: Request) -> None:
+def require_relaxable(config: SearchConfig) -> None:
     """Raises `AtrousError`, in one message, for a differentiable search that there cannot be."""
-    asked = request.relaxation
+    asked = config.gradient
     if asked is None:
         return
-    if request.space.partition("-")[0] != NAME:
+    if config.space.partition("-")[0] != NAME:
         raise AtrousError(
             f"--strategy {GRADIENT} searches --space {NAME} (or {NAME}-L, with L layers), got "
-            f"{request.space}. Search {request.space} with --strategy local or random."
+            f"{config.space}. Search {config.space} with --strategy local or random."
         )
     if asked.gate not in GATES:
         raise AtrousError(f"--gate is one of {', '.join(GATES)}, got {asked.gate!r}.")
-    counts = {
-        "search-steps": asked.steps,
-        "search-filters": asked.filters,
-        "search-batch": asked.batch,
-        "seeds": asked.seeds,
-        "candidates": asked.candidates,
-    }
-    wrong = [f"--{n} is at least 1, got {v}" for n, v in counts.items() if v is not None and v < 1]
-    if asked.warm_up is not None and not 0 <= asked.warm_up < 1:
-        wrong.append(f"--warm-up is at least 0 and below 1, got {asked.warm_up}")
-    if wrong:
-        raise AtrousError("; ".join(wrong) + ".")
     if asked.crop:
         require_crop(asked.crop, COARSEST)
-    whole_precision(pick_device(request.device), asked.precision)
+    whole_precision(pick_device(config.machine.device), asked.precision)
 
 
 def relax(run: Run, watch: loop.Watch) -> Decoded:
@@ -81,9 +69,9 @@ def relax(run: Run, watch: loop.Watch) -> Decoded:
 
     Raises `AtrousError` if data have changed, for lack of memory, and for a search that diverges.
     """
-    sources, asked = unchanged_sources(run), _asked(run.request)
+    sources, asked = unchanged_sources(run), _asked(run.config)
     proposals: list[Proposal] = []
-    for protocol in protocols(run.request, run.settings.device, sources):
+    for protocol in protocols(run.config, run.settings.device, sources):
         if not proposals:  # all seeds need the same
             note(f"a step of the supernet needs {_memory(protocol)}")
         supernet = _searched(run, protocol, sources, watch).supernet
@@ -116,25 +104,25 @@ def _searched(run: Run, protocol: SearchProtocol, sources: Sources, watch: loop.
     return state
 
 
-def memory_needed(request: Request) -> Plan:
-    """The memory that a step of a request's supernets takes; raises `AtrousError` for a search
-    that there cannot be."""
-    require_relaxable(request)
-    protocol = next(protocols(request, pick_device(request.device), sources_of(request)))
+def memory_needed(config: SearchConfig) -> Plan:
+    """The memory that a step of the supernets takes; raises `AtrousError` for a search that there
+    cannot be."""
+    require_relaxable(config)
+    protocol = next(protocols(config, pick_device(config.machine.device), sources_of(config)))
     return _memory(protocol)
 
 
-def protocols(request: Request, device: str, sources: Sources) -> Iterator[SearchProtocol]:
-    """How each supernet of a request is trained on a device, every number filled in."""
-    asked = _asked(request)
+def protocols(config: SearchConfig, device: str, sources: Sources) -> Iterator[SearchProtocol]:
+    """How each supernet of a configuration is trained on a device, every number filled in."""
+    asked = _asked(config)
     crop, scale = _crop(asked, require_sound(sources.dataset.root))
-    first, _ = halves(sources.training, request.seed)
+    first, _ = halves(sources.training, config.seed)
     steps = asked.steps or max(1, EPOCHS * len(first) // asked.batch)
     warm_up = LEARNING[asked.gate].warm_up if asked.warm_up is None else asked.warm_up
-    for seed in range(request.seed, request.seed + asked.seeds):
+    for seed in range(config.seed, config.seed + asked.seeds):
         yield SearchProtocol(
             gate=asked.gate,
-            size=size_of(request, len(sources.dataset.classes)),
+            size=size_of(config, len(sources.dataset.classes)),
             steps=steps,
             batch=asked.batch,
             crop=crop,
@@ -149,11 +137,11 @@ def protocols(request: Request, device: str, sources: Sources) -> Iterator[Searc
         )
 
 
-def size_of(request: Request, classes: int) -> Size:
-    """The supernet that a request asks for."""
-    space = find_space(request.space)
+def size_of(config: SearchConfig, classes: int) -> Size:
+    """The supernet that a configuration asks for."""
+    space = find_space(config.space)
     any_of_it = decoded(space.architecture(space.unrank(0)))
-    filters = request.relaxation.filters if request.relaxation else request.filters
+    filters = config.gradient.filters if config.gradient else config.proxy.filters
     return Size(len(any_of_it.path), len(any_of_it.cell), filters, classes)
 
 
@@ -166,7 +154,7 @@ def _memory(protocol: SearchProtocol) -> Plan:
 def _penalty(run: Run, size: Size) -> Penalty:
     """What is added to the architecture's loss: for FBNet's gate, the latency that is expected of
     the networks that will be trained."""
-    if _asked(run.request).gate != "fbnet":
+    if _asked(run.config).gate != "fbnet":
         return without_penalty
     table = _latencies(run, size.blocks)
 
@@ -184,21 +172,21 @@ def _latencies(run: Run, blocks: int) -> LatencyTable:
         return table_from_json(read_json(path))
     note("measuring how long each operation takes on this machine")
     setting = make_setting(run.settings.crop, device=run.settings.device, threads=cores())
-    table = measure(run.request.filters, blocks, setting)
+    table = measure(run.config.proxy.filters, blocks, setting)
     path.parent.mkdir(parents=True, exist_ok=True)
     write_whole(path, json.dumps(table.to_json(), indent=2))
     return table
 
 
-def _asked(request: Request) -> Relaxation:
-    if request.relaxation is None:
+def _asked(config: SearchConfig) -> GradientConfig:
+    if config.gradient is None:
         raise AtrousError(
-            f"Expected a search by --strategy {GRADIENT}, got one by {request.strategy}."
+            f"Expected a search by --strategy {GRADIENT}, got one by {config.strategy}."
         )
-    return request.relaxation
+    return config.gradient
 
 
-def _crop(asked: Relaxation, sizes: list[Extent]) -> tuple[Extent, float]:
+def _crop(asked: GradientConfig, sizes: list[Extent]) -> tuple[Extent, float]:
     """The crop (height, width), and by what images are scaled before."""
     height, width = largest(sizes)
     scale = min(1.0, SIDE / min(height, width))
@@ -211,5 +199,5 @@ def _crop(asked: Relaxation, sizes: list[Extent]) -> tuple[Extent, float]:
 
 def _compute(run: Run) -> Compute:
     device = run.settings.device
-    precision = whole_precision(device, _asked(run.request).precision)
+    precision = whole_precision(device, _asked(run.config).precision)
     return Compute(device, precision, "contiguous", cores())

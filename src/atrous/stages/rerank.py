@@ -122,10 +122,10 @@ def _write(reranking: Reranking, path: Path) -> None:
 
 
 def _reranking(run: Run, ask: Ask) -> Reranking:
-    settings, space = run.settings, find_space(run.request.space)
-    canvas, warm = space.canvas(run.request.output_stride), ask.warm and space.trunk is None
+    settings, space = run.settings, find_space(run.config.space)
+    canvas, warm = space.canvas(run.config.encoder.output_stride), ask.warm and space.trunk is None
     precision = whole_precision(settings.device, None)
-    gentle = is_gentle(ask.steps, warm, run.request.weights)
+    gentle = is_gentle(ask.steps, warm, run.config.encoder.weights)
     rate = usual_rate(gentle, scratch=space.trunk is not None)
     protocol = Protocol(
         steps=ask.steps,
@@ -139,7 +139,7 @@ def _reranking(run: Run, ask: Ask) -> Reranking:
     if workers < 1:
         raise AtrousError(f"--workers is at least 1, got {workers}.")
     trials = _best_trials(run, ask.top)
-    sizes = require_sound(Path(run.request.data))
+    sizes = require_sound(Path(run.config.data.path))
     crop = ask.crop or derive_training_crop(sizes, canvas)
     protocol = replace(protocol, crop=crop)
     _note_untrained(run, trials, crop, largest(sizes))
@@ -158,7 +158,7 @@ def _note_untrained(run: Run, numbers: tuple[int, ...], crop: Size, image: Size)
     found = {entry.trial.number: entry.trial for entry in run.ledger().entries()}
     classes = run.context.classes
     colours = distinct(len(classes))
-    cells = (blueprint_of(run.request, found[n].architecture, classes, colours) for n in numbers)
+    cells = (blueprint_of(run.config, found[n].architecture, classes, colours) for n in numbers)
     told = {text for cell in cells if (text := untrained_rates(cell, crop, image))}
     if told:
         note(max(told, key=len))
@@ -202,7 +202,7 @@ def proceed(run: Run, cache: Path, watch: Callable[[Entry], None]) -> None:
 
     `cache` is where features are kept, of which candidates start.
     """
-    reranking, request = read(run), run.request
+    reranking, config = read(run), run.config
     trials = {entry.trial.number: entry.trial for entry in run.ledger().entries()}
     listed = Listed(
         tuple(
@@ -211,13 +211,13 @@ def proceed(run: Run, cache: Path, watch: Callable[[Entry], None]) -> None:
         )
     )
     plan = Plan(
-        space=find_space(request.space),
+        space=find_space(config.space),
         strategy=listed,
-        baselines=[(name, find_architecture(name)) for name in request.baselines],
+        baselines=[(name, find_architecture(name)) for name in config.baselines],
         objective=find_objective("miou"),
         trials=len(reranking.trials),
         steps=reranking.protocol.steps,
-        seed=request.seed,
+        seed=config.seed,
         workers=reranking.workers,
         seconds=reranking.seconds,
     )
@@ -234,10 +234,10 @@ def fine_tune(run: Run, reranking: Reranking, template: Architecture, cache: Pat
     """
     sources = unchanged_sources(run)
     dataset = sources.dataset
-    blueprint = blueprint_of(run.request, template, dataset.classes, dataset.colours)
+    blueprint = blueprint_of(run.config, template, dataset.classes, dataset.colours)
     return FineTune(
         blueprint,
-        run.request.weights,
+        run.config.encoder.weights,
         sources.training,
         sources.selection,
         reranking.protocol,
@@ -249,4 +249,4 @@ def fine_tune(run: Run, reranking: Reranking, template: Architecture, cache: Pat
 
 def warm_start(run: Run, cache: Path) -> WarmStart:
     """How cells start that are trained as a run trained them."""
-    return WarmStart(estimator(run.settings, material_of(run, cache)), run.request.steps)
+    return WarmStart(estimator(run.settings, material_of(run, cache)), run.config.proxy.steps)

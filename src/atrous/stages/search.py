@@ -6,30 +6,57 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-from atrous.core.config import GRADIENT, Request
+from atrous.core.config import (
+    GRADIENT,
+    BudgetConfig,
+    DataConfig,
+    EncoderConfig,
+    GradientConfig,
+    ProxyConfig,
+    SearchConfig,
+)
 from atrous.core.errors import AtrousError
+from atrous.core.options import problems, replaced
 from atrous.data.canvas import require_crop
 from atrous.estimation.estimators import prepare
 from atrous.execution.local import LocalExecutor
-from atrous.networks.backbones import OUTPUT_STRIDES
 from atrous.search.ledger import Entry
 from atrous.search.loop import Estimator, Plan, search
 from atrous.search.objective import OBJECTIVES, find_objective
 from atrous.search.run import Run, create_run, require_no_run
-from atrous.spaces import find_architecture, find_space
+from atrous.spaces import family_of, find_architecture, find_space
 from atrous.stages.relax import require_relaxable
 from atrous.strategies import find_strategy
 from atrous.strategies.strategy import Strategy
 
+RANDOM_BESIDE = 8
+"""Random architectures that what is decoded is compared with."""
 
-def begin(request: Request, out: Path, cache: Path) -> tuple[Run, Estimator]:
+
+def usual(space: str, gradient: GradientConfig | None = None) -> SearchConfig:
+    """Returns the search of a space where the user says nothing, by `gradient` if that is given."""
+    known = family_of(space).defaults
+    config = SearchConfig(
+        DataConfig(""),
+        space,
+        baselines=known.baselines,
+        encoder=EncoderConfig(known.backbone or "", known.weights, known.output_stride or 0),
+        proxy=ProxyConfig(known.filters, known.steps, rate=known.rate),
+    )
+    if gradient is None:
+        return config
+    trials = gradient.seeds * gradient.candidates + RANDOM_BESIDE
+    return replace(config, strategy=GRADIENT, gradient=gradient, budget=BudgetConfig(trials))
+
+
+def begin(config: SearchConfig, out: Path, cache: Path) -> tuple[Run, Estimator]:
     """Checks everything, readies what candidates are measured on, and makes the run folder.
 
-    Raises `AtrousError` before anything expensive if the request cannot be met.
+    Raises `AtrousError` before anything expensive if that cannot be.
     """
-    require_possible(request)
+    require_possible(config)
     require_no_run(out)
-    prepared = prepare(request, lasting(request), cache)
+    prepared = prepare(config, lasting(config), cache)
     run = create_run(out, prepared.settings, prepared.context)
     return run, prepared.estimator(out)
 
@@ -37,65 +64,57 @@ def begin(request: Request, out: Path, cache: Path) -> tuple[Run, Estimator]:
 def proceed(
     run: Run, estimator: Estimator, watch: Callable[[Entry], None], strategy: Strategy | None = None
 ) -> None:
-    """Runs what is left of a run's trials; `strategy` stands for that of the request, where it was
-    made of a differentiable search."""
-    request, settings = run.request, run.settings
-    space = find_space(request.space)
+    """Runs what is left of a run's trials; `strategy` stands for that of the configuration, where
+    it was made of a differentiable search."""
+    config, settings = run.config, run.settings
+    space = find_space(config.space)
     plan = Plan(
         space=space,
-        strategy=strategy or find_strategy(request.strategy),
-        baselines=[(name, find_architecture(name)) for name in request.baselines],
-        objective=find_objective(request.score),
-        trials=request.trials,
-        steps=request.steps,
-        seed=request.seed,
+        strategy=strategy or find_strategy(config.strategy),
+        baselines=[(name, find_architecture(name)) for name in config.baselines],
+        trials=config.budget.trials,
+        steps=config.proxy.steps,
+        seed=config.seed,
+        objective=find_objective(config.proxy.score),
         workers=settings.workers,
-        seconds=request.seconds,
+        seconds=config.budget.seconds,
     )
     with run.locked(), LocalExecutor(settings.workers) as executor:
         search(plan, run.ledger(), estimator, executor, watch)
 
 
-def require_possible(request: Request) -> None:
-    """All that is wrong with the numbers, in one message."""
-    require_relaxable(request)
-    least = {"trials": 1, "filters": 1, "steps": 1, "batch": 2, "workers": 1, "seed": 0}
-    wrong = [
-        f"--{name} is at least {low}, got {value}"
-        for name, low in least.items()
-        if (value := getattr(request, name)) is not None and value < low
-    ]
-    if not request.rate > 0:
-        wrong.append(f"--rate is a positive number, got {request.rate}")
-    space = find_space(request.space)
-    if space.trunk is None and request.output_stride not in OUTPUT_STRIDES:
-        wrong.append(f"--output-stride is 8 or 16, got {request.output_stride}")
-    if request.score not in OBJECTIVES:
-        wrong.append(f"--score is one of {', '.join(OBJECTIVES)}, got {request.score!r}")
+def require_possible(config: SearchConfig) -> None:
+    """Raises `AtrousError` with all that is wrong with a search, before data is looked at."""
+    space = find_space(config.space)
+    require_relaxable(config)
+    wrong = problems(config, ("output_stride",) if space.trunk else ())
+    if config.proxy.score not in OBJECTIVES:
+        told = ", ".join(OBJECTIVES)
+        wrong.append(f"--score is one of {told}, got {config.proxy.score!r}")
     if wrong:
         raise AtrousError("; ".join(wrong) + ".")
-    if request.strategy != GRADIENT:
-        find_strategy(request.strategy)
-    for name in request.baselines:
+    if config.strategy != GRADIENT:
+        find_strategy(config.strategy)
+    for name in config.baselines:
         beside = find_space(find_architecture(name).space)
         if (beside.trunk is None) != (space.trunk is None):
             raise AtrousError(
-                f"--baselines: {name} cannot be trained beside --space {request.space}: cells on a "
+                f"--baselines: {name} cannot be trained beside --space {config.space}: cells on a "
                 "backbone's features and whole networks are not trained alike. Leave it out."
             )
-    if request.crop:
-        require_crop(request.crop, space.canvas(request.output_stride))
+    if config.proxy.crop:
+        require_crop(config.proxy.crop, space.canvas(config.encoder.output_stride))
 
 
-def lasting(request: Request) -> Request:
-    """The request as it is kept: it means the same from any folder, and no more trials than there
-    are architectures."""
-    return replace(
-        request,
-        data=str(Path(request.data).resolve()),
-        weights=_absolute(request.weights),
-        baselines=tuple(_absolute(name) for name in request.baselines),
-        trials=min(request.trials, find_space(request.space).size()),
+def lasting(config: SearchConfig) -> SearchConfig:
+    """The configuration as it is kept: it means the same from any folder, and asks for no more
+    trials than there are architectures."""
+    return replaced(
+        config,
+        data=str(Path(config.data.path).resolve()),
+        weights=_absolute(config.encoder.weights),
+        baselines=tuple(_absolute(name) for name in config.baselines),
+        trials=min(config.budget.trials, find_space(config.space).size()),
     )
 
 

@@ -72,7 +72,7 @@ def status(run: Run, entries: Sequence[Entry], running: bool) -> RenderableType:
     table.add_row("run", path)
     table.add_row("state", state_of(run, entries, running))
     table.add_row("trials", f"{len(entries)} of {total} ended, {len(failed)} of them failed")
-    table.add_row("progress", describe_state(entries, total, run.request.seconds))
+    table.add_row("progress", describe_state(entries, total, run.config.budget.seconds))
     elapsed = max((entry.elapsed for entry in entries), default=0.0)
     table.add_row("search time", _duration(elapsed))
     for entry in failed[-3:]:
@@ -86,12 +86,12 @@ def status(run: Run, entries: Sequence[Entry], running: bool) -> RenderableType:
 
 def total_of(run: Run) -> int:
     """How many trials a run is to have, baselines counted."""
-    return run.request.trials + len(run.request.baselines)
+    return run.config.budget.trials + len(run.config.baselines)
 
 
 def state_of(run: Run, entries: Sequence[Entry], running: bool) -> str:
     """Running, complete, or stopped, and how to go on."""
-    total, limit = total_of(run), run.request.seconds
+    total, limit = total_of(run), run.config.budget.seconds
     again = f"atrous search --resume {escape(str(run.path))}"
     if running:
         return "running"

@@ -10,7 +10,7 @@ import pytest
 from atrous.core.errors import AtrousError
 from atrous.spaces import find_architecture
 from atrous.stages.train.origin import FILTERS, Given, Origin, origin_of
-from tests.report.runs import REQUEST, make_run, measured, reranked
+from tests.report.runs import CONFIG, make_run, measured, reranked
 
 SCORES = (0.2, 0.5, 0.4, 0.3)
 
@@ -26,12 +26,12 @@ def test_a_run_gives_its_best_and_what_it_was_searched_on(run: Path) -> None:
     assert found == Origin(
         "trial 1 of streets",
         measured(1, 0.5).trial.architecture,
-        REQUEST.data,
-        REQUEST.select_on,
-        REQUEST.backbone,
-        REQUEST.weights,
-        REQUEST.output_stride,
-        REQUEST.filters,
+        CONFIG.data.path,
+        CONFIG.data.select_on,
+        CONFIG.encoder.backbone,
+        CONFIG.encoder.weights,
+        CONFIG.encoder.output_stride,
+        CONFIG.proxy.filters,
     )
 
 

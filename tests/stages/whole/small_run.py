@@ -18,23 +18,23 @@ from atrous.stages.whole import finish, pace, plan, whole
 from atrous.stages.whole.plan import Pace
 from atrous.stages.whole.wish import Wish
 from tests.executors import Immediate
-from tests.small_search import remembered, request
+from tests.small_search import config, remembered
 
 SLOW = Pace(trial=220, step=59.97, workers=1)
 """Seconds, so that two hours are enough for nine candidates and a few steps."""
 
 
 def wish(data: Path, **changes: Any) -> Wish:
-    """Two hours for the data; `changes` are those of the request."""
+    """Two hours for the data; `changes` are those of the configuration."""
     asked = {
         "strategy": "local",
         "backbone": "test_efficientnet",
         "baselines": ("dpc:aspp", "dpc:top1"),
         "trials": 1000,
-        "seconds": 7200.0,
+        "time": 7200.0,
         "steps": 2,
     }
-    return Wish(request(data, **{**asked, **changes}), batch=2, crop=(33, 49))
+    return Wish(config(data, **{**asked, **changes}), batch=2, crop=(33, 49))
 
 
 @contextmanager

@@ -29,7 +29,7 @@ def begun(tmp_path_factory: pytest.TempPathFactory) -> tuple[Run, Estimator, Job
     folder = tmp_path_factory.mktemp("pace")
     asked = wish(write_data(folder / "data"), workers=3)
     with quick():
-        run, estimator = driver.begin(asked.request, folder / "run", folder / "cache")
+        run, estimator = driver.begin(asked.config, folder / "run", folder / "cache")
         return run, estimator, job_of(training_ask(run, YARDSTICK_CANDIDATE, STEPS, asked))
 
 

@@ -17,6 +17,7 @@ from typer.testing import CliRunner
 
 from atrous.cli import app
 from atrous.core.errors import AtrousError
+from atrous.core.options import replaced
 from atrous.core.trial import Outcome
 from atrous.model.evaluation import publication
 from atrous.model.model import load_model
@@ -238,13 +239,13 @@ def test_a_folder_with_a_run_is_refused_and_one_where_none_began_is_not(
     out = tmp_path / "run"
     whole.begin(wish(home / "data"), out)
     whole.begin(wish(home / "data", seed=5), out)
-    assert read_wish(out).request.seed == 5
+    assert read_wish(out).config.seed == 5
     stop(patch, driver, "begin")
     with pytest.raises(KeyboardInterrupt):
         whole.finish(out, home / "cache", hear, watch)
     with pytest.raises(AtrousError, match=f"Go on with it: atrous run --resume {out}; or"):
         whole.begin(wish(home / "data", seed=6), out)
-    assert read_wish(out).request.seed == open_run(out).request.seed == 5
+    assert read_wish(out).config.seed == open_run(out).config.seed == 5
     (out / WISH).unlink()
     with pytest.raises(AtrousError, match=f"Go on with it: atrous search --resume {out}; or"):
         whole.begin(wish(home / "data"), out)
@@ -257,7 +258,7 @@ def test_a_folder_with_a_run_is_refused_and_one_where_none_began_is_not(
         ({"select_on": "test"}, "Cannot select on 'test'"),
         ({"backbone": "resnet"}, "expected the name of a timm model"),
         ({"device": "tpu"}, "got 'tpu'"),
-        ({"seconds": 0.0}, "--budget is a time such as 30m or 2h, got 0 s"),
+        ({"time": 0.0}, "--budget is a time such as 30m or 2h, got 0 s"),
         ({"steps": 0}, "--steps is at least 1"),
         ({"output_stride": 4}, "--output-stride is 8 or 16"),
         ({"space": "auto_deeplab-4"}, "Expected a space of cells on a backbone"),
@@ -268,7 +269,7 @@ def test_what_cannot_be_is_told_before_anything_is_made(
 ) -> None:
     asked = wish(home / "data")
     with pytest.raises(AtrousError, match=message):
-        whole.begin(replace(asked, request=replace(asked.request, **changes)), tmp_path / "run")
+        whole.begin(replace(asked, config=replaced(asked.config, **changes)), tmp_path / "run")
     assert not (tmp_path / "run").exists()
 
 
@@ -308,7 +309,7 @@ def test_a_budget_that_is_too_short_is_mended_by_a_longer_one(home: Path, tmp_pa
     assert plan.rerank_steps >= 20
     kept = read_wish(tmp_path / "run")
     assert (kept.batch, kept.crop) == (asked.batch, asked.crop)
-    assert open_run(tmp_path / "run").request.seconds == pytest.approx(plan.search_seconds)
+    assert open_run(tmp_path / "run").config.budget.seconds == pytest.approx(plan.search_seconds)
     told = atrous("run", "--resume", tmp_path / "run", "--budget", "99h")
     assert "is split already" in str(told)
     assert read_wish(tmp_path / "run") == kept
@@ -351,22 +352,22 @@ def test_a_run_says_how_to_go_on_with_it(
     )
     assert f"Stopped. Go on: atrous run --resume {out}" in found.output
     kept = read_wish(out)
-    assert (kept.batch, kept.crop, kept.request.seconds) == (3, (33, 49), 7200.0)
-    assert kept.request.data == str((home / "data").resolve())
+    assert (kept.batch, kept.crop, kept.config.budget.seconds) == (3, (33, 49), 7200.0)
+    assert kept.config.data.path == str((home / "data").resolve())
     assert str(out) in str(atrous(*words, *options))
 
 
 @pytest.mark.usefixtures("patch")
 def test_a_wish_without_a_budget_has_two_hours(home: Path, tmp_path: Path) -> None:
-    write_wish(wish(home / "data", seconds=None), tmp_path)
+    write_wish(wish(home / "data", time=None), tmp_path)
     whole.prepare(tmp_path, home / "cache")
     assert read_plan(tmp_path).budget == 7200
-    assert open_run(tmp_path).request.trials == 9
+    assert open_run(tmp_path).config.budget.trials == 9
 
 
 def test_a_budget_may_be_stretched_to_the_least(home: Path, tmp_path: Path) -> None:
     with quick(least=20):
-        asked = replace(wish(home / "data", seconds=1.0), stretch=True)
+        asked = replace(wish(home / "data", time=1.0), stretch=True)
         whole.begin(asked, tmp_path / "run")
         whole.prepare(tmp_path / "run", home / "cache")
     plan = read_plan(tmp_path / "run")

@@ -10,10 +10,11 @@ from typing import Any
 import pytest
 
 from atrous.core.errors import AtrousError
+from atrous.core.options import replaced
 from atrous.stages.whole.wish import WISH, Wish, read_wish, write_wish
-from tests.records import REQUEST
+from tests.records import CONFIG
 
-ASKED = Wish(replace(REQUEST, seconds=5400.0), batch=6, crop=(257, 513))
+ASKED = Wish(replaced(CONFIG, time=5400.0), batch=6, crop=(257, 513))
 
 
 @pytest.mark.parametrize(
@@ -21,7 +22,7 @@ ASKED = Wish(replace(REQUEST, seconds=5400.0), batch=6, crop=(257, 513))
     [
         ASKED,
         replace(ASKED, crop=None),
-        replace(ASKED, request=replace(REQUEST, seconds=None, crop=(65, 97), baselines=())),
+        replace(ASKED, config=replaced(CONFIG, time=None, crop=(65, 97), baselines=())),
     ],
 )
 def test_a_wish_comes_back_as_it_was(wish: Wish, tmp_path: Path) -> None:
@@ -34,16 +35,15 @@ def test_a_wish_comes_back_as_it_was(wish: Wish, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "damage",
     [
-        {"format": 0},
         {"batch": "several"},
         {"batch": None},
         {"crop": [65]},
         {"crop": []},
         {"crop": 65},
         {"crop": [65, None]},
-        {"request": []},
-        {"request": {"data": "here"}},
-        {"request": None},
+        {"config": []},
+        {"config": {"data": "here"}},
+        {"config": None},
     ],
     ids=str,
 )
@@ -55,11 +55,18 @@ def test_a_damaged_wish_is_told(tmp_path: Path, damage: dict[str, Any]) -> None:
         read_wish(tmp_path)
 
 
-@pytest.mark.parametrize("content", ["", "{}", "[]", "1", '"wish"', "null"])
+@pytest.mark.parametrize("content", ["", "[]", "1", '"wish"', "null"])
 def test_what_is_no_wish_is_told(tmp_path: Path, content: str) -> None:
     (tmp_path / WISH).write_text(content)
     with pytest.raises(AtrousError, match="Expected what a whole run was asked for in"):
         read_wish(tmp_path)
+
+
+def test_a_wish_of_another_version_is_refused(tmp_path: Path) -> None:
+    for content in ("{}", '{"format": 1}'):
+        (tmp_path / WISH).write_text(content)
+        with pytest.raises(AtrousError, match="written by another version of Atrous"):
+            read_wish(tmp_path)
 
 
 def test_a_folder_without_a_wish_is_told(tmp_path: Path) -> None:

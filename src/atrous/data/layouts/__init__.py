@@ -16,7 +16,7 @@ from atrous.data.layouts import (
     person_part,
     voc,
 )
-from atrous.data.layouts.layout import Layout, Reading
+from atrous.data.layouts.layout import Layout, LayoutContent
 
 LAYOUTS: tuple[Layout, ...] = (
     folder.LAYOUT,
@@ -42,7 +42,7 @@ def read_dataset(root: Path) -> Dataset:
     return reading.dataset
 
 
-def read_layout(root: Path) -> Reading:
+def read_layout(root: Path) -> LayoutContent:
     """`read_dataset` for `check`: files without partner are listed, and train may be empty."""
     if not root.exists():
         raise AtrousError(

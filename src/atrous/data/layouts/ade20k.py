@@ -12,8 +12,8 @@ from atrous.data.dataset import Dataset
 from atrous.data.encoding import IGNORE, UNKNOWN, ValueEncoding
 from atrous.data.layouts.layout import (
     Layout,
+    LayoutContent,
     Part,
-    Reading,
     is_any,
     lookup,
     published_rows,
@@ -44,7 +44,7 @@ def find(root: Path) -> Path | None:
     return next((base for base in (root, root / FOLDER) if is_any(base, *signs)), None)
 
 
-def read(root: Path) -> Reading:
+def read(root: Path) -> LayoutContent:
     require(NAME, root, _PARTS)
     files = {
         split: SplitFiles(

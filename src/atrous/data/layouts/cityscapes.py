@@ -10,7 +10,7 @@ from pathlib import Path
 
 from atrous.data.dataset import Dataset
 from atrous.data.encoding import IGNORE, UNKNOWN, ValueEncoding
-from atrous.data.layouts.layout import Layout, Part, Reading, is_any, lookup, parse, require
+from atrous.data.layouts.layout import Layout, LayoutContent, Part, is_any, lookup, parse, require
 from atrous.data.layouts.pairing import SplitFiles, assemble, ending
 
 NAME = "Cityscapes"
@@ -60,7 +60,7 @@ def find(root: Path) -> Path | None:
     return root if is_any(root, "leftImg8bit", "gtFine") else None
 
 
-def read(root: Path) -> Reading:
+def read(root: Path) -> LayoutContent:
     require(NAME, root, _PARTS)
     files = {split: _files(root, split) for split in ("train", "val")}
     splits = {split: found.samples(ENCODING) for split, found in files.items()} | {"test": ()}

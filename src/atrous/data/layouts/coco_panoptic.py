@@ -19,7 +19,7 @@ from atrous.data.checks.inspection import below
 from atrous.data.dataset import Dataset, Sample, Samples
 from atrous.data.encoding import SegmentEncoding, segments_of
 from atrous.data.layouts.coco import PANOPTIC, SPLITS, require_images, unlabelled
-from atrous.data.layouts.layout import Layout, Part, Reading, require
+from atrous.data.layouts.layout import Layout, LayoutContent, Part, require
 from atrous.data.layouts.pairing import SplitFiles, assemble, ending, only
 
 NAME = "COCO panoptic"
@@ -49,7 +49,7 @@ def find(root: Path) -> Path | None:
     return next((place for place, sign in places if (place / sign).exists()), None)
 
 
-def read(root: Path) -> Reading:
+def read(root: Path) -> LayoutContent:
     base = root.parent if root.name == "annotations" else root
     up = "../" if base != root else ""
     pngs = ("panoptic_train2017", f"{up}panoptic_train2017")

@@ -24,7 +24,7 @@ from atrous.data.layouts.coco import (
     require_images,
     unlabelled,
 )
-from atrous.data.layouts.layout import Layout, Reading, Row, lookup
+from atrous.data.layouts.layout import ClassRow, Layout, LayoutContent, lookup
 from atrous.data.layouts.pairing import SplitFiles, assemble, ending
 from atrous.data.palette import voc_colour
 
@@ -34,7 +34,7 @@ FOLDERS = ("stuffthingmaps_trainval2017", "stuffthingmaps", "annotations")
 _COLOURS = {row.id: row.colour for row in PANOPTIC}
 _THINGS = tuple(row for row in PANOPTIC if row.id < STUFF_FROM)
 _STUFF = tuple(
-    Row(number, _COLOURS.get(number, voc_colour(number)), name)
+    ClassRow(number, _COLOURS.get(number, voc_colour(number)), name)
     for number, name in enumerate(STUFF, STUFF_FROM)
 )
 ROWS = (*_THINGS, *_STUFF)
@@ -57,7 +57,7 @@ def find(root: Path) -> Path | None:
     return masks
 
 
-def read(root: Path) -> Reading:
+def read(root: Path) -> LayoutContent:
     if not holds(root, ".png"):
         raise AtrousError(
             f"{root} holds images of COCO, but no masks. To mend: download "

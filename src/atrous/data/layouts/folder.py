@@ -9,7 +9,7 @@ from pathlib import Path
 from atrous.core.errors import AtrousError
 from atrous.data.dataset import Dataset
 from atrous.data.encoding import IDENTITY
-from atrous.data.layouts.layout import Layout, Reading, read_lines
+from atrous.data.layouts.layout import Layout, LayoutContent, read_lines
 from atrous.data.layouts.pairing import Named, SplitFiles, assemble
 
 SPLITS = ("train", "val", "test")
@@ -30,7 +30,7 @@ def find(root: Path) -> Path | None:
     return root if any((root / part).exists() for part in present) else None
 
 
-def read(root: Path) -> Reading:
+def read(root: Path) -> LayoutContent:
     """Only names with exactly one image and one mask become samples.
 
     Images of a test split that has no folder of masks are unlabelled.

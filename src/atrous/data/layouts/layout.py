@@ -14,7 +14,7 @@ from atrous.data.palette import Colour
 
 
 @dataclass(frozen=True)
-class Reading:
+class LayoutContent:
     """A data set, and what was seen to be wrong without opening an image.
 
     Where the train split has no sample, the first problem says why.
@@ -36,7 +36,7 @@ class Layout:
     name: str
     looks_for: str
     find: Callable[[Path], Path | None]
-    read: Callable[[Path], Reading]
+    read: Callable[[Path], LayoutContent]
 
 
 @dataclass(frozen=True)
@@ -88,7 +88,7 @@ def read_names(path: Path) -> list[str]:
     return sorted({PurePosixPath(word).name.removesuffix(".jpg") for word in first})
 
 
-class Row(NamedTuple):
+class ClassRow(NamedTuple):
     """A class: the number that stands for it on disk, its colour and its name."""
 
     id: int
@@ -96,12 +96,12 @@ class Row(NamedTuple):
     name: str
 
 
-def parse(text: str) -> tuple[Row, ...]:
+def parse(text: str) -> tuple[ClassRow, ...]:
     """The rows of lines `ID RED GREEN BLUE NAME`, where the name may hold spaces."""
     rows = []
     for line in text.strip().splitlines():
         number, red, green, blue, name = line.split(maxsplit=4)
-        rows.append(Row(int(number), (int(red), int(green), int(blue)), name))
+        rows.append(ClassRow(int(number), (int(red), int(green), int(blue)), name))
     return tuple(rows)
 
 
@@ -110,7 +110,7 @@ def published(name: str) -> str:
     return (Path(__file__).parent / f"{name}.txt").read_text(encoding="utf-8")
 
 
-def published_rows(name: str) -> tuple[Row, ...]:
+def published_rows(name: str) -> tuple[ClassRow, ...]:
     """Returns the classes of such a table."""
     return parse(published(name))
 

@@ -10,7 +10,7 @@ from atrous.data.checks.findings import Problem
 from atrous.data.checks.inspection import below
 from atrous.data.dataset import Dataset, Sample, Samples
 from atrous.data.encoding import Encoding
-from atrous.data.layouts.layout import Reading
+from atrous.data.layouts.layout import LayoutContent
 
 Named = Mapping[str, tuple[Path, ...]]
 """Files under the name that an image and its mask share."""
@@ -59,12 +59,12 @@ def only(files: Named, names: Iterable[str]) -> Named:
     return {name: files[name] for name in names if name in files}
 
 
-def assemble(dataset: Dataset, files: Mapping[str, SplitFiles]) -> Reading:
+def assemble(dataset: Dataset, files: Mapping[str, SplitFiles]) -> LayoutContent:
     """The reading of a data set, with the names in `files` that have no partner."""
     problems = [p for found in files.values() for p in _partners(dataset, found)]
     if not dataset.splits["train"]:
         problems = [_no_train(dataset, files["train"]), *problems]
-    return Reading(dataset, tuple(problems))
+    return LayoutContent(dataset, tuple(problems))
 
 
 def _no_train(dataset: Dataset, files: SplitFiles) -> Problem:

@@ -12,7 +12,15 @@ from pathlib import Path
 
 from atrous.data.dataset import Dataset
 from atrous.data.encoding import IGNORE, UNKNOWN, ValueEncoding
-from atrous.data.layouts.layout import Layout, Part, Reading, is_any, lookup, read_names, require
+from atrous.data.layouts.layout import (
+    Layout,
+    LayoutContent,
+    Part,
+    is_any,
+    lookup,
+    read_names,
+    require,
+)
 from atrous.data.layouts.pairing import SplitFiles, assemble, ending, only
 from atrous.data.palette import voc_colours
 
@@ -68,7 +76,7 @@ def find(root: Path) -> Path | None:
     return root / FOLDER if is_any(root / FOLDER, MASKS, _LIST_FOLDER) else None
 
 
-def read(root: Path) -> Reading:
+def read(root: Path) -> LayoutContent:
     require(NAME, root, _PARTS)
     folder = _first(root, _IMAGES)
     images, masks = ending(root / folder, ".jpg"), ending(root / MASKS, ".png")

@@ -11,7 +11,15 @@ from pathlib import Path
 
 from atrous.data.dataset import Dataset
 from atrous.data.encoding import IGNORE, UNKNOWN, ValueEncoding
-from atrous.data.layouts.layout import Layout, Part, Reading, is_any, lookup, read_names, require
+from atrous.data.layouts.layout import (
+    Layout,
+    LayoutContent,
+    Part,
+    is_any,
+    lookup,
+    read_names,
+    require,
+)
 from atrous.data.layouts.pairing import Named, SplitFiles, assemble, ending, only
 from atrous.data.palette import voc_colours
 
@@ -73,7 +81,7 @@ def find(root: Path) -> Path | None:
     return None
 
 
-def read(root: Path) -> Reading:
+def read(root: Path) -> LayoutContent:
     require(NAME, root, _PARTS)
     lists = [path for path in AUGMENTED_LISTS if (root / path).is_file()]
     if lists or (root / AUGMENTED).is_dir():

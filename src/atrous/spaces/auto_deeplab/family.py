@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from atrous.spaces.auto_deeplab.space import auto_deeplab
+from atrous.spaces.auto_deeplab.view import VIEW
 from atrous.spaces.family import Defaults, Family
 
 AUTO_DEEPLAB = Family(
@@ -14,4 +15,5 @@ AUTO_DEEPLAB = Family(
     defaults=Defaults(
         backbone=None, weights="none", output_stride=None, filters=8, steps=1000, rate=0.05
     ),
+    view=VIEW,
 )

@@ -39,8 +39,8 @@ from atrous.spaces.auto_deeplab.cell import (
     Operation,
     RepeatedCell,
 )
-from atrous.spaces.auto_deeplab.text import network
 from atrous.spaces.auto_deeplab.trellis import LAYERS, LEVELS, Path, exits, is_path
+from atrous.spaces.auto_deeplab.trellis_drawing import network_text
 from atrous.spaces.space import Size, Space
 
 if TYPE_CHECKING:
@@ -228,7 +228,7 @@ def decision(position: int, layers: int = LAYERS) -> str:
 def sketch(genotype: Genotype, layers: int = LAYERS) -> str:
     """The path and the cell in plain text."""
     spelt = decode(genotype, layers)
-    return network(spelt.path, spelt.cell)
+    return network_text(spelt.path, spelt.cell)
 
 
 def trunk(genotype: Genotype, filters: int, layers: int = LAYERS) -> Encoder:

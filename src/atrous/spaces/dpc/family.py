@@ -5,6 +5,7 @@ from __future__ import annotations
 from atrous.core.architecture import Architecture
 from atrous.spaces.dpc.published_format import read_cell
 from atrous.spaces.dpc.space import dpc, encode
+from atrous.spaces.dpc.view import VIEW
 from atrous.spaces.family import Defaults, Family
 
 
@@ -30,4 +31,5 @@ DPC = Family(
     ),
     yardstick="dpc:aspp",
     read_file=read_file,
+    view=VIEW,
 )

@@ -25,7 +25,7 @@ from atrous.spaces.dpc.cell import (
     SeparableConvolution,
 )
 from atrous.spaces.dpc.cost import cell_cost
-from atrous.spaces.dpc.text import tree
+from atrous.spaces.dpc.drawing import tree
 from atrous.spaces.space import Size, Space
 
 if TYPE_CHECKING:

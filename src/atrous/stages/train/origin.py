@@ -75,16 +75,16 @@ def usual_origin(name: str, architecture: Architecture, data: str, select_on: st
 
 def origin_in(run: Run, name: str, architecture: Architecture) -> Origin:
     """An architecture on what a run was made on."""
-    request = run.request
-    usual = usual_origin(name, architecture, request.data, request.select_on)
-    own = replace(usual, filters=request.filters)
+    config = run.config
+    usual = usual_origin(name, architecture, config.data.path, config.data.select_on)
+    own = replace(usual, filters=config.proxy.filters)
     if brings_its_own_encoder(architecture):
         return own
     return replace(
         own,
-        backbone=request.backbone,
-        weights=request.weights,
-        output_stride=request.output_stride,
+        backbone=config.encoder.backbone,
+        weights=config.encoder.weights,
+        output_stride=config.encoder.output_stride,
     )
 
 

@@ -31,9 +31,9 @@ def measure_pace(run: Run, estimator: Estimator, job: Job) -> Pace:
 
     Raises `AtrousError` if the trial fails, or if the memory does not hold a step.
     """
-    request = run.request
-    trial = Trial(0, find_architecture(YARDSTICK), Origin("pace"), request.seed)
-    outcome = estimator(TrialJob(trial, Rung(0, request.steps)))
+    config = run.config
+    trial = Trial(0, find_architecture(YARDSTICK), Origin("pace"), config.seed)
+    outcome = estimator(TrialJob(trial, Rung(0, config.proxy.steps)))
     if isinstance(outcome, Failed):
         raise AtrousError(f"A first trial, of {YARDSTICK}, failed: {outcome.error}")
     try:

@@ -47,6 +47,6 @@ def training_ask(run: Run, candidate: Candidate, steps: int, wish: Wish) -> Ask:
         rate=usual_rate(gentle) if gentle else None,
         tune_norm=not gentle,
         score_every=max(1, -(-steps // SCORES)),
-        seed=run.request.seed,
+        seed=run.config.seed,
         device=run.settings.device,
     )

@@ -18,8 +18,9 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-from atrous.core.config import Request
+from atrous.core.config import SearchConfig
 from atrous.core.errors import AtrousError
+from atrous.core.options import replaced
 from atrous.data.canvas import require_crop
 from atrous.data.dataset import select
 from atrous.data.layouts import read_dataset
@@ -57,17 +58,17 @@ YARDSTICK_CANDIDATE = Candidate("yardstick", YARDSTICK, find_architecture(YARDST
 
 def begin(wish: Wish, out: Path) -> None:
     """Keeps what is asked for; `finish` does it. Raises `AtrousError`."""
-    _require_cells(wish.request)
-    request = driver.lasting(wish.request)
-    driver.require_possible(request)
+    _require_cells(wish.config)
+    config = driver.lasting(wish.config)
+    driver.require_possible(config)
     if wish.crop:
-        require_crop(wish.crop, request.output_stride)
+        require_crop(wish.crop, config.encoder.output_stride)
     if wish.batch < 2:
         raise AtrousError(f"--batch is at least 2, got {wish.batch}.")
-    _require_time(request.seconds)
+    _require_time(config.budget.seconds)
     _require_room(out)
-    _require_there(request)
-    write_wish(replace(wish, request=request), out)
+    _require_there(config)
+    write_wish(replace(wish, config=config), out)
 
 
 def give(out: Path, seconds: float) -> None:
@@ -79,17 +80,17 @@ def give(out: Path, seconds: float) -> None:
             f"The budget of {out} is split already, as {out / PLAN} says, so --budget cannot be "
             f"changed. Go on without it: atrous run --resume {out}"
         )
-    write_wish(replace(wish, request=replace(wish.request, seconds=seconds)), out)
+    write_wish(replace(wish, config=replaced(wish.config, time=seconds)), out)
 
 
-def _require_cells(request: Request) -> None:
+def _require_cells(config: SearchConfig) -> None:
     """Raises `AtrousError` for a space of whole networks, of which no trial is a measure of the
     time that the stages take."""
-    if find_space(request.space).trunk is not None:
+    if find_space(config.space).trunk is not None:
         raise AtrousError(
-            f"Expected a space of cells on a backbone, such as dpc, got --space {request.space}. "
-            f"Go the way of whole networks stage by stage: atrous search {request.data} --space "
-            f"{request.space}, then rerank, train, evaluate and export."
+            f"Expected a space of cells on a backbone, such as dpc, got --space {config.space}. "
+            "Go the way of whole networks stage by stage: atrous search "
+            f"{config.data.path} --space {config.space}, then rerank, train, evaluate and export."
         )
 
 
@@ -108,11 +109,11 @@ def _require_room(out: Path) -> None:
     require_no_run(out)
 
 
-def _require_there(request: Request) -> None:
+def _require_there(config: SearchConfig) -> None:
     """Raises `AtrousError` for data, a backbone or a device that there is not."""
-    select(read_dataset(Path(request.data)), request.select_on)
-    outline(request.backbone, request.output_stride)
-    pick_device(request.device)
+    select(read_dataset(Path(config.data.path)), config.data.select_on)
+    outline(config.encoder.backbone, config.encoder.output_stride)
+    pick_device(config.machine.device)
 
 
 def finish(out: Path, cache: Path, say: Say, watch: Watch) -> Path:
@@ -142,15 +143,15 @@ def prepare(out: Path, cache: Path) -> None:
     wish, start = read_wish(out), time.monotonic()
     estimator = None
     if not (out / ABOUT).exists():
-        _, estimator = driver.begin(wish.request, out, cache)
+        _, estimator = driver.begin(wish.config, out, cache)
     if (out / PLAN).exists():
         return
     run = open_run(out)
     job = job_of(training_ask(run, YARDSTICK_CANDIDATE, STEPS, wish))
     pace = measure_pace(run, estimator or estimator_of(run, cache), job)
     ended = round(time.monotonic() - start)
-    budget = BUDGET if wish.request.seconds is None else wish.request.seconds
-    beside = len(wish.request.baselines)
+    budget = BUDGET if wish.config.budget.seconds is None else wish.config.budget.seconds
+    beside = len(wish.config.baselines)
     try:
         plan = split(budget, pace, ended, beside, (YARDSTICK,), wish.stretch)
     except AtrousError as error:
@@ -189,7 +190,7 @@ def again(out: Path, plan: Plan, cache: Path) -> None:
                 seconds=None,
             ),
         )
-    total = len(rerank.read(run).trials) + len(run.request.baselines)
+    total = len(rerank.read(run).trials) + len(run.config.baselines)
     if len(run.reranked()) >= total:
         return
     view = SearchView(total, None, run.reranked())
@@ -210,9 +211,9 @@ def train(run: Run, plan: Plan, candidate: Candidate, cache: Path, watch: Watch)
 def prove(run: Run, candidate: Candidate) -> None:
     """Scores, exported file and latency of one trained network."""
     folder = run.path / TRAINED / candidate.name
-    dataset = read_dataset(Path(run.request.data))
+    dataset = read_dataset(Path(run.config.data.path))
     for name, samples in dataset.splits.items():
         if samples and name != "train":
-            evaluated(folder, Path(run.request.data), name, run.settings.device)
+            evaluated(folder, Path(run.config.data.path), name, run.settings.device)
     exported(folder)
     timed(folder, run.settings.device)

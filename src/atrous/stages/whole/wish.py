@@ -2,27 +2,25 @@
 
 from __future__ import annotations
 
-import json
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from atrous.core.config import Request
+from atrous.core.config import SearchConfig
 from atrous.core.errors import AtrousError
-from atrous.core.files import write_whole
+from atrous.core.records import read, write
 from atrous.data.canvas import Size
 
 WISH = "whole.json"
-FORMAT = 1
+FORMAT = 2
 
 
 @dataclass(frozen=True)
 class Wish:
-    """`request.seconds` is the budget for everything; networks are trained end to end with `batch`
-    crops a step, of `crop` (height, width) pixels or of a size derived from the images. A budget
-    that is too short is refused, or with `stretch` made just long enough."""
+    """The budget of `config` is for everything; networks are trained end to end with `batch` crops
+    a step, of `crop` (height, width) pixels or of a size derived from the images. A budget that is
+    too short is refused, or with `stretch` made just long enough."""
 
-    request: Request
+    config: SearchConfig
     batch: int
     crop: Size | None
     stretch: bool = False
@@ -35,42 +33,22 @@ def write_wish(wish: Wish, folder: Path) -> None:
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        write_whole(folder / WISH, json.dumps({"format": FORMAT, **asdict(wish)}, indent=2))
     except OSError as error:
         raise AtrousError(
             f"Expected to write a run to {folder}, but {error}. Name a folder that can be written "
             "with --out."
         ) from error
+    write(folder / WISH, wish, FORMAT, "what a whole run was asked for")
 
 
 def read_wish(folder: Path) -> Wish:
     """The wish of a folder; raises `AtrousError` if there is none or it is damaged."""
-    path = folder / WISH
-    try:
-        content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        if content["format"] != FORMAT:
-            raise ValueError(f"its format is not {FORMAT}")
-        crop = content["crop"]
-        return Wish(
-            Request.from_json(content["request"]),
-            int(content["batch"]),
-            _size(crop),
-            bool(content["stretch"]),
-        )
-    except FileNotFoundError as error:
-        raise AtrousError(
-            f"Expected a whole run at {folder}: a folder with {WISH}, as atrous run makes it. "
-            "There is no such file. A search goes on with: atrous search --resume"
-        ) from error
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise AtrousError(
-            f"Expected what a whole run was asked for in {path}, but: {error!r}. Restore the file "
-            "from a copy, or begin anew with another --out."
-        ) from error
-
-
-def _size(sides: list[Any] | None) -> Size | None:
-    if sides is None:
-        return None
-    height, width = sides
-    return int(height), int(width)
+    return read(
+        folder / WISH,
+        Wish,
+        FORMAT,
+        "what a whole run was asked for",
+        f"Expected a whole run at {folder}: a folder with {WISH}, as atrous run makes it. "
+        "There is no such file. A search goes on with: atrous search --resume",
+        "Restore the file from a copy, or begin anew with another --out.",
+    )

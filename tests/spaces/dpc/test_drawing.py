@@ -9,9 +9,8 @@ from xml.etree import ElementTree
 
 import pytest
 
-from atrous.report.diagram import diagram_width, draw_cell
-from atrous.report.tree import columns, depths
 from atrous.spaces.dpc.cell import FEATURES, Branch, Cell, Convolution1x1
+from atrous.spaces.dpc.drawing import branch_words, columns, depths, diagram_width, draw_cell
 from atrous.spaces.dpc.space import ASPP, TOP1, decode, dpc
 
 CHAIN: Cell = tuple(Branch(Convolution1x1(), number - 1) for number in range(5))
@@ -56,6 +55,12 @@ def test_words_of_every_branch_are_drawn() -> None:
         assert texts.count(words) == 1
     assert texts.count("3×3") == 5
     assert {"feature map", "concatenation"} <= set(texts)
+
+
+def test_branches_in_words() -> None:
+    assert branch_words(TOP1[1]) == "3×3, rate 18×15, of branch 0"
+    assert branch_words(ASPP[0]) == "1×1, of the feature map"
+    assert branch_words(ASPP[4]) == "pooling, grid 1×1, of the feature map"
 
 
 def test_every_branch_has_a_column() -> None:

@@ -1,4 +1,4 @@
-"""Spaces that have no description of their own."""
+"""Architectures of spaces that have no view of their own."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ import json
 import pytest
 from rich.console import Console
 
-from atrous.describe import describe
-from atrous.describe.asked import Asked
-from atrous.spaces import FAMILIES
+from atrous.cli.architectures import rendered
+from atrous.spaces import FAMILIES, view_of
+from atrous.spaces.view import Asked
 from tests.spaces.toy import WALKS, walk
 
 WALK = walk(3).architecture((1, 2, 1))
@@ -21,15 +21,15 @@ def _registered(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_decisions_are_listed_and_the_cost_is_the_spaces() -> None:
-    found = describe(WALK, Asked(channels=5, size=(3, 4), filters=2))
+    found = view_of(WALK).describe(WALK, Asked(channels=5, size=(3, 4), filters=2))
     expected = walk(3).cost(WALK.genotype, 5, 2, (3, 4))
-    content = found.to_json()
+    content = found.facts
     assert content["cost"] == vars(expected)
     assert (content["channels"], content["size"], content["backbone"]) == (5, [3, 4], None)
     assert json.loads(json.dumps(content)) == content
     console = Console(width=100, color_system=None)
     with console.capture() as capture:
-        console.print(found.render())
+        console.print(rendered(str(WALK), found))
     text = capture.get()
     assert "walk-3:1.2.1" in text
     assert "decision 1: 2" in text
@@ -38,5 +38,14 @@ def test_decisions_are_listed_and_the_cost_is_the_spaces() -> None:
 
 
 def test_what_is_not_asked_for_is_as_for_dense_prediction_cells() -> None:
-    content = describe(WALK, Asked()).to_json()
+    content = view_of(WALK).describe(WALK, Asked()).facts
     assert (content["channels"], content["filters"], content["size"]) == (320, 256, [65, 129])
+
+
+def test_decisions_take_the_place_of_words_and_drawing() -> None:
+    view = view_of("walk-3")
+    assert view.noun == "architecture"
+    assert view.words(WALK) == "decision 0: 1; decision 1: 2; decision 2: 1"
+    assert view.observed(WALK) == [("Decision 0", "1"), ("Decision 1", "2"), ("Decision 2", "1")]
+    assert view.draw(WALK) is None
+    assert view.branches is None

@@ -1,8 +1,8 @@
-"""A dense prediction cell as a drawing, after Chen et al. 2018, figure 5a.
+"""A dense prediction cell as a drawing, after Chen et al. 2018, figure 5a, and in plain text.
 
-The feature map is at the bottom, the concatenation of all branches at the top. Every branch has a
-column of its own, and the branches that read it stand beside it, one row higher: no line crosses
-another or runs behind a box.
+Every branch has one input, so that a cell is a tree on the feature map. The feature map is at the
+bottom, the concatenation of all branches at the top. Every branch has a column of its own, and the
+branches that read it stand beside it, one row higher: no line crosses another or runs behind a box.
 """
 
 from __future__ import annotations
@@ -29,9 +29,16 @@ from atrous.core.svg import (
     rectangle,
     text,
 )
-from atrous.report.tree import columns, depths
-from atrous.spaces.dpc.cell import FEATURES, Cell, GridPooling, Operation, SeparableConvolution
-from atrous.spaces.dpc.view import cell_words, operation_lines
+from atrous.core.words import TIMES
+from atrous.spaces.dpc.cell import (
+    FEATURES,
+    Branch,
+    Cell,
+    Convolution1x1,
+    GridPooling,
+    Operation,
+    SeparableConvolution,
+)
 
 BOX_WIDTH, BOX_HEIGHT = 84, 42
 COLUMN, ROW = 96, 72
@@ -64,6 +71,7 @@ class _Diagram:
         self._height = self._bottom + BAR + MARGIN
 
     def svg(self) -> str:
+        """The drawing."""
         parts = [*self._lines(), *self._bars(), *map(self._box, range(len(self._cell)))]
         shapes = Shapes("".join(parts), self._width, self._height)
         return shapes.svg(f"Cell: {cell_words(self._cell)}")
@@ -96,7 +104,7 @@ class _Diagram:
 
     def _box(self, number: int) -> str:
         operation = self._cell[number].operation
-        tint, edge = _colours(operation)
+        tint, edge = operation_colours(operation)
         x, y = self._x(number), self._y(number)
         lines = operation_lines(operation)
         first = y + BOX_HEIGHT / 2 + (4 if len(lines) == 1 else -3)
@@ -107,7 +115,8 @@ class _Diagram:
         return rectangle(left, y, BOX_WIDTH, BOX_HEIGHT, tint, edge) + "".join(texts) + tag
 
 
-def _colours(operation: Operation) -> tuple[str, str]:
+def operation_colours(operation: Operation) -> tuple[str, str]:
+    """The tint and the colour of an operation's kind, the same in all drawings."""
     match operation:
         case SeparableConvolution():
             return BLUE_TINT, BLUE
@@ -124,3 +133,64 @@ def _bend(x: float, y: float, to_x: float, to_y: float) -> str:
         f"M{x:g},{across + ROUND:g}Q{x:g},{across:g} {x + turn:g},{across:g}H{to_x - turn:g}"
         f"Q{to_x:g},{across:g} {to_x:g},{across - ROUND:g}V{to_y + ARROW:g}"
     ) + arrow(to_x, to_y)
+
+
+def operation_lines(operation: Operation) -> tuple[str, ...]:
+    """An operation in one or two short lines."""
+    match operation:
+        case Convolution1x1():
+            return (f"1{TIMES}1",)
+        case SeparableConvolution(rate=(vertical, horizontal)):
+            return (f"3{TIMES}3", f"rate {vertical}{TIMES}{horizontal}")
+        case GridPooling(grid=(rows, columns)):
+            return ("pooling", f"grid {rows}{TIMES}{columns}")
+
+
+def branch_words(branch: Branch) -> str:
+    """A branch in a line: `3×3, rate 6×21, of branch 0`."""
+    source = "the feature map" if branch.input == FEATURES else f"branch {branch.input}"
+    return f"{', '.join(operation_lines(branch.operation))}, of {source}"
+
+
+def cell_words(cell: Cell) -> str:
+    """A cell in a line of plain ASCII."""
+    return "; ".join(f"{number}: {branch}" for number, branch in enumerate(cell))
+
+
+def depths(cell: Cell) -> list[int]:
+    """For each branch, how many branches its output has passed, itself counted."""
+    found: list[int] = []
+    for branch in cell:
+        found.append(1 + (found[branch.input] if branch.input != FEATURES else 0))
+    return found
+
+
+def columns(cell: Cell, root: int = FEATURES) -> Iterator[int]:
+    """Branches from left to right: each amid those that read it, a lone reader to its right."""
+    readers = [number for number, branch in enumerate(cell) if branch.input == root]
+    half = len(readers) // 2 if root != FEATURES else 0
+    for reader in readers[:half]:
+        yield from columns(cell, reader)
+    if root != FEATURES:
+        yield root
+    for reader in readers[half:]:
+        yield from columns(cell, reader)
+
+
+def tree(cell: Cell, root: str = "feature map") -> str:
+    """The cell in plain text: under the feature map and under each branch, what reads it."""
+    lines = [root, *_branches(cell, FEATURES, "")]
+    return "\n".join([*lines, "all branches -> concatenation -> 1x1 projection"])
+
+
+def _branches(cell: Cell, source: int, indent: str) -> list[str]:
+    """What reads `source`, indented, each line followed by what reads it."""
+    lines = []
+    readers = [number for number, branch in enumerate(cell) if branch.input == source]
+    for number in readers:
+        last = number == readers[-1]
+        lines.append(
+            f"{indent}{'└── ' if last else '├── '}branch {number}: {cell[number].operation}"
+        )
+        lines += _branches(cell, number, indent + ("    " if last else "│   "))
+    return lines

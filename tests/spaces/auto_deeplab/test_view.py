@@ -1,33 +1,39 @@
+"""Networks of Auto-DeepLab as they are shown and counted."""
+
 from __future__ import annotations
 
 import json
+from collections import Counter
+from random import Random
+from xml.etree import ElementTree
 
 import pytest
 from rich.console import Console
 
+from atrous.cli.architectures import rendered
 from atrous.core.cost import Cost
 from atrous.core.errors import AtrousError
-from atrous.describe import describe
-from atrous.describe.asked import Asked
-from atrous.describe.auto_deeplab import PAPER_NOTE, DescribedNetwork
 from atrous.spaces import find_architecture
+from atrous.spaces.auto_deeplab.cell import Operation
+from atrous.spaces.auto_deeplab.space import auto_deeplab
+from atrous.spaces.auto_deeplab.view import ORDER, PAPER_NOTE, VIEW, observed
 from atrous.spaces.blueprint import Blueprint
 from atrous.spaces.network_cost import network_cost
+from atrous.spaces.view import Asked, Description
 
+SPACE = auto_deeplab()
 PUBLISHED = find_architecture("auto_deeplab:published")
 SMALL = find_architecture("auto_deeplab-2x1:1.2.0.3.6")
 
 
-def described(filters: int | None = None) -> DescribedNetwork:
-    found = describe(PUBLISHED, Asked(filters=filters))
-    assert isinstance(found, DescribedNetwork)
-    return found
+def described(filters: int | None = None) -> Description:
+    return VIEW.describe(PUBLISHED, Asked(filters=filters))
 
 
-def printed(found: DescribedNetwork, width: int = 120) -> str:
+def printed(found: Description, width: int = 120) -> str:
     console = Console(width=width, color_system=None)
     with console.capture() as capture:
-        console.print(found.render())
+        console.print(rendered(str(found.facts["architecture"]), found))
     return capture.get()
 
 
@@ -38,7 +44,7 @@ def printed(found: DescribedNetwork, width: int = 120) -> str:
 def test_the_published_networks_cost_what_is_said_of_them(
     filters: int, millions: float, billions: float
 ) -> None:
-    whole = described(filters).whole
+    whole = Cost(**described(filters).facts["network"])
     assert whole.parameters / 1e6 == pytest.approx(millions, abs=5e-4)
     assert whole.multiply_adds / 1e9 == pytest.approx(billions, abs=5e-3)
     assert f"{billions:.2f}B" in PAPER_NOTE
@@ -66,7 +72,7 @@ def test_the_parts_add_up_to_the_network_that_is_built(architecture: object) -> 
         colours=((0, 0, 0),) * 19,
     )
     size = (70, 97)
-    found = describe(blueprint.architecture, Asked(size=size, filters=4)).to_json()
+    found = VIEW.describe(blueprint.architecture, Asked(size=size, filters=4)).facts
     assert Cost(**found["network"]) == network_cost(blueprint, size)
     parts = (found["trunk_and_aspp"], found["decoder"], found["class_scores"])
     for key in ("parameters", "multiply_adds"):
@@ -74,7 +80,7 @@ def test_the_parts_add_up_to_the_network_that_is_built(architecture: object) -> 
 
 
 def test_json_says_the_path_and_the_cell() -> None:
-    found = described().to_json()
+    found = described().facts
     assert found["strides"] == [4, 4, 4, 8, 16, 8, 16, 16, 32, 32, 16, 8]
     assert found["blocks"][2] == {
         "block": 2,
@@ -93,7 +99,7 @@ def test_the_terminal_shows_path_cell_and_cost() -> None:
     assert "on an image of 1025 x 2049, F = 20, 19 classes" in text
     for part in ("trunk and ASPP", "decoder", "class scores", "whole network"):
         assert part in text
-    assert f"{described().whole.multiply_adds:,}" in text
+    assert f"{described().facts['network']['multiply_adds']:,}" in text
 
 
 def test_a_narrow_terminal_cuts_the_trellis_and_does_not_wrap_it() -> None:
@@ -107,8 +113,7 @@ def test_a_narrow_terminal_cuts_the_trellis_and_does_not_wrap_it() -> None:
 def test_the_papers_numbers_stand_by_the_papers_network_alone() -> None:
     words = " ".join(PAPER_NOTE.split())
     assert words in " ".join(printed(described()).split())
-    other = describe(SMALL, Asked(size=(33, 33), filters=1))
-    assert isinstance(other, DescribedNetwork)
+    other = VIEW.describe(SMALL, Asked(size=(33, 33), filters=1))
     assert "Liu" not in printed(other)
 
 
@@ -121,4 +126,45 @@ def test_the_papers_numbers_stand_by_the_papers_network_alone() -> None:
 )
 def test_what_only_a_feature_map_has_is_refused(asked: Asked, named: str) -> None:
     with pytest.raises(AtrousError, match=rf"Expected no {named}: auto_deeplab is a space of"):
-        describe(PUBLISHED, asked)
+        VIEW.describe(PUBLISHED, asked)
+
+
+def test_the_drawing_holds_the_trellis_and_the_cell() -> None:
+    drawing = VIEW.draw(PUBLISHED)
+    assert drawing is not None
+    image = ElementTree.fromstring(drawing.svg)
+    assert len(list(image.iter("line"))) == 105
+    assert len(list(image.iter("rect"))) == 13
+    assert f"0 0 {drawing.width} " in image.attrib["viewBox"]
+
+
+def test_the_words_are_the_strides_and_the_blocks() -> None:
+    words = VIEW.words(PUBLISHED)
+    assert words.startswith("strides 4 4 4 8 16 8 16 16 32 32 16 8; 0: sep 3x3 of layer - 1 + ")
+    assert words.endswith("; 4: sep 5x5 of block 1 + atrous 5x5 of block 3")
+    assert words.isascii()
+
+
+def test_choices_of_the_published_network() -> None:
+    found = Counter(observed(PUBLISHED))
+    strides = [found["Stride of a layer", f"stride {s}"] for s in (4, 8, 16, 32)]
+    assert strides == [3, 3, 4, 2]
+    assert found["Stride of the last layer", "stride 8"] == 1
+    assert found["Operation", "sep 3×3"] == 4
+    assert found["Operation", "atrous 5×5"] == 2
+    assert found["Input of a block", "layer − 2"] == 3
+    assert found["Input of a block", "earlier block"] == 5
+    assert found["Longest chain", "4 blocks"] == 1
+
+
+def test_every_operation_has_its_place() -> None:
+    assert len(ORDER["Operation"]) == len(Operation)
+    for seed in range(20):
+        architecture = SPACE.architecture(SPACE.sample(Random(seed)))
+        for group, name in observed(architecture):
+            assert name in ORDER[group] or group == "Longest chain"
+
+
+def test_cells_of_other_families_are_refused() -> None:
+    with pytest.raises(AtrousError, match="Expected a network such as auto_deeplab:published"):
+        VIEW.draw(find_architecture("dpc:top1"))

@@ -9,8 +9,12 @@ from xml.etree import ElementTree
 
 import pytest
 
-from atrous.report.cell_graph import block_depths, draw_repeated_cell, operation_lines
 from atrous.spaces.auto_deeplab.cell import Block, Edge, Operation, RepeatedCell
+from atrous.spaces.auto_deeplab.cell_drawing import (
+    block_depths,
+    draw_repeated_cell,
+    operation_lines,
+)
 from atrous.spaces.auto_deeplab.space import PUBLISHED_CELL, auto_deeplab, decode
 
 GROUND: RepeatedCell = (Block(Edge(0, Operation.SKIP), Edge(1, Operation.AVERAGE)),) * 3

@@ -1,4 +1,5 @@
-"""The resolutions of a network layer by layer as a drawing, after Liu et al. 2019, figure 1.
+"""The resolutions of a network layer by layer as a drawing, after Liu et al. 2019, figure 1, and
+in plain text.
 
 Layers go from left to right, strides from top to bottom. Every way there is is an arrow; where a
 search tells how probable arrows are, the wider is the more probable. The path is drawn in bold.
@@ -10,12 +11,16 @@ from collections.abc import Iterator, Mapping
 from math import hypot
 
 from atrous.core.svg import BLUE, GREY_TINT, MUTED, Shapes, css, text
+from atrous.spaces.auto_deeplab.cell import RepeatedCell
 from atrous.spaces.auto_deeplab.trellis import STRIDES, Arrow, Path, arrows, levels_at
 
 COLUMN, ROW, RADIUS, MARGIN = 56, 48, 9, 8
 LABELS, HEAD = 62, 26
 THIN, BOLD = 1.1, 3.0
 WIDEST, FAINTEST = 7.0, 0.2
+
+TEXT_COLUMN, TEXT_LABEL = 4, 10
+ON_PATH, OFF_PATH, SAME, COARSER, FINER = "●·─╲╱"
 
 Probabilities = Mapping[Arrow, float]
 
@@ -119,3 +124,30 @@ def _shaft(arrow: Arrow, width: float) -> str:
         f'<line x1="{from_x:.1f}" y1="{from_y:.1f}" x2="{base_x:.1f}" y2="{base_y:.1f}" '
         f'style="stroke-width: {width:.2g}"/><polygon points="{corners}" style="stroke: none"/>'
     )
+
+
+def network_text(path: Path, cell: RepeatedCell) -> str:
+    """The trellis in plain text, then what each block computes."""
+    blocks = [
+        f"block {number}: {block.first} + {block.second}" for number, block in enumerate(cell)
+    ]
+    return "\n".join([trellis_text(path), "", *blocks, "all blocks -> concatenation"])
+
+
+def trellis_text(path: Path) -> str:
+    """Layers from left to right, strides from top to bottom: the path, and dots where others
+    can pass."""
+    rows = [[" "] * (TEXT_COLUMN * len(path) + 1) for _ in range(2 * len(STRIDES) - 1)]
+    rows[0][0] = ON_PATH
+    for layer, (source, target) in enumerate(zip((0, *path), path, strict=False)):
+        start, end = TEXT_COLUMN * layer, TEXT_COLUMN * (layer + 1)
+        for level in levels_at(layer):
+            rows[2 * level][end] = ON_PATH if level == target else OFF_PATH
+        if source == target:
+            rows[2 * source][start + 1 : end] = SAME * (TEXT_COLUMN - 1)
+        else:
+            rows[source + target][start + TEXT_COLUMN // 2] = COARSER if target > source else FINER
+    numbers = "".join(f"{layer:>{TEXT_COLUMN}}" for layer in range(len(path)))
+    labels = [f"stride {STRIDES[n // 2]:>2}" if n % 2 == 0 else "" for n in range(len(rows))]
+    lines = (f"{name:{TEXT_LABEL}}{''.join(row)}" for name, row in zip(labels, rows, strict=True))
+    return "\n".join([f"{'stem':>{TEXT_LABEL + 1}}{numbers}", *(line.rstrip() for line in lines)])

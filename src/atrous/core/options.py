@@ -1,0 +1,256 @@
+"""Fields of a configuration, each with all that is to be known of it, written once.
+
+A configuration is a frozen dataclass. A field made by `option` is one thing that a user can say;
+one made by `part` is another configuration. From them follow the options of a command and their
+help, what is checked, how a file holds them (`atrous.core.records`), the command that asks for the
+same again, whether the scores of two runs compare, and what a run that goes on refuses to change.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import MISSING, dataclass, field, fields, replace
+from functools import cache
+from types import MappingProxyType, UnionType
+from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
+
+T = TypeVar("T")
+OPTION, PART = "option", "part"
+NOTHING: Mapping[str, Any] = MappingProxyType({})
+
+
+@dataclass(frozen=True)
+class Option:
+    """What is known of a field.
+
+    `flag` is its name on the command line, without dashes; `derived` says in words what a value
+    left out is. A number is at least `least`, above `above` and below `below`; a value is one of
+    `choices`. Scores of runs that differ in a field that `compares` are not comparable; one that
+    `extends` may change when a run goes on. `unit` is that of a number of seconds, written as a
+    time. A `rare` one has no line of its own in a command's help.
+    """
+
+    help: str
+    flag: str = ""
+    derived: str = ""
+    least: float | None = None
+    above: float | None = None
+    below: float | None = None
+    choices: tuple[Any, ...] = ()
+    compares: bool = False
+    extends: bool = False
+    positional: bool = False
+    rare: bool = False
+    unit: Literal["", "time"] = ""
+
+
+@dataclass(frozen=True)
+class Part:
+    """How a configuration stands in another: `prefix` goes before its flags; it belongs to one
+    `strategy` if that is named; `changed` are what its options differ in here, by field; options
+    `without` are not asked for."""
+
+    prefix: str
+    strategy: str
+    without: tuple[str, ...]
+    changed: Mapping[str, Mapping[str, Any]]
+
+
+@dataclass(frozen=True)
+class Leaf:
+    """An option with its place: the names of the fields that lead to it."""
+
+    path: tuple[str, ...]
+    option: Option
+    kind: Any
+    default: Any
+    strategy: str
+
+    @property
+    def flag(self) -> str:
+        """The name on the command line, without dashes."""
+        return self.option.flag
+
+    @property
+    def name(self) -> str:
+        """The flag in Python's spelling; it is unique in a configuration."""
+        return self.flag.replace("-", "_")
+
+    @property
+    def is_size(self) -> bool:
+        """Whether a value is (height, width) in pixels."""
+        return bool(get_args(self.kind) == (int, int))
+
+    @property
+    def choices(self) -> tuple[Any, ...]:
+        """All values there are, if they can be listed."""
+        listed = get_args(self.kind) if get_origin(self.kind) is Literal else ()
+        return self.option.choices or listed
+
+    def of(self, record: Any) -> Any:
+        """Returns the value in a configuration; `None` if the part is left out."""
+        for name in self.path:
+            record = None if record is None else getattr(record, name)
+        return record
+
+    def spell(self, value: Any) -> str:
+        """Returns a value as a user would type it."""
+        if self.option.unit == "time":
+            return f"{value:.10g}s"
+        if self.is_size:
+            return "x".join(map(str, value))
+        if isinstance(value, tuple):
+            return ",".join(f"{v:g}" if isinstance(v, float) else str(v) for v in value)
+        return str(value)
+
+
+def option(help: str, default: Any = MISSING, **known: Any) -> Any:
+    """Declares a field that a user can say; see `Option` for what else is known of it."""
+    return field(default=default, metadata={OPTION: Option(help, **known)})
+
+
+def part(
+    kind: Any = MISSING,
+    prefix: str = "",
+    strategy: str = "",
+    without: tuple[str, ...] = (),
+    **changed: Mapping[str, Any],
+) -> Any:
+    """Declares a field that is a configuration itself, `kind` or `None` if it is left out."""
+    stands = Part(prefix, strategy, without, changed)
+    if isinstance(kind, type):
+        return field(default_factory=kind, metadata={PART: stands})
+    return field(default=kind, metadata={PART: stands})
+
+
+def leaves(kind: Any) -> tuple[Leaf, ...]:
+    """Returns the options of a configuration and of its parts, in the order of the fields."""
+    return _leaves(kind)
+
+
+@cache
+def _leaves(kind: Any) -> tuple[Leaf, ...]:
+    found: list[Leaf] = []
+    hints = get_type_hints(kind)
+    for each in fields(kind):
+        inner = _bare(hints[each.name])
+        if OPTION in each.metadata:
+            known: Option = each.metadata[OPTION]
+            flag = known.flag or each.name.replace("_", "-")
+            default = None if each.default is MISSING else each.default
+            found.append(Leaf((each.name,), replace(known, flag=flag), inner, default, ""))
+        elif PART in each.metadata:
+            found += _leaves_of(each.name, inner, each.metadata[PART])
+    return tuple(found)
+
+
+def replaced(record: T, **values: Any) -> T:
+    """Returns a configuration with other values, given by the names of its options, or
+    other parts."""
+    known = {leaf.name: leaf for leaf in leaves(type(record))}
+    for name, value in values.items():
+        path = known[name].path if name in known else (name,)
+        record = _with(record, path, value)
+    return record
+
+
+def problems(record: Any, but: tuple[str, ...] = ()) -> list[str]:
+    """Returns all values that are out of their range, a phrase each; options `but` some."""
+    found = []
+    for leaf in leaves(type(record)):
+        value = leaf.of(record)
+        if value is not None and leaf.name not in but and (told := _expected(leaf, value)):
+            found.append(f"--{leaf.flag} is {told}, got {_shown(value)}")
+    return found
+
+
+def differences(here: Any, there: Any) -> list[str]:
+    """Returns what keeps two records from being compared, a phrase each."""
+    pairs = (
+        (leaf.flag, leaf.of(here), leaf.of(there))
+        for leaf in leaves(type(here))
+        if leaf.option.compares
+    )
+    return [
+        f"{flag} ({mine} here, {theirs} there)" for flag, mine, theirs in pairs if mine != theirs
+    ]
+
+
+def arguments(record: Any, but: tuple[str, ...] = ()) -> list[tuple[str, str | None]]:
+    """Returns the flags that ask for a configuration, with a value each but for a switch."""
+    found: list[tuple[str, str | None]] = []
+    for leaf in leaves(type(record)):
+        value = leaf.of(record)
+        if value is None or value is False or leaf.name in but or leaf.option.positional:
+            continue
+        found.append((f"--{leaf.flag}", None if value is True else leaf.spell(value)))
+    return found
+
+
+def _leaves_of(name: str, kind: type, stands: Part) -> list[Leaf]:
+    """Returns the options of a part, as they are where it stands."""
+    return [
+        replace(
+            leaf,
+            path=(name, *leaf.path),
+            option=_changed(leaf.option, stands, stands.changed.get(leaf.path[-1], NOTHING)),
+            default=stands.changed.get(leaf.path[-1], NOTHING).get("default", leaf.default),
+            strategy=stands.strategy or leaf.strategy,
+        )
+        for leaf in leaves(kind)
+        if leaf.path[-1] not in stands.without
+    ]
+
+
+def _changed(known: Option, stands: Part, changes: Mapping[str, Any]) -> Option:
+    told = {name: value for name, value in changes.items() if name != "default"}
+    found = replace(known, **told)
+    return replace(found, flag=f"{stands.prefix}{found.flag}")
+
+
+def _bare(hint: Any) -> Any:
+    """Returns the type without the `None` beside it."""
+    if get_origin(hint) in (Union, UnionType):
+        (only,) = (kind for kind in get_args(hint) if kind is not type(None))
+        return only
+    return hint
+
+
+def _with(record: Any, path: tuple[str, ...], value: Any) -> Any:
+    name, *rest = path
+    return replace(
+        record, **{name: _with(getattr(record, name), tuple(rest), value) if rest else value}
+    )
+
+
+def _expected(leaf: Leaf, value: Any) -> str:
+    """Returns what is expected of a value that is not so; nothing if all is well."""
+    known = leaf.option
+    if leaf.choices and value not in leaf.choices:
+        numbers = all(isinstance(choice, int) for choice in leaf.choices)
+        return (
+            " or ".join(map(str, leaf.choices)) if numbers else f"one of {', '.join(leaf.choices)}"
+        )
+    values = value if isinstance(value, tuple) else (value,)
+    limits = (known.least, known.above, known.below)
+    if limits == (None, None, None) or all(_is_within(known, each) for each in values):
+        return ""
+    if known.above == 0:
+        return "a positive number" if not isinstance(value, tuple) else "positive numbers"
+    words = [f"at least {known.least:g}"] if known.least is not None else []
+    words += [f"below {known.below:g}"] if known.below is not None else []
+    return " and ".join(words)
+
+
+def _is_within(known: Option, value: float) -> bool:
+    finite = value - value == 0
+    return (
+        finite
+        and (known.least is None or value >= known.least)
+        and (known.above is None or value > known.above)
+        and (known.below is None or value < known.below)
+    )
+
+
+def _shown(value: Any) -> str:
+    return repr(value) if isinstance(value, str) else str(value)

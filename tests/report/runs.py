@@ -52,7 +52,7 @@ def make_run(path: Path, entries: Iterable[Entry] = (), **asked: Any) -> Run:
 def reranked(run: Run, entries: Iterable[Entry]) -> Run:
     """The run with these entries ranked again."""
     (run.path / RERANK).write_text(json.dumps({"format": 1, "trials": [], "protocol": PROTOCOL}))
-    ledger = run.second_ledger()
+    ledger = run.begin_ledger(SECOND)
     for entry in entries:
         ledger.record(entry, SPACE.widths(entry.trial.architecture.genotype))
     return run

@@ -15,7 +15,6 @@ from atrous.search.run import RERANK, Run
 from atrous.stages import rerank
 from atrous.stages import search as driver
 from atrous.stages.rerank import Ask, begin, proceed, read
-from tests.executors import Immediate
 from tests.small_search import config, ignore, write_data
 
 ASK = Ask(top=2, steps=3, batch=2, rate=None, crop=(33, 65), workers=None, seconds=None)
@@ -24,8 +23,6 @@ ASK = Ask(top=2, steps=3, batch=2, rate=None, crop=(33, 65), workers=None, secon
 @pytest.fixture
 def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
     """A finished search of three networks."""
-    for module in (driver, rerank):
-        monkeypatch.setattr(module, "LocalExecutor", Immediate)
     asked = config(
         write_data(tmp_path / "data"), space="auto_deeplab-2x1", strategy="random", baselines=(),
         trials=3, filters=2, steps=1, batch=2, crop=(33, 33),

@@ -6,6 +6,7 @@ import platform
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
+from uuid import uuid4
 
 from atrous.core.architecture import Architecture
 from atrous.core.config import SearchConfig
@@ -175,4 +176,5 @@ def _context(sources: Sources, channels: int, size: Size) -> Context:
         python=platform.python_version(),
         machine=machine(),
         begun=datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        identity=uuid4().hex,
     )

@@ -22,7 +22,8 @@ import torch
 from atrous.core.console import track
 from atrous.core.errors import AtrousError
 from atrous.estimation.training import Geometry, make_step
-from atrous.execution.local import LocalExecutor, WorkerLostError
+from atrous.execution import find_executor
+from atrous.execution.executor import WorkerLostError
 from atrous.networks.compute import Compute, Layout, Precision, cores
 from atrous.networks.interpolation import interpolation
 from atrous.networks.segmenter import Segmenter
@@ -92,7 +93,7 @@ def measure_all(workload: Workload, counts: list[int]) -> Iterator[tuple[Choice,
     Candidates that fail, for lack of memory say, are left out; `AtrousError` if all do.
     """
     candidates, failure, failures = list(_candidates(counts)), None, 0
-    with LocalExecutor(max(counts)) as executor:
+    with find_executor("local", max(counts)) as executor:
         warm = candidates[-1].compute
         wait([executor.submit(step_seconds, workload, warm) for _ in range(max(counts))])
         for choice in track(candidates, "finding the fastest way to compute", len(candidates)):

@@ -82,6 +82,12 @@ def file_url(path: Path) -> str:
     return URL.create("sqlite", database=str(path)).render_as_string(hide_password=False)
 
 
+def holds_results(url: str) -> bool:
+    """Returns whether any study of a database has results; raises `AtrousError`."""
+    with _guarded(url):
+        return any(study.n_trials for study in optuna.get_all_study_summaries(url))
+
+
 class Ledger:
     """One study of a database, which is opened from its URL; raises `AtrousError` if it cannot be.
 
@@ -141,7 +147,7 @@ class Ledger:
         """Returns the state that was kept, of this type, and after how many results; raises
         `LookupError` if there is none that can be read."""
         with _guarded(self.url):
-            found = self._study.user_attrs.get(STATE)
+            found = self._study.user_attrs.get(STATE, {})
         try:
             return int(found["results"]), from_json(kind, found["state"])
         except (KeyError, TypeError, ValueError) as error:
@@ -160,9 +166,9 @@ class Ledger:
             return _require_consistent(_to_entry(found), found)
         except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise AtrousError(
-                f"Expected a trial of this program in row {found.number} of {_place(self.url)}, but "
-                f"it has {type(error).__name__}: {error}. Restore the file from a copy, or start a "
-                "new run with --out."
+                f"Expected a trial of this program in row {found.number} of "
+                f"{_place(self.url)}, but it has {type(error).__name__}: {error}. Restore the "
+                "file from a copy, or start a new run with --out."
             ) from error
 
 

@@ -1,11 +1,12 @@
 """The loop of a black-box search: propose or promote, submit, record.
 
 Workers run free: whoever ends gets the next job at once, proposed from what the ledger holds by
-then; each trial tells how much that was (`knows`). So nobody waits for a slower worker, and a search
+then; each trial tells how much that was (`knows`). Nobody waits for a slower worker, so a search
 with several workers depends on who ended first; a resumed one keeps what is recorded and goes on.
-A `reproducible` search pays for more with waiting: job j learns from jobs below j - 2 (W - 1) alone,
-so that it depends on its seed and number of workers W, not on which of them ended first. With one
-worker both are the same, and a resumed search equals an uninterrupted one.
+
+A `reproducible` search pays with waiting: job j learns from jobs below j - 2 (W - 1) alone, so that
+it depends on its seed and its number of workers W, not on who ended first. With one worker both
+ways are the same, and a resumed search equals an uninterrupted one.
 """
 
 from __future__ import annotations
@@ -179,7 +180,8 @@ class _Search:
             return Trial(number, architecture, Origin(BASELINE, label=name), plan.seed)
         rng = Random(f"{plan.seed}/{number}")
         proposal = self._learner.propose(plan.space, self._history, rng)
-        architecture = plan.space.architecture(proposal.genotype)
+        space = find_space(proposal.space) if proposal.space else plan.space
+        architecture = space.architecture(proposal.genotype)
         return Trial(number, architecture, proposal.origin, plan.seed, self._history.known)
 
     def _begin(self, job: Job) -> None:

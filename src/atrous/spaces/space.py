@@ -216,7 +216,9 @@ class Space:
         while counts := [c for state in states if (c := self.grammar.choices(state))]:
             most.append(max(counts))
             states = {
-                self.grammar.step(s, choice) for s in states for choice in range(self.grammar.choices(s))
+                self.grammar.step(s, choice)
+                for s in states
+                for choice in range(self.grammar.choices(s))
             }
         return tuple(most)
 

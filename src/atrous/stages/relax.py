@@ -40,8 +40,8 @@ from atrous.spaces.auto_deeplab.relaxation.size import Size
 from atrous.spaces.auto_deeplab.space import NAME, decoded
 from atrous.spaces.space import COARSEST
 from atrous.stages.latency_table import measure
-from atrous.strategies.decoded import Decoded
-from atrous.strategies.strategy import Proposal
+from atrous.strategies.listed import Listed
+from atrous.strategies.strategy import AnyStrategy, Proposal, Stateless
 from atrous.training.optimiser import NonFiniteError
 
 LATENCIES = "latency.json"
@@ -64,7 +64,7 @@ def require_relaxable(config: SearchConfig) -> None:
     whole_precision(pick_device(config.machine.device), asked.precision)
 
 
-def relax(run: Run, watch: loop.Watch) -> Decoded:
+def relax(run: Run, watch: loop.Watch) -> AnyStrategy:
     """Trains what is left of a run's supernets; gives the strategy that proposes what they found.
 
     Raises `AtrousError` if data have changed, for lack of memory, and for a search that diverges.
@@ -81,7 +81,7 @@ def relax(run: Run, watch: loop.Watch) -> Decoded:
             Proposal(g, Origin(asked.gate, label=f"seed {protocol.seed}, choice {place}"))
             for place, g in enumerate(found, 1)
         ]
-    return Decoded(tuple(proposals))
+    return Stateless(Listed(tuple(proposals), beside=True))
 
 
 def _searched(run: Run, protocol: SearchProtocol, sources: Sources, watch: loop.Watch) -> State:

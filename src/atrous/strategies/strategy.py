@@ -86,10 +86,12 @@ class History(Protocol):
 
 @dataclass(frozen=True)
 class Proposal:
-    """A genotype to try next, and where it comes from."""
+    """A genotype to try next, and where it comes from; `space` names its space where that is not
+    the one that is searched."""
 
     genotype: Genotype
     origin: Origin
+    space: str = ""
 
 
 class Strategy(Protocol[S]):

@@ -5,9 +5,8 @@ from __future__ import annotations
 from itertools import pairwise
 from random import Random
 
-import pytest
-
 from atrous.core.plot import spread
+from tests.cases import each
 
 
 def test_labels_with_room_stay() -> None:
@@ -22,7 +21,7 @@ def test_labels_at_the_edge_stay_inside() -> None:
     assert spread([99, 100, 1], 10, 100) == [90, 100, 1]
 
 
-@pytest.mark.parametrize("seed", range(20))
+@each("seed", range(20))
 def test_order_and_gap_hold(seed: int) -> None:
     rng = Random(seed)
     wanted = [rng.uniform(0, 100) for _ in range(7)]

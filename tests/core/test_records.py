@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from atrous.core.architecture import Architecture, ArchitectureText
 from atrous.core.errors import AtrousError
 from atrous.core.records import RecordError, from_json, read, to_json, write
 
@@ -85,3 +86,18 @@ def test_an_absent_file_is_told_in_the_words_given(tmp_path: Path) -> None:
 def test_a_file_that_cannot_be_written_is_told(tmp_path: Path) -> None:
     with pytest.raises(AtrousError, match="Expected to write a whole"):
         write(tmp_path / "absent" / "whole.json", WHOLE, 3, "a whole")
+
+
+@dataclass(frozen=True)
+class Found:
+    architecture: ArchitectureText
+
+
+def test_an_architecture_is_spelled_in_its_short_form() -> None:
+    found = Found(Architecture("dpc-2", (0, 17)))
+    assert to_json(found) == {"architecture": "dpc-2:0.17"}
+    assert from_json(Found, to_json(found)) == found
+    texts = ("dpc:aspp", "dpc", "dpc:", "dpc:1.", ":1", "dpc:-1", "a.json")
+    for wrong in (*texts, 7, None, ["dpc:1"]):
+        with pytest.raises(RecordError, match=r"architecture: .*such as dpc:0\.17"):
+            from_json(Found, {"architecture": wrong})

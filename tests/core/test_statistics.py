@@ -9,6 +9,7 @@ import pytest
 from scipy import stats
 
 from atrous.core.statistics import RESAMPLES, Coefficient, Correlation, correlate
+from tests.cases import each
 
 
 def noisy(count: int, noise: float, seed: int, digits: int = 9) -> tuple[list[float], list[float]]:
@@ -20,8 +21,8 @@ def noisy(count: int, noise: float, seed: int, digits: int = 9) -> tuple[list[fl
     return first, second
 
 
-@pytest.mark.parametrize("digits", [9, 0])
-@pytest.mark.parametrize("count", [2, 3, 31, 200])
+@each("digits", [9, 0])
+@each("count", [2, 3, 31, 200])
 def test_the_values_are_scipys(count: int, digits: int) -> None:
     first, second = noisy(count, 0.7, count, digits)
     found = correlate(first, second)

@@ -9,6 +9,7 @@ import pytest
 
 from atrous.core import words
 from atrous.core.statistics import Coefficient
+from tests.cases import each
 
 
 @pytest.mark.parametrize(
@@ -27,7 +28,7 @@ def test_duration(seconds: float, text: str) -> None:
     assert words.duration(seconds) == text
 
 
-@pytest.mark.parametrize(
+@each(
     ("number", "text"),
     [
         (1, "1st"),

@@ -6,10 +6,10 @@ from collections import Counter
 
 import numpy as np
 import numpy.typing as npt
-import pytest
 from PIL import Image
 
 from atrous.data.augment import SCALES, Augmentation
+from tests.cases import each
 
 Pixels = npt.NDArray[np.uint8]
 FILL = (123, 116, 104)
@@ -34,8 +34,8 @@ def even(labels: Pixels, reach: int) -> npt.NDArray[np.bool_]:
     return same
 
 
-@pytest.mark.parametrize("scale", SCALES)
-@pytest.mark.parametrize("flip", [False, True])
+@each("scale", SCALES)
+@each("flip", [False, True])
 def test_a_colour_that_tells_the_label_still_tells_it(scale: float, flip: bool) -> None:
     image, labels = picture()
     augment = Augmentation((65, 97), (scale,), flip, FILL)

@@ -19,13 +19,14 @@ from atrous.data.canvas import (
     sample_labels,
 )
 from atrous.data.dataset import IGNORE
+from tests.cases import each
 
 CROP = (65, 97)
 SIZES: list[Size] = [(64, 96), (65, 97), (1, 1), (30, 97), (100, 64), (64, 200), (500, 700), (9, 9)]
 
 
-@pytest.mark.parametrize("stride", [8, 16])
-@pytest.mark.parametrize("sizes", [[(360, 480)], [(17, 33)], [(1, 1)], [(720, 960), (1080, 90)]])
+@each("stride", [8, 16])
+@each("sizes", [[(360, 480)], [(17, 33)], [(1, 1)], [(720, 960), (1080, 90)]])
 def test_a_derived_canvas_covers_every_image(sizes: list[Size], stride: int) -> None:
     crop = derive_crop(sizes, stride)
     assert require_crop(crop, stride) == crop
@@ -52,7 +53,7 @@ def test_sizes_are_read(text: str, size: Size) -> None:
     assert parse_size(text) == size
 
 
-@pytest.mark.parametrize("text", ["", "360", "360x", "x480", "0x480", "00x480", "-1x5", "3x4x5"])
+@each("text", ["", "360", "360x", "x480", "0x480", "00x480", "-1x5", "3x4x5"])
 def test_what_is_no_size_is_named(text: str) -> None:
     with pytest.raises(AtrousError, match=r"HEIGHTxWIDTH, such as 360x480, got"):
         parse_size(text)
@@ -68,7 +69,7 @@ def test_a_crop_that_does_not_fit_is_told_the_next_that_does() -> None:
     assert require_crop((361, 481), 8) == (361, 481)
 
 
-@pytest.mark.parametrize("size", SIZES)
+@each("size", SIZES)
 def test_images_are_scaled_down_alone_and_keep_their_shape(size: Size) -> None:
     placed = place(size, CROP).placed
     scale = min(1.0, CROP[0] / size[0], CROP[1] / size[1])
@@ -79,7 +80,7 @@ def test_images_are_scaled_down_alone_and_keep_their_shape(size: Size) -> None:
         assert placed == size
 
 
-@pytest.mark.parametrize("size", SIZES)
+@each("size", SIZES)
 def test_coordinates_are_where_scaling_puts_pixels(size: Size) -> None:
     placement = place(size, CROP)
     for axis in (0, 1):
@@ -111,8 +112,8 @@ def test_a_large_image_is_painted_smaller() -> None:
     assert (canvas[:, 16:] == (1, 2, 3)).all()
 
 
-@pytest.mark.parametrize("stride", [1, 4])
-@pytest.mark.parametrize("size", SIZES)
+@each("stride", [1, 4])
+@each("size", SIZES)
 def test_labels_are_the_nearest_of_the_image_and_ignored_off_it(size: Size, stride: int) -> None:
     mask = np.random.default_rng(0).integers(0, 5, size, dtype=np.uint8)
     placement = place(size, CROP)

@@ -13,6 +13,7 @@ from atrous.data.dataset import Dataset, Sample, fingerprint, read_labels, selec
 from atrous.data.encoding import IDENTITY
 from atrous.data.layouts import read_dataset
 from atrous.data.pixels import read_mask
+from tests.cases import each
 from tests.data import folder
 
 T = TypeVar("T")
@@ -172,7 +173,7 @@ def test_select_on_a_share_leaves_neither_side_empty(share: str) -> None:
     assert sorted(_names(train) + _names(held)) == ["a", "b", "c"]
 
 
-@pytest.mark.parametrize(
+@each(
     ("text", "message"),
     [
         ("val", "no image with a mask in its val split"),

@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 from atrous.cli import app
 from atrous.estimation import tuning
 from atrous.execution import EXECUTORS
-from atrous.stages.train import ask
+from atrous.stages.train import config as training_config
 from atrous.stages.whole import pace, plan, whole
 from tests.data.layouts import miniatures
 
@@ -174,7 +174,7 @@ def sandbox(home: Path) -> Iterator[Sandbox]:
         patch.chdir(home)
         patch.setenv("XDG_CACHE_HOME", str(home / "cache"))
         patch.setitem(EXECUTORS, "local", EXECUTORS["inline"])
-        for module in (ask, tuning, pace):
+        for module in (training_config, tuning, pace):
             patch.setattr(module, "cores", lambda: 1)
         patch.setattr(whole, "measure_pace", lambda *_: SLOW)
         patch.setattr(plan, "LEAST_TRIALS", 1)

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from atrous.data.palette import distinct
+from atrous.model.evaluation.record import Evaluation
 from atrous.model.model import Model, save_model
 from atrous.spaces import find_architecture
 from atrous.spaces.blueprint import Blueprint, build_network
@@ -65,19 +66,19 @@ def logits(one: Model) -> Tensor:
     return found
 
 
-def evaluation(**changes: Any) -> dict[str, Any]:
+def evaluation(**changes: Any) -> Evaluation:
     """A record of three classes, one of which does not appear."""
-    record = {
-        "data": "streets",
-        "split": "test",
-        "images": 233,
-        "scales": [1.0],
-        "flip": False,
-        "miou": 0.55,
-        "mean_accuracy": 0.7,
-        "pixel_accuracy": 0.8,
-        "weighted_iou": 0.65,
-        "class_iou": [0.75, 0.35, None],
-        "confusion": [[30, 10, 0], [10, 50, 0], [0, 0, 0]],
-    }
-    return record | changes
+    record = Evaluation(
+        data="streets",
+        split="test",
+        images=233,
+        scales=(1.0,),
+        flip=False,
+        miou=0.55,
+        mean_accuracy=0.7,
+        pixel_accuracy=0.8,
+        weighted_iou=0.65,
+        class_iou=dict(zip(CLASSES, (0.75, 0.35, None), strict=True)),
+        confusion=((30, 10, 0), (10, 50, 0), (0, 0, 0)),
+    )
+    return replace(record, **changes)

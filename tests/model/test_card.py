@@ -165,8 +165,9 @@ def test_front_matter_that_is_no_yaml_is_named_and_the_evaluation_kept(folder: P
 def test_class_and_data_names_cannot_break_the_tables(tmp_path: Path) -> None:
     names = ("a|b", "<img src=x>", "two\nlines")
     folder = saved(tmp_path / "model", classes=names)
-    add_evaluation(folder, evaluation(data="x --> y | z"), "measured")
-    add_evaluation(folder, evaluation(data="x --> y | z"), "again")
+    shares = dict.fromkeys(names, 0.5)
+    for text in ("measured", "again"):
+        add_evaluation(folder, evaluation(data="x --> y | z", class_iou=shares), text)
     text = card(folder)
     assert "| 0 | a\\|b | #0072b2 |" in text
     assert "| 1 | &lt;img src=x> |" in text

@@ -18,6 +18,7 @@ from atrous.networks.backbones import (
     load_backbone,
     outline,
 )
+from tests.cases import each
 
 SIZE = (65, 97)
 FAMILIES = {
@@ -66,8 +67,8 @@ def test_the_deepest_map_is_the_last_of_its_stride() -> None:
     assert torch.equal(found[16], direct[4])
 
 
-@pytest.mark.parametrize("output_stride", [8, 16])
-@pytest.mark.parametrize("name", KNOWN_GOOD)
+@each("output_stride", [8, 16])
+@each("name", KNOWN_GOOD)
 def test_recommended_backbones_give_both_output_strides(name: str, output_stride: int) -> None:
     cost = backbone_cost(outline(name, output_stride), (33, 33))
     parameters, multiply_adds = cost.parameters, cost.multiply_adds

@@ -18,6 +18,7 @@ from atrous.networks.fast_cpu import (
 )
 from atrous.networks.layers import AtrousDepthwise
 from atrous.spaces.dpc.space import RATES
+from tests.cases import each
 
 MAPS = [(23, 31), (5, 7), (1, 1), (1, 9)]
 LAYOUTS = [torch.contiguous_format, torch.channels_last]
@@ -45,15 +46,15 @@ def gradients(layer: Layer, features: Tensor, weight: Tensor) -> tuple[Tensor, T
     return output.detach(), by_features, by_weight
 
 
-@pytest.mark.parametrize("layout", LAYOUTS)
-@pytest.mark.parametrize("size", MAPS)
+@each("layout", LAYOUTS)
+@each("size", MAPS)
 def test_pointwise_is_a_1x1_convolution(size: tuple[int, int], layout: torch.memory_format) -> None:
     features = drawn(2, 6, *size).contiguous(memory_format=layout)
     assert_same(pointwise, functional.conv2d, features, drawn(4, 6, 1, 1))
 
 
-@pytest.mark.parametrize("size", MAPS)
-@pytest.mark.parametrize("rate", list(product(RATES, RATES)), ids=str)
+@each("size", MAPS)
+@each("rate", product(RATES, RATES))
 def test_phased_depthwise_is_an_atrous_convolution(
     rate: tuple[int, int], size: tuple[int, int]
 ) -> None:
@@ -147,8 +148,8 @@ def test_dropout_serves_any_memory_layout(view: str) -> None:
     assert abs(share - 0.5) < 2.5 / gradient.numel() ** 0.5
 
 
-@pytest.mark.parametrize("channels", [64, 320, 960])
-@pytest.mark.parametrize("rate", [(1, 1), (2, 2), (6, 3), (18, 15)], ids=str)
+@each("channels", [64, 320, 960])
+@each("rate", [(1, 1), (2, 2), (6, 3), (18, 15)])
 def test_a_bfloat16_gradient_of_an_atrous_convolution_is_right(
     rate: tuple[int, int], channels: int
 ) -> None:

@@ -22,6 +22,7 @@ from atrous.networks.layers import (
     grid_means,
     normalise,
 )
+from tests.cases import each
 
 SIZES = [(1, 1), (2, 3), (5, 7), (8, 8), (9, 4), (33, 17)]
 GRIDS = [(1, 1), (2, 2), (4, 1), (3, 8), (8, 8)]
@@ -32,7 +33,7 @@ def drawn(*shape: int) -> Tensor:
     return torch.randn(*shape, dtype=torch.float64, generator=generator)
 
 
-@pytest.mark.parametrize(("size", "grid"), list(product(SIZES, GRIDS)), ids=str)
+@each(("size", "grid"), product(SIZES, GRIDS))
 def test_grid_means_are_adaptive_average_pooling(
     size: tuple[int, int], grid: tuple[int, int]
 ) -> None:

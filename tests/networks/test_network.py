@@ -8,6 +8,7 @@ from torch.nn import functional
 
 from atrous.networks.network import Network, pad_to_canvas
 from atrous.spaces.blueprint import build_network
+from tests.cases import each
 from tests.training.material import BLUEPRINT, network
 
 SIZES = [(1, 1), (1, 40), (16, 16), (17, 33), (18, 34), (37, 50), (64, 96), (65, 97)]
@@ -27,8 +28,8 @@ def images(size: tuple[int, int]) -> torch.Tensor:
     return torch.randn(2, 3, *size, generator=torch.Generator().manual_seed(sum(size)))
 
 
-@pytest.mark.parametrize("stride", [8, 16])
-@pytest.mark.parametrize("size", SIZES)
+@each("stride", [8, 16])
+@each("size", SIZES)
 def test_images_are_padded_to_a_canvas(size: tuple[int, int], stride: int) -> None:
     image = images(size)
     canvas = pad_to_canvas(image, stride)
@@ -40,9 +41,9 @@ def test_images_are_padded_to_a_canvas(size: tuple[int, int], stride: int) -> No
     assert not canvas[:, :, :, size[1] :].any()
 
 
-@pytest.mark.parametrize("decoder", [False, True])
-@pytest.mark.parametrize("stride", [8, 16])
-@pytest.mark.parametrize("size", SIZES)
+@each("decoder", [False, True])
+@each("stride", [8, 16])
+@each("size", SIZES)
 @torch.no_grad()
 def test_logits_are_exact_where_features_lie(
     size: tuple[int, int],

@@ -7,10 +7,11 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
-from atrous.cli import options
 from atrous.cli import recipe as commands
+from atrous.core import console
 from atrous.core.errors import AtrousError
 from atrous.recipes import RECIPES
+from tests.cases import each
 from tests.recipes.small import OPTIONS, data_of
 
 
@@ -20,7 +21,7 @@ def atrous(*arguments: str | Path) -> Result:
 
 @pytest.fixture(autouse=True)
 def wide(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(options.output, "_width", 140)
+    monkeypatch.setattr(console.output, "_width", 140)
 
 
 def test_list() -> None:
@@ -33,7 +34,7 @@ def test_list() -> None:
         assert all(f"{one.miou} {one.split}" in line for one in recipe.published)
 
 
-@pytest.mark.parametrize("name", RECIPES)
+@each("name", RECIPES)
 def test_show(name: str) -> None:
     recipe = RECIPES[name]
     found = atrous("show", name)

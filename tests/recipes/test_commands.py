@@ -6,7 +6,6 @@ import shlex
 from collections.abc import Callable
 from typing import Any
 
-import pytest
 import typer
 from typer.main import get_command
 
@@ -14,11 +13,12 @@ from atrous.cli.data import check
 from atrous.cli.evaluate import evaluate
 from atrous.cli.predict import predict
 from atrous.cli.train import train
-from atrous.model.evaluation.scales import parse_scales
+from atrous.model.evaluation.record import parse_scales
 from atrous.recipes import RECIPES
 from atrous.recipes.recipe import Recipe, commands, submission
+from tests.cases import each
 
-ALL = pytest.mark.parametrize("recipe", RECIPES.values(), ids=RECIPES)
+ALL = each("recipe", RECIPES.values())
 
 COMMANDS: dict[str, Callable[..., None]] = {
     "check": check,

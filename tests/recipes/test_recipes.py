@@ -16,8 +16,9 @@ from atrous.recipes.result import counted
 from atrous.recipes.stride import require_stride
 from atrous.spaces import find_architecture
 from atrous.spaces.blueprint import Blueprint
+from tests.cases import each
 
-ALL = pytest.mark.parametrize("recipe", RECIPES.values(), ids=RECIPES)
+ALL = each("recipe", RECIPES.values())
 DOCS = Path(__file__).parents[2] / "docs"
 
 

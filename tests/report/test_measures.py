@@ -64,7 +64,7 @@ def test_a_column_for_each_evaluation(networks: Sequence[Network]) -> None:
         ("mIoU on val", "my street, 73 images, scale 1"),
         ("mIoU on test", "my street, 73 images, scale 1"),
     ]
-    records = [n.trained.evaluations[1]["miou"] for n in networks]
+    records = [n.trained.evaluations[1].miou for n in networks]
     assert columns[1].values == tuple(records)
     assert columns[1].best == max(records)
 

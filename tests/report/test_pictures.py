@@ -16,7 +16,7 @@ from tests.report.trainings import evaluation, write_pictures
 
 
 def _sheet(folder: Path, rows: int) -> Image.Image:
-    write_pictures(folder, evaluation("val", 0.6).to_json(), 0.6, rows)
+    write_pictures(folder, evaluation("val", 0.6), 0.6, rows)
     return read_sheet(folder / "pictures-1.png")
 
 

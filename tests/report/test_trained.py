@@ -27,7 +27,7 @@ def test_everything_is_read(tmp_path: Path, folder: Path) -> None:
     assert (found.parameters, found.multiply_adds) == (3_546_000, 1_910_000_000)
     assert found.model == folder / "model"
     assert [score.step for score in found.scores][-1] == STEPS
-    assert [one["split"] for one in found.evaluations] == ["val", "test"]
+    assert [one.split for one in found.evaluations] == ["val", "test"]
     assert [sheet.title for sheet in found.sheets] == [
         "my street, test, scale 1",
         "my street, val, scale 1",

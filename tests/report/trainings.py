@@ -10,9 +10,11 @@ from typing import Any
 
 import numpy as np
 
+from atrous.core.records import to_json
 from atrous.data.pixels import Pixels
-from atrous.model.evaluation.overlays import Key, Picture, write_sheet
+from atrous.model.evaluation.assessment import make_evaluation
 from atrous.model.evaluation.record import Evaluation
+from atrous.model.evaluation.sheets import EvaluatedImage, Key, write_sheet
 from tests.report.runs import CLASSES
 
 COLOURS = (
@@ -66,10 +68,10 @@ def write_trained(
     _write(folder / "training.json", {"format": 1, "name": name, "blueprint": blueprint})
     _write(model / "model.json", {"blueprint": blueprint, "training": training})
     write_log(folder, quality)
-    records = [evaluation(split, quality).to_json() for split in ("val", "test")]
-    _write(model / "evaluation.json", records)
+    records = [evaluation(split, quality) for split in ("val", "test")]
+    _write(model / "evaluation.json", [to_json(record) for record in records])
     for each in records if rows else ():
-        write_pictures(folder / "evaluation" / each["split"], each, quality, rows)
+        write_pictures(folder / "evaluation" / each.split, each, quality, rows)
     _write(folder / "latency.json", [latency("pytorch", 41.5), latency("onnxruntime", 23.42)])
     comparisons = [
         {"batch": b, "size": [129, 193], "difference": d} for b, d in ((1, 2e-6), (2, 1e-6))
@@ -108,7 +110,7 @@ def evaluation(split: str, quality: float) -> Evaluation:
     counts = rng.integers(0, 40, (classes, classes))
     np.fill_diagonal(counts, right)
     counts[-1] = counts[:, -1] = 0
-    return Evaluation("my street", split, 73, (1.0,), False, CLASSES, counts)
+    return make_evaluation("my street", split, 73, (1.0,), False, CLASSES, counts)
 
 
 def latency(runtime: str, median: float) -> dict[str, Any]:
@@ -130,10 +132,10 @@ def latency(runtime: str, median: float) -> dict[str, Any]:
     }
 
 
-def write_pictures(folder: Path, record: dict[str, Any], quality: float, rows: int) -> None:
+def write_pictures(folder: Path, record: Evaluation, quality: float, rows: int) -> None:
     """A sheet as an evaluation writes it, with its record beside."""
     folder.mkdir(parents=True)
-    _write(folder / "evaluation.json", record)
+    _write(folder / "evaluation.json", to_json(record))
     pictures = (_picture(number, quality) for number in range(rows))
     write_sheet(folder / "pictures-1.png", pictures, Key(CLASSES, COLOURS))
 
@@ -150,7 +152,7 @@ def write_plan(run: Path) -> None:
     _write(run / "plan.json", plan)
 
 
-def _picture(number: int, quality: float) -> Picture:
+def _picture(number: int, quality: float) -> EvaluatedImage:
     """Sky, houses and a road, and a prediction in which blocks are wrong."""
     rng = np.random.default_rng(number)
     label = _scene(rng)
@@ -160,7 +162,7 @@ def _picture(number: int, quality: float) -> Picture:
     colours = np.array(COLOURS, np.int64)[np.minimum(label, 5)]
     noise = rng.integers(-25, 25, (*label.shape, 1)) + rng.integers(-9, 9, (*label.shape, 3))
     image = np.clip(colours + noise, 0, 255).astype(np.uint8)
-    return Picture(f"frame-{number:03}   mIoU {40 + 9 * number}.0", image, label, prediction)
+    return EvaluatedImage(f"frame-{number:03}   mIoU {40 + 9 * number}.0", image, label, prediction)
 
 
 def _scene(rng: np.random.Generator) -> Pixels:

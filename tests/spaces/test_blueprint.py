@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from atrous.core.errors import AtrousError
+from atrous.core.records import RecordError, from_json, to_json
 from atrous.networks.backbones import Backbone, outline
 from atrous.spaces import blueprint as module
 from atrous.spaces import find_architecture
@@ -23,7 +24,7 @@ def state(one: Blueprint, seed: int = 0) -> dict[str, torch.Tensor]:
 
 
 def test_json_gives_back_the_same_blueprint() -> None:
-    assert Blueprint.from_json(json.loads(json.dumps(BLUEPRINT.to_json()))) == BLUEPRINT
+    assert from_json(Blueprint, json.loads(json.dumps(to_json(BLUEPRINT)))) == BLUEPRINT
 
 
 @pytest.mark.parametrize(
@@ -33,16 +34,23 @@ def test_json_gives_back_the_same_blueprint() -> None:
         {"colours": [[1, 2]] * 3},
         {"filters": "wide"},
         {"architecture": "dpc:nine"},
-        {"architecture": "unheard-of:1.2"},
     ],
 )
 def test_a_record_that_makes_no_sense_is_refused(changes: dict[str, Any]) -> None:
-    record = json.loads(json.dumps(BLUEPRINT.to_json()))
-    with pytest.raises((AtrousError, KeyError, TypeError, ValueError)):
-        Blueprint.from_json(record | changes)
+    record = to_json(BLUEPRINT)
+    (name,) = changes
+    with pytest.raises(RecordError, match=f"{name}|colours for"):
+        from_json(Blueprint, record | changes)
     for name in record:
-        with pytest.raises(KeyError):
-            Blueprint.from_json({k: v for k, v in record.items() if k != name})
+        with pytest.raises(RecordError, match=name):
+            from_json(Blueprint, {k: v for k, v in record.items() if k != name})
+
+
+@pytest.mark.parametrize("text", ["unheard-of:1.2", "dpc-2:0.99.1.1", "dpc-2:0"])
+def test_an_architecture_that_no_space_has_is_refused(text: str) -> None:
+    blueprint = from_json(Blueprint, to_json(BLUEPRINT) | {"architecture": text})
+    with pytest.raises((AtrousError, ValueError), match=r"\w"):
+        build_network(blueprint)
 
 
 def test_the_network_is_what_is_asked_for() -> None:

@@ -11,6 +11,7 @@ from atrous.core.errors import AtrousError
 from atrous.spaces import find_architecture, published
 from atrous.spaces.dpc.published_format import write_cell
 from atrous.spaces.dpc.space import ASPP, TOP1, encode
+from tests.cases import each
 
 
 @pytest.mark.parametrize(
@@ -49,7 +50,7 @@ def test_the_published_architectures_can_all_be_named() -> None:
     assert all(find_architecture(name) for name in published())
 
 
-@pytest.mark.parametrize(
+@each(
     ("text", "message"),
     [
         (

@@ -8,6 +8,7 @@ import pytest
 
 from atrous.core.errors import AtrousError
 from atrous.spaces import FAMILIES, find_space
+from tests.cases import each
 
 
 def test_spaces_are_found_by_name() -> None:
@@ -38,7 +39,7 @@ def test_sizes_that_a_space_cannot_have_are_refused(name: str) -> None:
         find_space(name)
 
 
-@pytest.mark.parametrize(
+@each(
     "name",
     [
         "",

@@ -16,13 +16,13 @@ from atrous.core.errors import AtrousError
 from atrous.core.trial import Reason
 from atrous.estimation import estimators
 from atrous.estimation.proxy import Proxy
-from atrous.networks.segmenter import Segmenter
 from atrous.search.loop import Estimator
 from atrous.search.run import Run
 from atrous.spaces import find_architecture
 from atrous.stages.compare import compare, interval, paired, scores
 from atrous.stages.replicates import Reading
 from atrous.stages.search import begin, proceed
+from atrous.tasks.segmentation.head import Segmenter
 from atrous.training.optimiser import NonFiniteError
 from tests.records import metrics
 from tests.small_search import config, ignore, remembered, write_data

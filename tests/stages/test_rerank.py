@@ -19,7 +19,9 @@ import torch
 from PIL import Image
 
 from atrous.cli import main
+from atrous.core.config import RerankConfig, TrainingConfig
 from atrous.core.errors import AtrousError
+from atrous.core.options import replaced
 from atrous.core.trial import Failed, Measured, Outcome, Reason
 from atrous.estimation import end_to_end as fine_tune
 from atrous.estimation import estimators
@@ -33,13 +35,13 @@ from atrous.search.run import LEDGER, RERANK, Run, open_run
 from atrous.spaces.blueprint import build_network
 from atrous.stages import rerank
 from atrous.stages import search as driver
-from atrous.stages.rerank import WORK, Ask, begin, proceed, read
+from atrous.stages.rerank import WORK, begin, proceed, read
 from tests.processes import eventually
 from tests.records import measured
 from tests.report.runs import make_run
 from tests.small_search import config, ignore, remembered, write_data
 
-ASK = Ask(top=2, steps=3, batch=2, rate=0.02, crop=(33, 49), workers=None, seconds=None)
+ASKED = RerankConfig(2, TrainingConfig(3, 2, (33, 49), 0.02))
 
 
 @pytest.fixture(scope="module")
@@ -75,7 +77,7 @@ def whole(searched: Run, tmp_path_factory: pytest.TempPathFactory, cache: Path) 
     """The run, ranked again in this process without interruption."""
     folder = tmp_path_factory.mktemp("whole")
     run = open_run(Path(shutil.copytree(searched.path, folder / "run")))
-    begin(run, ASK)
+    begin(run, ASKED)
     proceed(run, cache, ignore)
     return run
 
@@ -111,17 +113,15 @@ def test_the_best_and_the_baselines_get_a_second_score(whole: Run, searched: Run
 
 
 def test_workers_change_nothing(run: Run, whole: Run, cache: Path) -> None:
-    begin(run, replace(ASK, workers=2))
+    begin(run, replaced(ASKED, workers=2))
     heard: list[Entry] = []
     proceed(run, cache, heard.append)
     assert outcomes(run.reranked()) == outcomes(whole.reranked())
     assert len(heard) == 3
 
 
-def test_killed_and_resumed_it_ends_as_if_never_stopped(
-    run: Run, whole: Run, monkeypatch: pytest.MonkeyPatch, cache: Path
-) -> None:
-    begin(run, ASK)
+def test_killed_and_resumed_it_ends_as_if_never_stopped(run: Run, whole: Run, cache: Path) -> None:
+    begin(run, ASKED)
     command = [sys.executable, "-m", "atrous", "rerank", str(run.path), "--resume"]
     with subprocess.Popen(
         command,
@@ -159,9 +159,9 @@ def test_a_second_time_needs_again_which_forgets_the_first(
 ) -> None:
     run = open_run(Path(shutil.copytree(whole.path, tmp_path / "run")))
     with pytest.raises(AtrousError, match=r"--resume .* forget it with --again"):
-        begin(run, ASK)
+        begin(run, ASKED)
     assert len(run.reranked()) == 3
-    begin(run, replace(ASK, top=1, steps=1), again=True)
+    begin(run, replaced(ASKED, top=1, steps=1), again=True)
     assert run.reranked() == []
     proceed(run, cache, ignore)
     assert [entry.outcome.job.steps for entry in run.reranked()] == [1, 1]
@@ -176,7 +176,7 @@ def test_changed_data_is_refused_and_costs_nothing(
     before = mask.read_bytes()
     Image.fromarray(np.zeros((64, 96), np.uint8)).save(mask)
     try:
-        for step in (lambda: proceed(run, cache, ignore), lambda: begin(run, ASK, again=True)):
+        for step in (lambda: proceed(run, cache, ignore), lambda: begin(run, ASKED, again=True)):
             with pytest.raises(AtrousError, match="have changed since it began"):
                 step()
     finally:
@@ -185,10 +185,10 @@ def test_changed_data_is_refused_and_costs_nothing(
 
 
 def test_no_trial_begins_after_the_time(run: Run, cache: Path) -> None:
-    begin(run, replace(ASK, seconds=0.0))
+    begin(run, replaced(ASKED, time=0.0))
     proceed(run, cache, ignore)
     assert run.reranked() == []
-    begin(run, replace(ASK, seconds=3600.0), again=True)
+    begin(run, replaced(ASKED, time=3600.0), again=True)
     proceed(run, cache, ignore)
     assert len(run.reranked()) == 3
 
@@ -196,7 +196,7 @@ def test_no_trial_begins_after_the_time(run: Run, cache: Path) -> None:
 def test_a_candidate_that_diverges_is_recorded_and_others_are_kept(
     run: Run, monkeypatch: pytest.MonkeyPatch, cache: Path
 ) -> None:
-    reranking = begin(run, ASK)
+    reranking = begin(run, ASKED)
     worst = {e.trial.number: e.trial.architecture for e in run.ledger().entries()}[
         reranking.trials[0]
     ]
@@ -218,7 +218,7 @@ def test_a_candidate_that_diverges_is_recorded_and_others_are_kept(
 
 
 def test_a_warm_start_is_the_cell_as_the_proxy_leaves_it(run: Run, cache: Path) -> None:
-    begin(run, ASK)
+    begin(run, ASKED)
     trial = winner(run)
     tuned = rerank.fine_tune(run, read(run), trial.architecture, cache)
     assert tuned.start is not None
@@ -251,18 +251,18 @@ def test_a_short_training_is_gentle_where_statistics_are_known(
 def test_the_rate_follows_from_the_steps_unless_it_is_given(
     run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    asked = replace(ASK, rate=None)
+    asked = replaced(ASKED, rate=None)
     usual = begin(run, asked).protocol
     assert (usual.rate, usual.tune_norm) == (0.01, True)
     monkeypatch.setattr(rerank, "is_gentle", lambda *_: True)
     gentle = begin(run, asked, again=True).protocol
     assert (gentle.rate, gentle.tune_norm) == (0.0005, False)
-    assert begin(run, replace(ASK, rate=0.3), again=True).protocol.rate == 0.3
+    assert begin(run, replaced(ASKED, rate=0.3), again=True).protocol.rate == 0.3
 
 
 def test_where_all_diverge_the_searchs_best_stays(run: Run, cache: Path) -> None:
     expected = winner(run)
-    begin(run, replace(ASK, rate=1e9))
+    begin(run, replaced(ASKED, rate=1e9))
     proceed(run, cache, ignore)
     reasons = {e.outcome.reason for e in run.reranked() if isinstance(e.outcome, Failed)}
     assert reasons == {Reason.NON_FINITE}
@@ -285,13 +285,13 @@ def test_what_cannot_be_is_told_before_anything_is_written(
     run: Run, changes: dict[str, Any], words: str
 ) -> None:
     with pytest.raises(AtrousError, match=words):
-        begin(run, replace(ASK, **changes))
+        begin(run, replaced(ASKED, **changes))
     assert not (run.path / RERANK).exists()
     assert run.reranked() == []
 
 
 def test_defaults_follow_from_the_search(run: Run) -> None:
-    begun = begin(run, replace(ASK, crop=None, top=50))
+    begun = begin(run, replaced(ASKED, crop=None, top=50))
     assert begun == read(run)
     assert begun.protocol.crop == (65, 97)
     assert begun.workers == run.settings.workers
@@ -301,12 +301,12 @@ def test_defaults_follow_from_the_search(run: Run) -> None:
 def test_a_search_without_scores_has_nothing_to_rank(tmp_path: Path) -> None:
     empty = make_run(tmp_path / "run", [measured(0)][:0])
     with pytest.raises(AtrousError, match=r"Expected a search with scores .*search --resume"):
-        begin(empty, ASK)
+        begin(empty, ASKED)
 
 
 def test_a_run_in_use_is_left_alone(run: Run) -> None:
     with run.locked(), pytest.raises(AtrousError, match="Another process"):
-        begin(run, ASK)
+        begin(run, ASKED)
     assert not (run.path / RERANK).exists()
 
 
@@ -323,10 +323,10 @@ def test_a_run_in_use_is_left_alone(run: Run) -> None:
 def test_a_damaged_record_is_told(damage: Any, run: Run) -> None:
     with pytest.raises(AtrousError, match="there is none"):
         read(run)
-    begin(run, ASK)
+    begin(run, ASKED)
     path = run.path / RERANK
     path.write_text(damage(json.loads(path.read_text())))
-    with pytest.raises(AtrousError, match="Expected a re-ranking in"):
+    with pytest.raises(AtrousError, match=r"Expected a re-ranking in|another version"):
         read(run)
 
 

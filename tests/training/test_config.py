@@ -11,6 +11,7 @@ import pytest
 from atrous.core.errors import AtrousError
 from atrous.data.augment import SCALES
 from atrous.training.config import Protocol, derive_training_crop
+from tests.cases import each
 from tests.training.material import protocol
 
 
@@ -32,7 +33,7 @@ def test_a_protocol_written_before_there_was_drop_path_drops_nothing() -> None:
     assert Protocol.from_json(written) == protocol(drop_path=0.0)
 
 
-@pytest.mark.parametrize(
+@each(
     ("changes", "words"),
     [
         ({"steps": 0}, "--steps is at least 1, got 0"),

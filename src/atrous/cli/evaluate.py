@@ -8,7 +8,8 @@ from typing import Annotated
 
 import typer
 
-from atrous.cli.options import Json, output
+from atrous.cli.shared import Json
+from atrous.core.console import output
 
 
 def evaluate(
@@ -31,13 +32,14 @@ def evaluate(
     as_json: Json = False,
 ) -> None:
     """Scores a model on labelled images; stopped, the same command goes on."""
-    from atrous.model.evaluation.assessment import Request, count, prepare
+    from atrous.core.records import to_json
+    from atrous.model.evaluation.assessment import EvaluationRequest, count, prepare
     from atrous.model.evaluation.publication import publish
-    from atrous.model.evaluation.scales import parse_scales
+    from atrous.model.evaluation.record import parse_scales
     from atrous.model.evaluation.view import render
 
     assessment = prepare(
-        Request(model, data, split, parse_scales(scales), flip, device, out, pictures)
+        EvaluationRequest(model, data, split, parse_scales(scales), flip, device, out, pictures)
     )
     try:
         evaluation = count(assessment)
@@ -51,7 +53,7 @@ def evaluate(
         raise
     files = publish(assessment)
     if as_json:
-        print(json.dumps(evaluation.to_json(), indent=2))
+        print(json.dumps(to_json(evaluation), indent=2))
     else:
         output.print(render(evaluation))
         output.print("\n".join(f"wrote {path}" for path in files), soft_wrap=True)

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Annotated
+
+from pydantic import BeforeValidator, PlainSerializer
 
 Genotype = tuple[int, ...]
 """One integer per decision, in the order in which the space's grammar asks for them."""
@@ -27,3 +30,22 @@ class Architecture:
 
     def __str__(self) -> str:
         return f"{self.space}:{'.'.join(map(str, self.genotype))}"
+
+    @classmethod
+    def parse(cls, text: object) -> Architecture:
+        """Returns the architecture of a short form; raises `ValueError`.
+
+        Whether there is such a space, and such a genotype in it, the space tells.
+        """
+        if isinstance(text, cls):
+            return text
+        space, _, choices = str(text).partition(":")
+        if not space or not all(choice.isdecimal() for choice in choices.split(".")):
+            raise ValueError(f"expected a space and a genotype, such as dpc:0.17.1.3, got {text!r}")
+        return cls(space, tuple(map(int, choices.split("."))))
+
+
+ArchitectureText = Annotated[
+    Architecture, BeforeValidator(Architecture.parse), PlainSerializer(str, return_type=str)
+]
+"""An architecture that a record spells in its short form."""

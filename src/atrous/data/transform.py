@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -30,6 +29,13 @@ class Transform:
     mean: tuple[float, ...]
     std: tuple[float, ...]
 
+    def __post_init__(self) -> None:
+        """Raises `ValueError` for numbers that normalise nothing."""
+        if len(self.mean) != CHANNELS or len(self.std) != CHANNELS:
+            raise ValueError(f"mean {self.mean} and std {self.std} are not three numbers each")
+        if not all(map(math.isfinite, self.mean + self.std)) or min(self.std) <= 0:
+            raise ValueError(f"mean {self.mean} and std {self.std} normalise nothing")
+
     def __call__(self, image: Image.Image | Pixels) -> Tensor:
         """An image, or uint8 pixels [H, W, 3] or [H, W], as a float32 tensor [3, H, W].
 
@@ -38,20 +44,6 @@ class Transform:
         planes = torch.from_numpy(np.array(as_rgb(image).transpose(2, 0, 1), order="C"))
         mean, std = (torch.tensor(values).view(CHANNELS, 1, 1) for values in (self.mean, self.std))
         return (planes.float() / 255 - mean) / std
-
-    def to_json(self) -> dict[str, Any]:
-        """The record in JSON's types."""
-        return {"mean": list(self.mean), "std": list(self.std)}
-
-    @classmethod
-    def from_json(cls, fields: dict[str, Any]) -> Transform:
-        """The record from `to_json`; raises KeyError, TypeError, ValueError."""
-        mean, std = (tuple(float(value) for value in fields[name]) for name in ("mean", "std"))
-        if len(mean) != CHANNELS or len(std) != CHANNELS:
-            raise ValueError(f"mean {list(mean)} and std {list(std)} are not three numbers each")
-        if not all(map(math.isfinite, mean + std)) or min(std) <= 0:
-            raise ValueError(f"mean {list(mean)} and std {list(std)} normalise nothing")
-        return cls(mean, std)
 
 
 def as_rgb(image: Image.Image | Pixels) -> Pixels:

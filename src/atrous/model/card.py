@@ -18,7 +18,7 @@ from huggingface_hub.repocard import ModelCard
 from atrous.core.errors import AtrousError
 from atrous.data.transform import Transform
 from atrous.model.card_text import body, measured
-from atrous.model.evaluation_record import SCORES, Evaluation, inference
+from atrous.model.evaluation.record import SCORES, Evaluation
 from atrous.spaces.blueprint import Blueprint
 
 CARD = "README.md"
@@ -88,12 +88,12 @@ def _set_results(metadata: CardData, name: str, evaluations: Sequence[Evaluation
         EvalResult(
             task_type=TASK,
             task_name="semantic segmentation",
-            dataset_type=_identifier(record["data"]),
-            dataset_name=str(record["data"]),
-            dataset_split=str(record["split"]),
+            dataset_type=_identifier(record.data),
+            dataset_name=record.data,
+            dataset_split=record.split,
             metric_type=METRICS[key],
-            metric_name=f"{SCORES[key]}, {inference(record)}",
-            metric_value=float(record[key]),
+            metric_name=f"{SCORES[key]}, {record.inference}",
+            metric_value=getattr(record, key),
         )
         for record in evaluations
         for key in METRICS

@@ -9,7 +9,7 @@ from typing import Any
 
 from atrous.core.architecture import Architecture
 from atrous.data.transform import Transform
-from atrous.model.evaluation_record import SCORES, Evaluation, class_iou, inference, title
+from atrous.model.evaluation.record import SCORES, Evaluation
 from atrous.spaces import find_space
 from atrous.spaces.blueprint import Blueprint
 
@@ -53,11 +53,11 @@ def measured(classes: Sequence[str], evaluations: Sequence[Evaluation]) -> str:
         return "## Measured\n\nNot measured yet."
     head = ("data", "split", "images", "predicted at", *SCORES.values())
     rows = [
-        (r["data"], r["split"], f"{r['images']:,}", inference(r), *(f"{r[s]:.4f}" for s in SCORES))
-        for r in evaluations
+        (e.data, e.split, f"{e.images:,}", e.inference, *(f"{score:.4f}" for score in e.scores))
+        for e in evaluations
     ]
-    columns = [title(record) for record in evaluations]
-    shares = [class_iou(record) for record in evaluations]
+    columns = [evaluation.title for evaluation in evaluations]
+    shares = [tuple(evaluation.class_iou.values()) for evaluation in evaluations]
     by_class = [(name, *(_share(s[k]) for s in shares)) for k, name in enumerate(classes)]
     return (
         f"## Measured\n\n{_table(head, rows)}\n\nIoU of each class:\n\n"
@@ -126,7 +126,7 @@ with torch.no_grad():
 labels = logits[0].argmax(0)  # [H, W], numbers of the classes above
 ```
 
-Images of any size are taken. Exported to ONNX with `atrous export`, it runs without PyTorch:
+Images of any size are taken. ExportedFile to ONNX with `atrous export`, it runs without PyTorch:
 
 ```python
 import numpy as np

@@ -16,12 +16,19 @@ from typing import Any
 
 from atrous.core.errors import AtrousError
 from atrous.core.files import locate, replacing, settle, write_whole
+from atrous.core.records import to_json
 from atrous.data.transform import Transform
 from atrous.model.card import CARD, Subject, renew_card, write_card
 from atrous.model.card_text import headline
-from atrous.model.evaluation_record import Evaluation, checked, merged, merged_page
+from atrous.model.evaluation.record import (
+    Evaluation,
+    merged,
+    merged_page,
+    parse_evaluations,
+    require_classes,
+)
 from atrous.model.record import (
-    Record,
+    ModelRecord,
     Seal,
     differences,
     read_json,
@@ -101,7 +108,7 @@ def read_folder(folder: Path) -> Contents:
     read_tensors(network, weights, differences(record.software))
     if isinstance(network.backbone, Backbone):
         network.backbone.weights_digest = digest(network.backbone.network)
-    return Contents(network, record.blueprint, record.transform, record.training, papers)
+    return Contents(network, record.blueprint, record.preprocessing, record.training, papers)
 
 
 def read_papers(folder: Path, classes: int) -> Papers:
@@ -109,9 +116,7 @@ def read_papers(folder: Path, classes: int) -> Papers:
     path = locate(folder, EVALUATIONS)
     records = read_json(path) if path.exists() else []
     try:
-        if not isinstance(records, list):
-            raise ValueError("it holds no list of evaluations")
-        evaluations = tuple(checked(record, classes) for record in records)
+        evaluations = parse_evaluations(records, classes)
         card, page = (_text(locate(folder, name)) for name in (CARD, PAGE))
     except (OSError, ValueError) as error:
         raise AtrousError(
@@ -121,26 +126,26 @@ def read_papers(folder: Path, classes: int) -> Papers:
     return Papers(card, evaluations, page)
 
 
-def add_evaluation(folder: Path, record: Evaluation, markdown: str) -> None:
+def add_evaluation(folder: Path, evaluation: Evaluation, markdown: str) -> None:
     """Keeps what was measured on the model in a folder.
 
-    The record joins evaluation.json, in place of one of the same data, split, scales and
-    mirroring; `markdown` becomes its section of evaluation.md; the model card gets its numbers.
-    Raises AtrousError when the folder holds no model or cannot be written, or the record lacks
-    one of `evaluation.KEYS`.
+    It joins evaluation.json, in place of one of the same data, split, scales and mirroring;
+    `markdown` becomes its section of evaluation.md; the model card gets its numbers. Raises
+    AtrousError when the folder holds no model or cannot be written, or its classes are others.
     """
     folder = Path(folder).expanduser()
     about = read_record(locate(folder, RECORD))
     classes = about.blueprint.classes
     papers = read_papers(folder, len(classes))
     try:
-        known = merged(papers.evaluations, checked(record, len(classes)))
+        require_classes(evaluation, len(classes))
     except ValueError as error:
         raise AtrousError(f"Cannot add an evaluation to {folder}: {error}.") from error
+    known = merged(papers.evaluations, evaluation)
     try:
         settle(folder)
-        write_whole(folder / EVALUATIONS, to_text(known))
-        write_whole(folder / PAGE, merged_page(papers.page, record, markdown))
+        write_whole(folder / EVALUATIONS, to_text(to_json(known)))
+        write_whole(folder / PAGE, merged_page(papers.page, evaluation, markdown))
         name = headline(about.blueprint, about.training)
         card = papers.card or first_card(about, folder)
         write_whole(folder / CARD, renew_card(card, name, classes, known))
@@ -151,13 +156,13 @@ def add_evaluation(folder: Path, record: Evaluation, markdown: str) -> None:
         ) from error
 
 
-def first_card(record: Record, folder: Path, known: Sequence[Evaluation] = ()) -> str:
+def first_card(record: ModelRecord, folder: Path, known: Sequence[Evaluation] = ()) -> str:
     """A new model card for the model in a folder."""
     network = blank_network(record.blueprint)
     parameters = sum(parameter.numel() for parameter in network.parameters())
     name = folder.resolve().name
     blueprint, training = record.blueprint, record.training
-    card = write_card(Subject(name, blueprint, record.transform, training, parameters))
+    card = write_card(Subject(name, blueprint, record.preprocessing, training, parameters))
     if not known:
         return card
     return renew_card(card, headline(blueprint, training), blueprint.classes, known)
@@ -166,7 +171,7 @@ def first_card(record: Record, folder: Path, known: Sequence[Evaluation] = ()) -
 def _write_all(contents: Contents, new: Path, folder: Path) -> None:
     papers = contents.papers
     write_tensors(contents.network, new / WEIGHTS)
-    record = Record(
+    record = ModelRecord(
         contents.blueprint,
         contents.transform,
         dict(contents.training),
@@ -174,14 +179,14 @@ def _write_all(contents: Contents, new: Path, folder: Path) -> None:
         Seal.of(new / WEIGHTS),
     )
     card = papers.card or first_card(record, folder, papers.evaluations)
-    texts = {RECORD: to_text(record.to_json()), CARD: card}
+    texts = {RECORD: record.to_text(), CARD: card}
     if papers.evaluations:
-        texts |= {EVALUATIONS: to_text(papers.evaluations), PAGE: papers.page}
+        texts |= {EVALUATIONS: to_text(to_json(papers.evaluations)), PAGE: papers.page}
     for file, text in texts.items():
         (new / file).write_text(text, encoding="utf-8", newline="\n")
 
 
-def _build(record: Record, path: Path) -> Network:
+def _build(record: ModelRecord, path: Path) -> Network:
     """The network with random weights; raises AtrousError."""
     try:
         return build_network(record.blueprint)

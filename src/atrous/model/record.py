@@ -1,12 +1,11 @@
-"""What a trained network is, apart from its tensors: the content of model.json."""
+"""A model's two files that are read by programs: model.json, and the tensors that it seals."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-import math
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -17,71 +16,58 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from atrous.core.errors import AtrousError
+from atrous.core.records import from_json, to_json
 from atrous.data.transform import Transform
 from atrous.spaces.blueprint import Blueprint
 
 LIBRARY, FORMAT = "atrous", 1
+PACKAGES = ("atrous", "torch", "timm", "numpy", "pillow", "safetensors")
+CHUNK = 1 << 24
+SHOWN = 3
+"""How many names a message lists."""
 
 
 @dataclass(frozen=True)
-class Record:
-    """`training` is how the network was trained, in JSON's types; `software` the versions it was
-    saved with; `weights` the seal of model.safetensors."""
+class ModelRecord:
+    """A trained network without its tensors: the content of model.json.
+
+    `training` is how it was trained, in JSON's types; `software` the versions it was saved with;
+    `weights` the seal of model.safetensors.
+    """
 
     blueprint: Blueprint
-    transform: Transform
+    preprocessing: Transform
     training: dict[str, Any]
     software: dict[str, str]
     weights: Seal
 
-    def to_json(self) -> dict[str, Any]:
-        """The record in JSON's types."""
-        return {
-            "library": LIBRARY,
-            "format": FORMAT,
-            "blueprint": self.blueprint.to_json(),
-            "preprocessing": self.transform.to_json(),
-            "training": self.training,
-            "software": self.software,
-            "weights": asdict(self.weights),
-        }
-
-    @classmethod
-    def from_json(cls, fields: dict[str, Any]) -> Record:
-        """The record from `to_json`; raises KeyError, TypeError, ValueError, AtrousError."""
-        return cls(
-            blueprint=_blueprint(fields["blueprint"]),
-            transform=Transform.from_json(fields["preprocessing"]),
-            training=_mapping(fields["training"], "training"),
-            software={k: str(v) for k, v in _mapping(fields["software"], "software").items()},
-            weights=Seal.from_json(fields["weights"]),
-        )
+    def to_text(self) -> str:
+        """Returns the content of the file."""
+        return to_text({"library": LIBRARY, "format": FORMAT, **to_json(self)})
 
 
-def read_record(path: Path) -> Record:
-    """The record in a file; raises AtrousError."""
+def read_record(path: Path) -> ModelRecord:
+    """Reads model.json; raises AtrousError."""
     content = read_json(path)
-    if not isinstance(content, dict) or content.get("library") != LIBRARY:
+    if not isinstance(content, dict) or content.pop("library", None) != LIBRARY:
         raise AtrousError(
             f'Expected a model of this program in {path}, with "library": "{LIBRARY}" in it; this '
             "file was made by something else. Name a folder that atrous saved a model to."
         )
-    if content.get("format") != FORMAT:
+    if (found := content.pop("format", None)) != FORMAT:
         raise AtrousError(
-            f"{path} has format {content.get('format')!r}; this version of atrous reads format "
+            f"{path} has format {found!r}; this version of atrous reads format "
             f"{FORMAT}. Install the version that wrote it"
             f"{_writer(content.get('software'))}, or a newer one."
         )
     try:
-        return Record.from_json(content)
-    except KeyError as error:
-        raise _damaged(path, f"the field {error} is missing") from error
-    except (TypeError, ValueError, AtrousError) as error:
+        return from_json(ModelRecord, content)
+    except ValueError as error:
         raise _damaged(path, str(error)) from error
 
 
 def read_json(path: Path) -> Any:
-    """The content of a JSON file; raises AtrousError when it is absent or is no JSON."""
+    """Reads a JSON file of a model; raises AtrousError when it is absent or is no JSON."""
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
@@ -94,30 +80,8 @@ def read_json(path: Path) -> Any:
 
 
 def to_text(content: Any) -> str:
-    """JSON as it is written to files: numbers that JSON does not know become null."""
-    return json.dumps(_plain(content), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _plain(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_plain(item) for item in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
-
-
-def _blueprint(fields: Any) -> Blueprint:
-    fields = _mapping(fields, "blueprint")
-    architecture = fields["architecture"]
-    if not isinstance(architecture, str) or architecture.endswith(".json"):
-        raise ValueError(f"architecture is {architecture!r}, not a genotype")
-    return Blueprint.from_json(fields)
-
-
-def _mapping(value: Any, name: str) -> dict[str, Any]:
-    if not isinstance(value, dict):
-        raise TypeError(f"{name} is {value!r}, not an object")
-    return value
+    """Returns JSON's types as a model's files spell them."""
+    return json.dumps(content, indent=2, ensure_ascii=False) + "\n"
 
 
 def _writer(software: Any) -> str:
@@ -129,16 +93,13 @@ def _damaged(path: Path, why: str) -> AtrousError:
     return AtrousError(f"{path} is damaged: {why}. Copy it again, or save the model again.")
 
 
-PACKAGES = ("atrous", "torch", "timm", "numpy", "pillow", "safetensors")
-
-
 def software() -> dict[str, str]:
-    """What is installed, by package."""
+    """Returns the versions that a network's numbers depend on, by package."""
     return {name: found for name in PACKAGES if (found := _version(name))}
 
 
 def differences(saved: Mapping[str, str]) -> str:
-    """What was saved with other versions than are installed, as a sentence, or ''."""
+    """Says in a sentence what was saved with other versions than are installed, or ''."""
     changed = [
         f"{name} {saved[name]} (here {found})"
         for name, found in software().items()
@@ -154,32 +115,22 @@ def _version(package: str) -> str:
         return ""
 
 
-CHUNK = 1 << 24
-SHOWN = 3
-"""How many names a message lists."""
-
-
 @dataclass(frozen=True)
 class Seal:
-    """By which a file is known again: its size in bytes and its SHA-256."""
+    """A file's size in bytes and its SHA-256, by which it is known again."""
 
     size: int
     sha256: str
 
     @classmethod
     def of(cls, path: Path) -> Seal:
-        """The seal of a file; raises OSError."""
+        """Seals a file; raises OSError."""
         summary, size = hashlib.sha256(), 0
         with path.open("rb") as file:
             while piece := file.read(CHUNK):
                 summary.update(piece)
                 size += len(piece)
         return cls(size, summary.hexdigest())
-
-    @classmethod
-    def from_json(cls, fields: dict[str, Any]) -> Seal:
-        """Raises KeyError, TypeError, ValueError."""
-        return cls(int(fields["size"]), str(fields["sha256"]))
 
     def check(self, path: Path) -> None:
         """Raises AtrousError when the file is absent or is not the sealed one."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 from dataclasses import dataclass
 
-from atrous.model.evaluation.scales import scale_words
+from atrous.model.evaluation.record import scale_words
 from atrous.training.config import Protocol
 
 SINGLE = (1.0,)

@@ -87,8 +87,8 @@ def _quality(outcome: Outcome, best: Network) -> Tile:
     if found is None:
         return Tile("mIoU", NOT_MEASURED, "the trained network has no evaluation")
     role = "that it was chosen by" if chose(best, found) else "that it has not seen"
-    images = quantity(found["images"], "image")
-    return Tile(f"mIoU on {found['split']}", decimal(found["miou"]), f"on {images} {role}")
+    images = quantity(found.images, "image")
+    return Tile(f"mIoU on {found.split}", decimal(found.miou), f"on {images} {role}")
 
 
 def _margins(outcome: Outcome, best: Network) -> Iterator[Tile]:
@@ -103,8 +103,8 @@ def _margins(outcome: Outcome, best: Network) -> Iterator[Tile]:
             continue
         unlike = differences(best, other)
         how = f"trained with other {', '.join(unlike)}" if unlike else "trained alike"
-        value = difference(mine["miou"] - its["miou"])
-        yield Tile(f"Against {other.title}", value, f"it has {decimal(its['miou'])}, {how}")
+        value = difference(mine.miou - its.miou)
+        yield Tile(f"Against {other.title}", value, f"it has {decimal(its.miou)}, {how}")
 
 
 def _against_random(searched: Searched) -> Tile:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from atrous.core.words import quantity, size
-from atrous.model.evaluation_record import Evaluation, class_iou, inference, title
+from atrous.model.evaluation.record import Evaluation
 from atrous.report.class_line import ClassLine
 from atrous.report.networks import Network
 from atrous.report.trained import Timing
@@ -47,12 +47,12 @@ class ClassTable:
 
 def titles(networks: Sequence[Network]) -> list[str]:
     """What the networks were evaluated on, in words, in the order in which it first occurs."""
-    return list(dict.fromkeys(title(e) for n in networks for e in n.trained.evaluations))
+    return list(dict.fromkeys(e.title for n in networks for e in n.trained.evaluations))
 
 
 def evaluation_of(network: Network, asked: str | None) -> Evaluation | None:
     """The network's evaluation of a title."""
-    return next((e for e in network.trained.evaluations if title(e) == asked), None)
+    return next((e for e in network.trained.evaluations if e.title == asked), None)
 
 
 def scores(networks: Sequence[Network]) -> list[Measure]:
@@ -90,13 +90,13 @@ def most_telling(networks: Sequence[Network]) -> str | None:
 
 def chose(network: Network, evaluation: Evaluation) -> bool:
     """Whether the evaluation is on images that the network was trained or selected on."""
-    return evaluation["split"] in {"train", network.trained.record.get("select_on")}
+    return evaluation.split in {"train", network.trained.record.get("select_on")}
 
 
 def biased(networks: Sequence[Network]) -> list[str]:
     """A sentence for each split whose scores flatter, because it chose the weights."""
     evaluations = [(n, e) for n in networks for e in n.trained.evaluations]
-    splits = dict.fromkeys(e["split"] for n, e in evaluations if chose(n, e))
+    splits = dict.fromkeys(e.split for n, e in evaluations if chose(n, e))
     return [
         f"Scores on {split} flatter: its images chose the weights, and the cell where it was found "
         "by the search."
@@ -116,11 +116,11 @@ def class_tables(networks: Sequence[Network]) -> list[ClassTable]:
 def _score(networks: Sequence[Network], asked: str) -> Measure:
     found = [evaluation_of(network, asked) for network in networks]
     one = next(each for each in found if each)
-    words = f"{one['data']}, {quantity(one['images'], 'image')}, {inference(one)}"
+    words = f"{one.data}, {quantity(one.images, 'image')}, {one.inference}"
     return Measure(
-        name=f"mIoU on {one['split']}",
+        name=f"mIoU on {one.split}",
         conditions=words,
-        values=tuple(each["miou"] if each else None for each in found),
+        values=tuple(each.miou if each else None for each in found),
     )
 
 
@@ -131,7 +131,7 @@ def _median(timing: Timing | None) -> Value:
 def _telling(networks: Sequence[Network], asked: str) -> tuple[bool, int, bool]:
     found = [(n, e) for n in networks if (e := evaluation_of(n, asked))]
     _, one = found[0]
-    plain = list(one["scales"]) == [1] and not one["flip"]
+    plain = list(one.scales) == [1] and not one.flip
     return not any(chose(n, e) for n, e in found), len(found), plain
 
 
@@ -139,10 +139,10 @@ def _class_table(networks: Sequence[Network], asked: str) -> ClassTable:
     measured = [(n, e) for n in networks if (e := evaluation_of(n, asked))]
     names = measured[0][0].trained.classes
     found = [(n, e) for n, e in measured if n.trained.classes == names]
-    columns = zip(*(class_iou(e) for _, e in found), strict=True)
+    columns = zip(*(e.class_iou.values() for _, e in found), strict=True)
     return ClassTable(
         title=asked,
         networks=tuple(n.title for n, _ in found),
         lines=tuple(ClassLine(name, values) for name, values in zip(names, columns, strict=True)),
-        mean=tuple(e["miou"] for _, e in found),
+        mean=tuple(e.miou for _, e in found),
     )

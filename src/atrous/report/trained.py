@@ -21,7 +21,7 @@ from typing import Any
 
 from atrous.core.errors import AtrousError
 from atrous.core.files import locate
-from atrous.model.evaluation_record import Evaluation, checked, title
+from atrous.model.evaluation.record import Evaluation, parse_evaluations
 
 FOLDER = "trained"
 JOB, LOG, MODEL = "training.json", "log.jsonl", "model"
@@ -155,7 +155,9 @@ def _read(folder: Path) -> Trained:
         blueprint=blueprint,
         record=training,
         scores=_scores(folder / LOG),
-        evaluations=_parsed(locate(model, EVALUATIONS), lambda c: _evaluations(c, classes), ()),
+        evaluations=_parsed(
+            locate(model, EVALUATIONS), lambda c: parse_evaluations(c, classes), ()
+        ),
         sheets=tuple(_sheets(folder, classes)),
         timings=_parsed(folder / LATENCY, _timings, ()),
         exported=_parsed(folder / EXPORT, lambda content: _exported(content, folder), None),
@@ -205,19 +207,13 @@ def _scores(path: Path) -> tuple[Score, ...]:
         )
 
 
-def _evaluations(content: Any, classes: int) -> tuple[Evaluation, ...]:
-    if not isinstance(content, list):
-        raise TypeError(f"{type(content).__name__} instead of a list")
-    return tuple(checked(record, classes) for record in content)
-
-
 def _sheets(folder: Path, classes: int) -> Iterator[Sheet]:
     """The first sheet of every evaluation, from wherever evaluations are written to."""
     places = (folder / "evaluation", folder / MODEL / "evaluations")
     found = (path for place in places for path in sorted(place.rglob(SHEET)))
     for path in found:
         beside = path.with_name(EVALUATIONS)
-        told = _parsed(beside, lambda content: title(checked(content, classes)), "")
+        told = _parsed(beside, lambda content: parse_evaluations([content], classes)[0].title, "")
         yield Sheet(told, path)
 
 

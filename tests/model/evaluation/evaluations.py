@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from atrous.model.evaluation.assessment import make_evaluation
 from atrous.model.evaluation.record import Evaluation
 
 COUNTS = np.array([[8, 2, 0], [0, 2, 0], [0, 0, 0]])
@@ -17,7 +18,7 @@ def evaluation(
     scales: tuple[float, ...] = (1.0,),
     flip: bool = False,
 ) -> Evaluation:
-    return Evaluation("streets", "val", 7, scales, flip, classes, counts)
+    return make_evaluation("streets", "val", 7, scales, flip, classes, counts)
 
 
 def many_classes(count: int) -> Evaluation:

@@ -17,9 +17,10 @@ from typer.testing import CliRunner, Result
 
 from atrous.cli.evaluate import evaluate as command
 from atrous.core.errors import AtrousError
+from atrous.core.records import from_json, to_json
 from atrous.data.dataset import Dataset, read_labels
 from atrous.data.palette import distinct
-from atrous.model.evaluation.assessment import TALLY, Request, count, prepare
+from atrous.model.evaluation.assessment import TALLY, EvaluationRequest, count, prepare
 from atrous.model.evaluation.publication import publish
 from atrous.model.evaluation.record import Evaluation
 from atrous.model.model import Model, load_model, save_model
@@ -80,7 +81,7 @@ def test_everything_is_written_and_agrees(model: Path, dataset: Dataset, tmp_pat
     assert result.exit_code == 0, result.exception
     samples, loaded = dataset.splits["val"], load_model(model)
     counts = evaluate(loaded.network, loaded.transform, samples, len(dataset.classes))
-    found = Evaluation.from_json(read(out / "evaluation.json"))
+    found = from_json(Evaluation, read(out / "evaluation.json"))
     np.testing.assert_array_equal(found.counts, counts)
     assert (found.data, found.split, found.images) == ("scenes", "val", len(samples))
     assert found.classes == dataset.classes
@@ -89,7 +90,7 @@ def test_everything_is_written_and_agrees(model: Path, dataset: Dataset, tmp_pat
     with (out / "confusion.csv").open(newline="") as file:
         _, *rows = list(csv.reader(file))
     assert [[int(cell) for cell in row[1:]] for row in rows] == counts.tolist()
-    percent = f"{100 * found.scores.miou:.2f}"
+    percent = f"{100 * found.miou:.2f}"
     assert percent in (out / "evaluation.md").read_text()
     assert percent in result.output
     with Image.open(out / "pictures-1.png") as sheet:
@@ -110,7 +111,7 @@ def test_the_model_keeps_its_evaluations(model: Path, dataset: Dataset) -> None:
     folders = sorted(path.name for path in (model / "evaluations").iterdir())
     assert folders == ["scenes-test", "scenes-val-flip"]
     assert not list(model.glob("evaluations/*/*.png"))
-    assert load_model(model).papers.evaluations[1]["miou"] == records[1]["miou"]
+    assert load_model(model).papers.evaluations[1].miou == records[1]["miou"]
 
 
 def test_scales_are_taken(model: Path, dataset: Dataset, tmp_path: Path) -> None:
@@ -147,12 +148,12 @@ def test_stopped_and_gone_on_with_it_gives_the_same_counts(
     assert len(passes) == 4 + 3
     stopped = read(out / "evaluation.json")
     monkeypatch.undo()
-    whole = Request(model, dataset.root, device="cpu", out=tmp_path / "whole", pictures=0)
-    assert count(prepare(whole)).to_json() == stopped
+    whole = EvaluationRequest(model, dataset.root, device="cpu", out=tmp_path / "whole", pictures=0)
+    assert to_json(count(prepare(whole))) == stopped
 
 
 def test_other_weights_begin_anew(model: Path, dataset: Dataset, tmp_path: Path) -> None:
-    request = Request(model, dataset.root, device="cpu", out=tmp_path / "out", pictures=0)
+    request = EvaluationRequest(model, dataset.root, device="cpu", out=tmp_path / "out", pictures=0)
     count(prepare(request))
     assert prepare(request).tally.done == len(dataset.splits["val"])
     loaded = load_model(model)
@@ -207,7 +208,7 @@ def test_a_broken_image_is_named(model: Path, dataset: Dataset, tmp_path: Path) 
 def test_a_finished_count_is_published_without_counting_again(
     model: Path, dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    request = Request(model, dataset.root, out=tmp_path / "out", pictures=0)
+    request = EvaluationRequest(model, dataset.root, out=tmp_path / "out", pictures=0)
     count(prepare(request))
     monkeypatch.setattr(counting.Examination, "predict", None)
     again = prepare(request)

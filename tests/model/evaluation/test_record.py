@@ -7,13 +7,15 @@ import json
 import numpy as np
 import pytest
 
-from atrous.model.evaluation.record import Evaluation
+from atrous.core.errors import AtrousError
+from atrous.core.records import RecordError, from_json, to_json
+from atrous.model.evaluation.record import Evaluation, parse_scales, scale_words
 from atrous.tasks.segmentation.metrics import summarise
 from tests.model.evaluation.evaluations import COUNTS, evaluation
 
 
 def test_it_holds_all_that_is_published() -> None:
-    found = json.loads(json.dumps(evaluation(scales=(0.5, 1.0), flip=True).to_json()))
+    found = json.loads(json.dumps(to_json(evaluation(scales=(0.5, 1.0), flip=True))))
     scores = summarise(COUNTS)
     assert found == {
         "data": "streets",
@@ -32,21 +34,50 @@ def test_it_holds_all_that_is_published() -> None:
 
 def test_it_is_read_back() -> None:
     before = evaluation(scales=(0.5, 1.0), flip=True)
-    again = Evaluation.from_json(json.loads(json.dumps(before.to_json())))
-    assert again.to_json() == before.to_json()
+    again = from_json(Evaluation, json.loads(json.dumps(to_json(before))))
+    assert again == before
     assert again.classes == before.classes
     assert again.counts.dtype == np.int64
+    np.testing.assert_array_equal(again.counts, COUNTS)
 
 
 @pytest.mark.parametrize(
-    "change", [{"confusion": [[1, 2], [3, 4]]}, {"confusion": [[-1] * 3] * 3}, {"class_iou": 3}]
+    ("change", "message"),
+    [
+        ({"confusion": [[1, 2], [3, 4]]}, "no 3 x 3 counts"),
+        ({"confusion": [[-1] * 3] * 3}, "no 3 x 3 counts"),
+        ({"confusion": [[0.5] * 3] * 3}, "confusion"),
+        ({"class_iou": 3}, "class_iou"),
+        ({"class_iou": {"road": 0.1, "car": 0.2}}, "no 2 x 2 counts"),
+        ({"class_iou": {"road": 0.1, "car": 0.2, "train": "x"}}, "class_iou.train"),
+        ({"miou": "good"}, "miou"),
+        ({"weighted_iou": float("nan")}, "not all finite"),
+        ({"scales": [float("inf")]}, "not all finite"),
+        ({"unknown": 1}, "unknown"),
+    ],
 )
-def test_what_is_no_record_is_refused(change: dict[str, object]) -> None:
-    with pytest.raises((TypeError, ValueError)):
-        Evaluation.from_json({**evaluation().to_json(), **change})
+def test_what_is_no_record_is_refused(change: dict[str, object], message: str) -> None:
+    with pytest.raises(RecordError, match=message):
+        from_json(Evaluation, {**to_json(evaluation()), **change})
 
 
 def test_the_method_is_told_in_words() -> None:
     assert evaluation().method == "single scale"
     assert evaluation(scales=(0.75, 1.0), flip=True).method == "scales 0.75, 1, with flips"
     assert evaluation(flip=True).method == "single scale, with flips"
+
+
+def test_numbers_between_commas_are_read() -> None:
+    assert parse_scales("1") == (1.0,)
+    assert parse_scales("0.5, .75,1.0,2") == (0.5, 0.75, 1.0, 2.0)
+
+
+@pytest.mark.parametrize("text", ["", "1,", "big", "0", "-1", "1,nan", "inf", "0.05", "5"])
+def test_what_is_no_scale_is_refused(text: str) -> None:
+    with pytest.raises(AtrousError, match="--scales"):
+        parse_scales(text)
+
+
+def test_words() -> None:
+    assert scale_words((1.0,)) == "single scale"
+    assert scale_words((0.5, 1.0)) == "scales 0.5, 1"

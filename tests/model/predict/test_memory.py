@@ -5,11 +5,11 @@ from __future__ import annotations
 import subprocess
 import sys
 
-import pytest
 import torch
 from torch import nn
 
 from atrous.model.predict.memory import bytes_per_pixel, fitting_tile, least, needed, tidy
+from tests.cases import each
 
 MEASURED = """
 import resource, sys, torch
@@ -62,8 +62,8 @@ def test_an_image_that_fits_is_one_tile() -> None:
     assert fitting_tile((100, 300), 2**30, 400, 19) == (100, 300)
 
 
-@pytest.mark.parametrize("size", [(9000, 12000), (12000, 300), (300, 12000), (2000, 2000)])
-@pytest.mark.parametrize("memory", [2**28, 2**29])
+@each("size", [(9000, 12000), (12000, 300), (300, 12000), (2000, 2000)])
+@each("memory", [2**28, 2**29])
 def test_the_largest_tile_that_fits_is_taken(size: tuple[int, int], memory: int) -> None:
     tile = fitting_tile(size, memory, 400, 19)
     assert tile is not None

@@ -7,8 +7,6 @@ from itertools import combinations
 from random import Random
 from xml.etree import ElementTree
 
-import pytest
-
 from atrous.spaces.auto_deeplab.cell import Block, Edge, Operation, RepeatedCell
 from atrous.spaces.auto_deeplab.cell_drawing import (
     block_depths,
@@ -16,6 +14,7 @@ from atrous.spaces.auto_deeplab.cell_drawing import (
     operation_lines,
 )
 from atrous.spaces.auto_deeplab.space import PUBLISHED_CELL, auto_deeplab, decode
+from tests.cases import each
 
 GROUND: RepeatedCell = (Block(Edge(0, Operation.SKIP), Edge(1, Operation.AVERAGE)),) * 3
 CELLS = [
@@ -58,7 +57,7 @@ def lanes(drawing: ElementTree.Element) -> list[tuple[float, float, float]]:
     return [(y, min(x, end), max(x, end)) for y, x, end in found]
 
 
-@pytest.mark.parametrize("cell", CELLS)
+@each("cell", CELLS)
 def test_nothing_overlaps_or_leaves_the_drawing(cell: RepeatedCell) -> None:
     drawing = drawn(cell)
     _, _, width, height = map(float, drawing.attrib["viewBox"].split())
@@ -72,7 +71,7 @@ def test_nothing_overlaps_or_leaves_the_drawing(cell: RepeatedCell) -> None:
         assert apart or one[3] <= other[1] or other[3] <= one[1]
 
 
-@pytest.mark.parametrize("cell", CELLS)
+@each("cell", CELLS)
 def test_no_wire_runs_behind_a_box(cell: RepeatedCell) -> None:
     drawing = drawn(cell)
     boxes = boxes_of(drawing)
@@ -87,7 +86,7 @@ def test_no_wire_runs_behind_a_box(cell: RepeatedCell) -> None:
             assert not (top < y < bottom and start < right and end > left)
 
 
-@pytest.mark.parametrize("cell", CELLS)
+@each("cell", CELLS)
 def test_every_lead_begins_at_the_wire_of_what_it_reads(cell: RepeatedCell) -> None:
     drawing = drawn(cell)
     wires = columns(drawing)
@@ -105,7 +104,7 @@ def columns(drawing: ElementTree.Element) -> list[float]:
     return [float(text.attrib["x"]) for text in named]
 
 
-@pytest.mark.parametrize("cell", CELLS)
+@each("cell", CELLS)
 def test_leads_of_two_states_never_share_a_lane(cell: RepeatedCell) -> None:
     drawing = drawn(cell)
     wires = {round(x, 3) for x in columns(drawing)}

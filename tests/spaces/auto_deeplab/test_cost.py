@@ -16,6 +16,7 @@ from atrous.networks.network import Network, pad_to_canvas
 from atrous.spaces.auto_deeplab.cell import OPERATIONS, Operation
 from atrous.spaces.auto_deeplab.cost import network_cost_of, operation_cost
 from atrous.spaces.auto_deeplab.operations import make_operation
+from tests.cases import each
 from tests.networks.trunks import (
     PUBLISHED_CELL,
     PUBLISHED_PATH,
@@ -28,7 +29,7 @@ from tests.networks.trunks import (
 CITYSCAPES = (1025, 2049)
 
 
-@pytest.mark.parametrize("seed", range(24))
+@each("seed", range(24))
 def test_it_is_what_the_built_network_costs(seed: int) -> None:
     rng = Random(seed)
     path, cell = (
@@ -43,8 +44,8 @@ def test_it_is_what_the_built_network_costs(seed: int) -> None:
     assert cost.multiply_adds == multiply_adds(network, size, without_decoder=True)
 
 
-@pytest.mark.parametrize("strided", [False, True])
-@pytest.mark.parametrize("operation", OPERATIONS, ids=str)
+@each("strided", [False, True])
+@each("operation", OPERATIONS)
 def test_an_operation_costs_what_torch_counts(operation: Operation, strided: bool) -> None:
     with torch.device("meta"):
         module = make_operation(operation, 6, 2 if strided else 1)
@@ -117,7 +118,7 @@ def multiply_adds(network: Network, size: tuple[int, int], without_decoder: bool
     canvas = pad_to_canvas(torch.empty(1, 3, *size, device="meta"), network.backbone.canvas)
     with torch.no_grad(), FlopCounterMode(display=False) as counter:
         if without_decoder:
-            network.head(network.backbone(canvas)[network.backbone.output_stride])
+            network.head(network.backbone(canvas))
         else:
             network.coarse(canvas)
     return int(counter.get_total_flops()) // 2

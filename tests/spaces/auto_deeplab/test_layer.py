@@ -11,6 +11,7 @@ from torch import nn
 
 from atrous.spaces.auto_deeplab.cell import Block, Edge, Operation, RepeatedCell
 from atrous.spaces.auto_deeplab.layer import Layer
+from tests.cases import each
 from tests.networks.plain import layer_output, unsettled
 from tests.networks.trunks import random_cell
 
@@ -22,9 +23,9 @@ def drawn(*shape: int) -> torch.Tensor:
     return torch.randn(*shape, dtype=torch.float64, generator=generator)
 
 
-@pytest.mark.parametrize("size", [(1, 1), (5, 9), (4, 6)], ids=str)
-@pytest.mark.parametrize("move", [UP, STAY, DOWN])
-@pytest.mark.parametrize("seed", range(4))
+@each("size", [(1, 1), (5, 9), (4, 6)])
+@each("move", [UP, STAY, DOWN])
+@each("seed", range(4))
 @torch.no_grad()
 def test_a_layer_is_what_it_is_said_to_be(seed: int, move: int, size: tuple[int, int]) -> None:
     cell = random_cell(Random(seed), 1 + seed)

@@ -11,6 +11,7 @@ from torch import nn
 
 from atrous.spaces.auto_deeplab.cell import OPERATIONS, Operation
 from atrous.spaces.auto_deeplab.operations import Projection, doubled, make_operation, resized
+from tests.cases import each
 from tests.networks.plain import applied, interpolated, projected, unsettled
 
 SIZES = [(1, 1), (2, 3), (5, 7), (6, 9)]
@@ -21,9 +22,9 @@ def drawn(*shape: int) -> torch.Tensor:
     return torch.randn(*shape, dtype=torch.float64, generator=generator)
 
 
-@pytest.mark.parametrize("size", SIZES, ids=str)
-@pytest.mark.parametrize("stride", [1, 2])
-@pytest.mark.parametrize("operation", OPERATIONS, ids=str)
+@each("size", SIZES)
+@each("stride", [1, 2])
+@each("operation", OPERATIONS)
 @torch.no_grad()
 def test_an_operation_is_what_it_is_said_to_be(
     operation: Operation, stride: int, size: tuple[int, int]
@@ -35,7 +36,7 @@ def test_an_operation_is_what_it_is_said_to_be(
     assert torch.equal(maps, given), "an operation has changed what others read, too"
 
 
-@pytest.mark.parametrize(
+@each(
     ("operation", "stride", "parameters"),
     [
         (Operation.SEPARABLE_3, 1, 2 * (9 * 4 + 16 + 8)),
@@ -47,7 +48,6 @@ def test_an_operation_is_what_it_is_said_to_be(
         (Operation.SKIP, 1, 0),
         (Operation.SKIP, 2, 16 + 8),
     ],
-    ids=str,
 )
 def test_parameters_by_hand(operation: Operation, stride: int, parameters: int) -> None:
     module = make_operation(operation, 4, stride)

@@ -14,6 +14,7 @@ from atrous.spaces.dpc.cell import FEATURES, Branch, Cell, GridPooling
 from atrous.spaces.dpc.cost import cell_cost
 from atrous.spaces.dpc.module import DensePredictionCell
 from atrous.spaces.dpc.space import ASPP, OPERATIONS, TOP1, decode, dpc
+from tests.cases import each
 
 CITYSCAPES = (65, 129)
 MOBILENET, XCEPTION = 320, 2048
@@ -64,7 +65,7 @@ def test_a_count_by_hand() -> None:
     assert cost.total == Cost(55 + 32 + 30, 39 * 35 + 128 + 32 * 35)
 
 
-@pytest.mark.parametrize("name", CELLS)
+@each("name", CELLS)
 def test_parameters_are_those_of_the_built_module(name: str) -> None:
     network = built(CELLS[name])
     cost = cell_cost(CELLS[name], 10, 6, (9, 11))
@@ -75,12 +76,12 @@ def test_parameters_are_those_of_the_built_module(name: str) -> None:
         assert part.parameters == sum(weights)
 
 
-@pytest.mark.parametrize("name", CELLS)
+@each("name", CELLS)
 def test_multiply_adds_are_those_torch_counts(name: str) -> None:
     """torch counts the averages of pooling, matrix products here, beside the convolutions."""
     network = built(CELLS[name])
     with FlopCounterMode(display=False) as counter:
-        network(torch.empty(1, 10, 9, 11, device="meta"))
+        network({16: torch.empty(1, 10, 9, 11, device="meta")})
     counts = {str(op): flops for op, flops in counter.get_flop_counts()["Global"].items()}
     convolutions = counts.pop("aten.convolution")
     assert convolutions == 2 * cell_cost(CELLS[name], 10, 6, (9, 11)).total.multiply_adds
@@ -91,7 +92,7 @@ def test_multiply_adds_are_those_torch_counts(name: str) -> None:
 
 def built(cell: Cell) -> DensePredictionCell:
     with torch.device("meta"):
-        return DensePredictionCell(cell, 10, 6, 16).eval()
+        return DensePredictionCell(cell, {16: 10}, 6).eval()
 
 
 def parameters(network: nn.Module) -> int:

@@ -7,11 +7,10 @@ from itertools import combinations
 from random import Random
 from xml.etree import ElementTree
 
-import pytest
-
 from atrous.spaces.dpc.cell import FEATURES, Branch, Cell, Convolution1x1
 from atrous.spaces.dpc.drawing import branch_words, columns, depths, diagram_width, draw_cell
 from atrous.spaces.dpc.space import ASPP, TOP1, decode, dpc
+from tests.cases import each
 
 CHAIN: Cell = tuple(Branch(Convolution1x1(), number - 1) for number in range(5))
 CELLS = [
@@ -25,7 +24,7 @@ Box = tuple[float, float, float, float]
 Run = tuple[float, float, float]
 
 
-@pytest.mark.parametrize("cell", CELLS)
+@each("cell", CELLS)
 def test_nothing_overlaps_or_leaves_the_drawing(cell: Cell) -> None:
     drawing = ElementTree.fromstring(draw_cell(cell))
     _, _, width, height = map(float, drawing.attrib["viewBox"].split())
@@ -38,7 +37,7 @@ def test_nothing_overlaps_or_leaves_the_drawing(cell: Cell) -> None:
         assert not _overlap(one, other)
 
 
-@pytest.mark.parametrize("cell", CELLS)
+@each("cell", CELLS)
 def test_no_line_runs_behind_a_box(cell: Cell) -> None:
     drawing = ElementTree.fromstring(draw_cell(cell))
     boxes = [_box(rectangle) for rectangle in drawing.iter("rect")]

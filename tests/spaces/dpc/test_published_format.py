@@ -18,6 +18,7 @@ from atrous.spaces.dpc.cell import (
 )
 from atrous.spaces.dpc.published_format import read_cell, write_cell
 from atrous.spaces.dpc.space import OPERATIONS, TOP1, decode, dpc
+from tests.cases import each
 
 PUBLISHED = """
 [{"kernel": 3, "rate": [1, 6], "op": "conv", "input": -1},
@@ -76,7 +77,7 @@ def test_what_the_reference_computes_while_building_is_passed_over() -> None:
     assert read_cell(text) == (Branch(GridPooling((1, 4)), FEATURES),)
 
 
-@pytest.mark.parametrize(
+@each(
     ("fields", "fault"),
     [
         ({"op": "maxpool", "kernel": 3, "input": -1}, "an unknown op 'maxpool'"),

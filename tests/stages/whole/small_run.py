@@ -11,7 +11,7 @@ import pytest
 
 from atrous.core.trial import Metrics
 from atrous.estimation import estimators
-from atrous.stages.train import ask
+from atrous.stages.train import config as training_config
 from atrous.stages.whole import finish, pace, plan, whole
 from atrous.stages.whole.plan import Pace
 from atrous.stages.whole.wish import Wish
@@ -40,7 +40,7 @@ def quick(least: int = 1) -> Iterator[pytest.MonkeyPatch]:
     of pytorch alone. A plan has at least `least` candidates and steps."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(estimators, "choose", remembered([]))
-        for module in (ask, pace):
+        for module in (training_config, pace):
             patch.setattr(module, "cores", lambda: 1)
         patch.setattr(whole, "measure_pace", lambda *_: SLOW)
         patch.setattr(finish, "_has_onnx", lambda: False)

@@ -9,11 +9,12 @@ import torch
 from torch import Tensor
 
 from atrous.tasks.segmentation.tiles import Block, blocks, overlap_of, plan_tiles
+from tests.cases import each
 
 SIZES = [(1, 8), (8, 8), (9, 8), (100, 16), (257, 64), (1000, 65), (3001, 129), (12000, 1400)]
 
 
-@pytest.mark.parametrize(("size", "tile"), SIZES)
+@each(("size", "tile"), SIZES)
 def test_tiles_cover_an_axis_and_no_pixel_is_in_three(size: int, tile: int) -> None:
     spans = plan_tiles(size, tile, overlap_of(tile))
     covered = torch.zeros(size, dtype=torch.int64)
@@ -25,7 +26,7 @@ def test_tiles_cover_an_axis_and_no_pixel_is_in_three(size: int, tile: int) -> N
     assert sum(span.before for span in spans) == int((covered == 2).sum())
 
 
-@pytest.mark.parametrize(("size", "tile"), SIZES)
+@each(("size", "tile"), SIZES)
 def test_weights_add_up_to_one_at_every_pixel(size: int, tile: int) -> None:
     total = torch.zeros(size)
     for span in plan_tiles(size, tile, overlap_of(tile)):
@@ -33,7 +34,7 @@ def test_weights_add_up_to_one_at_every_pixel(size: int, tile: int) -> None:
     torch.testing.assert_close(total, torch.ones(size))
 
 
-@pytest.mark.parametrize(("size", "tile"), SIZES)
+@each(("size", "tile"), SIZES)
 def test_neighbours_share_what_was_asked_and_tiles_are_as_few_as_can_be(
     size: int, tile: int
 ) -> None:
@@ -78,8 +79,8 @@ def _place(block: Block) -> tuple[slice, slice, slice]:
     )
 
 
-@pytest.mark.parametrize("size", [(30, 30), (100, 37), (37, 100), (64, 129), (200, 1)])
-@pytest.mark.parametrize("tile", [(32, 32), (16, 40), (40, 16)])
+@each("size", [(30, 30), (100, 37), (37, 100), (64, 129), (200, 1)])
+@each("tile", [(32, 32), (16, 40), (40, 16)])
 def test_blocks_give_every_pixel_once_and_unchanged(
     size: tuple[int, int], tile: tuple[int, int]
 ) -> None:

@@ -9,15 +9,16 @@ from typing import Any
 
 from atrous.core.console import track
 from atrous.core.errors import AtrousError
+from atrous.core.records import to_json
 from atrous.data.dataset import Dataset, Samples, fingerprint
 from atrous.data.layouts import read_layout
-from atrous.model.evaluation.record import Evaluation
-from atrous.model.evaluation.scales import require_scales
+from atrous.model.evaluation.record import Evaluation, require_scales
 from atrous.model.evaluation.tally import Tally
 from atrous.model.model import Model, load_model
 from atrous.networks.compute import pick_device
 from atrous.networks.weights import digest
 from atrous.tasks.segmentation.evaluate import PLAIN, Examination
+from atrous.tasks.segmentation.metrics import Counts, summarise
 from atrous.tasks.segmentation.probabilities import evaluating
 
 TALLY = "counts.json"
@@ -25,9 +26,12 @@ TALLY = "counts.json"
 
 
 @dataclass(frozen=True)
-class Request:
-    """What is asked for. `pictures` is how many images are shown; `out` None stands for a folder
-    in the model's own, named after the data, the split and the scales."""
+class EvaluationRequest:
+    """A model, and on which images and how it is evaluated.
+
+    `pictures` is how many images are shown; `out` None stands for a folder
+    in the model's own, named after the data, the split and the scales.
+    """
 
     model: Path
     data: Path
@@ -43,7 +47,7 @@ class Request:
 class Assessment:
     """A request that can be carried out, and in `tally` how far it is. Results go to `out`."""
 
-    request: Request
+    request: EvaluationRequest
     model: Model
     dataset: Dataset
     samples: Samples
@@ -54,18 +58,14 @@ class Assessment:
     @property
     def evaluation(self) -> Evaluation:
         """The record of what is counted so far."""
-        return Evaluation(
-            data=name_of(self.dataset),
-            split=self.request.split,
-            images=self.tally.done,
-            scales=self.request.scales,
-            flip=self.request.flip,
-            classes=self.dataset.classes,
-            counts=self.tally.counts,
+        asked, dataset, tally = self.request, self.dataset, self.tally
+        method = asked.scales, asked.flip
+        return make_evaluation(
+            name_of(dataset), asked.split, tally.done, *method, dataset.classes, tally.counts
         )
 
 
-def prepare(request: Request) -> Assessment:
+def prepare(request: EvaluationRequest) -> Assessment:
     """Finds everything that can be wrong before anything expensive begins.
 
     If an evaluation of the same model on the same data was stopped, it is gone on with.
@@ -102,15 +102,33 @@ def count(assessment: Assessment) -> Evaluation:
     return assessment.evaluation
 
 
+def make_evaluation(
+    data: str,
+    split: str,
+    images: int,
+    scales: tuple[float, ...],
+    flip: bool,
+    classes: Sequence[str],
+    counts: Counts,
+) -> Evaluation:
+    """Returns the record of pixel counts [K, K], label by prediction, with their scores."""
+    scores = vars(summarise(counts))
+    shares = dict(zip(classes, scores.pop("class_iou"), strict=True))
+    confusion = tuple(map(tuple, counts.tolist()))
+    return Evaluation(
+        data, split, images, scales, flip, **scores, class_iou=shares, confusion=confusion
+    )
+
+
 def name_of(dataset: Dataset) -> str:
     """What a data set is called: by its layout if it is a published one, else by its folder."""
     return dataset.layout if dataset.published else dataset.root.resolve().name
 
 
-def _key(request: Request, model: Model, samples: Samples, device: str) -> dict[str, Any]:
+def _key(request: EvaluationRequest, model: Model, samples: Samples, device: str) -> dict[str, Any]:
     """All that the counts depend on. Devices round differently, and GPUs take images together."""
     return {
-        "blueprint": model.blueprint.to_json(),
+        "blueprint": to_json(model.blueprint),
         "weights": digest(model.network),
         "data": fingerprint(samples),
         "images": len(samples),
@@ -120,7 +138,7 @@ def _key(request: Request, model: Model, samples: Samples, device: str) -> dict[
     }
 
 
-def _folder_name(request: Request, dataset: Dataset) -> str:
+def _folder_name(request: EvaluationRequest, dataset: Dataset) -> str:
     scales = () if request.scales == PLAIN else (f"{scale:g}" for scale in request.scales)
     parts = (name_of(dataset), request.split, *scales, *(("flip",) if request.flip else ()))
     return "-".join(parts).replace(" ", "-").lower()

@@ -1,24 +1,37 @@
-"""The record of one evaluation, as JSON keeps it."""
+"""An evaluation of a trained network as the record that evaluation.json keeps, and its words."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
-from typing import Any
+import math
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
-from atrous.model.evaluation.scales import scale_words
-from atrous.tasks.segmentation.metrics import Counts, Scores, summarise
+from atrous.core.errors import AtrousError
+from atrous.core.records import from_json
+
+SCORES = {
+    "miou": "mIoU",
+    "mean_accuracy": "mean accuracy",
+    "pixel_accuracy": "pixel accuracy",
+    "weighted_iou": "frequency-weighted IoU",
+}
+LOWEST, HIGHEST = 0.1, 4.0
+"""The scales at which an image can be looked at."""
+_SECTION = re.compile(r"^<!-- evaluation: (.*) -->\n", re.MULTILINE)
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True)
 class Evaluation:
     """What was counted, on what, and how.
 
     `data` names the data set, `images` is how many of its `split` were counted; class probabilities
-    were averaged over `scales`, and over both directions if `flip`; `counts` are pixels [K, K],
-    label by prediction, and class k is `classes[k]`.
+    were averaged over `scales`, and over both directions if `flip`. Scores are shares in [0, 1];
+    `class_iou` holds them by the classes' names, in their order, None for a class in neither label
+    nor prediction. `confusion` are the pixel counts [K][K], label by prediction.
     """
 
     data: str
@@ -26,50 +39,113 @@ class Evaluation:
     images: int
     scales: tuple[float, ...]
     flip: bool
-    classes: tuple[str, ...]
-    counts: Counts
+    miou: float
+    mean_accuracy: float
+    pixel_accuracy: float
+    weighted_iou: float
+    class_iou: dict[str, float | None]
+    confusion: tuple[tuple[int, ...], ...]
+
+    def __post_init__(self) -> None:
+        """Raises `ValueError` for counts not K x K, and numbers not finite."""
+        classes = len(self.class_iou)
+        rows = [len(row) for row in self.confusion]
+        if rows != classes * [classes] or any(n < 0 for row in self.confusion for n in row):
+            raise ValueError(f"the confusion matrix is no {classes} x {classes} counts")
+        present = (iou for iou in self.class_iou.values() if iou is not None)
+        if not all(map(math.isfinite, (*present, *self.scales, *self.scores))):
+            raise ValueError("the scales and scores of an evaluation are not all finite numbers")
 
     @property
-    def scores(self) -> Scores:
-        """The scores of the counts, shares in [0, 1]."""
-        return summarise(self.counts)
+    def scores(self) -> tuple[float, ...]:
+        """The scores in the order of `SCORES`."""
+        return tuple(getattr(self, name) for name in SCORES)
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """The names of the classes, by their numbers."""
+        return tuple(self.class_iou)
+
+    @property
+    def counts(self) -> npt.NDArray[np.int64]:
+        """The confusion matrix as an array."""
+        return np.array(self.confusion, dtype=np.int64)
+
+    @property
+    def title(self) -> str:
+        """What was measured, in words; equal for evaluations of the same thing."""
+        return f"{self.data}, {self.split}, {self.inference}"
+
+    @property
+    def inference(self) -> str:
+        """How predictions were made: `scale 1`, `scales 0.5, 1, 1.5 and mirrored`."""
+        scales = ", ".join(f"{scale:g}" for scale in self.scales)
+        words = f"scales {scales}" if len(self.scales) > 1 else f"scale {scales}"
+        return f"{words} and mirrored" if self.flip else words
 
     @property
     def method(self) -> str:
-        """How the network was asked, in words."""
+        """How predictions were made, as tables of results say it: `single scale, with flips`."""
         return f"{scale_words(self.scales)}{', with flips' if self.flip else ''}"
 
-    def to_json(self) -> dict[str, Any]:
-        """The record with its scores; `class_iou` maps names, in their order, to shares, null for
-        a class in neither label nor prediction."""
-        scores = asdict(self.scores)
-        return {
-            "data": self.data,
-            "split": self.split,
-            "images": self.images,
-            "scales": list(self.scales),
-            "flip": self.flip,
-            **scores,
-            "class_iou": dict(zip(self.classes, scores["class_iou"], strict=True)),
-            "confusion": self.counts.tolist(),
-        }
 
-    @classmethod
-    def from_json(cls, fields: Mapping[str, Any]) -> Evaluation:
-        """The record from `to_json`; raises KeyError, TypeError, ValueError.
+def parse_evaluations(content: object, classes: int) -> tuple[Evaluation, ...]:
+    """Reads JSON's types as evaluations of a network of so many classes; raises `ValueError`."""
+    evaluations = from_json(tuple[Evaluation, ...], content)
+    for evaluation in evaluations:
+        require_classes(evaluation, classes)
+    return evaluations
 
-        Scores are computed from the counts; those that were written are not read.
-        """
-        classes = tuple(str(name) for name in fields["class_iou"])
-        counts = np.array(fields["confusion"], dtype=np.int64)
-        if counts.shape != (len(classes), len(classes)) or counts.min(initial=0) < 0:
-            raise ValueError(f"the confusion matrix is no {len(classes)} x {len(classes)} counts")
-        return cls(
-            data=str(fields["data"]),
-            split=str(fields["split"]),
-            images=int(fields["images"]),
-            scales=tuple(float(scale) for scale in fields["scales"]),
-            flip=bool(fields["flip"]),
-            classes=classes,
-            counts=counts,
+
+def require_classes(evaluation: Evaluation, classes: int) -> None:
+    """Raises `ValueError` unless the evaluation is of so many classes."""
+    if len(evaluation.classes) != classes:
+        raise ValueError(
+            f"{evaluation.title} is of {len(evaluation.classes)} classes, not of {classes}"
         )
+
+
+def merged(evaluations: Sequence[Evaluation], new: Evaluation) -> tuple[Evaluation, ...]:
+    """Returns all evaluations, where `new` takes the place of one of the same thing."""
+    by_title = {known.title: known for known in evaluations}
+    return tuple({**by_title, new.title: new}.values())
+
+
+def merged_page(page: str, new: Evaluation, markdown: str) -> str:
+    """Returns evaluation.md with `markdown` as the section of `new`; the others stay."""
+    begin, *parts = _SECTION.split(page)
+    sections = dict(zip(parts[::2], parts[1::2], strict=True))
+    # A title on one line, with nothing in it that would end the comment it stands in.
+    key = re.sub(r"\s+", " ", new.title).replace("--", "- -")
+    sections[key] = f"\n{markdown.strip()}\n\n"
+    return begin + "".join(f"<!-- evaluation: {key} -->\n{text}" for key, text in sections.items())
+
+
+def parse_scales(text: str) -> tuple[float, ...]:
+    """Reads `0.5,0.75,1` as numbers; raises AtrousError."""
+    try:
+        scales = tuple(float(part) for part in text.split(","))
+    except ValueError:
+        raise AtrousError(
+            "--scales: expected numbers with commas between them, such as 0.75,1,1.25; got "
+            f"{text!r}."
+        ) from None
+    require_scales(scales)
+    return scales
+
+
+def require_scales(scales: Sequence[float]) -> None:
+    """Raises AtrousError for no scales, and for scales that no image is looked at."""
+    sound = (math.isfinite(scale) and LOWEST <= scale <= HIGHEST for scale in scales)
+    if not scales or not all(sound):
+        raise AtrousError(
+            f"--scales: expected numbers from {LOWEST:g} to {HIGHEST:g}, such as 0.75,1,1.25; got "
+            f"{', '.join(f'{scale:g}' for scale in scales) or 'none'}."
+        )
+
+
+def scale_words(scales: Sequence[float]) -> str:
+    """Says at which scales images are looked at."""
+    if tuple(scales) == (1.0,):
+        return "single scale"
+    return f"scales {', '.join(f'{scale:g}' for scale in scales)}"

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from atrous.core.cost import Cost
-from atrous.model.evaluation.record import Evaluation
+from atrous.model.evaluation.record import SCORES, Evaluation
 
 WIDE = 25
 """With more classes than this, they are the rows of a table instead of its columns."""
@@ -19,7 +19,7 @@ MOST_CONFUSED = 10
 
 
 @dataclass(frozen=True)
-class Compared:
+class ComparedNetwork:
     """A row of a comparison: parameters and multiply-adds of the network, mIoU in [0, 1]."""
 
     method: str
@@ -33,9 +33,10 @@ def class_table(evaluations: Mapping[str, Evaluation]) -> str:
     The evaluations are of the same classes. Raises ValueError if they are not.
     """
     classes = _common_classes(evaluations)
-    scores = [evaluation.scores for evaluation in evaluations.values()]
     columns = [*classes, "mIoU"]
-    rows = [[*(_iou(iou) for iou in one.class_iou), _percent(one.miou)] for one in scores]
+    rows = [
+        [*map(_iou, one.class_iou.values()), _percent(one.miou)] for one in evaluations.values()
+    ]
     if len(classes) <= WIDE:
         named = [[method, *row] for method, row in zip(evaluations, rows, strict=True)]
         return markdown(["method", *columns], named)
@@ -43,7 +44,7 @@ def class_table(evaluations: Mapping[str, Evaluation]) -> str:
     return markdown(["class", *evaluations], turned)
 
 
-def comparison_table(rows: Iterable[Compared]) -> str:
+def comparison_table(rows: Iterable[ComparedNetwork]) -> str:
     """Method, parameters, multiply-adds and mIoU in percent (table 1)."""
     cells = []
     for row in rows:
@@ -56,11 +57,8 @@ def score_table(evaluations: Mapping[str, Evaluation]) -> str:
     """mIoU, mean accuracy, pixel accuracy and frequency-weighted IoU of each method, in percent."""
     rows = []
     for method, evaluation in evaluations.items():
-        s = evaluation.scores
-        shares = (s.miou, s.mean_accuracy, s.pixel_accuracy, s.weighted_iou)
-        rows.append([method, *map(_percent, shares)])
-    columns = ["method", "mIoU", "mean accuracy", "pixel accuracy", "frequency-weighted IoU"]
-    return markdown(columns, rows)
+        rows.append([method, *map(_percent, evaluation.scores)])
+    return markdown(["method", *SCORES.values()], rows)
 
 
 def confusion_table(evaluation: Evaluation) -> str:
@@ -79,7 +77,7 @@ def confusion_table(evaluation: Evaluation) -> str:
 
 def confused_table(evaluation: Evaluation, most: int) -> str:
     """The `most` frequent confusions of one class with another, by pixels."""
-    counts = evaluation.counts.copy()
+    counts = evaluation.counts
     np.fill_diagonal(counts, 0)
     rows = []
     for place in np.argsort(-counts, axis=None, kind="stable")[:most]:

@@ -32,6 +32,7 @@ from atrous.spaces.auto_deeplab.space import (
 )
 from atrous.spaces.auto_deeplab.space import decode as spelt_by
 from atrous.spaces.auto_deeplab.trellis import LAYERS, Path, arrows, exits, is_path
+from tests.cases import each
 
 Array = NDArray[np.float64]
 ROWS = {edge: row for row, edge in enumerate(edges(5))}
@@ -55,7 +56,7 @@ def _softmax(row: Array) -> Array:
     return np.asarray(weights / weights.sum())
 
 
-@pytest.mark.parametrize("seed", range(20))
+@each("seed", range(20))
 def test_two_strongest_predecessors_each_with_its_strongest_operation(seed: int) -> None:
     alpha = _alpha(seed)
     for number, block in enumerate(decode_cell(alpha)):
@@ -161,8 +162,8 @@ def _path_of(way: NDArray[np.int64]) -> Path:
     return tuple(ARROWS[number].target for number in way)
 
 
-@pytest.mark.parametrize("seed", range(8))
-@pytest.mark.parametrize("neutral", [False, True])
+@each("seed", range(8))
+@each("neutral", [False, True])
 def test_viterbi_finds_the_best_of_all_75025_paths(
     ways: NDArray[np.int64], seed: int, neutral: bool
 ) -> None:

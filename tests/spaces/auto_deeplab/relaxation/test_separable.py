@@ -12,6 +12,7 @@ from torch.nn import functional
 from atrous.relax.kept import Kept
 from atrous.spaces.auto_deeplab.relaxation import separable as module
 from atrous.spaces.auto_deeplab.relaxation.separable import separable
+from tests.cases import each
 
 CASES = list(product([1, 3], [False, True], [3, 5], [1, 2]))
 
@@ -50,8 +51,8 @@ def _plain(maps: Tensor, depthwise: Tensor, pointwise: Tensor, stride: int) -> T
     return torch.cat(results, dim=1)
 
 
-@pytest.mark.parametrize(("readers", "shared", "kernel", "stride"), CASES)
-@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
+@each(("readers", "shared", "kernel", "stride"), CASES)
+@each("layout", [torch.contiguous_format, torch.channels_last])
 def test_result_and_gradients_are_those_of_torch(
     readers: int, shared: bool, kernel: int, stride: int, layout: torch.memory_format
 ) -> None:

@@ -20,7 +20,7 @@ from scipy.stats import spearmanr
 from atrous.cli.shared import default_cache
 from atrous.core.console import track
 from atrous.core.trial import Failed
-from atrous.estimation.material import estimator, features_of, material_of
+from atrous.estimation.search_data import estimator, features_of, material_of
 from atrous.execution import find_executor
 from atrous.search.objective import OBJECTIVES
 from atrous.search.run import open_run

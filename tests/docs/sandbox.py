@@ -11,10 +11,10 @@ import pytest
 from typer.testing import CliRunner
 
 from atrous.cli import app
-from atrous.estimation import tuning
+from atrous.estimation import tune as tuning
 from atrous.execution import EXECUTORS
 from atrous.stages.train import config as training_config
-from atrous.stages.whole import pace, plan, whole
+from atrous.stages.whole import plan, whole
 from tests.data.layouts import miniatures
 
 NETWORK = ("--backbone", "test_efficientnet", "--weights", "none")
@@ -174,7 +174,7 @@ def sandbox(home: Path) -> Iterator[Sandbox]:
         patch.chdir(home)
         patch.setenv("XDG_CACHE_HOME", str(home / "cache"))
         patch.setitem(EXECUTORS, "local", EXECUTORS["inline"])
-        for module in (training_config, tuning, pace):
+        for module in (training_config, tuning, plan):
             patch.setattr(module, "cores", lambda: 1)
         patch.setattr(whole, "measure_pace", lambda *_: SLOW)
         patch.setattr(plan, "LEAST_TRIALS", 1)

@@ -49,7 +49,8 @@ def rerank(
 
 def drive_rerank(run: Run, cache: Path) -> None:
     """Ranks again what is left of a run, and prints both rankings."""
-    from atrous.report.rerank import render, second_ranking
+    from atrous.cli.tables import rankings
+    from atrous.report.rerank import second_ranking
     from atrous.stages import rerank as reranking
     from atrous.stages.search_view import SearchView
 
@@ -63,5 +64,5 @@ def drive_rerank(run: Run, cache: Path) -> None:
         again = f"Go on: atrous rerank --resume {run.path}"
         output.print(f"Stopped; {len(run.reranked())} are ranked again. {again}", soft_wrap=True)
         raise
-    output.print(render(second_ranking(run)))
+    output.print(rankings(second_ranking(run)))
     output.print(f"Next: atrous train {run.path}", soft_wrap=True)

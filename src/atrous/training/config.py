@@ -84,7 +84,7 @@ class Protocol:
         return wrong + ([] if self.batch < 2 or self.accumulate < 1 else self._wrong_parts())
 
     def _wrong_parts(self) -> list[str]:
-        """What is wrong with the parts of a batch."""
+        """Lists what is wrong with the parts of a batch."""
         if self.batch % self.accumulate:
             return [f"--batch {self.batch} is not a multiple of --accumulate {self.accumulate}"]
         if self.tune_norm and self.batch // self.accumulate < 2:

@@ -20,9 +20,8 @@ from atrous.data.dataset import Progress, Samples
 from atrous.networks.network import Network
 from atrous.tasks.segmentation.evaluate import evaluate
 from atrous.tasks.segmentation.metrics import summarise
-from atrous.training.checkpoint import Checkpoint, fill, load, save
+from atrous.training.checkpoint import Checkpoint, Log, fill, load, save
 from atrous.training.crops import Batch, Crops, parts
-from atrous.training.log import Log
 from atrous.training.optimiser import FINITE_EVERY, NonFiniteError
 from atrous.training.state import Best, TrainingState
 from atrous.training.world import World

@@ -47,7 +47,8 @@ class Family:
     architectures (`None`: by their decisions). `relaxation` imports torch and gives what a search
     by gradients needs of the space of a name; `None` where the family cannot be relaxed.
     `read_file` reads an architecture from the JSON text of other programs and raises `AtrousError`
-    that says what was expected.
+    that says what was expected; `write_file` writes it. `ablations` names every way to leave parts
+    out of the yardstick, the whole one last: a space that can be measured in full.
     """
 
     name: str
@@ -59,6 +60,8 @@ class Family:
     view: View | None = None
     relaxation: Callable[[str], Relaxation] | None = None
     read_file: Callable[[str], Architecture] | None = None
+    write_file: Callable[[Architecture], str] | None = None
+    ablations: Callable[[], dict[str, Architecture]] | None = None
 
     def space(self, name: str) -> Space | None:
         """The space of this name, if the family has it. Raises `AtrousError` for a size that

@@ -9,7 +9,7 @@ from atrous.execution.local import LocalExecutor
 from atrous.search.loop import Estimator, Plan, Watcher, search
 from atrous.search.objective import find_objective
 from atrous.spaces import find_space
-from atrous.stages.fidelity.cells import some_cells
+from atrous.stages.fidelity.cells import WHOLE, all_cells, some_cells
 from atrous.stages.fidelity.study import Study
 from atrous.strategies.uniform import UniformSearch
 
@@ -38,7 +38,7 @@ def measure(
             ledger = study.ledger(name)
             begin(name, len(ledger.entries()))
             plan = Plan(
-                space=find_space("dpc"),
+                space=find_space(all_cells()[WHOLE].space),
                 strategy=UniformSearch(),
                 baselines=cells,
                 objective=find_objective("miou"),

@@ -18,10 +18,8 @@ from atrous.report.leaderboard import leaderboard
 from atrous.search.run import open_run
 from atrous.spaces import FAMILIES, find_architecture
 from atrous.spaces.blueprint import Blueprint, build_network, network_cost
-from atrous.stages import search as driver
 from tests.contract import test_spaces
 from tests.docs.test_python import keep
-from tests.executors import Immediate
 from tests.families.joined import JOINED
 from tests.small_search import CLASSES, remembered, write_data
 
@@ -41,10 +39,9 @@ def test_it_is_searched_beside_cells_of_one_stride(
 ) -> None:
     asked: list[Workload] = []
     monkeypatch.setattr(estimators, "choose", remembered(asked))
-    monkeypatch.setattr(driver, "LocalExecutor", Immediate)
     data, out, cache = write_data(tmp_path / "data"), tmp_path / "run", tmp_path / "cache"
     told = ["search", str(data), "--space", "joined", "--strategy", "random", "--trials", "3"]
-    told += ["--workers", "1", "--device", "cpu", "--batch", "2"]
+    told += ["--executor", "inline", "--workers", "1", "--device", "cpu", "--batch", "2"]
     result = CliRunner().invoke(app, [*told, "--out", str(out), "--cache", str(cache)])
     assert result.exit_code == 0, result.output
     run = open_run(out)

@@ -15,7 +15,7 @@ from atrous.search.run import Run
 from atrous.stages import search as driver
 from atrous.stages.train.config import job_of
 from atrous.stages.train.job import Job
-from atrous.stages.whole import pace
+from atrous.stages.whole import plan as pace
 from atrous.stages.whole.plan import measure_pace
 from atrous.stages.whole.whole import STEPS, YARDSTICK_CANDIDATE, training_of
 from tests.small_search import write_data

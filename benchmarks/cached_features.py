@@ -18,8 +18,9 @@ from torch.nn import functional
 
 from atrous.data.canvas import feature_size, parse_size
 from atrous.networks.backbones import Backbone, load_backbone
-from atrous.networks.segmenter import Segmenter
+from atrous.networks.pyramid import Pyramid
 from atrous.spaces.dpc.space import TOP1, build, encode
+from atrous.tasks.segmentation.head import Segmenter
 
 CLASSES, BATCH, STRIDE = 11, 8, 16
 
@@ -34,14 +35,14 @@ def main() -> None:
     size = parse_size(asked.image)
     backbone = load_backbone("mobilenetv2_100", "none", STRIDE)
     channels = backbone.channels[STRIDE]
-    cell = Segmenter(build(encode(TOP1), channels, asked.filters, STRIDE), asked.filters, CLASSES)
+    cell = Segmenter(build(encode(TOP1), {STRIDE: channels}, asked.filters), CLASSES)
     images = torch.randn(BATCH, 3, *size).contiguous(memory_format=torch.channels_last)
     features = torch.randn(BATCH, channels, *feature_size(size, STRIDE))
     features = features.contiguous(memory_format=torch.channels_last)
     whole = _EndToEnd(backbone, cell)
     for network in (cell, whole):
         network.to(memory_format=torch.channels_last).train()  # type: ignore[call-overload]
-    cached = [_step(cell, features) for _ in range(asked.steps)]
+    cached = [_step(cell, {STRIDE: features}) for _ in range(asked.steps)]
     joint = [_step(whole, images) for _ in range(asked.steps)]
     for name, times in (("cached", cached), ("end to end", joint)):
         low, high = min(times), max(times)
@@ -55,11 +56,11 @@ class _EndToEnd(nn.Module):
         self.backbone, self.cell = backbone, cell
 
     def forward(self, images: Tensor) -> Tensor:
-        logits: Tensor = self.cell(self.backbone(images)[STRIDE])
+        logits: Tensor = self.cell(self.backbone(images))
         return logits
 
 
-def _step(network: nn.Module, inputs: Tensor) -> float:
+def _step(network: nn.Module, inputs: Tensor | Pyramid) -> float:
     start = time.perf_counter()
     network.zero_grad()
     logits = network(inputs)

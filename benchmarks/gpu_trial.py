@@ -15,8 +15,8 @@ import torch
 from atrous.estimation.training import Geometry, make_step
 from atrous.networks.compute import Compute
 from atrous.networks.interpolation import interpolation
-from atrous.networks.segmenter import Segmenter
 from atrous.spaces.dpc.space import ASPP, TOP1, build, encode
+from atrous.tasks.segmentation.head import Segmenter
 from atrous.training.optimiser import Schedule, set_norm_decay
 
 SIDE, CHANNELS, FILTERS, BATCH, CLASSES = 49, 320, 256, 8, 19
@@ -37,15 +37,14 @@ def main() -> None:
     features = torch.randn(shape, device=asked.device, dtype=torch.float16).permute(0, 3, 1, 2)
     targets = torch.randint(CLASSES, (IMAGES, len(lines), len(lines)), device=asked.device)
     for name, cell in (("dpc:top1", TOP1), ("dpc:aspp", ASPP)):
-        network = Segmenter(build(encode(cell), CHANNELS, FILTERS, 16), FILTERS, CLASSES).train()
+        network = Segmenter(build(encode(cell), {16: CHANNELS}, FILTERS), CLASSES).train()
         compute.arrange(network)
         set_norm_decay(network, 0.0003)
         step = make_step(network, Geometry(lines, lines), Schedule(BATCH, 0.01, 4e-5), compute)
         start = time.perf_counter()
         for number in range(asked.steps):
             index = torch.randint(IMAGES, (BATCH,), device=asked.device)
-            batch = features[index].to(compute.dtype)
-            loss = step(batch.contiguous(memory_format=compute.memory_format), targets[index], 0.01)
+            loss = step({16: compute.place(features[index])}, targets[index], 0.01)
             if number % max(1, asked.steps // REPORTS) == 0:
                 print(f"  {name}: step {number}, loss {float(loss):.3f}", flush=True)
         float(loss)

@@ -17,7 +17,7 @@ from statistics import mean, pstdev
 
 from scipy.stats import spearmanr
 
-from atrous.cli.options import default_cache
+from atrous.cli.shared import default_cache
 from atrous.core.console import track
 from atrous.core.trial import Failed
 from atrous.estimation.material import estimator, features_of, material_of

@@ -1,6 +1,6 @@
 """The proxy's step time beside the bound set by this machine's own matrix-product rate.
 
-    python -m benchmarks.step_time [--threads 1] [--size 23x30] [--batch 8] [--plain]
+    python -m benchmarks.step_time [--threads 1] [--crop 353x465] [--batch 8] [--plain]
 
 The bound is the time the step's multiply-adds (forward, and both gradients where they are needed)
 take at the best rate of a matrix product of the step's own shapes, measured in the same minute with
@@ -11,26 +11,28 @@ from __future__ import annotations
 
 import argparse
 import time
+from math import prod
 
 import torch
 from torch import Tensor
 
-from atrous.data.canvas import parse_size
+from atrous.data.canvas import feature_size, parse_size
 from atrous.estimation.tuning import LAYOUTS, PRECISIONS, Workload, step_seconds
 from atrous.networks import layers as ops
 from atrous.networks.compute import Compute
+from atrous.spaces import find_architecture
 from atrous.spaces.dpc.cost import cell_cost
 from atrous.spaces.dpc.space import TOP1
 
 REPEATS = 5
-CLASSES = 11
+CLASSES, STRIDE = 11, 16
 
 
 def main() -> None:
     """Prints a row for each width, number type and layout."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--size", default="23x30")
+    parser.add_argument("--crop", default="353x465")
     parser.add_argument("--channels", type=int, default=320)
     parser.add_argument("--batch", type=int, default=8)
     parser.add_argument("--plain", action="store_true", help="torch's own layers, for comparison")
@@ -38,11 +40,13 @@ def main() -> None:
     if asked.plain:
         setattr(ops, "_is_plain", lambda _: True)  # noqa: B010
     torch.set_num_threads(asked.threads)
-    height, width = parse_size(asked.size)
-    print(f"{asked.threads} threads, batch {asked.batch}, {asked.size}x{asked.channels}")
+    print(f"{asked.threads} threads, batch {asked.batch}, {asked.crop}, {asked.channels} channels")
     print("filters  type      layout         step ms (min-max)   bound ms   of bound")
     for filters in (64, 256):
-        load = Workload(asked.channels, height, width, filters, CLASSES, asked.batch, 16)
+        channels, crop = {STRIDE: asked.channels}, parse_size(asked.crop)
+        load = Workload(
+            find_architecture("dpc:top1"), channels, crop, filters, CLASSES, asked.batch
+        )
         operations = step_operations(load)
         for precision in PRECISIONS:
             for layout in LAYOUTS:
@@ -63,19 +67,19 @@ def step_operations(load: Workload) -> float:
     Each takes its multiply-adds three times: forward, for the weights' gradient, and for its
     input's, which the depthwise convolution that reads the frozen features does not need.
     """
-    size = (load.height, load.width)
-    cost = cell_cost(TOP1, load.channels, load.filters, size)
-    positions = load.height * load.width
+    size = feature_size(load.crop, STRIDE)
+    cost = cell_cost(TOP1, load.channels[STRIDE], load.filters, size)
+    positions = prod(size)
     once = cost.branches_alone.multiply_adds + cost.projection.multiply_adds
     once += load.filters * load.classes * positions
-    unneeded = 9 * load.channels * positions
+    unneeded = 9 * load.channels[STRIDE] * positions
     return 2.0 * load.batch * (3 * once - unneeded)
 
 
 def product_rate(load: Workload, dtype: torch.dtype) -> float:
     """Operations a second of the fastest matrix product of the step's shapes."""
-    positions = load.batch * load.height * load.width
-    inner = (load.channels, load.filters, 5 * load.filters)
+    positions = load.batch * prod(feature_size(load.crop, STRIDE))
+    inner = (load.channels[STRIDE], load.filters, 5 * load.filters)
     return max(_rate(positions, size, load.filters, dtype) for size in inner)
 
 

@@ -13,18 +13,18 @@ import argparse
 from atrous.data.canvas import parse_size
 from atrous.estimation.tuning import Workload, measure_all, worker_counts
 from atrous.networks.compute import cores
+from atrous.spaces import yardstick
 
 
 def main() -> None:
     """Prints the table."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--size", default="23x30")
+    parser.add_argument("--crop", default="353x465")
     parser.add_argument("--filters", type=int, nargs="*", default=[64, 256])
     asked = parser.parse_args()
-    height, width = parse_size(asked.size)
     print("filters  workers x threads  type      layout         ms a step")
     for filters in asked.filters:
-        load = Workload(320, height, width, filters, 11, 8, 16)
+        load = Workload(yardstick("dpc"), {16: 320}, parse_size(asked.crop), filters, 11, 8)
         for choice, seconds in measure_all(load, worker_counts(None, cores())):
             compute = choice.compute
             print(

@@ -13,19 +13,21 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from atrous.core.architecture import Genotype
+from atrous.data.canvas import feature_size
 from atrous.spaces import FAMILIES, find_architecture, find_space
-from atrous.spaces.space import Space
+from atrous.spaces.space import Shape, Space
 
 every_space = pytest.mark.parametrize(
     "space", [f.make() for f in FAMILIES.values()], ids=list(FAMILIES)
 )
-CHANNELS, FILTERS, SIZE = 6, 4, (9, 7)
+CHANNELS, FILTERS = {4: 3, 8: 5, 16: 6}, 4
 IMAGE = (65, 97)
 
 
-def input_of(space: Space) -> tuple[int, tuple[int, int]]:
-    """Channels and size of what the space's cost is asked for: a feature map, or an image."""
-    return (3, IMAGE) if space.trunk else (CHANNELS, SIZE)
+def maps_of(space: Space) -> dict[int, Shape]:
+    """The shapes of what the space's cost is asked for: an image, or the maps of a backbone."""
+    channels = {1: 3} if space.encoder else CHANNELS
+    return {stride: (count, *feature_size(IMAGE, stride)) for stride, count in channels.items()}
 
 
 def samples(space: Space, count: int) -> list[Genotype]:
@@ -57,7 +59,8 @@ def test_neighbourhood_is_mutual(space: Space) -> None:
         neighbours = space.neighbours(genotype)
         assert genotype not in neighbours
         assert all(space.is_valid(other) for other in neighbours)
-        assert all(genotype in space.neighbours(other) for other in rng.sample(neighbours, 3))
+        some = rng.sample(neighbours, min(3, len(neighbours)))
+        assert all(genotype in space.neighbours(other) for other in some)
         assert space.mutate(genotype, rng) in neighbours
 
 
@@ -71,10 +74,9 @@ def test_the_canonical_form_is_a_member_and_stays(space: Space) -> None:
 
 @every_space
 def test_the_canonical_form_costs_the_same(space: Space) -> None:
-    channels, size = input_of(space)
     for genotype in samples(space, 20):
         both = (genotype, space.canonical(genotype))
-        assert len({space.cost(g, channels, FILTERS, size) for g in both}) == 1
+        assert len({space.cost(g, maps_of(space), FILTERS) for g in both}) == 1
 
 
 @every_space
@@ -90,37 +92,49 @@ def test_names_and_files_lead_back_to_the_architecture(space: Space, tmp_path: P
 
 @every_space
 @pytest.mark.parametrize("output_stride", [8, 16])
-def test_what_it_builds_keeps_the_promised_shape_and_trains(
+def test_what_it_builds_gives_the_map_it_declares_and_trains(
     space: Space, output_stride: int
 ) -> None:
     torch.manual_seed(0)
+    channels = {stride: count for stride, count in CHANNELS.items() if stride <= output_stride}
     for genotype in samples(space, 5):
-        head = space.build(genotype, CHANNELS, FILTERS, output_stride)
-        output = head(torch.randn(2, CHANNELS, *SIZE))
-        assert output.shape == (2, space.width(FILTERS), *SIZE)
+        part = space.build(genotype, channels, FILTERS)
+        assert set(part.reads) <= (set(channels) if space.encoder else set(space.reads(channels)))
+        given = {s: torch.randn(2, channels[s], *feature_size(IMAGE, s)) for s in part.reads}
+        output = part(given)
+        assert output.shape == (2, part.channels, *feature_size(IMAGE, part.stride))
         output.square().sum().backward()
-        assert all(p.grad is not None and p.grad.isfinite().all() for p in head.parameters())
+        assert all(p.grad is not None and p.grad.isfinite().all() for p in part.parameters())
 
 
 @every_space
-def test_a_trunk_gives_the_maps_that_it_promises(space: Space) -> None:
-    if space.trunk is None:
-        return
-    for genotype in samples(space, 5):
+def test_a_refinement_gives_the_map_it_declares(space: Space) -> None:
+    for genotype in samples(space, 2):
+        part = space.build(genotype, CHANNELS, FILTERS)
+        refinement = space.decoder(CHANNELS, part, FILTERS)
+        given = {s: torch.randn(2, c, *feature_size(IMAGE, s)) for s, c in CHANNELS.items()}
+        output = refinement(given, part(given))
+        assert output.shape == (2, refinement.channels, *feature_size(IMAGE, refinement.stride))
+
+
+@every_space
+def test_an_encoder_gives_the_maps_that_it_promises(space: Space) -> None:
+    for genotype in samples(space, 5) if space.encoder else ():
+        assert space.encoder
         with torch.device("meta"):
-            trunk = space.trunk(genotype, FILTERS)
-            maps = trunk(torch.empty(2, 3, *IMAGE))
-        assert {stride: found.shape[1] for stride, found in maps.items()} == trunk.channels
-        assert trunk.output_stride in maps
+            encoder = space.encoder.build(genotype, FILTERS)
+            maps = encoder(torch.empty(2, 3, *IMAGE))
+        assert {stride: found.shape[1] for stride, found in maps.items()} == encoder.channels
+        assert max(maps) == encoder.output_stride
+        assert encoder.canvas == space.encoder.coarsest
         for stride, found in maps.items():
-            assert found.shape[2:] == tuple((side - 1) // stride + 1 for side in IMAGE)
+            assert found.shape[2:] == feature_size(IMAGE, stride)
 
 
 @every_space
 def test_the_cost_is_that_of_what_it_builds(space: Space) -> None:
-    channels, size = input_of(space)
     for genotype in samples(space, 10):
-        cost = space.cost(genotype, channels, FILTERS, size)
+        cost = space.cost(genotype, maps_of(space), FILTERS)
         parts = whole_of(space, genotype)
         assert cost.parameters == sum(p.numel() for part in parts for p in part.parameters())
         assert cost.multiply_adds > 0
@@ -128,20 +142,19 @@ def test_the_cost_is_that_of_what_it_builds(space: Space) -> None:
 
 @every_space
 def test_the_multiply_adds_of_a_whole_network_are_those_of_its_convolutions(space: Space) -> None:
-    for genotype in samples(space, 5) if space.trunk else ():
-        trunk, head = whole_of(space, genotype)
+    for genotype in samples(space, 5) if space.encoder else ():
+        encoder, part = whole_of(space, genotype)
         with torch.no_grad(), FlopCounterMode(display=False) as counter:
-            head(trunk(torch.empty(1, 3, *IMAGE, device="meta"))[trunk.output_stride])
-        expected = space.cost(genotype, 3, FILTERS, IMAGE).multiply_adds
+            part(encoder(torch.empty(1, 3, *IMAGE, device="meta")))
+        expected = space.cost(genotype, maps_of(space), FILTERS).multiply_adds
         assert counter.get_total_flops() == 2 * expected
 
 
 def whole_of(space: Space, genotype: Genotype) -> tuple[nn.Module, ...]:
-    """The parts that the cost of an architecture counts, without storage: head, or trunk and
-    head."""
+    """The modules that the cost of an architecture counts, without storage: a part, or encoder and
+    part."""
     with torch.device("meta"):
-        if space.trunk is None:
-            return (space.build(genotype, CHANNELS, FILTERS, 16),)
-        trunk = space.trunk(genotype, FILTERS)
-        stride = trunk.output_stride
-        return trunk, space.build(genotype, trunk.channels[stride], FILTERS, stride).eval()
+        if space.encoder is None:
+            return (space.build(genotype, CHANNELS, FILTERS),)
+        encoder = space.encoder.build(genotype, FILTERS)
+        return encoder, space.build(genotype, encoder.channels, FILTERS).eval()

@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from atrous.spaces import FAMILIES
-from atrous.spaces.space import Space
+from atrous.spaces.family import Family
 from atrous.strategies.strategy import Strategy
 from tests.contract import test_spaces, test_strategies
 from tests.docs.pages import PAGES, ROOT, blocks
@@ -54,12 +54,14 @@ def extension(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     return module
 
 
-def test_the_space_keeps_what_every_space_keeps(
-    extension: ModuleType, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+@pytest.mark.parametrize("name", ["stack", "joined"])
+def test_the_spaces_keep_what_every_space_keeps(
+    name: str, extension: ModuleType, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    space: Space = extension.stack()
-    assert space.size() == 3**4
-    monkeypatch.setitem(FAMILIES, space.name, extension.STACK)
+    family: Family = getattr(extension, name.upper())
+    space = family.make()
+    assert space.size() == {"stack": 3**4, "joined": 3}[name]
+    monkeypatch.setitem(FAMILIES, name, family)
     known = {"space": space, "tmp_path": tmp_path, "output_stride": 16}
     assert keep(test_spaces, known) >= 8
 

@@ -34,4 +34,4 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def data(samples: tuple[Sample, ...], backbone: Backbone, cache: Path) -> FeatureSet:
     """The features of the images."""
-    return cached_features(Extraction(samples, backbone, CROP, "cpu"), cache)
+    return cached_features(Extraction(samples, backbone, CROP, "cpu", (16,)), cache)

@@ -55,7 +55,7 @@ def proxy(
 ) -> Proxy:
     """A proxy that trains and scores on the same images."""
     schedule = Schedule(batch, rate, 4e-5)
-    return Proxy(data, data, CLASSES, 8, STRIDE, schedule, compute)
+    return Proxy(data, data, CLASSES, 8, schedule, compute)
 
 
 def job(steps: int = 3, seed: int = 5) -> Job:

@@ -53,7 +53,7 @@ def folders(cache: Path) -> list[str]:
 def test_features_are_what_the_backbone_gives(
     data: FeatureSet, samples: Samples, backbone: Backbone
 ) -> None:
-    assert data.features.shape == (len(samples), 320, 5, 7)
+    assert data.features[16].shape == (len(samples), 320, 5, 7)
     for number, sample in enumerate(samples):
         image: Image.Image = Image.open(sample.image)
         scale = min(1.0, CROP[0] / image.height, CROP[1] / image.width)
@@ -65,8 +65,10 @@ def test_features_are_what_the_backbone_gives(
         pixels = torch.from_numpy(np.array(canvas)).permute(2, 0, 1).float() / 255
         with torch.no_grad():
             expected = backbone(((pixels - 0.5) / 0.5).unsqueeze(0))[STRIDE][0]
-        torch.testing.assert_close(data.features[number].float(), expected, rtol=2e-3, atol=2e-3)
-    assert data.features.float().std() > 0.01
+        torch.testing.assert_close(
+            data.features[16][number].float(), expected, rtol=2e-3, atol=2e-3
+        )
+    assert data.features[16].float().std() > 0.01
 
 
 def test_targets_are_every_fourth_label_and_ignored_beside_the_image(
@@ -93,14 +95,14 @@ def test_labels_are_the_masks_in_their_own_sizes(data: FeatureSet, samples: Samp
 def test_a_set_to_train_on_is_the_same_without_labels(
     data: FeatureSet, samples: Samples, backbone: Backbone, cache: Path
 ) -> None:
-    found = cached_features(Extraction(samples, backbone, CROP, "cpu", labels=False), cache)
-    assert torch.equal(found.features, data.features)
+    found = cached_features(Extraction(samples, backbone, CROP, "cpu", (16,), labels=False), cache)
+    assert torch.equal(found.features[16], data.features[16])
     assert torch.equal(found.targets, data.targets)
     assert found.placements == data.placements
     assert (found.has_labels, data.has_labels) == (False, True)
     assert {path.name for path in found.path.iterdir()} == {
         "about.json",
-        "features.npy",
+        "features-16.npy",
         "targets.npy",
     }
     with pytest.raises(ValueError, match="no labels to score on"):
@@ -110,7 +112,7 @@ def test_a_set_to_train_on_is_the_same_without_labels(
 def test_labels_that_are_missing_from_the_cache_are_made(
     few: Samples, backbone: Backbone, tmp_path: Path
 ) -> None:
-    extraction = Extraction(few, backbone, CROP, "cpu", labels=False)
+    extraction = Extraction(few, backbone, CROP, "cpu", (16,), labels=False)
     cached_features(extraction, tmp_path)
     found = cached_features(replace(extraction, labels=True), tmp_path)
     assert [tuple(label.shape) for label in found.labels()] == list(SIZES[:3])
@@ -125,13 +127,13 @@ def test_a_second_call_computes_nothing(
 ) -> None:
     counter = Counter()
     monkeypatch.setattr(module, "read_image", counter)
-    again = cached_features(Extraction(samples, backbone, CROP, "cpu"), cache)
+    again = cached_features(Extraction(samples, backbone, CROP, "cpu", (16,)), cache)
     assert again == data
     assert counter.read == 0
 
 
 def test_the_key_tells_all_that_the_features_depend_on(few: Samples, backbone: Backbone) -> None:
-    extraction = Extraction(few, backbone, CROP, "cpu")
+    extraction = Extraction(few, backbone, CROP, "cpu", (16,))
     others = [
         replace(extraction, samples=few[:2]),
         replace(extraction, crop=(65, 81)),
@@ -160,7 +162,7 @@ def test_an_interrupted_extraction_leaves_nothing_and_is_repaired(
     error: type[BaseException],
 ) -> None:
     cache = tmp_path / "cache"
-    extraction = Extraction(few, backbone, CROP, "cpu")
+    extraction = Extraction(few, backbone, CROP, "cpu", (16,))
     with monkeypatch.context() as patch:
         patch.setattr(module, "read_image", Counter(fail_at=2, error=error))
         with pytest.raises(error):
@@ -172,11 +174,11 @@ def test_an_interrupted_extraction_leaves_nothing_and_is_repaired(
 def test_what_a_killed_extraction_left_is_replaced(
     few: Samples, backbone: Backbone, tmp_path: Path
 ) -> None:
-    extraction = Extraction(few, backbone, CROP, "cpu")
+    extraction = Extraction(few, backbone, CROP, "cpu", (16,))
     path = cached_features(extraction, tmp_path / "sound").path
     left = tmp_path / "cache" / "features" / f"{path.name}.partial"
     left.mkdir(parents=True)
-    (left / "features.npy").write_bytes(b"half")
+    (left / "features-16.npy").write_bytes(b"half")
     assert len(cached_features(extraction, tmp_path / "cache")) == 3
     assert folders(tmp_path / "cache") == [path.name]
 
@@ -188,7 +190,7 @@ def test_weights_that_are_no_numbers_are_refused(
     with torch.no_grad():
         next(broken.parameters()).fill_(torch.nan)
     with pytest.raises(AtrousError, match=r"lite0 gives features that are not finite.*--weights"):
-        cached_features(Extraction(few, broken, CROP, "cpu"), tmp_path)
+        cached_features(Extraction(few, broken, CROP, "cpu", (16,)), tmp_path)
     assert folders(tmp_path) == []
 
 
@@ -197,7 +199,7 @@ def test_a_cache_that_cannot_be_written_is_named(
 ) -> None:
     (tmp_path / "cache").write_text("a file in the place of the folder")
     with pytest.raises(AtrousError, match=r"write features to .*cache.*--cache"):
-        cached_features(Extraction(few, backbone, CROP, "cpu"), tmp_path / "cache")
+        cached_features(Extraction(few, backbone, CROP, "cpu", (16,)), tmp_path / "cache")
 
 
 def test_a_disk_without_room_is_told_before_anything_is_computed(
@@ -207,7 +209,7 @@ def test_a_disk_without_room_is_told_before_anything_is_computed(
     monkeypatch.setattr(module, "read_image", counter)
     monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=1000))
     with pytest.raises(AtrousError, match=r"features of 3 images take .*--cache.*--crop"):
-        cached_features(Extraction(few, backbone, CROP, "cpu"), tmp_path)
+        cached_features(Extraction(few, backbone, CROP, "cpu", (16,)), tmp_path)
     assert counter.read == 0
     assert folders(tmp_path) == []
 
@@ -215,7 +217,7 @@ def test_a_disk_without_room_is_told_before_anything_is_computed(
 def test_less_room_is_asked_for_without_labels(
     few: Samples, backbone: Backbone, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    without = Extraction(few, backbone, CROP, "cpu", labels=False)
+    without = Extraction(few, backbone, CROP, "cpu", (16,), labels=False)
     taken = sum(path.stat().st_size for path in cached_features(without, tmp_path).path.iterdir())
     free = SimpleNamespace(free=1.2 * taken)
     monkeypatch.setattr(shutil, "disk_usage", lambda _: free)
@@ -233,7 +235,7 @@ def test_a_disk_that_fills_up_meanwhile_is_told(
 
     monkeypatch.setattr("os.fsync", fill_up)
     with pytest.raises(AtrousError, match=r"No space left on device.*--cache"):
-        cached_features(Extraction(few, backbone, CROP, "cpu"), tmp_path)
+        cached_features(Extraction(few, backbone, CROP, "cpu", (16,)), tmp_path)
     assert folders(tmp_path) == []
 
 
@@ -258,7 +260,7 @@ def test_a_file_that_does_not_serve_is_named(
 ) -> None:
     path = damage(few[1])
     with pytest.raises(AtrousError) as told:
-        cached_features(Extraction(few, backbone, CROP, "cpu"), tmp_path)
+        cached_features(Extraction(few, backbone, CROP, "cpu", (16,)), tmp_path)
     assert str(path) in str(told.value)
     assert "--cache" not in str(told.value)
     assert folders(tmp_path) == []

@@ -15,7 +15,7 @@ import torch
 from torch import nn
 
 from atrous.core.errors import AtrousError
-from atrous.estimation.features import ABOUT, FILES, LABELS, FeatureSet, checksum
+from atrous.estimation.features import ABOUT, LABELS, TARGETS, FeatureSet, checksum
 from atrous.networks.backbones import Backbone
 
 
@@ -31,21 +31,21 @@ def test_a_sound_set_is_verified(kept: Path) -> None:
 
 def test_it_pickles_as_its_path(data: FeatureSet) -> None:
     used = FeatureSet(data.path)
-    assert used.features.shape[0] == used.targets.shape[0] == len(used)
+    assert used.features[16].shape[0] == used.targets.shape[0] == len(used)
     pickled = pickle.dumps(used)
     assert len(pickled) < 500
-    assert torch.equal(pickle.loads(pickled).features, used.features)
+    assert torch.equal(pickle.loads(pickled).features[16], used.features[16])
 
 
 def test_features_lie_channels_last(data: FeatureSet) -> None:
-    assert data.features.dtype == torch.float16
-    assert data.features.is_contiguous(memory_format=torch.channels_last)
+    assert data.features[16].dtype == torch.float16
+    assert data.features[16].is_contiguous(memory_format=torch.channels_last)
 
 
 def test_writing_to_a_map_leaves_the_file_alone(kept: Path) -> None:
-    before = checksum(kept / "features.npy")
-    FeatureSet(kept).features.zero_()
-    assert checksum(kept / "features.npy") == before
+    before = checksum(kept / "features-16.npy")
+    FeatureSet(kept).features[16].zero_()
+    assert checksum(kept / "features-16.npy") == before
 
 
 def flip(path: Path) -> None:
@@ -63,7 +63,7 @@ def scramble(path: Path) -> None:
 
 
 @pytest.mark.parametrize("damage", [flip, cut, scramble, Path.unlink])
-@pytest.mark.parametrize("name", [*FILES, LABELS])
+@pytest.mark.parametrize("name", ["features-16.npy", TARGETS, LABELS])
 def test_a_damaged_array_is_named_with_the_mend(
     kept: Path, name: str, damage: Callable[[Path], None]
 ) -> None:

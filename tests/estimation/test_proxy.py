@@ -18,7 +18,7 @@ from atrous.estimation.features import FeatureSet
 from atrous.estimation.proxy import Proxy
 from atrous.estimation.training import geometry
 from atrous.networks.compute import Compute, Layout, Precision
-from atrous.networks.segmenter import Segmenter
+from atrous.tasks.segmentation.head import Segmenter
 from tests.estimation.material import ASPP, CLASSES, CROP, STRIDE, TOP1, job, proxy
 
 
@@ -69,7 +69,7 @@ def test_scores_equal_a_slow_computation_at_label_resolution(
     truths, guesses, losses = [], [], []
     fitted.eval()
     with torch.no_grad():
-        logits = fitted(data.features.float())
+        logits = fitted({16: data.features[16].float()})
     canvas = functional.interpolate(logits, CROP, mode="bilinear", align_corners=True)
     for number, label in enumerate(data.labels()):
         placement = data.placements[number]
@@ -192,7 +192,7 @@ def test_first_weights_are_drawn_from_the_seed(data: FeatureSet) -> None:
     pairs = zip(one.parameters(), other.parameters(), strict=True)
     assert any(not torch.equal(a, b) for a, b in pairs)
     baseline = estimate.network(ASPP, 5)
-    features = data.features[:2].float()
+    features = {16: data.features[16][:2].float()}
     assert baseline.eval()(features).shape == (2, CLASSES, 5, 7)
 
 
@@ -203,9 +203,9 @@ def test_the_cross_entropy_of_an_image_without_labels_counts_nothing(
     copied.targets[0] = IGNORE
     part = proxy(data).evaluate(fitted, copied)
     whole = proxy(data).evaluate(fitted, data)
-    road = geometry(data, STRIDE, "cpu")
+    road = geometry(CROP, STRIDE, "cpu")
     with torch.no_grad():
-        logits = fitted.eval()(data.features.float())
+        logits = fitted.eval()({16: data.features[16].float()})
     rest = float(road.loss(logits[1:], data.targets[1:].long()))
     assert part.cross_entropy == pytest.approx(rest, rel=1e-4)
     assert part.cross_entropy != whole.cross_entropy

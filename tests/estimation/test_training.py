@@ -13,8 +13,9 @@ from torch.nn import functional
 from atrous.data.dataset import IGNORE
 from atrous.estimation.features import FeatureSet
 from atrous.estimation.training import geometry, make_step, train
-from atrous.networks.segmenter import Segmenter
+from atrous.networks.pyramid import Pyramid
 from atrous.spaces import find_space
+from atrous.tasks.segmentation.head import Segmenter
 from atrous.training.optimiser import (
     NonFiniteError,
     Schedule,
@@ -30,7 +31,7 @@ SCHEDULE = Schedule(4, 0.1, 4e-5)
 def network(architecture: object = TOP1) -> Segmenter:
     torch.manual_seed(0)
     genotype = (ASPP if architecture is ASPP else TOP1).genotype
-    return Segmenter(find_space("dpc").build(genotype, 320, 8, STRIDE), 8, CLASSES)
+    return Segmenter(find_space("dpc").build(genotype, {STRIDE: 320}, 8), CLASSES)
 
 
 @pytest.mark.parametrize(("count", "batch"), [(10, 2), (10, 3), (7, 7), (3, 8), (1, 2)])
@@ -60,8 +61,10 @@ def test_every_architecture_sees_the_same_batches(data: FeatureSet) -> None:
     for architecture in (TOP1, ASPP):
         inputs: list[Tensor] = []
         head = network(architecture)
-        head.register_forward_pre_hook(lambda _, given, into=inputs: into.append(given[0].clone()))
-        train(head, data, SCHEDULE, FLOAT32, STRIDE, steps=4, seed=3)
+        head.register_forward_pre_hook(
+            lambda _, given, into=inputs: into.append(given[0][STRIDE].clone())
+        )
+        train(head, data, SCHEDULE, FLOAT32, steps=4, seed=3)
         seen.append(inputs)
     assert len(seen[0]) == len(seen[1]) == 4
     assert all(torch.equal(one, other) for one, other in zip(*seen, strict=True))
@@ -69,14 +72,16 @@ def test_every_architecture_sees_the_same_batches(data: FeatureSet) -> None:
 
 
 def test_training_lowers_the_loss(data: FeatureSet) -> None:
-    head, road = network(), geometry(data, STRIDE, "cpu")
+    head, road = network(), geometry(CROP, STRIDE, "cpu")
 
     def loss() -> float:
         with torch.no_grad():
-            return float(road.loss(head(data.features.float()), data.targets.long()))
+            return float(
+                road.loss(head({STRIDE: data.features[STRIDE].float()}), data.targets.long())
+            )
 
     before = loss()
-    train(head, data, SCHEDULE, FLOAT32, STRIDE, steps=40, seed=3)
+    train(head, data, SCHEDULE, FLOAT32, steps=40, seed=3)
     assert loss() < 0.8 * before
 
 
@@ -85,16 +90,16 @@ def test_the_loss_is_that_of_every_fourth_pixel_of_the_whole_canvas(data: Featur
     targets = data.targets.long()
     whole = functional.interpolate(logits, CROP, mode="bilinear", align_corners=True)
     expected = functional.cross_entropy(whole[:, :, ::4, ::4], targets, ignore_index=IGNORE)
-    found = geometry(data, STRIDE, "cpu").loss(logits, targets)
+    found = geometry(CROP, STRIDE, "cpu").loss(logits, targets)
     assert float(found) == pytest.approx(float(expected), rel=1e-5)
 
 
 def test_a_batch_of_ignored_labels_has_no_loss_and_no_gradient(data: FeatureSet) -> None:
     head = network()
-    step = make_step(head, geometry(data, STRIDE, "cpu"), SCHEDULE, FLOAT32)
+    step = make_step(head, geometry(CROP, STRIDE, "cpu"), SCHEDULE, FLOAT32)
     before = {name: parameter.clone() for name, parameter in head.named_parameters()}
     targets = torch.full((2, *data.targets.shape[1:]), IGNORE)
-    loss = step(data.features[:2].float(), targets, 0.0)
+    loss = step({STRIDE: data.features[STRIDE][:2].float()}, targets, 0.0)
     assert float(loss) == 0
     for name, parameter in head.named_parameters():
         assert parameter.grad is not None
@@ -122,7 +127,7 @@ def test_running_means_cover_the_last_tenth_of_the_run(
 ) -> None:
     head = network()
     monkeypatch.setattr("atrous.estimation.training.batches", lambda *_: iter(()))
-    train(head, data, SCHEDULE, FLOAT32, STRIDE, steps=steps, seed=0)
+    train(head, data, SCHEDULE, FLOAT32, steps=steps, seed=0)
     norms = [module for module in head.modules() if isinstance(module, nn.BatchNorm2d)]
     assert norms
     assert {round(norm.momentum or 0, 9) for norm in norms} == {momentum}
@@ -146,17 +151,17 @@ def test_the_rate_falls_by_the_poly_rule() -> None:
 def test_each_step_has_its_rate(data: FeatureSet, monkeypatch: pytest.MonkeyPatch) -> None:
     rates: list[float] = []
 
-    def step(features: Tensor, targets: Tensor, rate: float) -> Tensor:
-        assert len(features) == len(targets) == SCHEDULE.batch
+    def step(features: Pyramid, targets: Tensor, rate: float) -> Tensor:
+        assert len(features[STRIDE]) == len(targets) == SCHEDULE.batch
         rates.append(rate)
         return torch.zeros(())
 
     monkeypatch.setattr("atrous.estimation.training.make_step", lambda *_: step)
-    train(network(), data, SCHEDULE, FLOAT32, STRIDE, steps=5, seed=0)
+    train(network(), data, SCHEDULE, FLOAT32, steps=5, seed=0)
     assert rates == [SCHEDULE.rate_at(number, 5) for number in range(5)]
 
 
 @pytest.mark.parametrize("steps", [2, 30])
 def test_a_run_that_diverges_says_where(data: FeatureSet, steps: int) -> None:
     with pytest.raises(NonFiniteError, match=rf"the loss was (nan|inf) at step \d+ of {steps}"):
-        train(network(), data, Schedule(4, 1e38, 0), FLOAT32, STRIDE, steps, seed=0)
+        train(network(), data, Schedule(4, 1e38, 0), FLOAT32, steps, seed=0)

@@ -12,9 +12,12 @@ from atrous.core.errors import AtrousError
 from atrous.estimation import tuning
 from atrous.estimation.tuning import Choice, Workload, choose, measure_all, worker_counts
 from atrous.networks.compute import Compute, pick_device
+from atrous.spaces import yardstick
 from tests.execution.jobs import lack_memory
 
-WORKLOAD = Workload(channels=4, height=3, width=4, filters=2, classes=3, batch=2, output_stride=16)
+WORKLOAD = Workload(
+    yardstick("dpc"), channels={16: 4}, crop=(33, 49), filters=2, classes=3, batch=2
+)
 SLOW = Choice(Compute("cpu", "float32", "contiguous", 1), 1)
 FAST = Choice(Compute("cpu", "bfloat16", "channels_last", 1), 2)
 

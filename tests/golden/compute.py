@@ -37,8 +37,7 @@ from atrous.search.objective import find_objective
 from atrous.spaces import find_architecture, find_space
 from atrous.spaces.auto_deeplab.relaxation.decoding import decode
 from atrous.spaces.auto_deeplab.relaxation.size import Size
-from atrous.spaces.blueprint import Blueprint, build_network
-from atrous.spaces.network_cost import network_cost
+from atrous.spaces.blueprint import Blueprint, build_network, network_cost
 from atrous.strategies import find_strategy
 from atrous.training.config import Protocol
 from atrous.training.optimiser import Schedule
@@ -105,7 +104,7 @@ def _scenes(root: Path, name: str, count: int) -> tuple[Sample, ...]:
 def _features(root: Path) -> tuple[FeatureSet, FeatureSet]:
     backbone = load_backbone(BACKBONE, "builtin", 16)
     training, selection = (
-        cached_features(Extraction(_scenes(root, name, count), backbone, CROP, "cpu"), root)
+        cached_features(Extraction(_scenes(root, name, count), backbone, CROP, "cpu", (16,)), root)
         for name, count in (("training", 9), ("selection", 4))
     )
     return training, selection
@@ -133,12 +132,12 @@ def proxy_trials() -> Values:
     with TemporaryDirectory() as folder:
         training, selection = _features(Path(folder))
         schedule = Schedule(4, 0.1, 4e-5)
-        proxy = Proxy(training, selection, len(CLASSES), 16, 16, schedule, COMPUTE)
+        proxy = Proxy(training, selection, len(CLASSES), 16, schedule, COMPUTE)
         trials = {
             name: _reported(proxy(_job(0, space.architecture(cell), 30, 5)))
             for name, cell in cells.items()
         }
-        features = training.features[0].float()
+        features = training.features[16][0].float()
         some = features[::61, ::3, ::4].flatten().tolist()
         targets = training.targets[0, ::6, ::8].flatten().tolist()
     return {"trials": trials, "features": some, "targets": targets}

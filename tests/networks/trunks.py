@@ -12,7 +12,7 @@ from atrous.spaces.auto_deeplab.cell import GIVEN, OPERATIONS, Block, Edge, Oper
 from atrous.spaces.auto_deeplab.decoder import DenseDecoder
 from atrous.spaces.auto_deeplab.trellis import Path, exits
 from atrous.spaces.auto_deeplab.trunk import Trunk
-from atrous.spaces.auto_deeplab.widths import width_of
+from atrous.tasks.segmentation.head import class_scores
 
 PUBLISHED_PATH: Path = (0, 0, 0, 1, 2, 1, 2, 2, 3, 3, 2, 1)
 PUBLISHED_CELL: RepeatedCell = (
@@ -45,10 +45,9 @@ def random_path(rng: Random, layers: int) -> Path:
 def whole(path: Path, cell: RepeatedCell, filters: int, classes: int = 19) -> Network:
     """Trunk, ASPP, decoder and class scores."""
     trunk = Trunk(path, cell, filters)
-    stride = trunk.output_stride
-    head = DenseAspp(trunk.channels[stride], filters, stride)
-    decoder = DenseDecoder(trunk.channels[4], filters)
-    return Network(trunk, head, width_of(filters), classes, decoder).eval()
+    part = DenseAspp(trunk.channels, filters)
+    decoder = DenseDecoder(trunk.channels, part, filters)
+    return Network(trunk, part, class_scores(part.channels, classes), decoder).eval()
 
 
 def parameters(module: nn.Module) -> int:

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
-from atrous.cli import options
 from atrous.cli import recipe as commands
+from atrous.core import console
 from atrous.core.errors import AtrousError
 from atrous.recipes import RECIPES
 from tests.cases import each
@@ -21,7 +21,7 @@ def atrous(*arguments: str | Path) -> Result:
 
 @pytest.fixture(autouse=True)
 def wide(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(options.output, "_width", 140)
+    monkeypatch.setattr(console.output, "_width", 140)
 
 
 def test_list() -> None:

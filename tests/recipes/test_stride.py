@@ -10,8 +10,7 @@ from atrous.core.errors import AtrousError
 from atrous.model.model import Model, load_model, save_model
 from atrous.recipes.stride import at_stride, rebuild, require_stride
 from atrous.spaces import find_architecture
-from atrous.spaces.blueprint import Blueprint, build_network
-from atrous.spaces.network_cost import network_cost
+from atrous.spaces.blueprint import Blueprint, build_network, network_cost
 from atrous.training.optimiser import set_norm_decay
 
 CLASSES = ("floor", "wall", "door")

@@ -28,7 +28,7 @@ CONTEXT = replace(
     classes=CLASSES,
     training_images=294,
     selection_images=73,
-    feature_size=(23, 30),
+    maps={16: (320, 23, 30)},
     versions={"atrous": "0.1.0", "torch": "2.13.0", "timm": "1.0.31"},
 )
 PROTOCOL = {"steps": 1000, "batch": 8, "crop": [361, 481]}

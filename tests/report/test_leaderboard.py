@@ -33,7 +33,7 @@ def test_ranks_follow_scores_and_equals_the_trial_number() -> None:
 
 def test_rows_tell_the_cost_of_the_whole_cell() -> None:
     (row,) = leaderboard(a_run(), [measured(0, 0.4, "baseline dpc:aspp", "aspp")])
-    cost = SPACE.cost(SPACE.published["aspp"], 320, 64, (23, 30))
+    cost = SPACE.cost(SPACE.published["aspp"], {16: (320, 23, 30)}, 64)
     assert (row.parameters, row.multiply_adds) == (cost.parameters, cost.multiply_adds)
     weights = 5 * 320 * 64 + 3 * 9 * 320 + 5 * 64 * 64
     assert row.parameters == weights + 2 * (6 * 64 + 3 * 320)

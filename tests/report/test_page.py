@@ -310,7 +310,7 @@ def network(number: int, score: float) -> Entry:
 
 def test_the_page_of_a_search_speaks_of_networks(tmp_path: Path) -> None:
     asked = a_run(space="auto_deeplab", baselines=(), strategy="random", filters=4)
-    run = replace(asked, context=replace(asked.context, channels=3, feature_size=(65, 97)))
+    run = replace(asked, context=replace(asked.context, maps={1: (3, 65, 97)}))
     entries = [network(number, 0.3 + number / 100) for number in range(8)]
     page = render_page(gather(run, entries))
     assert "Cost is that of trunk and head, at F = 4 on an image of 65 × 97 pixels." in page

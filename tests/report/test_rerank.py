@@ -66,7 +66,7 @@ def test_both_ranks_count_proposed_cells_alone(second: SecondRanking) -> None:
 
 def test_cost_is_that_of_the_cell(second: SecondRanking) -> None:
     genotype = SPACE.sample(Random(6))
-    cost = SPACE.cost(genotype, 320, 64, (23, 30))
+    cost = SPACE.cost(genotype, {16: (320, 23, 30)}, 64)
     winner = second.winner
     assert winner is not None
     assert (winner.row.parameters, winner.row.multiply_adds) == (

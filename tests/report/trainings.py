@@ -13,8 +13,8 @@ import numpy as np
 from atrous.core.records import to_json
 from atrous.data.pixels import Pixels
 from atrous.model.evaluation.assessment import make_evaluation
-from atrous.model.evaluation.overlays import Key, Picture, write_sheet
 from atrous.model.evaluation.record import Evaluation
+from atrous.model.evaluation.sheets import EvaluatedImage, Key, write_sheet
 from tests.report.runs import CLASSES
 
 COLOURS = (
@@ -152,7 +152,7 @@ def write_plan(run: Path) -> None:
     _write(run / "plan.json", plan)
 
 
-def _picture(number: int, quality: float) -> Picture:
+def _picture(number: int, quality: float) -> EvaluatedImage:
     """Sky, houses and a road, and a prediction in which blocks are wrong."""
     rng = np.random.default_rng(number)
     label = _scene(rng)
@@ -162,7 +162,7 @@ def _picture(number: int, quality: float) -> Picture:
     colours = np.array(COLOURS, np.int64)[np.minimum(label, 5)]
     noise = rng.integers(-25, 25, (*label.shape, 1)) + rng.integers(-9, 9, (*label.shape, 3))
     image = np.clip(colours + noise, 0, 255).astype(np.uint8)
-    return Picture(f"frame-{number:03}   mIoU {40 + 9 * number}.0", image, label, prediction)
+    return EvaluatedImage(f"frame-{number:03}   mIoU {40 + 9 * number}.0", image, label, prediction)
 
 
 def _scene(rng: np.random.Generator) -> Pixels:

@@ -10,10 +10,9 @@ from atrous.core.cost import Cost
 from atrous.data.palette import distinct
 from atrous.networks.backbones import backbone_cost, outline
 from atrous.spaces import find_architecture
-from atrous.spaces.blueprint import Blueprint, build_network
+from atrous.spaces.blueprint import Blueprint, build_network, network_cost
 from atrous.spaces.dpc.cost import cell_cost
 from atrous.spaces.dpc.space import decode
-from atrous.spaces.network_cost import network_cost
 from tests.model.material import BLUEPRINT
 
 CITYSCAPES = (1025, 2049)

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from atrous.spaces import find_architecture
-from atrous.spaces.receptive_field import untrained_rates
+from atrous.spaces.blueprint import untrained_rates
 from tests.model.material import BLUEPRINT
 
 ASPP = replace(BLUEPRINT, architecture=find_architecture("dpc:aspp"), output_stride=16)

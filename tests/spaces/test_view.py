@@ -22,7 +22,7 @@ def _registered(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_decisions_are_listed_and_the_cost_is_the_spaces() -> None:
     found = view_of(WALK).describe(WALK, Asked(channels=5, size=(3, 4), filters=2))
-    expected = walk(3).cost(WALK.genotype, 5, 2, (3, 4))
+    expected = walk(3).cost(WALK.genotype, {16: (5, 3, 4)}, 2)
     content = found.facts
     assert content["cost"] == vars(expected)
     assert (content["channels"], content["size"], content["backbone"]) == (5, [3, 4], None)

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from torch import nn
 
 from atrous.core.architecture import Genotype
 from atrous.core.cost import Cost
+from atrous.core.grammar import Rules
+from atrous.networks.pyramid import Part
 from atrous.spaces.family import Defaults, Family
-from atrous.spaces.space import Grammar, Size, Space
+from atrous.spaces.space import Shape, Space
+from tests.parts import Alone
 
 LEVELS = 4
 
@@ -59,19 +63,22 @@ def chain(longest: int) -> Space:
     return _space(f"chain-{longest}", Chain(longest))
 
 
-def _space(name: str, grammar: Grammar) -> Space:
-    return Space(name, name, grammar, canonical=tuple, build=_build, cost=_cost)
+def _space(name: str, rules: Rules) -> Space:
+    return Space(name=name, title=name, rules=rules, canonical=tuple, build=_build, cost=_cost)
 
 
-def _build(genotype: Genotype, channels: int, filters: int, output_stride: int) -> nn.Module:  # noqa: ARG001
-    """As many 1x1 convolutions as decisions."""
+def _build(genotype: Genotype, channels: Mapping[int, int], filters: int) -> Part:
+    """As many 1x1 convolutions as decisions, on the deepest map."""
+    stride = max(channels)
     layers = [nn.Conv2d(filters, filters, 1, bias=False) for _ in genotype]
-    return nn.Sequential(nn.Conv2d(channels, filters, 1, bias=False), *layers)
+    first = nn.Conv2d(channels[stride], filters, 1, bias=False)
+    return Alone(nn.Sequential(first, *layers), filters, stride)
 
 
-def _cost(genotype: Genotype, channels: int, filters: int, size: Size) -> Cost:
+def _cost(genotype: Genotype, maps: Mapping[int, Shape], filters: int) -> Cost:
+    channels, height, width = maps[max(maps)]
     weights = channels * filters + len(genotype) * filters * filters
-    return Cost(weights, weights * size[0] * size[1])
+    return Cost(weights, weights * height * width)
 
 
 WALKS = Family(

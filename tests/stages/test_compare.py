@@ -16,7 +16,6 @@ from atrous.core.errors import AtrousError
 from atrous.core.trial import Reason
 from atrous.estimation import estimators
 from atrous.estimation.proxy import Proxy
-from atrous.networks.segmenter import Segmenter
 from atrous.search.loop import Estimator
 from atrous.search.run import Run
 from atrous.spaces import find_architecture
@@ -25,6 +24,7 @@ from atrous.stages import search as driver
 from atrous.stages.compare import compare, interval, paired, scores
 from atrous.stages.replicates import Reading
 from atrous.stages.search import begin, proceed
+from atrous.tasks.segmentation.head import Segmenter
 from atrous.training.optimiser import NonFiniteError
 from tests.executors import Immediate
 from tests.records import metrics

@@ -6,14 +6,14 @@ import pytest
 import torch
 
 from atrous.core.errors import AtrousError
-from atrous.model.latency.conditions import make_setting
+from atrous.model.latency.conditions import make_conditions
 from atrous.relax.latency_table import MOVES, PLACES
 from atrous.spaces.auto_deeplab.cell import OPERATIONS
 from atrous.stages import latency_table as timing
 from atrous.stages.latency_table import Pass, inputs_pass, measure, operation_pass
 from tests.cases import each
 
-SETTING = make_setting((65, 33), 2, "cpu", 1)
+SETTING = make_conditions((65, 33), 2, "cpu", 1)
 
 
 @pytest.mark.parametrize(("level", "stride"), PLACES)
@@ -34,7 +34,7 @@ def test_inputs_are_timed_at_their_sizes(source: int, target: int) -> None:
 
 def test_a_measured_table_has_a_time_for_everything() -> None:
     threads = torch.get_num_threads()
-    table = measure(1, 1, make_setting((33, 33), 1, "cpu", 1), repeats=2)
+    table = measure(1, 1, make_conditions((33, 33), 1, "cpu", 1), repeats=2)
     assert [len(row) for row in table.operations] == [7] * len(PLACES)
     assert len(table.inputs) == len(MOVES)
     assert min(*table.inputs, *(time for row in table.operations for time in row)) > 0
@@ -44,7 +44,7 @@ def test_a_measured_table_has_a_time_for_everything() -> None:
 
 def test_a_size_that_no_network_sees_is_refused() -> None:
     with pytest.raises(AtrousError, match="64x65"):
-        measure(2, 2, make_setting((64, 65), 1, "cpu", 1))
+        measure(2, 2, make_conditions((64, 65), 1, "cpu", 1))
 
 
 def test_times_get_to_their_places(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -55,7 +55,7 @@ def test_times_get_to_their_places(monkeypatch: pytest.MonkeyPatch) -> None:
         return [[0.0, float(place), 1e9] for place in range(len(passes))]
 
     monkeypatch.setattr(timing, "in_turns", in_turns)
-    table = measure(1, 1, make_setting((33, 33), 1, "cpu", 1), repeats=3)
+    table = measure(1, 1, make_conditions((33, 33), 1, "cpu", 1), repeats=3)
     numbers = [time for row in table.operations for time in row] + list(table.inputs)
     assert numbers == list(range(7 * len(PLACES) + len(MOVES)))
     assert timed == [timing.WARM_UP, 3]

@@ -76,7 +76,7 @@ def searched(run: Run, cache: Path) -> list[Entry]:
 def test_whole_networks_are_searched_at_random(data: Path, tmp_path: Path) -> None:
     run, estimator = driver.begin(asked(data, None), tmp_path / "run", tmp_path / "cache")
     assert isinstance(estimator, FineTune)
-    assert (run.context.channels, run.context.feature_size) == (3, (33, 65))
+    assert run.context.maps == {1: (3, 33, 65)}
     entries = searched(run, tmp_path / "cache")
     assert [str(entry.trial.origin) for entry in entries] == ["uniform", "uniform"]
     assert all(isinstance(entry.outcome, Measured) for entry in entries)

@@ -27,6 +27,7 @@ from atrous.networks.backbones import load_backbone
 from atrous.search.ledger import Entry
 from atrous.search.loop import Estimator
 from atrous.search.run import LEDGER, Run, open_run
+from atrous.spaces import yardstick
 from atrous.stages import search as driver
 from atrous.stages.search import begin, proceed
 from tests.executors import Immediate
@@ -81,13 +82,16 @@ def test_a_run_begins_with_every_default_filled_in(
         1,
     )
     assert (context.training_images, context.selection_images) == (5, 3)
-    assert (context.classes, context.channels, context.feature_size) == (CLASSES, 320, (5, 7))
+    assert (context.classes, context.maps) == (CLASSES, {16: (320, 5, 7)})
     assert (
         context.weights_digest == load_backbone("tf_efficientnet_lite0", "none", 16).weights_digest
     )
     assert isinstance(estimator, Proxy)
     assert (estimator.training.has_labels, estimator.selection.has_labels) == (False, True)
-    assert quick_choice == [Workload(320, 5, 7, 8, 3, 2, 16)]
+    assert quick_choice == [
+        Workload(yardstick("dpc"), estimator.training.channels, (65, 97), 8, 3, 2)
+    ]
+    assert estimator.training.channels[16] == 320
     assert run.ledger().entries() == []
 
 

@@ -15,6 +15,7 @@ from atrous.cli.demo import demo
 from atrous.cli.evaluate import evaluate
 from atrous.cli.export import export, latency
 from atrous.cli.fidelity import fidelity
+from atrous.cli.options import Command
 from atrous.cli.predict import predict
 from atrous.cli.recipe import recipe as recipe_commands
 from atrous.cli.rerank import rerank
@@ -48,10 +49,11 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
+    rich_markup_mode=None,
     help="Finds the dense-prediction network that fits your images, device and budget.",
 )
 for command in COMMANDS:
-    app.command()(command)
+    app.command(cls=Command)(command)
 app.add_typer(recipe_commands, name="recipe")
 
 

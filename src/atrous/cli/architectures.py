@@ -11,7 +11,8 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from atrous.cli.options import Json, output
+from atrous.cli.shared import Json
+from atrous.core.console import output
 
 if TYPE_CHECKING:
     from atrous.spaces.view import Description

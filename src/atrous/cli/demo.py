@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
-from atrous.cli.options import CacheOption, default_cache
 from atrous.cli.run import drive_whole
+from atrous.cli.shared import CacheOption, default_cache
 
 
 def demo(

@@ -8,7 +8,8 @@ from typing import Annotated
 
 import typer
 
-from atrous.cli.options import Json, output
+from atrous.cli.shared import Json
+from atrous.core.console import output
 
 
 def evaluate(

@@ -8,7 +8,8 @@ from typing import Annotated, Literal
 
 import typer
 
-from atrous.cli.options import Json, output
+from atrous.cli.shared import Json
+from atrous.core.console import output
 
 ModelPath = Annotated[Path, typer.Argument(metavar="MODEL", help="The folder of a model.")]
 
@@ -35,6 +36,7 @@ def export(
 
     The file is run and compared with the model before it counts as written.
     """
+    from atrous.core.records import to_json
     from atrous.model.export.exported import check_model, check_request, export_model
     from atrous.model.export.view import render
     from atrous.model.model import load_model
@@ -44,7 +46,7 @@ def export(
     check_request(path, to, opset)
     exported = export_model(load_model(model), path, to, normalise, give, opset)
     if as_json:
-        print(json.dumps(exported.to_json(), indent=2))
+        print(json.dumps(to_json(exported), indent=2))
     else:
         output.print(render(exported), soft_wrap=True)
 
@@ -67,18 +69,19 @@ def latency(
     as_json: Json = False,
 ) -> None:
     """Measures how long a model takes, from normalised images to class scores."""
+    from atrous.core.records import to_json
     from atrous.data.canvas import parse_size
     from atrous.model.export.exported import check_model
-    from atrous.model.latency.conditions import make_setting, parse_runtimes
+    from atrous.model.latency.conditions import make_conditions, parse_runtimes
     from atrous.model.latency.measure import compare_latency
     from atrous.model.latency.view import render
     from atrous.model.model import load_model
 
     check_model(model)
-    setting = make_setting(parse_size(size), batch, device, threads, precision)
-    runtimes = parse_runtimes(runtime, setting)
-    found = compare_latency(load_model(model).network, setting, runtimes, repeats)
+    conditions = make_conditions(parse_size(size), batch, device, threads, precision)
+    runtimes = parse_runtimes(runtime, conditions)
+    found = compare_latency(load_model(model).network, conditions, runtimes, repeats)
     if as_json:
-        print(json.dumps([latency.to_json() for latency in found], indent=2))
+        print(json.dumps(to_json(found), indent=2))
     else:
         output.print(render(found))

@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from atrous.cli.options import RUNS, CacheOption, default_cache, output
+from atrous.cli.shared import RUNS, CacheOption, default_cache
+from atrous.core.console import output
 
 
 def fidelity(

@@ -1,54 +1,248 @@
-"""What several commands share: their options, where things go by default, the output."""
+"""Options of a command from the fields of a configuration, and the other way round.
+
+A command that `takes` a configuration has a parameter `told`: what the user typed of it.
+"""
 
 from __future__ import annotations
 
-import os
+import inspect
 import re
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import wraps
+from typing import Annotated, Any, TypeVar, get_args
 
 import typer
-from rich.console import Console
+from typer.core import TyperCommand
 
 from atrous.core.errors import AtrousError
+from atrous.core.options import Leaf, leaves, problems, replaced
 
-if TYPE_CHECKING:
-    from atrous.core.trial import Metrics
-
-output = Console(markup=False)
-
-RUNS = Path("runs")
-Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-RunPath = Annotated[Path, typer.Argument(metavar="RUN", help="The folder of a run.")]
-CacheOption = Annotated[
-    Path | None, typer.Option("--cache", help="Where features are kept [~/.cache/atrous].")
-]
+T = TypeVar("T")
+RARE = "rare"
+METAVARS = {int: "INTEGER", float: "NUMBER"}
+SECONDS = {"s": 1, "m": 60, "h": 3600}
 
 
-def default_cache() -> Path:
-    """Where features are kept unless --cache names another place."""
-    home = os.environ.get("XDG_CACHE_HOME")
-    return (Path(home) if home else Path.home() / ".cache") / "atrous"
+@dataclass(frozen=True)
+class Told:
+    """What a user typed of a configuration: texts and switches, by option."""
+
+    typed: Mapping[Leaf, str | bool]
+
+    def __contains__(self, name: str) -> bool:
+        return any(leaf.name == name for leaf in self.typed)
+
+    def get(self, name: str, usual: str) -> str:
+        """Returns the text typed for an option, or the usual one."""
+        return next((str(text) for leaf, text in self.typed.items() if leaf.name == name), usual)
+
+    def values(self) -> dict[str, Any]:
+        """Returns all values, by name; raises `AtrousError` that says all that cannot be read."""
+        found, wrong = self._read()
+        if wrong:
+            raise AtrousError(" ".join(wrong))
+        return found
+
+    def on(self, base: T) -> T:
+        """Returns a configuration with what was typed in the place of what it holds.
+
+        Raises `AtrousError` that says all texts that cannot be read, and all values out of range.
+        """
+        found, wrong = self._read()
+        config = replaced(base, **found)
+        if wrong:
+            others = {leaf.name for leaf in leaves(type(base))} - found.keys()
+            told = problems(config, tuple(others))
+            raise AtrousError(" ".join([*wrong, *(f"{each}." for each in told)]))
+        return config
+
+    def require_read_by(self, strategy: str) -> None:
+        """Raises `AtrousError` for options that belong to another strategy."""
+        idle = [leaf for leaf in self.typed if leaf.strategy not in ("", strategy)]
+        if idle:
+            flags = ", ".join(f"--{leaf.flag}" for leaf in idle)
+            owners = " or ".join(dict.fromkeys(leaf.strategy for leaf in idle))
+            raise AtrousError(
+                f"{flags} belong to --strategy {owners}; the strategy here is {strategy}."
+            )
+
+    def _read(self) -> tuple[dict[str, Any], list[str]]:
+        found: dict[str, Any] = {}
+        wrong = []
+        for leaf, text in self.typed.items():
+            try:
+                found[leaf.name] = text if isinstance(text, bool) else read_value(leaf, text)
+            except (ValueError, AtrousError) as error:
+                wrong.append(f"--{leaf.flag}: {str(error).rstrip('.')}.")
+        return found, wrong
+
+
+def takes(kind: Any, *but: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Gives a command the options of a configuration, `but` some, before its own.
+
+    Its parameter `told` hears what was typed; a positional one of the configuration comes first.
+    """
+    asked = {leaf.name: leaf for leaf in leaves(kind) if leaf.name not in but}
+
+    def decorate(command: Callable[..., None]) -> Callable[..., None]:
+        signature = inspect.signature(command, eval_str=True)
+        own = [p for p in signature.parameters.values() if p.name != "told"]
+
+        @wraps(command)
+        def run(**given: Any) -> None:
+            typed = {leaf: given.pop(name) for name, leaf in asked.items()}
+            told = Told({leaf: text for leaf, text in typed.items() if text is not None})
+            command(told=told, **given)
+
+        parameters = [*map(_parameter, asked.values()), *own]
+        parameters.sort(key=_place)
+        run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+        run.__annotations__ = {p.name: p.annotation for p in parameters}
+        del run.__dict__["__wrapped__"]
+        return run
+
+    return decorate
 
 
 def given(context: typer.Context, *but: str) -> list[str]:
-    """What the user typed of a command's parameters, as it is called there, `but` some."""
+    """Returns what the user typed of a command's parameters, as it is called there, `but` some."""
     return [
-        parameter.metavar or f"--{name.replace('_', '-')}"
+        parameter.opts[0] if parameter.param_type_name == "option" else parameter.metavar or name
         for parameter in context.command.params
         if (name := parameter.name) and name not in but
         if (source := context.get_parameter_source(name)) and source.name == "COMMANDLINE"
     ]
 
 
+def extendable(kind: Any) -> list[str]:
+    """Returns the names of the options that may change when a run goes on."""
+    return [leaf.name for leaf in leaves(kind) if leaf.option.extends]
+
+
+def read_value(leaf: Leaf, text: str) -> Any:
+    """Returns the value that a text spells; raises an error that says what was expected."""
+    from atrous.data.canvas import parse_size
+
+    if leaf.option.unit == "time":
+        return parse_duration(text)
+    if leaf.is_size:
+        return parse_size(text)
+    if leaf.kind in (int, float):
+        return _number(leaf.kind, text)
+    if isinstance(leaf.default, tuple) or get_args(leaf.kind)[-1:] == (...,):
+        kind = get_args(leaf.kind)[0]
+        parts = filter(None, text.split(","))
+        return tuple(part if kind is str else _number(kind, part) for part in parts)
+    return text
+
+
 def parse_duration(text: str) -> float:
-    """`90s`, `30m` or `2h` in seconds."""
+    """Returns `90s`, `30m` or `2h` in seconds."""
     match = re.fullmatch(r"(\d+(?:\.\d+)?)([smh])", text.strip())
     if not match:
         raise AtrousError(f"Expected a time such as 90s, 30m or 2h, got {text!r}.")
-    return float(match[1]) * {"s": 1, "m": 60, "h": 3600}[match[2]]
+    return float(match[1]) * SECONDS[match[2]]
 
 
-def tell_score(step: int, loss: float, metrics: Metrics) -> None:
-    """A line for each time that a training is scored."""
-    output.print(f"step {step:>6}  loss {loss:.4f}  selection mIoU {metrics.miou:.4f}")
+class Command(TyperCommand):
+    """A command whose help shows the options of a strategy when that is named, and those that are
+    rarely needed in a paragraph below."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        ctx.meta["typed"] = list(args)
+        return super().parse_args(ctx, args)
+
+    def format_options(self, ctx: Any, formatter: Any) -> None:
+        sections: dict[str, list[tuple[str, str]]] = {}
+        for parameter in self.get_params(ctx):
+            if record := parameter.get_help_record(ctx):
+                panel = getattr(parameter, "rich_help_panel", None) or ""
+                title = "Arguments" if parameter.param_type_name == "argument" else panel
+                sections.setdefault(title, []).append(record)
+        rare = sections.pop(RARE, [])
+        shown = _strategy(ctx.meta.get("typed", []))
+        for title, records in sections.items():
+            if title in ("", "Arguments", shown):
+                name = f"Options of --strategy {title}" if title and title == shown else title
+                with formatter.section(name or "Options"):
+                    formatter.write_dl(records)
+        for title in sections:
+            if title not in ("", "Arguments", shown):
+                told = f"--strategy {title} has options of its own: --strategy {title} --help"
+                _paragraph(formatter, f"{told} shows them.")
+        if rare:
+            told = "; ".join(f"{flag}: {text.rstrip('.')}" for flag, text in rare)
+            _paragraph(formatter, f"Rarely needed: {told}.")
+
+
+def _paragraph(formatter: Any, text: str) -> None:
+    formatter.write_paragraph()
+    formatter.write_text(text)
+
+
+def _strategy(typed: list[str]) -> str:
+    """Returns the strategy that is named on a command line."""
+    words = [word for each in typed for word in each.split("=", 1)]
+    return words[words.index("--strategy") + 1] if "--strategy" in words[:-1] else ""
+
+
+def _parameter(leaf: Leaf) -> inspect.Parameter:
+    """Returns the parameter of a command that hears a text or a switch, `None` if nothing."""
+    if leaf.option.positional:
+        heard: Any = Annotated[
+            str | None, typer.Argument(help=leaf.option.help, show_default=False)
+        ]
+    else:
+        panel = RARE if leaf.option.rare else leaf.strategy or None
+        kind: Any = bool if leaf.kind is bool else str
+        known = typer.Option(
+            _declaration(leaf), help=_help(leaf), metavar=_metavar(leaf), rich_help_panel=panel
+        )
+        heard = Annotated[kind | None, known]
+    return inspect.Parameter(
+        leaf.name, inspect.Parameter.POSITIONAL_OR_KEYWORD, default=None, annotation=heard
+    )
+
+
+def _declaration(leaf: Leaf) -> str:
+    if leaf.kind is not bool or not leaf.default:
+        return f"--{leaf.flag}"
+    return f"--{leaf.flag}/--{leaf.negative}"
+
+
+def _help(leaf: Leaf) -> str:
+    """Returns what an option is, with its default."""
+    known = leaf.option
+    if leaf.kind is bool:
+        usual = f"--{leaf.flag}" if leaf.default else ""
+    else:
+        usual = known.derived or (
+            "" if leaf.default is None else leaf.spell(leaf.default) or "none"
+        )
+    return f"{known.help} [{usual}]" if usual else known.help
+
+
+def _metavar(leaf: Leaf) -> str | None:
+    if leaf.kind is bool:
+        return None
+    if leaf.choices:
+        return "|".join(map(str, leaf.choices))
+    if leaf.option.unit:
+        return leaf.option.unit.upper()
+    return "HxW" if leaf.is_size else METAVARS.get(leaf.kind, "TEXT")
+
+
+def _place(parameter: inspect.Parameter) -> tuple[bool, bool]:
+    """Returns what parameters are sorted by: needed ones first, then arguments, then options."""
+    known = getattr(parameter.annotation, "__metadata__", ())
+    is_option = any(isinstance(each, typer.models.OptionInfo) for each in known)
+    return parameter.default is not inspect.Parameter.empty, is_option
+
+
+def _number(kind: Any, text: str) -> Any:
+    try:
+        return kind(text)
+    except ValueError as error:
+        what = "a whole number" if kind is int else "a number"
+        raise ValueError(f"Expected {what}, got {text!r}") from error

@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from atrous.cli.options import output
+from atrous.core.console import output
 from atrous.core.errors import AtrousError
 
 if TYPE_CHECKING:
     from atrous.model.model import Model
     from atrous.model.predict.images import Submission
-    from atrous.model.predict.outputs import Input
+    from atrous.model.predict.outputs import InputImage
     from atrous.model.predict.prediction import Outcome
 
 UNITS = {"mib": 2**20, "gib": 2**30, "mb": 10**6, "gb": 10**9}
@@ -68,10 +68,10 @@ def predict(
     from atrous.model.model import load_model
     from atrous.model.predict.images import find_images, find_submission
     from atrous.model.predict.outputs import Outputs, find_writers, open_outputs
-    from atrous.model.predict.prediction import Method, predict_images
+    from atrous.model.predict.prediction import PredictionMethod, predict_images
     from atrous.networks.compute import pick_device
 
-    method = Method(parse_scales(scales), flip, pick_device(device), parse_memory(memory))
+    method = PredictionMethod(parse_scales(scales), flip, pick_device(device), parse_memory(memory))
     server = find_submission(submission) if submission else None
     writers = (server.writer,) if server else find_writers(write)
     found = () if server else find_images(images, out)
@@ -104,7 +104,7 @@ def parse_memory(text: str) -> int:
 
 def _submitted(
     server: Submission, images: list[Path], split: str, model: Model
-) -> tuple[Input, ...]:
+) -> tuple[InputImage, ...]:
     from atrous.data.layouts import read_dataset
     from atrous.model.predict.images import submitted_images
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from atrous.cli.options import output
+from atrous.core.console import output
 
 if TYPE_CHECKING:
     from atrous.core.trial import Metrics
@@ -17,6 +17,7 @@ OUT = Path("recipes")
 Name = Annotated[str, typer.Argument(metavar="NAME", help="A recipe of `atrous recipe list`.")]
 
 recipe = typer.Typer(
+    rich_markup_mode=None,
     no_args_is_help=True,
     help="Published results: the protocol, the number and its source, and a command that goes for "
     "it.",

@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from atrous.cli.options import CacheOption, RunPath, default_cache, given, output, parse_duration
+from atrous.cli.options import given, parse_duration
+from atrous.cli.shared import CacheOption, RunPath, default_cache
+from atrous.core.console import output
 from atrous.core.errors import AtrousError
 
 if TYPE_CHECKING:

@@ -9,7 +9,8 @@ from typing import Annotated
 
 import typer
 
-from atrous.cli.options import CacheOption, Json, RunPath, default_cache, output
+from atrous.cli.shared import CacheOption, Json, RunPath, default_cache
+from atrous.core.console import output
 
 
 def report(

@@ -8,15 +8,7 @@ from typing import Annotated
 
 import typer
 
-from atrous.cli.options import (
-    RUNS,
-    CacheOption,
-    default_cache,
-    given,
-    output,
-    parse_duration,
-    tell_score,
-)
+from atrous.cli.options import given, parse_duration
 from atrous.cli.search_options import (
     DeviceOption,
     ResumeOption,
@@ -24,6 +16,13 @@ from atrous.cli.search_options import (
     SpaceOption,
     Workers,
 )
+from atrous.cli.shared import (
+    RUNS,
+    CacheOption,
+    default_cache,
+    tell_score,
+)
+from atrous.core.console import output
 from atrous.core.errors import AtrousError
 
 RESUMABLE = frozenset({"data", "out", "resume", "cache", "budget"})

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from atrous.cli.options import given, output, tell_score
+from atrous.cli.options import given
+from atrous.cli.shared import tell_score
+from atrous.core.console import output
 from atrous.core.errors import AtrousError
 
 if TYPE_CHECKING:

@@ -35,7 +35,9 @@ class EncoderConfig:
     weights: str = option(
         "Of the backbone: auto (timm's hub), builtin, none, or a file.", "none", derived="auto"
     )
-    output_stride: int = option("Of the backbone.", 0, derived="16", choices=(8, 16), compares=True)
+    output_stride: int = option(
+        "Of the backbone.", 0, derived="16", choices=(8, 16), compares=True, rare=True
+    )
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Progress of long loops, on the terminal's error stream."""
+"""Output of commands, and progress of long loops on the terminal's error stream."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ from rich.console import Console
 from rich.progress import Progress
 
 T = TypeVar("T")
+output = Console(markup=False)
+"""Where commands print their results."""
 
 
 def track(items: Iterable[T], label: str, total: int) -> Iterator[T]:

@@ -64,9 +64,19 @@ def settle(folder: Path) -> None:
 
 def write_whole(path: Path, text: str) -> None:
     """Writes a text file so that no reader sees half of it; raises OSError."""
+    with whole(path) as partial:
+        partial.write_text(text, encoding="utf-8", newline="\n")
+
+
+@contextmanager
+def whole(path: Path) -> Iterator[Path]:
+    """Gives a path beside `path` to write to, which takes its place when the block ends.
+
+    After an error, also one raised in the block, everything is as it was. Raises OSError.
+    """
     partial = path.with_name(f"{path.name}.partial")
     try:
-        partial.write_text(text, encoding="utf-8", newline="\n")
+        yield partial
         partial.replace(path)
     finally:
         partial.unlink(missing_ok=True)

@@ -27,7 +27,8 @@ class Option:
     left out is. A number is at least `least`, above `above` and below `below`; a value is one of
     `choices`. Scores of runs that differ in a field that `compares` are not comparable; one that
     `extends` may change when a run goes on. `unit` is that of a number of seconds, written as a
-    time. A `rare` one has no line of its own in a command's help.
+    time. A `rare` one has no line of its own in a command's help. `negative`
+    is the flag that takes back a switch which is on unless said otherwise (`no-FLAG`).
     """
 
     help: str
@@ -41,6 +42,7 @@ class Option:
     extends: bool = False
     positional: bool = False
     rare: bool = False
+    negative: str = ""
     unit: Literal["", "time"] = ""
 
 
@@ -86,6 +88,11 @@ class Leaf:
         """All values there are, if they can be listed."""
         listed = get_args(self.kind) if get_origin(self.kind) is Literal else ()
         return self.option.choices or listed
+
+    @property
+    def negative(self) -> str:
+        """The flag that takes back a switch, without dashes."""
+        return self.option.negative or f"no-{self.flag}"
 
     def of(self, record: Any) -> Any:
         """Returns the value in a configuration; `None` if the part is left out."""
@@ -181,9 +188,12 @@ def arguments(record: Any, but: tuple[str, ...] = ()) -> list[tuple[str, str | N
     found: list[tuple[str, str | None]] = []
     for leaf in leaves(type(record)):
         value = leaf.of(record)
-        if value is None or value is False or leaf.name in but or leaf.option.positional:
+        if value is None or leaf.name in but or leaf.option.positional:
             continue
-        found.append((f"--{leaf.flag}", None if value is True else leaf.spell(value)))
+        if leaf.kind is not bool:
+            found.append((f"--{leaf.flag}", leaf.spell(value)))
+        elif value != bool(leaf.default):
+            found.append((f"--{leaf.flag if value else leaf.negative}", None))
     return found
 
 

@@ -27,8 +27,9 @@ from atrous.estimation.tuning import Choice, Workload, choose
 from atrous.networks.compute import Compute, cores, pick_device, whole_precision
 from atrous.search.loop import Estimator
 from atrous.search.run import Context, Run, Settings, machine, software
-from atrous.spaces import find_space
-from atrous.spaces.blueprint import Blueprint, brings_its_own_encoder
+from atrous.spaces import find_space, needs_backbone, yardstick
+from atrous.spaces.blueprint import Blueprint
+from atrous.spaces.space import IMAGE, Shape
 from atrous.training.config import Protocol, derive_training_crop
 
 TRIALS_PER_WORKER = 8
@@ -66,16 +67,15 @@ def prepare(config: SearchConfig, lasting: SearchConfig, cache: Path) -> Prepare
     if sources.backbone is None:
         return _on_images(lasting, sources, sizes, device)
     crop = config.proxy.crop or derive_crop(sizes, config.encoder.output_stride)
-    material = make_material(sources, crop, device, cache)
+    material = make_material(sources, config, crop, device, cache)
     choice = _choice(config, material, device, cache)
-    channels, height, width = material.training.features.shape[1:]
-    context = _context(sources, channels, (height, width))
+    context = _context(sources, material.training.shapes)
     return Prepared(_settings(lasting, choice, crop), context, material)
 
 
 def estimator_of(run: Run, cache: Path) -> Estimator:
     """What measures the trials of a run; raises `AtrousError` if data or weights have changed."""
-    if find_space(run.config.space).trunk is None:
+    if needs_backbone(run.config.space):
         return estimator(run.settings, material_of(run, cache))
     return _whole_estimator(run.settings, unchanged_sources(run), run.path)
 
@@ -87,7 +87,7 @@ def blueprint_of(
     colours: tuple[Colour, ...],
 ) -> Blueprint:
     """The network of an architecture under a configuration, without a decoder."""
-    whole = brings_its_own_encoder(architecture)
+    whole = not needs_backbone(architecture)
     return Blueprint(
         architecture,
         "" if whole else config.encoder.backbone,
@@ -100,13 +100,13 @@ def blueprint_of(
 
 
 def _on_images(config: SearchConfig, sources: Sources, sizes: list[Size], device: str) -> Prepared:
-    canvas = find_space(config.space).canvas(config.encoder.output_stride)
+    canvas = find_space(config.space).coarsest(config.encoder.output_stride)
     crop = config.proxy.crop or derive_training_crop(sizes, canvas)
     workers = config.machine.workers or (1 if device != "cpu" else _most_workers(config))
     threads = max(1, cores() // workers)
     compute = Compute(device, whole_precision(device, None), "channels_last", threads)
     settings = _settings(config, Choice(compute, workers), crop)
-    return Prepared(settings, _context(sources, RGB, crop), sources)
+    return Prepared(settings, _context(sources, {IMAGE: (RGB, *crop)}), sources)
 
 
 def _whole_estimator(settings: Settings, sources: Sources, path: Path) -> FineTune:
@@ -145,15 +145,13 @@ def _settings(config: SearchConfig, choice: Choice, crop: Size) -> Settings:
 
 
 def _choice(config: SearchConfig, material: Material, device: str, cache: Path) -> Choice:
-    channels, height, width = material.training.features.shape[1:]
     workload = Workload(
-        channels,
-        height,
-        width,
+        yardstick(config.space),
+        material.training.channels,
+        material.training.crop,
         config.proxy.filters,
         len(material.sources.dataset.classes),
         config.proxy.batch,
-        config.encoder.output_stride,
     )
     return choose(workload, device, config.machine.workers, _most_workers(config), cache)
 
@@ -162,15 +160,14 @@ def _most_workers(config: SearchConfig) -> int:
     return max(1, min(cores(), config.budget.trials // TRIALS_PER_WORKER))
 
 
-def _context(sources: Sources, channels: int, size: Size) -> Context:
+def _context(sources: Sources, maps: dict[int, Shape]) -> Context:
     return Context(
         classes=sources.dataset.classes,
         training_images=len(sources.training),
         selection_images=len(sources.selection),
         data_fingerprint=sources.fingerprint,
         weights_digest=sources.weights_digest,
-        channels=channels,
-        feature_size=size,
+        maps=maps,
         versions=software(),
         python=platform.python_version(),
         machine=machine(),

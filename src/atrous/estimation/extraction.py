@@ -24,7 +24,15 @@ from atrous.core.console import track, untracked
 from atrous.core.errors import AtrousError
 from atrous.data.canvas import Placement, Size, feature_size, paint, place, sample_labels
 from atrous.data.dataset import IGNORE, Sample, fingerprint, read_image, read_labels
-from atrous.estimation.features import ABOUT, FORMAT, LABELS, TARGET_STRIDE, FeatureSet
+from atrous.estimation.features import (
+    ABOUT,
+    FORMAT,
+    LABELS,
+    TARGET_STRIDE,
+    TARGETS,
+    FeatureSet,
+    features_file,
+)
 from atrous.networks.backbones import Backbone
 
 BATCH = 8
@@ -37,13 +45,15 @@ SPARE = 1.1
 class Extraction:
     """What a feature set is computed from: everything its key depends on, and its images.
 
-    With `labels`, it can be scored on; without, it takes less room, and can be trained on only.
+    `strides` are those of the maps that somebody reads. With `labels`, it can be scored on;
+    without, it takes less room, and can be trained on only.
     """
 
     samples: Sequence[Sample]
     backbone: Backbone
     crop: Size
     device: str
+    strides: tuple[int, ...]
     labels: bool = True
 
     def key(self) -> dict[str, Any]:
@@ -55,15 +65,16 @@ class Extraction:
             "weights": self.backbone.weights_digest,
             "output_stride": self.backbone.output_stride,
             "crop": list(self.crop),
+            "strides": sorted(self.strides),
             "labels": self.labels,
             "normalisation": [list(self.backbone.mean), list(self.backbone.std)],
         }
 
-    def shape(self) -> tuple[int, int, int, int]:
-        """[N, H, W, C] of the features."""
-        stride = self.backbone.output_stride
-        size = feature_size(self.crop, stride)
-        return (len(self.samples), *size, self.backbone.channels[stride])
+    def shapes(self) -> dict[int, tuple[int, int, int, int]]:
+        """[N, H, W, C] of the maps by stride."""
+        sizes = {stride: feature_size(self.crop, stride) for stride in sorted(self.strides)}
+        images, channels = len(self.samples), self.backbone.channels
+        return {s: (images, height, width, channels[s]) for s, (height, width) in sizes.items()}
 
     def target_shape(self) -> tuple[int, int, int]:
         """[N, h, w] of the targets."""
@@ -76,6 +87,13 @@ def cached_features(extraction: Extraction, cache: Path) -> FeatureSet:
 
     Raises `AtrousError` if the cache cannot be written, has no room, or is damaged.
     """
+    missing = set(extraction.strides) - set(extraction.backbone.channels)
+    if missing:
+        raise AtrousError(
+            f"Expected a --backbone with maps at stride {', '.join(map(str, sorted(missing)))}, "
+            f"which the architectures read; {extraction.backbone.name} has those at "
+            f"{', '.join(map(str, extraction.backbone.channels))}."
+        )
     key = extraction.key()
     digest = hashlib.blake2b(json.dumps(key, sort_keys=True).encode(), digest_size=12).hexdigest()
     path = cache / "features" / digest
@@ -100,7 +118,8 @@ def _write(extraction: Extraction, key: dict[str, Any], path: Path) -> None:
     try:
         partial.mkdir()
         _require_room(extraction, partial)
-        about = key | _write_arrays(extraction, partial)
+        channels = {str(stride): c for stride, c in extraction.backbone.channels.items()}
+        about = key | {"channels": channels} | _write_arrays(extraction, partial)
         (partial / ABOUT).write_text(json.dumps(about))
     except BaseException:
         shutil.rmtree(partial, ignore_errors=True)
@@ -109,7 +128,7 @@ def _write(extraction: Extraction, key: dict[str, Any], path: Path) -> None:
 
 
 def _require_room(extraction: Extraction, folder: Path) -> None:
-    needed = BYTES * prod(extraction.shape()) + prod(extraction.target_shape())
+    needed = BYTES * sum(map(prod, extraction.shapes().values())) + prod(extraction.target_shape())
     if extraction.labels:
         needed += sum(height * width for height, width in map(_size, extraction.samples))
     free = shutil.disk_usage(folder).free
@@ -147,8 +166,8 @@ class _ArrayFile:
 def _write_arrays(extraction: Extraction, folder: Path) -> dict[str, Any]:
     placements = [place(_size(sample), extraction.crop) for sample in extraction.samples]
     arrays: list[tuple[str, str, tuple[int, ...]]] = [
-        ("features.npy", "<f2", extraction.shape()),
-        ("targets.npy", "|u1", extraction.target_shape()),
+        *((features_file(stride), "<f2", shape) for stride, shape in extraction.shapes().items()),
+        (TARGETS, "|u1", extraction.target_shape()),
     ]
     if extraction.labels:
         pixels = sum(p.original[0] * p.original[1] for p in placements)
@@ -195,7 +214,8 @@ def _read_mask(sample: Sample, placement: Placement) -> npt.NDArray[np.uint8]:
 def _batches(
     extraction: Extraction, placements: list[Placement]
 ) -> Iterator[list[npt.NDArray[Any]]]:
-    """Features [B, H, W, C], targets [B, h, w] and labels, flat, of a few images at a time."""
+    """Features [B, H, W, C] of each stride, targets [B, h, w] and labels, flat, of a few images
+    at a time."""
     crop, backbone = extraction.crop, extraction.backbone.to(extraction.device)
     backbone.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     fill = tuple(round(255 * value) for value in backbone.mean)
@@ -211,25 +231,29 @@ def _batches(
             sample_labels(mask, p, crop, TARGET_STRIDE, IGNORE)
             for mask, p in zip(masks, placed, strict=True)
         ]
-        features = _features(backbone, np.stack(canvases), extraction.device)
+        features = _features(extraction, np.stack(canvases))
         labels = [np.concatenate([mask.ravel() for mask in masks])] if extraction.labels else []
-        yield [features, np.stack(targets), *labels]
+        yield [*features, np.stack(targets), *labels]
 
 
 @torch.inference_mode()
 def _features(
-    backbone: Backbone, canvases: npt.NDArray[np.uint8], device: str
-) -> npt.NDArray[np.float16]:
+    extraction: Extraction, canvases: npt.NDArray[np.uint8]
+) -> list[npt.NDArray[np.float16]]:
+    """The maps [B, H, W, C] of each stride, the finest first."""
+    backbone, device = extraction.backbone, extraction.device
     images = torch.from_numpy(canvases).to(device).permute(0, 3, 1, 2) / 255
     mean, std = (
         torch.tensor(v, device=device).view(-1, 1, 1) for v in (backbone.mean, backbone.std)
     )
-    deepest = backbone((images - mean) / std)[backbone.output_stride]
-    half = deepest.permute(0, 2, 3, 1).to("cpu", torch.float16).contiguous()
-    if not torch.isfinite(half).all():
+    maps = backbone((images - mean) / std)
+    half = [
+        maps[stride].permute(0, 2, 3, 1).to("cpu", torch.float16).contiguous()
+        for stride in sorted(extraction.strides)
+    ]
+    if not all(torch.isfinite(each).all() for each in half):
         raise AtrousError(
             f"Backbone {backbone.name} gives features that are not finite in half precision: its "
             "weights do not fit these images. Try other --weights or another --backbone."
         )
-    array: npt.NDArray[np.float16] = half.numpy()
-    return array
+    return [each.numpy() for each in half]

@@ -2,7 +2,8 @@
 
 A feature set is a folder named by everything its content depends on:
 
-    features.npy   float16 [N, H, W, C], positions of the feature map, channels last
+    features-S.npy float16 [N, H, W, C], the map at stride S, one file for every stride that
+                   somebody reads; channels last
     targets.npy    uint8 [N, h, w], labels at every fourth canvas pixel, to train on
     labels.npy     uint8, every label pixel of the N masks one after another, to score on; sets to
                    train on are made without
@@ -29,11 +30,12 @@ from torch import Tensor
 
 from atrous.core.console import track
 from atrous.core.errors import AtrousError
-from atrous.data.canvas import Placement, place
+from atrous.data.canvas import Placement, Size, feature_size, place
+from atrous.networks.pyramid import Pyramid
 
-FORMAT = 3
+FORMAT = 4
 TARGET_STRIDE = 4
-FILES = ("features.npy", "targets.npy")
+TARGETS = "targets.npy"
 LABELS = "labels.npy"
 ABOUT = "about.json"
 CHUNK = 1 << 24
@@ -58,14 +60,40 @@ class FeatureSet:
         return about
 
     @cached_property
-    def features(self) -> Tensor:
-        """[N, C, H, W] float16, channels last in memory."""
-        return self._map("features.npy").permute(0, 3, 1, 2)
+    def features(self) -> Pyramid:
+        """By stride [N, C, H, W] float16, channels last in memory."""
+        return {
+            stride: self._map(features_file(stride)).permute(0, 3, 1, 2) for stride in self.strides
+        }
+
+    @property
+    def strides(self) -> tuple[int, ...]:
+        """The strides of the maps that are kept."""
+        return tuple(self.about["strides"])
+
+    @property
+    def channels(self) -> dict[int, int]:
+        """The channels of every map that the backbone has, by stride, kept or not."""
+        return {int(stride): channels for stride, channels in self.about["channels"].items()}
+
+    @property
+    def shapes(self) -> dict[int, tuple[int, int, int]]:
+        """[channels, height, width] of the maps that are kept, by stride."""
+        return {
+            stride: (self.channels[stride], *feature_size(self.crop, stride))
+            for stride in self.strides
+        }
+
+    @property
+    def crop(self) -> Size:
+        """Height and width of the canvas."""
+        height, width = self.about["crop"]
+        return height, width
 
     @cached_property
     def targets(self) -> Tensor:
         """[N, h, w] uint8."""
-        return self._map("targets.npy")
+        return self._map(TARGETS)
 
     @cached_property
     def placements(self) -> tuple[Placement, ...]:
@@ -109,20 +137,24 @@ class FeatureSet:
 
     def _checksums(self) -> dict[str, int]:
         try:
-            names = (*FILES, LABELS) if self.has_labels else FILES
+            names = (*self._files(), LABELS) if self.has_labels else self._files()
             return {name: self.about["checksums"][name] for name in names}
         except (KeyError, TypeError) as error:
             raise _damaged(self.path / ABOUT, f"it holds no checksum ({error!r})") from error
 
+    def _files(self) -> tuple[str, ...]:
+        """The files with an entry for every image."""
+        return (*map(features_file, self.strides), TARGETS)
+
     def _require_sizes(self) -> None:
         """`about.json` has no checksum of its own: its sizes must agree with each other."""
         try:
-            crop, placements = self.about["crop"], self.placements
-            placed = all(p == place(p.original, (crop[0], crop[1])) for p in placements)
+            placements = self.placements
+            placed = all(p == place(p.original, self.crop) for p in placements)
             pixels = sum(p.original[0] * p.original[1] for p in placements)
         except (LookupError, TypeError, ValueError, ArithmeticError) as error:
             raise _damaged(self.path / ABOUT, f"it holds no image sizes ({error!r})") from error
-        expected = {**dict.fromkeys(FILES, len(placements)), LABELS: pixels}
+        expected = {**dict.fromkeys(self._files(), len(placements)), LABELS: pixels}
         found = {name: self._map(name).shape[0] for name in self._checksums()}
         if not placed or any(expected[name] != length for name, length in found.items()):
             raise _damaged(self.path / ABOUT, "its image sizes are not those of the other files")
@@ -133,6 +165,11 @@ class FeatureSet:
         except (OSError, ValueError) as error:
             raise _damaged(self.path / name, str(error)) from error
         return torch.from_numpy(array)
+
+
+def features_file(stride: int) -> str:
+    """The name of the file with the maps at a stride."""
+    return f"features-{stride}.npy"
 
 
 def checksum(path: Path) -> int:

@@ -16,7 +16,7 @@ from atrous.estimation.proxy import Proxy
 from atrous.networks.backbones import Backbone, load_backbone
 from atrous.networks.compute import Compute
 from atrous.search.run import Run, Settings
-from atrous.spaces import find_space
+from atrous.spaces import find_architecture, find_space, needs_backbone
 from atrous.training.optimiser import Schedule
 
 WEIGHT_DECAY = 4e-5
@@ -52,7 +52,7 @@ def sources_of(config: SearchConfig) -> Sources:
     dataset = read_dataset(Path(config.data.path))
     training, selection = select(dataset, config.data.select_on)
     backbone = None
-    if find_space(config.space).trunk is None:
+    if needs_backbone(config.space):
         backbone = load_backbone(
             config.encoder.backbone,
             config.encoder.weights,
@@ -69,17 +69,27 @@ def unchanged_sources(run: Run) -> Sources:
     return sources
 
 
-def make_material(sources: Sources, crop: Size, device: str, cache: Path) -> Material:
+def make_material(
+    sources: Sources, config: SearchConfig, crop: Size, device: str, cache: Path
+) -> Material:
     """The features of the sources, from the cache if they are there.
 
     Raises `AtrousError` for the sources of whole networks, which read no features.
     """
     backbone = feature_backbone(sources)
+    strides = strides_read(config, backbone)
     training, selection = (
-        cached_features(Extraction(samples, backbone, crop, device, labels), cache)
+        cached_features(Extraction(samples, backbone, crop, device, strides, labels), cache)
         for samples, labels in ((sources.training, False), (sources.selection, True))
     )
     return Material(training, selection, sources)
+
+
+def strides_read(config: SearchConfig, backbone: Backbone) -> tuple[int, ...]:
+    """The strides of the maps that architectures of the search, or its baselines, read."""
+    spaces = {config.space, *(find_architecture(name).space for name in config.baselines)}
+    read = {stride for name in spaces for stride in find_space(name).reads(backbone.channels)}
+    return tuple(sorted(read))
 
 
 def feature_backbone(sources: Sources) -> Backbone:
@@ -94,14 +104,16 @@ def feature_backbone(sources: Sources) -> Backbone:
 
 def material_of(run: Run, cache: Path) -> Material:
     """What a run's candidates train on; raises `AtrousError` if data or weights have changed."""
-    return make_material(unchanged_sources(run), run.settings.crop, run.settings.device, cache)
+    sources, settings = unchanged_sources(run), run.settings
+    return make_material(sources, run.config, settings.crop, settings.device, cache)
 
 
 def features_of(samples: Samples, settings: Settings, sources: Sources, cache: Path) -> FeatureSet:
     """The features of any images of a run's data set, for scoring outside the search."""
-    return cached_features(
-        Extraction(samples, feature_backbone(sources), settings.crop, settings.device), cache
-    )
+    backbone = feature_backbone(sources)
+    strides = strides_read(settings.config, backbone)
+    extraction = Extraction(samples, backbone, settings.crop, settings.device, strides)
+    return cached_features(extraction, cache)
 
 
 def compute_of(settings: Settings) -> Compute:
@@ -117,7 +129,6 @@ def estimator(settings: Settings, material: Material) -> Proxy:
         selection=material.selection,
         classes=len(material.sources.dataset.classes),
         filters=config.proxy.filters,
-        output_stride=config.encoder.output_stride,
         schedule=Schedule(config.proxy.batch, config.proxy.rate, WEIGHT_DECAY),
         compute=compute_of(settings),
     )

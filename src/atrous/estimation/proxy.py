@@ -24,8 +24,8 @@ from atrous.estimation.outcome import outcome_of
 from atrous.estimation.training import geometry, train
 from atrous.networks.compute import Compute
 from atrous.networks.interpolation import interpolation, resample
-from atrous.networks.segmenter import Segmenter
 from atrous.spaces import find_space
+from atrous.tasks.segmentation.head import Segmenter
 from atrous.tasks.segmentation.metrics import confusion, summarise, winners
 from atrous.training.loop import branch_norms
 from atrous.training.optimiser import Schedule
@@ -46,7 +46,6 @@ class Proxy:
     selection: FeatureSet
     classes: int
     filters: int
-    output_stride: int
     schedule: Schedule
     compute: Compute
 
@@ -58,9 +57,8 @@ class Proxy:
         """The untrained candidate, its first weights drawn from the seed."""
         torch.manual_seed(seed)
         space = find_space(architecture.space)
-        channels = self.training.features.shape[1]
-        head = space.build(architecture.genotype, channels, self.filters, self.output_stride)
-        return Segmenter(head, self.filters, self.classes)
+        part = space.build(architecture.genotype, self.training.channels, self.filters)
+        return Segmenter(part, self.classes)
 
     def fit(self, architecture: Architecture, steps: int, seed: int) -> Segmenter:
         """The candidate, trained. Raises `NonFiniteError` and errors of lacking memory."""
@@ -73,7 +71,6 @@ class Proxy:
             self.training,
             self.schedule,
             self.compute,
-            self.output_stride,
             steps,
             seed,
         )
@@ -81,16 +78,14 @@ class Proxy:
 
     def evaluate(self, network: Segmenter, data: FeatureSet) -> Metrics:
         """The metrics of a trained candidate on any images of the data set."""
-        return evaluate(network, data, self.classes, self.output_stride, self.compute)
+        return evaluate(network, data, self.classes, self.compute)
 
     def _measure(self, job: Job) -> Metrics:
         return self.evaluate(self.fit(job.architecture, job.steps, job.seed), self.selection)
 
 
 @torch.inference_mode()
-def evaluate(
-    network: Segmenter, data: FeatureSet, classes: int, output_stride: int, compute: Compute
-) -> Metrics:
+def evaluate(network: Segmenter, data: FeatureSet, classes: int, compute: Compute) -> Metrics:
     """Scores at label resolution over all images; ignored pixels count nowhere.
 
     Keeps K x K counts and a sum, whatever the number of images. The cross-entropy is taken at
@@ -98,14 +93,14 @@ def evaluate(
     """
     network.eval()
     counts = torch.zeros(classes, classes, dtype=torch.int64)
-    roads = geometry(data, output_stride, compute.device)
+    roads = geometry(data.crop, network.stride, compute.device)
     loss, pixels = 0.0, 0
     images = zip(predictions(network, data, compute), data.labels(), range(len(data)), strict=True)
     for logits, label, number in images:
         placement = data.placements[number]
         rows, columns = (
             interpolation(
-                torch.from_numpy(placement.coordinates(axis)).to(logits.device) / output_stride,
+                torch.from_numpy(placement.coordinates(axis)).to(logits.device) / network.stride,
                 logits.shape[axis + 1],
             )
             for axis in (0, 1)
@@ -131,9 +126,12 @@ def evaluate(
 
 
 def predictions(network: Segmenter, data: FeatureSet, compute: Compute) -> Iterator[Tensor]:
-    """The logits [K, H, W] of each image, in float32, at the output stride."""
+    """The logits [K, H, W] of each image, in float32, at the part's stride."""
     for start in range(0, len(data), BATCH):
-        features = data.features[start : start + BATCH].to(compute.device, compute.dtype)
+        maps = {
+            stride: compute.place(data.features[stride][start : start + BATCH])
+            for stride in network.head.reads
+        }
         with compute.autocast():
-            logits = network(features.contiguous(memory_format=compute.memory_format))
+            logits = network(maps)
         yield from logits.float()

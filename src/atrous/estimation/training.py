@@ -1,8 +1,8 @@
-"""Trains a head on cached features, for a fixed number of steps."""
+"""Trains a part on cached features, for a fixed number of steps."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
@@ -11,11 +11,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from atrous.data.canvas import Size, feature_size
 from atrous.data.dataset import IGNORE
 from atrous.estimation.features import TARGET_STRIDE, FeatureSet
 from atrous.networks.compute import Compute
 from atrous.networks.cuda_graph import GraphedGradients
 from atrous.networks.interpolation import interpolation, resample
+from atrous.networks.pyramid import Pyramid, require_maps
+from atrous.tasks.segmentation.head import Segmenter
 from atrous.training.optimiser import (
     FINITE_EVERY,
     REFERENCE_DECAY,
@@ -27,13 +30,13 @@ from atrous.training.optimiser import (
     set_norm_decay,
 )
 
-Step = Callable[[Tensor, Tensor, float], Tensor]
-"""One step: features [B, C, H, W], targets [B, h, w], learning rate -> loss, a scalar."""
+Step = Callable[[Pyramid, Tensor, float], Tensor]
+"""One step: maps [B, C, H, W] by stride, targets [B, h, w], learning rate -> loss, a scalar."""
 
 
 @dataclass(frozen=True)
 class Geometry:
-    """The bilinear road from logits at the output stride to targets at every fourth pixel."""
+    """The bilinear road from logits at the part's stride to targets at every fourth pixel."""
 
     rows: Tensor
     columns: Tensor
@@ -45,22 +48,23 @@ class Geometry:
         return total / (targets != IGNORE).sum().clamp_min(1)
 
 
-def geometry(data: FeatureSet, output_stride: int, device: str) -> Geometry:
-    """The geometry of a feature set."""
+def geometry(crop: Size, stride: int, device: str) -> Geometry:
+    """The geometry of logits at a stride, on canvases of `crop` (height, width) pixels."""
     lines = (
-        interpolation(torch.arange(n, device=device) * (TARGET_STRIDE / output_stride), size)
-        for n, size in zip(data.targets.shape[1:], data.features.shape[2:], strict=True)
+        interpolation(torch.arange(n, device=device) * (TARGET_STRIDE / stride), size)
+        for n, size in zip(
+            feature_size(crop, TARGET_STRIDE), feature_size(crop, stride), strict=True
+        )
     )
     rows, columns = lines
     return Geometry(rows, columns)
 
 
 def train(
-    network: nn.Module,
+    network: Segmenter,
     data: FeatureSet,
     schedule: Schedule,
     compute: Compute,
-    output_stride: int,
     steps: int,
     seed: int,
 ) -> None:
@@ -70,13 +74,14 @@ def train(
     0.9997 does in its 30,000 steps. Raises `NonFiniteError`.
     """
     set_norm_decay(network, max(REFERENCE_DECAY, REFERENCE_DECAY * REFERENCE_STEPS / steps))
-    step = make_step(network, geometry(data, output_stride, compute.device), schedule, compute)
+    road = geometry(data.crop, network.stride, compute.device)
+    step = make_step(network, road, schedule, compute)
     network.train()
-    features, targets = resident(data, compute)
+    require_maps(network.head, data.strides, f"the feature set {data.path}")
+    features, targets = resident(data, network.head.reads, compute)
     order = np.array(list(islice(batches(len(data), schedule.batch, seed), steps)), np.int64)
-    for number, index in enumerate(torch.from_numpy(order).to(features.device)):
-        batch = features[index].to(compute.device, compute.dtype)
-        batch = batch.contiguous(memory_format=compute.memory_format)
+    for number, index in enumerate(torch.from_numpy(order).to(targets.device)):
+        batch = {stride: compute.place(maps[index]) for stride, maps in features.items()}
         loss = step(
             batch, targets[index].to(compute.device).long(), schedule.rate_at(number, steps)
         )
@@ -84,21 +89,23 @@ def train(
             raise NonFiniteError(f"the loss was {float(loss)} at step {number + 1} of {steps}")
 
 
-def resident(data: FeatureSet, compute: Compute) -> tuple[Tensor, Tensor]:
-    """Features and targets where batches are best gathered: in the accelerator's memory if they
-    take less than half of what is free there, else mapped from disk."""
+def resident(data: FeatureSet, strides: Sequence[int], compute: Compute) -> tuple[Pyramid, Tensor]:
+    """Features of some strides, and targets, where batches are best gathered: in the accelerator's
+    memory if they take less than half of what is free there, else mapped from disk."""
+    features = {stride: data.features[stride] for stride in strides}
     if compute.device.startswith("cuda"):
         free, _ = torch.cuda.mem_get_info(compute.device)
-        if data.features.numel() * data.features.element_size() < free / 2:
-            return data.features.to(compute.device), data.targets.to(compute.device)
-    return data.features, data.targets
+        if sum(maps.numel() * maps.element_size() for maps in features.values()) < free / 2:
+            there = {stride: maps.to(compute.device) for stride, maps in features.items()}
+            return there, data.targets.to(compute.device)
+    return features, data.targets
 
 
 def make_step(network: nn.Module, geometry: Geometry, schedule: Schedule, compute: Compute) -> Step:
     """The training step; on a GPU, forward and backward pass are one CUDA graph."""
     optimiser = make_optimiser(network, schedule)
 
-    def gradients(features: Tensor, targets: Tensor) -> Tensor:
+    def gradients(features: Pyramid, targets: Tensor) -> Tensor:
         optimiser.zero_grad(set_to_none=True)
         with compute.autocast():
             logits = network(features)
@@ -108,7 +115,7 @@ def make_step(network: nn.Module, geometry: Geometry, schedule: Schedule, comput
 
     run = GraphedGradients(gradients) if compute.device.startswith("cuda") else gradients
 
-    def step(features: Tensor, targets: Tensor, rate: float) -> Tensor:
+    def step(features: Pyramid, targets: Tensor, rate: float) -> Tensor:
         loss = run(features, targets)
         for group in optimiser.param_groups:
             group["lr"] = rate

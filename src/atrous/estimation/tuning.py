@@ -18,15 +18,18 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import torch
+from torch import Tensor
 
+from atrous.core.architecture import Architecture
 from atrous.core.console import track
 from atrous.core.errors import AtrousError
-from atrous.estimation.training import Geometry, make_step
+from atrous.data.canvas import Size, feature_size
+from atrous.estimation.features import TARGET_STRIDE
+from atrous.estimation.training import geometry, make_step
 from atrous.execution.local import LocalExecutor, WorkerLostError
 from atrous.networks.compute import Compute, Layout, Precision, cores
-from atrous.networks.interpolation import interpolation
-from atrous.networks.segmenter import Segmenter
-from atrous.spaces.dpc.space import TOP1, build, encode
+from atrous.spaces import find_space
+from atrous.tasks.segmentation.head import Segmenter
 from atrous.training.optimiser import Schedule
 
 PRECISIONS: tuple[Precision, ...] = ("float32", "bfloat16")
@@ -36,15 +39,15 @@ WARM_UP, TIMED = 2, 5
 
 @dataclass(frozen=True)
 class Workload:
-    """The size of a training step: features [batch, channels, height, width], `filters` wide."""
+    """The size of a training step: an architecture, `filters` wide, on maps of `channels` by
+    stride, of `batch` canvases of `crop` (height, width) pixels."""
 
-    channels: int
-    height: int
-    width: int
+    architecture: Architecture
+    channels: dict[int, int]
+    crop: Size
     filters: int
     classes: int
     batch: int
-    output_stride: int
 
 
 @dataclass(frozen=True)
@@ -115,22 +118,20 @@ def measure_all(workload: Workload, counts: list[int]) -> Iterator[tuple[Choice,
 
 
 def step_seconds(workload: Workload, compute: Compute) -> float:
-    """The median time of a training step of the published best cell, on random features."""
+    """The median time of a training step, on random features."""
     torch.set_num_threads(compute.threads)
     torch.manual_seed(0)
-    head = build(encode(TOP1), workload.channels, workload.filters, workload.output_stride)
-    network = Segmenter(head, workload.filters, workload.classes).train()
+    space = find_space(workload.architecture.space)
+    part = space.build(workload.architecture.genotype, workload.channels, workload.filters)
+    network = Segmenter(part, workload.classes).train()
     compute.arrange(network)
-    size = (workload.height, workload.width)
-    target = [4 * (side - 1) + 1 for side in size]
-    rows, columns = (
-        interpolation(torch.arange(n, device=compute.device) / 4, side)
-        for n, side in zip(target, size, strict=True)
-    )
-    step = make_step(network, Geometry(rows, columns), Schedule(workload.batch, 0.01, 0), compute)
-    features = torch.randn(workload.batch, workload.channels, *size, device=compute.device)
-    features = features.to(compute.dtype).contiguous(memory_format=compute.memory_format)
-    shape = (workload.batch, *target)
+    road = geometry(workload.crop, network.stride, compute.device)
+    step = make_step(network, road, Schedule(workload.batch, 0.01, 0), compute)
+    features = {
+        stride: compute.place(_random_maps(workload, stride, compute.device))
+        for stride in part.reads
+    }
+    shape = (workload.batch, *feature_size(workload.crop, TARGET_STRIDE))
     targets = torch.randint(workload.classes, shape, device=compute.device)
     times = []
     for _ in range(WARM_UP + TIMED):
@@ -138,6 +139,11 @@ def step_seconds(workload: Workload, compute: Compute) -> float:
         float(step(features, targets, 0.01))
         times.append(time.perf_counter() - start)
     return sorted(times[WARM_UP:])[TIMED // 2]
+
+
+def _random_maps(workload: Workload, stride: int, device: str) -> Tensor:
+    size = feature_size(workload.crop, stride)
+    return torch.randn(workload.batch, workload.channels[stride], *size, device=device)
 
 
 def _recall(path: Path) -> Choice | None:

@@ -126,7 +126,7 @@ with torch.no_grad():
 labels = logits[0].argmax(0)  # [H, W], numbers of the classes above
 ```
 
-Images of any size are taken. Exported to ONNX with `atrous export`, it runs without PyTorch:
+Images of any size are taken. ExportedFile to ONNX with `atrous export`, it runs without PyTorch:
 
 ```python
 import numpy as np

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from atrous.core.errors import AtrousError
 
@@ -66,11 +66,32 @@ class Compute:
         network.to(self.device)
         network.to(memory_format=self.memory_format)  # type: ignore[call-overload]
 
+    def place(self, maps: Tensor) -> Tensor:
+        """Puts maps [B, C, H, W] on the device, in its number type and layout."""
+        moved = maps.to(self.device, self.dtype)
+        return moved.contiguous(memory_format=self.memory_format)
+
     def autocast(self) -> torch.autocast:
         """The context in which the network runs."""
         return torch.autocast(
             self.device.partition(":")[0], self.dtype, self.precision == "bfloat16"
         )
+
+
+@dataclass(frozen=True)
+class LatencyConditions:
+    """All that a latency depends on beside the network and its runtime.
+
+    `batch` images of `size` (H, W) on `device`, named `device_name`; `threads` of the CPU;
+    `precision` is that of the products.
+    """
+
+    size: tuple[int, int]
+    batch: int
+    device: str
+    device_name: str
+    threads: int
+    precision: Precision
 
 
 def pick_device(device: str) -> str:

@@ -7,10 +7,12 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from atrous.networks.pyramid import Pyramid
+
 WARM_UP = 3
 
-Gradients = Callable[[Tensor, Tensor], Tensor]
-"""Features and targets of one batch to the loss, a scalar; fills the parameters' gradients."""
+Gradients = Callable[[Pyramid, Tensor], Tensor]
+"""Maps by stride and targets of a batch to the loss, a scalar; fills the parameters' gradients."""
 
 
 class GraphedGradients:
@@ -25,17 +27,19 @@ class GraphedGradients:
         self._gradients = gradients
         self._graph: torch.cuda.CUDAGraph | None = None
 
-    def __call__(self, features: Tensor, targets: Tensor) -> Tensor:
+    def __call__(self, features: Pyramid, targets: Tensor) -> Tensor:
         """The loss of the batch; the gradients are where the capture put them."""
         if self._graph is None:
             self._graph = self._capture(features, targets)
-        self._features.copy_(features)
+        for stride, maps in features.items():
+            self._features[stride].copy_(maps)
         self._targets.copy_(targets)
         self._graph.replay()
         return self._loss
 
-    def _capture(self, features: Tensor, targets: Tensor) -> torch.cuda.CUDAGraph:
-        self._features, self._targets = features.clone(), targets.clone()
+    def _capture(self, features: Pyramid, targets: Tensor) -> torch.cuda.CUDAGraph:
+        self._features = {stride: maps.clone() for stride, maps in features.items()}
+        self._targets = targets.clone()
         side = torch.cuda.Stream()  # type: ignore[no-untyped-call]
         side.wait_stream(torch.cuda.current_stream())
         with torch.cuda.stream(side):

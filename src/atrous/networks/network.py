@@ -5,17 +5,16 @@ from __future__ import annotations
 from torch import Tensor, nn
 from torch.nn import functional
 
-from atrous.networks.decoder import LOW_STRIDE
-from atrous.networks.segmenter import class_scores
+from atrous.networks.pyramid import Part, Pyramid, Refinement, require_maps
 
 
 class Encoder(nn.Module):
     """From normalised images [B, 3, H, W] to the deepest map of each stride: a backbone, or the
-    trunk of an architecture.
+    encoder of an architecture.
 
-    `channels`, by stride, holds 4 (where there is such a map) and `output_stride`; `mean` and `std`
-    are those of RGB in [0, 1] that images are normalised with. Images of k * `canvas` + 1 pixels
-    have a map of k * canvas / s + 1 positions at each stride s.
+    `channels` are those of its maps by stride, `output_stride` the stride of the deepest one;
+    `mean` and `std` are those of RGB in [0, 1] that images are normalised with. Images of
+    k * `canvas` + 1 pixels have a map of k * canvas / s + 1 positions at each stride s.
     """
 
     name: str
@@ -27,7 +26,10 @@ class Encoder(nn.Module):
 
 
 class Network(nn.Module):
-    """Backbone, head, optional decoder, class scores, and bilinear interpolation to the image.
+    """Encoder, part, optional refinement, the task's scores, and interpolation to the image.
+
+    The names of the modules are those that saved weights have: `backbone` is the encoder, `head`
+    the part, `decoder` the refinement, `logits` the head of the task.
 
     Any image size is taken. Inside, an image is padded (right and bottom, with the mean colour) to
     k * canvas + 1 pixels on each axis, so that feature i sits on pixel i * output stride and
@@ -37,16 +39,18 @@ class Network(nn.Module):
     def __init__(
         self,
         backbone: Encoder,
-        head: nn.Module,
-        filters: int,
-        classes: int,
-        decoder: nn.Module | None = None,
+        head: Part,
+        logits: nn.Conv2d,
+        decoder: Refinement | None = None,
     ) -> None:
         super().__init__()
+        for part in (head, decoder) if decoder else (head,):
+            require_maps(part, tuple(backbone.channels), backbone.name)
         self.backbone = backbone
         self.head = head
         self.decoder = decoder
-        self.logits = class_scores(filters, classes)
+        self.logits = logits
+        self.stride = decoder.stride if decoder else head.stride
 
     def forward(self, images: Tensor) -> Tensor:
         """Normalised images [B, 3, H, W] -> logits [B, K, H, W]."""
@@ -59,10 +63,10 @@ class Network(nn.Module):
 
     def coarse(self, canvas: Tensor) -> Tensor:
         """Images of k * canvas + 1 pixels -> logits at the network's own stride."""
-        features = self.backbone(canvas)
-        deep: Tensor = self.head(features[self.backbone.output_stride])
+        maps: Pyramid = self.backbone(canvas)
+        deep: Tensor = self.head(maps)
         if self.decoder is not None:
-            deep = self.decoder(features[LOW_STRIDE], deep)
+            deep = self.decoder(maps, deep)
         scores: Tensor = self.logits(deep)
         return scores
 

@@ -17,8 +17,7 @@ from atrous.model.folder import RECORD
 from atrous.model.model import Model, load_model, save_model
 from atrous.model.record import read_record
 from atrous.networks.weights import BUILTIN
-from atrous.spaces.blueprint import Blueprint, blank_network, build_network
-from atrous.spaces.network_cost import network_cost
+from atrous.spaces.blueprint import Blueprint, blank_network, build_network, network_cost
 
 KNOWN = ("xception65.tf_in1k", "mobilenetv2_100", BUILTIN)
 SOURCE = "weights_of"

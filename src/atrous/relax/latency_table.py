@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from atrous.core.errors import AtrousError
-from atrous.model.latency.conditions import Setting
+from atrous.networks.compute import LatencyConditions
 from atrous.spaces.auto_deeplab.cell import OPERATIONS
 from atrous.spaces.auto_deeplab.trellis import LEVELS, STRIDES, exits
 
@@ -27,7 +27,7 @@ class LatencyTable:
 
     filters: int
     blocks: int
-    setting: Setting
+    setting: LatencyConditions
     version: str
     repeats: int
     operations: tuple[tuple[float, ...], ...]
@@ -53,7 +53,7 @@ def table_from_json(values: Mapping[str, Any]) -> LatencyTable:
         return LatencyTable(
             filters=int(values["filters"]),
             blocks=int(values["blocks"]),
-            setting=Setting(**setting),
+            setting=LatencyConditions(**setting),
             version=str(values["version"]),
             repeats=int(values["repeats"]),
             operations=tuple(tuple(float(row[o.value]) for o in OPERATIONS) for row in rows),

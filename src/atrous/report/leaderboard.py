@@ -141,7 +141,7 @@ def _row(run: Run, rank: int, found: Scored) -> Row:
 def _cost(run: Run, trial: Trial) -> tuple[int, int]:
     architecture, context = trial.architecture, run.context
     cost = find_space(architecture.space).cost(
-        architecture.genotype, context.channels, run.config.proxy.filters, context.feature_size
+        architecture.genotype, context.maps, run.config.proxy.filters
     )
     return cost.parameters, cost.multiply_adds
 

@@ -102,12 +102,13 @@ def _links(content: Content) -> dict[str, str]:
 def _cost_words(content: Content) -> str:
     """What costs are of."""
     filters, context = content.run.config.proxy.filters, content.run.context
-    size = words.size(context.feature_size)
+    channels, height, width = context.maps[max(context.maps)]
+    size = words.size((height, width))
     if content.is_whole:
         return f"Cost is that of trunk and head, at F = {filters} on an image of {size} pixels."
     return (
         f"Cost is that of the {content.view.noun} alone, at {filters} filters on {size} "
-        f"positions of {context.channels} channels."
+        f"positions of {channels} channels."
     )
 
 

@@ -19,6 +19,7 @@ from atrous.core.lock import hold, is_held
 from atrous.core.options import option, replaced
 from atrous.core.records import read, write
 from atrous.search.ledger import Entry, Ledger
+from atrous.spaces.space import Shape
 
 ABOUT, LEDGER, LOCK = "run.json", "ledger.db", "run.lock"
 RERANK, SECOND = "rerank.json", "rerank"
@@ -48,8 +49,9 @@ class Settings:
 class Context:
     """What the run was made on: what is needed to read its figures and to run it again.
 
-    `data_fingerprint` is the content hash of training and selection images; `channels` and
-    `feature_size` (H, W) are those of the feature map that cells read.
+    `data_fingerprint` is the content hash of training and selection images; `maps` are
+    [channels, height, width] of what candidates read, by stride: feature maps, or the image, of
+    stride 1.
     """
 
     classes: tuple[str, ...]
@@ -57,8 +59,7 @@ class Context:
     selection_images: int
     data_fingerprint: str = option("Of training and selection images.", compares=True)
     weights_digest: str = option("Of the backbone.", compares=True)
-    channels: int
-    feature_size: Size
+    maps: dict[int, Shape]
     versions: dict[str, str]
     python: str
     machine: str

@@ -42,6 +42,20 @@ def find_space(name: str) -> Space:
     raise _unknown(name)
 
 
+def needs_backbone(of: str | Architecture) -> bool:
+    """Whether architectures read a backbone's maps, or are whole networks. Raises `AtrousError`."""
+    return find_space(of.space if isinstance(of, Architecture) else of).encoder is None
+
+
+def yardstick(space: str) -> Architecture:
+    """The architecture that stands for those of a space when speed is measured: its family's, or
+    that in the middle of the space. Raises `AtrousError`."""
+    if named := family_of(space).yardstick:
+        return find_architecture(named)
+    found = find_space(space)
+    return found.architecture(found.unrank(found.size() // 2))
+
+
 def find_architecture(text: str) -> Architecture:
     """The architecture that `text` names.
 

@@ -1,18 +1,23 @@
-"""What a network is built from: a few names and numbers, written as JSON."""
+"""Networks from a few names and numbers, and what is known of them before they are built."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 import torch
+from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
 
-from atrous.core.architecture import Architecture, ArchitectureText
+from atrous.core.architecture import ArchitectureText
+from atrous.core.cost import Cost
 from atrous.core.errors import AtrousError
+from atrous.data.canvas import Size, feature_size, round_up
 from atrous.data.palette import Colour
 from atrous.networks.backbones import load_backbone, outline
 from atrous.networks.decoder import LOW_STRIDE
 from atrous.networks.network import Encoder, Network
-from atrous.spaces import find_space
+from atrous.spaces import find_space, needs_backbone
+from atrous.tasks.segmentation.head import class_scores
 
 
 @dataclass(frozen=True)
@@ -42,7 +47,7 @@ def build_network(blueprint: Blueprint, weights: str = "none", seed: int = 0) ->
     Raises AtrousError.
     """
     backbone = None
-    if not brings_its_own_encoder(blueprint.architecture):
+    if needs_backbone(blueprint.architecture):
         backbone = load_backbone(blueprint.backbone, weights, blueprint.output_stride, seed)
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed)
@@ -52,21 +57,64 @@ def build_network(blueprint: Blueprint, weights: str = "none", seed: int = 0) ->
 def blank_network(blueprint: Blueprint) -> Network:
     """The network without storage, for its shapes and its cost. Raises AtrousError."""
     backbone = None
-    if not brings_its_own_encoder(blueprint.architecture):
+    if needs_backbone(blueprint.architecture):
         backbone = outline(blueprint.backbone, blueprint.output_stride)
     with torch.device("meta"):
         return _assembled(blueprint, backbone)
 
 
-def brings_its_own_encoder(architecture: Architecture) -> bool:
-    """Whether the architecture is a whole network, which needs no backbone."""
-    return find_space(architecture.space).trunk is not None
+def network_cost(blueprint: Blueprint, size: Size) -> Cost:
+    """All parameters, and the multiply-adds of convolutions and products for one H x W image.
+
+    Encoder, parts and class scores count; batch norms, activations and interpolation do not.
+    Nothing is computed, and nothing stored.
+    """
+    network = blank_network(blueprint)
+    counter = FlopCounterMode(display=False)
+    with torch.no_grad(), counter:
+        network(torch.empty(1, 3, *size, device="meta"))
+    parameters = sum(parameter.numel() for parameter in network.parameters())
+    return Cost(parameters, counter.get_total_flops() // 2)
+
+
+def untrained_rates(blueprint: Blueprint, crop: Size, image: Size) -> str | None:
+    """What to know of atrous rates that see beyond a crop's feature map but not beyond an image's.
+
+    Their outer weights see only padding in training, keep their first values, and act when whole
+    images are scored. `None` if there are no such rates.
+    """
+    network = blank_network(blueprint)
+    stride, canvas = network.backbone.output_stride, network.backbone.canvas
+    map_size = feature_size(crop, stride)
+    whole = feature_size((round_up(image[0], canvas), round_up(image[1], canvas)), stride)
+    beyond = sorted(
+        {
+            rate
+            for rates in _rates(network)
+            for rate, inner, outer in zip(rates, map_size, whole, strict=True)
+            if inner <= rate < outer
+        }
+    )
+    if not beyond:
+        return None
+    listed = ", ".join(map(str, beyond))
+    return (
+        f"Atrous rates of {listed} reach beyond the {map_size[0]} x {map_size[1]} positions of a "
+        f"{crop[0]}x{crop[1]} crop, but not beyond the {whole[0]} x {whole[1]} of an image: "
+        "weights that were never trained will act on whole images. Take a larger --crop."
+    )
+
+
+def _rates(network: Network) -> list[tuple[int, int]]:
+    """The dilations (vertical, horizontal) of the 3x3 convolutions after the encoder."""
+    layers = [m for m in network.head.modules() if isinstance(m, nn.Conv2d)]
+    return [(m.dilation[0], m.dilation[1]) for m in layers if max(m.kernel_size) > 1]
 
 
 def _assembled(blueprint: Blueprint, backbone: Encoder | None) -> Network:
     space, genotype = find_space(blueprint.architecture.space), blueprint.architecture.genotype
     space.validate(genotype)
-    encoder = space.trunk(genotype, blueprint.filters) if space.trunk else backbone
+    encoder = space.encoder.build(genotype, blueprint.filters) if space.encoder else backbone
     if encoder is None:
         raise ValueError(f"{blueprint.architecture} needs a backbone")
     if blueprint.decoder and LOW_STRIDE not in encoder.channels:
@@ -75,8 +123,11 @@ def _assembled(blueprint: Blueprint, backbone: Encoder | None) -> Network:
             f"at {', '.join(map(str, encoder.channels))}. Leave out --decoder or use another "
             "--backbone."
         )
-    stride, width = encoder.output_stride, space.width(blueprint.filters)
-    head = space.build(genotype, encoder.channels[stride], blueprint.filters, stride)
-    low = encoder.channels.get(LOW_STRIDE, 0)
-    decoder = space.decoder(low, blueprint.filters) if blueprint.decoder else None
-    return Network(encoder, head, width, len(blueprint.classes), decoder).eval()
+    # The order decides which first weights a seed gives: part, refinement, class scores.
+    part = space.build(genotype, encoder.channels, blueprint.filters)
+    refinement = None
+    if blueprint.decoder:
+        refinement = space.decoder(encoder.channels, part, blueprint.filters)
+    channels = (refinement or part).channels
+    scores = class_scores(channels, len(blueprint.classes))
+    return Network(encoder, part, scores, refinement).eval()

@@ -14,6 +14,7 @@ from atrous.core.architecture import Architecture
 from atrous.core.cost import Cost
 from atrous.core.errors import AtrousError
 from atrous.data.canvas import Size
+from atrous.spaces.space import IMAGE as IMAGE_STRIDE
 from atrous.spaces.space import Space
 
 IMAGE = (1025, 2049)
@@ -160,13 +161,13 @@ def _observed(space: Space, architecture: Architecture) -> list[Observed]:
 
 def _describe(space: Space, architecture: Architecture, asked: Asked) -> Description:
     """The decisions, and the cost as the space counts it."""
-    if space.trunk:
+    if space.encoder:
         refuse_backbone(architecture, asked)
-        reads = FeatureMap(RGB, asked.size or IMAGE)
+        reads, stride = FeatureMap(RGB, asked.size or IMAGE), IMAGE_STRIDE
     else:
-        reads = feature_map(asked)
+        reads, stride = feature_map(asked), asked.output_stride or STRIDE
     filters = asked.filters or FILTERS
-    cost = space.cost(architecture.genotype, reads.channels, filters, reads.size)
+    cost = space.cost(architecture.genotype, {stride: (reads.channels, *reads.size)}, filters)
     parts = [("architecture", cost)]
     if backbone := reads.backbone:
         parts += [("backbone", backbone), ("backbone and architecture", backbone + cost)]

@@ -68,7 +68,7 @@ def compare(
     sources = unchanged_sources(run)
     splits = splits or _unseen_splits(run.config, sources.dataset)
     images = {split: _images(run.config, sources.dataset, split) for split in splits}
-    material = make_material(sources, run.settings.crop, run.settings.device, cache)
+    material = make_material(sources, run.config, run.settings.crop, run.settings.device, cache)
     sets = {
         split: features_of(samples, run.settings, sources, cache)
         for split, samples in images.items()

@@ -10,8 +10,9 @@ import torch
 from torch import Tensor, nn
 
 from atrous.core.errors import AtrousError
-from atrous.model.latency.conditions import Setting, runtime_version
+from atrous.model.latency.conditions import runtime_version
 from atrous.model.latency.measure import in_turns, torch_threads
+from atrous.networks.compute import LatencyConditions
 from atrous.relax.latency_table import MOVES, PLACES, LatencyTable
 from atrous.spaces.auto_deeplab.cell import GIVEN, OPERATIONS, Operation
 from atrous.spaces.auto_deeplab.operations import Projection, doubled, make_operation
@@ -23,7 +24,9 @@ Pass = Callable[[], Any]
 """Computes once, and returns when the result is there."""
 
 
-def measure(filters: int, blocks: int, setting: Setting, repeats: int = 30) -> LatencyTable:
+def measure(
+    filters: int, blocks: int, setting: LatencyConditions, repeats: int = 30
+) -> LatencyTable:
     """The table for cells of `blocks` blocks in networks of F `filters`.
 
     Each part in evaluation mode, on its own, on random maps as large as images of `setting.size`
@@ -57,21 +60,23 @@ def measure(filters: int, blocks: int, setting: Setting, repeats: int = 30) -> L
     )
 
 
-def _passes(filters: int, blocks: int, setting: Setting) -> list[Pass]:
+def _passes(filters: int, blocks: int, setting: LatencyConditions) -> list[Pass]:
     """What is timed: every operation at every place, then the inputs of every move."""
     parts = [operation_pass(o, *place, filters, setting) for place in PLACES for o in OPERATIONS]
     return parts + [inputs_pass(*move, filters, blocks, setting) for move in MOVES]
 
 
 def operation_pass(
-    operation: Operation, level: int, stride: int, filters: int, setting: Setting
+    operation: Operation, level: int, stride: int, filters: int, setting: LatencyConditions
 ) -> Pass:
     """A pass of an operation that ends at `level`, from maps twice as large where it strides."""
     width, source = filters << level, level - (stride == 2)
     return _pass(make_operation(operation, width, stride), width, source, setting)
 
 
-def inputs_pass(source: int, target: int, filters: int, blocks: int, setting: Setting) -> Pass:
+def inputs_pass(
+    source: int, target: int, filters: int, blocks: int, setting: LatencyConditions
+) -> Pass:
     """A pass of what makes a cell's two given states for a move between two levels.
 
     Both layers before are taken to have been at `source`: a second one at another level would be
@@ -96,7 +101,7 @@ class _Inputs(nn.Module):
         return [state(maps) for state in self.states]
 
 
-def _pass(module: nn.Module, channels: int, level: int, setting: Setting) -> Pass:
+def _pass(module: nn.Module, channels: int, level: int, setting: LatencyConditions) -> Pass:
     module = module.eval().to(setting.device)
     height, width = ((side - 1) // (4 << level) + 1 for side in setting.size)
     maps = torch.randn(setting.batch, channels, height, width, device=setting.device)

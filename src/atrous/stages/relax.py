@@ -21,7 +21,7 @@ from atrous.data.canvas import Size as Extent
 from atrous.data.canvas import largest, require_crop, round_up
 from atrous.data.checks.check import require_sound
 from atrous.estimation.material import Sources, sources_of, unchanged_sources
-from atrous.model.latency.conditions import make_setting
+from atrous.model.latency.conditions import make_conditions
 from atrous.model.record import read_json
 from atrous.networks.compute import Compute, cores, pick_device, whole_precision
 from atrous.relax import loop
@@ -38,7 +38,7 @@ from atrous.spaces.auto_deeplab.relaxation.candidates import decode_candidates
 from atrous.spaces.auto_deeplab.relaxation.latency import expected_latency, latency_loss, reach
 from atrous.spaces.auto_deeplab.relaxation.size import Size
 from atrous.spaces.auto_deeplab.space import NAME, decoded
-from atrous.spaces.space import COARSEST
+from atrous.spaces.auto_deeplab.trellis import STRIDES
 from atrous.stages.latency_table import measure
 from atrous.strategies.decoded import Decoded
 from atrous.strategies.strategy import Proposal
@@ -60,7 +60,7 @@ def require_relaxable(config: SearchConfig) -> None:
     if asked.gate not in GATES:
         raise AtrousError(f"--gate is one of {', '.join(GATES)}, got {asked.gate!r}.")
     if asked.crop:
-        require_crop(asked.crop, COARSEST)
+        require_crop(asked.crop, STRIDES[-1])
     whole_precision(pick_device(config.machine.device), asked.precision)
 
 
@@ -171,7 +171,7 @@ def _latencies(run: Run, blocks: int) -> LatencyTable:
     if path.exists():
         return table_from_json(read_json(path))
     note("measuring how long each operation takes on this machine")
-    setting = make_setting(run.settings.crop, device=run.settings.device, threads=cores())
+    setting = make_conditions(run.settings.crop, device=run.settings.device, threads=cores())
     table = measure(run.config.proxy.filters, blocks, setting)
     path.parent.mkdir(parents=True, exist_ok=True)
     write_whole(path, json.dumps(table.to_json(), indent=2))
@@ -192,7 +192,7 @@ def _crop(asked: GradientConfig, sizes: list[Extent]) -> tuple[Extent, float]:
     scale = min(1.0, SIDE / min(height, width))
     if asked.crop:
         return asked.crop, scale
-    sides = (round_up(round(side * scale), COARSEST) for side in (height, width))
+    sides = (round_up(round(side * scale), STRIDES[-1]) for side in (height, width))
     height, width = (min(side, CROP) for side in sides)
     return (height, width), scale
 

@@ -37,7 +37,7 @@ from atrous.search.objective import find_objective
 from atrous.search.ranking import ranked
 from atrous.search.run import RERANK, Run
 from atrous.spaces import find_architecture, find_space
-from atrous.spaces.receptive_field import untrained_rates
+from atrous.spaces.blueprint import untrained_rates
 from atrous.strategies.listed import Listed
 from atrous.strategies.strategy import Proposal
 from atrous.training.config import Protocol, derive_training_crop
@@ -123,10 +123,11 @@ def _write(reranking: Reranking, path: Path) -> None:
 
 def _reranking(run: Run, ask: Ask) -> Reranking:
     settings, space = run.settings, find_space(run.config.space)
-    canvas, warm = space.canvas(run.config.encoder.output_stride), ask.warm and space.trunk is None
+    canvas = space.coarsest(run.config.encoder.output_stride)
+    warm = ask.warm and not space.encoder
     precision = whole_precision(settings.device, None)
     gentle = is_gentle(ask.steps, warm, run.config.encoder.weights)
-    rate = usual_rate(gentle, scratch=space.trunk is not None)
+    rate = usual_rate(gentle, scratch=space.encoder is not None)
     protocol = Protocol(
         steps=ask.steps,
         batch=ask.batch,

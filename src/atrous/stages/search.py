@@ -8,7 +8,6 @@ from pathlib import Path
 
 from atrous.core.config import (
     GRADIENT,
-    BudgetConfig,
     DataConfig,
     EncoderConfig,
     GradientConfig,
@@ -33,20 +32,26 @@ RANDOM_BESIDE = 8
 """Random architectures that what is decoded is compared with."""
 
 
-def usual(space: str, gradient: GradientConfig | None = None) -> SearchConfig:
-    """Returns the search of a space where the user says nothing, by `gradient` if that is given."""
+def usual(space: str, strategy: str = "local") -> SearchConfig:
+    """Returns the search of a space by a strategy where the user says nothing else."""
     known = family_of(space).defaults
     config = SearchConfig(
         DataConfig(""),
         space,
+        strategy,
         baselines=known.baselines,
         encoder=EncoderConfig(known.backbone or "", known.weights, known.output_stride or 0),
         proxy=ProxyConfig(known.filters, known.steps, rate=known.rate),
     )
-    if gradient is None:
+    return replace(config, gradient=GradientConfig()) if strategy == GRADIENT else config
+
+
+def usual_trials(config: SearchConfig) -> SearchConfig:
+    """Returns a search with as many trials as are usual where it decodes architectures."""
+    asked = config.gradient
+    if asked is None:
         return config
-    trials = gradient.seeds * gradient.candidates + RANDOM_BESIDE
-    return replace(config, strategy=GRADIENT, gradient=gradient, budget=BudgetConfig(trials))
+    return replaced(config, trials=asked.seeds * asked.candidates + RANDOM_BESIDE)
 
 
 def begin(config: SearchConfig, out: Path, cache: Path) -> tuple[Run, Estimator]:
@@ -87,7 +92,7 @@ def require_possible(config: SearchConfig) -> None:
     """Raises `AtrousError` with all that is wrong with a search, before data is looked at."""
     space = find_space(config.space)
     require_relaxable(config)
-    wrong = problems(config, ("output_stride",) if space.trunk else ())
+    wrong = problems(config, ("output_stride",) if space.encoder else ())
     if config.proxy.score not in OBJECTIVES:
         told = ", ".join(OBJECTIVES)
         wrong.append(f"--score is one of {told}, got {config.proxy.score!r}")
@@ -97,13 +102,13 @@ def require_possible(config: SearchConfig) -> None:
         find_strategy(config.strategy)
     for name in config.baselines:
         beside = find_space(find_architecture(name).space)
-        if (beside.trunk is None) != (space.trunk is None):
+        if (beside.encoder is None) != (space.encoder is None):
             raise AtrousError(
                 f"--baselines: {name} cannot be trained beside --space {config.space}: cells on a "
                 "backbone's features and whole networks are not trained alike. Leave it out."
             )
     if config.proxy.crop:
-        require_crop(config.proxy.crop, space.canvas(config.encoder.output_stride))
+        require_crop(config.proxy.crop, space.coarsest(config.encoder.output_stride))
 
 
 def lasting(config: SearchConfig) -> SearchConfig:

@@ -11,7 +11,7 @@ import pytest
 from atrous.core.cost import Cost
 from atrous.model.evaluation.table import (
     WIDE,
-    Compared,
+    ComparedNetwork,
     class_table,
     comparison_table,
     confused_table,
@@ -55,8 +55,8 @@ def test_evaluations_of_other_classes_share_no_table() -> None:
 
 def test_a_comparison_has_cost_and_score_as_in_the_paper() -> None:
     rows = [
-        Compared("DPC", Cost(356_160, 2_986_401_600), 0.7538),
-        Compared("tiny", Cost(1_234, 999_999), 0.5),
+        ComparedNetwork("DPC", Cost(356_160, 2_986_401_600), 0.7538),
+        ComparedNetwork("tiny", Cost(1_234, 999_999), 0.5),
     ]
     assert cells(comparison_table(rows)) == [
         ["method", "parameters", "multiply-adds", "mIoU"],

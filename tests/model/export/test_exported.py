@@ -15,35 +15,39 @@ from torch import Tensor, nn
 
 from atrous.core.errors import AtrousError
 from atrous.model.export import onnx_file
-from atrous.model.export.exported import Exported, check_request, export_network
+from atrous.model.export.exported import ExportedFile, check_request, export_network
 from atrous.model.export.interface import Interface, noise
 from atrous.networks.backbones import Backbone
 from atrous.networks.network import Network
+from atrous.networks.pyramid import Part, Pyramid
 from tests.model.export.material import CLASSES, blueprint, logits, network
 
 
-class Deceptive(nn.Module):
+class Deceptive(Part):
     """A head that computes something else once it is exported."""
 
-    def __init__(self, head: nn.Module) -> None:
+    def __init__(self, head: Part) -> None:
         super().__init__()
+        self.reads, self.stride, self.channels = head.reads, head.stride, head.channels
         self.head = head
 
-    def forward(self, features: Tensor) -> Tensor:
-        found: Tensor = self.head(features)
+    def forward(self, maps: Pyramid) -> Tensor:
+        found: Tensor = self.head(maps)
         return found * 1.01 if torch.compiler.is_compiling() else found
 
 
-class AdaptiveGrid(nn.Module):
+class AdaptiveGrid(Part):
     """A head with torch's own grid pooling, which exports for the traced size alone."""
 
-    def __init__(self, head: nn.Module) -> None:
+    def __init__(self, head: Part) -> None:
         super().__init__()
+        self.reads, self.stride, self.channels = head.reads, head.stride, head.channels
         self.head = head
 
-    def forward(self, features: Tensor) -> Tensor:
+    def forward(self, maps: Pyramid) -> Tensor:
+        features = maps[self.stride]
         means = nn.functional.adaptive_avg_pool2d(features, (2, 2)).mean((2, 3), keepdim=True)
-        found: Tensor = self.head(features + means)
+        found: Tensor = self.head({self.stride: features + means})
         return found
 
 
@@ -98,7 +102,7 @@ def test_a_network_that_diverged_is_refused(small: Network, tmp_path: Path) -> N
 
 
 @pytest.fixture(scope="module")
-def written(tmp_path_factory: pytest.TempPathFactory) -> tuple[Network, Exported]:
+def written(tmp_path_factory: pytest.TempPathFactory) -> tuple[Network, ExportedFile]:
     """A network in training mode at output stride 8, exported with everything that can be said."""
     original = network(blueprint("dpc-2:0.3.1.80", decoder=True, output_stride=8)).train()
     path = tmp_path_factory.mktemp("written") / "model.onnx"
@@ -107,7 +111,7 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> tuple[Network, Exported
     return original, export_network(original, path, "onnx", interface, about, opset=19)
 
 
-def test_the_network_itself_is_left_alone(written: tuple[Network, Exported]) -> None:
+def test_the_network_itself_is_left_alone(written: tuple[Network, ExportedFile]) -> None:
     original, _ = written
     assert all(module.training for module in original.modules())
     assert all(parameter.requires_grad for parameter in original.parameters())
@@ -115,7 +119,7 @@ def test_the_network_itself_is_left_alone(written: tuple[Network, Exported]) -> 
     assert all(torch.equal(value, fresh[key]) for key, value in original.state_dict().items())
 
 
-def test_probabilities_come_out_as_softmax(written: tuple[Network, Exported]) -> None:
+def test_probabilities_come_out_as_softmax(written: tuple[Network, ExportedFile]) -> None:
     original, exported = written
     pixels = noise(2, (50, 41))
     found = torch.from_numpy(onnx_file.run(exported.path, [pixels.numpy()])[0])
@@ -125,12 +129,12 @@ def test_probabilities_come_out_as_softmax(written: tuple[Network, Exported]) ->
     torch.testing.assert_close(found, wanted, rtol=0, atol=1e-4)
 
 
-def test_the_opset_is_the_one_asked_for(written: tuple[Network, Exported]) -> None:
+def test_the_opset_is_the_one_asked_for(written: tuple[Network, ExportedFile]) -> None:
     (opset,) = onnx.load(written[1].path).opset_import
     assert (opset.domain, opset.version) == ("", 19)
 
 
-def test_what_a_file_says_of_itself_can_be_added_to(written: tuple[Network, Exported]) -> None:
+def test_what_a_file_says_of_itself_can_be_added_to(written: tuple[Network, ExportedFile]) -> None:
     about = written[1].metadata
     assert about["licence"] == "CC0"
     assert about["output"].startswith(f"probabilities [B, {len(CLASSES)}, H, W]")

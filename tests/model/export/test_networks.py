@@ -12,7 +12,8 @@ import pytest
 import torch
 
 import atrous
-from atrous.model.export.exported import BATCHES_AND_SIZES, Exported, export_model
+from atrous.core.records import to_json
+from atrous.model.export.exported import BATCHES_AND_SIZES, ExportedFile, export_model
 from atrous.model.export.interface import TOLERANCE, Interface, noise
 from atrous.model.model import Model
 from atrous.networks.network import Network
@@ -36,7 +37,7 @@ UNTRACED = ((1, (113, 160)), (3, (31, 2)))
 
 def exported(
     architecture: str, folder: Path, settings: tuple[str, str, str]
-) -> tuple[Network, Exported]:
+) -> tuple[Network, ExportedFile]:
     """With the builtin backbone, its weights, and the decoder."""
     made_of = blueprint(architecture, "tf_efficientnet_lite0", decoder=True)
     model = Model(network(made_of, "builtin"), made_of, {"crop": [65, 49]}).eval()
@@ -57,12 +58,12 @@ def exported(
 )
 def pair(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> tuple[Network, Exported]:
+) -> tuple[Network, ExportedFile]:
     architecture, settings = request.param
     return exported(architecture, tmp_path_factory.mktemp("exported"), settings)
 
 
-def test_a_file_runs_without_this_package_and_agrees(pair: tuple[Network, Exported]) -> None:
+def test_a_file_runs_without_this_package_and_agrees(pair: tuple[Network, ExportedFile]) -> None:
     original, written = pair
     runs = {
         "onnx": (RUN_ONNX, ("torch", "onnx", "timm", "torchvision", "atrous")),
@@ -93,16 +94,16 @@ def require_agreement(interface: Interface, wanted: torch.Tensor, found: torch.T
     assert ((best - second)[differs] <= accepted).all()
 
 
-def test_an_export_tells_on_what_it_was_compared(pair: tuple[Network, Exported]) -> None:
+def test_an_export_tells_on_what_it_was_compared(pair: tuple[Network, ExportedFile]) -> None:
     _, written = pair
     compared = [(each.batch, each.size) for each in written.comparisons]
     assert compared == [*BATCHES_AND_SIZES, (1, (65, 49))], "the training crop comes last"
     assert all(each.difference <= TOLERANCE for each in written.comparisons)
-    assert json.loads(json.dumps(written.to_json()))["size"] == written.path.stat().st_size
+    assert json.loads(json.dumps(to_json(written)))["size"] == written.path.stat().st_size
     assert [path.name for path in written.path.parent.iterdir() if "partial" in path.name] == []
 
 
-def test_a_file_says_what_it_is(pair: tuple[Network, Exported]) -> None:
+def test_a_file_says_what_it_is(pair: tuple[Network, ExportedFile]) -> None:
     original, written = pair
     if written.format == "onnx":
         session = onnxruntime.InferenceSession(str(written.path))
@@ -121,7 +122,9 @@ def test_a_file_says_what_it_is(pair: tuple[Network, Exported]) -> None:
     assert about == dict(written.metadata)
 
 
-def test_a_file_tells_nothing_of_the_machine_it_was_made_on(pair: tuple[Network, Exported]) -> None:
+def test_a_file_tells_nothing_of_the_machine_it_was_made_on(
+    pair: tuple[Network, ExportedFile],
+) -> None:
     _, written = pair
     here = str(Path(atrous.__file__).parent).encode()
     if written.format == "onnx":

@@ -26,7 +26,7 @@ class AllOperations(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         torch.manual_seed(0)
-        cells = (build((0, k), CHANNELS, FILTERS, 16) for k in range(len(OPERATIONS)))
+        cells = (build((0, k), {16: CHANNELS}, FILTERS) for k in range(len(OPERATIONS)))
         self.branches = nn.ModuleList(cast(DensePredictionCell, c).branches[0] for c in cells)
         for norm in (each for each in self.modules() if isinstance(each, nn.BatchNorm2d)):
             nn.init.constant_(norm.bias, 0.5)  # few outputs end at zero

@@ -10,7 +10,8 @@ import torch
 from rich.console import Console
 
 from atrous.core.errors import AtrousError
-from atrous.model.latency.conditions import make_setting
+from atrous.core.records import from_json, to_json
+from atrous.model.latency.conditions import make_conditions
 from atrous.model.latency.measure import (
     MOST,
     WINDOW,
@@ -26,9 +27,8 @@ from atrous.networks.network import Network
 from atrous.spaces.blueprint import build_network
 from tests.model.export.material import blueprint
 
-MADE_UP = Latency(
-    "pytorch", "2.13.0", make_setting((33, 65), 2, "cpu", 1), 10, (4.0, 1.0, 2.0, 3.0, 10.0)
-)
+CONDITIONS = make_conditions((33, 65), 2, "cpu", 1)
+MADE_UP = Latency.of("pytorch", CONDITIONS, 10, (4.0, 1.0, 2.0, 3.0, 10.0))
 
 
 @pytest.fixture(scope="module")
@@ -39,8 +39,8 @@ def network() -> Network:
 @pytest.fixture(scope="module")
 def both(network: Network) -> tuple[Latency, ...]:
     """Both runtimes on one small image."""
-    setting = make_setting((33, 65), device="cpu", threads=1)
-    return compare_latency(network, setting, ("pytorch", "onnxruntime"), repeats=3)
+    conditions = make_conditions((33, 65), device="cpu", threads=1)
+    return compare_latency(network, conditions, ("pytorch", "onnxruntime"), repeats=3)
 
 
 def test_each_runtime_is_timed_as_often_as_asked(both: tuple[Latency, ...]) -> None:
@@ -52,10 +52,11 @@ def test_each_runtime_is_timed_as_often_as_asked(both: tuple[Latency, ...]) -> N
 
 
 def test_a_number_comes_with_its_conditions(both: tuple[Latency, ...]) -> None:
-    record = json.loads(json.dumps(both[1].to_json()))
+    record = json.loads(json.dumps(to_json(both[1])))
     conditions = {"runtime", "version", "precision", "batch", "size", "threads", "device_name"}
     assert conditions <= record.keys()
     assert record["size"] == [33, 65]
+    assert from_json(Latency, record) == both[1]
 
 
 def test_the_table_shows_all_conditions() -> None:
@@ -63,38 +64,44 @@ def test_the_table_shows_all_conditions() -> None:
     with console.capture() as capture:
         console.print(render([MADE_UP]))
     text = capture.get()
-    for part in ("2 x 3 x 33 x 65", "float32", "1 CPU thread", "cpu: ", "pytorch 2.13.0"):
+    for part in (
+        "2 x 3 x 33 x 65",
+        "float32",
+        "1 CPU thread",
+        "cpu: ",
+        f"pytorch {torch.__version__}",
+    ):
         assert part in text
     for part in ("3.00", "2.00 - 4.00", "1.00 - 10.00", "5 passes, after 10 to warm up"):
         assert part in text
 
 
 def test_median_and_spread_are_those_of_the_passes() -> None:
-    assert MADE_UP.median == 3
-    assert MADE_UP.quartiles == (2, 4)
-    assert MADE_UP.range == (1, 10)
+    assert MADE_UP.median_ms == 3
+    assert MADE_UP.quartiles_ms == (2, 4)
+    assert MADE_UP.range_ms == (1, 10)
 
 
 def test_one_pass_has_no_spread() -> None:
-    once = Latency("pytorch", "2.13.0", MADE_UP.setting, 10, (7.0,))
-    assert once.median == 7
-    assert once.quartiles == once.range == (7, 7)
+    once = Latency.of("pytorch", CONDITIONS, 10, (7.0,))
+    assert once.median_ms == 7
+    assert once.quartiles_ms == once.range_ms == (7, 7)
 
 
 def test_many_pixels_take_longer_than_few(network: Network) -> None:
     small, large = (
-        measure_latency(network, make_setting(size, device="cpu", threads=1), repeats=3)
+        measure_latency(network, make_conditions(size, device="cpu", threads=1), repeats=3)
         for size in ((17, 17), (321, 321))
     )
-    assert large.range[0] > small.median
+    assert large.range_ms[0] > small.median_ms
 
 
 def test_a_network_in_training_is_timed_in_evaluation_and_stays_as_it_was() -> None:
     network = build_network(blueprint()).train()
     before = copy.deepcopy(network.state_dict())
     threads = torch.get_num_threads()
-    setting = make_setting((33, 33), device="cpu", threads=threads + 1, precision="bfloat16")
-    measure_latency(network, setting, repeats=1)
+    conditions = make_conditions((33, 33), device="cpu", threads=threads + 1, precision="bfloat16")
+    measure_latency(network, conditions, repeats=1)
     assert network.training
     assert all(torch.equal(value, before[key]) for key, value in network.state_dict().items())
     assert torch.get_num_threads() == threads
@@ -130,4 +137,4 @@ def test_warming_up_counts_its_passes() -> None:
 
 def test_an_unknown_runtime_is_refused_before_any_work(network: Network) -> None:
     with pytest.raises(AtrousError, match="--runtime"):
-        measure_latency(network, MADE_UP.setting, "jax")
+        measure_latency(network, CONDITIONS, "jax")

@@ -13,7 +13,7 @@ from atrous.core.errors import AtrousError
 from atrous.model.latency.conditions import (
     check_runtime,
     device_name,
-    make_setting,
+    make_conditions,
     parse_runtimes,
     provider,
     runtime_version,
@@ -21,10 +21,10 @@ from atrous.model.latency.conditions import (
 
 
 def test_a_setting_is_complete() -> None:
-    setting = make_setting((33, 65), device="cpu", threads=1)
-    assert (setting.batch, setting.threads, setting.precision) == (1, 1, "float32")
-    assert setting.device_name == device_name("cpu") != ""
-    assert make_setting((33, 65), device="cpu").threads == torch.get_num_threads()
+    conditions = make_conditions((33, 65), device="cpu", threads=1)
+    assert (conditions.batch, conditions.threads, conditions.precision) == (1, 1, "float32")
+    assert conditions.device_name == device_name("cpu") != ""
+    assert make_conditions((33, 65), device="cpu").threads == torch.get_num_threads()
 
 
 @pytest.mark.skipif(platform.system() != "Linux", reason="reads /proc/cpuinfo")
@@ -35,29 +35,29 @@ def test_the_name_of_a_cpu_is_more_than_its_kind() -> None:
 @pytest.mark.parametrize("wrong", [{"batch": 0}, {"threads": 0}, {"size": (0, 65)}])
 def test_nothing_can_be_measured_on_nothing(wrong: dict[str, object]) -> None:
     with pytest.raises(AtrousError, match="of at least 1"):
-        make_setting(**{"size": (33, 65), "device": "cpu", **wrong})  # type: ignore[arg-type]
+        make_conditions(**{"size": (33, 65), "device": "cpu", **wrong})  # type: ignore[arg-type]
 
 
 def test_runtimes_are_named_once_each_in_order() -> None:
-    setting = make_setting((33, 65), device="cpu")
-    assert parse_runtimes("onnxruntime, pytorch,pytorch", setting) == ("onnxruntime", "pytorch")
+    conditions = make_conditions((33, 65), device="cpu")
+    assert parse_runtimes("onnxruntime, pytorch,pytorch", conditions) == ("onnxruntime", "pytorch")
     with pytest.raises(AtrousError, match="--runtime: expected pytorch or onnxruntime, got 'jax'"):
-        parse_runtimes("pytorch,jax", setting)
+        parse_runtimes("pytorch,jax", conditions)
 
 
 def test_what_onnxruntime_cannot_do_is_said() -> None:
-    reduced = make_setting((33, 65), device="cpu", precision="bfloat16")
+    reduced = make_conditions((33, 65), device="cpu", precision="bfloat16")
     check_runtime("pytorch", reduced)
     with pytest.raises(AtrousError, match="--precision bfloat16 is for --runtime pytorch"):
         check_runtime("onnxruntime", reduced)
 
 
 def test_a_missing_onnxruntime_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
-    setting = make_setting((33, 65), device="cpu")
-    check_runtime("onnxruntime", setting)
+    conditions = make_conditions((33, 65), device="cpu")
+    check_runtime("onnxruntime", conditions)
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
     with pytest.raises(AtrousError, match=r"pip install 'atrous\[export\]'"):
-        check_runtime("onnxruntime", setting)
+        check_runtime("onnxruntime", conditions)
 
 
 def test_versions_are_those_installed() -> None:

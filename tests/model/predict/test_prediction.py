@@ -17,12 +17,12 @@ from atrous.data.pixels import read_upright
 from atrous.model.model import Model
 from atrous.model.predict.images import find_images
 from atrous.model.predict.memory import bytes_per_pixel, needed
-from atrous.model.predict.outputs import Input, Outputs, find_writers, open_outputs
+from atrous.model.predict.outputs import InputImage, Outputs, find_writers, open_outputs
 from atrous.model.predict.prediction import (
     HELD,
-    Method,
     Outcome,
     Predicted,
+    PredictionMethod,
     Refused,
     Skipped,
     class_ids,
@@ -31,7 +31,7 @@ from atrous.model.predict.prediction import (
 from atrous.tasks.segmentation.probabilities import probabilities
 from tests.model.predict.material import picture, save, small_model
 
-PLAIN = Method((1.0,), False, "cpu", 2**30)
+PLAIN = PredictionMethod((1.0,), False, "cpu", 2**30)
 ABOUT = {"model": "0", "scales": [1.0], "flip": False}
 
 
@@ -41,7 +41,7 @@ def model() -> Model:
 
 
 def run(
-    model: Model, folder: Path, out: Path, method: Method = PLAIN, overwrite: bool = False
+    model: Model, folder: Path, out: Path, method: PredictionMethod = PLAIN, overwrite: bool = False
 ) -> list[Outcome]:
     images = find_images([folder], out)
     outputs = Outputs(out, find_writers("ids,colours,overlay"), model.colours)
@@ -191,7 +191,7 @@ def test_predictions_made_otherwise_are_not_mixed_in(model: Model, tmp_path: Pat
 
 def test_a_file_that_is_no_prediction_is_not_overwritten(model: Model, tmp_path: Path) -> None:
     mine = save(tmp_path / "out/ids/a.png", picture(5, 5))
-    image = Input("a", save(tmp_path / "in/a.png", picture(5, 5)))
+    image = InputImage("a", save(tmp_path / "in/a.png", picture(5, 5)))
     outputs = Outputs(tmp_path / "out", find_writers("ids"), model.colours)
     before = mine.read_bytes()
     with pytest.raises(AtrousError, match=r"ids/a\.png is there already"):

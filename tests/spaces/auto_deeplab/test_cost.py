@@ -118,7 +118,7 @@ def multiply_adds(network: Network, size: tuple[int, int], without_decoder: bool
     canvas = pad_to_canvas(torch.empty(1, 3, *size, device="meta"), network.backbone.canvas)
     with torch.no_grad(), FlopCounterMode(display=False) as counter:
         if without_decoder:
-            network.head(network.backbone(canvas)[network.backbone.output_stride])
+            network.head(network.backbone(canvas))
         else:
             network.coarse(canvas)
     return int(counter.get_total_flops()) // 2

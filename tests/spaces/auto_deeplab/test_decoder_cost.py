@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from atrous.networks.segmenter import class_scores
 from atrous.spaces.auto_deeplab.decoder import DenseDecoder
 from atrous.spaces.auto_deeplab.decoder_cost import class_scores_cost, decoder_cost_of
 from atrous.spaces.auto_deeplab.trellis import Path
 from atrous.spaces.auto_deeplab.widths import trunk_channels, width_of
+from atrous.tasks.segmentation.head import class_scores
 from tests.cases import each
+from tests.parts import Alone
 
 CANVAS = (65, 97)
 
 
-def counted(module: nn.Module, *inputs: torch.Tensor) -> tuple[int, int]:
+def counted(module: nn.Module, *inputs: Any) -> tuple[int, int]:
     with torch.no_grad(), FlopCounterMode(display=False) as counter:
         module(*inputs)
     return sum(p.numel() for p in module.parameters()), counter.get_total_flops() // 2
@@ -31,8 +34,11 @@ def test_decoder_and_scores_cost_what_their_modules_do(
     fine = tuple((side - 1 + (1 - side) % 32) // 4 + 1 for side in size)
     low, width = trunk_channels(path, 5, filters)[4], width_of(filters)
     with torch.device("meta"):
-        decoder, scores = DenseDecoder(low, filters), class_scores(width, 19)
-        found = counted(decoder, torch.empty(1, low, *fine), torch.empty(1, width, 3, 4))
+        decoder, scores = (
+            DenseDecoder({4: low}, Alone(nn.Identity(), width), filters),
+            class_scores(width, 19),
+        )
+        found = counted(decoder, {4: torch.empty(1, low, *fine)}, torch.empty(1, width, 3, 4))
         told = decoder_cost_of(path, 5, filters, size)
         assert found == (told.parameters, told.multiply_adds)
         found = counted(scores, torch.empty(1, width, *fine))

@@ -34,10 +34,10 @@ def path_of(genotype: Genotype, layers: int) -> Path:
 
 def walked(space: Space, rng: Random) -> Genotype:
     """One decision after another, each uniform over its choices."""
-    state, genotype = space.grammar.start, []
-    while choices := space.grammar.choices(state):
+    state, genotype = space.rules.start, []
+    while choices := space.rules.choices(state):
         genotype.append(rng.randrange(choices))
-        state = space.grammar.step(state, genotype[-1])
+        state = space.rules.step(state, genotype[-1])
     return tuple(genotype)
 
 
@@ -133,7 +133,7 @@ def test_genotypes_and_networks_are_two_spellings(layers: int, blocks: int) -> N
 
 
 def test_cells_do_not_depend_on_the_path_and_the_states_say_so() -> None:
-    grammar = auto_deeplab(3, 2).grammar
+    grammar = auto_deeplab(3, 2).rules
     reached = set()
     for path in every_path(3):
         state = grammar.start
@@ -201,7 +201,7 @@ def test_a_walk_stays_at_stride_4_far_more_often_than_once_in_75025() -> None:
 
 
 def walk_probability(path: Path) -> float:
-    grammar = auto_deeplab(len(path), 1).grammar
+    grammar = auto_deeplab(len(path), 1).rules
     state, probability = grammar.start, 1.0
     for choice in encode(path, PUBLISHED_CELL[:1])[: len(path)]:
         probability /= grammar.choices(state)

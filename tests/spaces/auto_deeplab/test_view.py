@@ -17,8 +17,7 @@ from atrous.spaces import find_architecture
 from atrous.spaces.auto_deeplab.cell import Operation
 from atrous.spaces.auto_deeplab.space import auto_deeplab
 from atrous.spaces.auto_deeplab.view import ORDER, PAPER_NOTE, VIEW, observed
-from atrous.spaces.blueprint import Blueprint
-from atrous.spaces.network_cost import network_cost
+from atrous.spaces.blueprint import Blueprint, network_cost
 from atrous.spaces.view import Asked, Description
 
 SPACE = auto_deeplab()

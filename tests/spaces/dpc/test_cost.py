@@ -81,7 +81,7 @@ def test_multiply_adds_are_those_torch_counts(name: str) -> None:
     """torch counts the averages of pooling, matrix products here, beside the convolutions."""
     network = built(CELLS[name])
     with FlopCounterMode(display=False) as counter:
-        network(torch.empty(1, 10, 9, 11, device="meta"))
+        network({16: torch.empty(1, 10, 9, 11, device="meta")})
     counts = {str(op): flops for op, flops in counter.get_flop_counts()["Global"].items()}
     convolutions = counts.pop("aten.convolution")
     assert convolutions == 2 * cell_cost(CELLS[name], 10, 6, (9, 11)).total.multiply_adds
@@ -92,7 +92,7 @@ def test_multiply_adds_are_those_torch_counts(name: str) -> None:
 
 def built(cell: Cell) -> DensePredictionCell:
     with torch.device("meta"):
-        return DensePredictionCell(cell, 10, 6, 16).eval()
+        return DensePredictionCell(cell, {16: 10}, 6).eval()
 
 
 def parameters(network: nn.Module) -> int:

@@ -100,7 +100,7 @@ def drawn(*shape: int) -> Tensor:
 def network(cell: Cell, output_stride: int = 16) -> DensePredictionCell:
     """A cell whose batch norms are as after training: no two channels alike."""
     torch.manual_seed(1)
-    found = DensePredictionCell(cell, CHANNELS, FILTERS, output_stride).double()
+    found = DensePredictionCell(cell, {output_stride: CHANNELS}, FILTERS).double()
     for module in found.modules():
         if isinstance(module, nn.BatchNorm2d):
             for tensor in (module.weight, module.bias, module.running_mean, module.running_var):
@@ -118,7 +118,7 @@ def test_a_trained_cell_computes_what_the_reference_does(
     reference = Reference(cell, ours.state_dict(), False, 16 // output_stride)
     features = drawn(2, CHANNELS, *size)
     with torch.no_grad():
-        output = ours(features)
+        output = ours({ours.stride: features})
         assert_close(output, reference(features))
     assert output.shape == (2, FILTERS, *size)
 
@@ -137,7 +137,7 @@ def test_in_training_outputs_and_gradients_are_the_references(
     results = []
     for model, weights in ((ours, parameters), (reference, state)):
         given = features.clone().requires_grad_()
-        output = model(given)
+        output = reference(given) if model is reference else ours({output_stride: given})
         gradients = torch.autograd.grad((output * weighting).sum(), [given, *weights.values()])
         results.append((output.detach(), *gradients))
     for mine, theirs in zip(*results, strict=True):
@@ -150,20 +150,20 @@ def test_either_memory_layout_gives_the_same(cell: Cell) -> None:
     features = drawn(2, CHANNELS, 9, 11)
     turned = features.contiguous(memory_format=torch.channels_last)
     with torch.no_grad():
-        assert_close(ours(turned), ours(features))
+        assert_close(ours({ours.stride: turned}), ours({ours.stride: features}))
 
 
 def test_the_features_are_left_as_they_were() -> None:
     features = drawn(2, CHANNELS, 9, 11)
     before = features.clone()
-    network(MIXED).train()(features)
+    network(MIXED).train()({16: features})
     assert torch.equal(features, before)
 
 
 @pytest.mark.parametrize("output_stride", [17, 32])
 def test_output_strides_above_16_are_refused(output_stride: int) -> None:
     with pytest.raises(AtrousError, match=f"at most 16, got {output_stride}"):
-        DensePredictionCell(TOP1, CHANNELS, FILTERS, output_stride)
+        DensePredictionCell(TOP1, {output_stride: CHANNELS}, FILTERS)
 
 
 def test_dropout_stands_between_concatenation_and_projection() -> None:
@@ -172,7 +172,7 @@ def test_dropout_stands_between_concatenation_and_projection() -> None:
     cell.projection.register_forward_pre_hook(lambda _, given: seen.append(given[0]))
     torch.manual_seed(0)
     for _ in range(2):
-        cell(drawn(4, CHANNELS, 31, 33))
+        cell({16: drawn(4, CHANNELS, 31, 33)})
     first, second = seen
     assert first.shape[1] == 5 * FILTERS
     positive = (first > 0) | (second > 0)  # where the ReLU before left something to drop
@@ -188,7 +188,7 @@ def test_without_dropout_training_is_deterministic_and_with_it_follows_the_seed(
     def output(seed: int) -> Tensor:
         cell = network(TOP1).train()
         torch.manual_seed(seed)
-        found: Tensor = cell(features).detach()
+        found: Tensor = cell({16: features}).detach()
         return found
 
     assert torch.equal(output(1), output(1))
@@ -211,16 +211,19 @@ def test_an_exported_cell_serves_other_sizes(cell: Cell, strict: bool) -> None:
     ours = network(cell).eval()
     free = {0: torch.export.Dim.AUTO, 2: torch.export.Dim.AUTO, 3: torch.export.Dim.AUTO}
     program = torch.export.export(
-        ours, (drawn(2, CHANNELS, 13, 17),), dynamic_shapes={"features": free}, strict=strict
+        ours,
+        ({16: drawn(2, CHANNELS, 13, 17)},),
+        dynamic_shapes={"maps": {16: free}},
+        strict=strict,
     )
     exported = program.module()
     with torch.no_grad():
         for shape in ((2, CHANNELS, 13, 17), (1, CHANNELS, 23, 31), (3, CHANNELS, 5, 3)):
-            assert_close(exported(drawn(*shape)), ours(drawn(*shape)))
+            assert_close(exported({16: drawn(*shape)}), ours({16: drawn(*shape)}))
 
 
 def test_the_exported_graph_has_plain_convolutions() -> None:
-    program = torch.export.export(network(TOP1).eval(), (drawn(1, CHANNELS, 9, 9),))
+    program = torch.export.export(network(TOP1).eval(), ({16: drawn(1, CHANNELS, 9, 9)},))
     called = [str(node.target) for node in program.graph.nodes if node.op == "call_function"]
     assert called.count("aten.conv2d.default") == 5 * 2 + 1
     assert not [name for name in called if "linear" in name or "permute" in name]
@@ -234,6 +237,6 @@ def test_every_pair_of_operations_can_follow_each_other() -> None:
     ]
     for first, second in product(kinds, kinds):
         cell = (Branch(first, FEATURES), Branch(second, 0))
-        output = network(cell).train()(drawn(2, CHANNELS, 3, 2))
+        output = network(cell).train()({16: drawn(2, CHANNELS, 3, 2)})
         assert output.shape == (2, FILTERS, 3, 2)
         assert output.isfinite().all()

@@ -166,17 +166,17 @@ def test_cells_of_one_canonical_form_compute_one_function() -> None:
     compared = 0
     for genotype in (space.sample(rng) for _ in range(4)):
         cell = decode(genotype)
-        network = cast(DensePredictionCell, space.build(genotype, 6, 4, 16)).double().eval()
+        network = cast(DensePredictionCell, space.build(genotype, {16: 6}, 4)).double().eval()
         settle(network)
         for order, moved in list(reordered(cell))[:6]:
-            twin = DensePredictionCell(moved, 6, 4, 16).double().eval()
+            twin = DensePredictionCell(moved, {16: 6}, 4).double().eval()
             for place, number in enumerate(order):
                 twin.branches[place].load_state_dict(network.branches[number].state_dict())
             twin.projection.load_state_dict(network.projection.state_dict())
             parts = projection(network).weight.chunk(5, dim=1)
             with torch.no_grad():
                 projection(twin).weight.copy_(torch.cat([parts[n] for n in order], dim=1))
-                torch.testing.assert_close(twin(features), network(features))
+                torch.testing.assert_close(twin({16: features}), network({16: features}))
             assert canonical(encode(moved)) == canonical(genotype)
             compared += order != tuple(range(5))
     assert compared > 5

@@ -20,9 +20,9 @@ from atrous.core.files import write_whole
 from atrous.core.records import to_json
 from atrous.data.dataset import Sample, read_image, read_labels
 from atrous.model.evaluation.assessment import Assessment
-from atrous.model.evaluation.overlays import Key, Picture, spread, write_sheet
+from atrous.model.evaluation.sheets import EvaluatedImage, Key, spread, write_sheet
 from atrous.model.evaluation.table import (
-    Compared,
+    ComparedNetwork,
     class_table,
     comparison_table,
     confusion_csv,
@@ -30,7 +30,7 @@ from atrous.model.evaluation.table import (
     score_table,
 )
 from atrous.model.folder import add_evaluation
-from atrous.spaces.network_cost import network_cost
+from atrous.spaces.blueprint import network_cost
 from atrous.tasks.segmentation.probabilities import evaluating
 
 ROWS = 8
@@ -74,7 +74,7 @@ def document(assessment: Assessment) -> str:
             "for a class in neither label nor prediction, which counts in no mean.\n",
             score_table({name: evaluation}),
             f"The whole network, for an image of {height} x {width} pixels:\n",
-            comparison_table([Compared(name, cost, evaluation.miou)]),
+            comparison_table([ComparedNetwork(name, cost, evaluation.miou)]),
             "IoU of each class:\n",
             class_table({name: evaluation}),
             "What was taken for what, in percent of the label's pixels:\n",
@@ -98,7 +98,7 @@ def _draw(path: Path, assessment: Assessment, chosen: Sequence[int]) -> None:
         write_sheet(path, pictures, key)
 
 
-def _pictures(assessment: Assessment, chosen: Sequence[int]) -> Iterator[Picture]:
+def _pictures(assessment: Assessment, chosen: Sequence[int]) -> Iterator[EvaluatedImage]:
     """The chosen samples with their predictions, made again: none is kept while counting."""
     examination = assessment.examination
     for place in chosen:
@@ -106,7 +106,7 @@ def _pictures(assessment: Assessment, chosen: Sequence[int]) -> Iterator[Picture
         image = read_image(sample.image)
         (prediction,) = examination.predict(examination.transform(image)[None])
         caption = f"{sample.name}   mIoU {100 * (score or 0):.1f}"
-        yield Picture(caption, image, read_labels(sample), np.asarray(prediction.cpu()))
+        yield EvaluatedImage(caption, image, read_labels(sample), np.asarray(prediction.cpu()))
 
 
 def _size(sample: Sample) -> tuple[int, int]:

@@ -19,7 +19,7 @@ MOST_CONFUSED = 10
 
 
 @dataclass(frozen=True)
-class Compared:
+class ComparedNetwork:
     """A row of a comparison: parameters and multiply-adds of the network, mIoU in [0, 1]."""
 
     method: str
@@ -44,7 +44,7 @@ def class_table(evaluations: Mapping[str, Evaluation]) -> str:
     return markdown(["class", *evaluations], turned)
 
 
-def comparison_table(rows: Iterable[Compared]) -> str:
+def comparison_table(rows: Iterable[ComparedNetwork]) -> str:
     """Method, parameters, multiply-adds and mIoU in percent (table 1)."""
     cells = []
     for row in rows:

@@ -7,12 +7,15 @@ import json
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from atrous.core.errors import AtrousError
+from atrous.core.files import write_whole
+from atrous.core.records import from_text, to_json
 from atrous.tasks.segmentation.evaluate import Counted
 from atrous.tasks.segmentation.metrics import Counts, summarise
 
@@ -72,24 +75,29 @@ class Tally:
 
     def _read(self) -> None:
         try:
-            kept = json.loads(self.path.read_text(encoding="utf-8"))
-            counts = np.array(kept["counts"], dtype=np.int64)
-            scores = [None if score is None else float(score) for score in kept["scores"]]
-            key = kept["key"]
-        except (OSError, ValueError, KeyError, TypeError):
+            kept = from_text(_Kept, self.path.read_text(encoding="utf-8"))
+            counts = np.array(kept.counts, dtype=np.int64)
+        except (OSError, ValueError):
             return
-        if key == self.key and counts.shape == self.counts.shape:
-            self.counts, self.scores = counts, scores
+        if kept.key == self.key and counts.shape == self.counts.shape:
+            self.counts, self.scores = counts, list(kept.scores)
 
     def _write(self) -> None:
-        content = {"key": self.key, "scores": self.scores, "counts": self.counts.tolist()}
-        partial = self.path.with_name(f"{self.path.name}.partial")
+        kept = _Kept(self.key, tuple(self.scores), tuple(map(tuple, self.counts.tolist())))
         try:
-            partial.write_text(json.dumps(content), encoding="utf-8")
-            partial.replace(self.path)
+            write_whole(self.path, json.dumps(to_json(kept)))
         except OSError as error:
             raise AtrousError(
                 f"Expected to keep the counts in {self.path}, but {error}. Make room, or name "
                 "another folder with --out."
             ) from error
         self._written = time.monotonic()
+
+
+@dataclass(frozen=True)
+class _Kept:
+    """The content of the file."""
+
+    key: str
+    scores: tuple[float | None, ...]
+    counts: tuple[tuple[int, ...], ...]

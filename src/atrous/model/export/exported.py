@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -18,6 +18,7 @@ from atrous.core.console import track
 from atrous.core.errors import AtrousError
 from atrous.core.files import locate
 from atrous.core.records import to_json
+from atrous.data.canvas import Size
 from atrous.model.export import onnx_file, pt2_file
 from atrous.model.export.graph import prepared, trace
 from atrous.model.export.interface import (
@@ -26,7 +27,6 @@ from atrous.model.export.interface import (
     Interface,
     Normalise,
     Output,
-    Size,
     agrees,
     difference,
     noise,
@@ -59,7 +59,7 @@ FORMATS: Mapping[str, Format] = {
 
 
 @dataclass(frozen=True)
-class Comparison:
+class ExportCheck:
     """An exported file beside the network on `batch` images of `size` (H, W); `difference` is as
     `agreement.difference` has it."""
 
@@ -69,7 +69,7 @@ class Comparison:
 
 
 @dataclass(frozen=True)
-class Exported:
+class ExportedFile:
     """A file that was written and compared: its size in bytes, and what it says of itself."""
 
     path: Path
@@ -77,12 +77,8 @@ class Exported:
     size: int
     interface: Interface
     metadata: Mapping[str, str]
-    comparisons: tuple[Comparison, ...]
+    comparisons: tuple[ExportCheck, ...]
     tolerance: float = TOLERANCE
-
-    def to_json(self) -> dict[str, Any]:
-        """The record in JSON's types."""
-        return {**asdict(self), "path": str(self.path)}
 
 
 def export_network(
@@ -93,7 +89,7 @@ def export_network(
     metadata: Mapping[str, str] | None = None,
     opset: int | None = None,
     sizes: Sequence[tuple[int, Size]] = (),
-) -> Exported:
+) -> ExportedFile:
     """Writes the network to one file that needs none of this package.
 
     The file is run on batches and sizes of `BATCHES_AND_SIZES` and of `sizes`, and takes its place
@@ -116,10 +112,10 @@ def export_network(
             partial.replace(path)
     except OSError as error:
         raise AtrousError(f"--out: {path} cannot be written ({error}).") from error
-    return Exported(path, format, size, interface, about, tuple(comparisons))
+    return ExportedFile(path, format, size, interface, about, tuple(comparisons))
 
 
-def export_onnx(network: Network, path: Path, interface: Interface | None = None) -> Exported:
+def export_onnx(network: Network, path: Path, interface: Interface | None = None) -> ExportedFile:
     """`export_network` to ONNX, with the default opset."""
     return export_network(network, path, "onnx", interface)
 
@@ -159,7 +155,7 @@ def _work(
     metadata: Mapping[str, str],
     opset: int | None,
     sizes: Sequence[tuple[int, Size]],
-) -> Iterator[list[Comparison]]:
+) -> Iterator[list[ExportCheck]]:
     """Traces, writes, compares; yields after each, the comparisons last."""
     program = trace(network, interface)
     yield []
@@ -174,7 +170,7 @@ def compare(
     format: str,
     interface: Interface,
     sizes: Sequence[tuple[int, Size]],
-) -> list[Comparison]:
+) -> list[ExportCheck]:
     """An exported file beside the network; raises AtrousError unless they agree everywhere."""
     pixels = [noise(batch, size) for batch, size in dict.fromkeys(sizes)]
     logits = [_logits(network, interface.normalised(images)) for images in pixels]
@@ -189,7 +185,7 @@ def compare(
         ) from error
 
 
-def _compared(interface: Interface, logits: Tensor, output: Array) -> Comparison:
+def _compared(interface: Interface, logits: Tensor, output: Array) -> ExportCheck:
     batch, _, height, width = logits.shape
     apart = difference(interface, logits, output)
     if not agrees(apart):
@@ -197,7 +193,7 @@ def _compared(interface: Interface, logits: Tensor, output: Array) -> Comparison
             f"its {interface.output} differ from the network's by {apart:.2g} on {batch} x 3 x "
             f"{height} x {width} pixels, where at most {TOLERANCE:g} is accepted"
         )
-    return Comparison(batch, (height, width), apart)
+    return ExportCheck(batch, (height, width), apart)
 
 
 @torch.inference_mode()
@@ -219,7 +215,7 @@ def export_model(
     normalise: Normalise = "in",
     output: Output = "logits",
     opset: int | None = None,
-) -> Exported:
+) -> ExportedFile:
     """`export_network` with the model's own normalisation; the file also carries its classes,
     colours and architecture, and is compared on an image of the size that it was trained on too.
     """

@@ -14,10 +14,10 @@ import torch
 from torch import Tensor
 
 from atrous.core.errors import AtrousError
+from atrous.data.canvas import Size
 
 Normalise = Literal["in", "out"]
 Output = Literal["logits", "probabilities", "ids"]
-Size = tuple[int, int]
 
 INPUT = "images"
 SMALL_IDS = 256

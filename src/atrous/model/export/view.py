@@ -5,7 +5,7 @@ from __future__ import annotations
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from atrous.model.export.exported import Exported
+from atrous.model.export.exported import ExportedFile
 from atrous.model.export.interface import INPUT
 
 USE = {
@@ -26,7 +26,7 @@ UNIT = {
 }
 
 
-def render(exported: Exported) -> RenderableType:
+def render(exported: ExportedFile) -> RenderableType:
     """What was written, what goes in, what comes out, how it was compared, how to use it."""
     lines = [
         f"wrote {exported.path} ({exported.size / 1e6:.1f} MB)",
@@ -38,7 +38,7 @@ def render(exported: Exported) -> RenderableType:
     return Group(*map(Text, lines))
 
 
-def _compared(exported: Exported) -> list[str]:
+def _compared(exported: ExportedFile) -> list[str]:
     sizes = ", ".join(
         f"{each.batch} x {each.size[0]} x {each.size[1]}" for each in exported.comparisons
     )
@@ -49,7 +49,7 @@ def _compared(exported: Exported) -> list[str]:
     ]
 
 
-def _use(exported: Exported) -> list[str]:
+def _use(exported: ExportedFile) -> list[str]:
     name = exported.path.name
     first, *rest = (line.format(name=name, input=INPUT) for line in USE[exported.format])
     return [f"use it   {first}", *(f"         {line}" for line in rest)]

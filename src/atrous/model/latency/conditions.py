@@ -1,83 +1,70 @@
-"""Under what conditions a latency is measured: no number without them."""
+"""The conditions under which a latency is measured: no number without them."""
 
 from __future__ import annotations
 
 import platform
 import re
 import subprocess
-from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 
 import torch
 
 from atrous.core.errors import AtrousError
+from atrous.data.canvas import Size
 from atrous.model.export import onnx_file
-from atrous.model.export.interface import Size
-from atrous.networks.compute import Precision, pick_device
+from atrous.networks.compute import LatencyConditions, Precision, pick_device
 
 RUNTIMES = {"pytorch": "torch", "onnxruntime": "onnxruntime"}
 """The package of each runtime."""
 
 
-@dataclass(frozen=True)
-class Setting:
-    """`batch` images of `size` (H, W) on `device`, named `device_name`; `threads` of the CPU;
-    `precision` is that of the products."""
-
-    size: Size
-    batch: int
-    device: str
-    device_name: str
-    threads: int
-    precision: Precision
-
-
-def make_setting(
+def make_conditions(
     size: Size,
     batch: int = 1,
     device: str = "auto",
     threads: int | None = None,
     precision: Precision = "float32",
-) -> Setting:
-    """A setting on this machine; threads are torch's unless said. Raises AtrousError."""
+) -> LatencyConditions:
+    """Completes the conditions with what this machine has and is; raises AtrousError."""
     if batch < 1 or min(size) < 1 or (threads is not None and threads < 1):
         raise AtrousError(
             f"Expected a batch, a size and threads of at least 1, got {batch}, "
             f"{size[0]}x{size[1]} and {threads}."
         )
     device = pick_device(device)
-    return Setting(
+    return LatencyConditions(
         size, batch, device, device_name(device), threads or torch.get_num_threads(), precision
     )
 
 
-def parse_runtimes(text: str, setting: Setting) -> tuple[str, ...]:
+def parse_runtimes(text: str, conditions: LatencyConditions) -> tuple[str, ...]:
     """`pytorch,onnxruntime` as names; raises AtrousError for what cannot be measured here."""
     names = tuple(dict.fromkeys(name.strip() for name in text.split(",")))
     for name in names:
-        check_runtime(name, setting)
+        check_runtime(name, conditions)
     return names
 
 
-def check_runtime(name: str, setting: Setting) -> None:
+def check_runtime(name: str, conditions: LatencyConditions) -> None:
     """Raises AtrousError when the runtime is unknown, not installed, or lacks the device."""
     if name not in RUNTIMES:
         raise AtrousError(f"--runtime: expected {' or '.join(RUNTIMES)}, got {name!r}.")
     if name != "onnxruntime":
         return
     onnx_file.require()
-    if setting.precision != "float32":
+    if conditions.precision != "float32":
         raise AtrousError(
-            f"--precision {setting.precision} is for --runtime pytorch; onnxruntime is measured "
+            f"--precision {conditions.precision} is for --runtime pytorch; onnxruntime is measured "
             "with float32."
         )
     import onnxruntime
 
-    if provider(setting.device) not in onnxruntime.get_available_providers():
+    device, needed = conditions.device, provider(conditions.device)
+    if needed not in onnxruntime.get_available_providers():
         raise AtrousError(
-            f"onnxruntime {onnxruntime.__version__} has no {provider(setting.device)} for --device "
-            f"{setting.device}. Install onnxruntime-gpu, or use --runtime pytorch or --device cpu."
+            f"onnxruntime {onnxruntime.__version__} has no {needed} for --device {device}. Install "
+            "onnxruntime-gpu, or use --runtime pytorch or --device cpu."
         )
 
 

@@ -6,7 +6,7 @@ import copy
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from statistics import median, quantiles
 from tempfile import TemporaryDirectory
@@ -17,10 +17,16 @@ from torch import Tensor
 
 from atrous.core.console import track
 from atrous.core.errors import AtrousError
+from atrous.data.canvas import Size
 from atrous.model.export.exported import export_network
 from atrous.model.export.interface import INPUT, Interface
 from atrous.model.export.onnx_file import OUTPUT
-from atrous.model.latency.conditions import Setting, check_runtime, provider, runtime_version
+from atrous.model.latency.conditions import (
+    check_runtime,
+    provider,
+    runtime_version,
+)
+from atrous.networks.compute import LatencyConditions, Precision
 from atrous.networks.network import Network
 
 WINDOW, STEADY = 5, 0.05
@@ -31,75 +37,86 @@ MOST, LONGEST = 100, 20.0
 
 @dataclass(frozen=True)
 class Latency:
-    """`milliseconds` are those of each timed pass, in order; `warm_up` counts the passes before
-    them."""
+    """A latency with all it depends on, as a record.
+
+    `milliseconds` are those of each timed pass, in order; `warm_up` counts the passes before them.
+    Between the quartiles lies the middle half of the passes; the range is from the fastest to the
+    slowest. The conditions are those of `LatencyConditions`.
+    """
 
     runtime: str
     version: str
-    setting: Setting
+    size: Size
+    batch: int
+    device: str
+    device_name: str
+    threads: int
+    precision: Precision
     warm_up: int
+    median_ms: float
+    quartiles_ms: tuple[float, float]
+    range_ms: tuple[float, float]
     milliseconds: tuple[float, ...]
 
-    @property
-    def median(self) -> float:
-        """In milliseconds."""
-        return median(self.milliseconds)
+    @classmethod
+    def of(
+        cls,
+        runtime: str,
+        conditions: LatencyConditions,
+        warm_up: int,
+        milliseconds: Sequence[float],
+    ) -> Latency:
+        """Summarises the passes of a runtime."""
+        lower, middle, upper = quartiles(milliseconds)
+        return cls(
+            runtime,
+            runtime_version(runtime),
+            **vars(conditions),
+            warm_up=warm_up,
+            median_ms=middle,
+            quartiles_ms=(lower, upper),
+            range_ms=(min(milliseconds), max(milliseconds)),
+            milliseconds=tuple(milliseconds),
+        )
 
-    @property
-    def quartiles(self) -> tuple[float, float]:
-        """Between which the middle half of the passes lies, in milliseconds."""
-        if len(self.milliseconds) == 1:
-            return self.milliseconds[0], self.milliseconds[0]
-        lower, _, upper = quantiles(self.milliseconds, n=4, method="inclusive")
-        return lower, upper
 
-    @property
-    def range(self) -> tuple[float, float]:
-        """The fastest and the slowest pass, in milliseconds."""
-        return min(self.milliseconds), max(self.milliseconds)
-
-    def to_json(self) -> dict[str, Any]:
-        """The record in JSON's types, with what follows from it."""
-        return {
-            "runtime": self.runtime,
-            "version": self.version,
-            **asdict(self.setting),
-            "warm_up": self.warm_up,
-            "median_ms": self.median,
-            "quartiles_ms": list(self.quartiles),
-            "range_ms": list(self.range),
-            "milliseconds": list(self.milliseconds),
-        }
+def quartiles(values: Sequence[float]) -> tuple[float, float, float]:
+    """Returns what a quarter, a half and three quarters of the values do not exceed."""
+    if len(values) == 1:
+        return values[0], values[0], values[0]
+    lower, _, upper = quantiles(values, n=4, method="inclusive")
+    return lower, median(values), upper
 
 
 def measure_latency(
-    network: Network, setting: Setting, runtime: str = "pytorch", repeats: int = 30
+    network: Network, conditions: LatencyConditions, runtime: str = "pytorch", repeats: int = 30
 ) -> Latency:
-    """The latency of one runtime; `make_setting` makes a setting. Raises AtrousError."""
-    return compare_latency(network, setting, (runtime,), repeats)[0]
+    """Measures one runtime under what `make_conditions` completes; raises AtrousError."""
+    return compare_latency(network, conditions, (runtime,), repeats)[0]
 
 
 def compare_latency(
-    network: Network, setting: Setting, runtimes: Sequence[str], repeats: int = 30
+    network: Network, conditions: LatencyConditions, runtimes: Sequence[str], repeats: int = 30
 ) -> tuple[Latency, ...]:
-    """The latency of each runtime, from passes taken in turns: what disturbs one, disturbs all.
+    """Measures each runtime in passes taken in turns: what disturbs one, disturbs all.
 
     Raises AtrousError for a runtime that cannot be measured here and when memory runs out.
     """
     for runtime in runtimes:
-        check_runtime(runtime, setting)
+        check_runtime(runtime, conditions)
     try:
-        with torch_threads(setting.threads):
-            passes = [prepare(runtime, network, setting) for runtime in runtimes]
+        with torch_threads(conditions.threads):
+            passes = [prepare(runtime, network, conditions) for runtime in runtimes]
             warm = [warm_up(once) for once in passes]
             times = in_turns(passes, repeats)
     except (torch.OutOfMemoryError, MemoryError) as error:
+        height, width = conditions.size
         raise AtrousError(
-            f"{setting.batch} images of {setting.size[0]}x{setting.size[1]} do not fit into the "
-            f"memory of {setting.device_name}. Lower --batch or --size."
+            f"{conditions.batch} images of {height}x{width} do not fit into the "
+            f"memory of {conditions.device_name}. Lower --batch or --size."
         ) from error
     return tuple(
-        Latency(runtime, runtime_version(runtime), setting, warmed, tuple(measured))
+        Latency.of(runtime, conditions, warmed, measured)
         for runtime, warmed, measured in zip(runtimes, warm, times, strict=True)
     )
 
@@ -154,29 +171,29 @@ Pass = Callable[[], object]
 """Computes once, and returns when the result is there."""
 
 
-def prepare(runtime: str, network: Network, setting: Setting) -> Pass:
+def prepare(runtime: str, network: Network, conditions: LatencyConditions) -> Pass:
     """A pass of the network in evaluation mode; the network itself is left alone."""
-    return PREPARE[runtime](network, setting)
+    return PREPARE[runtime](network, conditions)
 
 
-def _pytorch(network: Network, setting: Setting) -> Pass:
-    copied = copy.deepcopy(network).eval().to(setting.device)
-    images = _images(setting).to(setting.device)
-    kind = setting.device.partition(":")[0]
-    reduced = setting.precision == "bfloat16"
+def _pytorch(network: Network, conditions: LatencyConditions) -> Pass:
+    copied = copy.deepcopy(network).eval().to(conditions.device)
+    images = _images(conditions).to(conditions.device)
+    kind = conditions.device.partition(":")[0]
+    reduced = conditions.precision == "bfloat16"
 
     @torch.inference_mode()
     def once() -> Tensor:
         with torch.autocast(kind, torch.bfloat16, enabled=reduced):
             logits: Tensor = copied(images)
         if kind == "cuda":
-            torch.cuda.synchronize(setting.device)
+            torch.cuda.synchronize(conditions.device)
         return logits
 
     return once
 
 
-def _onnxruntime(network: Network, setting: Setting) -> Pass:
+def _onnxruntime(network: Network, conditions: LatencyConditions) -> Pass:
     """The network as `atrous export --normalise out` writes it."""
     import onnxruntime
 
@@ -185,12 +202,12 @@ def _onnxruntime(network: Network, setting: Setting) -> Pass:
         backbone = network.backbone
         export_network(network, path, "onnx", Interface(backbone.mean, backbone.std, "out"))
         session = onnxruntime.InferenceSession(
-            str(path), _options(onnxruntime, setting), [_provider(setting)]
+            str(path), _options(onnxruntime, conditions), [_provider(conditions)]
         )
-    kind, _, index = setting.device.partition(":")
+    kind, _, index = conditions.device.partition(":")
     place = (kind, int(index or 0))
     binding = session.io_binding()
-    given = onnxruntime.OrtValue.ortvalue_from_numpy(_images(setting).numpy(), *place)
+    given = onnxruntime.OrtValue.ortvalue_from_numpy(_images(conditions).numpy(), *place)
     binding.bind_ortvalue_input(INPUT, given)
     binding.bind_output(OUTPUT, *place)
 
@@ -201,27 +218,27 @@ def _onnxruntime(network: Network, setting: Setting) -> Pass:
     return once
 
 
-PREPARE: dict[str, Callable[[Network, Setting], Pass]] = {
+PREPARE: dict[str, Callable[[Network, LatencyConditions], Pass]] = {
     "pytorch": _pytorch,
     "onnxruntime": _onnxruntime,
 }
 
 
-def _options(onnxruntime: Any, setting: Setting) -> Any:
+def _options(onnxruntime: Any, conditions: LatencyConditions) -> Any:
     """Threads as asked for, which rest between passes: waiting threads would slow the other
     runtime down."""
     options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = setting.threads
+    options.intra_op_num_threads = conditions.threads
     options.inter_op_num_threads = 1
     options.add_session_config_entry("session.force_spinning_stop", "1")
     return options
 
 
-def _provider(setting: Setting) -> tuple[str, dict[str, str]]:
-    index = setting.device.partition(":")[2]
-    return provider(setting.device), {"device_id": index} if index else {}
+def _provider(conditions: LatencyConditions) -> tuple[str, dict[str, str]]:
+    index = conditions.device.partition(":")[2]
+    return provider(conditions.device), {"device_id": index} if index else {}
 
 
-def _images(setting: Setting) -> Tensor:
+def _images(conditions: LatencyConditions) -> Tensor:
     generator = torch.Generator().manual_seed(0)
-    return torch.randn(setting.batch, 3, *setting.size, generator=generator)
+    return torch.randn(conditions.batch, 3, *conditions.size, generator=generator)

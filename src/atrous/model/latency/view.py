@@ -13,12 +13,12 @@ from atrous.model.latency.measure import Latency
 
 def render(latencies: Sequence[Latency]) -> RenderableType:
     """Milliseconds of each runtime: the median, the quartiles, the fastest and the slowest."""
-    setting = latencies[0].setting
-    height, width = setting.size
+    first = latencies[0]
+    height, width = first.size
     head = (
-        f"one pass, from {setting.batch} x 3 x {height} x {width} normalised pixels to class "
-        f"scores of each, {setting.precision}, {setting.threads} CPU thread"
-        f"{'' if setting.threads == 1 else 's'}\non {setting.device}: {setting.device_name}"
+        f"one pass, from {first.batch} x 3 x {height} x {width} normalised pixels to class "
+        f"scores of each, {first.precision}, {first.threads} CPU thread"
+        f"{'' if first.threads == 1 else 's'}\non {first.device}: {first.device_name}"
     )
     table = Table()
     table.add_column("runtime", no_wrap=True)
@@ -27,9 +27,9 @@ def render(latencies: Sequence[Latency]) -> RenderableType:
     for each in latencies:
         table.add_row(
             f"{each.runtime} {each.version}",
-            f"{each.median:.2f}",
-            "{:.2f} - {:.2f}".format(*each.quartiles),
-            "{:.2f} - {:.2f}".format(*each.range),
+            f"{each.median_ms:.2f}",
+            "{:.2f} - {:.2f}".format(*each.quartiles_ms),
+            "{:.2f} - {:.2f}".format(*each.range_ms),
         )
     warm = " and ".join(str(each.warm_up) for each in latencies)
     passes = f"{len(latencies[0].milliseconds)} passes, after {warm} to warm up"

@@ -15,10 +15,10 @@ from atrous.data.layouts import cityscapes, voc
 from atrous.data.layouts.folder import SUFFIXES
 from atrous.data.palette import Colour, voc_colours
 from atrous.data.pixels import Pixels
-from atrous.model.predict.outputs import Input, Writer
+from atrous.model.predict.outputs import InputImage, Writer
 
 
-def find_images(named: Sequence[Path], out: Path) -> tuple[Input, ...]:
+def find_images(named: Sequence[Path], out: Path) -> tuple[InputImage, ...]:
     """The files named, whatever their suffix is, and the images in and below the folders named.
 
     Of a folder, files with one of `SUFFIXES` are images, hidden ones excepted, and so are files
@@ -27,7 +27,7 @@ def find_images(named: Sequence[Path], out: Path) -> tuple[Input, ...]:
     Raises AtrousError for a path that does not exist, a folder without images, and two images
     whose results would have the same name.
     """
-    found: dict[str, Input] = {}
+    found: dict[str, InputImage] = {}
     for path in named:
         for image in _images(path, out):
             other = found.setdefault(image.name.casefold(), image)
@@ -39,7 +39,7 @@ def find_images(named: Sequence[Path], out: Path) -> tuple[Input, ...]:
     return tuple(found.values())
 
 
-def _images(path: Path, out: Path) -> Iterator[Input]:
+def _images(path: Path, out: Path) -> Iterator[InputImage]:
     if path.is_dir():
         below = tuple(_below(path, out.resolve()))
         if not below:
@@ -49,19 +49,19 @@ def _images(path: Path, out: Path) -> Iterator[Input]:
             )
         yield from below
     elif path.is_file():
-        yield Input(path.stem, path)
+        yield InputImage(path.stem, path)
     else:
         raise AtrousError(f"Expected an image or a folder of images, but {path} does not exist.")
 
 
-def _below(folder: Path, out: Path) -> Iterator[Input]:
+def _below(folder: Path, out: Path) -> Iterator[InputImage]:
     for path in sorted(folder.rglob("*")):
         inside = path.relative_to(folder)
         hidden = any(part.startswith(".") for part in inside.parts)
         if path.suffix.lower() not in SUFFIXES or hidden or not path.is_file():
             continue
         if out not in path.resolve().parents:
-            yield Input(inside.with_suffix("").as_posix(), path)
+            yield InputImage(inside.with_suffix("").as_posix(), path)
 
 
 _LABEL_IDS = np.array([row.id for row in cityscapes.ROWS], dtype=np.uint8)
@@ -119,7 +119,7 @@ def find_submission(name: str) -> Submission:
 
 def submitted_images(
     submission: Submission, dataset: Dataset, split: str, classes: Sequence[str]
-) -> tuple[Input, ...]:
+) -> tuple[InputImage, ...]:
     """The images of a split, labelled or not, that a model of these classes is to predict.
 
     Raises AtrousError if the data set has another layout or other classes, or no such images.
@@ -139,7 +139,7 @@ def submitted_images(
     paths = labelled or dataset.unlabelled.get(split, ())
     if not paths:
         raise AtrousError(f"{dataset.root} has no {split} images. {_where(dataset, split)}")
-    return tuple(Input(path.name.removesuffix(submission.end), path) for path in paths)
+    return tuple(InputImage(path.name.removesuffix(submission.end), path) for path in paths)
 
 
 def _where(dataset: Dataset, split: str) -> str:

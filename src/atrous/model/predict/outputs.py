@@ -19,7 +19,7 @@ import numpy as np
 from PIL import Image
 
 from atrous.core.errors import AtrousError
-from atrous.core.files import write_whole
+from atrous.core.files import whole, write_whole
 from atrous.data.palette import Colour
 from atrous.data.pixels import Pixels
 
@@ -27,7 +27,7 @@ ABOUT = "predictions.json"
 
 
 @dataclass(frozen=True)
-class Input:
+class InputImage:
     """An image file. What is written about it is called `name`, which has no suffix: the file's
     own name, below the folders between it and the folder that the user named."""
 
@@ -43,11 +43,11 @@ class Outputs:
     writers: tuple[Writer, ...]
     colours: Sequence[Colour]
 
-    def paths(self, image: Input) -> list[Path]:
+    def paths(self, image: InputImage) -> list[Path]:
         """The files about an image."""
         return [writer.path(self.folder, image.name) for writer in self.writers]
 
-    def finished(self, image: Input) -> bool:
+    def finished(self, image: InputImage) -> bool:
         """Whether all files about the image are there and up to date."""
         try:
             made = min(path.stat().st_mtime_ns for path in self.paths(image))
@@ -56,14 +56,14 @@ class Outputs:
         except OSError:
             return False
 
-    def write(self, image: Input, pixels: Pixels, ids: Pixels) -> None:
+    def write(self, image: InputImage, pixels: Pixels, ids: Pixels) -> None:
         """Writes all files about an image; raises AtrousError."""
         for writer, path in zip(self.writers, self.paths(image), strict=True):
             writer.write(path, pixels, ids, self.colours)
 
 
 def open_outputs(
-    outputs: Outputs, images: Iterable[Input], about: Mapping[str, Any], overwrite: bool
+    outputs: Outputs, images: Iterable[InputImage], about: Mapping[str, Any], overwrite: bool
 ) -> None:
     """Makes the folder, or makes sure that what is in it belongs to what will be written.
 
@@ -105,7 +105,7 @@ def _differences(before: Mapping[str, Any], about: Mapping[str, Any]) -> str:
     return "; ".join(f"{name} {before.get(name)}, now {about.get(name)}" for name in apart)
 
 
-def _refuse_strangers(outputs: Outputs, images: Iterable[Input]) -> None:
+def _refuse_strangers(outputs: Outputs, images: Iterable[InputImage]) -> None:
     for image in images:
         for path in outputs.paths(image):
             if path.exists():
@@ -141,14 +141,10 @@ class Writer:
         """Writes the file whole or not at all; raises AtrousError."""
         picture = self.draw(image, ids, colours)
         options: dict[str, Any] = {"quality": 90} if path.suffix == ".jpg" else {}
-        partial = path.with_name(f"{path.name}.partial")
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            try:
+            with whole(path) as partial:
                 picture.save(partial, "JPEG" if options else "PNG", **options)
-                partial.replace(path)
-            finally:
-                partial.unlink(missing_ok=True)
         except OSError as error:
             raise AtrousError(
                 f"Expected to write {path}, but {error}. Make room, or name another folder with "

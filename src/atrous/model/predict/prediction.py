@@ -14,16 +14,15 @@ import torch
 from torch import Tensor
 
 from atrous.core.console import untracked
+from atrous.data.canvas import Size
 from atrous.data.dataset import Progress
 from atrous.data.pixels import Pixels, UnfitFileError
 from atrous.model.model import Model
 from atrous.model.predict.memory import bytes_per_pixel, fitting_tile, least, tidy
-from atrous.model.predict.outputs import LONGEST, Input, Outputs
+from atrous.model.predict.outputs import LONGEST, InputImage, Outputs
 from atrous.tasks.segmentation.metrics import winners
 from atrous.tasks.segmentation.probabilities import probabilities
 from atrous.tasks.segmentation.tiles import blocks
-
-Size = tuple[int, int]
 
 HELD = 4
 """Bytes held for each pixel of an image while it is computed: its colours, its class."""
@@ -32,7 +31,7 @@ PEAK = 8
 
 
 @dataclass(frozen=True)
-class Method:
+class PredictionMethod:
     """How probabilities are computed (see `probabilities`), in at most `memory` bytes."""
 
     scales: tuple[float, ...]
@@ -45,7 +44,7 @@ class Method:
 class Predicted:
     """The image's files are written; `tiles` is how many tiles it was computed in."""
 
-    input: Input
+    input: InputImage
     tiles: int
 
 
@@ -53,14 +52,14 @@ class Predicted:
 class Skipped:
     """The image's files were there already."""
 
-    input: Input
+    input: InputImage
 
 
 @dataclass(frozen=True)
 class Refused:
     """The image could not be used; `error` names it and says what to do."""
 
-    input: Input
+    input: InputImage
     error: UnfitFileError
 
 
@@ -69,9 +68,9 @@ Outcome = Predicted | Skipped | Refused
 
 def predict_images(
     model: Model,
-    images: Sequence[Input],
+    images: Sequence[InputImage],
     outputs: Outputs,
-    method: Method,
+    method: PredictionMethod,
     read: Callable[[Path], Pixels],
     progress: Progress = untracked,
 ) -> Iterator[Outcome]:
@@ -96,9 +95,9 @@ def predict_images(
 
 def _predict(
     model: Model,
-    image: Input,
+    image: InputImage,
     outputs: Outputs,
-    method: Method,
+    method: PredictionMethod,
     per_pixel: float,
     read: Callable[[Path], Pixels],
     progress: Progress,
@@ -132,7 +131,11 @@ def _lacks_memory(error: BaseException) -> bool:
 
 
 def class_ids(
-    model: Model, pixels: Pixels, method: Method, tile: Size, progress: Progress = untracked
+    model: Model,
+    pixels: Pixels,
+    method: PredictionMethod,
+    tile: Size,
+    progress: Progress = untracked,
 ) -> tuple[Pixels, int]:
     """The most probable class of each pixel of an image, uint8 H x W, and the number of tiles.
 
@@ -154,7 +157,7 @@ def class_ids(
     return ids, count
 
 
-def _tile(path: Path, size: Size, method: Method, per_pixel: float, classes: int) -> Size:
+def _tile(path: Path, size: Size, method: PredictionMethod, per_pixel: float, classes: int) -> Size:
     """The tile with which an image stays within the memory; raises UnfitFileError if none does.
 
     On a GPU the memory is the GPU's, which holds neither files nor results.

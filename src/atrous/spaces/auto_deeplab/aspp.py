@@ -3,15 +3,17 @@ al. 2019, section 4.2). Shapes: B images, C channels, H x W positions."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import cast
 
 import torch
 from torch import Tensor, nn
 
 from atrous.networks.layers import Convolution1x1, Dropout, normalise
+from atrous.networks.pyramid import Part, Pyramid
 from atrous.spaces.auto_deeplab.widths import width_of
-from atrous.spaces.dpc.module import DROPOUT
 
+DROPOUT = 0.1
 REACHES = (96, 192, 288)
 """The atrous rates in pixels of the image: 12, 24 and 36 positions at stride 8."""
 
@@ -39,28 +41,31 @@ class ImagePooling(nn.Module):
         return mean.expand(-1, -1, *features.shape[2:])
 
 
-class DenseAspp(nn.Module):
+class DenseAspp(Part):
     """A 1x1 convolution, three atrous 3x3 ones and image pooling, joined by a 1x1 convolution.
 
-    Every part has `width_of(filters)` channels. The convolutions are dense: the paper's parameter
-    counts are those of dense ones, to the last digit printed.
+    It reads the deepest map. Every branch has `width_of(filters)` channels. The convolutions are
+    dense: the paper's parameter counts are those of dense ones, to the last digit printed.
     """
 
-    def __init__(self, channels: int, filters: int, output_stride: int) -> None:
+    def __init__(self, channels: Mapping[int, int], filters: int) -> None:
         super().__init__()
-        width = width_of(filters)
-        rates = [reach // output_stride for reach in REACHES]
+        self.stride = stride = max(channels)
+        self.reads = (stride,)
+        self.channels = width = width_of(filters)
+        deep, rates = channels[stride], [reach // stride for reach in REACHES]
         self.branches = nn.ModuleList(
             [
-                Convolution1x1(channels, width),
-                *(Convolution3x3(channels, width, rate) for rate in rates),
-                ImagePooling(channels, width),
+                Convolution1x1(deep, width),
+                *(Convolution3x3(deep, width, rate) for rate in rates),
+                ImagePooling(deep, width),
             ]
         )
         self.projection = Convolution1x1(len(self.branches) * width, width)
         self.dropout = Dropout(DROPOUT)
 
-    def forward(self, features: Tensor) -> Tensor:
-        """[B, channels, H, W] -> [B, width_of(filters), H, W]."""
+    def forward(self, maps: Pyramid) -> Tensor:
+        """Maps by stride -> [B, width_of(filters), H, W] at the deepest one's stride."""
+        features = maps[self.stride]
         joined = torch.cat([branch(features) for branch in self.branches], dim=1)
         return cast(Tensor, self.dropout(self.projection(joined)))

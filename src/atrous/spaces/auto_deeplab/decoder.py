@@ -3,30 +3,36 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import cast
 
 import torch
 from torch import Tensor, nn
 
 from atrous.networks.layers import Convolution1x1
+from atrous.networks.pyramid import Part, Pyramid, Refinement
 from atrous.spaces.auto_deeplab.aspp import Convolution3x3
 from atrous.spaces.auto_deeplab.operations import resized
-from atrous.spaces.auto_deeplab.widths import low_width, width_of
+from atrous.spaces.auto_deeplab.trellis import STRIDES
+from atrous.spaces.auto_deeplab.widths import low_width
 
 
-class DenseDecoder(nn.Module):
+class DenseDecoder(Refinement):
     """The map at stride 4, projected to 48 channels, beside the head's output; then two dense 3x3
     convolutions."""
 
-    def __init__(self, low_channels: int, filters: int) -> None:
+    def __init__(self, channels: Mapping[int, int], part: Part, filters: int) -> None:
         super().__init__()
-        width, low = width_of(filters), low_width(filters)
-        self.low = Convolution1x1(low_channels, low)
+        self.reads, self.stride = STRIDES[:1], STRIDES[0]
+        self.channels = width = part.channels
+        low = low_width(filters)
+        self.low = Convolution1x1(channels[self.stride], low)
         self.refine = nn.Sequential(
             Convolution3x3(width + low, width), Convolution3x3(width, width)
         )
 
-    def forward(self, low: Tensor, deep: Tensor) -> Tensor:
-        """low [B, low_channels, h, w] and deep [B, width_of(filters), H, W] -> [B, width, h, w]."""
+    def forward(self, maps: Pyramid, deep: Tensor) -> Tensor:
+        """The pyramid and deep [B, channels, H, W] -> [B, channels, h, w], at stride 4."""
+        low = maps[self.stride]
         spread = resized(deep, (low.shape[-2], low.shape[-1]))
         return cast(Tensor, self.refine(torch.cat([spread, self.low(low)], dim=1)))

@@ -20,6 +20,7 @@ stride 4 all along once in 2^12 = 4,096 draws, and goes to stride 8 and then sta
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from itertools import combinations
@@ -39,14 +40,14 @@ from atrous.spaces.auto_deeplab.cell import (
     Operation,
     RepeatedCell,
 )
-from atrous.spaces.auto_deeplab.trellis import LAYERS, LEVELS, Path, exits, is_path
+from atrous.spaces.auto_deeplab.cost import network_cost_of
+from atrous.spaces.auto_deeplab.trellis import LAYERS, LEVELS, STRIDES, Path, exits, is_path
 from atrous.spaces.auto_deeplab.trellis_drawing import network_text
-from atrous.spaces.space import Size, Space
+from atrous.spaces.space import IMAGE, OwnEncoder, Shape, Space
 
 if TYPE_CHECKING:
-    from torch import nn
-
     from atrous.networks.network import Encoder
+    from atrous.networks.pyramid import Part, Refinement
 
 NAME = "auto_deeplab"
 PER_BLOCK = 3
@@ -72,7 +73,7 @@ class Decoded:
 
 
 @dataclass(frozen=True)
-class PathAndCellGrammar:
+class PathAndCellRules:
     """The path's decisions, then the cell's. The state is (decisions taken, level of the last
     layer); the level is 0 again once the path is complete, for the cell does not depend on it."""
 
@@ -109,14 +110,13 @@ def auto_deeplab(layers: int = LAYERS, blocks: int = BLOCKS) -> Space:
     return Space(
         name=_name(layers, blocks),
         title=f"paths of {layers} layers with a cell of {blocks} blocks (Liu et al. 2019)",
-        grammar=PathAndCellGrammar(layers, blocks),
+        rules=PathAndCellRules(layers, blocks),
         canonical=partial(canonical, layers=layers),
         build=build,
         cost=partial(cost, layers=layers),
         decision=partial(decision, layers=layers),
-        trunk=partial(trunk, layers=layers),
+        encoder=OwnEncoder(partial(encoder, layers=layers), STRIDES[-1]),
         decoder=decoder,
-        width=width,
         sketch=partial(sketch, layers=layers),
         published={"published": published} if (layers, blocks) == (LAYERS, BLOCKS) else {},
     )
@@ -231,7 +231,7 @@ def sketch(genotype: Genotype, layers: int = LAYERS) -> str:
     return network_text(spelt.path, spelt.cell)
 
 
-def trunk(genotype: Genotype, filters: int, layers: int = LAYERS) -> Encoder:
+def encoder(genotype: Genotype, filters: int, layers: int = LAYERS) -> Encoder:
     """Stem and layers: from images [B, 3, H, W] to a map per stride."""
     from atrous.spaces.auto_deeplab.trunk import Trunk
 
@@ -239,36 +239,22 @@ def trunk(genotype: Genotype, filters: int, layers: int = LAYERS) -> Encoder:
     return Trunk(spelt.path, spelt.cell, filters)
 
 
-def build(genotype: Genotype, channels: int, filters: int, output_stride: int) -> nn.Module:  # noqa: ARG001 (all heads are alike)
-    """Dense atrous spatial pyramid pooling, from [B, channels, H, W] to [B, width, H, W]."""
+def build(genotype: Genotype, channels: Mapping[int, int], filters: int) -> Part:  # noqa: ARG001 (all are alike)
+    """Dense atrous spatial pyramid pooling of the deepest map."""
     from atrous.spaces.auto_deeplab.aspp import DenseAspp
 
-    return DenseAspp(channels, filters, output_stride)
+    return DenseAspp(channels, filters)
 
 
-def decoder(low_channels: int, filters: int) -> nn.Module:
+def decoder(channels: Mapping[int, int], part: Part, filters: int) -> Refinement:
     """The decoder of DeepLabv3+ with dense convolutions."""
     from atrous.spaces.auto_deeplab.decoder import DenseDecoder
 
-    return DenseDecoder(low_channels, filters)
+    return DenseDecoder(channels, part, filters)
 
 
-def width(filters: int) -> int:
-    """The channels of head and decoder of a network with F = `filters`."""
-    from atrous.spaces.auto_deeplab.widths import width_of
-
-    return width_of(filters)
-
-
-def cost(
-    genotype: Genotype,
-    channels: int,  # noqa: ARG001 (an image has three)
-    filters: int,
-    size: Size,
-    layers: int = LAYERS,
-) -> Cost:
-    """The cost of trunk and head on an image of `size` (H, W)."""
-    from atrous.spaces.auto_deeplab.cost import network_cost_of
-
+def cost(genotype: Genotype, maps: Mapping[int, Shape], filters: int, layers: int = LAYERS) -> Cost:
+    """The cost of encoder and pyramid pooling on an image."""
+    _, height, width = maps[IMAGE]
     spelt = decode(genotype, layers)
-    return network_cost_of(spelt.path, spelt.cell, filters, size)
+    return network_cost_of(spelt.path, spelt.cell, filters, (height, width))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import cast
 
 import torch
@@ -9,6 +10,7 @@ from torch import Tensor, nn
 
 from atrous.core.errors import AtrousError
 from atrous.networks.layers import Convolution1x1, Dropout, GridPooling, SeparableConvolution
+from atrous.networks.pyramid import Part, Pyramid
 from atrous.spaces.dpc import cell as records
 from atrous.spaces.dpc.cell import FEATURES, Cell
 
@@ -17,25 +19,28 @@ RATES_STRIDE = 16
 """The output stride for which the rates of a cell are meant."""
 
 
-class DensePredictionCell(nn.Module):
+class DensePredictionCell(Part):
     """Branches in order, concatenation, dropout, 1x1 projection with batch norm and ReLU.
 
-    Atrous rates are multiplied by 16 / output_stride, as in the reference implementation.
+    It reads the deepest map there is. Atrous rates are multiplied by 16 / its stride, as in the
+    reference implementation.
     """
 
-    def __init__(self, cell: Cell, channels: int, filters: int, output_stride: int) -> None:
+    def __init__(self, cell: Cell, channels: Mapping[int, int], filters: int) -> None:
         super().__init__()
-        if output_stride > RATES_STRIDE:
+        self.stride, self.channels = max(channels), filters
+        if self.stride > RATES_STRIDE:
             raise AtrousError(
                 f"A dense prediction cell needs an output stride of at most {RATES_STRIDE}, got "
-                f"{output_stride}: its atrous rates would fall below 1."
+                f"{self.stride}: its atrous rates would fall below 1."
             )
-        multiplier = RATES_STRIDE // output_stride
+        self.reads = (self.stride,)
+        multiplier = RATES_STRIDE // self.stride
         self.inputs = tuple(branch.input for branch in cell)
         self.branches = nn.ModuleList(
             _layer(
                 branch.operation,
-                channels if branch.input == FEATURES else filters,
+                channels[self.stride] if branch.input == FEATURES else filters,
                 filters,
                 multiplier,
             )
@@ -44,8 +49,9 @@ class DensePredictionCell(nn.Module):
         self.dropout = Dropout(DROPOUT)
         self.projection = Convolution1x1(len(cell) * filters, filters)
 
-    def forward(self, features: Tensor) -> Tensor:
-        """[B, channels, H, W] -> [B, filters, H, W]."""
+    def forward(self, maps: Pyramid) -> Tensor:
+        """Maps by stride -> [B, filters, H, W] at the deepest one's stride."""
+        features = maps[self.stride]
         outputs: list[Tensor] = []
         for source, layer in zip(self.inputs, self.branches, strict=True):
             outputs.append(layer(features if source == FEATURES else outputs[source]))

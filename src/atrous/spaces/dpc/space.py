@@ -7,6 +7,7 @@ or average pooling over one of 4 x 4 grids. With B = 5: 5! * 81^5 = 418,414,128,
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import product
@@ -26,10 +27,10 @@ from atrous.spaces.dpc.cell import (
 )
 from atrous.spaces.dpc.cost import cell_cost
 from atrous.spaces.dpc.drawing import tree
-from atrous.spaces.space import Size, Space
+from atrous.spaces.space import Shape, Space
 
 if TYPE_CHECKING:
-    from torch import nn
+    from atrous.networks.pyramid import Part
 
 NAME = "dpc"
 RATES = (1, 3, 6, 9, 12, 15, 18, 21)
@@ -60,7 +61,7 @@ TOP1: Cell = (
 
 
 @dataclass(frozen=True)
-class CellGrammar:
+class CellRules:
     """Two decisions a branch: its input (0 is the feature map, k is branch k - 1), its operation.
 
     The state is the number of decisions taken.
@@ -87,7 +88,7 @@ def dpc(branches: int = 5) -> Space:
     return Space(
         name=NAME if branches == 5 else f"{NAME}-{branches}",
         title=f"dense prediction cells with {branches} branches (Chen et al. 2018)",
-        grammar=CellGrammar(branches),
+        rules=CellRules(branches),
         canonical=canonical,
         build=build,
         cost=cost,
@@ -160,13 +161,14 @@ def sketch(genotype: Genotype) -> str:
     return tree(decode(genotype))
 
 
-def cost(genotype: Genotype, channels: int, filters: int, size: Size) -> Cost:
-    """The cost of the whole cell on a map of `size` (H, W)."""
-    return cell_cost(decode(genotype), channels, filters, size).total
+def cost(genotype: Genotype, maps: Mapping[int, Shape], filters: int) -> Cost:
+    """The cost of the whole cell on the deepest map."""
+    channels, *size = maps[max(maps)]
+    return cell_cost(decode(genotype), channels, filters, (size[0], size[1])).total
 
 
-def build(genotype: Genotype, channels: int, filters: int, output_stride: int) -> nn.Module:
-    """The cell as a module from [B, channels, H, W] to [B, filters, H, W]."""
+def build(genotype: Genotype, channels: Mapping[int, int], filters: int) -> Part:
+    """The cell as a part that reads the deepest map and gives one of `filters` channels."""
     from atrous.spaces.dpc.module import DensePredictionCell
 
-    return DensePredictionCell(decode(genotype), channels, filters, output_stride)
+    return DensePredictionCell(decode(genotype), channels, filters)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from atrous.core.errors import AtrousError
-from atrous.data.canvas import Size, derive_crop, feature_size, require_crop
+from atrous.data.canvas import Size, derive_crop, require_crop
 from atrous.data.checks.check import require_sound
 from atrous.data.dataset import Dataset, Samples, fingerprint, select
 from atrous.data.layouts import read_dataset
@@ -18,7 +18,7 @@ from atrous.estimation.tuning import Choice, Workload, choose
 from atrous.networks.backbones import OUTPUT_STRIDES, Backbone, load_backbone
 from atrous.networks.compute import Compute, cores, pick_device
 from atrous.search.run import machine, software
-from atrous.spaces import find_architecture
+from atrous.spaces import find_architecture, yardstick
 from atrous.spaces.blueprint import Blueprint
 from atrous.stages.fidelity.cells import some_cells
 from atrous.stages.fidelity.measure import Way
@@ -117,15 +117,13 @@ def _choose(settings: Settings, name: str, material: Material, cache: Path) -> C
 
 def _workload(settings: Settings, name: str, material: Material) -> Workload:
     backbone = material.backbones[LARGE if name == LARGE else CACHED]
-    height, width = feature_size(material.crop, settings.output_stride)
     return Workload(
-        backbone.channels[settings.output_stride],
-        height,
-        width,
+        yardstick("dpc"),
+        backbone.channels,
+        material.crop,
         settings.filters,
         len(material.dataset.classes),
         settings.batch,
-        settings.output_stride,
     )
 
 
@@ -145,7 +143,14 @@ def _proxy(
     """The estimator that trains cells on cached features, as a search does."""
     training, selection = (
         cached_features(
-            Extraction(samples, material.backbones[name], material.crop, material.device), cache
+            Extraction(
+                samples,
+                material.backbones[name],
+                material.crop,
+                material.device,
+                (settings.output_stride,),
+            ),
+            cache,
         )
         for samples in (material.training, material.selection)
     )
@@ -154,7 +159,6 @@ def _proxy(
         selection=selection,
         classes=len(material.dataset.classes),
         filters=settings.filters,
-        output_stride=settings.output_stride,
         schedule=Schedule(settings.batch, settings.rate, WEIGHT_DECAY),
         compute=compute,
     )

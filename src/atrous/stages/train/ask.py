@@ -16,9 +16,8 @@ from atrous.data.layouts import read_dataset
 from atrous.estimation.start import usual_rate
 from atrous.networks.backbones import OUTPUT_STRIDES, load_backbone
 from atrous.networks.compute import Compute, Precision, cores, pick_device, whole_precision
-from atrous.spaces import find_space
-from atrous.spaces.blueprint import Blueprint, blank_network, brings_its_own_encoder
-from atrous.spaces.receptive_field import untrained_rates
+from atrous.spaces import find_space, needs_backbone
+from atrous.spaces.blueprint import Blueprint, blank_network, untrained_rates
 from atrous.stages.train.class_weights import balanced_weights
 from atrous.stages.train.job import Job
 from atrous.stages.train.origin import Origin
@@ -99,7 +98,7 @@ class Ask:
         )
 
     def _usual_rate(self) -> float:
-        return usual_rate(gentle=False, scratch=brings_its_own_encoder(self.origin.architecture))
+        return usual_rate(gentle=False, scratch=not needs_backbone(self.origin.architecture))
 
 
 def job_of(ask: Ask, sound: Callable[[Path], list[Size]] = require_sound) -> Job:
@@ -140,14 +139,14 @@ def job_of(ask: Ask, sound: Callable[[Path], list[Size]] = require_sound) -> Job
 
 def canvas_of(origin: Origin) -> int:
     """Crops have k * this + 1 pixels on each axis."""
-    return find_space(origin.architecture.space).canvas(origin.output_stride)
+    return find_space(origin.architecture.space).coarsest(origin.output_stride)
 
 
 def _require_possible(ask: Ask, world: World) -> None:
     """Raises `AtrousError` for numbers that no training can have, before data is looked at."""
     share_of(ask.protocol(ask.crop or (1, 1), "float32"), world)
     origin = ask.origin
-    whole = brings_its_own_encoder(origin.architecture)
+    whole = not needs_backbone(origin.architecture)
     if not whole and origin.output_stride not in OUTPUT_STRIDES:
         raise AtrousError(f"--output-stride is 8 or 16, got {origin.output_stride}.")
     if origin.filters < 1:

@@ -12,8 +12,7 @@ from atrous.core.trial import Trial
 from atrous.networks.weights import BUILTIN
 from atrous.search.ranking import winner
 from atrous.search.run import Run, open_run
-from atrous.spaces import find_architecture
-from atrous.spaces.blueprint import brings_its_own_encoder
+from atrous.spaces import find_architecture, needs_backbone
 
 FILTERS = 256
 """The width of a head, unless another is asked for."""
@@ -68,7 +67,7 @@ def origin_of(source: str, trial: int | None, given: Given) -> Origin:
 
 def usual_origin(name: str, architecture: Architecture, data: str, select_on: str) -> Origin:
     """An architecture on a data set, with the usual backbone where it needs one."""
-    if brings_its_own_encoder(architecture):
+    if not needs_backbone(architecture):
         return Origin(name, architecture, data, select_on, "", "none", 0, NETWORK_FILTERS)
     return Origin(name, architecture, data, select_on, BUILTIN, "auto", 16, FILTERS)
 
@@ -78,7 +77,7 @@ def origin_in(run: Run, name: str, architecture: Architecture) -> Origin:
     config = run.config
     usual = usual_origin(name, architecture, config.data.path, config.data.select_on)
     own = replace(usual, filters=config.proxy.filters)
-    if brings_its_own_encoder(architecture):
+    if not needs_backbone(architecture):
         return own
     return replace(
         own,
@@ -98,7 +97,7 @@ def _as_told(own: Origin, given: Given) -> Origin:
     """What the user says goes before the rest; raises `AtrousError` for what the architecture
     cannot have."""
     told = {f.name: v for f in fields(given) if (v := getattr(given, f.name)) is not None}
-    if brings_its_own_encoder(own.architecture):
+    if not needs_backbone(own.architecture):
         _refuse_backbone(own.name, told)
     if given.backbone and not given.weights:
         told["weights"] = "auto"

@@ -18,8 +18,7 @@ from atrous.estimation.start import WarmStart
 from atrous.model.folder import RECORD
 from atrous.model.model import Model, save_model
 from atrous.networks.compute import pick_device
-from atrous.spaces.blueprint import build_network
-from atrous.spaces.network_cost import network_cost
+from atrous.spaces.blueprint import build_network, network_cost
 from atrous.stages.train.job import MODEL, Job, held
 from atrous.training.crops import crops_of, share_of
 from atrous.training.loop import BEST, CHECKPOINT, Selection, Watch, ignore, load_best, train

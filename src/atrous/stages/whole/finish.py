@@ -7,11 +7,12 @@ from pathlib import Path
 
 from atrous.core.errors import AtrousError
 from atrous.core.files import write_whole
+from atrous.core.records import to_json
 from atrous.model.evaluation.assessment import TALLY, EvaluationRequest, count, prepare
 from atrous.model.evaluation.publication import publish
 from atrous.model.export import onnx_file
 from atrous.model.export.exported import export_model
-from atrous.model.latency.conditions import make_setting
+from atrous.model.latency.conditions import make_conditions
 from atrous.model.latency.measure import compare_latency
 from atrous.model.model import load_model
 from atrous.stages.train.job import MODEL
@@ -42,7 +43,7 @@ def exported(folder: Path) -> None:
         return
     form = "onnx" if _has_onnx() else "pt2"
     written = export_model(load_model(folder / MODEL), folder / f"model.{form}", form)
-    _keep(folder / EXPORT, written.to_json())
+    _keep(folder / EXPORT, to_json(written))
 
 
 def timed(folder: Path, device: str) -> None:
@@ -54,10 +55,10 @@ def timed(folder: Path, device: str) -> None:
         return
     model = load_model(folder / MODEL)
     height, width = model.training_record["crop"]
-    setting = make_setting((height, width), device=device)
+    conditions = make_conditions((height, width), device=device)
     runtimes = ["pytorch", *(["onnxruntime"] if device == "cpu" and _has_onnx() else [])]
-    found = compare_latency(model.network, setting, runtimes)
-    _keep(folder / LATENCY, [one.to_json() for one in found])
+    found = compare_latency(model.network, conditions, runtimes)
+    _keep(folder / LATENCY, to_json(found))
 
 
 def _keep(path: Path, record: object) -> None:

@@ -29,7 +29,7 @@ from atrous.networks.backbones import outline
 from atrous.networks.compute import pick_device
 from atrous.report.page import write_report
 from atrous.search.run import ABOUT, RERANK, Run, extend, open_run, require_no_run
-from atrous.spaces import find_architecture, find_space
+from atrous.spaces import find_architecture, needs_backbone
 from atrous.stages import rerank
 from atrous.stages import search as driver
 from atrous.stages.search_view import SearchView, state_of, total_of
@@ -86,7 +86,7 @@ def give(out: Path, seconds: float) -> None:
 def _require_cells(config: SearchConfig) -> None:
     """Raises `AtrousError` for a space of whole networks, of which no trial is a measure of the
     time that the stages take."""
-    if find_space(config.space).trunk is not None:
+    if not needs_backbone(config.space):
         raise AtrousError(
             f"Expected a space of cells on a backbone, such as dpc, got --space {config.space}. "
             "Go the way of whole networks stage by stage: atrous search "

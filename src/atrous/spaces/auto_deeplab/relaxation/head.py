@@ -8,10 +8,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from atrous.networks.segmenter import class_scores
 from atrous.spaces.auto_deeplab.operations import resized
 from atrous.spaces.auto_deeplab.relaxation.layers import Convolution
 from atrous.spaces.auto_deeplab.trellis import STRIDES
+from atrous.tasks.segmentation.head import class_scores
 
 REACH = 96
 """The atrous rate in pixels of the image: 24, 12, 6 and 3 positions at strides 4 to 32."""

@@ -14,6 +14,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from atrous.core.errors import AtrousError
+from atrous.core.files import whole
 from atrous.data.palette import Colour
 from atrous.data.pixels import Pixels
 
@@ -29,7 +30,7 @@ COLUMNS = ("image", "truth", "prediction", "difference")
 
 
 @dataclass(frozen=True)
-class Picture:
+class EvaluatedImage:
     """An image, uint8 H x W x 3, with its labels and predictions, class ids H x W; `caption` says
     in a line which image it is and how it fared. Labels that are no class are ignored pixels."""
 
@@ -64,12 +65,11 @@ def spread(scores: Sequence[float | None], most: int) -> list[int]:
     return [ranked[round(rank)] for rank in np.linspace(0, len(ranked) - 1, count)]
 
 
-def write_sheet(path: Path, pictures: Iterable[Picture], key: Key) -> None:
+def write_sheet(path: Path, pictures: Iterable[EvaluatedImage], key: Key) -> None:
     """Writes a sheet as PNG; raises AtrousError if it cannot be written."""
-    partial = path.with_name(f"{path.name}.partial")
     try:
-        sheet(pictures, key).save(partial, format="PNG")
-        partial.replace(path)
+        with whole(path) as partial:
+            sheet(pictures, key).save(partial, format="PNG")
     except OSError as error:
         raise AtrousError(
             f"Expected to write pictures to {path}, but {error}. Make room, or name another "
@@ -77,7 +77,7 @@ def write_sheet(path: Path, pictures: Iterable[Picture], key: Key) -> None:
         ) from error
 
 
-def sheet(pictures: Iterable[Picture], key: Key) -> Image.Image:
+def sheet(pictures: Iterable[EvaluatedImage], key: Key) -> Image.Image:
     """The rows one below the other, and a legend of the classes that occur in them."""
     rows, present = [], np.zeros(256, dtype=bool)
     for picture in pictures:
@@ -94,7 +94,7 @@ def difference(label: Pixels, prediction: Pixels, classes: int) -> Pixels:
     return np.where((label >= classes)[..., None], IGNORED, painted).astype(np.uint8)
 
 
-def _row(picture: Picture, key: Key) -> Image.Image:
+def _row(picture: EvaluatedImage, key: Key) -> Image.Image:
     """Four panels with their titles, below a caption."""
     apart = difference(picture.label, picture.prediction, len(key.classes))
     panels = (

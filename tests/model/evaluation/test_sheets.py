@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from atrous.core.errors import AtrousError
-from atrous.model.evaluation.overlays import (
+from atrous.model.evaluation.sheets import (
     DIFFERENT,
     GAP,
     IGNORED,
@@ -18,8 +18,8 @@ from atrous.model.evaluation.overlays import (
     SAME,
     SWATCH,
     TEXT,
+    EvaluatedImage,
     Key,
-    Picture,
     difference,
     sheet,
     spread,
@@ -29,7 +29,7 @@ from atrous.model.evaluation.overlays import (
 KEY = Key(("road", "car", "unseen"), ((10, 20, 200), (200, 20, 10), (20, 200, 10)))
 
 
-def picture(height: int = 60, width: int = 120) -> Picture:
+def picture(height: int = 60, width: int = 120) -> EvaluatedImage:
     """Left road, right car, the lowest rows ignored; the topmost rows are all taken for road."""
     label = np.zeros((height, width), dtype=np.uint8)
     label[:, width // 2 :] = 1
@@ -37,7 +37,7 @@ def picture(height: int = 60, width: int = 120) -> Picture:
     prediction[: height // 4] = 0
     label[-height // 4 :] = 255
     image = np.full((height, width, 3), 77, dtype=np.uint8)
-    return Picture("a street", image, label, prediction)
+    return EvaluatedImage("a street", image, label, prediction)
 
 
 def panel(whole: Image.Image, column: int, size: tuple[int, int]) -> npt.NDArray[np.uint8]:
@@ -92,9 +92,9 @@ def test_images_of_any_shape_stand_below_each_other() -> None:
     assert whole.height > PANEL // 2 + PANEL + PANEL
 
 
-def flat(shape: tuple[int, int]) -> Picture:
+def flat(shape: tuple[int, int]) -> EvaluatedImage:
     nothing = np.zeros(shape, dtype=np.uint8)
-    return Picture("a line", np.zeros((*shape, 3), dtype=np.uint8), nothing, nothing)
+    return EvaluatedImage("a line", np.zeros((*shape, 3), dtype=np.uint8), nothing, nothing)
 
 
 def test_images_are_chosen_from_the_worst_to_the_best() -> None:

@@ -1,0 +1,159 @@
+"""A grammar of architectures, and everything that follows from it, once for all spaces.
+
+A genotype is a sentence: a choice per decision. Which choices the next decision has depends on the
+decisions so far through a state alone, so the completions of a state are counted once, however many
+ways lead to it. Exact counts give every genotype a rank, and ranks give uniform draws.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from random import Random
+from typing import Any, Protocol
+
+from atrous.core.architecture import Architecture, Genotype
+from atrous.core.errors import AtrousError
+
+State = Any
+"""What the decisions so far leave to decide on; hashable. Equal states have equal continuations."""
+
+
+class Rules(Protocol):
+    """Which choices the next decision has, given the decisions so far."""
+
+    @property
+    def start(self) -> State:
+        """The state before the first decision."""
+
+    def choices(self, state: State) -> int:
+        """How many choices the next decision has; 0 when the architecture is complete."""
+
+    def step(self, state: State, choice: int) -> State:
+        """The state after `choice`, one of `range(choices(state))`."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Grammar:
+    """The genotypes that some rules allow.
+
+    Every genotype has a rank: its position in the lexicographic order of all genotypes. Counting,
+    exactly uniform sampling and enumeration are arithmetic on ranks, in Python's unbounded
+    integers. `decision` names a decision by its position.
+    """
+
+    name: str
+    rules: Rules
+    decision: Callable[[int], str] = "decision {}".format
+
+    @cached_property
+    def _counts(self) -> dict[State, int]:
+        return {}
+
+    def size(self) -> int:
+        """The exact number of genotypes."""
+        return self._completions(self.rules.start)
+
+    def _completions(self, state: State) -> int:
+        """How many ways there are to complete an architecture from `state`."""
+        if state not in self._counts:
+            choices = self.rules.choices(state)
+            following = (self.rules.step(state, choice) for choice in range(choices))
+            self._counts[state] = sum(map(self._completions, following)) if choices else 1
+        return self._counts[state]
+
+    def unrank(self, rank: int) -> Genotype:
+        """The genotype at position `rank`, in 0 <= rank < size()."""
+        if not 0 <= rank < self.size():
+            raise IndexError(f"rank {rank} is outside 0 .. {self.size() - 1} of space {self.name}")
+        state, genotype = self.rules.start, []
+        while choices := self.rules.choices(state):
+            for choice in range(choices):
+                following = self.rules.step(state, choice)
+                # All genotypes with an earlier choice here come before those with a later one.
+                if rank < self._completions(following):
+                    break
+                rank -= self._completions(following)
+            state = following
+            genotype.append(choice)
+        return tuple(genotype)
+
+    def rank(self, genotype: Genotype) -> int:
+        """The inverse of `unrank`."""
+        self.validate(genotype)
+        state, rank = self.rules.start, 0
+        for choice in genotype:
+            rank += sum(self._completions(self.rules.step(state, c)) for c in range(choice))
+            state = self.rules.step(state, choice)
+        return rank
+
+    def all(self) -> Iterator[Genotype]:
+        """Every genotype, in lexicographic order."""
+        return map(self.unrank, range(self.size()))
+
+    def sample(self, rng: Random) -> Genotype:
+        """A genotype drawn exactly uniformly."""
+        return self.unrank(rng.randrange(self.size()))
+
+    def is_valid(self, genotype: Genotype) -> bool:
+        """Whether the grammar accepts the genotype as a complete architecture."""
+        state = self.rules.start
+        for choice in genotype:
+            if not 0 <= choice < self.rules.choices(state):
+                return False
+            state = self.rules.step(state, choice)
+        return self.rules.choices(state) == 0
+
+    def validate(self, genotype: Genotype) -> None:
+        """Raises `AtrousError` that names the first decision the grammar refuses."""
+        state = self.rules.start
+        for position, choice in enumerate(genotype):
+            choices = self.rules.choices(state)
+            if not 0 <= choice < choices:
+                expected = f"one of 0 .. {choices - 1}" if choices else "no further decision"
+                raise AtrousError(
+                    f"Space {self.name}: expected {expected} at position {position} of "
+                    f"{'.'.join(map(str, genotype))}, got {choice}."
+                )
+            state = self.rules.step(state, choice)
+        if self.rules.choices(state):
+            raise AtrousError(
+                f"Space {self.name}: {'.'.join(map(str, genotype)) or 'an empty genotype'} ends "
+                f"after {len(genotype)} decisions, but more are needed to complete an architecture."
+            )
+
+    def widths(self, genotype: Genotype) -> dict[str, int]:
+        """How many choices each decision of the genotype had, by the decision's name."""
+        state, widths = self.rules.start, {}
+        for position, choice in enumerate(genotype):
+            widths[self.decision(position)] = self.rules.choices(state)
+            state = self.rules.step(state, choice)
+        return widths
+
+    def variants(self, genotype: Genotype, position: int) -> list[Genotype]:
+        """The valid genotypes that differ from this one at `position` alone."""
+        state = self.rules.start
+        for choice in genotype[:position]:
+            state = self.rules.step(state, choice)
+        others = (c for c in range(self.rules.choices(state)) if c != genotype[position])
+        changed = ((*genotype[:position], c, *genotype[position + 1 :]) for c in others)
+        return [variant for variant in changed if self.is_valid(variant)]
+
+    def neighbours(self, genotype: Genotype) -> list[Genotype]:
+        """Every valid genotype that differs in exactly one decision."""
+        positions = range(len(genotype))
+        return [variant for p in positions for variant in self.variants(genotype, p)]
+
+    def mutate(self, genotype: Genotype, rng: Random) -> Genotype:
+        """A neighbour: a decision that can change drawn uniformly, then its new choice.
+
+        The genotype itself if it has no neighbour.
+        """
+        movable = [v for p in range(len(genotype)) if (v := self.variants(genotype, p))]
+        return rng.choice(rng.choice(movable)) if movable else genotype
+
+    def architecture(self, genotype: Genotype) -> Architecture:
+        """The genotype as a record of this space."""
+        self.validate(genotype)
+        return Architecture(self.name, genotype)

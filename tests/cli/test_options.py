@@ -1,0 +1,195 @@
+"""A field of a configuration is written once, and is then everywhere."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Literal
+
+import pytest
+import typer
+from typer.testing import CliRunner
+
+from atrous.cli import app
+from atrous.cli.options import Command, Told, extendable, given, takes
+from atrous.core.config import (
+    GRADIENT,
+    DataConfig,
+    EncoderConfig,
+    GradientConfig,
+    SearchConfig,
+    Size,
+)
+from atrous.core.errors import AtrousError
+from atrous.core.options import (
+    arguments,
+    differences,
+    leaves,
+    option,
+    part,
+    problems,
+    replaced,
+)
+from atrous.core.records import RecordError, from_json, to_json
+
+
+@dataclass(frozen=True)
+class Longer(SearchConfig):
+    """A search with one field more."""
+
+    sharpness: float = option("How sharp edges are.", 2.5, least=1, below=9, compares=True)
+
+
+@dataclass(frozen=True)
+class Kinds:
+    """A value of every kind."""
+
+    crop: Size | None = option("A size.", None)
+    names: tuple[str, ...] = option("Names.", ())
+    scales: tuple[float, ...] = option("Scales.", (1.0,), above=0)
+    seconds: float | None = option("A time.", None, unit="time")
+    count: int = option("A number.", 1)
+    flip: bool = option("A switch.", True)
+    warm: bool = option("Another.", True, negative="cold")
+    plain: bool = option("Off unless said.", False)
+    kind: Literal["a", "b"] = option("One of two.", "a")
+
+
+@dataclass(frozen=True)
+class Both:
+    """Two parts of one kind."""
+
+    small: EncoderConfig = part(EncoderConfig)
+    large: EncoderConfig = part(
+        EncoderConfig, prefix="large-", without=("output_stride",), backbone={"help": "Big."}
+    )
+
+
+BASE = Longer(DataConfig("streets"), encoder=EncoderConfig("resnet", "none", 16))
+
+
+def asked(kind: type, *words: str) -> Told:
+    """What a command hears that takes a configuration."""
+    heard: list[Told] = []
+    small = typer.Typer(rich_markup_mode=None)
+
+    @takes(kind)
+    def command(told: Told) -> None:
+        heard.append(told)
+
+    small.command(cls=Command)(command)
+    found = CliRunner().invoke(small, words)
+    assert found.exit_code == 0, found.output
+    return heard[0]
+
+
+def shown(*words: str) -> str:
+    """The help of a command, in one line."""
+    found = CliRunner().invoke(app, [*words, "--help"])
+    assert found.exit_code == 0, found.output
+    return " ".join(found.output.split())
+
+
+def test_a_new_field_is_an_option_with_its_help() -> None:
+    small = typer.Typer(rich_markup_mode=None)
+
+    @takes(Longer)
+    def command(told: Told) -> None:
+        """Does nothing."""
+
+    small.command(cls=Command)(command)
+    text = CliRunner().invoke(small, ["--help"]).output
+    assert re.search(r"--sharpness NUMBER\s+How sharp edges are. \[2.5\]", text)
+    assert asked(Longer, "--sharpness", "3.5").on(BASE).sharpness == 3.5
+
+
+def test_a_new_field_is_checked_written_compared_and_asked_for_again() -> None:
+    other = replaced(BASE, sharpness=9.5)
+    assert problems(BASE) == []
+    assert problems(other) == ["--sharpness is at least 1 and below 9, got 9.5"]
+    assert differences(BASE, other) == ["sharpness (2.5 here, 9.5 there)"]
+    assert ("--sharpness", "9.5") in arguments(other)
+    assert from_json(Longer, to_json(other)) == other
+    with pytest.raises(RecordError, match=r"sharpness: .*got 'very'"):
+        from_json(Longer, {**to_json(other), "sharpness": "very"})
+
+
+def test_what_may_change_when_a_run_goes_on_is_said_by_the_field() -> None:
+    assert extendable(Longer) == ["trials", "time"]
+    heard: list[str] = []
+    small = typer.Typer(rich_markup_mode=None)
+
+    @takes(Longer)
+    def command(context: typer.Context, told: Told) -> None:  # noqa: ARG001
+        heard.extend(given(context, *extendable(Longer)))
+
+    small.command(cls=Command)(command)
+    CliRunner().invoke(small, ["--sharpness", "2", "--trials", "9"])
+    assert heard == ["--sharpness"]
+
+
+def test_all_that_cannot_be_read_or_is_out_of_range_is_told_at_once() -> None:
+    words = ["--crop", "65", "--time", "soon", "--trials", "many", "--rate", "-1", "--batch", "1"]
+    with pytest.raises(AtrousError) as told:
+        asked(Longer, *words).on(BASE)
+    for text in (
+        "--crop: Expected a size as HEIGHTxWIDTH",
+        "--time: Expected a time such as 90s",
+        "--trials: Expected a whole number, got 'many'.",
+        "--rate is a positive number, got -1.0.",
+        "--batch is at least 2, got 1.",
+    ):
+        assert text in str(told.value)
+
+
+def test_every_kind_of_value_is_read_back_as_it_is_spelt() -> None:
+    usual = Kinds()
+    assert asked(Kinds).on(usual) == usual
+    made = Kinds((65, 97), ("a", "b"), (0.5, 2.0), 90.5, 3, False, False, True, "b")
+    assert {("--no-flip", None), ("--cold", None)} <= set(arguments(made))
+    words = [word for pair in arguments(made) for word in pair if word is not None]
+    assert asked(Kinds, *words).on(usual) == made
+
+
+def test_options_of_another_strategy_are_refused() -> None:
+    told = asked(SearchConfig, "--gate", "gdas", "--seeds", "2")
+    with pytest.raises(AtrousError, match="--gate, --seeds belong to --strategy gradient; the"):
+        told.require_read_by("local")
+    told.require_read_by(GRADIENT)
+
+
+def test_the_options_of_a_search_fit_on_a_screen_and_those_of_a_strategy_follow_it() -> None:
+    text = CliRunner().invoke(app, ["search", "--help"]).output
+    assert len(re.findall(r"^  --", text, flags=re.M)) <= 20
+    assert "--gate" not in text
+    assert "--strategy gradient --help" in " ".join(text.split())
+    assert "--output-stride" in text
+    of_it = shown("search", "--strategy", GRADIENT)
+    for leaf in leaves(GradientConfig):
+        assert f"--{leaf.flag}" in of_it
+    assert shown("search", f"--strategy={GRADIENT}") == of_it
+
+
+def test_every_default_is_shown() -> None:
+    text = shown("search", "--strategy", GRADIENT)
+    for leaf in leaves(SearchConfig):
+        usual = leaf.option.derived
+        if not usual and not isinstance(leaf.default, bool) and leaf.default is not None:
+            usual = leaf.spell(leaf.default)
+        assert not usual or f"[{usual}]" in text, leaf.flag
+    assert "[runs/DATE]" in text
+    assert "[65x129]" in shown("describe")
+
+
+def test_a_part_stands_under_its_own_names_and_words() -> None:
+    found = {leaf.flag: leaf.option.help for leaf in leaves(Both)}
+    assert list(found) == [
+        "backbone",
+        "weights",
+        "output-stride",
+        "large-backbone",
+        "large-weights",
+    ]
+    assert found["large-backbone"] == "Big."
+    both = replaced(Both(), large_backbone="xception65")
+    assert (both.small.backbone, both.large.backbone) == ("", "xception65")

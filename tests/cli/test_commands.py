@@ -108,6 +108,7 @@ def test_resuming_a_complete_run_runs_nothing(home: Path) -> None:
     assert (home / "run/ledger.db").read_bytes() == before
 
 
+@pytest.mark.slow
 def test_compare_trains_anew_and_keeps_its_readings(home: Path) -> None:
     asked = ("compare", "run", "--seeds", "2", "--cache", "cache")
     found = atrous(*asked, folder=home)
@@ -161,6 +162,7 @@ def test_durations() -> None:
         parse_duration("30")
 
 
+@pytest.mark.slow
 def test_a_complete_run_is_extended_with_more_trials(home: Path, tmp_path: Path) -> None:
     shutil.copytree(home / "run", tmp_path / "longer")
     asked = ("search", "--resume", tmp_path / "longer", "--cache", "cache", "--trials", "3")

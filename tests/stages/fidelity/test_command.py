@@ -28,6 +28,7 @@ SMALL = (
 )
 
 
+@pytest.mark.slow
 def test_a_study_from_the_command_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     choice = Choice(Compute("cpu", "float32", "channels_last", 1), 1)
     monkeypatch.setattr(ways, "choose", lambda *_: choice)

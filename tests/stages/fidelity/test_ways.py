@@ -98,6 +98,7 @@ def outcomes(study: Study) -> dict[str, list[Outcome]]:
     }
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("in_process")
 def test_an_interrupted_study_goes_on_to_the_same_end(
     scenes: Path, cache: Path, tmp_path: Path

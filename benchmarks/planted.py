@@ -13,14 +13,13 @@ from statistics import mean
 
 import torch
 from tests.relax.networks import all_paths
-from tests.relax.planted import CLASSES, LAYERS, operations_of, path_of, problem, searched
+from tests.relax.planted import CLASSES, LAYERS, beta_of, operations_of, path_of, problem, searched
 from torch.nn import functional
 
-from atrous.relax.gates import one_hot
 from atrous.spaces.auto_deeplab.cell import Block, Edge, Operation
 from atrous.spaces.auto_deeplab.relaxation.decoding import decode_path
-from atrous.spaces.auto_deeplab.relaxation.size import Size
-from atrous.spaces.auto_deeplab.relaxation.supernet import Supernet
+from atrous.spaces.auto_deeplab.relaxation.mixture import one_hot
+from atrous.spaces.auto_deeplab.relaxation.supernet import Supernet, SupernetSize
 from atrous.spaces.auto_deeplab.relaxation.walk import outgoing, rows
 from atrous.spaces.auto_deeplab.trellis import STRIDES, Path
 
@@ -51,10 +50,10 @@ def _loss_alone(path: Path, kind: str, seed: int) -> float:
     """Cross-entropy on new images after a short training."""
     torch.manual_seed(seed)
     draw = torch.Generator().manual_seed(seed)
-    size = Size(LAYERS, 1, 2, CLASSES)
+    size = SupernetSize(LAYERS, 1, 2, CLASSES)
     network = Supernet(size)
     cell = (Block(Edge(0, ALONE[kind]), Edge(1, ALONE[kind])),)
-    mixture = one_hot(path, cell, size)
+    mixture = one_hot(path, cell)
     optimiser = torch.optim.SGD(network.weights(), 0.05, 0.9)
     for step in range(SINGLE_STEPS):
         for group in optimiser.param_groups:
@@ -78,9 +77,9 @@ def _found(gate: str, kind: str, seed: int) -> str:
     """Strides as decoded with `--neutral` and without, operations, and the arrows' shares."""
     state = searched(gate, kind, seed)
     chosen = " and ".join(map(str, operations_of(state)))
-    by_node = rows(outgoing(state.supernet.beta.detach()))
+    by_node = rows(outgoing(beta_of(state)))
     shares = "  ".join("/".join(f"{p:.2f}" for p in row) for row in by_node)
-    plain = _strides(decode_path(state.supernet.beta.detach()))
+    plain = _strides(decode_path(beta_of(state)))
     return f"{_strides(path_of(state)):8} {plain:8} {chosen:28} {shares}"
 
 

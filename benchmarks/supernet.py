@@ -25,11 +25,10 @@ from tests.relax.nested import Nested
 from torch import Tensor, nn
 from torch.nn import functional
 
-from atrous.relax.config import EPOCHS, LEARNING
-from atrous.relax.gates import GATES, TEMPERATURES
-from atrous.relax.kept import Kept
-from atrous.spaces.auto_deeplab.relaxation.size import Size
-from atrous.spaces.auto_deeplab.relaxation.supernet import Supernet
+from atrous.relax.config import EPOCHS
+from atrous.relax.gates import GATES
+from atrous.relax.memory import Kept
+from atrous.spaces.auto_deeplab.relaxation.supernet import Supernet, SupernetSize
 
 PLAIN = "nested loops"
 WAYS = {
@@ -52,7 +51,7 @@ SMALL_CROP = 33
 class Setting:
     """What is computed, and where."""
 
-    size: Size
+    size: SupernetSize
     crop: int
     batch: int
     device: str
@@ -67,7 +66,7 @@ class Step:
         self.setting, (self.gate, checkpointing) = setting, WAYS[way]
         torch.manual_seed(0)
         relaxed = Supernet(setting.size, checkpointing).to(setting.device)
-        self.alpha, self.beta = relaxed.alpha, relaxed.beta
+        self.relaxed = relaxed
         plain = way == PLAIN
         self.network: nn.Module = Nested(setting.size).to(setting.device) if plain else relaxed
         self.layout = getattr(torch, setting.layout if plain else "channels_last")
@@ -83,13 +82,14 @@ class Step:
 
     def forward(self) -> Tensor:
         """The loss."""
-        layers, temperature = self.setting.size.layers, TEMPERATURES[self.gate](0.0)
+        gate = GATES[self.gate]
         with torch.autocast(
             self.setting.device.partition(":")[0],
             torch.bfloat16,
             self.setting.precision == "bfloat16",
         ):
-            mixture = GATES[self.gate](self.alpha, self.beta, layers, temperature, self.generator)
+            choices = gate(self.relaxed.groups(), gate.temperature(0.0), self.generator)
+            mixture = self.relaxed.mixture(choices)
             logits = self.network(self.images, mixture)
         return functional.cross_entropy(logits.float(), self.labels)
 
@@ -106,7 +106,7 @@ def main() -> None:
     asked = _parser().parse_args()
     layers, filters, crop = PAPER if asked.device.startswith("cuda") else LAPTOP
     setting = Setting(
-        Size(asked.layers or layers, asked.blocks, asked.filters or filters, asked.classes),
+        SupernetSize(asked.layers or layers, asked.blocks, asked.filters or filters, asked.classes),
         asked.crop or crop,
         asked.batch,
         asked.device,
@@ -130,7 +130,7 @@ def _published_steps(gate: str, batch: int) -> float:
     """Steps of 40 passes over a half of 2,975 images (Liu et al. 2019, section 4.1), those of the
     architecture after the gate's warm-up among them. Optimisers and the forward pass in which gdas
     compares two paths are not in a step."""
-    return (2 - LEARNING[gate].warm_up) * EPOCHS * PUBLISHED_IMAGES / 2 / batch
+    return (2 - GATES[gate].learning.warm_up) * EPOCHS * PUBLISHED_IMAGES / 2 / batch
 
 
 def _times(setting: Setting, rounds: int) -> dict[str, list[float]]:

@@ -14,7 +14,7 @@ import pytest
 
 from atrous.cli import main
 from atrous.model.model import load_model
-from atrous.stages.train import ask
+from atrous.stages.train import config as training_config
 from atrous.stages.train.job import ABOUT, create, read
 from atrous.training.log import LOG
 from atrous.training.loop import CHECKPOINT
@@ -53,7 +53,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(autouse=True)
 def _at_home(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(home)
-    monkeypatch.setattr(ask, "cores", lambda: 1)
+    monkeypatch.setattr(training_config, "cores", lambda: 1)
 
 
 def train(*arguments: str) -> object:

@@ -14,7 +14,7 @@ from PIL import Image
 
 from atrous.cli import main
 from atrous.model.model import load_model
-from atrous.stages.train import ask
+from atrous.stages.train import config as training_config
 from atrous.stages.train.job import create, read
 from atrous.training.log import LOG
 from atrous.training.loop import CHECKPOINT
@@ -35,7 +35,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     write_data(folder / "data")
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
-        patch.setattr(ask, "cores", lambda: 1)
+        patch.setattr(training_config, "cores", lambda: 1)
         assert atrous("train", *SMALL, "--data", "data", "--out", "whole") == 0
     return folder
 

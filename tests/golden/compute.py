@@ -27,7 +27,7 @@ from atrous.estimation.features import FeatureSet
 from atrous.estimation.proxy import Proxy
 from atrous.networks.backbones import load_backbone
 from atrous.networks.compute import Compute
-from atrous.relax.bilevel import State as SearchState
+from atrous.relax.bilevel import SearchState
 from atrous.relax.config import SearchProtocol
 from atrous.scenes.canvas import CLASSES
 from atrous.scenes.scene import draw_scene
@@ -36,7 +36,7 @@ from atrous.search.loop import Plan, search
 from atrous.search.objective import find_objective
 from atrous.spaces import find_architecture, find_space
 from atrous.spaces.auto_deeplab.relaxation.decoding import decode
-from atrous.spaces.auto_deeplab.relaxation.size import Size
+from atrous.spaces.auto_deeplab.relaxation.space import relaxation_of
 from atrous.spaces.blueprint import Blueprint, build_network, network_cost
 from atrous.strategies import find_strategy
 from atrous.training.config import Protocol
@@ -157,10 +157,12 @@ def _batch(generator: torch.Generator, classes: int, images: int = 4) -> tuple[T
 
 
 def _supernet(gate: str) -> Values:
-    size = Size(layers=3, blocks=2, filters=4, classes=3)
+    space = find_space("auto_deeplab-3x2")
     protocol = SearchProtocol(
         gate=gate,
-        size=size,
+        space=space.name,
+        filters=4,
+        classes=3,
         steps=20,
         batch=4,
         crop=(33, 49),
@@ -168,7 +170,7 @@ def _supernet(gate: str) -> Values:
         warm_up=0.25,
         seed=7,
     )
-    state = SearchState(protocol, COMPUTE)
+    state = SearchState(relaxation_of(space.name), protocol, COMPUTE)
     draw = torch.Generator().manual_seed(1)
     losses: list[list[float]] = []
     for step in range(protocol.steps):
@@ -177,7 +179,6 @@ def _supernet(gate: str) -> Values:
         learnt = [] if found.architecture is None else [float(found.architecture)]
         losses.append([float(found.weights), *learnt])
     alpha, beta = (p.detach() for p in state.supernet.architecture())
-    space = find_space("auto_deeplab-3x2")
     return {
         "losses": losses,
         "alpha": alpha.flatten().tolist(),

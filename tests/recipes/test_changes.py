@@ -5,10 +5,12 @@ from pathlib import Path
 
 import pytest
 
+from atrous.core.config import EncoderConfig
 from atrous.core.errors import AtrousError
 from atrous.data.dataset import Dataset, Sample
 from atrous.recipes import RECIPES
-from atrous.recipes.changes import Changes, Difference, ask_of, differences, protocol_of
+from atrous.recipes.changes import Changes, Difference, differences, protocol_of, subject_of
+from atrous.training.config import protocol_of as training_protocol
 
 RECIPE = RECIPES["cityscapes-dpc"]
 
@@ -51,17 +53,19 @@ def test_images_are_not_counted_where_their_number_is_not_published() -> None:
 
 
 def test_what_is_asked_of_training_is_the_recipe() -> None:
-    ask = ask_of(RECIPE, Changes(), Path("data"))
-    assert ask.protocol(RECIPE.protocol.crop, "float32") == RECIPE.protocol
-    origin = ask.origin
-    assert (origin.backbone, origin.weights) == ("xception71.tf_in1k", "auto")
-    assert (origin.output_stride, origin.filters, origin.select_on) == (16, 256, "val")
-    assert ask.decoder
-    assert ask_of(RECIPES["table1-mobilenetv2-dpc"], Changes(), Path("data")).decoder is False
+    found = subject_of(RECIPE, Changes(), Path("data")).config
+    own = RECIPE.protocol
+    assert training_protocol(found.training, own.crop, 0.0, "float32", found.seed) == own
+    assert found.encoder == EncoderConfig("xception71.tf_in1k", "auto", 16)
+    assert (found.filters, found.data.select_on) == (256, "val")
+    assert found.decoder
+    other = subject_of(RECIPES["table1-mobilenetv2-dpc"], Changes(), Path("data"))
+    assert other.config.decoder is False
 
 
 def test_the_last_weights_alone_are_scored() -> None:
-    assert ask_of(RECIPE, Changes(steps=30), Path("data")).score_every == 30
+    found = subject_of(RECIPE, Changes(steps=30), Path("data"))
+    assert found.config.training.score_every == 30
 
 
 @pytest.mark.parametrize(
@@ -75,4 +79,4 @@ def test_the_last_weights_alone_are_scored() -> None:
 )
 def test_wrong_numbers(changes: Changes, told: str) -> None:
     with pytest.raises(AtrousError, match=told):
-        ask_of(RECIPE, changes, Path("data"))
+        subject_of(RECIPE, changes, Path("data"))

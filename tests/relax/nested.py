@@ -12,11 +12,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from atrous.relax.gates import Mixture
 from atrous.spaces.auto_deeplab.cell import OPERATIONS, Operation, edges
 from atrous.spaces.auto_deeplab.operations import EPSILON, Projection, make_operation
-from atrous.spaces.auto_deeplab.relaxation.size import Size
-from atrous.spaces.auto_deeplab.relaxation.supernet import Supernet
+from atrous.spaces.auto_deeplab.relaxation.mixture import Mixture
+from atrous.spaces.auto_deeplab.relaxation.supernet import Supernet, SupernetSize
 from atrous.spaces.auto_deeplab.trellis import arrows, levels_at
 from atrous.spaces.auto_deeplab.widths import stem_widths
 
@@ -27,7 +26,7 @@ STRIDED = (0, 1)
 class Nested(nn.Module):
     """As `Supernet`: images [B, 3, H, W] of k * 32 + 1 pixels -> logits [B, K, H, W]."""
 
-    def __init__(self, size: Size) -> None:
+    def __init__(self, size: SupernetSize) -> None:
         super().__init__()
         self.size = size
         self.first, self.second, self.third = _stem(size.filters)
@@ -68,7 +67,7 @@ class Nested(nn.Module):
 class NestedNode(nn.Module):
     """The operations of a layer at a level, one module for every edge, operation and stride."""
 
-    def __init__(self, size: Size, layer: int, level: int) -> None:
+    def __init__(self, size: SupernetSize, layer: int, level: int) -> None:
         super().__init__()
         self.level, self.blocks, channels = level, size.blocks, size.channels(level)
         _, second, third = stem_widths(size.filters)

@@ -8,16 +8,16 @@ from random import Random
 import torch
 from torch import Tensor
 
-from atrous.relax.gates import GATES, Mixture
+from atrous.relax.gates import GATES
 from atrous.spaces.auto_deeplab.cell import GIVEN, OPERATIONS, Block, Edge, RepeatedCell
-from atrous.spaces.auto_deeplab.relaxation.size import Size
-from atrous.spaces.auto_deeplab.relaxation.supernet import Supernet
+from atrous.spaces.auto_deeplab.relaxation.mixture import Mixture
+from atrous.spaces.auto_deeplab.relaxation.supernet import Supernet, SupernetSize
 from atrous.spaces.auto_deeplab.trellis import Path, exits
 
-SMALL = Size(layers=3, blocks=3, filters=2, classes=3)
+SMALL = SupernetSize(layers=3, blocks=3, filters=2, classes=3)
 
 
-def drawn(size: Size = SMALL, checkpointing: bool = False, seed: int = 0) -> Supernet:
+def drawn(size: SupernetSize = SMALL, checkpointing: bool = False, seed: int = 0) -> Supernet:
     """A network whose alpha and beta are far from uniform."""
     torch.manual_seed(seed)
     network = Supernet(size, checkpointing).double()
@@ -35,7 +35,7 @@ def pictures(height: int = 33, width: int = 65) -> Tensor:
 def mixture_of(network: Supernet, gate: str, temperature: float = 1.0, seed: int = 2) -> Mixture:
     """What a gate makes of the network's parameters."""
     draw = torch.Generator().manual_seed(seed)
-    return GATES[gate](network.alpha, network.beta, network.size.layers, temperature, draw)
+    return network.mixture(GATES[gate](network.groups(), temperature, draw))
 
 
 def gradients(output: Tensor, parameters: Sequence[Tensor]) -> list[Tensor]:

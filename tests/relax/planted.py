@@ -12,11 +12,12 @@ import torch
 from torch import Tensor
 
 from atrous.networks.compute import Compute
-from atrous.relax.bilevel import State
-from atrous.relax.config import LEARNING, SearchProtocol
+from atrous.relax.bilevel import SearchState
+from atrous.relax.config import SearchProtocol
+from atrous.relax.gates import GATES
 from atrous.spaces.auto_deeplab.cell import Operation
 from atrous.spaces.auto_deeplab.relaxation.decoding import decode_cell, decode_path
-from atrous.spaces.auto_deeplab.relaxation.size import Size
+from atrous.spaces.auto_deeplab.relaxation.space import relaxation_of
 from atrous.spaces.auto_deeplab.trellis import Path
 from atrous.training.crops import Batch
 
@@ -47,20 +48,24 @@ def protocol(gate: str, kind: str, seed: int) -> SearchProtocol:
     """A search in the smallest trellis with a choice of paths, with one block a cell."""
     return SearchProtocol(
         gate=gate,
-        size=Size(LAYERS, 1, 2, CLASSES),
+        space=f"auto_deeplab-{LAYERS}x1",
+        filters=2,
+        classes=CLASSES,
         steps=STEPS[kind][gate],
         batch=BATCH,
         crop=(SIDES[kind], SIDES[kind]),
         scale=1.0,
-        warm_up=LEARNING[gate].warm_up,
+        warm_up=GATES[gate].learning.warm_up,
         seed=seed,
     )
 
 
-def searched(gate: str, kind: str, seed: int) -> State:
+def searched(gate: str, kind: str, seed: int) -> SearchState:
     """The state at the end of a search."""
     asked = protocol(gate, kind, seed)
-    state = State(asked, Compute("cpu", "float32", "channels_last", 1))
+    state = SearchState(
+        relaxation_of(asked.space), asked, Compute("cpu", "float32", "channels_last", 1)
+    )
     draw = torch.Generator().manual_seed(seed)
     for step in range(asked.steps):
         other = problem(kind, draw) if asked.learns_at(step) else None
@@ -68,15 +73,25 @@ def searched(gate: str, kind: str, seed: int) -> State:
     return state
 
 
-def operations_of(state: State) -> list[Operation]:
+def operations_of(state: SearchState) -> list[Operation]:
     """Those on both edges of the cell that would be decoded."""
-    (block,) = decode_cell(state.supernet.alpha.detach())
+    (block,) = decode_cell(alpha_of(state))
     return [block.first.operation, block.second.operation]
 
 
-def path_of(state: State) -> Path:
+def path_of(state: SearchState) -> Path:
     """The path that would be decoded, without the preference for stride 4, which is one answer."""
-    return decode_path(state.supernet.beta.detach(), neutral=True)
+    return decode_path(beta_of(state), neutral=True)
+
+
+def alpha_of(state: SearchState) -> Tensor:
+    """Returns the logits of the operations [edges, 8]."""
+    return state.supernet.architecture()[0].detach()
+
+
+def beta_of(state: SearchState) -> Tensor:
+    """Returns the logits of the ways [arrows]."""
+    return state.supernet.architecture()[1].detach()
 
 
 def _spread(squares: Tensor, square: int, side: int) -> Tensor:

@@ -10,16 +10,18 @@ from atrous.core.console import untracked
 from atrous.data.dataset import Samples
 from atrous.networks.compute import Compute
 from atrous.relax import loop
-from atrous.relax.bilevel import State
+from atrous.relax.bilevel import SearchState
 from atrous.relax.config import SearchProtocol
-from atrous.relax.history import Moment
-from atrous.spaces.auto_deeplab.relaxation.size import Size
+from atrous.relax.history import Snapshot
+from atrous.spaces.auto_deeplab.relaxation.space import relaxation_of
 from tests.small_search import CLASSES
 
 COMPUTE = Compute("cpu", "float32", "contiguous", 1)
 PROTOCOL = SearchProtocol(
     gate="softmax",
-    size=Size(layers=2, blocks=1, filters=2, classes=len(CLASSES)),
+    space="auto_deeplab-2x1",
+    filters=2,
+    classes=len(CLASSES),
     steps=6,
     batch=2,
     crop=(33, 65),
@@ -34,11 +36,18 @@ def protocol(**changes: Any) -> SearchProtocol:
     return replace(PROTOCOL, **changes)
 
 
-def unheard(moment: Moment, warning: str | None) -> None:
+def state_of(asked: SearchProtocol) -> SearchState:
+    """Returns the state at the start of a search."""
+    return SearchState(relaxation_of(asked.space), asked, COMPUTE)
+
+
+def unheard(snapshot: Snapshot, warning: str | None) -> None:
     """Hears of nothing."""
 
 
-def searched(asked: SearchProtocol, samples: Samples, folder: Path) -> tuple[State, list[Moment]]:
+def searched(
+    asked: SearchProtocol, samples: Samples, folder: Path
+) -> tuple[SearchState, list[Snapshot]]:
     """The state and the history at the end of a search."""
-    state = State(asked, COMPUTE)
+    state = state_of(asked)
     return state, loop.run(state, samples, folder, untracked, unheard)

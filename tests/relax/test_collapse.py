@@ -12,13 +12,14 @@ from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
 from atrous.relax.collapse import Thresholds, dominant_eigenvalue, warning_of
-from atrous.relax.history import Moment
+from atrous.relax.history import Snapshot
 from atrous.spaces.auto_deeplab.cell import OPERATIONS, Operation, edges
 from atrous.spaces.auto_deeplab.operations import doubled, make_operation
-from tests.relax.moments import moment
+from atrous.spaces.auto_deeplab.relaxation.space import TrellisRelaxation
+from tests.relax.snapshots import snapshot
 
 
-def _moment(operations: list[Operation]) -> Moment:
+def _snapshot(operations: list[Operation]) -> Snapshot:
     """The first edges prefer these operations, the others `none`, in a cell of two blocks."""
     rows = []
     for place in range(len(edges(2))):
@@ -28,64 +29,67 @@ def _moment(operations: list[Operation]) -> Moment:
         )
         row[favourite] = 0.86
         rows.append(tuple(row))
-    return replace(moment(), alpha=tuple(rows), architecture_loss=1.5)
+    plain = snapshot()
+    probabilities = {**plain.probabilities, "operations": tuple(rows)}
+    return replace(plain, probabilities=probabilities, architecture_loss=1.5)
 
 
+TRELLIS = TrellisRelaxation(3, 2)
 CONVOLUTION, SKIP, POOL = Operation.ATROUS_3, Operation.SKIP, Operation.AVERAGE
 
 
 def test_half_a_cell_of_skips_and_poolings_is_borne() -> None:
-    assert warning_of([_moment([SKIP, CONVOLUTION, POOL, CONVOLUTION])]) is None
+    assert warning_of(TRELLIS, [_snapshot([SKIP, CONVOLUTION, POOL, CONVOLUTION])]) is None
 
 
 def test_more_is_not() -> None:
-    warning = warning_of([_moment([SKIP, SKIP, POOL, CONVOLUTION])])
+    warning = warning_of(TRELLIS, [_snapshot([SKIP, SKIP, POOL, CONVOLUTION])])
     assert warning is not None
     assert "50% skip and 25% pool" in warning
 
 
 def test_only_the_latest_cell_counts() -> None:
-    plain, sound = _moment([SKIP] * 4), _moment([CONVOLUTION] * 4)
-    assert warning_of([plain, sound]) is None
-    assert warning_of([sound, plain]) is not None
-    assert warning_of([plain], Thresholds(plain=1.0)) is None
+    plain, sound = _snapshot([SKIP] * 4), _snapshot([CONVOLUTION] * 4)
+    assert warning_of(TRELLIS, [plain, sound]) is None
+    assert warning_of(TRELLIS, [sound, plain]) is not None
+    assert warning_of(TRELLIS, [plain], Thresholds(plain=1.0)) is None
 
 
 def test_what_chance_would_decode_before_alpha_is_trained_is_no_warning() -> None:
-    plain = _moment([SKIP] * 4)
-    assert warning_of([replace(plain, architecture_loss=None)]) is None
-    assert warning_of([plain]) is not None
+    plain = _snapshot([SKIP] * 4)
+    assert warning_of(TRELLIS, [replace(plain, architecture_loss=None)]) is None
+    assert warning_of(TRELLIS, [plain]) is not None
 
 
 def test_an_empty_history_is_no_collapse() -> None:
-    assert warning_of([]) is None
+    assert warning_of(TRELLIS, []) is None
 
 
-def _eigenvalues(values: Sequence[float | None]) -> list[Moment]:
-    return [replace(_moment([CONVOLUTION] * 4), eigenvalue=value) for value in values]
+def _eigenvalues(values: Sequence[float | None]) -> list[Snapshot]:
+    return [replace(_snapshot([CONVOLUTION] * 4), eigenvalue=value) for value in values]
 
 
 def test_a_growing_eigenvalue_warns_when_means_of_five_grow_by_a_third() -> None:
     # means 1.0 and 4/3 have the ratio 0.75, which is not below it
-    assert warning_of(_eigenvalues([1.0] * 5 + [1.33] * 5)) is None
-    warning = warning_of(_eigenvalues([1.0] * 5 + [1.34] * 5))
+    assert warning_of(TRELLIS, _eigenvalues([1.0] * 5 + [1.33] * 5)) is None
+    warning = warning_of(TRELLIS, _eigenvalues([1.0] * 5 + [1.34] * 5))
     assert warning is not None
     assert "from 1 to 1.34" in warning
 
 
 def test_single_leaps_are_smoothed() -> None:
-    assert warning_of(_eigenvalues([1.0] * 9 + [2.0])) is None
+    assert warning_of(TRELLIS, _eigenvalues([1.0] * 9 + [2.0])) is None
 
 
 def test_an_eigenvalue_need_not_be_taken_each_time() -> None:
-    assert warning_of(_eigenvalues([None] * 20)) is None
-    assert warning_of(_eigenvalues([1.0, None] * 5 + [2.0, None] * 5)) is not None
-    assert warning_of(_eigenvalues([1.0] * 5 + [2.0] * 4)) is None
+    assert warning_of(TRELLIS, _eigenvalues([None] * 20)) is None
+    assert warning_of(TRELLIS, _eigenvalues([1.0, None] * 5 + [2.0, None] * 5)) is not None
+    assert warning_of(TRELLIS, _eigenvalues([1.0] * 5 + [2.0] * 4)) is None
 
 
 @pytest.mark.parametrize("values", [[-1.0] * 5 + [2.0] * 5, [1.0] * 5 + [float("nan")] * 5])
 def test_what_has_no_ratio_does_not_warn(values: list[float]) -> None:
-    assert warning_of(_eigenvalues(values)) is None
+    assert warning_of(TRELLIS, _eigenvalues(values)) is None
 
 
 def _quadratic(eigenvalues: list[float]) -> tuple[Tensor, Tensor]:

@@ -8,11 +8,10 @@ from typing import Any
 import pytest
 import torch
 
-from atrous.relax.gates import one_hot
 from atrous.spaces.auto_deeplab.cell import RepeatedCell
 from atrous.spaces.auto_deeplab.layer import Layer
-from atrous.spaces.auto_deeplab.relaxation.size import Size
-from atrous.spaces.auto_deeplab.relaxation.supernet import Supernet
+from atrous.spaces.auto_deeplab.relaxation.mixture import one_hot
+from atrous.spaces.auto_deeplab.relaxation.supernet import Supernet, SupernetSize
 from atrous.spaces.auto_deeplab.trellis import STRIDES, Path
 from atrous.spaces.auto_deeplab.trunk import Trunk
 from tests.relax.nested import convolutions, merged_weights
@@ -33,11 +32,11 @@ def test_on_paths_that_stay_go_down_and_return(path: Path) -> None:
 
 def _compare(path: Path, cell: RepeatedCell) -> None:
     """Last layer's features, with batch statistics and the same weights."""
-    size = Size(len(path), len(cell), 2, 3)
+    size = SupernetSize(len(path), len(cell), 2, 3)
     network = drawn(size)
     trunk = with_weights_of(network, path, cell)
     canvas = pictures(65, 97)
-    found = network.outputs(canvas, one_hot(path, cell, size))
+    found = network.outputs(canvas, one_hot(path, cell))
     assert list(found) == [path[-1]]
     expected = trunk(canvas)[STRIDES[path[-1]]]
     assert torch.allclose(found[path[-1]].relu(), expected, atol=1e-10)

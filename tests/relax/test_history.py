@@ -2,28 +2,31 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
+from math import log
 from pathlib import Path
 
 import pytest
 
 from atrous.core.errors import AtrousError
-from atrous.relax.history import read_history, write_history
-from tests.relax.moments import moment
+from atrous.core.records import to_json
+from atrous.relax.history import entropy, read_history, write_history
+from tests.relax.snapshots import snapshot
 
 
 def test_what_is_written_is_read(tmp_path: Path) -> None:
     path = tmp_path / "history.jsonl"
-    later = replace(moment(200), miou=0.31, eigenvalue=-2.5, architecture_loss=1.25)
-    write_history(path, [moment(100), later])
-    assert read_history(path) == [moment(100), later]
+    later = replace(snapshot(200), eigenvalue=-2.5, architecture_loss=1.25)
+    write_history(path, [snapshot(100), later])
+    assert read_history(path) == [snapshot(100), later]
     assert path.read_text().count("\n") == 2
 
 
-@pytest.mark.parametrize("line", ["{", "[]", "{}", '{"step": 1, "alpha": [], "beta": []}'])
-def test_a_line_that_is_no_moment_is_named(tmp_path: Path, line: str) -> None:
+@pytest.mark.parametrize("line", ["{", "[]", "{}", '{"step": 1, "probabilities": {}}'])
+def test_a_line_that_is_no_snapshot_is_named(tmp_path: Path, line: str) -> None:
     path = tmp_path / "history.jsonl"
-    path.write_text(moment().to_line() + line + "\n")
+    path.write_text(json.dumps(to_json(snapshot())) + "\n" + line + "\n")
     with pytest.raises(AtrousError, match=r"line 2 of .*history\.jsonl"):
         read_history(path)
 
@@ -35,4 +38,23 @@ def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
 
 def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(AtrousError, match="Make room"):
-        write_history(tmp_path / "missing" / "history.jsonl", [moment()])
+        write_history(tmp_path / "missing" / "history.jsonl", [snapshot()])
+
+
+def test_equal_probabilities_are_most_undecided() -> None:
+    found = entropy([[1 / 8] * 8] * 20)
+    assert found.nats == pytest.approx(log(8))
+    assert found.share == pytest.approx(1)
+
+
+def test_a_decided_choice_has_none() -> None:
+    found = entropy([[1 / 8] * 8, [0.0, 1.0, *[0.0] * 6]])
+    assert found.nats == pytest.approx(log(8) / 2)
+    assert found.share == pytest.approx(1 / 2)
+
+
+def test_each_choice_is_measured_by_its_own_length() -> None:
+    found = entropy([[1 / 2] * 2, [1 / 2] * 2, [1 / 3] * 3])
+    assert found.nats == pytest.approx((2 * log(2) + log(3)) / 3)
+    assert found.share == pytest.approx(1)
+    assert entropy([[1.0, 0.0], [1 / 2] * 2, [1 / 3] * 3]).share == pytest.approx(2 / 3)

@@ -14,12 +14,13 @@ from atrous.core.errors import AtrousError
 from atrous.data.dataset import Samples
 from atrous.data.layouts import read_dataset
 from atrous.relax import loop
-from atrous.relax.bilevel import State
+from atrous.relax.bilevel import SearchState
 from atrous.relax.config import FIRST_RATE, LAST_RATE
 from atrous.relax.history import NAME, read_history
+from atrous.relax.loop import halves
 from atrous.spaces import find_architecture
 from atrous.training.crops import crops_of
-from tests.relax.searching import COMPUTE, protocol, searched, unheard
+from tests.relax.searching import protocol, searched, state_of, unheard
 from tests.small_search import write_data
 from tests.training.material import Interruption, StoppedError
 
@@ -32,7 +33,7 @@ def samples(tmp_path_factory: pytest.TempPathFactory) -> Samples:
     return read_dataset(root).splits["train"]
 
 
-def tensors(state: State) -> dict[str, Tensor]:
+def tensors(state: SearchState) -> dict[str, Tensor]:
     return dict(state.checkpoint().tensors)
 
 
@@ -44,7 +45,7 @@ def test_a_killed_search_goes_on_to_the_same_end(
     expected, history = searched(asked, samples, tmp_path / "whole")
     monkeypatch.setattr(loop, "SAVE_SECONDS", -1)
 
-    state = State(asked, COMPUTE)
+    state = state_of(asked)
     with pytest.raises(StoppedError):
         loop.run(state, samples, tmp_path / "killed", Interruption(4), unheard)
     found, again = searched(asked, samples, tmp_path / "killed")
@@ -57,7 +58,7 @@ def test_a_killed_search_goes_on_to_the_same_end(
 
 def test_a_search_that_is_over_is_not_begun_again(samples: Samples, tmp_path: Path) -> None:
     _, history = searched(protocol(), samples, tmp_path)
-    state = State(protocol(), COMPUTE)
+    state = state_of(protocol())
     again = loop.run(state, samples, tmp_path, untracked, unheard)
     assert (again, state.step) == (history, 6)
 
@@ -65,19 +66,21 @@ def test_a_search_that_is_over_is_not_begun_again(samples: Samples, tmp_path: Pa
 def test_the_architecture_waits_for_the_warm_up(samples: Samples, tmp_path: Path) -> None:
     state, history = searched(protocol(), samples, tmp_path)
     assert [m.architecture_loss is None for m in history] == [True] * 3 + [False] * 3
-    assert len({m.alpha for m in history[:3]}) == 1
-    assert len({m.alpha for m in history[2:]}) == 4
-    assert len({m.beta for m in history[2:]}) == 4
+    assert len({m.probabilities["operations"] for m in history[:3]}) == 1
+    assert len({m.probabilities["operations"] for m in history[2:]}) == 4
+    assert len({m.probabilities["ways"] for m in history[2:]}) == 4
     assert state.step == 6
 
 
-def test_moments_say_what_would_be_decoded(samples: Samples, tmp_path: Path) -> None:
+def test_snapshots_say_what_would_be_decoded(samples: Samples, tmp_path: Path) -> None:
     _, history = searched(protocol(), samples, tmp_path)
     assert [m.step for m in history] == [1, 2, 3, 4, 5, 6]
     assert history[-1].share == 1
-    for moment in history:
-        assert find_architecture(moment.architecture).space == "auto_deeplab-2x1"
-        assert all(sum(row) == pytest.approx(1) for row in moment.alpha)
+    for snapshot in history:
+        assert find_architecture(snapshot.architecture).space == "auto_deeplab-2x1"
+        assert all(
+            sum(row) == pytest.approx(1) for rows in snapshot.probabilities.values() for row in rows
+        )
 
 
 def test_weights_and_architecture_see_their_own_images_alone(
@@ -99,14 +102,14 @@ def test_weights_and_architecture_see_their_own_images_alone(
 
 
 def test_the_step_of_the_architecture_leaves_the_weights(samples: Samples) -> None:
-    state = State(protocol(warm_up=0.0), COMPUTE)
+    state = state_of(protocol(warm_up=0.0))
     batches = loop._steps(state, samples)
     _, other = next(batches)
     before = [p.detach().clone() for p in state.supernet.weights()]
-    alpha = state.supernet.alpha.detach().clone()
+    alpha = state.supernet.architecture()[0].detach().clone()
     state._learn(other, torch.Generator().manual_seed(0))
     assert all(torch.equal(a, b) for a, b in zip(before, state.supernet.weights(), strict=True))
-    assert not torch.equal(alpha, state.supernet.alpha)
+    assert not torch.equal(alpha, state.supernet.architecture()[0])
 
 
 def test_the_rate_falls_along_a_cosine() -> None:
@@ -125,12 +128,14 @@ def test_a_checkpoint_of_another_search_is_refused(samples: Samples, tmp_path: P
 def test_a_collapse_ends_the_search_where_that_is_asked_for(
     samples: Samples, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(loop, "warning_of", lambda history: "skips" if len(history) > 4 else None)
+    monkeypatch.setattr(
+        loop, "warning_of", lambda _, history: "skips" if len(history) > 4 else None
+    )
     heard: list[str | None] = []
-    state = State(protocol(stop=True), COMPUTE)
+    state = state_of(protocol(stop=True))
     loop.run(state, samples, tmp_path / "stopped", untracked, lambda _, w: heard.append(w))
     assert (state.step, heard[-1]) == (5, "skips")
-    again = State(protocol(stop=True), COMPUTE)
+    again = state_of(protocol(stop=True))
     loop.run(again, samples, tmp_path / "stopped", untracked, unheard)
     assert again.step == 5
     warned, _ = searched(protocol(), samples, tmp_path / "warned")
@@ -140,3 +145,21 @@ def test_a_collapse_ends_the_search_where_that_is_asked_for(
 def test_the_sharpness_is_told_where_it_is_asked_for(samples: Samples, tmp_path: Path) -> None:
     _, history = searched(protocol(steps=2, hessian=True), samples, tmp_path)
     assert all(m.eigenvalue is not None for m in history)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_no_image_is_in_both_halves_and_none_is_left_out(samples: Samples, seed: int) -> None:
+    weights, architecture = halves(samples, seed)
+    assert not {s.image for s in weights} & {s.image for s in architecture}
+    assert {s.image for s in (*weights, *architecture)} == {s.image for s in samples}
+    assert (len(weights), len(architecture)) == (3, 2)
+
+
+def test_another_seed_draws_other_halves(samples: Samples) -> None:
+    assert halves(samples, 0) == halves(samples, 0)
+    assert len({halves(samples, seed)[1] for seed in range(8)}) > 1
+
+
+def test_one_image_cannot_be_halved(samples: Samples) -> None:
+    with pytest.raises(AtrousError, match="at least 2 training images"):
+        halves(samples[:1], 0)

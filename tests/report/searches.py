@@ -4,29 +4,29 @@ from __future__ import annotations
 
 import numpy as np
 
-from atrous.relax.history import Moment
+from atrous.relax.history import Snapshot
 from atrous.spaces.auto_deeplab.cell import OPERATIONS, edges
 from atrous.spaces.auto_deeplab.relaxation.decoding import decode
-from atrous.spaces.auto_deeplab.relaxation.walk import log_softmax, outgoing
+from atrous.spaces.auto_deeplab.relaxation.walk import log_softmax, outgoing, rows
 from atrous.spaces.auto_deeplab.space import PUBLISHED_CELL, PUBLISHED_PATH, auto_deeplab
 from atrous.spaces.auto_deeplab.trellis import arrows
 
 LAYERS, BLOCKS, STEPS = 12, 5, 4000
 
 
-def search(moments: int = 41) -> list[Moment]:
+def search(snapshots: int = 41) -> list[Snapshot]:
     """A search that comes near the published architecture, by growing preferences."""
     generator = np.random.default_rng(5)
     alpha = 1e-3 * generator.normal(size=(len(edges(BLOCKS)), 8))
     beta = 1e-3 * generator.normal(size=sum(1 for _ in arrows(LAYERS)))
     found = []
-    for number in range(moments):
-        share = number / max(1, moments - 1)
+    for number in range(snapshots):
+        share = number / max(1, snapshots - 1)
         trained = share > 0.5
         if trained:
-            alpha += _cell_pull() * 3.6 / moments + 0.12 * generator.normal(size=alpha.shape)
-            beta += _path_pull() * 4.5 / moments + 0.09 * generator.normal(size=beta.shape)
-        found.append(_moment(share, alpha, beta, trained))
+            alpha += _cell_pull() * 3.6 / snapshots + 0.12 * generator.normal(size=alpha.shape)
+            beta += _path_pull() * 4.5 / snapshots + 0.09 * generator.normal(size=beta.shape)
+        found.append(_snapshot(share, alpha, beta, trained))
     return found
 
 
@@ -47,22 +47,23 @@ def _path_pull() -> np.ndarray[tuple[int, ...], np.dtype[np.float64]]:
     return np.array(taken, dtype=np.float64)
 
 
-def _moment(
+def _snapshot(
     share: float,
     alpha: np.ndarray[tuple[int, ...], np.dtype[np.float64]],
     beta: np.ndarray[tuple[int, ...], np.dtype[np.float64]],
     trained: bool,
-) -> Moment:
+) -> Snapshot:
     genotype = decode(alpha, beta)
-    return Moment(
+    return Snapshot(
         step=round(share * STEPS),
         share=share,
         seconds=900 * share,
-        alpha=tuple(tuple(row) for row in np.exp(log_softmax(alpha)).tolist()),
-        beta=tuple(outgoing(beta)),
+        probabilities={
+            "operations": tuple(tuple(row) for row in np.exp(log_softmax(alpha)).tolist()),
+            "ways": tuple(tuple(row) for row in rows(outgoing(beta))),
+        },
         loss=2.4 - 1.5 * share,
         architecture_loss=2.6 - 1.4 * share if trained else None,
-        miou=0.05 + 0.3 * share,
         temperature=1.0,
         architecture=str(auto_deeplab().architecture(genotype)),
         eigenvalue=0.2 + 0.3 * share**3 if trained else None,

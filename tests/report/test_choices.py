@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from atrous.report.choices import Choice, usage
+from atrous.report.choices import Preference, usage
 from atrous.search.ledger import Scored, scored
 from tests.report.runs import baselines, measured
 
@@ -11,7 +11,7 @@ def _as(name: str, number: int, score: float, origin: str = "uniform") -> Scored
     return scored([measured(number, score, origin, name)])[0]
 
 
-def _choice(choices: tuple[Choice, ...], group: str, name: str) -> Choice:
+def _choice(choices: tuple[Preference, ...], group: str, name: str) -> Preference:
     return next(c for c in choices if group in c.group and name in c.name)
 
 

@@ -18,11 +18,11 @@ from tests.report.runs import baselines, failed, measured, plausible
 BRANCHES = branches(find_architecture("dpc:top1"))
 
 
-def _progress() -> figures.Progress:
+def _progress() -> figures.Growth:
     entries = plausible()
     curve = against_trials(entries)
     assert curve is not None
-    return figures.Progress(curve, None, expectation(entries), levels(entries))
+    return figures.Growth(curve, None, expectation(entries), levels(entries))
 
 
 def _texts(svg: str) -> list[str]:
@@ -46,7 +46,7 @@ def test_time_has_a_unit_that_suits_it(seconds: float, unit: str) -> None:
     first = measured(2, 0.4)
     curve = against_seconds([replace(first, elapsed=seconds)])
     assert curve is not None
-    assert unit in figures.seconds_axis(figures.Progress(curve, None, None, [])).label
+    assert unit in figures.seconds_axis(figures.Growth(curve, None, None, [])).label
 
 
 def test_the_axis_says_what_the_score_is() -> None:

@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
+from atrous.cli.tables import leaderboard_table
 from atrous.core.errors import AtrousError
 from atrous.core.trial import Measured, Reason
-from atrous.report.leaderboard import Row, leaderboard, render, write_csv
+from atrous.report.leaderboard import Row, leaderboard, write_csv
 from atrous.search.ledger import Entry
 from tests.records import SPACE
 from tests.report.runs import a_run, baselines, failed, measured, plausible
@@ -19,7 +20,7 @@ from tests.report.runs import a_run, baselines, failed, measured, plausible
 
 def _text(rows: list[Row], entries: list[Entry]) -> str:
     screen = StringIO()
-    Console(width=100, file=screen).print(render(rows, entries))
+    Console(width=100, file=screen).print(leaderboard_table(rows, entries))
     return screen.getvalue()
 
 

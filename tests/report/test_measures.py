@@ -10,7 +10,7 @@ from random import Random
 import pytest
 
 from atrous.report import measures
-from atrous.report.networks import Network, differences, named, unlike_words
+from atrous.report.measures import TitledNetwork, differences, named, unlike_words
 from atrous.report.trained import read_trained
 from tests.records import SPACE
 from tests.report.runs import baselines, measured
@@ -20,19 +20,19 @@ ENTRIES = [*baselines(), measured(2, 0.43), measured(3, 0.42)]
 ASPP, TOP1, SECOND, THIRD = (str(entry.trial.architecture) for entry in ENTRIES)
 
 
-def _networks(path: Path) -> list[Network]:
+def _networks(path: Path) -> list[TitledNetwork]:
     return named(read_trained(path), ENTRIES)
 
 
 @pytest.fixture
-def networks(tmp_path: Path) -> list[Network]:
+def networks(tmp_path: Path) -> list[TitledNetwork]:
     """ASPP, and a found cell that was trained longer."""
     write_trained(tmp_path, "aspp", ASPP, 0.58)
     write_trained(tmp_path, "best", THIRD, 0.6, steps=300, batch=4)
     return _networks(tmp_path)
 
 
-def test_networks_are_called_what_the_search_calls_them(networks: Sequence[Network]) -> None:
+def test_networks_are_called_what_the_search_calls_them(networks: Sequence[TitledNetwork]) -> None:
     assert [(n.title, n.is_found) for n in networks] == [("trial 3", True), ("dpc:aspp", False)]
 
 
@@ -50,7 +50,7 @@ def test_a_network_that_no_trial_knows_keeps_its_name(tmp_path: Path) -> None:
     ]
 
 
-def test_what_was_trained_otherwise_is_said(networks: Sequence[Network]) -> None:
+def test_what_was_trained_otherwise_is_said(networks: Sequence[TitledNetwork]) -> None:
     found, aspp = networks
     assert differences(found, aspp) == ["batch", "steps"]
     assert unlike_words(networks) == [
@@ -58,7 +58,7 @@ def test_what_was_trained_otherwise_is_said(networks: Sequence[Network]) -> None
     ]
 
 
-def test_a_column_for_each_evaluation(networks: Sequence[Network]) -> None:
+def test_a_column_for_each_evaluation(networks: Sequence[TitledNetwork]) -> None:
     columns = measures.scores(networks)
     assert [(c.name, c.conditions) for c in columns] == [
         ("mIoU on val", "my street, 73 images, scale 1"),
@@ -94,12 +94,12 @@ def test_val_tells_as_much_when_the_selection_was_held_out_of_train(tmp_path: Pa
     assert measures.biased(networks) == []
 
 
-def test_scores_that_flatter_are_named(networks: Sequence[Network]) -> None:
+def test_scores_that_flatter_are_named(networks: Sequence[TitledNetwork]) -> None:
     (words,) = measures.biased(networks)
     assert words.startswith("Scores on val flatter")
 
 
-def test_class_tables_begin_with_the_telling_one(networks: Sequence[Network]) -> None:
+def test_class_tables_begin_with_the_telling_one(networks: Sequence[TitledNetwork]) -> None:
     first, second = measures.class_tables(networks)
     assert (first.title, second.title) == ("my street, test, scale 1", "my street, val, scale 1")
     assert first.networks == ("trial 3", "dpc:aspp")

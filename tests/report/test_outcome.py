@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+from base64 import b64decode
+from io import BytesIO
 from pathlib import Path
 from xml.etree import ElementTree
 
-from atrous.report.networks import named
-from atrous.report.outcome import MOST_SHEETS, outcome_of
+import numpy as np
+import pytest
+from PIL import Image
+
+from atrous.core.errors import AtrousError
+from atrous.report.measures import named
+from atrous.report.outcome import MOST_SHEETS, embedded, middle_row, outcome_of, read_sheet
 from atrous.report.rerank import second_ranking
-from atrous.report.scatter import scatter_figure
 from atrous.report.trained import read_trained
-from atrous.report.training_curves import curves_figure
+from atrous.report.whole_figures import curves_figure, scatter_figure
 from tests.report.runs import baselines, failed, make_run, measured, reranked
-from tests.report.trainings import write_trained
+from tests.report.trainings import evaluation, write_pictures, write_trained
 
 ENTRIES = [*baselines(), measured(2, 0.43), measured(3, 0.42), measured(4, 0.41)]
 
@@ -62,3 +68,55 @@ def test_pictures_of_a_few_networks_alone_are_embedded(tmp_path: Path) -> None:
 
 def test_nothing_trained_has_no_outcome(tmp_path: Path) -> None:
     assert outcome_of(read_trained(tmp_path), ENTRIES) is None
+
+
+def _sheet(folder: Path, rows: int) -> Image.Image:
+    write_pictures(folder, evaluation("val", 0.6), 0.6, rows)
+    return read_sheet(folder / "pictures-1.png")
+
+
+@pytest.mark.parametrize(("rows", "place"), [(1, 0), (3, 1), (4, 2), (5, 2)])
+def test_the_middle_row_is_that_of_the_image_in_the_middle(
+    tmp_path: Path, rows: int, place: int
+) -> None:
+    """A sheet's rows are the same for every number of rows: the row by itself is looked for."""
+    sheet = _sheet(tmp_path / "sheet", rows)
+    row = middle_row(sheet)
+    assert row.width == sheet.width
+    assert 360 + 56 <= row.height <= 360 + 70
+    height = 56 + 360 + 10
+    expected = sheet.crop((0, 10 + place * height, sheet.width, 10 + place * height + 416))
+    found = np.asarray(row.crop((0, 0, sheet.width, 416)), np.int16)
+    assert np.array_equal(found, np.asarray(expected, np.int16))
+
+
+def test_a_sheet_without_rows_is_shown_whole() -> None:
+    blank = Image.new("RGB", (300, 200), "white")
+    assert middle_row(blank) is blank
+    thin = Image.new("RGB", (300, 200), "white")
+    thin.paste("red", (0, 20, 300, 40))
+    assert middle_row(thin) is thin
+
+
+def test_an_embedded_picture_is_small_and_looks_the_same(tmp_path: Path) -> None:
+    sheet = _sheet(tmp_path / "sheet", 3)
+    picture = embedded(sheet)
+    kind, content = picture.uri.split(",")
+    assert kind == "data:image/jpeg;base64"
+    assert len(content) < 400_000
+    with Image.open(BytesIO(b64decode(content))) as image:
+        assert image.size == (picture.width, picture.height) == (1280, picture.height)
+        shown = np.asarray(image.convert("RGB"), np.int16)
+    truth = np.asarray(sheet.resize(image.size, Image.Resampling.BOX), np.int16)
+    assert np.abs(shown - truth).mean() < 6
+
+
+def test_a_small_picture_is_not_enlarged() -> None:
+    picture = embedded(Image.new("RGB", (40, 30)))
+    assert (picture.width, picture.height) == (40, 30)
+
+
+def test_a_damaged_sheet_is_told(tmp_path: Path) -> None:
+    (tmp_path / "pictures-1.png").write_bytes(b"no picture")
+    with pytest.raises(AtrousError, match=r"Expected pictures in .*pictures-1\.png"):
+        read_sheet(tmp_path / "pictures-1.png")

@@ -29,7 +29,7 @@ def _texts(svg: str | None) -> list[str]:
 def test_every_operation_has_a_line_with_its_name_and_last_value() -> None:
     texts = _texts(relaxation.operations_figure(SEARCH))
     for place, name in enumerate(NAMES):
-        last = sum(row[place] for row in SEARCH[-1].alpha) / 20
+        last = sum(row[place] for row in SEARCH[-1].probabilities["operations"]) / 20
         assert texts.count(f"{name} {last:.3f}") == 1
     assert {"steps", "mean probability", "architecture trained from here"} <= set(texts)
 
@@ -55,8 +55,8 @@ def test_entropy_falls_from_one() -> None:
 
 def test_the_start_of_the_architecture_is_marked_if_there_is_one() -> None:
     words = "architecture trained from here"
-    trained = [moment for moment in SEARCH if moment.architecture_loss is not None]
-    untrained = [moment for moment in SEARCH if moment.architecture_loss is None]
+    trained = [snapshot for snapshot in SEARCH if snapshot.architecture_loss is not None]
+    untrained = [snapshot for snapshot in SEARCH if snapshot.architecture_loss is None]
     assert words not in _texts(relaxation.entropy_figure(trained))
     assert words not in _texts(relaxation.entropy_figure(untrained))
     assert words in _texts(relaxation.entropy_figure(SEARCH))

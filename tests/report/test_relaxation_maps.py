@@ -23,7 +23,9 @@ def _texts(svg: str) -> list[str]:
 def test_every_edge_and_operation_has_its_number() -> None:
     texts = _texts(operations_map(LAST))
     numbers = [int(text) for text in texts if text.isdigit()]
-    assert sorted(numbers) == sorted(round(100 * p) for row in LAST.alpha for p in row)
+    assert sorted(numbers) == sorted(
+        round(100 * p) for row in LAST.probabilities["operations"] for p in row
+    )
     rows = [text for text in texts if re.fullmatch(r"block \d, (layer − [12]|block \d)", text)]
     assert len(set(rows)) == len(rows) == 20
     assert {"sep", "3×3", "max", "skip", "none"} <= set(texts)

@@ -9,8 +9,9 @@ from random import Random
 import pytest
 from rich.console import Console
 
+from atrous.cli.tables import rankings
 from atrous.core.trial import Reason
-from atrous.report.rerank import SecondRanking, render, second_ranking
+from atrous.report.rerank import SecondRanking, second_ranking
 from atrous.search.ledger import Entry
 from atrous.search.run import RERANK, Run
 from tests.records import SPACE
@@ -28,7 +29,7 @@ def _run(path: Path, again: list[Entry]) -> Run:
 
 def _text(second: SecondRanking) -> str:
     screen = StringIO()
-    Console(width=100, file=screen).print(render(second))
+    Console(width=100, file=screen).print(rankings(second))
     return screen.getvalue()
 
 
@@ -76,7 +77,7 @@ def test_cost_is_that_of_the_cell(second: SecondRanking) -> None:
 
 
 def test_the_correlation_leaves_baselines_out(second: SecondRanking) -> None:
-    """Proxy ranks 3, 1, 2 against 1, 2, 3: rho = 1 - 6 (4 + 1 + 1) / (3 * 8) = -0.5."""
+    """Standing ranks 3, 1, 2 against 1, 2, 3: rho = 1 - 6 (4 + 1 + 1) / (3 * 8) = -0.5."""
     assert second.correlation is not None
     assert second.correlation.count == 3
     assert second.correlation.spearman.value == pytest.approx(-0.5)

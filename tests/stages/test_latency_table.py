@@ -2,49 +2,59 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 import torch
 
 from atrous.core.errors import AtrousError
 from atrous.model.latency.conditions import make_conditions
-from atrous.relax.latency_table import MOVES, PLACES
 from atrous.spaces.auto_deeplab.cell import OPERATIONS
+from atrous.spaces.auto_deeplab.relaxation.space import (
+    MOVES,
+    PLACES,
+    TrellisRelaxation,
+    inputs_name,
+    operation_name,
+)
 from atrous.stages import latency_table as timing
-from atrous.stages.latency_table import Pass, inputs_pass, measure, operation_pass
-from tests.cases import each
+from atrous.stages.latency_table import Pass, measure, measured_once, pass_of
 
 SETTING = make_conditions((65, 33), 2, "cpu", 1)
+SIZES = ((17, 9), (9, 5), (5, 3), (3, 2))
 
 
-@pytest.mark.parametrize(("level", "stride"), PLACES)
-def test_operations_are_timed_at_their_sizes(level: int, stride: int) -> None:
-    sizes = ((17, 9), (9, 5), (5, 3), (3, 2))
-    for operation in OPERATIONS:
-        timed = operation_pass(operation, level, stride, 2, SETTING)()
-        assert timed.shape == (2, 2 << level, *sizes[level])
-        assert not timed.requires_grad
+def test_operations_and_inputs_are_timed_at_their_sizes() -> None:
+    parts = TrellisRelaxation(2, 3).parts(2, SETTING.size)
+    assert len(parts) == 7 * len(PLACES) + len(MOVES)
+    for level, stride in PLACES:
+        for operation in OPERATIONS:
+            timed = pass_of(parts[operation_name(operation, level, stride)], SETTING)()
+            assert timed.shape == (2, 2 << level, *SIZES[level])
+            assert not timed.requires_grad
+    for source, target in MOVES:
+        timed = pass_of(parts[inputs_name(source, target)], SETTING)()
+        shape = (2, 2 << target, *SIZES[min(source, target)])
+        assert [state.shape for state in timed] == [shape] * 2
 
 
-@each(("source", "target"), MOVES)
-def test_inputs_are_timed_at_their_sizes(source: int, target: int) -> None:
-    sizes = ((17, 9), (9, 5), (5, 3), (3, 2))
-    timed = inputs_pass(source, target, 2, 3, SETTING)()
-    assert [state.shape for state in timed] == [(2, 2 << target, *sizes[min(source, target)])] * 2
-
-
-def test_a_measured_table_has_a_time_for_everything() -> None:
-    threads = torch.get_num_threads()
-    table = measure(1, 1, make_conditions((33, 33), 1, "cpu", 1), repeats=2)
-    assert [len(row) for row in table.operations] == [7] * len(PLACES)
-    assert len(table.inputs) == len(MOVES)
-    assert min(*table.inputs, *(time for row in table.operations for time in row)) > 0
-    assert (table.filters, table.blocks, table.repeats) == (1, 1, 2)
+def test_a_table_is_measured_once(tmp_path: Path) -> None:
+    threads, path = torch.get_num_threads(), tmp_path / "supernet" / "latency.json"
+    parts = TrellisRelaxation(2, 1).parts(1, (33, 33))
+    setting = make_conditions((33, 33), 1, "cpu", 1)
+    table = measured_once(path, parts, setting)
+    assert table.milliseconds.keys() == parts.keys()
+    assert min(table.milliseconds.values()) > 0
     assert torch.get_num_threads() == threads
+    assert measured_once(path, {}, setting) == table
+    path.write_text(path.read_text().replace('"repeats"', '"repeat"'))
+    with pytest.raises(AtrousError, match=r"repeats.*Delete the file"):
+        measured_once(path, parts, setting)
 
 
 def test_a_size_that_no_network_sees_is_refused() -> None:
     with pytest.raises(AtrousError, match="64x65"):
-        measure(2, 2, make_conditions((64, 65), 1, "cpu", 1))
+        TrellisRelaxation(2, 2).parts(2, (64, 65))
 
 
 def test_times_get_to_their_places(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -55,7 +65,7 @@ def test_times_get_to_their_places(monkeypatch: pytest.MonkeyPatch) -> None:
         return [[0.0, float(place), 1e9] for place in range(len(passes))]
 
     monkeypatch.setattr(timing, "in_turns", in_turns)
-    table = measure(1, 1, make_conditions((33, 33), 1, "cpu", 1), repeats=3)
-    numbers = [time for row in table.operations for time in row] + list(table.inputs)
-    assert numbers == list(range(7 * len(PLACES) + len(MOVES)))
+    parts = TrellisRelaxation(2, 1).parts(1, (33, 33))
+    table = measure(parts, make_conditions((33, 33), 1, "cpu", 1), repeats=3)
+    assert table.milliseconds == {name: float(place) for place, name in enumerate(parts)}
     assert timed == [timing.WARM_UP, 3]

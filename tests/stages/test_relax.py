@@ -16,7 +16,7 @@ from atrous.core.trial import Measured, Origin
 from atrous.estimation.end_to_end import FineTune
 from atrous.estimation.estimators import estimator_of
 from atrous.estimation.material import unchanged_sources
-from atrous.relax.history import Moment, histories, read_history
+from atrous.relax.history import Snapshot, histories, read_history
 from atrous.search.ledger import Entry
 from atrous.search.run import Run, open_run
 from atrous.spaces import find_space
@@ -61,7 +61,7 @@ def in_process(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(driver, "LocalExecutor", Immediate)
 
 
-def unheard(moment: Moment, warning: str | None) -> None:
+def unheard(snapshot: Snapshot, warning: str | None) -> None:
     """Hears of nothing."""
 
 
@@ -100,7 +100,7 @@ def test_what_is_decoded_is_measured_and_random_ones_beside_it(
     found = histories(run.path)
     assert list(found) == [0, 1]
     for path in found.values():
-        assert [moment.step for moment in read_history(path)] == [1, 2]
+        assert [snapshot.step for snapshot in read_history(path)] == [1, 2]
     assert (run.path / "supernet" / "latency.json").exists() == (gate == "fbnet")
 
 
@@ -124,13 +124,13 @@ def test_the_published_numbers_are_filled_in(data: Path, tmp_path: Path) -> None
     (protocol,) = relax.protocols(run.config, "cpu", unchanged_sources(run))
     assert (protocol.steps, protocol.warm_up) == (40 * 3 // 2, 0.5)
     assert (protocol.crop, protocol.scale) == ((65, 97), 1.0)
-    assert (protocol.size.layers, protocol.size.blocks, protocol.size.filters) == (2, 1, 8)
+    assert (protocol.space, protocol.filters) == ("auto_deeplab-2x1", 8)
 
 
 def test_large_images_are_searched_at_half_size_and_cropped() -> None:
-    assert relax._crop(GradientConfig(), [(1024, 2048)]) == ((321, 321), 0.5)
-    assert relax._crop(GradientConfig(crop=(65, 97)), [(360, 480)]) == ((65, 97), 1.0)
-    assert relax._crop(GradientConfig(), [(200, 480)]) == ((225, 321), 1.0)
+    assert relax._crop(GradientConfig(), [(1024, 2048)], 32) == ((321, 321), 0.5)
+    assert relax._crop(GradientConfig(crop=(65, 97)), [(360, 480)], 32) == ((65, 97), 1.0)
+    assert relax._crop(GradientConfig(), [(200, 480)], 32) == ((225, 321), 1.0)
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,9 @@ import torch
 from PIL import Image
 
 from atrous.cli import main
+from atrous.core.config import RerankConfig, TrainingConfig
 from atrous.core.errors import AtrousError
+from atrous.core.options import replaced
 from atrous.core.trial import Failed, Measured, Outcome, Reason
 from atrous.estimation import end_to_end as fine_tune
 from atrous.estimation import estimators
@@ -33,14 +35,14 @@ from atrous.search.run import LEDGER, RERANK, Run, open_run
 from atrous.spaces.blueprint import build_network
 from atrous.stages import rerank
 from atrous.stages import search as driver
-from atrous.stages.rerank import WORK, Ask, begin, proceed, read
+from atrous.stages.rerank import WORK, begin, proceed, read
 from tests.executors import Immediate
 from tests.processes import eventually
 from tests.records import measured
 from tests.report.runs import make_run
 from tests.small_search import config, ignore, remembered, write_data
 
-ASK = Ask(top=2, steps=3, batch=2, rate=0.02, crop=(33, 49), workers=None, seconds=None)
+ASKED = RerankConfig(2, TrainingConfig(3, 2, (33, 49), 0.02))
 
 
 @pytest.fixture(scope="module")
@@ -84,7 +86,7 @@ def whole(searched: Run, tmp_path_factory: pytest.TempPathFactory, cache: Path) 
     run = open_run(Path(shutil.copytree(searched.path, folder / "run")))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(rerank, "LocalExecutor", Immediate)
-        begin(run, ASK)
+        begin(run, ASKED)
         proceed(run, cache, ignore)
     return run
 
@@ -121,7 +123,7 @@ def test_the_best_and_the_baselines_get_a_second_score(whole: Run, searched: Run
 
 @pytest.mark.slow
 def test_workers_change_nothing(run: Run, whole: Run, cache: Path) -> None:
-    begin(run, replace(ASK, workers=2))
+    begin(run, replaced(ASKED, workers=2))
     heard: list[Entry] = []
     proceed(run, cache, heard.append)
     assert outcomes(run.reranked()) == outcomes(whole.reranked())
@@ -131,7 +133,7 @@ def test_workers_change_nothing(run: Run, whole: Run, cache: Path) -> None:
 def test_killed_and_resumed_it_ends_as_if_never_stopped(
     run: Run, whole: Run, monkeypatch: pytest.MonkeyPatch, cache: Path
 ) -> None:
-    begin(run, ASK)
+    begin(run, ASKED)
     command = [sys.executable, "-m", "atrous", "rerank", str(run.path), "--resume"]
     with subprocess.Popen(
         command,
@@ -172,9 +174,9 @@ def test_a_second_time_needs_again_which_forgets_the_first(
 ) -> None:
     run = open_run(Path(shutil.copytree(whole.path, tmp_path / "run")))
     with pytest.raises(AtrousError, match=r"--resume .* forget it with --again"):
-        begin(run, ASK)
+        begin(run, ASKED)
     assert len(run.reranked()) == 3
-    begin(run, replace(ASK, top=1, steps=1), again=True)
+    begin(run, replaced(ASKED, top=1, steps=1), again=True)
     assert run.reranked() == []
     proceed(run, cache, ignore)
     assert [entry.outcome.job.steps for entry in run.reranked()] == [1, 1]
@@ -190,7 +192,7 @@ def test_changed_data_is_refused_and_costs_nothing(
     before = mask.read_bytes()
     Image.fromarray(np.zeros((64, 96), np.uint8)).save(mask)
     try:
-        for step in (lambda: proceed(run, cache, ignore), lambda: begin(run, ASK, again=True)):
+        for step in (lambda: proceed(run, cache, ignore), lambda: begin(run, ASKED, again=True)):
             with pytest.raises(AtrousError, match="have changed since it began"):
                 step()
     finally:
@@ -200,10 +202,10 @@ def test_changed_data_is_refused_and_costs_nothing(
 
 @pytest.mark.usefixtures("in_process")
 def test_no_trial_begins_after_the_time(run: Run, cache: Path) -> None:
-    begin(run, replace(ASK, seconds=0.0))
+    begin(run, replaced(ASKED, time=0.0))
     proceed(run, cache, ignore)
     assert run.reranked() == []
-    begin(run, replace(ASK, seconds=3600.0), again=True)
+    begin(run, replaced(ASKED, time=3600.0), again=True)
     proceed(run, cache, ignore)
     assert len(run.reranked()) == 3
 
@@ -212,7 +214,7 @@ def test_no_trial_begins_after_the_time(run: Run, cache: Path) -> None:
 def test_a_candidate_that_diverges_is_recorded_and_others_are_kept(
     run: Run, monkeypatch: pytest.MonkeyPatch, cache: Path
 ) -> None:
-    reranking = begin(run, ASK)
+    reranking = begin(run, ASKED)
     worst = {e.trial.number: e.trial.architecture for e in run.ledger().entries()}[
         reranking.trials[0]
     ]
@@ -234,7 +236,7 @@ def test_a_candidate_that_diverges_is_recorded_and_others_are_kept(
 
 
 def test_a_warm_start_is_the_cell_as_the_proxy_leaves_it(run: Run, cache: Path) -> None:
-    begin(run, ASK)
+    begin(run, ASKED)
     trial = winner(run)
     tuned = rerank.fine_tune(run, read(run), trial.architecture, cache)
     assert tuned.start is not None
@@ -267,19 +269,19 @@ def test_a_short_training_is_gentle_where_statistics_are_known(
 def test_the_rate_follows_from_the_steps_unless_it_is_given(
     run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    asked = replace(ASK, rate=None)
+    asked = replaced(ASKED, rate=None)
     usual = begin(run, asked).protocol
     assert (usual.rate, usual.tune_norm) == (0.01, True)
     monkeypatch.setattr(rerank, "is_gentle", lambda *_: True)
     gentle = begin(run, asked, again=True).protocol
     assert (gentle.rate, gentle.tune_norm) == (0.0005, False)
-    assert begin(run, replace(ASK, rate=0.3), again=True).protocol.rate == 0.3
+    assert begin(run, replaced(ASKED, rate=0.3), again=True).protocol.rate == 0.3
 
 
 @pytest.mark.usefixtures("in_process")
 def test_where_all_diverge_the_searchs_best_stays(run: Run, cache: Path) -> None:
     expected = winner(run)
-    begin(run, replace(ASK, rate=1e9))
+    begin(run, replaced(ASKED, rate=1e9))
     proceed(run, cache, ignore)
     reasons = {e.outcome.reason for e in run.reranked() if isinstance(e.outcome, Failed)}
     assert reasons == {Reason.NON_FINITE}
@@ -302,13 +304,13 @@ def test_what_cannot_be_is_told_before_anything_is_written(
     run: Run, changes: dict[str, Any], words: str
 ) -> None:
     with pytest.raises(AtrousError, match=words):
-        begin(run, replace(ASK, **changes))
+        begin(run, replaced(ASKED, **changes))
     assert not (run.path / RERANK).exists()
     assert run.reranked() == []
 
 
 def test_defaults_follow_from_the_search(run: Run) -> None:
-    begun = begin(run, replace(ASK, crop=None, top=50))
+    begun = begin(run, replaced(ASKED, crop=None, top=50))
     assert begun == read(run)
     assert begun.protocol.crop == (65, 97)
     assert begun.workers == run.settings.workers
@@ -318,12 +320,12 @@ def test_defaults_follow_from_the_search(run: Run) -> None:
 def test_a_search_without_scores_has_nothing_to_rank(tmp_path: Path) -> None:
     empty = make_run(tmp_path / "run", [measured(0)][:0])
     with pytest.raises(AtrousError, match=r"Expected a search with scores .*search --resume"):
-        begin(empty, ASK)
+        begin(empty, ASKED)
 
 
 def test_a_run_in_use_is_left_alone(run: Run) -> None:
     with run.locked(), pytest.raises(AtrousError, match="Another process"):
-        begin(run, ASK)
+        begin(run, ASKED)
     assert not (run.path / RERANK).exists()
 
 
@@ -340,10 +342,10 @@ def test_a_run_in_use_is_left_alone(run: Run) -> None:
 def test_a_damaged_record_is_told(damage: Any, run: Run) -> None:
     with pytest.raises(AtrousError, match="there is none"):
         read(run)
-    begin(run, ASK)
+    begin(run, ASKED)
     path = run.path / RERANK
     path.write_text(damage(json.loads(path.read_text())))
-    with pytest.raises(AtrousError, match="Expected a re-ranking in"):
+    with pytest.raises(AtrousError, match=r"Expected a re-ranking in|another version"):
         read(run)
 
 

@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from atrous.core.config import RerankConfig, TrainingConfig
 from atrous.core.errors import AtrousError
+from atrous.core.options import replaced
 from atrous.core.trial import Measured
 from atrous.estimation.end_to_end import FineTune
 from atrous.search.ranking import winner
 from atrous.search.run import RERANK, Run
 from atrous.stages import rerank
 from atrous.stages import search as driver
-from atrous.stages.rerank import Ask, begin, proceed, read
+from atrous.stages.rerank import begin, proceed, read
 from tests.executors import Immediate
 from tests.small_search import config, ignore, write_data
 
-ASK = Ask(top=2, steps=3, batch=2, rate=None, crop=(33, 65), workers=None, seconds=None)
+ASKED = RerankConfig(2, TrainingConfig(3, 2, (33, 65)))
 
 
 @pytest.fixture
@@ -36,7 +37,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
 
 
 def test_the_best_are_trained_again_from_random_weights(run: Run, tmp_path: Path) -> None:
-    reranking = begin(run, ASK)
+    reranking = begin(run, ASKED)
     assert reranking == read(run)
     assert reranking.warm is False
     assert (reranking.protocol.rate, reranking.protocol.tune_norm) == (0.05, True)
@@ -55,7 +56,7 @@ def test_the_best_are_trained_again_from_random_weights(run: Run, tmp_path: Path
 
 def test_crops_fit_the_coarsest_stride(run: Run) -> None:
     with pytest.raises(AtrousError, match=r"k \* 32 \+ 1 .*--crop 65x65"):
-        begin(run, replace(ASK, crop=(49, 65)))
+        begin(run, replaced(ASKED, crop=(49, 65)))
     assert not (run.path / RERANK).exists()
-    assert begin(run, replace(ASK, crop=None)).protocol.crop == (65, 97)
-    assert begin(run, replace(ASK, rate=0.3), again=True).protocol.rate == 0.3
+    assert begin(run, replaced(ASKED, crop=None)).protocol.crop == (65, 97)
+    assert begin(run, replaced(ASKED, rate=0.3), again=True).protocol.rate == 0.3

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -11,6 +10,7 @@ from typing import Any
 import pytest
 import torch
 
+from atrous.core.config import EncoderConfig
 from atrous.core.errors import AtrousError
 from atrous.data.canvas import Size
 from atrous.data.dataset import Samples, fingerprint
@@ -18,9 +18,8 @@ from atrous.model.model import load_model
 from atrous.spaces.auto_deeplab.layer import Layer
 from atrous.spaces.blueprint import blank_network
 from atrous.stages.train import trainer
-from atrous.stages.train.ask import Ask, job_of
+from atrous.stages.train.config import NETWORK_FILTERS, Subject, job_of, subject_of
 from atrous.stages.train.job import ABOUT, create, read
-from atrous.stages.train.origin import NETWORK_FILTERS, Given, Origin, origin_of
 from atrous.training import loop
 from atrous.training.checkpoint import load
 from atrous.training.config import RATE, SCRATCH_RATE
@@ -46,8 +45,8 @@ Both = tuple[Samples, Samples]
 
 
 @pytest.fixture
-def origin(data: Path) -> Origin:
-    return origin_of(NAME, None, Given(data=str(data), filters=2))
+def origin(data: Path) -> Subject:
+    return subject_of(NAME, None, {"data": str(data), "filters": 2})
 
 
 def unheard(_: Path) -> list[Size]:
@@ -60,41 +59,43 @@ def probabilities(state: TrainingState) -> list[float]:
     return [layer.drop.probability for layer in layers]
 
 
-def test_it_has_no_backbone_and_a_width_of_its_own(origin: Origin) -> None:
-    usual = origin_of("auto_deeplab:published", None, Given(data="streets"))
-    assert (usual.backbone, usual.weights, usual.output_stride) == ("", "none", 0)
-    assert usual.filters == NETWORK_FILTERS == 20
-    assert origin.filters == 2
+def test_it_has_no_backbone_and_a_width_of_its_own(origin: Subject) -> None:
+    usual = subject_of("auto_deeplab:published", None, {"data": "streets"})
+    assert usual.config.encoder == EncoderConfig("", "none", 0)
+    assert usual.config.filters == NETWORK_FILTERS == 20
+    assert origin.config.filters == 2
 
 
 @pytest.mark.parametrize(
     ("given", "got"),
     [
-        (Given(backbone="resnet50d"), "got --backbone"),
-        (Given(weights="auto"), "got --weights"),
-        (Given(output_stride=8, backbone="resnet50d"), "got --backbone, --output-stride"),
+        ({"backbone": "resnet50d"}, "got --backbone"),
+        ({"weights": "auto"}, "got --weights"),
+        ({"output_stride": 8, "backbone": "resnet50d"}, "got --backbone, --output-stride"),
     ],
     ids=str,
 )
-def test_what_belongs_to_a_backbone_is_refused(given: Given, got: str, tmp_path: Path) -> None:
+def test_what_belongs_to_a_backbone_is_refused(
+    given: dict[str, object], got: str, tmp_path: Path
+) -> None:
     with pytest.raises(AtrousError, match=f"is a whole network.*{got}.* --filters"):
-        origin_of(NAME, None, replace(given, data="streets"))
+        subject_of(NAME, None, {**given, "data": "streets"})
     run = make_run(tmp_path / "run", [whole_entry(0, 0.5)])
     with pytest.raises(AtrousError, match=f"trial 0 of run is a whole network.*{got}"):
-        origin_of(str(run.path), None, given)
+        subject_of(str(run.path), None, given)
 
 
 def test_of_a_run_it_takes_images_and_width_alone(tmp_path: Path) -> None:
     """Whatever backbone the run may name."""
     run = make_run(tmp_path / "run", [whole_entry(0, 0.5)], filters=3)
-    found = origin_of(str(run.path), None, Given())
-    assert found.data == run.config.data.path
-    assert (found.backbone, found.weights, found.output_stride) == ("", "none", 0)
-    assert found.filters == 3
+    found = subject_of(str(run.path), None, {})
+    assert found.config.data == run.config.data
+    assert found.config.encoder == EncoderConfig("", "none", 0)
+    assert found.config.filters == 3
 
 
-def test_defaults_are_those_of_training_from_scratch(origin: Origin) -> None:
-    found = job_of(Ask(origin, steps=100))
+def test_defaults_are_those_of_training_from_scratch(origin: Subject) -> None:
+    found = job_of(origin.but(steps=100))
     assert found.protocol.crop == (65, 97)
     assert (found.protocol.rate, found.protocol.drop_path) == (SCRATCH_RATE, 0.0)
     assert SCRATCH_RATE == 0.05 > RATE
@@ -104,7 +105,7 @@ def test_defaults_are_those_of_training_from_scratch(origin: Origin) -> None:
         0,
     )
     assert found.blueprint.architecture == BLUEPRINT.architecture
-    asked = job_of(Ask(origin, steps=100, rate=0.02, crop=(33, 65), drop_path=0.2))
+    asked = job_of(origin.but(steps=100, rate=0.02, crop=(33, 65), drop_path=0.2))
     assert asked.protocol == protocol(
         steps=100, batch=8, rate=0.02, crop=(33, 65), drop_path=0.2, score_every=5
     )
@@ -119,17 +120,17 @@ def test_defaults_are_those_of_training_from_scratch(origin: Origin) -> None:
     ],
 )
 def test_mistakes_are_told_before_the_data_is_looked_through(
-    origin: Origin, changes: dict[str, Any], words: str
+    origin: Subject, changes: dict[str, Any], words: str
 ) -> None:
     filters = changes.pop("filters", 2)
     with pytest.raises(AtrousError, match=words):
-        job_of(Ask(replace(origin, filters=filters), **changes), unheard)
+        job_of(origin.but(filters=filters, **changes), unheard)
 
 
 def test_a_head_on_a_backbone_has_no_operations_to_drop(data: Path) -> None:
-    told = Given(data=str(data), backbone="test_resnet", weights="none", filters=8)
+    told = {"data": str(data), "backbone": "test_resnet", "weights": "none", "filters": 8}
     with pytest.raises(AtrousError, match=r"--drop-path drops .*, and dpc:aspp is none.*got 0\.2"):
-        job_of(Ask(origin_of("dpc:aspp", None, told), drop_path=0.2), unheard)
+        job_of(subject_of("dpc:aspp", None, {**told, "drop_path": 0.2}), unheard)
 
 
 def test_operations_are_dropped_by_the_schedule() -> None:

@@ -130,11 +130,20 @@ def read_value(leaf: Leaf, text: str) -> Any:
         return parse_size(text)
     if leaf.kind in (int, float):
         return _number(leaf.kind, text)
-    if isinstance(leaf.default, tuple) or get_args(leaf.kind)[-1:] == (...,):
-        kind = get_args(leaf.kind)[0]
-        parts = filter(None, text.split(","))
-        return tuple(part if kind is str else _number(kind, part) for part in parts)
+    kinds = get_args(leaf.kind)
+    if kinds[-1:] == (...,):
+        parts = tuple(filter(None, text.split(",")))
+        return parts if kinds[0] is str else _numbers(parts, text)
     return text
+
+
+def _numbers(parts: tuple[str, ...], text: str) -> tuple[float, ...]:
+    try:
+        return tuple(map(float, parts))
+    except ValueError as error:
+        raise ValueError(
+            f"Expected numbers with commas between, such as 0.5,1,2; got {text!r}"
+        ) from error
 
 
 def parse_duration(text: str) -> float:

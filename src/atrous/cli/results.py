@@ -20,18 +20,18 @@ def report(
     ] = None,
 ) -> None:
     """Prints the leaderboard and writes it as CSV beside a page with everything about the run."""
-    from atrous.report.leaderboard import leaderboard, render
+    from atrous.cli.tables import leaderboard_table, rankings
+    from atrous.report.leaderboard import leaderboard
     from atrous.report.page import write_report
-    from atrous.report.rerank import render as render_again
     from atrous.report.rerank import second_ranking
     from atrous.search.run import open_run
 
     found = open_run(run)
     page = write_report(found, open_run(against) if against else None)
     entries = found.ledger().entries()
-    output.print(render(leaderboard(found, entries), entries))
+    output.print(leaderboard_table(leaderboard(found, entries), entries))
     if found.reranked():
-        output.print(render_again(second_ranking(found)))
+        output.print(rankings(second_ranking(found)))
     output.print(f"report: {page.resolve()}", soft_wrap=True)
 
 

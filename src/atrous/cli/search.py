@@ -71,15 +71,15 @@ def drive(path: Path, estimator: Estimator | None, cache: Path) -> None:
     from atrous.estimation.estimators import estimator_of
     from atrous.search.run import open_run
     from atrous.stages import search as driver
-    from atrous.stages.moment_view import tell_moment
     from atrous.stages.relax import relax
     from atrous.stages.search_view import SearchView, state_of, total_of
+    from atrous.stages.snapshot_view import tell_snapshot
 
     run = open_run(path)
     estimator = estimator or estimator_of(run, cache)
     view = SearchView(total_of(run), run.config.budget.seconds, run.ledger().entries())
     try:
-        strategy = relax(run, tell_moment) if run.config.gradient else None
+        strategy = relax(run, tell_snapshot) if run.config.gradient else None
         with view.shown():
             driver.proceed(run, estimator, view.watch, strategy)
     except KeyboardInterrupt:

@@ -156,3 +156,99 @@ class SearchConfig:
     )
     machine: MachineConfig = part(MachineConfig)
     gradient: GradientConfig | None = part(None, strategy=GRADIENT)
+
+
+@dataclass(frozen=True)
+class TrainingConfig:
+    """How a network is trained end to end; `None` is derived from network, data and machine."""
+
+    steps: int = option("Training steps.", 30_000, least=1)
+    batch: int = option("Images a step, over all processes.", 8, least=2)
+    crop: Size | None = option(
+        "HxW of a training crop.", None, derived="the largest image, 513 at most"
+    )
+    rate: float | None = option(
+        "Base learning rate.", None, derived="0.01; 0.05 for a whole network", above=0
+    )
+    weight_decay: float = option("On convolutions.", 4e-5, least=0)
+    scales: tuple[float, ...] = option(
+        "Of random scaling, each equally likely.",
+        (0.5, 0.75, 1.0, 1.25, 1.5, 1.75, 2.0),
+        flag="random-scales",
+        above=0,
+    )
+    flip: bool = option("Random left-right flips.", True)
+    tune_norm: bool = option(
+        "Batch norms see the batch's statistics, not the pretrained ones.", True
+    )
+    class_weights: Literal["none", "balanced"] = option(
+        "balanced: rare classes count more.", "none"
+    )
+    precision: Literal["float32", "bfloat16"] | None = option(
+        "Of products.", None, derived="bfloat16 on a GPU, else float32"
+    )
+    accumulate: int = option("Parts a batch is worked on in, for lack of memory.", 1, least=1)
+    average: float = option(
+        "Decay of a moving average of the weights, such as 0.999; 0: none.", 0.0, least=0, below=1
+    )
+    drop_path: float = option(
+        "Of a whole network: drop operations, at the end with this share.", 0.0, least=0, below=1
+    )
+    score_every: int | None = option(
+        "Steps between scores.", None, derived="20 scores a run", least=1
+    )
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """The training of one network on a data set."""
+
+    data: DataConfig = part(
+        path={"help": "A data set.", "derived": "the run's", "positional": False},
+        select_on={"help": "What the best weights are chosen on.", "derived": "the run's, or val"},
+    )
+    encoder: EncoderConfig = part(
+        EncoderConfig,
+        backbone={"help": "A timm model.", "derived": "the run's, or tf_efficientnet_lite0"},
+        weights={
+            "help": "auto, builtin, none, or a file.",
+            "derived": "the run's if it has the backbone",
+        },
+        output_stride={"derived": "the run's, or 16", "rare": False},
+    )
+    filters: int = option(
+        "Width of the cell, or F of a whole network.",
+        256,
+        derived="the run's, or 256; 20",
+        least=1,
+    )
+    decoder: bool = option("Add the decoder of DeepLabv3+ at stride 4.", False)
+    training: TrainingConfig = part(TrainingConfig)
+    seed: int = option("Of first weights, crops and dropout.", 0, least=0)
+    device: str = option("auto, cpu, cuda or cuda:N.", "auto")
+    licence: str = option("Of the data, for the model card.", "")
+    tensorboard: bool = option("Log to TensorBoard, too.", False)
+
+
+@dataclass(frozen=True)
+class RerankConfig:
+    """How the best of a run are ranked again."""
+
+    top: int = option("So many of the best are ranked again.", 50, least=1)
+    training: TrainingConfig = part(
+        TrainingConfig(steps=1000),
+        without=(
+            *("weight_decay", "scales", "flip", "tune_norm", "class_weights", "precision"),
+            *("accumulate", "average", "drop_path", "score_every"),
+        ),
+        steps={"help": "Training steps of each.", "default": 1000},
+        batch={"help": "Images a step."},
+        rate={"derived": "0.01; 0.0005 below 500 steps"},
+    )
+    workers: int | None = option("At a time.", None, derived="as many as searched", least=1)
+    seconds: float | None = option(
+        "None begins after this: 90s, 30m, 2h.", None, flag="time", derived="no limit", unit="time"
+    )
+    warm: bool = option(
+        "Start with the cell as the proxy trains it, or anew.", True, negative="cold"
+    )

@@ -15,6 +15,8 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from atrous.core.errors import AtrousError
+
 PARTIAL, READY = ".atrous-partial", ".atrous-ready"
 
 
@@ -80,6 +82,17 @@ def whole(path: Path) -> Iterator[Path]:
         partial.replace(path)
     finally:
         partial.unlink(missing_ok=True)
+
+
+def save_text(path: Path, text: str) -> None:
+    """Writes a text file of a run so that no reader sees half of it; raises `AtrousError`."""
+    try:
+        write_whole(path, text)
+    except OSError as error:
+        raise AtrousError(
+            f"Expected to write {path}, but {error}. Make its folder writable and free some "
+            "space, or copy the run to another disk."
+        ) from error
 
 
 def _flush(folder: Path) -> None:

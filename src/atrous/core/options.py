@@ -167,7 +167,8 @@ def problems(record: Any, but: tuple[str, ...] = ()) -> list[str]:
     for leaf in leaves(type(record)):
         value = leaf.of(record)
         if value is not None and leaf.name not in but and (told := _expected(leaf, value)):
-            found.append(f"--{leaf.flag} is {told}, got {_shown(value)}")
+            verb = "are" if told.endswith("numbers") else "is"
+            found.append(f"--{leaf.flag} {verb} {told}, got {_shown(value)}")
     return found
 
 

@@ -46,6 +46,8 @@ def from_text(kind: type[T], text: str) -> T:
         record: T = _adapter(kind).validate_json(f"[{text}]")[0]
     except ValidationError as error:
         raise RecordError("; ".join(_phrase(each) for each in error.errors())) from error
+    except AtrousError as error:  # a record that checks itself
+        raise RecordError(str(error)) from error
     return record
 
 

@@ -5,16 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from atrous.core.config import DataConfig, EncoderConfig, TrainConfig, TrainingConfig
 from atrous.core.errors import AtrousError
-from atrous.data.augment import SCALES
 from atrous.data.canvas import Size
 from atrous.data.dataset import Dataset
 from atrous.data.layouts import LAYOUTS, read_dataset
 from atrous.networks.compute import Precision
 from atrous.recipes.recipe import Need, Recipe
 from atrous.spaces import find_architecture
-from atrous.stages.train.ask import Ask
-from atrous.stages.train.origin import Origin
+from atrous.stages.train.config import Subject
 from atrous.training.config import Protocol
 
 
@@ -53,33 +52,32 @@ def protocol_of(recipe: Recipe, changes: Changes) -> Protocol:
     return replace(recipe.protocol, **told, score_every=max(1, score_every))
 
 
-def ask_of(recipe: Recipe, changes: Changes, data: Path) -> Ask:
-    """Returns the request for training; the last weights alone are scored. Raises `AtrousError`."""
+def subject_of(recipe: Recipe, changes: Changes, data: Path) -> Subject:
+    """Returns what is trained, and how; the last weights alone are scored. Raises `AtrousError`."""
     protocol = protocol_of(recipe, changes)
-    return Ask(
-        Origin(
-            name=recipe.name,
-            architecture=find_architecture(recipe.architecture),
-            data=str(data),
-            select_on="val",
-            backbone=changes.backbone or recipe.backbone,
-            weights=changes.weights or recipe.weights,
-            output_stride=recipe.output_stride,
-            filters=recipe.filters,
-        ),
-        decoder=recipe.decoder,
+    encoder = EncoderConfig(
+        changes.backbone or recipe.backbone, changes.weights or recipe.weights, recipe.output_stride
+    )
+    training = TrainingConfig(
         steps=protocol.steps,
         batch=protocol.batch,
         crop=protocol.crop,
         rate=protocol.rate,
         weight_decay=protocol.weight_decay,
-        scales=SCALES,
         precision=protocol.precision,
         accumulate=protocol.accumulate,
         score_every=protocol.score_every,
-        seed=protocol.seed,
-        device=changes.device,
     )
+    config = TrainConfig(
+        DataConfig(str(data)),
+        encoder,
+        recipe.filters,
+        recipe.decoder,
+        training,
+        protocol.seed,
+        changes.device,
+    )
+    return Subject(recipe.name, find_architecture(recipe.architecture), config)
 
 
 def differences(recipe: Recipe, changes: Changes, dataset: Dataset) -> tuple[Difference, ...]:

@@ -15,17 +15,18 @@ from pathlib import Path
 from typing import Any
 
 from atrous.core.errors import AtrousError
+from atrous.core.records import to_json
 from atrous.model.evaluation.assessment import EvaluationRequest, count, prepare
 from atrous.model.evaluation.publication import publish
 from atrous.model.folder import RECORD
 from atrous.model.record import read_record
 from atrous.networks.backbones import load_backbone
-from atrous.recipes.changes import Changes, ask_of, differences, require_data
+from atrous.recipes.changes import Changes, differences, require_data, subject_of
 from atrous.recipes.recipe import TRAINING, Recipe, Scoring, model_folder
 from atrous.recipes.result import Measurement, RecipeResult, page, read_result, write_result
 from atrous.recipes.stride import rebuild, require_stride
 from atrous.stages.train import job, trainer
-from atrous.stages.train.ask import Ask, job_of
+from atrous.stages.train.config import Subject, job_of
 from atrous.stages.train.job import Job
 from atrous.training.loop import Watch
 from atrous.training.world import announced
@@ -70,10 +71,10 @@ def begin(recipe: Recipe, data: Path, out: Path, changes: Changes) -> Reproducti
             f"{out} holds the recipe {kept.recipe}. Name another folder for {recipe.name} with "
             "--out."
         )
-    ask = ask_of(recipe, changes, dataset.root)
+    subject = subject_of(recipe, changes, dataset.root)
     for stride in {scoring.output_stride for scoring in recipe.scorings}:
-        require_stride(ask.blueprint(dataset), stride)
-    found = _job(ask, out / TRAINING)
+        require_stride(subject.blueprint(dataset), stride)
+    found = _job(subject, out / TRAINING)
     told = differences(recipe, changes, dataset)
     result = RecipeResult(recipe.name, _conditions(found), told, kept.measured if kept else ())
     return Reproduction(recipe, found, out, result)
@@ -101,15 +102,15 @@ def carry_out(reproduction: Reproduction, say: Say, watch: Watch) -> Reproductio
     return reproduction
 
 
-def _job(ask: Ask, folder: Path) -> Job:
+def _job(subject: Subject, folder: Path) -> Job:
     """The job that is asked for; raises `AtrousError` if another was begun in the folder."""
     if (folder / job.ABOUT).exists():
-        asked = job_of(ask, sound=lambda _: [])
+        asked = job_of(subject, sound=lambda _: [])
         _require_same(job.read(folder), asked, folder)
         return asked
-    origin = ask.origin
-    load_backbone(origin.backbone, origin.weights, origin.output_stride)
-    asked = job_of(ask)
+    encoder = subject.config.encoder
+    load_backbone(encoder.backbone, encoder.weights, encoder.output_stride)
+    asked = job_of(subject)
     if announced(asked.compute.device).leads:
         job.create(folder, asked)
     return asked
@@ -127,7 +128,7 @@ def _require_same(begun: Job, asked: Job, folder: Path) -> None:
 
 def _flat(found: Job) -> dict[str, Any]:
     """Returns the fields that must not change between two runs, blueprint and protocol unpacked."""
-    fields = found.to_json()
+    fields = to_json(found)
     fields = {key: value for key, value in fields.items() if key not in MACHINE}
     blueprint, protocol = fields.pop("blueprint"), fields.pop("protocol")
     return {**fields, **blueprint, **protocol}

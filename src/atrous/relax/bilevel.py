@@ -1,55 +1,61 @@
-"""Everything that changes while a supernet is trained, and one step of it (first-order DARTS)."""
+"""The state of a supernet in training, and one step of it (first-order DARTS).
+
+A gate that takes choices alone learns some of them, those of compared groups, by comparing two
+draws a and b on the same crops. Batch norm takes the weight of a choice out again where it is the
+only one, so that the loss has no slope along it. But with a and b drawn independently of each
+other, (loss a - loss b) / 2 times the gradient of (log p(a) - log p(b)) is on average the gradient
+of the expected loss (Williams 1992; Kool et al. 2019, two draws).
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from atrous.core.errors import AtrousError
+from atrous.core.records import RecordError, from_json, to_json
 from atrous.networks.compute import Compute
 from atrous.relax.config import MOMENTUM, WEIGHT_DECAY, SearchProtocol
-from atrous.relax.gates import GATES, TEMPERATURES, Mixture, draw_path
-from atrous.spaces.auto_deeplab.relaxation.contrast import along, contrast
-from atrous.spaces.auto_deeplab.relaxation.supernet import Supernet
-from atrous.spaces.auto_deeplab.widths import MEAN, STD
+from atrous.relax.gates import GATES, Choices
+from atrous.relax.latency import Penalty, without_penalty
+from atrous.relax.relaxation import AnyMixture, Relaxation
 from atrous.training.checkpoint import Checkpoint, fill
 from atrous.training.crops import Batch
 from atrous.training.state import labelled, mixed, normalisation, summed_loss
 
-Penalty = Callable[[Tensor, Mixture], Tensor]
-"""From the cross-entropy of a mixture to the loss of the architecture."""
 ADAM = ("exp_avg", "exp_avg_sq", "step")
 BUFFER = "momentum_buffer"
 
 
-def without_penalty(cross_entropy: Tensor, mixture: Mixture) -> Tensor:  # noqa: ARG001
-    """The architecture's loss is the cross-entropy."""
-    return cross_entropy
-
-
 @dataclass(frozen=True)
 class Losses:
-    """Of the weights, and of the architecture where it took a step; scalars without gradient."""
+    """Losses of the weights, and of the architecture where it took a step; without gradient."""
 
     weights: Tensor
     architecture: Tensor | None
 
 
-class State:
-    """`step` counts the steps taken. Chance is drawn from seed and step, so that a search which
-    goes on from a checkpoint is the one that was never stopped."""
+class SearchState:
+    """A supernet in training; `step` counts the steps taken. Chance is drawn from seed and step, so
+    that a search which goes on from a checkpoint is the one that was never stopped."""
 
     def __init__(
-        self, protocol: SearchProtocol, compute: Compute, penalty: Penalty = without_penalty
+        self,
+        relaxation: Relaxation,
+        protocol: SearchProtocol,
+        compute: Compute,
+        penalty: Penalty = without_penalty,
     ) -> None:
-        self.protocol, self.compute, self.penalty = protocol, compute, penalty
-        self.step = 0
+        self.relaxation, self.protocol = relaxation, protocol
+        self.compute, self.penalty = compute, penalty
+        self.gate, self.step = GATES[protocol.gate], 0
         with torch.random.fork_rng(devices=[]):
             torch.default_generator.manual_seed(protocol.seed)
-            self.supernet = Supernet(protocol.size, protocol.checkpointing)
+            self.supernet = relaxation.network(
+                protocol.filters, protocol.classes, protocol.checkpointing
+            )
         compute.arrange(self.supernet)
         self.supernet.train()
         learning = protocol.learning
@@ -59,16 +65,17 @@ class State:
         self._architecture = torch.optim.Adam(
             self.supernet.architecture(), learning.rate, learning.betas, weight_decay=learning.decay
         )
-        self._normalisation = normalisation(MEAN, STD, compute.device)
+        self._normalisation = normalisation(relaxation.mean, relaxation.std, compute.device)
         self._names = {id(p): name for name, p in self.supernet.named_parameters()}
 
     @property
     def temperature(self) -> float:
-        """That of the gate now."""
-        return TEMPERATURES[self.protocol.gate](self.step / self.protocol.steps)
+        """The temperature of the gate now."""
+        return self.gate.temperature(self.step / self.protocol.steps)
 
     def advance(self, batch: Batch, other: Batch | None) -> Losses:
-        """One step: of the architecture on `other`, unless it warms up, then of the weights."""
+        """Takes one step: of the architecture on `other`, unless it warms up, then of the
+        weights."""
         generator = torch.Generator(self.compute.device)
         generator.manual_seed(mixed(self.protocol.seed, self.step))
         torch.manual_seed(mixed(self.protocol.seed, self.step))
@@ -84,18 +91,12 @@ class State:
         self.step += 1
         return Losses(loss.detach(), architecture)
 
-    def mixture(self, generator: torch.Generator) -> Mixture:
-        """What the gate lets through now."""
-        return GATES[self.protocol.gate](
-            self.supernet.alpha,
-            self.supernet.beta,
-            self.protocol.size.layers,
-            self.temperature,
-            generator,
-        )
+    def mixture(self, generator: torch.Generator) -> AnyMixture:
+        """Draws what the gate lets through now."""
+        return self.supernet.mixture(self._choices(generator))
 
-    def cross_entropy(self, batch: Batch, mixture: Mixture) -> Tensor:
-        """The mean over labelled pixels."""
+    def cross_entropy(self, batch: Batch, mixture: AnyMixture) -> Tensor:
+        """Returns the mean over labelled pixels."""
         images, labels = (tensor.to(self.compute.device, non_blocking=True) for tensor in batch)
         mean, std = self._normalisation
         pixels = ((images.float() - mean) / std).contiguous(
@@ -106,7 +107,7 @@ class State:
         return summed_loss(logits, labels.long()) / labelled(labels).clamp_min(1)
 
     def checkpoint(self) -> Checkpoint:
-        """The state, to be restored into a new one under the same protocol."""
+        """Returns the state, to be restored into a new one under the same protocol."""
         tensors = {f"network.{k}": v for k, v in self.supernet.state_dict().items()}
         for parameter in self.supernet.weights():
             momentum = self._weights.state[parameter].get(BUFFER)
@@ -116,14 +117,14 @@ class State:
             moments = self._architecture.state[parameter]
             name = self._names[id(parameter)]
             tensors |= {f"adam.{name}.{key}": moments[key] for key in ADAM if key in moments}
-        return Checkpoint(tensors, {"step": self.step, "protocol": self.protocol.to_json()})
+        return Checkpoint(tensors, {"step": self.step, "protocol": to_json(self.protocol)})
 
     def restore(self, checkpoint: Checkpoint) -> None:
         """Goes on from a checkpoint; raises `AtrousError` if it is of another search."""
         try:
-            protocol = SearchProtocol.from_json(checkpoint.record["protocol"])
+            protocol = from_json(SearchProtocol, checkpoint.record["protocol"])
             step = int(checkpoint.record["step"])
-        except (KeyError, TypeError, ValueError) as error:
+        except (KeyError, TypeError, RecordError) as error:
             raise AtrousError(
                 f"Expected the checkpoint of a differentiable search, but its record is of another "
                 f"kind ({error!r}). Delete it to search from the beginning."
@@ -148,29 +149,34 @@ class State:
         self.step = step
 
     def _learn(self, batch: Batch, generator: torch.Generator) -> Tensor:
-        """A step of the architecture; its loss. The weights keep no gradient of it."""
+        """Takes a step of the architecture and returns its loss; the weights keep no gradient of
+        it."""
         parameters = self.supernet.architecture()
-        mixture = self.mixture(generator)
+        choices = self._choices(generator)
+        mixture = self.supernet.mixture(choices)
         loss = self._penalised(batch, mixture)
         learnt = loss
-        if not all(mixture.arrows_on):
-            learnt = loss + self._contrast(batch, mixture, loss.detach(), generator)
+        if self.gate.alone and (other := self._drawn_again(choices, generator)):
+            rival = self.supernet.mixture(other)
+            with torch.no_grad():
+                more = loss.detach() - self._penalised(batch, rival)
+            learnt = loss + more / 2 * self.supernet.contrast(mixture, rival, self.temperature)
         gradients = torch.autograd.grad(learnt, parameters, allow_unused=True)
         for parameter, gradient in zip(parameters, gradients, strict=True):
             parameter.grad = gradient
         self._architecture.step()
         return loss.detach()
 
-    def _contrast(
-        self, batch: Batch, mixture: Mixture, loss: Tensor, generator: torch.Generator
-    ) -> Tensor:
-        """What a mixture's single path learns from another one."""
-        logits, layers = self.supernet.beta / self.temperature, self.protocol.size.layers
-        other = along(mixture, draw_path(logits, layers, generator))
-        with torch.no_grad():
-            more = loss - self._penalised(batch, other)
-        return contrast(logits, layers, mixture, other, more)
+    def _choices(self, generator: torch.Generator) -> Choices:
+        return self.gate(self.supernet.groups(), self.temperature, generator)
 
-    def _penalised(self, batch: Batch, mixture: Mixture) -> Tensor:
+    def _drawn_again(self, choices: Choices, generator: torch.Generator) -> Choices | None:
+        """The same choices with those of compared groups drawn anew; `None` without such groups."""
+        compared = {n: group for n, group in self.supernet.groups().items() if group.compared}
+        if not compared:
+            return None
+        return {**choices, **self.gate(compared, self.temperature, generator)}
+
+    def _penalised(self, batch: Batch, mixture: AnyMixture) -> Tensor:
         """The loss of the architecture."""
         return self.penalty(self.cross_entropy(batch, mixture), mixture)

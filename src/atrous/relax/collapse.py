@@ -14,25 +14,22 @@ from math import isfinite, nan
 from statistics import fmean
 from typing import TYPE_CHECKING
 
-import numpy as np
-
-from atrous.relax.entropy import pooling_share, skip_share
-from atrous.relax.history import Moment
-from atrous.spaces.auto_deeplab.relaxation.decoding import decode_cell
+from atrous.relax.history import Snapshot
 
 if TYPE_CHECKING:
     from torch import Generator, Tensor
 
+    from atrous.relax.relaxation import Relaxation
+
 NOTHING = 1e-6
 """A product has left the space spanned so far if more than this part of it is new."""
-LEAST = 1e-30
-"""A probability of 0 is taken as this where its logarithm is needed."""
 
 
 @dataclass(frozen=True)
 class Thresholds:
-    """When to warn. `plain`: a larger part of the decoded cell's edges skips or pools. Three of the
-    seven operations do, so that one random cell in five has more than half of its ten edges so.
+    """When to warn. `plain`: a larger part of what would be decoded has no weights of its own.
+    Where three of seven operations have none, one random cell in five has more than half of its ten
+    edges so.
 
     `ratio` and `window`: the dominant eigenvalue, as the mean of the last `window` that were taken,
     was less than `ratio` of that `window` values before (0.75 and 5: Zela et al. 2020). Unlike
@@ -44,12 +41,15 @@ class Thresholds:
     window: int = 5
 
 
-def warning_of(history: Sequence[Moment], thresholds: Thresholds = Thresholds()) -> str | None:
-    """What in the history speaks for a collapse, in a sentence; `None` if nothing does, and while
-    the architecture is not trained."""
+def warning_of(
+    relaxation: Relaxation, history: Sequence[Snapshot], thresholds: Thresholds = Thresholds()
+) -> str | None:
+    """Says in a sentence what in the history speaks for a collapse; `None` if nothing does, and
+    while the architecture is not trained."""
     if not history or history[-1].architecture_loss is None:
         return None
-    return _plain_cell(history[-1], thresholds) or _sharp_valley(history, thresholds)
+    plain = relaxation.warning(history[-1].probabilities, thresholds.plain)
+    return plain or _sharp_valley(history, thresholds)
 
 
 def dominant_eigenvalue(
@@ -58,7 +58,8 @@ def dominant_eigenvalue(
     iterations: int,
     generator: Generator,
 ) -> float:
-    """The largest eigenvalue of the Hessian of `loss_of()` by `parameters`, by Lanczos' method.
+    """Returns the largest eigenvalue of the Hessian of `loss_of()` by `parameters`, by Lanczos'
+    method.
 
     One forward pass, then `iterations` products of Hessian and vector, each a second backward pass
     through its graph, which is kept meanwhile. The power iteration, refined: from the same products
@@ -109,21 +110,9 @@ def _curvature(
     return gradient, product
 
 
-def _plain_cell(moment: Moment, thresholds: Thresholds) -> str | None:
-    cell = decode_cell(np.log(np.maximum(moment.alpha, LEAST)))
-    skips, pools = skip_share(cell), pooling_share(cell)
-    if skips + pools <= thresholds.plain:
-        return None
-    return (
-        f"Of the edges of the cell that would be decoded, {skips:.0%} skip and {pools:.0%} pool: "
-        "operations without weights win where the relaxed network is trained too little, or too "
-        "long."
-    )
-
-
-def _sharp_valley(history: Sequence[Moment], thresholds: Thresholds) -> str | None:
-    taken = (moment.eigenvalue for moment in history if moment.eigenvalue is not None)
-    values = [value for value in taken if isfinite(value)]
+def _sharp_valley(history: Sequence[Snapshot], thresholds: Thresholds) -> str | None:
+    taken = (snapshot.eigenvalue for snapshot in history)
+    values = [value for value in taken if value is not None and isfinite(value)]
     window = thresholds.window
     if len(values) < 2 * window:
         return None

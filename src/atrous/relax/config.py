@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from math import ceil, cos, pi
-from types import MappingProxyType
-from typing import Any
 
 from atrous.networks.compute import Precision
-from atrous.spaces.auto_deeplab.relaxation.size import Size
+from atrous.relax.gates import GATES, Learning
 from atrous.training.config import Protocol
 
 EPOCHS = 40
@@ -18,40 +15,21 @@ CROP, SIDE = 321, 512
 """The longest side of a crop, in pixels, taken from images scaled down to this shorter side where
 theirs is longer: for Cityscapes, crops of 321 x 321 at half size (Liu et al. 2019, section 4.1)."""
 RECORDS = 100
-"""Moments in the history of a search."""
+"""Snapshots in the history of a search."""
 FIRST_RATE, LAST_RATE = 0.025, 0.001
 MOMENTUM, WEIGHT_DECAY = 0.9, 3e-4
 """SGD for the weights, its rate falling along a cosine (Liu et al. 2019, section 4.1)."""
 
 
-@dataclass(frozen=True)
-class Learning:
-    """Adam for the architecture: its rate, its two decays, its weight decay; `warm_up` is the share
-    of the steps before it begins."""
-
-    rate: float
-    betas: tuple[float, float]
-    decay: float
-    warm_up: float
-
-
-LEARNING: Mapping[str, Learning] = MappingProxyType(
-    {
-        "softmax": Learning(3e-3, (0.9, 0.999), 1e-3, 0.5),
-        "gdas": Learning(3e-4, (0.5, 0.999), 1e-3, 0.0),
-        "fbnet": Learning(1e-2, (0.9, 0.999), 5e-4, 10 / 90),
-    }
-)
-"""By gate: Liu et al. 2019, Dong and Yang 2019, Wu et al. 2019; Adam's decays, where a paper says
-nothing of them, are the usual ones."""
-REACH = 10
+FARTHEST = 10
 """How far a logit of the architecture can go at least. A step of Adam takes it as far as the rate
 at most; the published searches are long enough for 29 to 108."""
 
 
 @dataclass(frozen=True)
 class SearchProtocol:
-    """A search with one supernet of `size` through `gate`.
+    """A search of `space` with one supernet, of width `filters` and for so many `classes`, through
+    `gate`.
 
     `steps` steps are taken, each on `batch` crops of `crop` (height, width) pixels, images scaled
     by `scale`; after the share `warm_up` of them, each begins with a step of the architecture on
@@ -60,7 +38,9 @@ class SearchProtocol:
     """
 
     gate: str
-    size: Size
+    space: str
+    filters: int
+    classes: int
     steps: int
     batch: int
     crop: tuple[int, int]
@@ -75,15 +55,15 @@ class SearchProtocol:
 
     @property
     def learning(self) -> Learning:
-        """How the architecture is learnt: as published, but faster where a search is so short that
+        """Adam for the architecture: as published, but faster where a search is so short that
         the published rate could not lead away from the start."""
-        published = LEARNING[self.gate]
+        published = GATES[self.gate].learning
         steps = self.steps - ceil(self.warm_up * self.steps)
-        return replace(published, rate=max(published.rate, REACH / max(steps, 1)))
+        return replace(published, rate=max(published.rate, FARTHEST / max(steps, 1)))
 
     @property
     def record_every(self) -> int:
-        """Steps between two moments of the history."""
+        """Steps between two snapshots of the history."""
         return max(1, self.steps // RECORDS)
 
     def learns_at(self, step: int) -> bool:
@@ -96,7 +76,8 @@ class SearchProtocol:
         return LAST_RATE + (FIRST_RATE - LAST_RATE) * (1 + cos(pi * share)) / 2
 
     def stream(self, half: int) -> Protocol:
-        """What the crops of a half are drawn by, 0 for the weights and 1 for the architecture."""
+        """The protocol that the crops of a half are drawn by, 0 for the weights and 1 for the
+        architecture."""
         return Protocol(
             steps=self.steps,
             batch=self.batch,
@@ -104,14 +85,3 @@ class SearchProtocol:
             scales=(self.scale,),
             seed=2 * self.seed + half,
         )
-
-    def to_json(self) -> dict[str, Any]:
-        """The record in JSON's types."""
-        return {**asdict(self), "crop": list(self.crop)}
-
-    @classmethod
-    def from_json(cls, content: Mapping[str, Any]) -> SearchProtocol:
-        """The record from `to_json`; raises KeyError, TypeError."""
-        fields = dict(content)
-        height, width = fields.pop("crop")
-        return cls(size=Size(**fields.pop("size")), crop=(height, width), **fields)

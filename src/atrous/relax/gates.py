@@ -1,139 +1,130 @@
-"""How a mixture is made of the architecture's parameters: one function for each way to search.
+"""How choices are made of the logits of an architecture: one record for each way to search.
 
-A gate takes alpha [edges, 8], beta [arrows], the number of layers, a temperature and the generator
-that its noise comes from, on whatever device that is; a `Mixture` says what is computed, and with
-which weights. Alpha is normalised over the operations of an edge, `NONE` included, beta over the
-arrows that leave a node of the trellis, of which there are two at strides 4 and 32 and three
-between (Liu et al. 2019, equations 2 and 7).
+A relaxed network has named groups of logits. A gate makes of each group the weights with which its
+choices are mixed, and says which of them need to be computed at all. It knows no family: what a
+choice means is the network's business.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
-
-from atrous.spaces.auto_deeplab.cell import OPERATIONS, RepeatedCell, edges
-from atrous.spaces.auto_deeplab.relaxation.size import Size
-from atrous.spaces.auto_deeplab.trellis import Path, arrows, exits
-
-NEVER = len(OPERATIONS)
-"""The place of `NONE`, which is never computed."""
-CHOICES = NEVER + 1
-"""Of an edge: the operations, then `NONE`."""
+from torch.nn import functional
 
 
 @dataclass(frozen=True)
-class Mixture:
-    """Weights of the operations on every edge [edges, 8] and of the arrows [arrows], through which
-    gradients flow, and which of them are computed at all. A single path has weights 1 and no
-    gradient: `contrast` says how it is learnt."""
+class Group:
+    """Logits [..., choices] of choices of one kind, in as many tensors as they have lengths.
 
-    operations: Tensor
-    arrows: Tensor
-    operations_on: tuple[tuple[bool, ...], ...]
-    arrows_on: tuple[bool, ...]
+    `compared`: the loss has no slope along the weight of a choice that is taken alone, so that a
+    gate which takes choices alone learns them by comparing two draws.
+    """
 
-
-Gate = Callable[[Tensor, Tensor, int, float, torch.Generator], Mixture]
+    logits: tuple[Tensor, ...]
+    compared: bool = False
 
 
-def softmax(
-    alpha: Tensor, beta: Tensor, layers: int, temperature: float, generator: torch.Generator
-) -> Mixture:
-    """Everything, weighted by the softmax (Liu, Simonyan and Yang 2019; Liu et al. 2019). Draws
+@dataclass(frozen=True)
+class Chosen:
+    """Weights [..., choices] for each tensor of a group, through which gradients flow; `numbers`
+    [...] are the choices that alone are computed, or `None` where all are."""
+
+    weights: tuple[Tensor, ...]
+    numbers: tuple[Tensor, ...] | None = None
+
+
+Groups = Mapping[str, Group]
+Choices = Mapping[str, Chosen]
+"""What a gate makes of each group, by its name."""
+
+
+@dataclass(frozen=True)
+class Learning:
+    """Adam for the architecture: its rate, its two decays, its weight decay; `warm_up` is the share
+    of the steps before it begins."""
+
+    rate: float
+    betas: tuple[float, float]
+    decay: float
+    warm_up: float
+
+
+@dataclass(frozen=True)
+class Gate:
+    """A way to search.
+
+    `choose` takes a group, a temperature and the generator of its noise, on whatever device that
+    is; `temperature` depends on the share of the search that is over, in [0, 1]. `alone`: choices
+    are taken alone. `timed`: the architecture's loss counts the expected latency.
+    """
+
+    choose: Callable[[Group, float, torch.Generator], Chosen]
+    temperature: Callable[[float], float]
+    learning: Learning
+    alone: bool = False
+    timed: bool = False
+
+    def __call__(self, groups: Groups, temperature: float, generator: torch.Generator) -> Choices:
+        """Returns the choices of all groups, drawn one group after another."""
+        return {n: self.choose(group, temperature, generator) for n, group in groups.items()}
+
+
+def softmax(group: Group, temperature: float, generator: torch.Generator) -> Chosen:
+    """Weighs everything by the softmax (Liu, Simonyan and Yang 2019; Liu et al. 2019). Draws
     nothing."""
     del generator
-    leaving = [part.div(temperature).softmax(0) for part in by_node(beta, layers)]
-    return _everything(alpha.div(temperature).softmax(1), torch.cat(leaving))
+    return Chosen(tuple(part.div(temperature).softmax(-1) for part in group.logits))
 
 
-def fbnet(
-    alpha: Tensor, beta: Tensor, layers: int, temperature: float, generator: torch.Generator
-) -> Mixture:
-    """Everything, weighted by the softmax of noisy logits (Wu et al. 2019, section 3.2)."""
-    operations = _gumbel_softmax(alpha, temperature, generator)
-    leaving = [_gumbel_softmax(part, temperature, generator) for part in by_node(beta, layers)]
-    return _everything(operations, torch.cat(leaving))
+def fbnet(group: Group, temperature: float, generator: torch.Generator) -> Chosen:
+    """Weighs everything by the softmax of noisy logits (Wu et al. 2019, section 3.2)."""
+    return Chosen(tuple(_gumbel_softmax(p, temperature, generator) for p in group.logits))
 
 
-def gdas(
-    alpha: Tensor, beta: Tensor, layers: int, temperature: float, generator: torch.Generator
-) -> Mixture:
-    """One operation of each edge, the most likely under noise, with weight 1 and the gradient of
-    the softmax (Dong and Yang 2019, section 3.2); and one path, drawn by the softmax of beta over
-    the temperature, so that all are tried at first. Dong and Yang have no paths."""
-    operations = _gumbel_softmax(alpha, temperature, generator)
-    chosen = operations.argmax(1).tolist()
-    arrows_on = on_path(draw_path(beta / temperature, layers, generator))
-    return Mixture(
-        _hard(operations),
-        torch.tensor(arrows_on).to(beta),
-        tuple(tuple(o == choice < NEVER for o in range(CHOICES)) for choice in chosen),
-        arrows_on,
-    )
+def gdas(group: Group, temperature: float, generator: torch.Generator) -> Chosen:
+    """Takes the choice that is most likely under noise, with weight 1 and the gradient of the
+    softmax (Dong and Yang 2019, section 3.2).
 
-
-GATES: dict[str, Gate] = {"softmax": softmax, "gdas": gdas, "fbnet": fbnet}
-
-TEMPERATURES: dict[str, Callable[[float], float]] = {
-    "softmax": lambda share: 1.0,  # noqa: ARG005
-    "gdas": lambda share: 10 + (0.1 - 10) * share,
-    "fbnet": lambda share: 5 * math.exp(-0.045 * 90 * share),
-}
-"""The temperature by the share of the search that is over, in [0, 1]: for GDAS linear from 10 to
-0.1; for FBNet 5, times exp(-0.045) after each of 90 epochs."""
-
-
-def one_hot(path: Path, cell: RepeatedCell, size: Size) -> Mixture:
-    """One architecture alone: the relaxed network computes what the decoded one does."""
-    chosen = {
-        (block, edge.state): OPERATIONS.index(edge.operation)
-        for block, both in enumerate(cell)
-        for edge in (both.first, both.second)
-    }
-    numbers = [chosen.get(edge) for edge in edges(size.blocks)]
-    operations_on = tuple(tuple(o == n for o in range(CHOICES)) for n in numbers)
-    arrows_on = on_path(path)
-    return Mixture(
-        torch.tensor(operations_on, dtype=torch.get_default_dtype()),
-        torch.tensor(arrows_on, dtype=torch.get_default_dtype()),
-        operations_on,
-        arrows_on,
-    )
-
-
-def draw_path(logits: Tensor, layers: int, generator: torch.Generator) -> Path:
-    """A path from the stem, at each node by the softmax of what belongs to its arrows [arrows]."""
+    Where choices are compared, draws them by the softmax of the logits over the temperature, so
+    that all are tried at first, with weight 1 and no gradient; Dong and Yang have none such.
+    """
+    if not group.compared:
+        soft = [_gumbel_softmax(part, temperature, generator) for part in group.logits]
+        numbers = tuple(part.argmax(-1) for part in soft)
+        return Chosen(tuple(_hard(part) for part in soft), numbers)
     with torch.no_grad():
-        shares = [_gumbel_softmax(part, 1.0, generator) for part in by_node(logits, layers)]
-        choices = torch.stack([share.argmax() for share in shares])
-    return _path(choices.tolist(), layers)
+        free = [_gumbel_softmax(p / temperature, 1.0, generator) for p in group.logits]
+        numbers = tuple(part.argmax(-1) for part in free)
+        weights = tuple(
+            functional.one_hot(number, part.shape[-1]).to(part)
+            for number, part in zip(numbers, free, strict=True)
+        )
+    return Chosen(weights, numbers)
 
 
-def on_path(path: Path) -> tuple[bool, ...]:
-    """Which arrows of the trellis a path follows."""
-    steps = list(zip((0, *path), path, strict=False))
-    return tuple(steps[a.layer] == (a.source, a.target) for a in arrows(len(path)))
-
-
-def nodes(layers: int) -> tuple[tuple[int, int], ...]:
-    """The (layer, source) that arrows leave together, in the arrows' order; the stem is the first,
-    and nothing leaves the last layer."""
-    return tuple(dict.fromkeys((arrow.layer, arrow.source) for arrow in arrows(layers)))
-
-
-def by_node(beta: Tensor, layers: int) -> tuple[Tensor, ...]:
-    """Beta [arrows] in parts: the arrows that leave each node."""
-    return torch.split(beta, [len(exits(source)) for _, source in nodes(layers)])
-
-
-def _everything(operations: Tensor, leaving: Tensor) -> Mixture:
-    edge = tuple(choice < NEVER for choice in range(CHOICES))
-    return Mixture(operations, leaving, (edge,) * len(operations), (True,) * len(leaving))
+GATES: Mapping[str, Gate] = {
+    # Liu et al. 2019, section 4.1.
+    "softmax": Gate(softmax, lambda share: 1.0, Learning(3e-3, (0.9, 0.999), 1e-3, 0.5)),  # noqa: ARG005
+    # Dong and Yang 2019: the temperature falls linearly from 10 to 0.1.
+    "gdas": Gate(
+        gdas,
+        lambda share: 10 + (0.1 - 10) * share,
+        Learning(3e-4, (0.5, 0.999), 1e-3, 0.0),
+        alone=True,
+    ),
+    # Wu et al. 2019: the temperature is 5, times exp(-0.045) after each of 90 epochs. Adam's
+    # decays, of which the paper says nothing, are the usual ones.
+    "fbnet": Gate(
+        fbnet,
+        lambda share: 5 * math.exp(-0.045 * 90 * share),
+        Learning(1e-2, (0.9, 0.999), 5e-4, 10 / 90),
+        timed=True,
+    ),
+}
 
 
 def _gumbel_softmax(logits: Tensor, temperature: float, generator: torch.Generator) -> Tensor:
@@ -152,13 +143,3 @@ def _hard(probabilities: Tensor) -> Tensor:
     largest = probabilities.argmax(-1, keepdim=True)
     hard = torch.zeros_like(probabilities).scatter(-1, largest, 1.0)
     return hard + (probabilities - probabilities.detach())
-
-
-def _path(choices: Sequence[int], layers: int) -> Path:
-    """Where one goes from the stem that takes the arrow of this number at each node."""
-    chosen = dict(zip(nodes(layers), choices, strict=True))
-    path: list[int] = []
-    for layer in range(layers):
-        source = path[-1] if path else 0
-        path.append(exits(source)[chosen[layer, source]])
-    return tuple(path)

@@ -27,7 +27,7 @@ class Share:
 
 
 @dataclass(frozen=True)
-class Choice:
+class Preference:
     """How often good and bad architectures made a choice, among all their choices of one group."""
 
     group: str
@@ -44,7 +44,7 @@ class Usage:
     count: int
     derived: int
     shared: str
-    choices: tuple[Choice, ...]
+    choices: tuple[Preference, ...]
 
 
 def usage(measured: Sequence[Scored]) -> Usage | None:
@@ -71,11 +71,11 @@ def _observe(outcomes: Sequence[Scored]) -> Counter[Observed]:
 
 def _choices(
     order: Mapping[str, tuple[str, ...]], good: Counter[Observed], bad: Counter[Observed]
-) -> tuple[Choice, ...]:
+) -> tuple[Preference, ...]:
     found = dict.fromkeys([*good, *bad])
     groups = dict.fromkeys([*order, *(group for group, _ in found)])
     return tuple(
-        Choice(group, name, _share(good, group, name), _share(bad, group, name))
+        Preference(group, name, _share(good, group, name), _share(bad, group, name))
         for group in groups
         if _total(good, group) + _total(bad, group)
         for name in _names(group, order.get(group, ()), found)

@@ -9,20 +9,27 @@ from pathlib import PurePath
 from atrous.core.words import score_name
 from atrous.report import figures
 from atrous.report.choices import Usage, usage
-from atrous.report.class_line import ClassLine
-from atrous.report.curves import against_seconds, against_trials, expectation, levels
+from atrous.report.curves import (
+    OtherRun,
+    RandomLine,
+    against_seconds,
+    against_trials,
+    expectation,
+    levels,
+    random_line,
+)
 from atrous.report.glance import Glance, Searched, glance_of
 from atrous.report.leaderboard import Row, failures, leaderboard
+from atrous.report.measures import ClassLine
 from atrous.report.outcome import Outcome, outcome_of
-from atrous.report.random_line import Compared, RandomLine, random_line
 from atrous.report.relaxed import Relaxed, relaxed
 from atrous.report.rerank import Again, SecondRanking, second_ranking
-from atrous.report.scatter import scatter_figure
-from atrous.report.schedule import Schedule, read_schedule
+from atrous.report.schedule import Timetable, read_schedule
 from atrous.report.trained import read_trained
+from atrous.report.whole_figures import scatter_figure
 from atrous.search.ledger import Entry, Scored
 from atrous.search.run import RERANK, Run
-from atrous.spaces import find_space, view_of
+from atrous.spaces import family_of, find_space, view_of
 from atrous.spaces.view import Drawing, View
 
 BEST = 3
@@ -84,7 +91,7 @@ class Content:
     failures: str
     again: RankedAgain | None
     outcome: Outcome | None
-    schedule: Schedule | None
+    schedule: Timetable | None
     glance: Glance | None
     relaxed: Sequence[Relaxed]
 
@@ -116,7 +123,7 @@ class Content:
         return trials + sum(net.seconds for net in self.relaxed)
 
 
-def gather(run: Run, entries: Sequence[Entry], against: Compared | None = None) -> Content:
+def gather(run: Run, entries: Sequence[Entry], against: OtherRun | None = None) -> Content:
     """Everything the page of a run shows; `against` is drawn beside it. Raises `AtrousError`."""
     rows = leaderboard(run, entries)
     measured = [row.found for row in rows]
@@ -125,7 +132,12 @@ def gather(run: Run, entries: Sequence[Entry], against: Compared | None = None) 
     outcome = outcome_of(read_trained(run.path), entries)
     random = random_line(run, entries, against)
     space = find_space(run.config.space)
-    searched = Searched(random, score_name(run.config.proxy.score), run.config.strategy == "random")
+    searched = Searched(
+        random,
+        score_name(run.config.proxy.score),
+        run.config.strategy == "random",
+        family_of(space.name).yardstick,
+    )
     return Content(
         run=run,
         data=PurePath(run.config.data.path).name or run.config.data.path,
@@ -185,7 +197,7 @@ def _classes(run: Run, cards: Sequence[Card]) -> list[ClassLine]:
 
 
 def _figures(
-    run: Run, entries: Sequence[Entry], measured: Sequence[Scored], against: Compared | None
+    run: Run, entries: Sequence[Entry], measured: Sequence[Scored], against: OtherRun | None
 ) -> Figures:
     found, score = _found(measured), run.config.proxy.score
     if not found:
@@ -207,11 +219,11 @@ def _weights(best: Scored) -> str | None:
     return figures.weights_figure(read, norms) if norms and len(read) == len(norms) else None
 
 
-def _progress(entries: Sequence[Entry], against: Compared | None, x: str) -> figures.Progress:
+def _progress(entries: Sequence[Entry], against: OtherRun | None, x: str) -> figures.Growth:
     grow = against_trials if x == "trials" else against_seconds
     curve = grow(entries)
     if curve is None:
         raise ValueError("no proposed trial has a score")
     source = against.entries if against else entries
     other = grow(against.entries) if against else None
-    return figures.Progress(curve, other, expectation(source), levels(entries))
+    return figures.Growth(curve, other, expectation(source), levels(entries))

@@ -27,7 +27,7 @@ KIND_COLOURS = {"uniform": ORANGE, "near": BLUE}
 
 
 @dataclass(frozen=True)
-class Progress:
+class Growth:
     """What is drawn of how the best score grew; `other` is the run compared with."""
 
     curve: Curve
@@ -53,7 +53,7 @@ def trials_axis() -> Axis:
     return Axis("trials", "proposed trials", 1, 0, 1)
 
 
-def seconds_axis(progress: Progress) -> Axis:
+def seconds_axis(progress: Growth) -> Axis:
     """Counts time since the search began, in a unit that suits its length."""
     end = max(progress.curve.end, progress.other.end if progress.other else 0)
     unit, word = next((unit, word) for least, unit, word in UNITS if end >= least)
@@ -63,7 +63,7 @@ def seconds_axis(progress: Progress) -> Axis:
     return Axis("seconds", label, unit, start, pace)
 
 
-def progress_figure(progress: Progress, axis: Axis, score: str) -> str:
+def progress_figure(progress: Growth, axis: Axis, score: str) -> str:
     """The best score so far, beside random search and the baselines."""
 
     def paint(axes: Axes) -> None:

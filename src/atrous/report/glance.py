@@ -7,17 +7,14 @@ from dataclasses import dataclass
 
 from atrous.core.errors import AtrousError
 from atrous.core.words import count, decimal, difference, ordinal, quantity, size
-from atrous.report.measures import chose, conditions, evaluation_of
-from atrous.report.networks import Network, differences
-from atrous.report.outcome import Outcome
-from atrous.report.pictures import Picture
-from atrous.report.random_line import RandomLine
+from atrous.report.curves import RandomLine
+from atrous.report.measures import TitledNetwork, chose, conditions, differences, evaluation_of
+from atrous.report.outcome import Embedded, Outcome
 from atrous.report.rerank import SecondRanking
 from atrous.spaces import find_architecture, view_of
 from atrous.spaces.view import Drawing
 
 NOT_MEASURED = "not measured"
-ASPP = "dpc:aspp"
 
 
 @dataclass(frozen=True)
@@ -36,21 +33,22 @@ class Tile:
 
 @dataclass(frozen=True)
 class Glance:
-    """What stands at the top; `drawing` is what was found."""
+    """The top of the page; `drawing` shows the architecture that was found."""
 
     tiles: tuple[Tile, ...]
     drawing: Drawing | None
-    glimpse: Picture | None
+    glimpse: Embedded | None
 
 
 @dataclass(frozen=True)
 class Searched:
-    """What the top tells of the search: how its best compares with random search, what `score`
-    is called, and whether the search was random itself."""
+    """The search as the top tells of it: how its best compares with random search, what `score` is
+    called, whether the search was random itself, and the plain architecture of its family."""
 
     random: RandomLine | None
     score: str
     is_random: bool
+    yardstick: str | None = None
 
 
 def glance_of(
@@ -63,7 +61,7 @@ def glance_of(
     tiles = [
         _found(best, second),
         _quality(outcome, best),
-        *_margins(outcome, best),
+        *_margins(outcome, best, searched.yardstick),
         _against_random(searched),
         _parameters(best),
         _multiply_adds(best),
@@ -72,7 +70,7 @@ def glance_of(
     return Glance(tuple(tiles), _drawing(best), outcome.glimpse)
 
 
-def _found(best: Network, second: SecondRanking | None) -> Tile:
+def _found(best: TitledNetwork, second: SecondRanking | None) -> Tile:
     cell = next((c for c in second.cells if c.name == best.title), None) if second else None
     title = best.title.capitalize()
     if cell is None or cell.rank is None:
@@ -82,7 +80,7 @@ def _found(best: Network, second: SecondRanking | None) -> Tile:
     return Tile("Found", title, again + proxy)
 
 
-def _quality(outcome: Outcome, best: Network) -> Tile:
+def _quality(outcome: Outcome, best: TitledNetwork) -> Tile:
     found = evaluation_of(best, outcome.telling)
     if found is None:
         return Tile("mIoU", NOT_MEASURED, "the trained network has no evaluation")
@@ -91,10 +89,10 @@ def _quality(outcome: Outcome, best: Network) -> Tile:
     return Tile(f"mIoU on {found.split}", decimal(found.miou), f"on {images} {role}")
 
 
-def _margins(outcome: Outcome, best: Network) -> Iterator[Tile]:
+def _margins(outcome: Outcome, best: TitledNetwork, yardstick: str | None) -> Iterator[Tile]:
     """The best less every other network, on the same images."""
-    if ASPP not in {other.title for other in outcome.others}:
-        yield Tile(f"Against {ASPP}", NOT_MEASURED, f"{ASPP} was not trained")
+    if yardstick and yardstick not in {other.title for other in outcome.others}:
+        yield Tile(f"Against {yardstick}", NOT_MEASURED, f"{yardstick} was not trained")
     mine = evaluation_of(best, outcome.telling)
     for other in outcome.others:
         its = evaluation_of(other, outcome.telling)
@@ -119,14 +117,14 @@ def _against_random(searched: Searched) -> Tile:
     return Tile(name, difference(line.reached - line.mean), note)
 
 
-def _parameters(best: Network) -> Tile:
+def _parameters(best: TitledNetwork) -> Tile:
     found = best.trained.parameters
     if found is None:
         return Tile("Parameters", NOT_MEASURED, "the model says nothing of them")
     return Tile("Parameters", count(found), "of the whole network")
 
 
-def _multiply_adds(best: Network) -> Tile:
+def _multiply_adds(best: TitledNetwork) -> Tile:
     found, crop = best.trained.multiply_adds, best.trained.crop
     if found is None:
         return Tile("Multiply-adds", NOT_MEASURED, "the model says nothing of them")
@@ -134,7 +132,7 @@ def _multiply_adds(best: Network) -> Tile:
     return Tile("Multiply-adds", count(found), note)
 
 
-def _latency(best: Network) -> Tile:
+def _latency(best: TitledNetwork) -> Tile:
     """The fastest of the timings, with its conditions."""
     timings = best.trained.timings
     if not timings:
@@ -143,8 +141,8 @@ def _latency(best: Network) -> Tile:
     return Tile("Latency", f"{decimal(fastest.median, 1)} ms", conditions(fastest))
 
 
-def _drawing(best: Network) -> Drawing | None:
-    """What was found as a drawing; none for what cannot be found again, or drawn."""
+def _drawing(best: TitledNetwork) -> Drawing | None:
+    """The architecture that was found, drawn; `None` if it cannot be found again, or drawn."""
     try:
         architecture = find_architecture(best.trained.architecture)
     except AtrousError:

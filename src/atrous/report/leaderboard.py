@@ -9,12 +9,9 @@ from dataclasses import dataclass
 from io import StringIO
 from pathlib import Path
 
-from rich.markup import escape
-from rich.table import Table
-
+from atrous.core.files import save_text
 from atrous.core.trial import Failed, Trial
-from atrous.core.words import count, decimal, quantity, score_name
-from atrous.report.files import write_whole
+from atrous.core.words import quantity
 from atrous.search.ledger import Entry, Scored, scored
 from atrous.search.run import Run
 from atrous.spaces import find_space, view_of
@@ -73,27 +70,6 @@ def shown(rows: Sequence[Row], top: int = TOP) -> list[Row]:
     return [row for row in rows if row.rank <= top or row.is_baseline]
 
 
-def render(rows: Sequence[Row], entries: Sequence[Entry] = (), top: int = TOP) -> Table:
-    """The top of the leaderboard and the baselines, within 100 columns.
-
-    `entries` lends the line on failed trials below the table.
-    """
-    name = rows[0].score_name if rows else "miou"
-    with_miou = name != "miou"
-    table = Table(box=None, pad_edge=False, caption_justify="left", header_style="bold")
-    for heading in ("rank", "trial"):
-        table.add_column(heading, justify="right")
-    table.add_column("cell", overflow="fold")
-    table.add_column("origin", overflow="fold")
-    numbers = [score_name(name), *(["mIoU"] if with_miou else []), "CE", "params", "MAdds", "s"]
-    for heading in numbers:
-        table.add_column(heading, justify="right", no_wrap=True)
-    for row in shown(rows, top):
-        table.add_row(*_cells(row, with_miou), style="cyan" if row.is_baseline else None)
-    table.caption = _caption(rows, entries, top)
-    return table
-
-
 def failures(entries: Sequence[Entry]) -> str:
     """Failed trials by reason, in a sentence; empty if none failed."""
     reasons = Counter(e.outcome.reason.value for e in entries if isinstance(e.outcome, Failed))
@@ -116,7 +92,7 @@ def write_csv(run: Run, entries: Sequence[Entry], path: Path) -> None:
     for entry in entries:
         if isinstance(entry.outcome, Failed):
             writer.writerow(_failed_line(run, entry.outcome, entry.elapsed))
-    write_whole(path, text.getvalue())
+    save_text(path, text.getvalue())
 
 
 def _row(run: Run, rank: int, found: Scored) -> Row:
@@ -144,31 +120,6 @@ def _cost(run: Run, trial: Trial) -> tuple[int, int]:
         architecture.genotype, context.maps, run.config.proxy.filters
     )
     return cost.parameters, cost.multiply_adds
-
-
-def _cells(row: Row, with_miou: bool) -> list[str]:
-    return [
-        str(row.rank),
-        str(row.number),
-        escape(row.name),
-        row.source,
-        decimal(row.score),
-        *([decimal(row.miou)] if with_miou else []),
-        decimal(row.cross_entropy),
-        count(row.parameters),
-        count(row.multiply_adds),
-        f"{row.seconds:.1f}",
-    ]
-
-
-def _caption(rows: Sequence[Row], entries: Sequence[Entry], top: int) -> str:
-    words = [] if rows else ["No trial has a score yet."]
-    hidden = len(rows) - len(shown(rows, top))
-    if hidden:
-        words.append(f"{hidden} more in leaderboard.csv.")
-    if failed := failures(entries):
-        words.append(failed)
-    return " ".join(words)
 
 
 def _measured_line(row: Row, elapsed: float) -> list[object]:

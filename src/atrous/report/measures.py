@@ -1,15 +1,97 @@
-"""What was measured on trained networks: the columns of a table, each with all it depends on."""
+"""The trained networks of a run, and what was measured on them: the columns of a table, each with
+all that it depends on."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from atrous.core.words import quantity, size
 from atrous.model.evaluation.record import Evaluation
-from atrous.report.class_line import ClassLine
-from atrous.report.networks import Network
-from atrous.report.trained import Timing
+from atrous.report.trained import Timing, Trained
+from atrous.search.ledger import Entry
+
+
+@dataclass(frozen=True)
+class ClassLine:
+    """The IoU of one class per column, in [0, 1]; `None` where the class did not appear, or was
+    not measured."""
+
+    name: str
+    values: tuple[float | None, ...]
+
+    @property
+    def best(self) -> float | None:
+        """The largest value, if there is one and it is not all alike."""
+        known = [value for value in self.values if value is not None]
+        return max(known) if known and max(known) > min(known) else None
+
+
+BEST = "best"
+LIKE = frozenset(("name", "selection_miou", "parameters", "multiply_adds", "device"))
+"""What the records of networks that were trained alike may differ in."""
+
+
+@dataclass(frozen=True)
+class TitledNetwork:
+    """A trained network; `title` is what it is called on the page, `is_found` whether the search
+    proposed it."""
+
+    title: str
+    is_found: bool
+    trained: Trained
+
+
+def named(trained: Sequence[Trained], entries: Sequence[Entry]) -> list[TitledNetwork]:
+    """The networks, those that the search found first; named after the trials of `entries`."""
+    found = {str(e.trial.architecture): e for e in reversed(entries)}
+    titles = [_title(each, found) for each in trained]
+    often = Counter(titles)
+    networks = [
+        TitledNetwork(
+            title=f"{title} ({each.name})" if often[title] > 1 else title,
+            is_found=_is_found(each, found),
+            trained=each,
+        )
+        for title, each in zip(titles, trained, strict=True)
+    ]
+    return sorted(networks, key=_place)
+
+
+def differences(one: TitledNetwork, other: TitledNetwork) -> list[str]:
+    """In what the training of two networks differed."""
+    first, second = one.trained.record, other.trained.record
+    names = sorted((first.keys() | second.keys()) - LIKE)
+    return [name.replace("_", " ") for name in names if first.get(name) != second.get(name)]
+
+
+def unlike_words(networks: Sequence[TitledNetwork]) -> list[str]:
+    """A sentence for each network that was not trained as the first one was."""
+    first, *others = networks
+    compared = [(other, differences(first, other)) for other in others if other.trained.record]
+    return [
+        f"{other.title} was not trained as {first.title} was: they differ in {', '.join(unlike)}."
+        for other, unlike in compared
+        if unlike and first.trained.record
+    ]
+
+
+def _title(trained: Trained, found: Mapping[str, Entry]) -> str:
+    entry = found.get(trained.architecture)
+    if entry is None:
+        return trained.label
+    return entry.trial.label
+
+
+def _is_found(trained: Trained, found: Mapping[str, Entry]) -> bool:
+    entry = found.get(trained.architecture)
+    return entry is not None and not entry.trial.is_baseline
+
+
+def _place(network: TitledNetwork) -> tuple[bool, bool, str]:
+    return not network.is_found, network.trained.name != BEST, network.trained.name
+
 
 Value = float | None
 
@@ -45,22 +127,22 @@ class ClassTable:
     mean: tuple[float, ...]
 
 
-def titles(networks: Sequence[Network]) -> list[str]:
+def titles(networks: Sequence[TitledNetwork]) -> list[str]:
     """What the networks were evaluated on, in words, in the order in which it first occurs."""
     return list(dict.fromkeys(e.title for n in networks for e in n.trained.evaluations))
 
 
-def evaluation_of(network: Network, asked: str | None) -> Evaluation | None:
+def evaluation_of(network: TitledNetwork, asked: str | None) -> Evaluation | None:
     """The network's evaluation of a title."""
     return next((e for e in network.trained.evaluations if e.title == asked), None)
 
 
-def scores(networks: Sequence[Network]) -> list[Measure]:
+def scores(networks: Sequence[TitledNetwork]) -> list[Measure]:
     """The mIoU of the networks in each evaluation."""
     return [_score(networks, asked) for asked in titles(networks)]
 
 
-def latencies(networks: Sequence[Network]) -> list[Measure]:
+def latencies(networks: Sequence[TitledNetwork]) -> list[Measure]:
     """The median latency of the networks, in milliseconds, under each condition."""
     timings = [{conditions(timing): timing for timing in n.trained.timings} for n in networks]
     return [
@@ -78,7 +160,7 @@ def conditions(timing: Timing) -> str:
     )
 
 
-def most_telling(networks: Sequence[Network]) -> str | None:
+def most_telling(networks: Sequence[TitledNetwork]) -> str | None:
     """The evaluation to look at first.
 
     One on images that chose nothing, if there is; then one that more networks have; then one
@@ -88,12 +170,12 @@ def most_telling(networks: Sequence[Network]) -> str | None:
     return max(asked, key=lambda each: _telling(networks, each), default=None)
 
 
-def chose(network: Network, evaluation: Evaluation) -> bool:
+def chose(network: TitledNetwork, evaluation: Evaluation) -> bool:
     """Whether the evaluation is on images that the network was trained or selected on."""
     return evaluation.split in {"train", network.trained.record.get("select_on")}
 
 
-def biased(networks: Sequence[Network]) -> list[str]:
+def biased(networks: Sequence[TitledNetwork]) -> list[str]:
     """A sentence for each split whose scores flatter, because it chose the weights."""
     evaluations = [(n, e) for n in networks for e in n.trained.evaluations]
     splits = dict.fromkeys(e.split for n, e in evaluations if chose(n, e))
@@ -106,14 +188,14 @@ def biased(networks: Sequence[Network]) -> list[str]:
     ]
 
 
-def class_tables(networks: Sequence[Network]) -> list[ClassTable]:
+def class_tables(networks: Sequence[TitledNetwork]) -> list[ClassTable]:
     """The IoU of each class in each evaluation, the most telling first."""
     first = most_telling(networks)
     asked = sorted(titles(networks), key=lambda each: each != first)
     return [_class_table(networks, each) for each in asked]
 
 
-def _score(networks: Sequence[Network], asked: str) -> Measure:
+def _score(networks: Sequence[TitledNetwork], asked: str) -> Measure:
     found = [evaluation_of(network, asked) for network in networks]
     one = next(each for each in found if each)
     words = f"{one.data}, {quantity(one.images, 'image')}, {one.inference}"
@@ -128,14 +210,14 @@ def _median(timing: Timing | None) -> Value:
     return timing.median if timing else None
 
 
-def _telling(networks: Sequence[Network], asked: str) -> tuple[bool, int, bool]:
+def _telling(networks: Sequence[TitledNetwork], asked: str) -> tuple[bool, int, bool]:
     found = [(n, e) for n in networks if (e := evaluation_of(n, asked))]
     _, one = found[0]
     plain = list(one.scales) == [1] and not one.flip
     return not any(chose(n, e) for n, e in found), len(found), plain
 
 
-def _class_table(networks: Sequence[Network], asked: str) -> ClassTable:
+def _class_table(networks: Sequence[TitledNetwork], asked: str) -> ClassTable:
     measured = [(n, e) for n in networks if (e := evaluation_of(n, asked))]
     names = measured[0][0].trained.classes
     found = [(n, e) for n, e in measured if n.trained.classes == names]

@@ -1,19 +1,93 @@
-"""What came of a whole run: its trained networks side by side (Chen et al. 2018, table 1)."""
+"""The trained networks of a whole run side by side (Chen et al. 2018, table 1), with pictures small
+enough to stand inside a page."""
 
 from __future__ import annotations
 
+from base64 import b64encode
 from collections.abc import Sequence
 from dataclasses import dataclass
+from io import BytesIO
+from itertools import groupby
+from pathlib import Path
 
 from PIL import Image
 
+from atrous.core.errors import AtrousError
 from atrous.report import measures
-from atrous.report.measures import ClassTable, Measure
-from atrous.report.networks import Network, named, unlike_words
-from atrous.report.pictures import Picture, embedded, middle_row, read_sheet
+from atrous.report.measures import ClassTable, Measure, TitledNetwork, named, unlike_words
 from atrous.report.trained import Sheet, Trained
-from atrous.report.training_curves import curves_figure
+from atrous.report.whole_figures import curves_figure
 from atrous.search.ledger import Entry
+
+WIDEST, QUALITY = 1280, 78
+"""Pixels across, and of JPEG: about 60 kB for a row of four panels."""
+TALLEST = 6000
+CAPTION = 56
+"""Pixels above a row's panels in which its caption and titles stand."""
+WHITE = 255
+
+
+@dataclass(frozen=True)
+class Embedded:
+    """A picture as a data URI, with its size in pixels."""
+
+    uri: str
+    width: int
+    height: int
+
+
+def read_sheet(path: Path) -> Image.Image:
+    """A sheet of pictures in RGB; raises `AtrousError` if it cannot be read."""
+    try:
+        with Image.open(path) as image:
+            return image.convert("RGB")
+    except (OSError, ValueError, Image.DecompressionBombError) as error:
+        raise AtrousError(
+            f"Expected pictures in {path}, but {error}. Delete it, or evaluate the model again."
+        ) from error
+
+
+def embedded(image: Image.Image) -> Embedded:
+    """The picture scaled down to what a page shows."""
+    ratio = min(1.0, WIDEST / image.width, TALLEST / image.height)
+    size = max(1, round(image.width * ratio)), max(1, round(image.height * ratio))
+    content = BytesIO()
+    scaled = image.resize(size, Image.Resampling.LANCZOS)
+    scaled.save(content, format="JPEG", quality=QUALITY, optimize=True, subsampling=0)
+    uri = f"data:image/jpeg;base64,{b64encode(content.getvalue()).decode('ascii')}"
+    return Embedded(uri, *size)
+
+
+def middle_row(sheet: Image.Image) -> Image.Image:
+    """The row in the middle of a sheet; the whole sheet if no row is found in it.
+
+    Sheets run from the worst image to the best, so that this one is neither.
+    """
+    bands = _bands(sheet)
+    if not bands:
+        return sheet
+    top, bottom = bands[len(bands) // 2]
+    return sheet.crop((0, max(0, top - CAPTION), sheet.width, min(sheet.height, bottom + 4)))
+
+
+def _bands(sheet: Image.Image) -> list[tuple[int, int]]:
+    """First and last line of each row's panels: where the last panel's right edge is not white.
+
+    Captions and the legend begin at the left and do not reach so far.
+    """
+    grey = sheet.convert("L")
+    box = grey.point(lambda value: WHITE - value).getbbox()
+    if box is None:
+        return []
+    edge = grey.crop((box[2] - 2, 0, box[2] - 1, sheet.height)).tobytes()
+    bands, top = [], 0
+    for is_white, lines in groupby(edge, lambda value: value == WHITE):
+        bottom = top + len(list(lines))
+        if not is_white and bottom - top > CAPTION:
+            bands.append((top, bottom))
+        top = bottom
+    return bands
+
 
 MOST_SHEETS = 4
 """So many sheets of pictures are embedded, so that a page stays a few megabytes."""
@@ -25,7 +99,7 @@ class Gallery:
 
     network: str
     title: str
-    sheet: Picture
+    sheet: Embedded
 
 
 @dataclass(frozen=True)
@@ -36,17 +110,17 @@ class Outcome:
     the best.
     """
 
-    networks: tuple[Network, ...]
+    networks: tuple[TitledNetwork, ...]
     scores: tuple[Measure, ...]
     latencies: tuple[Measure, ...]
     telling: str | None
     classes: tuple[ClassTable, ...]
     curves: str | None
     galleries: tuple[Gallery, ...]
-    glimpse: Picture | None
+    glimpse: Embedded | None
 
     @property
-    def best(self) -> Network | None:
+    def best(self) -> TitledNetwork | None:
         """The network that the search found."""
         return self.networks[0] if self.networks[0].is_found else None
 
@@ -56,7 +130,7 @@ class Outcome:
         return [*measures.biased(self.networks), *unlike_words(self.networks)]
 
     @property
-    def others(self) -> tuple[Network, ...]:
+    def others(self) -> tuple[TitledNetwork, ...]:
         """What the best is compared with."""
         return tuple(network for network in self.networks if not network.is_found)
 
@@ -87,14 +161,14 @@ def outcome_of(trained: Sequence[Trained], entries: Sequence[Entry]) -> Outcome 
     )
 
 
-def _sheet(network: Network, telling: str | None) -> Sheet | None:
+def _sheet(network: TitledNetwork, telling: str | None) -> Sheet | None:
     """The network's pictures of the evaluation to look at first, else any."""
     sheets = network.trained.sheets
     return next((sheet for sheet in sheets if sheet.title == telling), next(iter(sheets), None))
 
 
 def _glimpse(
-    sheets: Sequence[tuple[Network, Sheet]], images: Sequence[Image.Image]
-) -> Picture | None:
+    sheets: Sequence[tuple[TitledNetwork, Sheet]], images: Sequence[Image.Image]
+) -> Embedded | None:
     found = [image for (n, _), image in zip(sheets, images, strict=True) if n.is_found]
     return embedded(middle_row(found[0])) if found else None

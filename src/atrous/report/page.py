@@ -7,12 +7,12 @@ from pathlib import Path
 
 from atrous.core import words
 from atrous.core.config import SearchConfig
+from atrous.core.files import save_text
 from atrous.core.options import leaves
 from atrous.report.comparable import require_comparable
 from atrous.report.content import Content, gather
-from atrous.report.files import write_whole
+from atrous.report.curves import OtherRun
 from atrous.report.leaderboard import shown, write_csv
-from atrous.report.random_line import Compared
 from atrous.report.rerank import CAVEAT, agreement_words, left_words, winner_words
 from atrous.report.rerun import command
 from atrous.search.run import Run, Settings
@@ -43,10 +43,10 @@ def write_report(run: Run, against: Run | None = None) -> Path:
     compared = None
     if against:
         require_comparable(run, against)
-        compared = Compared(against, against.ledger().entries())
+        compared = OtherRun(against, against.ledger().entries())
     entries = run.ledger().entries()
     write_csv(run, entries, run.path / TABLE)
-    write_whole(run.path / PAGE, render_page(gather(run, entries, compared)))
+    save_text(run.path / PAGE, render_page(gather(run, entries, compared)))
     return run.path / PAGE
 
 

@@ -10,12 +10,17 @@ from typing import TYPE_CHECKING
 from atrous.core.plot import draw
 from atrous.core.svg import BLUE, FAINT, INK
 from atrous.core.words import MINUS
-from atrous.relax.history import Moment
+from atrous.relax.history import Snapshot
 from atrous.report.relaxation import operation_name
 from atrous.spaces import find_architecture
 from atrous.spaces.auto_deeplab.cell import NONE, OPERATIONS, edges, state_name
 from atrous.spaces.auto_deeplab.relaxation.decoding import blocks_of
-from atrous.spaces.auto_deeplab.relaxation.walk import layers_of, node_probabilities
+from atrous.spaces.auto_deeplab.relaxation.walk import (
+    OPERATIONS_GROUP,
+    layers_of,
+    node_probabilities,
+    ways_of,
+)
 from atrous.spaces.auto_deeplab.space import Decoded, decoded
 from atrous.spaces.auto_deeplab.trellis import LEVELS, STRIDES, levels_at
 
@@ -43,38 +48,39 @@ class Grid:
     parted: Sequence[int] = ()
 
 
-def operations_map(moment: Moment) -> str:
+def operations_map(snapshot: Snapshot) -> str:
     """The probability of each operation on each edge of the cell, the decoded ones framed."""
-    places = edges(blocks_of(len(moment.alpha)))
+    rows = snapshot.probabilities[OPERATIONS_GROUP]
+    places = edges(blocks_of(len(rows)))
     grid = Grid(
         rows=[f"block {block}, {state_name(state)}".replace("-", MINUS) for block, state in places],
         columns=[operation_name(name).replace(" ", "\n") for name in (*OPERATIONS, NONE)],
-        values={(r, c): p for r, row in enumerate(moment.alpha) for c, p in enumerate(row)},
-        chosen=_kept(places, _decoded(moment)),
+        values={(r, c): p for r, row in enumerate(rows) for c, p in enumerate(row)},
+        chosen=_kept(places, _decoded(snapshot)),
         parted=[row for row, (block, state) in enumerate(places) if block and state == 0],
     )
     title = "Probability of each operation on each edge of the cell"
     return _draw("relaxed-edges", title, grid, WIDE)
 
 
-def strides_map(moment: Moment) -> str:
+def strides_map(snapshot: Snapshot) -> str:
     """The probability that a walk by beta passes each stride in each layer, the decoded path
     framed."""
-    layers = layers_of(len(moment.beta))
-    passed = node_probabilities(moment.beta)
+    layers = layers_of(len(ways_of(snapshot.probabilities)))
+    passed = node_probabilities(ways_of(snapshot.probabilities))
     grid = Grid(
         rows=[f"stride {stride}" for stride in STRIDES],
         columns=[f"layer {layer}".replace(" ", "\n") for layer in range(layers)],
         values={(v, n): passed[n, v] for n in range(layers) for v in levels_at(n)},
-        chosen={(level, layer) for layer, level in enumerate(_decoded(moment).path)},
+        chosen={(level, layer) for layer, level in enumerate(_decoded(snapshot).path)},
         parted=LEVELS[1:],
     )
     title = "Probability that a walk by beta passes each stride in each layer"
     return _draw("relaxed-layers", title, grid, NARROW)
 
 
-def _decoded(moment: Moment) -> Decoded:
-    return decoded(find_architecture(moment.architecture))
+def _decoded(snapshot: Snapshot) -> Decoded:
+    return decoded(find_architecture(snapshot.architecture))
 
 
 def _kept(places: Sequence[tuple[int, int]], found: Decoded) -> set[Place]:

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from atrous.relax.entropy import alpha_entropy, beta_entropy, pooling_share, skip_share
-from atrous.relax.history import Moment, histories, read_history
+from atrous.relax.history import Snapshot, entropy, histories, read_history
 from atrous.report.relaxation import (
     eigenvalue_figure,
     entropy_figure,
@@ -16,7 +15,13 @@ from atrous.report.relaxation import (
 from atrous.report.relaxation_maps import operations_map, strides_map
 from atrous.search.run import Run
 from atrous.spaces import find_architecture
-from atrous.spaces.auto_deeplab.relaxation.walk import arrow_probabilities
+from atrous.spaces.auto_deeplab.relaxation.decoding import pooling_share, skip_share
+from atrous.spaces.auto_deeplab.relaxation.walk import (
+    OPERATIONS_GROUP,
+    WAYS_GROUP,
+    arrow_probabilities,
+    ways_of,
+)
 from atrous.spaces.auto_deeplab.space import decoded
 from atrous.spaces.auto_deeplab.trellis import STRIDES
 from atrous.spaces.auto_deeplab.trellis_drawing import draw_trellis
@@ -32,7 +37,7 @@ class Picture:
 
 @dataclass(frozen=True)
 class Relaxed:
-    """One supernet: where it stands after its last moment, and its figures."""
+    """One supernet: where it stands after its last snapshot, and its figures."""
 
     seed: int
     step: int
@@ -48,12 +53,13 @@ class Relaxed:
 def relaxed(run: Run) -> list[Relaxed]:
     """The supernets of a run that have a history; none for other strategies."""
     found = ((seed, read_history(path)) for seed, path in histories(run.path).items())
-    return [_relaxed(seed, moments) for seed, moments in found if moments]
+    return [_relaxed(seed, snapshots) for seed, snapshots in found if snapshots]
 
 
-def _relaxed(seed: int, moments: list[Moment]) -> Relaxed:
-    last = moments[-1]
+def _relaxed(seed: int, snapshots: list[Snapshot]) -> Relaxed:
+    last = snapshots[-1]
     found = decoded(find_architecture(last.architecture))
+    taken = arrow_probabilities(ways_of(last.probabilities))
     return Relaxed(
         seed=seed,
         step=last.step,
@@ -62,32 +68,36 @@ def _relaxed(seed: int, moments: list[Moment]) -> Relaxed:
         architecture=last.architecture,
         strides=", ".join(str(STRIDES[level]) for level in found.path),
         facts=tuple(_facts(last)),
-        trellis=draw_trellis(len(found.path), arrow_probabilities(last.beta), found.path),
-        pictures=tuple(_pictures(moments)),
+        trellis=draw_trellis(len(found.path), taken, found.path),
+        pictures=tuple(_pictures(snapshots)),
     )
 
 
-def _facts(last: Moment) -> Iterator[tuple[str, str]]:
+def _facts(last: Snapshot) -> Iterator[tuple[str, str]]:
     cell = decoded(find_architecture(last.architecture)).cell
-    yield "Entropy of operations", f"{alpha_entropy(last.alpha).share:.0%} of the largest"
-    yield "Entropy of ways", f"{beta_entropy(last.beta).share:.0%} of the largest"
+    operations, ways = (last.probabilities[name] for name in (OPERATIONS_GROUP, WAYS_GROUP))
+    yield "Entropy of operations", f"{entropy(operations).share:.0%} of the largest"
+    yield "Entropy of ways", f"{entropy(ways).share:.0%} of the largest"
     yield "Edges that skip", f"{skip_share(cell):.0%}"
     yield "Edges that pool", f"{pooling_share(cell):.0%}"
 
 
-def _pictures(moments: list[Moment]) -> Iterator[Picture]:
+def _pictures(snapshots: list[Snapshot]) -> Iterator[Picture]:
     drawn = (
-        (operations_figure(moments), "Mean probability of each operation over the cell's edges."),
-        (strides_figure(moments), "Part of the layers that a walk by beta spends at each stride."),
-        (entropy_figure(moments), "Entropy of operations and ways, as part of the largest."),
-        (eigenvalue_figure(moments), "Dominant eigenvalue of the Hessian by alpha and beta."),
+        (operations_figure(snapshots), "Mean probability of each operation over the cell's edges."),
         (
-            operations_map(moments[-1]),
+            strides_figure(snapshots),
+            "Part of the layers that a walk by beta spends at each stride.",
+        ),
+        (entropy_figure(snapshots), "Entropy of operations and ways, as part of the largest."),
+        (eigenvalue_figure(snapshots), "Dominant eigenvalue of the Hessian by alpha and beta."),
+        (
+            operations_map(snapshots[-1]),
             "Probability of each operation on each edge at the end, in per cent; what was decoded "
             "is framed.",
         ),
         (
-            strides_map(moments[-1]),
+            strides_map(snapshots[-1]),
             "Probability that a walk by beta passes each stride in each layer, in per cent; the "
             "decoded path is framed.",
         ),

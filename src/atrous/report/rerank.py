@@ -10,14 +10,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from math import isnan
 
-from rich.console import Group, RenderableType
-from rich.table import Table
-from rich.text import Text
-
 from atrous.core.errors import AtrousError
 from atrous.core.statistics import Correlation, correlate
 from atrous.core.trial import TRIAL, Failed, Trial
-from atrous.core.words import count, decimal, interval, ordinal, quantity, score_name
+from atrous.core.words import interval, ordinal, quantity, score_name
 from atrous.report.leaderboard import Row, leaderboard
 from atrous.search.ledger import Entry, scored
 from atrous.search.ranking import ranked
@@ -29,7 +25,7 @@ CAVEAT = "Among the best alone, scores differ little and ranks agree less than o
 
 
 @dataclass(frozen=True)
-class Proxy:
+class Standing:
     """How a trial of the search stood there: its score, and its rank among the proposed cells,
     which a baseline has none of."""
 
@@ -48,7 +44,7 @@ class Again:
 
     rank: int | None
     trial: int | None
-    proxy: Proxy | None
+    proxy: Standing | None
     row: Row
 
     @property
@@ -126,7 +122,7 @@ def _left(run: Run, again: Sequence[Entry]) -> int:
 
 
 def pairs(cells: Sequence[Again]) -> list[tuple[float, float]]:
-    """Proxy score and second score of each proposed cell that has both."""
+    """Standing score and second score of each proposed cell that has both."""
     return [
         (cell.proxy.score, cell.row.score)
         for cell in cells
@@ -163,60 +159,20 @@ def left_words(second: SecondRanking) -> str:
     return f"{quantity(second.left, 'cell')} still to be ranked again." if second.left else ""
 
 
-def render(second: SecondRanking) -> RenderableType:
-    """Both rankings as a table within 100 columns, and in words how far they agree."""
-    failures = [f"No second score for {each.name}: {each.reason}" for each in second.failed]
-    if not second.cells:
-        lines = ["Nothing has a second score yet.", left_words(second), *failures]
-        return Group(*(Text(line) for line in lines if line))
-    lines = [winner_words(second), agreement_words(second), left_words(second), *failures]
-    return Group(_table(second), "", *(Text(line) for line in lines if line))
-
-
-def _table(second: SecondRanking) -> Table:
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for heading in ("rank", "trial", "proxy rank", f"proxy {second.score_name}", "mIoU"):
-        table.add_column(heading, justify="right", no_wrap=heading in {"rank", "trial", "mIoU"})
-    table.add_column("cell", overflow="fold")
-    for heading in ("params", "MAdds"):
-        table.add_column(heading, justify="right", no_wrap=True)
-    for cell in second.cells:
-        table.add_row(*_line(cell), style="cyan" if cell.row.is_baseline else None)
-    return table
-
-
-def _line(cell: Again) -> list[Text]:
-    proxy = cell.proxy
-    texts = (
-        _whole(cell.rank),
-        _whole(cell.trial),
-        _whole(proxy.rank if proxy else None),
-        decimal(proxy.score if proxy else None),
-        decimal(cell.row.score),
-        cell.row.name,
-        count(cell.row.parameters),
-        count(cell.row.multiply_adds),
-    )
-    return [Text(text) for text in texts]
-
-
-def _whole(number: int | None) -> str:
-    return "" if number is None else str(number)
-
-
-def _standing(entries: Sequence[Entry]) -> dict[str, Proxy]:
+def _standing(entries: Sequence[Entry]) -> dict[str, Standing]:
     """How every measured trial of the search stood, under the label that its re-ranking has."""
     proposed = {
-        found.trial.label: Proxy(found.score, rank) for rank, found in enumerate(ranked(entries), 1)
+        found.trial.label: Standing(found.score, rank)
+        for rank, found in enumerate(ranked(entries), 1)
     }
     return proposed | {
-        found.trial.label: Proxy(found.score, None)
+        found.trial.label: Standing(found.score, None)
         for found in scored(entries)
         if found.trial.is_baseline
     }
 
 
-def _cells(rows: Sequence[Row], standing: dict[str, Proxy]) -> Iterator[Again]:
+def _cells(rows: Sequence[Row], standing: dict[str, Standing]) -> Iterator[Again]:
     rank = 0
     for row in rows:
         rank += not row.is_baseline

@@ -21,7 +21,7 @@ class Stage:
 
 
 @dataclass(frozen=True)
-class Schedule:
+class Timetable:
     """The budget in seconds, and how it was split; `told` says how the split was found."""
 
     budget: float
@@ -33,7 +33,7 @@ class Schedule:
         return 100 * stage.seconds / max(sum(each.seconds for each in self.stages), 1e-9)
 
 
-def read_schedule(run: Path) -> Schedule | None:
+def read_schedule(run: Path) -> Timetable | None:
     """The schedule of a run, `None` if it was not planned; raises `AtrousError` for damage."""
     path = run / PLAN
     if not path.is_file():
@@ -44,7 +44,7 @@ def read_schedule(run: Path) -> Schedule | None:
             Stage(str(each["name"]), float(each["seconds"]), str(each["why"]))
             for each in content["stages"]
         )
-        return Schedule(float(content["budget"]), stages, str(content["told"]))
+        return Timetable(float(content["budget"]), stages, str(content["told"]))
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise AtrousError(
             f"Expected how the time was split in {path}, but: {error!r}. Restore it from a copy, "

@@ -48,7 +48,7 @@ class Timing:
 
 
 @dataclass(frozen=True)
-class Exported:
+class ExportedFile:
     """A file of `size` bytes, named where it lies now if that is the training's folder.
 
     `difference` is the largest one from the network on all that it was compared on, at most
@@ -95,7 +95,7 @@ class Trained:
     evaluations: tuple[Evaluation, ...]
     sheets: tuple[Sheet, ...]
     timings: tuple[Timing, ...]
-    exported: Exported | None
+    exported: ExportedFile | None
 
     @property
     def model(self) -> Path | None:
@@ -235,12 +235,12 @@ def _timings(content: Any) -> tuple[Timing, ...]:
     )
 
 
-def _exported(content: Any, folder: Path) -> Exported:
+def _exported(content: Any, folder: Path) -> ExportedFile:
     path = Path(content["path"])
     places = (folder / path.name, folder / MODEL / path.name)
     apart = [float(each["difference"]) for each in content.get("comparisons", ())]
     tolerance = content.get("tolerance")
-    return Exported(
+    return ExportedFile(
         file=str(next((place for place in places if place.is_file()), path)),
         size=int(content["size"]),
         difference=max(apart, default=None),

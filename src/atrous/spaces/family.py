@@ -9,11 +9,14 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING
 
 from atrous.core.architecture import Architecture
 from atrous.spaces.space import Space
 from atrous.spaces.view import View
+
+if TYPE_CHECKING:
+    from atrous.relax.relaxation import Relaxation
 
 
 @dataclass(frozen=True)
@@ -42,8 +45,9 @@ class Family:
     `example` such a name with its meaning. `yardstick` is the plain, known architecture that
     stands in comparisons and measurements of speed; `None` where there is none. `view` shows
     architectures (`None`: by their decisions). `relaxation` imports torch and gives what a search
-    by gradient needs; `None` where the family cannot be relaxed. `read_file` reads an architecture
-    from the JSON text of other programs and raises `AtrousError` that says what was expected.
+    by gradients needs of the space of a name; `None` where the family cannot be relaxed.
+    `read_file` reads an architecture from the JSON text of other programs and raises `AtrousError`
+    that says what was expected.
     """
 
     name: str
@@ -53,7 +57,7 @@ class Family:
     example: str = ""
     yardstick: str | None = None
     view: View | None = None
-    relaxation: Callable[[], Any] | None = None
+    relaxation: Callable[[str], Relaxation] | None = None
     read_file: Callable[[str], Architecture] | None = None
 
     def space(self, name: str) -> Space | None:

@@ -10,17 +10,17 @@ rerank/         checkpoints of what is being trained
 
 from __future__ import annotations
 
-import json
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
+from atrous.core import records
 from atrous.core.architecture import Architecture
+from atrous.core.config import RerankConfig
 from atrous.core.console import note
 from atrous.core.errors import AtrousError
-from atrous.core.files import write_whole
+from atrous.core.options import problems
 from atrous.core.trial import TRIAL, Origin
 from atrous.data.canvas import Size, largest, require_crop
 from atrous.data.checks.check import require_sound
@@ -40,10 +40,11 @@ from atrous.spaces import find_architecture, find_space
 from atrous.spaces.blueprint import untrained_rates
 from atrous.strategies.listed import Listed
 from atrous.strategies.strategy import Proposal
-from atrous.training.config import Protocol, derive_training_crop
+from atrous.training.config import Protocol, derive_training_crop, protocol_of
 
 WORK = "rerank"
-FORMAT = 1
+FORMAT = 2
+SCORE_EVERY = 1000
 
 
 @dataclass(frozen=True)
@@ -59,40 +60,8 @@ class Reranking:
     seconds: float | None
     warm: bool
 
-    def to_json(self) -> dict[str, Any]:
-        """The record in JSON's types."""
-        nested = {"protocol": self.protocol.to_json(), "compute": vars(self.compute)}
-        return {**vars(self), **nested}
 
-    @classmethod
-    def from_json(cls, fields: dict[str, Any]) -> Reranking:
-        """The record from `to_json`; raises KeyError, TypeError."""
-        nested = {
-            "trials": tuple(fields["trials"]),
-            "protocol": Protocol.from_json(fields["protocol"]),
-            "compute": Compute(**fields["compute"]),
-        }
-        return cls(**{**fields, **nested})
-
-
-@dataclass(frozen=True)
-class Ask:
-    """What a user asks of a re-ranking; `None` is derived from run and data.
-
-    Networks with an encoder of their own begin at random, also where a `warm` start is asked for.
-    """
-
-    top: int
-    steps: int
-    batch: int
-    rate: float | None
-    crop: Size | None
-    workers: int | None
-    seconds: float | None
-    warm: bool = True
-
-
-def begin(run: Run, ask: Ask, again: bool = False) -> Reranking:
+def begin(run: Run, asked: RerankConfig, again: bool = False) -> Reranking:
     """Writes which are ranked again, and how. `again` forgets an earlier re-ranking.
 
     Raises `AtrousError` if one was begun before, and if it cannot be done.
@@ -103,53 +72,37 @@ def begin(run: Run, ask: Ask, again: bool = False) -> Reranking:
             f"The best of {run.path} are being ranked again already, as {path} says. Go on with "
             f"it: atrous rerank --resume {run.path}; or forget it with --again."
         )
-    reranking = _reranking(run, ask)
+    reranking = _reranking(run, asked)
     unchanged_sources(run)
     with run.locked():
         shutil.rmtree(run.path / WORK, ignore_errors=True)
         run.second_ledger().forget()
-        _write(reranking, path)
+        records.write(path, reranking, FORMAT, "a re-ranking")
     return reranking
 
 
-def _write(reranking: Reranking, path: Path) -> None:
-    try:
-        write_whole(path, json.dumps({"format": FORMAT, **reranking.to_json()}, indent=2))
-    except OSError as error:
-        raise AtrousError(
-            f"Expected to write {path}, but {error}. Make room on the disk, or allow writing."
-        ) from error
-
-
-def _reranking(run: Run, ask: Ask) -> Reranking:
+def _reranking(run: Run, asked: RerankConfig) -> Reranking:
+    if wrong := problems(asked):
+        raise AtrousError("; ".join(wrong) + ".")
     settings, space = run.settings, find_space(run.config.space)
     canvas = space.coarsest(run.config.encoder.output_stride)
-    warm = ask.warm and not space.encoder
+    warm = asked.warm and not space.encoder
     precision = whole_precision(settings.device, None)
-    gentle = is_gentle(ask.steps, warm, run.config.encoder.weights)
+    gentle = is_gentle(asked.training.steps, warm, run.config.encoder.weights)
     rate = usual_rate(gentle, scratch=space.encoder is not None)
-    protocol = Protocol(
-        steps=ask.steps,
-        batch=ask.batch,
-        crop=require_crop(ask.crop, canvas) if ask.crop else (1, 1),
-        rate=rate if ask.rate is None else ask.rate,
-        tune_norm=not gentle,
-        precision=precision,
-    )
-    workers = settings.workers if ask.workers is None else ask.workers
-    if workers < 1:
-        raise AtrousError(f"--workers is at least 1, got {workers}.")
-    trials = _best_trials(run, ask.top)
+    training = replace(asked.training, tune_norm=not gentle, score_every=SCORE_EVERY)
+    crop = require_crop(training.crop, canvas) if training.crop else (1, 1)
+    protocol = protocol_of(training, crop, rate, precision, 0)
+    trials = _best_trials(run, asked.top)
     sizes = require_sound(Path(run.config.data.path))
-    crop = ask.crop or derive_training_crop(sizes, canvas)
-    protocol = replace(protocol, crop=crop)
+    crop = training.crop or derive_training_crop(sizes, canvas)
     _note_untrained(run, trials, crop, largest(sizes))
     return Reranking(
         trials=trials,
-        protocol=protocol,
+        protocol=replace(protocol, crop=crop),
         compute=Compute(settings.device, precision, "channels_last", settings.threads),
-        workers=workers,
-        seconds=ask.seconds,
+        workers=asked.workers or settings.workers,
+        seconds=asked.seconds,
         warm=warm,
     )
 
@@ -167,8 +120,6 @@ def _note_untrained(run: Run, numbers: tuple[int, ...], crop: Size, image: Size)
 
 def _best_trials(run: Run, top: int) -> tuple[int, ...]:
     """The numbers of the best trials of a search, best first; raises `AtrousError`."""
-    if top < 1:
-        raise AtrousError(f"--top is at least 1, got {top}.")
     best = ranked(run.ledger().entries())[:top]
     if not best:
         raise AtrousError(
@@ -179,23 +130,13 @@ def _best_trials(run: Run, top: int) -> tuple[int, ...]:
 
 
 def read(run: Run) -> Reranking:
-    """How the best of a run are ranked again; raises `AtrousError`."""
-    path = run.path / RERANK
-    try:
-        content = json.loads(path.read_text())
-        if content.pop("format") != FORMAT:
-            raise ValueError(f"its format is not {FORMAT}")
-        return Reranking.from_json(content)
-    except FileNotFoundError as error:
-        raise AtrousError(
-            f"Expected a re-ranking in {run.path}, but there is none. Begin it: atrous rerank "
-            f"{run.path}"
-        ) from error
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise AtrousError(
-            f"Expected a re-ranking in {path}, but: {error!r}. Restore the file from a copy, or "
-            "delete it to begin anew."
-        ) from error
+    """Returns how the best of a run are ranked again; raises `AtrousError`."""
+    absent = (
+        f"Expected a re-ranking in {run.path}, but there is none. Begin it: atrous rerank "
+        f"{run.path}"
+    )
+    mend = "Restore the file from a copy, or delete it to begin anew."
+    return records.read(run.path / RERANK, Reranking, FORMAT, "a re-ranking", absent, mend)
 
 
 def proceed(run: Run, cache: Path, watch: Callable[[Entry], None]) -> None:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, fields
-from math import isfinite
 from typing import Any
 
+from atrous.core.config import TrainingConfig
 from atrous.core.errors import AtrousError
+from atrous.core.options import problems
 from atrous.data.augment import SCALES
 from atrous.data.canvas import LONGEST, Size, largest, round_up
 from atrous.networks.compute import Precision
@@ -18,6 +19,8 @@ SCRATCH_RATE = 0.05
 """The base learning rate of networks that begin with random weights throughout (Liu et al. 2019,
 section 4.2)."""
 STEPS, BATCH = 30_000, 8
+SCORES_A_RUN = 20
+"""The selection images are scored so often in a run unless the user says otherwise."""
 
 
 @dataclass(frozen=True)
@@ -71,23 +74,13 @@ class Protocol:
         return cls(**(content | tuples))
 
     def _wrong(self) -> list[str]:
-        """All that is wrong with the numbers."""
-        least = {"steps": 1, "batch": 2, "accumulate": 1, "score_every": 1, "seed": 0}
-        wrong = [
-            f"--{field.name.replace('_', '-')} is at least {least[field.name]}, got {value}"
-            for field in fields(self)
-            if field.name in least and (value := getattr(self, field.name)) < least[field.name]
-        ]
-        if not (self.rate > 0 and isfinite(self.rate)):
-            wrong.append(f"--rate is a positive number, got {self.rate}")
-        if not (self.weight_decay >= 0 and isfinite(self.weight_decay)):
-            wrong.append(f"--weight-decay is at least 0, got {self.weight_decay}")
-        if not 0 <= self.average < 1:
-            wrong.append(f"--average is at least 0 and below 1, got {self.average}")
-        if not 0 <= self.drop_path < 1:
-            wrong.append(f"--drop-path is at least 0 and below 1, got {self.drop_path}")
-        if not self.scales or not all(scale > 0 and isfinite(scale) for scale in self.scales):
-            wrong.append(f"--random-scales are positive numbers, got {self.scales}")
+        """Returns all that is wrong with the numbers."""
+        asked = {f.name: getattr(self, f.name) for f in fields(TrainingConfig)}
+        wrong = problems(TrainingConfig(**{**asked, "class_weights": "none"}))
+        if not self.scales:
+            wrong.append("--random-scales are positive numbers, got none")
+        if self.seed < 0:
+            wrong.append(f"--seed is at least 0, got {self.seed}")
         return wrong + ([] if self.batch < 2 or self.accumulate < 1 else self._wrong_parts())
 
     def _wrong_parts(self) -> list[str]:
@@ -100,6 +93,19 @@ class Protocol:
                 "too few for batch norm; lower it, raise --batch, or give --no-tune-norm"
             ]
         return []
+
+
+def protocol_of(
+    asked: TrainingConfig, crop: Size, rate: float, precision: Precision, seed: int
+) -> Protocol:
+    """Returns the protocol that is asked for, without class weights, where these numbers stand for
+    what is left to be derived."""
+    told = {f.name: getattr(asked, f.name) for f in fields(asked)}
+    derived: dict[str, Any] = {"crop": crop, "rate": rate, "precision": precision}
+    derived["score_every"] = max(1, asked.steps // SCORES_A_RUN)
+    filled = {name: derived[name] if value is None else value for name, value in told.items()}
+    filled |= {"class_weights": (), "scales": asked.scales or SCALES, "seed": seed}
+    return Protocol(**filled)
 
 
 def derive_training_crop(sizes: Iterable[Size], output_stride: int, longest: int = LONGEST) -> Size:

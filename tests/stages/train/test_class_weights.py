@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from atrous.data.dataset import Sample
-from atrous.stages.train.class_weights import balanced_weights
+from atrous.stages.train.config import balanced_weights
 from tests.data.folder import labels
 from tests.training.material import never
 

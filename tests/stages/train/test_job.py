@@ -65,7 +65,7 @@ def test_a_damaged_record_is_told(damage: object, sound: Job, tmp_path: Path) ->
     record = json.loads((tmp_path / ABOUT).read_text())
     assert callable(damage)
     (tmp_path / ABOUT).write_text(damage(record))
-    with pytest.raises(AtrousError, match="Expected a training run in"):
+    with pytest.raises(AtrousError, match=r"Expected a training run in|another version"):
         read(tmp_path)
 
 

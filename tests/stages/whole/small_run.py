@@ -13,7 +13,7 @@ from atrous.core.trial import Metrics
 from atrous.estimation import estimators
 from atrous.stages import rerank
 from atrous.stages import search as driver
-from atrous.stages.train import ask
+from atrous.stages.train import config as training_config
 from atrous.stages.whole import finish, pace, plan, whole
 from atrous.stages.whole.plan import Pace
 from atrous.stages.whole.wish import Wish
@@ -45,7 +45,7 @@ def quick(least: int = 1) -> Iterator[pytest.MonkeyPatch]:
         patch.setattr(estimators, "choose", remembered([]))
         for module in (driver, rerank):
             patch.setattr(module, "LocalExecutor", Immediate)
-        for module in (ask, pace):
+        for module in (training_config, pace):
             patch.setattr(module, "cores", lambda: 1)
         patch.setattr(whole, "measure_pace", lambda *_: SLOW)
         patch.setattr(finish, "_has_onnx", lambda: False)

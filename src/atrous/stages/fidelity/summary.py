@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from atrous.core.files import save_text
 from atrous.core.words import decimal, duration, interval, selection
-from atrous.report.files import write_whole
 from atrous.stages.fidelity.figures import scatter
 from atrous.stages.fidelity.result import Agreement, Result
 from atrous.stages.fidelity.words import setting_words, training_words
@@ -24,8 +24,8 @@ def write_summary(result: Result, folder: Path) -> Path:
     for found in result.agreements:
         if len(found.cells) >= FEWEST:
             picture = scatter(found, result.settings.large_backbone)
-            write_whole(folder / picture_name(found), picture)
-    write_whole(folder / SUMMARY, markdown(result))
+            save_text(folder / picture_name(found), picture)
+    save_text(folder / SUMMARY, markdown(result))
     return folder / SUMMARY
 
 

@@ -7,16 +7,13 @@ model/            the trained model, when the run has ended
 
 from __future__ import annotations
 
-import json
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
+from atrous.core import records
 from atrous.core.errors import AtrousError
-from atrous.core.files import write_whole
 from atrous.core.lock import hold
-from atrous.core.records import from_json, to_json
 from atrous.data.dataset import Dataset, Samples, fingerprint, select
 from atrous.data.layouts import read_dataset
 from atrous.networks.compute import Compute
@@ -24,7 +21,7 @@ from atrous.spaces.blueprint import Blueprint
 from atrous.training.config import Protocol
 
 ABOUT, MODEL, LOCK = "training.json", "model", "training.lock"
-FORMAT = 1
+FORMAT = 2
 
 
 @dataclass(frozen=True)
@@ -42,25 +39,6 @@ class Job:
     compute: Compute
     tensorboard: bool
     fingerprint: str
-
-    def to_json(self) -> dict[str, Any]:
-        """The record in JSON's types."""
-        nested = {
-            "blueprint": to_json(self.blueprint),
-            "protocol": self.protocol.to_json(),
-            "compute": vars(self.compute),
-        }
-        return {**vars(self), **nested}
-
-    @classmethod
-    def from_json(cls, fields: dict[str, Any]) -> Job:
-        """The record from `to_json`; raises KeyError, TypeError, ValueError, AtrousError."""
-        nested = {
-            "blueprint": from_json(Blueprint, fields["blueprint"]),
-            "protocol": Protocol.from_json(fields["protocol"]),
-            "compute": Compute(**fields["compute"]),
-        }
-        return cls(**{**fields, **nested})
 
     def samples(self) -> tuple[Dataset, Samples, Samples]:
         """The data set, and the samples to train and to select on.
@@ -93,31 +71,22 @@ def create(folder: Path, job: Job) -> None:
     require_none(folder)
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        write_whole(folder / ABOUT, json.dumps({"format": FORMAT, **job.to_json()}, indent=2))
     except OSError as error:
         raise AtrousError(
             f"Expected to write a training run to {folder}, but {error}. Name a folder that can be "
             "written with --out."
         ) from error
+    records.write(folder / ABOUT, job, FORMAT, "a training run")
 
 
 def read(folder: Path) -> Job:
-    """The job of a folder; raises `AtrousError` if there is none or it is damaged."""
-    try:
-        content = json.loads((folder / ABOUT).read_text())
-        if content.pop("format") != FORMAT:
-            raise ValueError(f"its format is not {FORMAT}")
-        return Job.from_json(content)
-    except FileNotFoundError as error:
-        raise AtrousError(
-            f"Expected a training run at {folder}: a folder with {ABOUT}, as atrous train makes "
-            "it. There is no such file."
-        ) from error
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise AtrousError(
-            f"Expected a training run in {folder / ABOUT}, but: {error!r}. Restore the file from a "
-            "copy, or begin anew with another --out."
-        ) from error
+    """Returns the job of a folder; raises `AtrousError` if there is none or it is damaged."""
+    absent = (
+        f"Expected a training run at {folder}: a folder with {ABOUT}, as atrous train makes it. "
+        "There is no such file."
+    )
+    mend = "Restore the file from a copy, or begin anew with another --out."
+    return records.read(folder / ABOUT, Job, FORMAT, "a training run", absent, mend)
 
 
 def held(folder: Path) -> AbstractContextManager[None]:

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from atrous.core.architecture import Architecture
+from atrous.core.config import TrainingConfig
 from atrous.estimation.start import is_gentle, usual_rate
 from atrous.search.ranking import winner
 from atrous.search.run import Run
 from atrous.spaces import find_architecture
-from atrous.stages.train.ask import Ask
-from atrous.stages.train.origin import origin_in
+from atrous.stages.train.config import Subject, subject_in
 from atrous.stages.whole.wish import Wish
 
 TRAINED = Path("trained")
@@ -35,18 +35,16 @@ def candidates(run: Run, baselines: tuple[str, ...]) -> list[Candidate]:
     return [Candidate("best", f"trial {best.number} of the search", best.architecture), *beside]
 
 
-def training_ask(run: Run, candidate: Candidate, steps: int, wish: Wish) -> Ask:
-    """How a candidate is trained on a run's data with its backbone."""
-    origin = origin_in(run, candidate.label, candidate.architecture)
-    gentle = is_gentle(steps, True, origin.weights)
-    return Ask(
-        origin,
-        steps=steps,
-        batch=wish.batch,
-        crop=wish.crop,
+def training_of(run: Run, candidate: Candidate, steps: int, wish: Wish) -> Subject:
+    """Returns how a candidate is trained on a run's data with its backbone."""
+    subject = subject_in(run, candidate.label, candidate.architecture)
+    gentle = is_gentle(steps, True, subject.config.encoder.weights)
+    training = TrainingConfig(
+        steps,
+        wish.batch,
+        wish.crop,
         rate=usual_rate(gentle) if gentle else None,
         tune_norm=not gentle,
         score_every=max(1, -(-steps // SCORES)),
-        seed=run.config.seed,
-        device=run.settings.device,
     )
+    return subject.but(training=training, seed=run.config.seed, device=run.settings.device)

@@ -18,7 +18,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-from atrous.core.config import SearchConfig
+from atrous.core.config import RerankConfig, SearchConfig, TrainingConfig
 from atrous.core.errors import AtrousError
 from atrous.core.options import replaced
 from atrous.data.canvas import require_crop
@@ -35,7 +35,7 @@ from atrous.stages import search as driver
 from atrous.stages.search_view import SearchView, state_of, total_of
 from atrous.stages.train import job as jobs
 from atrous.stages.train import trainer
-from atrous.stages.train.ask import job_of
+from atrous.stages.train.config import job_of
 from atrous.stages.whole.finish import evaluated, exported, timed
 from atrous.stages.whole.pace import YARDSTICK, measure_pace
 from atrous.stages.whole.plan import PLAN, Plan, read_plan, split, write_plan
@@ -43,7 +43,7 @@ from atrous.stages.whole.trained import (
     TRAINED,
     Candidate,
     candidates,
-    training_ask,
+    training_of,
 )
 from atrous.stages.whole.wish import WISH, Wish, read_wish, write_wish
 from atrous.training.loop import Watch
@@ -147,7 +147,7 @@ def prepare(out: Path, cache: Path) -> None:
     if (out / PLAN).exists():
         return
     run = open_run(out)
-    job = job_of(training_ask(run, YARDSTICK_CANDIDATE, STEPS, wish))
+    job = job_of(training_of(run, YARDSTICK_CANDIDATE, STEPS, wish))
     pace = measure_pace(run, estimator or estimator_of(run, cache), job)
     ended = round(time.monotonic() - start)
     budget = BUDGET if wish.config.budget.seconds is None else wish.config.budget.seconds
@@ -180,14 +180,8 @@ def again(out: Path, plan: Plan, cache: Path) -> None:
     if not (run.path / RERANK).exists():
         rerank.begin(
             run,
-            rerank.Ask(
-                top=plan.top,
-                steps=plan.rerank_steps,
-                batch=wish.batch,
-                rate=None,
-                crop=wish.crop,
-                workers=None,
-                seconds=None,
+            RerankConfig(
+                plan.top, TrainingConfig(plan.rerank_steps, batch=wish.batch, crop=wish.crop)
             ),
         )
     total = len(rerank.read(run).trials) + len(run.config.baselines)
@@ -203,7 +197,7 @@ def train(run: Run, plan: Plan, candidate: Candidate, cache: Path, watch: Watch)
     folder = run.path / TRAINED / candidate.name
     if not (folder / jobs.ABOUT).exists():
         jobs.create(
-            folder, job_of(training_ask(run, candidate, plan.train_steps, read_wish(run.path)))
+            folder, job_of(training_of(run, candidate, plan.train_steps, read_wish(run.path)))
         )
     trainer.run(folder, jobs.read(folder), watch, start=rerank.warm_start(run, cache))
 

@@ -9,10 +9,16 @@ import pytest
 import torch
 from torch import Tensor
 
-from atrous.relax.gates import Mixture, draw_path, gdas, on_path, one_hot
-from atrous.spaces.auto_deeplab.relaxation.contrast import along, contrast
-from atrous.spaces.auto_deeplab.relaxation.size import Size
-from atrous.spaces.auto_deeplab.relaxation.supernet import Supernet
+from atrous.relax.gates import GATES
+from atrous.spaces.auto_deeplab.relaxation.mixture import (
+    Mixture,
+    contrast,
+    groups_of,
+    mixture_of,
+    on_path,
+    one_hot,
+)
+from atrous.spaces.auto_deeplab.relaxation.supernet import Supernet, SupernetSize
 from atrous.spaces.auto_deeplab.trellis import Path, arrows
 from tests.relax.networks import all_paths, some_cell
 
@@ -50,7 +56,7 @@ def test_two_paths_estimate_the_gradient_of_the_expected_loss_without_bias() -> 
     average = torch.zeros_like(beta)
     for one, other in product(losses, repeat=2):
         more = losses[one] - losses[other]
-        estimate = contrast(beta, LAYERS, mixture(one), mixture(other), more)
+        estimate = more / 2 * contrast(beta, LAYERS, mixture(one), mixture(other))
         chance = (probability(beta, one) * probability(beta, other)).detach()
         average += chance * torch.autograd.grad(estimate, beta)[0]
     assert torch.allclose(average, expected, rtol=1e-10, atol=1e-12)
@@ -60,29 +66,20 @@ def test_two_paths_estimate_the_gradient_of_the_expected_loss_without_bias() -> 
 def test_paths_are_drawn_as_often_as_they_are_probable() -> None:
     draw = torch.Generator().manual_seed(0)
     beta = torch.randn(len(list(arrows(LAYERS))), generator=draw)
-    seen = [draw_path(beta, LAYERS, draw) for _ in range(4000)]
+    groups = groups_of(torch.zeros(2, 8), beta, LAYERS)
+    drawn = (GATES["gdas"](groups, 1.0, draw) for _ in range(4000))
+    seen = [mixture_of(choices, LAYERS).arrows_on for choices in drawn]
     for path in all_paths(LAYERS):
-        share = seen.count(path) / len(seen)
+        share = seen.count(on_path(path)) / len(seen)
         assert share == pytest.approx(float(probability(beta, path)), abs=0.025)
-
-
-def test_another_path_has_the_same_operations() -> None:
-    draw = torch.Generator().manual_seed(0)
-    beta = torch.zeros(len(list(arrows(LAYERS))))
-    first = gdas(torch.zeros(2, 8), beta, LAYERS, 1.0, draw)
-    second = along(first, (1, 2, 3))
-    assert second.arrows_on == on_path((1, 2, 3))
-    assert torch.equal(second.arrows, torch.tensor(second.arrows_on).float())
-    assert second.operations is first.operations
-    assert second.operations_on == first.operations_on
 
 
 def test_the_weight_of_the_only_arrow_into_a_node_cannot_be_seen_within_the_network() -> None:
     """Why paths are not learnt by the gradient of the softmax."""
     torch.manual_seed(0)
-    size = Size(LAYERS, 1, 2, 3)
+    size = SupernetSize(LAYERS, 1, 2, 3)
     network, images = Supernet(size), torch.rand(2, 3, 65, 65)
-    plain = one_hot((0, 1, 1), some_cell(Random(0), 1), size)
+    plain = one_hot((0, 1, 1), some_cell(Random(0), 1))
     scores = network(images, plain).detach()
     change = []
     for layer in range(LAYERS):

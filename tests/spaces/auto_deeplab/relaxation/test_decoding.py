@@ -23,6 +23,8 @@ from atrous.spaces.auto_deeplab.relaxation.decoding import (
     decode,
     decode_cell,
     decode_path,
+    pooling_share,
+    skip_share,
 )
 from atrous.spaces.auto_deeplab.space import (
     PUBLISHED_CELL,
@@ -221,3 +223,11 @@ def test_the_genotype_spells_path_and_cell() -> None:
 def test_smaller_networks_decode() -> None:
     genotype = decode(_alpha(2, blocks=3), _beta(2, layers=5))
     auto_deeplab(5, 3).validate(genotype)
+
+
+def test_skips_and_poolings_are_parts_of_all_edges() -> None:
+    plain = Block(Edge(0, Operation.SKIP), Edge(1, Operation.MAXIMUM))
+    mixed = Block(Edge(0, Operation.AVERAGE), Edge(2, Operation.SEPARABLE_3))
+    assert skip_share((plain, mixed)) == 0.25
+    assert pooling_share((plain, mixed)) == 0.5
+    assert skip_share(PUBLISHED_CELL) == pooling_share(PUBLISHED_CELL) == 0

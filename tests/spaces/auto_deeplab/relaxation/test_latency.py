@@ -2,25 +2,40 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from math import e, log
 
 import pytest
 import torch
 from torch import Tensor
 
-from atrous.relax.latency_table import MOVES, PLACES
+from atrous.relax.latency import latency_loss
 from atrous.spaces.auto_deeplab.cell import GIVEN, OPERATIONS, Block, Edge, Operation, edges
-from atrous.spaces.auto_deeplab.relaxation.latency import expected_latency, latency_loss, reach
+from atrous.spaces.auto_deeplab.relaxation.space import (
+    MOVES,
+    PLACES,
+    expected_latency,
+    inputs_name,
+    operation_name,
+    reached,
+)
 from atrous.spaces.auto_deeplab.relaxation.walk import outgoing
 from atrous.spaces.auto_deeplab.trellis import arrows
-from tests.relax.tables import TABLE
 
 CELL = (
     Block(Edge(0, Operation.ATROUS_3), Edge(1, Operation.SKIP)),
     Block(Edge(1, Operation.MAXIMUM), Edge(2, Operation.SEPARABLE_5)),
 )
 PATH = (0, 1, 2, 1)
+
+
+TABLE = {
+    **{
+        operation_name(operation, *place): 0.1 + p + 0.01 * o
+        for p, place in enumerate(PLACES)
+        for o, operation in enumerate(OPERATIONS)
+    },
+    **{inputs_name(*move): 0.001 * (m + 1) for m, move in enumerate(MOVES)},
+}
 
 
 def _one_hot() -> tuple[Tensor, Tensor]:
@@ -37,11 +52,10 @@ def _one_hot() -> tuple[Tensor, Tensor]:
 def test_one_network_takes_the_sum_of_its_parts() -> None:
     expected = 0.0
     for source, target in zip((0, *PATH), PATH, strict=False):
-        expected += TABLE.inputs[MOVES.index((source, target))]
+        expected += TABLE[inputs_name(source, target)]
         for edge in (edge for block in CELL for edge in (block.first, block.second)):
             stride = 2 if target > source and edge.state < GIVEN else 1
-            row = TABLE.operations[PLACES.index((target, stride))]
-            expected += row[OPERATIONS.index(edge.operation)]
+            expected += TABLE[operation_name(edge.operation, target, stride)]
     assert expected_latency(TABLE, *_one_hot()).item() == pytest.approx(expected)
 
 
@@ -49,7 +63,7 @@ def test_none_takes_no_time() -> None:
     nothing = torch.zeros(5, 8)
     nothing[:, -1] = 1
     _, reached = _one_hot()
-    free = replace(TABLE, inputs=(0.0,) * len(MOVES))
+    free = {**TABLE, **{inputs_name(*move): 0.0 for move in MOVES}}
     assert expected_latency(free, nothing, reached) == 0
 
 
@@ -57,7 +71,7 @@ def test_the_mean_over_walks() -> None:
     """One layer, two ways: the expectation lies between them as their probabilities say."""
     weights, _ = _one_hot()
     same, down = (expected_latency(TABLE, weights, way) for way in torch.eye(2))
-    found = expected_latency(TABLE, weights, reach(torch.tensor([0.25, 0.75])))
+    found = expected_latency(TABLE, weights, reached(torch.tensor([0.25, 0.75])))
     assert found.item() == pytest.approx((0.25 * same + 0.75 * down).item())
     assert same != down
 
@@ -67,7 +81,7 @@ def test_gradients_are_those_of_finite_differences() -> None:
     weights = torch.rand(5, 8, generator=generator).double().requires_grad_()
     shares = torch.tensor(outgoing([0.3, -1, 2, 0, 0.5, 1, -0.4])).double().requires_grad_()
     assert torch.autograd.gradcheck(
-        lambda w, s: expected_latency(TABLE, w, reach(s)), (weights, shares)
+        lambda w, s: expected_latency(TABLE, w, reached(s)), (weights, shares)
     )
 
 

@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from atrous.spaces.auto_deeplab.relaxation import mixing
-from atrous.spaces.auto_deeplab.relaxation.mixing import mixed
+from atrous.spaces.auto_deeplab.relaxation import cell
+from atrous.spaces.auto_deeplab.relaxation.cell import mixed
 
 
 @pytest.mark.parametrize("few", [1, 100])
@@ -21,7 +21,7 @@ def test_each_reader_gets_the_maps_times_its_gains(
     layout: torch.memory_format,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(mixing, "FEW", few)
+    monkeypatch.setattr(cell, "FEW", few)
     draw = torch.Generator().manual_seed(0)
 
     def drawn(*shape: int) -> Tensor:

@@ -13,12 +13,12 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from atrous.core.errors import AtrousError
-from atrous.relax.gates import Mixture, nodes, one_hot
-from atrous.relax.kept import Kept
+from atrous.relax.memory import Kept
 from atrous.spaces.auto_deeplab.cell import Block, Edge, Operation, RepeatedCell
-from atrous.spaces.auto_deeplab.relaxation import mixing, separable
-from atrous.spaces.auto_deeplab.relaxation.size import Size
-from atrous.spaces.auto_deeplab.relaxation.supernet import Supernet
+from atrous.spaces.auto_deeplab.relaxation import cell, separable
+from atrous.spaces.auto_deeplab.relaxation.mixture import Mixture, one_hot
+from atrous.spaces.auto_deeplab.relaxation.supernet import Supernet, SupernetSize
+from atrous.spaces.auto_deeplab.relaxation.walk import nodes
 from atrous.spaces.auto_deeplab.trellis import Arrow, Path, arrows, levels_at
 from tests.relax.nested import twins, with_weights_of
 from tests.relax.networks import SMALL, drawn, gradients, mixture_of, pictures
@@ -28,7 +28,7 @@ from tests.relax.networks import SMALL, drawn, gradients, mixture_of, pictures
 def channels(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Both ways to compute products, whatever the channels."""
     monkeypatch.setattr(separable, "FEW", request.param)
-    monkeypatch.setattr(mixing, "FEW", request.param)
+    monkeypatch.setattr(cell, "FEW", request.param)
 
 
 @pytest.mark.usefixtures("channels")
@@ -51,7 +51,7 @@ def test_outputs_and_all_gradients_are_those_of_nested_loops(gate: str) -> None:
 
 def test_a_state_that_has_the_cells_channels_already_is_read_as_it_is() -> None:
     """Two blocks: a node at level 2 of layer 2 reads as many channels of level 1 of layer 0."""
-    network = drawn(Size(3, 2, 2, 3))
+    network = drawn(SupernetSize(3, 2, 2, 3))
     assert "1" not in network.nodes["2_2"].before  # type: ignore[operator]
     found = network(pictures(), mixture_of(network, "softmax"))
     expected = with_weights_of(network)(pictures(), mixture_of(network, "softmax"))
@@ -76,7 +76,7 @@ def test_checkpointing_changes_nothing_but_what_is_kept(gate: str, share: float)
 
 def test_gradients_are_those_of_finite_differences() -> None:
     """Along random directions of all parameters together, and of alpha and beta alone."""
-    network, images = drawn(Size(2, 2, 2, 2)), pictures(33, 33)
+    network, images = drawn(SupernetSize(2, 2, 2, 2)), pictures(33, 33)
     trained = [*network.architecture(), *network.weights()]
     at_first = [parameter.detach().clone() for parameter in trained]
     draw = torch.Generator().manual_seed(4)
@@ -155,7 +155,7 @@ def _downstream(arrow: Arrow, layers: int) -> set[tuple[int, int]]:
 @pytest.mark.parametrize("gate", ["softmax", "fbnet"])
 def test_every_beta_and_alpha_has_a_gradient(gate: str) -> None:
     """Public implementations take a softmax over a single element for stride 32, which has none."""
-    network = drawn(Size(5, 2, 2, 3))
+    network = drawn(SupernetSize(5, 2, 2, 3))
     logits = network(pictures(), mixture_of(network, gate))
     of_alpha, of_beta = gradients(logits, network.architecture())
     assert (of_beta.abs() > 1e-9).all()
@@ -176,7 +176,7 @@ edge: six; and one for a skip that halves."""
 def test_nothing_is_computed_that_is_off(path: Path, skips: int) -> None:
     network = drawn()
     with torch.no_grad(), _Count() as count:
-        network(pictures(), one_hot(path, PLAIN, SMALL))
+        network(pictures(), one_hot(path, PLAIN))
     stem, head, projections = 3, 4, 2
     assert count.calls["convolution"] == stem + 3 * (projections + 6) + skips + head
     assert count.calls["max_pool2d_with_indices"] == 3
@@ -185,7 +185,7 @@ def test_nothing_is_computed_that_is_off(path: Path, skips: int) -> None:
 
 def test_of_an_edge_that_is_off_nothing_reaches_the_result() -> None:
     network, images = drawn(), pictures()
-    mixture = one_hot((0, 1, 1), PLAIN, SMALL)
+    mixture = one_hot((0, 1, 1), PLAIN)
     off = ~torch.tensor(mixture.operations_on)
     other = replace(mixture, operations=mixture.operations + 7 * off)
     assert torch.equal(network(images, mixture), network(images, other))
@@ -261,7 +261,7 @@ def test_architecture_and_weights_are_all_parameters_once() -> None:
 
 def test_alpha_and_beta_begin_near_zero() -> None:
     torch.manual_seed(0)
-    network = Supernet(Size(12, 5, 1, 2))
+    network = Supernet(SupernetSize(12, 5, 1, 2))
     assert network.alpha.shape == (20, 8)
     assert network.beta.shape == (105,)
     for parameter in network.architecture():

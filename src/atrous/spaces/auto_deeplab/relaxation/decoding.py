@@ -1,13 +1,14 @@
 """From what a search has learnt to the architecture that it found (Liu et al. 2019, section 4.3).
 
 Alpha [edges, 8] weighs the operations on each edge of the cell, beta [arrows] the arrows of the
-trellis, both before softmax, in the orders of `repeated_cell.edges` and `trellis.arrows`. Of equals
+trellis, both before softmax, in the orders of `cell.edges` and `trellis.arrows`. Of equals
 the first is taken: smaller states, operations and levels before larger ones.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from heapq import heappop, heappush
 from itertools import combinations, product
 from math import log
 
@@ -15,12 +16,13 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from atrous.core.architecture import Genotype
-from atrous.spaces.auto_deeplab.cell import OPERATIONS, Block, Edge, RepeatedCell, edges
+from atrous.spaces.auto_deeplab.cell import OPERATIONS, Block, Edge, Operation, RepeatedCell, edges
 from atrous.spaces.auto_deeplab.relaxation.walk import layers_of, log_outgoing, log_softmax
-from atrous.spaces.auto_deeplab.space import encode
+from atrous.spaces.auto_deeplab.space import canonical, encode
 from atrous.spaces.auto_deeplab.trellis import Path, arrows, exits, levels_at
 
 MOST_EXITS = 3
+POOLING = (Operation.AVERAGE, Operation.MAXIMUM)
 
 Weighed = tuple[float, Block]
 """A block with its log weight."""
@@ -106,3 +108,71 @@ def _gains(beta: ArrayLike, neutral: bool) -> list[float]:
 
 def _best(ways: list[tuple[float, Path]], count: int) -> list[tuple[float, Path]]:
     return sorted(ways, key=lambda way: (-way[0], way[1]))[:count]
+
+
+def decode_candidates(
+    alpha: ArrayLike, beta: ArrayLike, count: int, neutral: bool = False
+) -> list[Genotype]:
+    """The `count` architectures of largest weight, or all if there are fewer; the first is that of
+    `decode`.
+
+    The weight is the product of the path's outgoing probabilities and of the two operation weights
+    of each block. Of genotypes that differ by the order of their blocks alone, the first stands
+    for all.
+    """
+    candidates: dict[Genotype, Genotype] = {}
+    for genotype, layers in _by_weight(alpha, beta, count, neutral):
+        candidates.setdefault(canonical(genotype, layers), genotype)
+        if len(candidates) == count:
+            break
+    return list(candidates.values())
+
+
+def _by_weight(
+    alpha: ArrayLike, beta: ArrayLike, count: int, neutral: bool
+) -> Iterator[tuple[Genotype, int]]:
+    """Genotypes by falling weight, each with its layers."""
+    paths = best_paths(beta, count, neutral)
+    blocks = weighed_blocks(alpha)
+    weights = [[weight for weight, _ in paths]]
+    weights += [[weight for weight, _ in options] for options in blocks]
+    for first, *others in by_sum(weights):
+        path = paths[first][1]
+        cell = tuple(options[place][1] for options, place in zip(blocks, others, strict=True))
+        yield encode(path, cell), len(path)
+
+
+def by_sum(terms: Sequence[Sequence[float]]) -> Iterator[tuple[int, ...]]:
+    """A place in each row of `terms`, for every choice of one term a row, by falling sum.
+
+    Each row falls. Lazily: the next best differs by one place from one that was given before.
+    """
+    start = (0,) * len(terms)
+    seen, heap = {start}, [(-_sum(terms, start), start)]
+    while heap:
+        _, places = heappop(heap)
+        yield places
+        for row, place in enumerate(places):
+            onwards = (*places[:row], place + 1, *places[row + 1 :])
+            if place + 1 < len(terms[row]) and onwards not in seen:
+                seen.add(onwards)
+                heappush(heap, (-_sum(terms, onwards), onwards))
+
+
+def _sum(terms: Sequence[Sequence[float]], places: Sequence[int]) -> float:
+    return sum(row[place] for row, place in zip(terms, places, strict=True))
+
+
+def skip_share(cell: RepeatedCell) -> float:
+    """Returns the part of the cell's edges that skip."""
+    return _share(cell, (Operation.SKIP,))
+
+
+def pooling_share(cell: RepeatedCell) -> float:
+    """Returns the part of the cell's edges that pool."""
+    return _share(cell, POOLING)
+
+
+def _share(cell: RepeatedCell, operations: Sequence[Operation]) -> float:
+    kinds = [edge.operation for block in cell for edge in (block.first, block.second)]
+    return sum(kind in operations for kind in kinds) / len(kinds)

@@ -1,17 +1,23 @@
-"""The few layers that all parts of a relaxed network use. Shapes: B images, C channels, H x W.
+"""Layers of a relaxed network outside its cells: convolutions, stem, head, and a layer's output.
 
-Batch norms have no statistics of their own: they always take those of the batch, since the weights
-of a relaxed network are read in ever different mixtures. Nor have they scales and shifts, which
-would absorb the mixture's weights (Liu et al. 2019 follow Liu, Simonyan and Yang 2019 in this).
+Shapes: B images, C channels, H x W positions, K classes. Batch norms have no statistics of their
+own: they always take those of the batch, since the weights of a relaxed network are read in ever
+different mixtures. Nor have they scales and shifts, which would absorb the mixture's weights (Liu
+et al. 2019 follow Liu, Simonyan and Yang 2019 in this).
 """
 
 from __future__ import annotations
+
+from collections.abc import Mapping
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from atrous.spaces.auto_deeplab.operations import EPSILON
+from atrous.spaces.auto_deeplab.operations import EPSILON, resized
+from atrous.spaces.auto_deeplab.trellis import STRIDES
+from atrous.spaces.auto_deeplab.widths import stem_widths
+from atrous.tasks.segmentation.head import class_scores
 
 
 def normalised(maps: Tensor, gains: Tensor | None = None) -> Tensor:
@@ -55,3 +61,93 @@ class Convolution(nn.Module):
         margin = self.weight.shape[-1] // 2 * self.rate
         convolved = functional.conv2d(maps, self.weight, None, self.stride, margin, self.rate)
         return convolved if self.bare else normalised(convolved)
+
+
+ImageSize = tuple[int, int]
+
+
+class Output:
+    """Maps [B, C, H, W], after a ReLU and at other sizes, each made once for all who ask for it."""
+
+    def __init__(self, maps: Tensor) -> None:
+        self.maps = maps
+        self._active: dict[ImageSize, Tensor] = {}
+
+    def at(self, size: ImageSize) -> Tensor:
+        """[B, C, h, w], interpolated bilinearly with corners on corners."""
+        return self.maps if self.maps.shape[-2:] == size else resized(self.maps, size)
+
+    def active(self, size: ImageSize) -> Tensor:
+        """[B, C, h, w], interpolated, then after a ReLU."""
+        if size not in self._active:
+            self._active[size] = functional.relu(self.at(size))
+        return self._active[size]
+
+
+class SearchStem(nn.Module):
+    """Three 3x3 convolutions, of strides 2, 1 and 2, with ReLU between them, as in the decoded
+    network; the paper has two layers while it searches."""
+
+    def __init__(self, filters: int) -> None:
+        super().__init__()
+        first, second, third = stem_widths(filters)
+        self.first = Convolution(3, first, 3, stride=2)
+        self.second = Convolution(first, second, 3)
+        self.third = Convolution(second, third, 3, stride=2)
+
+    def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """Images [B, 3, H, W] -> maps at stride 2 and at stride 4, before any ReLU."""
+        finer: Tensor = self.second(functional.relu(self.first(images)))
+        return finer, self.third(functional.relu(finer))
+
+
+REACH = 96
+"""The atrous rate in pixels of the image: 24, 12, 6 and 3 positions at strides 4 to 32."""
+
+
+class SimplifiedAspp(nn.Module):
+    """A 1x1 convolution, one atrous 3x3 convolution and image pooling, each with as many channels
+    as there are, joined and scored (Liu et al. 2019, section 4.1).
+
+    Without batch norms, of which the paper does not speak: they would undo the weights of the
+    arrows into the last layer, so that nothing could tell at which stride to end.
+    """
+
+    def __init__(self, channels: int, level: int, classes: int) -> None:
+        super().__init__()
+        self.point = Convolution(channels, channels, bare=True)
+        self.atrous = Convolution(channels, channels, 3, rate=REACH // STRIDES[level], bare=True)
+        self.pooling = Convolution(channels, channels, bare=True)
+        self.scores = class_scores(3 * channels, classes)
+
+    def forward(self, maps: Tensor) -> Tensor:
+        """[B, C, H, W] -> logits [B, K, H, W]."""
+        mean = self.pooling(maps.mean((2, 3), keepdim=True))
+        branches = [self.point(maps), self.atrous(maps), mean.expand_as(maps)]
+        logits: Tensor = self.scores(functional.relu(torch.cat(branches, dim=1)))
+        return logits
+
+
+class Head(nn.Module):
+    """Class scores of each level, interpolated bilinearly to the canvas and summed."""
+
+    def __init__(self, channels: Mapping[int, int], classes: int) -> None:
+        super().__init__()
+        self.levels = nn.ModuleDict(
+            {str(level): SimplifiedAspp(c, level, classes) for level, c in channels.items()}
+        )
+
+    def forward(self, outputs: Mapping[int, Tensor], size: tuple[int, int]) -> Tensor:
+        """[B, C, h, w] of some levels -> logits [B, K, *size].
+
+        Going from coarse to fine, sums are interpolated instead of scores: the positions of a level
+        are among those of the next, so that both are the same, and only one map grows to `size`.
+        """
+        total: Tensor | None = None
+        for level in sorted(outputs, reverse=True):
+            maps = outputs[level]
+            logits: Tensor = self.levels[str(level)](maps)
+            finer = (maps.shape[-2], maps.shape[-1])
+            total = logits if total is None else resized(total, finer) + logits
+        assert total is not None
+        return resized(total, size)

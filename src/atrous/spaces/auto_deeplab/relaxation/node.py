@@ -11,9 +11,8 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from atrous.spaces.auto_deeplab.relaxation.cell import RelaxedCell, Sums
-from atrous.spaces.auto_deeplab.relaxation.layers import Convolution
-from atrous.spaces.auto_deeplab.relaxation.output import ImageSize, Output
-from atrous.spaces.auto_deeplab.relaxation.reading import Reading
+from atrous.spaces.auto_deeplab.relaxation.layers import Convolution, ImageSize, Output
+from atrous.spaces.auto_deeplab.relaxation.mixture import Use
 
 Result = TypeVar("Result")
 
@@ -24,7 +23,7 @@ class Pass:
     are computed a second time, for their gradients, instead of being kept."""
 
     sizes: Sequence[ImageSize]
-    asked: Sequence[Sequence[Reading]]
+    asked: Sequence[Sequence[Use]]
     checkpointing: bool
 
 

@@ -3,21 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
 
 from atrous.core.errors import AtrousError
 from atrous.networks.network import pad_to_canvas
-from atrous.relax.gates import CHOICES, Mixture
+from atrous.relax.gates import Choices, Groups
+from atrous.relax.relaxation import RelaxedNetwork
 from atrous.spaces.auto_deeplab.cell import edges
-from atrous.spaces.auto_deeplab.relaxation.head import Head
+from atrous.spaces.auto_deeplab.relaxation.cell import RelaxedCell
+from atrous.spaces.auto_deeplab.relaxation.layers import Head, Output, SearchStem
+from atrous.spaces.auto_deeplab.relaxation.mixture import (
+    CHOICES,
+    Mixture,
+    contrast,
+    groups_of,
+    mixture_of,
+    uses,
+)
 from atrous.spaces.auto_deeplab.relaxation.node import Arrival, Node, Pass
-from atrous.spaces.auto_deeplab.relaxation.output import Output
-from atrous.spaces.auto_deeplab.relaxation.reading import readings
-from atrous.spaces.auto_deeplab.relaxation.size import Size
-from atrous.spaces.auto_deeplab.relaxation.stem import SearchStem
 from atrous.spaces.auto_deeplab.trellis import LEVELS, STRIDES, Arrow, arrows, levels_at
 from atrous.spaces.auto_deeplab.widths import stem_widths
 
@@ -25,11 +31,30 @@ FIRST_SCALE = 1e-3
 """Standard deviation of alpha and beta at the start."""
 
 
-class Supernet(nn.Module):
+@dataclass(frozen=True)
+class SupernetSize:
+    """Says how large a relaxed network is: so many layers, blocks a cell, F ("filters") and
+    classes: 12, 5, 8 and 19 as published (Liu et al. 2019, section 4.1)."""
+
+    layers: int
+    blocks: int
+    filters: int
+    classes: int
+
+    def channels(self, level: int) -> int:
+        """Of a block at a level: F * stride / 4."""
+        return self.filters << level
+
+    def width(self, level: int) -> int:
+        """The channels of a layer's output at a level: those of its blocks together."""
+        return self.blocks * self.channels(level)
+
+
+class Supernet(RelaxedNetwork):
     """Stem, a node for each layer and level, and a head that sums the scores of all levels.
 
-    `alpha` [edges, 8], in the order of `repeated_cell.edges`, operations then `NONE`, is shared by
-    all cells; `beta` [arrows] is in the order of `trellis.arrows`. A gate makes a mixture of them.
+    `alpha` [edges, 8], in the order of `cell.edges`, operations then `NONE`, is shared by
+    all cells; `beta` [arrows] is in the order of `trellis.arrows`.
 
     The output of layer l - 2 that a cell at level t reads is the one at t. Where that is not there,
     it is the one at the nearest level, the finer of two; at the start the stem's, of stride 2 for
@@ -37,7 +62,7 @@ class Supernet(nn.Module):
     tensor of the most similar size. Nodes that no arrow leads to are not computed.
     """
 
-    def __init__(self, size: Size, checkpointing: bool = False) -> None:
+    def __init__(self, size: SupernetSize, checkpointing: bool = False) -> None:
         super().__init__()
         self.size, self.checkpointing = size, checkpointing
         alpha = torch.randn(len(edges(size.blocks)), CHOICES)
@@ -55,12 +80,24 @@ class Supernet(nn.Module):
         self.head = Head({level: size.width(level) for level in last}, size.classes)
 
     def architecture(self) -> list[nn.Parameter]:
-        """Alpha and beta."""
+        """Returns alpha and beta."""
         return [self.alpha, self.beta]
 
-    def weights(self) -> list[nn.Parameter]:
-        """All parameters but alpha and beta."""
-        return [p for p in self.parameters() if p is not self.alpha and p is not self.beta]
+    def groups(self) -> Groups:
+        """Returns alpha as one group, beta as another."""
+        return groups_of(self.alpha, self.beta, self.size.layers)
+
+    def mixture(self, choices: Choices) -> Mixture:
+        """Returns what a gate's choices mean here."""
+        return mixture_of(choices, self.size.layers)
+
+    def contrast(self, first: Mixture, second: Mixture, temperature: float) -> Tensor:
+        """Returns how much likelier the first path is than the second, as a logarithm."""
+        return contrast(self.beta / temperature, self.size.layers, first, second)
+
+    def recomputed(self) -> list[nn.Module]:
+        """Returns all cells."""
+        return [module for module in self.modules() if isinstance(module, RelaxedCell)]
 
     def forward(self, images: Tensor, mixture: Mixture) -> Tensor:
         """Images [B, 3, H, W], normalised to [-1, 1] -> logits [B, K, H, W].
@@ -108,11 +145,11 @@ class Supernet(nn.Module):
         mixture = replace(mixture, operations=mixture.operations.to(self.alpha))
         height, width = canvas.shape[-2:]
         sizes = [((height - 1) // stride + 1, (width - 1) // stride + 1) for stride in STRIDES]
-        asked = [readings(mixture, self.size.blocks, self.size.channels(level)) for level in LEVELS]
+        asked = [uses(mixture, self.size.blocks, self.size.channels(level)) for level in LEVELS]
         return Pass(sizes, asked, self.checkpointing)
 
 
-def _node(size: Size, layer: int, level: int) -> Node:
+def _node(size: SupernetSize, layer: int, level: int) -> Node:
     """The node with the projections of all it may read. No path is more than a level away from it
     in the layer before, or two in the one before that."""
     _, second, third = stem_widths(size.filters)

@@ -6,7 +6,7 @@ Betas and outgoing probabilities come as rows [arrows], in the order of `trellis
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import count
 from typing import TYPE_CHECKING, TypeVar
 
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 Number = TypeVar("Number", float, "Tensor")
+OPERATIONS_GROUP, WAYS_GROUP = "operations", "ways"
+"""The groups of logits, alpha and beta."""
 
 
 def layers_of(arrow_count: int) -> int:
@@ -33,6 +35,17 @@ def layers_of(arrow_count: int) -> int:
         f"Expected one beta for each arrow of a trellis, 2, 7, 15, 25, 35 and so on, got "
         f"{arrow_count}."
     )
+
+
+def nodes(layers: int) -> tuple[tuple[int, int], ...]:
+    """Lists the (layer, source) that arrows leave together, in the arrows' order; the stem is the
+    first, and nothing leaves the last layer."""
+    return tuple(dict.fromkeys((arrow.layer, arrow.source) for arrow in arrows(layers)))
+
+
+def ways_of(probabilities: Mapping[str, Sequence[Sequence[float]]]) -> list[float]:
+    """Returns the outgoing probabilities [arrows] from those of all groups."""
+    return [share for row in probabilities[WAYS_GROUP] for share in row]
 
 
 def log_outgoing(beta: ArrayLike) -> list[float]:

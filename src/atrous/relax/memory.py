@@ -1,0 +1,133 @@
+"""The memory that a search needs, before it starts. Bytes, in float32."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from atrous.relax.config import SearchProtocol
+from atrous.relax.gates import GATES, Group
+from atrous.relax.relaxation import AnyMixture, Relaxation, RelaxedNetwork
+
+DRAWS = 16
+"""How many mixtures are drawn of a gate that leaves out most of the network."""
+
+
+@dataclass(frozen=True)
+class MemoryPlan:
+    """Parameters; their gradients; what optimisers keep: the momentum of SGD for the weights, two
+    moments of Adam for the architecture; and what is kept of a forward pass for the gradients."""
+
+    parameters: int
+    gradients: int
+    optimiser: int
+    activations: int
+
+    @property
+    def total(self) -> int:
+        """All of them."""
+        return self.parameters + self.gradients + self.optimiser + self.activations
+
+    def __str__(self) -> str:
+        return (
+            f"{in_words(self.total)}: parameters {in_words(self.parameters)}, gradients "
+            f"{in_words(self.gradients)}, optimisers {in_words(self.optimiser)}, activations "
+            f"{in_words(self.activations)}"
+        )
+
+
+class Kept(torch.autograd.graph.saved_tensors_hooks):
+    """Counts, as a context, the storages which are kept for gradients, each once, and those of some
+    tensors, such as parameters, not at all. What passes it computes has to outlive it."""
+
+    def __init__(self, without: Iterable[Tensor] = ()) -> None:
+        self.bytes = 0
+        self._seen = {_key(tensor) for tensor in without}
+        super().__init__(self._pack, lambda tensor: tensor)
+
+    def __enter__(self) -> Kept:  # type: ignore[override]
+        super().__enter__()
+        return self
+
+    def _pack(self, tensor: Tensor) -> Tensor:
+        if (key := _key(tensor)) not in self._seen:
+            self._seen.add(key)
+            self.bytes += tensor.untyped_storage().nbytes()
+        return tensor
+
+
+def memory_of(relaxation: Relaxation, protocol: SearchProtocol) -> MemoryPlan:
+    """Returns the memory of a step of a search, by passes without data.
+
+    Activations are those of network and cross-entropy; with checkpointing, also the largest module
+    that is computed again, which is kept meanwhile. Where a gate draws what is computed, the most
+    of several draws counts. The room that operations need while they run is not in it.
+    """
+    filters, classes, checkpointing = protocol.filters, protocol.classes, protocol.checkpointing
+    with torch.device("meta"):
+        network = relaxation.network(filters, classes, checkpointing)
+        whole = relaxation.network(filters, classes, False)
+        images = torch.empty(protocol.batch, 3, *protocol.crop)
+    activations = 0
+    for mixture in _mixtures(network, protocol.gate):
+        kept, _ = _kept(network, images, mixture)
+        again = _kept(whole, images, mixture)[1] if checkpointing else 0
+        activations = max(activations, kept + again)
+    parameters, architecture = _bytes(network.parameters()), _bytes(network.architecture())
+    return MemoryPlan(parameters, parameters, parameters + architecture, activations)
+
+
+def in_words(number: int) -> str:
+    """Returns bytes, rounded up: 3 MiB, 1.5 GiB."""
+    if number < 2**30:
+        return f"{math.ceil(number / 2**20)} MiB"
+    return f"{math.ceil(10 * number / 2**30) / 10:g} GiB"
+
+
+def _mixtures(network: RelaxedNetwork, gate: str) -> Iterator[AnyMixture]:
+    """What a gate lets through at first, several times where it draws what that is."""
+    generator, choose = torch.Generator().manual_seed(0), GATES[gate]
+    groups = {
+        name: Group(
+            tuple(torch.zeros(p.shape, device="cpu", requires_grad=True) for p in group.logits),
+            group.compared,
+        )
+        for name, group in network.groups().items()
+    }
+    for _ in range(DRAWS if choose.alone else 1):
+        yield network.mixture(choose(groups, choose.temperature(0.0), generator))
+
+
+def _kept(network: RelaxedNetwork, images: Tensor, mixture: AnyMixture) -> tuple[int, int]:
+    """What a pass keeps, and how much of it the largest module that could be computed again."""
+    kept, begins, modules = Kept(network.parameters()), [0], [0]
+    handles = [
+        handle
+        for module in network.recomputed()
+        for handle in (
+            module.register_forward_pre_hook(lambda *_: begins.append(kept.bytes)),
+            module.register_forward_hook(lambda *_: modules.append(kept.bytes - begins.pop())),
+        )
+    ]
+    with kept:
+        logits = network(images, mixture)
+        labels = torch.empty(logits[:, 0].shape, dtype=torch.int64, device=logits.device)
+        loss = functional.cross_entropy(logits, labels)
+    for handle in handles:
+        handle.remove()
+    del loss
+    return kept.bytes, max(modules)
+
+
+def _bytes(tensors: Iterable[Tensor]) -> int:
+    return sum(tensor.nbytes for tensor in tensors)
+
+
+def _key(tensor: Tensor) -> int:
+    number: int = tensor.untyped_storage()._cdata
+    return number

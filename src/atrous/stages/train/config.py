@@ -1,0 +1,211 @@
+"""From what a user asks of training to a job, every default filled in and everything checked."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from atrous.core.architecture import Architecture
+from atrous.core.config import DataConfig, EncoderConfig, TrainConfig
+from atrous.core.console import note, track
+from atrous.core.errors import AtrousError
+from atrous.core.options import problems, replaced
+from atrous.core.trial import Trial
+from atrous.data.canvas import Size, largest, require_crop
+from atrous.data.checks.check import require_sound
+from atrous.data.dataset import Dataset, Progress, Samples, fingerprint, read_labels, select
+from atrous.data.layouts import read_dataset
+from atrous.estimation.start import usual_rate
+from atrous.networks.backbones import load_backbone
+from atrous.networks.compute import Compute, cores, pick_device, whole_precision
+from atrous.networks.weights import BUILTIN
+from atrous.search.ranking import winner
+from atrous.search.run import Run, open_run
+from atrous.spaces import find_architecture, find_space, needs_backbone
+from atrous.spaces.blueprint import Blueprint, blank_network, untrained_rates
+from atrous.stages.train.job import Job
+from atrous.training.config import derive_training_crop, protocol_of
+from atrous.training.crops import share_of
+from atrous.training.log import load_board
+from atrous.training.world import World, announced
+
+NETWORK_FILTERS = 20
+"""The F of an architecture with an encoder of its own: that of Auto-DeepLab-S."""
+OF_A_BACKBONE = ("backbone", "weights", "output_stride")
+BASE = 1.02
+
+
+@dataclass(frozen=True)
+class Subject:
+    """An architecture and how it is trained; `name` is what the user called it. One with an encoder
+    of its own has the backbone "", the weights "none" and the output stride 0."""
+
+    name: str
+    architecture: Architecture
+    config: TrainConfig
+
+    @property
+    def canvas(self) -> int:
+        """Crops have k * this + 1 pixels on each axis."""
+        space = find_space(self.architecture.space)
+        return space.coarsest(self.config.encoder.output_stride)
+
+    def but(self, **values: object) -> Subject:
+        """Returns the subject trained otherwise: values by the names of their options."""
+        return replace(self, config=replaced(self.config, **values))
+
+    def blueprint(self, dataset: Dataset) -> Blueprint:
+        """Returns the network, for a data set's classes."""
+        config = self.config
+        return Blueprint(
+            self.architecture,
+            config.encoder.backbone,
+            config.encoder.output_stride,
+            config.filters,
+            config.decoder,
+            dataset.classes,
+            dataset.colours,
+        )
+
+
+def subject_of(source: str, trial: int | None, told: dict[str, object]) -> Subject:
+    """Returns the best of the run in the folder `source`, or its `trial`; else what `source` names.
+
+    `told` is what the user says of its training, which goes before what the run had. Raises
+    `AtrousError`.
+    """
+    if Path(source).is_dir():
+        run = open_run(Path(source))
+        chosen = _trial(run, trial)
+        name = f"trial {chosen.number} of {run.path.resolve().name}"
+        return _as_told(subject_in(run, name, chosen.architecture), told)
+    if trial is not None:
+        raise AtrousError(f"--trial names a trial of a run, but {source!r} is no folder of a run.")
+    architecture = find_architecture(source)
+    if "data" not in told:
+        raise AtrousError(f"Expected --data, the folder of a data set to train {source} on.")
+    return _as_told(usual_subject(source, architecture, DataConfig("")), told)
+
+
+def usual_subject(name: str, architecture: Architecture, data: DataConfig) -> Subject:
+    """Returns an architecture on a data set, with the usual backbone where it needs one."""
+    if not needs_backbone(architecture):
+        config = TrainConfig(data, EncoderConfig(), NETWORK_FILTERS)
+    else:
+        config = TrainConfig(data, EncoderConfig(BUILTIN, "auto", 16))
+    return Subject(name, architecture, config)
+
+
+def subject_in(run: Run, name: str, architecture: Architecture) -> Subject:
+    """Returns an architecture on what a run was made on."""
+    found = usual_subject(name, architecture, run.config.data).but(filters=run.config.proxy.filters)
+    if not needs_backbone(architecture):
+        return found
+    return replace(found, config=replace(found.config, encoder=run.config.encoder))
+
+
+def job_of(subject: Subject, sound: Callable[[Path], list[Size]] = require_sound) -> Job:
+    """Returns the job; raises `AtrousError` before anything expensive if it cannot be done."""
+    config = subject.config
+    device = pick_device(config.device)
+    precision = whole_precision(device, config.training.precision)
+    _require_possible(subject, announced(device))
+    dataset = read_dataset(Path(config.data.path))
+    training, selection = select(dataset, config.data.select_on)
+    blueprint = subject.blueprint(dataset)
+    blank_network(blueprint)
+    encoder = config.encoder
+    if encoder.backbone:
+        load_backbone(encoder.backbone, encoder.weights, encoder.output_stride)
+    sizes = sound(dataset.root)
+    crop = config.training.crop or derive_training_crop(sizes, subject.canvas)
+    protocol = protocol_of(config.training, crop, _rate(subject), precision, config.seed)
+    told = untrained_rates(blueprint, crop, largest(sizes)) if sizes else None
+    if told and announced(device).leads:
+        note(told)
+    if config.training.class_weights == "balanced":
+        weights = balanced_weights(training, len(dataset.classes), track)
+        protocol = replace(protocol, class_weights=weights)
+    file = Path(encoder.weights)
+    return Job(
+        name=subject.name,
+        data=str(Path(config.data.path).resolve()),
+        select_on=config.data.select_on,
+        licence=config.licence,
+        blueprint=blueprint,
+        weights=str(file.resolve()) if file.is_file() else encoder.weights,
+        protocol=protocol,
+        compute=Compute(device, precision, "channels_last", cores()),
+        tensorboard=config.tensorboard,
+        fingerprint=fingerprint((*training, *selection)),
+    )
+
+
+def balanced_weights(samples: Samples, classes: int, progress: Progress) -> tuple[float, ...]:
+    """Weights that let rare classes count for more: 1 / ln(1.02 + share of the pixels), per class
+    (Paszke et al. 2016, ENet, section 5.2), scaled to a mean of 1."""
+    counts = np.zeros(256, np.int64)
+    for sample in progress(samples, "counting classes", len(samples)):
+        counts += np.bincount(read_labels(sample).ravel(), minlength=256)
+    shares = counts[:classes] / max(1, counts[:classes].sum())
+    weights = 1 / np.log(BASE + shares)
+    scaled: list[float] = (weights / weights.mean()).tolist()
+    return tuple(scaled)
+
+
+def _rate(subject: Subject) -> float:
+    return usual_rate(gentle=False, scratch=not needs_backbone(subject.architecture))
+
+
+def _require_possible(subject: Subject, world: World) -> None:
+    """Raises `AtrousError` for numbers that no training can have, before data is looked at."""
+    config, whole = subject.config, not needs_backbone(subject.architecture)
+    wrong = problems(config, ("output_stride",) if whole else ())
+    if wrong:
+        raise AtrousError("; ".join(wrong) + ".")
+    share_of(protocol_of(config.training, (1, 1), _rate(subject), "float32", config.seed), world)
+    if config.training.drop_path and not whole:
+        raise AtrousError(
+            f"--drop-path drops operations of the cells that a whole network repeats, and "
+            f"{subject.name} is none: expected 0, got {config.training.drop_path}. Leave it out."
+        )
+    if config.training.crop:
+        require_crop(config.training.crop, subject.canvas)
+    if config.tensorboard:
+        load_board()
+
+
+def _as_told(own: Subject, told: dict[str, object]) -> Subject:
+    """What the user says goes before the rest; raises `AtrousError` for what the architecture
+    cannot have."""
+    if not needs_backbone(own.architecture):
+        _refuse_backbone(own.name, told)
+    elif "backbone" in told and "weights" not in told:
+        told = {**told, "weights": "auto"}
+    return own.but(**told)
+
+
+def _refuse_backbone(name: str, told: dict[str, object]) -> None:
+    flags = {field: f"--{field.replace('_', '-')}" for field in OF_A_BACKBONE}
+    refused = [flag for field, flag in flags.items() if field in told]
+    if refused:
+        raise AtrousError(
+            f"{name} is a whole network, whose own encoder starts from random weights: expected "
+            f"none of {', '.join(flags.values())}, got {', '.join(refused)}. What it has is "
+            "--filters, its width."
+        )
+
+
+def _trial(run: Run, number: int | None) -> Trial:
+    if number is None:
+        return winner(run)
+    trials = {entry.trial.number: entry.trial for entry in run.ledger().entries()}
+    if number not in trials:
+        raise AtrousError(
+            f"Expected --trial to be one of the {len(trials)} that have ended in {run.path}, got "
+            f"{number}."
+        )
+    return trials[number]

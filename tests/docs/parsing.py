@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import typer
 from torch.distributed.run import get_args_parser
 
 from atrous.cli import app
+from atrous.cli.options import read_value
+from atrous.core.config import SearchConfig
+from atrous.core.options import leaves
 from tests.docs.pages import Command
 
 GROUP: Any = typer.main.get_command(app)
@@ -24,11 +27,18 @@ def parse(command: Command) -> None:
         get_args_parser().parse_args([*command.launcher[1:], "atrous"])
     found, rest = resolve(command.words)
     if command.is_whole and not command.is_mention:
-        found.make_context(found.name, list(rest))
+        _read(found.make_context(found.name, list(rest)).params)
         return
     context = found.make_context(found.name, [], resilient_parsing=True)
     context.resilient_parsing = False
     found.make_parser(context).parse_args(list(rest))
+
+
+def _read(typed: Mapping[str, Any]) -> None:
+    """Reads texts that stand for the values of a configuration."""
+    for leaf in leaves(SearchConfig):
+        if isinstance(text := typed.get(leaf.name), str):
+            read_value(leaf, text)
 
 
 def resolve(words: Sequence[str]) -> tuple[Any, Sequence[str]]:

@@ -15,8 +15,8 @@ from atrous.core.errors import AtrousError
 from atrous.data.palette import Colour
 from atrous.data.transform import Transform
 from atrous.model.folder import FILES, Contents, Papers, read_folder, write_folder
-from atrous.networks.hub import reachable
 from atrous.networks.network import Network
+from atrous.networks.weights import reachable
 from atrous.spaces.blueprint import Blueprint
 
 

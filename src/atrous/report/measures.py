@@ -30,7 +30,7 @@ class ClassLine:
 
 BEST = "best"
 LIKE = frozenset(("name", "selection_miou", "parameters", "multiply_adds", "device"))
-"""What the records of networks that were trained alike may differ in."""
+"""Fields in which the records of networks that were trained alike may differ."""
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ def named(trained: Sequence[Trained], entries: Sequence[Entry]) -> list[TitledNe
 
 
 def differences(one: TitledNetwork, other: TitledNetwork) -> list[str]:
-    """In what the training of two networks differed."""
+    """The fields in which the training of two networks differed."""
     first, second = one.trained.record, other.trained.record
     names = sorted((first.keys() | second.keys()) - LIKE)
     return [name.replace("_", " ") for name in names if first.get(name) != second.get(name)]
@@ -128,7 +128,7 @@ class ClassTable:
 
 
 def titles(networks: Sequence[TitledNetwork]) -> list[str]:
-    """What the networks were evaluated on, in words, in the order in which it first occurs."""
+    """The titles of all evaluations, in the order in which they first occur."""
     return list(dict.fromkeys(e.title for n in networks for e in n.trained.evaluations))
 
 

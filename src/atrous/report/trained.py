@@ -1,6 +1,7 @@
-"""The trained networks of a run, as their folders tell of them.
+"""The plan of a whole run and its trained networks, as files in its folder tell of them.
 
-Only JSON is read: no tensor is loaded and no network is built. In RUN/trained/NAME/:
+Only JSON is read: no tensor is loaded and no network is built. Beside RUN/plan.json, in
+RUN/trained/NAME/:
 
 training.json                 what is trained, and how
 log.jsonl                     loss and selection mIoU as training went on
@@ -23,12 +24,34 @@ from atrous.core.errors import AtrousError
 from atrous.core.files import locate
 from atrous.model.evaluation.record import Evaluation, parse_evaluations
 
-FOLDER = "trained"
+PLAN, FOLDER = "plan.json", "trained"
 JOB, LOG, MODEL = "training.json", "log.jsonl", "model"
 RECORD, EVALUATIONS, SHEET = "model.json", "evaluation.json", "pictures-1.png"
 LATENCY, EXPORT = "latency.json", "export.json"
 
 Fields = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class PlannedStage:
+    """A stage with the seconds planned for it, and in words why."""
+
+    name: str
+    seconds: float
+    why: str
+
+
+@dataclass(frozen=True)
+class Timetable:
+    """The budget in seconds, and how it was split; `told` says how the split was found."""
+
+    budget: float
+    stages: tuple[PlannedStage, ...]
+    told: str
+
+    def share(self, stage: PlannedStage) -> float:
+        """The stage's part of all that is planned, in percent."""
+        return 100 * stage.seconds / max(sum(each.seconds for each in self.stages), 1e-9)
 
 
 @dataclass(frozen=True)
@@ -48,7 +71,7 @@ class Timing:
 
 
 @dataclass(frozen=True)
-class ExportedFile:
+class Export:
     """A file of `size` bytes, named where it lies now if that is the training's folder.
 
     `difference` is the largest one from the network on all that it was compared on, at most
@@ -95,7 +118,7 @@ class Trained:
     evaluations: tuple[Evaluation, ...]
     sheets: tuple[Sheet, ...]
     timings: tuple[Timing, ...]
-    exported: ExportedFile | None
+    exported: Export | None
 
     @property
     def model(self) -> Path | None:
@@ -109,7 +132,7 @@ class Trained:
 
     @property
     def classes(self) -> tuple[str, ...]:
-        """What the classes are called."""
+        """The names of the classes."""
         return tuple(map(str, self.blueprint.get("classes", ())))
 
     @property
@@ -127,6 +150,12 @@ class Trained:
         """Height and width in pixels that it was trained on."""
         crop = self.record.get("crop")
         return (int(crop[0]), int(crop[1])) if crop else None
+
+
+def read_timetable(run: Path) -> Timetable | None:
+    """The split of a run's time, `None` if it was not planned; raises `AtrousError` for damage."""
+    found: Timetable | None = _parsed(run / PLAN, _timetable, None)
+    return found
 
 
 def read_trained(run: Path) -> list[Trained]:
@@ -165,7 +194,7 @@ def _read(folder: Path) -> Trained:
 
 
 def _parsed(path: Path, parse: Any, absent: Any) -> Any:
-    """What `parse` makes of a JSON file, or `absent`; raises `AtrousError` for a damaged one."""
+    """A JSON file as `parse` takes it, or `absent`; raises `AtrousError` for a damaged one."""
     if not path.is_file():
         return absent
     with _reading(path):
@@ -182,7 +211,7 @@ def _reading(path: Path) -> Iterator[None]:
 
 def _damaged(path: Path, why: str) -> AtrousError:
     return AtrousError(
-        f"Expected what is known of a trained network in {path}, but: {why}. Restore it from a "
+        f"Expected a record of a whole run in {path}, but: {why}. Restore it from a "
         "copy, or delete it: the report then goes without."
     )
 
@@ -217,6 +246,14 @@ def _sheets(folder: Path, classes: int) -> Iterator[Sheet]:
         yield Sheet(told, path)
 
 
+def _timetable(content: Any) -> Timetable:
+    stages = tuple(
+        PlannedStage(str(each["name"]), float(each["seconds"]), str(each["why"]))
+        for each in content["stages"]
+    )
+    return Timetable(float(content["budget"]), stages, str(content["told"]))
+
+
 def _timings(content: Any) -> tuple[Timing, ...]:
     return tuple(
         Timing(
@@ -235,12 +272,12 @@ def _timings(content: Any) -> tuple[Timing, ...]:
     )
 
 
-def _exported(content: Any, folder: Path) -> ExportedFile:
+def _exported(content: Any, folder: Path) -> Export:
     path = Path(content["path"])
     places = (folder / path.name, folder / MODEL / path.name)
     apart = [float(each["difference"]) for each in content.get("comparisons", ())]
     tolerance = content.get("tolerance")
-    return ExportedFile(
+    return Export(
         file=str(next((place for place in places if place.is_file()), path)),
         size=int(content["size"]),
         difference=max(apart, default=None),

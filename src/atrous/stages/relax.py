@@ -16,7 +16,7 @@ from atrous.core.errors import AtrousError
 from atrous.core.trial import Origin
 from atrous.data.canvas import Size, largest, require_crop, round_up
 from atrous.data.checks.check import require_sound
-from atrous.estimation.material import Sources, sources_of, unchanged_sources
+from atrous.estimation.search_data import Sources, sources_of, unchanged_sources
 from atrous.model.latency.conditions import make_conditions
 from atrous.networks.compute import Compute, cores, pick_device, whole_precision
 from atrous.relax import loop

@@ -9,16 +9,15 @@ import pytest
 import torch
 
 from atrous.core.errors import AtrousError
-from atrous.estimation.proxy import Proxy
+from atrous.estimation.cached import Proxy
 from atrous.search.loop import Estimator
 from atrous.search.run import Run
 from atrous.stages import search as driver
 from atrous.stages.train.config import job_of
 from atrous.stages.train.job import Job
 from atrous.stages.whole import pace
-from atrous.stages.whole.pace import measure_pace
-from atrous.stages.whole.trained import training_of
-from atrous.stages.whole.whole import STEPS, YARDSTICK_CANDIDATE
+from atrous.stages.whole.plan import measure_pace
+from atrous.stages.whole.whole import STEPS, YARDSTICK_CANDIDATE, training_of
 from tests.small_search import write_data
 from tests.stages.whole.small_run import quick, wish
 
@@ -29,7 +28,7 @@ def begun(tmp_path_factory: pytest.TempPathFactory) -> tuple[Run, Estimator, Job
     folder = tmp_path_factory.mktemp("pace")
     asked = wish(write_data(folder / "data"), workers=3)
     with quick():
-        run, estimator = driver.begin(asked.config, folder / "run", folder / "cache")
+        run, estimator = driver.begin(asked.search, folder / "run", folder / "cache")
         return run, estimator, job_of(training_of(run, YARDSTICK_CANDIDATE, STEPS, asked))
 
 

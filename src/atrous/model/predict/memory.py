@@ -14,8 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from atrous.tasks.segmentation.probabilities import probabilities
-from atrous.tasks.segmentation.tiles import overlap_of
+from atrous.tasks.segmentation.probabilities import overlap_of, probabilities
 
 PROBE = 257
 """Side in pixels of the image on which a network's memory is measured."""

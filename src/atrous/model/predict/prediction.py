@@ -21,8 +21,7 @@ from atrous.model.model import Model
 from atrous.model.predict.memory import bytes_per_pixel, fitting_tile, least, tidy
 from atrous.model.predict.outputs import LONGEST, InputImage, Outputs
 from atrous.tasks.segmentation.metrics import winners
-from atrous.tasks.segmentation.probabilities import probabilities
-from atrous.tasks.segmentation.tiles import blocks
+from atrous.tasks.segmentation.probabilities import blocks, probabilities
 
 HELD = 4
 """Bytes held for each pixel of an image while it is computed: its colours, its class."""

@@ -16,9 +16,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from atrous.spaces.auto_deeplab.cell import BEFORE, GIVEN, PREVIOUS, Operation
-from atrous.spaces.auto_deeplab.operations import RATE, resized
 from atrous.spaces.auto_deeplab.relaxation.mixture import Use, first_reader
 from atrous.spaces.auto_deeplab.relaxation.separable import FEW, Dense, Rows, Separable
+from atrous.spaces.auto_deeplab.trunk import RATE, resized
 
 Sums = Sequence[Tensor | None]
 """What blocks have got so far, [B, C, h, w] each, None for nothing yet."""

@@ -19,7 +19,6 @@ from atrous.core.architecture import Genotype
 from atrous.core.errors import AtrousError
 from atrous.relax.relaxation import Logits, Part, Probabilities
 from atrous.spaces.auto_deeplab.cell import BLOCKS, GIVEN, OPERATIONS, Operation, edges
-from atrous.spaces.auto_deeplab.operations import Projection, doubled, make_operation
 from atrous.spaces.auto_deeplab.relaxation.decoding import (
     blocks_of,
     decode_candidates,
@@ -36,8 +35,8 @@ from atrous.spaces.auto_deeplab.relaxation.walk import (
     layers_of,
 )
 from atrous.spaces.auto_deeplab.space import decode
-from atrous.spaces.auto_deeplab.trellis import LAYERS, LEVELS, STRIDES, arrows, exits
-from atrous.spaces.auto_deeplab.widths import MEAN, STD
+from atrous.spaces.auto_deeplab.trellis import LAYERS, LEVELS, MEAN, STD, STRIDES, arrows, exits
+from atrous.spaces.auto_deeplab.trunk import Projection, doubled, make_operation
 
 LEAST = 1e-30
 """A probability of 0 is taken as this where its logarithm is needed."""

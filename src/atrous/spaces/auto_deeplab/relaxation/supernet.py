@@ -24,8 +24,14 @@ from atrous.spaces.auto_deeplab.relaxation.mixture import (
     uses,
 )
 from atrous.spaces.auto_deeplab.relaxation.node import Arrival, Node, Pass
-from atrous.spaces.auto_deeplab.trellis import LEVELS, STRIDES, Arrow, arrows, levels_at
-from atrous.spaces.auto_deeplab.widths import stem_widths
+from atrous.spaces.auto_deeplab.trellis import (
+    LEVELS,
+    STRIDES,
+    Arrow,
+    arrows,
+    levels_at,
+    stem_widths,
+)
 
 FIRST_SCALE = 1e-3
 """Standard deviation of alpha and beta at the start."""

@@ -57,7 +57,7 @@ def test_the_first_steps_do_not_count(
     _, _, job = begun
     ends = iter([100.0, 150.0, 152.0, 154.0, 156.0])
     monkeypatch.setattr(plan, "time", SimpleNamespace(monotonic=lambda: next(ends)))
-    assert pace.step_seconds(job) == 2.0
+    assert plan.step_seconds(job) == 2.0
 
 
 def test_too_little_memory_is_told(

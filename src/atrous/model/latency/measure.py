@@ -1,4 +1,4 @@
-"""How long a network takes: warmed up, repeated, and in turns where runtimes are compared."""
+"""Measuring a network's latency: warmed up, repeated, in turns where runtimes are compared."""
 
 from __future__ import annotations
 
@@ -33,6 +33,8 @@ WINDOW, STEADY = 5, 0.05
 """Warm is when the median of this many passes is within this part of that of the ones before."""
 MOST, LONGEST = 100, 20.0
 """Warming up ends after this many passes or seconds in any case."""
+Pass = Callable[[], object]
+"""Computes once, and returns when the result is there."""
 
 
 @dataclass(frozen=True)
@@ -122,7 +124,7 @@ def compare_latency(
 
 
 def warm_up(once: Pass) -> int:
-    """Repeats a pass until its time is steady; how many passes it took."""
+    """Repeats a pass until its time is steady; returns the number of passes."""
     taken: list[float] = []
     for _ in track(range(MOST), "warming up", MOST):
         taken.append(timed(once))
@@ -132,7 +134,7 @@ def warm_up(once: Pass) -> int:
 
 
 def is_steady(milliseconds: Sequence[float]) -> bool:
-    """Whether the last passes took as long as those before them."""
+    """Tells whether the last passes took as long as those before them."""
     if len(milliseconds) < 2 * WINDOW:
         return False
     before = median(milliseconds[-2 * WINDOW : -WINDOW])
@@ -140,14 +142,15 @@ def is_steady(milliseconds: Sequence[float]) -> bool:
 
 
 def timed(once: Pass) -> float:
-    """The milliseconds of a pass."""
+    """Times a pass in milliseconds."""
     start = time.perf_counter()
     once()
     return 1000 * (time.perf_counter() - start)
 
 
 def in_turns(passes: Sequence[Pass], repeats: int) -> list[list[float]]:
-    """Milliseconds by pass; every second round goes backwards, so that none always comes first."""
+    """Times passes in turns, in milliseconds; every second round goes backwards."""
+    # So that none always comes first.
     times: list[list[float]] = [[] for _ in passes]
     for turn in track(range(repeats), "timing", repeats):
         order = range(len(passes))
@@ -158,7 +161,7 @@ def in_turns(passes: Sequence[Pass], repeats: int) -> list[list[float]]:
 
 @contextmanager
 def torch_threads(count: int) -> Iterator[None]:
-    """torch computes with this many threads."""
+    """Lets torch compute with this many threads."""
     before = torch.get_num_threads()
     torch.set_num_threads(count)
     try:
@@ -167,12 +170,8 @@ def torch_threads(count: int) -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-Pass = Callable[[], object]
-"""Computes once, and returns when the result is there."""
-
-
 def prepare(runtime: str, network: Network, conditions: LatencyConditions) -> Pass:
-    """A pass of the network in evaluation mode; the network itself is left alone."""
+    """Prepares a pass of the network in evaluation mode; the network itself is left alone."""
     return PREPARE[runtime](network, conditions)
 
 
@@ -194,7 +193,7 @@ def _pytorch(network: Network, conditions: LatencyConditions) -> Pass:
 
 
 def _onnxruntime(network: Network, conditions: LatencyConditions) -> Pass:
-    """The network as `atrous export --normalise out` writes it."""
+    """Prepares a pass of the network as `atrous export --normalise out` writes it."""
     import onnxruntime
 
     with TemporaryDirectory() as folder:
@@ -225,8 +224,8 @@ PREPARE: dict[str, Callable[[Network, LatencyConditions], Pass]] = {
 
 
 def _options(onnxruntime: Any, conditions: LatencyConditions) -> Any:
-    """Threads as asked for, which rest between passes: waiting threads would slow the other
-    runtime down."""
+    """Returns options for as many threads as asked for."""
+    # They rest between passes: waiting threads would slow the other runtime down.
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = conditions.threads
     options.inter_op_num_threads = 1

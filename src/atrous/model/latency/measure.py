@@ -6,7 +6,6 @@ import copy
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from statistics import median, quantiles
 from tempfile import TemporaryDirectory
@@ -17,7 +16,6 @@ from torch import Tensor
 
 from atrous.core.console import track
 from atrous.core.errors import AtrousError
-from atrous.data.canvas import Size
 from atrous.model.export.exported import export_network
 from atrous.model.export.interface import INPUT, Interface
 from atrous.model.export.onnx_file import OUTPUT
@@ -26,7 +24,8 @@ from atrous.model.latency.conditions import (
     provider,
     runtime_version,
 )
-from atrous.networks.compute import LatencyConditions, Precision
+from atrous.model.latency.record import Latency
+from atrous.networks.compute import LatencyConditions
 from atrous.networks.network import Network
 
 WINDOW, STEADY = 5, 0.05
@@ -37,49 +36,21 @@ Pass = Callable[[], object]
 """Computes once, and returns when the result is there."""
 
 
-@dataclass(frozen=True)
-class Latency:
-    """A latency with all it depends on, as a record.
-
-    `milliseconds` are those of each timed pass, in order; `warm_up` counts the passes before them.
-    Between the quartiles lies the middle half of the passes; the range is from the fastest to the
-    slowest. The conditions are those of `LatencyConditions`.
-    """
-
-    runtime: str
-    version: str
-    size: Size
-    batch: int
-    device: str
-    device_name: str
-    threads: int
-    precision: Precision
-    warm_up: int
-    median_ms: float
-    quartiles_ms: tuple[float, float]
-    range_ms: tuple[float, float]
-    milliseconds: tuple[float, ...]
-
-    @classmethod
-    def of(
-        cls,
-        runtime: str,
-        conditions: LatencyConditions,
-        warm_up: int,
-        milliseconds: Sequence[float],
-    ) -> Latency:
-        """Summarises the passes of a runtime."""
-        lower, middle, upper = quartiles(milliseconds)
-        return cls(
-            runtime,
-            runtime_version(runtime),
-            **vars(conditions),
-            warm_up=warm_up,
-            median_ms=middle,
-            quartiles_ms=(lower, upper),
-            range_ms=(min(milliseconds), max(milliseconds)),
-            milliseconds=tuple(milliseconds),
-        )
+def summarised(
+    runtime: str, conditions: LatencyConditions, warm_up: int, milliseconds: Sequence[float]
+) -> Latency:
+    """Returns the passes of a runtime in numbers, with all that they depend on."""
+    lower, middle, upper = quartiles(milliseconds)
+    return Latency(
+        runtime,
+        runtime_version(runtime),
+        **vars(conditions),
+        warm_up=warm_up,
+        median_ms=middle,
+        quartiles_ms=(lower, upper),
+        range_ms=(min(milliseconds), max(milliseconds)),
+        milliseconds=tuple(milliseconds),
+    )
 
 
 def quartiles(values: Sequence[float]) -> tuple[float, float, float]:
@@ -118,7 +89,7 @@ def compare_latency(
             f"memory of {conditions.device_name}. Lower --batch or --size."
         ) from error
     return tuple(
-        Latency.of(runtime, conditions, warmed, measured)
+        summarised(runtime, conditions, warmed, measured)
         for runtime, warmed, measured in zip(runtimes, warm, times, strict=True)
     )
 

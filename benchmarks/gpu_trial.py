@@ -12,9 +12,9 @@ import time
 
 import torch
 
-from atrous.estimation.training import Geometry, make_step
+from atrous.estimation.cached import Geometry, make_step
 from atrous.networks.compute import Compute
-from atrous.networks.interpolation import interpolation
+from atrous.networks.layers import interpolation
 from atrous.spaces.dpc.space import ASPP, TOP1, build, encode
 from atrous.tasks.segmentation.head import Segmenter
 from atrous.training.optimiser import Schedule, set_norm_decay

@@ -12,7 +12,7 @@ from random import Random
 
 from atrous.cli.shared import default_cache
 from atrous.core.trial import Job, Origin, Rung, Trial
-from atrous.estimation.material import estimator, material_of
+from atrous.estimation.search_data import estimator, material_of
 from atrous.search.run import open_run
 from atrous.spaces import find_space
 

@@ -20,7 +20,7 @@ from scipy.stats import spearmanr
 from atrous.cli.shared import default_cache
 from atrous.core.console import track
 from atrous.core.trial import Failed
-from atrous.estimation.material import estimator, features_of, material_of
+from atrous.estimation.search_data import estimator, features_of, material_of
 from atrous.search.objective import OBJECTIVES
 from atrous.search.run import open_run
 from atrous.spaces import find_architecture, find_space

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from atrous.data.canvas import feature_size, parse_size
-from atrous.estimation.tuning import LAYOUTS, PRECISIONS, Workload, step_seconds
+from atrous.estimation.tune import LAYOUTS, PRECISIONS, Workload, step_seconds
 from atrous.networks import layers as ops
 from atrous.networks.compute import Compute
 from atrous.spaces import find_architecture

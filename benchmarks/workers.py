@@ -11,7 +11,7 @@ from __future__ import annotations
 import argparse
 
 from atrous.data.canvas import parse_size
-from atrous.estimation.tuning import Workload, measure_all, worker_counts
+from atrous.estimation.tune import Workload, measure_all, worker_counts
 from atrous.networks.compute import cores
 from atrous.spaces import yardstick
 

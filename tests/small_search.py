@@ -11,7 +11,7 @@ from PIL import Image
 
 from atrous.core.config import DataConfig, SearchConfig
 from atrous.core.options import replaced
-from atrous.estimation.tuning import Choice, Workload
+from atrous.estimation.tune import Choice, Workload
 from atrous.networks.compute import Compute
 from atrous.search.ledger import Entry
 

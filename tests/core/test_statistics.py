@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from atrous.core.statistics import RESAMPLES, Coefficient, Correlation, correlate
+from atrous.core.statistics import RESAMPLES, Coefficient, Correlation, correlate, mean_interval
 from tests.cases import each
 
 
@@ -113,3 +113,32 @@ def test_what_cannot_be_ranked_is_refused(
 ) -> None:
     with pytest.raises(ValueError, match=message):
         correlate(first, second)
+
+
+def test_intervals_of_means_are_those_of_scipy() -> None:
+    for count in (2, 3, 10):
+        values = np.random.default_rng(count).normal(0.5, 0.1, count).tolist()
+        found = mean_interval(values)
+        low, high = stats.t.interval(
+            0.95, count - 1, loc=np.mean(values), scale=stats.sem(values, ddof=1)
+        )
+        assert (found.mean, found.low, found.high) == pytest.approx((np.mean(values), low, high))
+        assert found.count == count
+
+
+def test_one_value_has_no_bounds() -> None:
+    found = mean_interval([0.5])
+    assert (found.mean, found.count) == (0.5, 1)
+    assert isnan(found.low)
+    assert isnan(found.high)
+
+
+def test_no_value_has_no_mean() -> None:
+    found = mean_interval([])
+    assert found.count == 0
+    assert isnan(found.mean)
+
+
+def test_equal_values_have_a_narrow_interval() -> None:
+    found = mean_interval([0.25, 0.25, 0.25])
+    assert (found.mean, found.low, found.high) == (0.25, 0.25, 0.25)

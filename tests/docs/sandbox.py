@@ -11,13 +11,13 @@ import pytest
 from typer.testing import CliRunner
 
 from atrous.cli import app
-from atrous.estimation import tuning
+from atrous.estimation import tune as tuning
 from atrous.stages import replicates as readings
 from atrous.stages import rerank
 from atrous.stages import search as driver
 from atrous.stages.fidelity import measure
 from atrous.stages.train import config as training_config
-from atrous.stages.whole import pace, plan, whole
+from atrous.stages.whole import plan, whole
 from tests.data.layouts import miniatures
 from tests.executors import Immediate
 
@@ -179,7 +179,7 @@ def sandbox(home: Path) -> Iterator[Sandbox]:
         patch.setenv("XDG_CACHE_HOME", str(home / "cache"))
         for module in (driver, rerank, readings, tuning, measure):
             patch.setattr(module, "LocalExecutor", Immediate)
-        for module in (training_config, tuning, pace):
+        for module in (training_config, tuning, plan):
             patch.setattr(module, "cores", lambda: 1)
         patch.setattr(whole, "measure_pace", lambda *_: SLOW)
         patch.setattr(plan, "LEAST_TRIALS", 1)

@@ -10,8 +10,8 @@ from PIL import Image
 from atrous.core.trial import Job, Origin, Rung, Trial
 from atrous.data.canvas import Size
 from atrous.data.dataset import Sample
+from atrous.estimation.cached import Proxy
 from atrous.estimation.features import FeatureSet
-from atrous.estimation.proxy import Proxy
 from atrous.networks.compute import Compute
 from atrous.spaces import find_space
 from atrous.training.optimiser import Schedule

@@ -13,8 +13,8 @@ from PIL import Image
 
 from atrous.core.errors import AtrousError
 from atrous.estimation import estimators
-from atrous.estimation.material import material_of
-from atrous.estimation.proxy import Proxy
+from atrous.estimation.cached import Proxy
+from atrous.estimation.search_data import material_of
 from atrous.search.loop import Estimator
 from atrous.search.run import Run
 from atrous.stages.search import begin

@@ -14,9 +14,8 @@ from torch.nn import functional
 from atrous.core.errors import AtrousError
 from atrous.core.trial import Failed, Measured, Outcome, Reason
 from atrous.data.dataset import IGNORE
+from atrous.estimation.cached import Proxy, geometry
 from atrous.estimation.features import FeatureSet
-from atrous.estimation.proxy import Proxy
-from atrous.estimation.training import geometry
 from atrous.networks.compute import Compute, Layout, Precision
 from atrous.tasks.segmentation.head import Segmenter
 from tests.estimation.material import ASPP, CLASSES, CROP, STRIDE, TOP1, job, proxy
@@ -111,7 +110,7 @@ def test_scores_do_not_depend_on_how_many_images_are_scored_at_a_time(
     data: FeatureSet, fitted: Segmenter, monkeypatch: pytest.MonkeyPatch, batch: int
 ) -> None:
     expected = proxy(data).evaluate(fitted, data)
-    monkeypatch.setattr("atrous.estimation.proxy.BATCH", batch)
+    monkeypatch.setattr("atrous.estimation.cached.BATCH", batch)
     found = proxy(data).evaluate(fitted, data)
     assert found.miou == pytest.approx(expected.miou, abs=1e-3)
     assert found.cross_entropy == pytest.approx(expected.cross_entropy, rel=1e-5)
@@ -155,7 +154,7 @@ def test_lack_of_memory_is_a_record(
     def lack(*_: object) -> NoReturn:
         raise error
 
-    monkeypatch.setattr("atrous.estimation.proxy.train", lack)
+    monkeypatch.setattr("atrous.estimation.cached.train", lack)
     outcome = proxy(data)(job())
     assert isinstance(outcome, Failed)
     assert outcome.reason is Reason.OUT_OF_MEMORY
@@ -170,7 +169,7 @@ def test_other_errors_are_not_hidden(
     def fail(*_: object) -> NoReturn:
         raise error
 
-    monkeypatch.setattr("atrous.estimation.proxy.train", fail)
+    monkeypatch.setattr("atrous.estimation.cached.train", fail)
     with pytest.raises(type(error), match=str(error)):
         proxy(data)(job())
 

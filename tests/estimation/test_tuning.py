@@ -9,8 +9,8 @@ import pytest
 import torch
 
 from atrous.core.errors import AtrousError
-from atrous.estimation import tuning
-from atrous.estimation.tuning import Choice, Workload, choose, measure_all, worker_counts
+from atrous.estimation import tune as tuning
+from atrous.estimation.tune import Choice, Workload, choose, measure_all, worker_counts
 from atrous.networks.compute import Compute, pick_device
 from atrous.spaces import yardstick
 from tests.execution.jobs import lack_memory

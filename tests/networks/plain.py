@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from atrous.spaces.auto_deeplab.cell import Operation, RepeatedCell
-from atrous.spaces.auto_deeplab.layer import Layer
+from atrous.spaces.auto_deeplab.trunk import Layer
 
 Array = NDArray[np.float64]
 

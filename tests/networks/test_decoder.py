@@ -7,7 +7,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from atrous.networks.decoder import Decoder
+from atrous.networks.network import Decoder
 from tests.parts import Alone
 
 

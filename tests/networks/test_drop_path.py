@@ -7,10 +7,9 @@ from random import Random
 import pytest
 import torch
 
-from atrous.networks.drop_path import DropPath, set_drop_path
+from atrous.networks.layers import DropPath, set_drop_path
 from atrous.spaces.auto_deeplab.cell import Block, Edge, Operation
-from atrous.spaces.auto_deeplab.layer import Layer
-from atrous.spaces.auto_deeplab.trunk import Trunk
+from atrous.spaces.auto_deeplab.trunk import Layer, Trunk
 from tests.networks.trunks import PUBLISHED_CELL, PUBLISHED_PATH, random_cell
 
 

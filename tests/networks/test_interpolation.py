@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch.nn import functional
 
-from atrous.networks.interpolation import interpolation, resample
+from atrous.networks.layers import interpolation, resample
 
 
 @pytest.mark.parametrize(

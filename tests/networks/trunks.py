@@ -7,9 +7,8 @@ from random import Random
 from torch import nn
 
 from atrous.networks.network import Network
-from atrous.spaces.auto_deeplab.aspp import DenseAspp
+from atrous.spaces.auto_deeplab.aspp import DenseAspp, DenseDecoder
 from atrous.spaces.auto_deeplab.cell import GIVEN, OPERATIONS, Block, Edge, Operation, RepeatedCell
-from atrous.spaces.auto_deeplab.decoder import DenseDecoder
 from atrous.spaces.auto_deeplab.trellis import Path, exits
 from atrous.spaces.auto_deeplab.trunk import Trunk
 from atrous.tasks.segmentation.head import class_scores

@@ -13,11 +13,10 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from atrous.spaces.auto_deeplab.cell import OPERATIONS, Operation, edges
-from atrous.spaces.auto_deeplab.operations import EPSILON, Projection, make_operation
 from atrous.spaces.auto_deeplab.relaxation.mixture import Mixture
 from atrous.spaces.auto_deeplab.relaxation.supernet import Supernet, SupernetSize
-from atrous.spaces.auto_deeplab.trellis import arrows, levels_at
-from atrous.spaces.auto_deeplab.widths import stem_widths
+from atrous.spaces.auto_deeplab.trellis import arrows, levels_at, stem_widths
+from atrous.spaces.auto_deeplab.trunk import EPSILON, Projection, make_operation
 
 STRIDED = (0, 1)
 """The states that are read at stride 2 after a down step."""

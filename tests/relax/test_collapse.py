@@ -14,8 +14,8 @@ from torch.utils.checkpoint import checkpoint
 from atrous.relax.collapse import Thresholds, dominant_eigenvalue, warning_of
 from atrous.relax.history import Snapshot
 from atrous.spaces.auto_deeplab.cell import OPERATIONS, Operation, edges
-from atrous.spaces.auto_deeplab.operations import doubled, make_operation
 from atrous.spaces.auto_deeplab.relaxation.space import TrellisRelaxation
+from atrous.spaces.auto_deeplab.trunk import doubled, make_operation
 from tests.relax.snapshots import snapshot
 
 

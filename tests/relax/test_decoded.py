@@ -9,11 +9,10 @@ import pytest
 import torch
 
 from atrous.spaces.auto_deeplab.cell import RepeatedCell
-from atrous.spaces.auto_deeplab.layer import Layer
 from atrous.spaces.auto_deeplab.relaxation.mixture import one_hot
 from atrous.spaces.auto_deeplab.relaxation.supernet import Supernet, SupernetSize
 from atrous.spaces.auto_deeplab.trellis import STRIDES, Path
-from atrous.spaces.auto_deeplab.trunk import Trunk
+from atrous.spaces.auto_deeplab.trunk import Layer, Trunk
 from tests.relax.nested import convolutions, merged_weights
 from tests.relax.networks import drawn, pictures, some_cell, some_path
 

@@ -1,4 +1,4 @@
-"""What the folders of trained networks tell."""
+"""The files of a whole run, as a report reads them."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from atrous.core.errors import AtrousError
-from atrous.report.trained import read_trained
+from atrous.report.trained import read_timetable, read_trained
+from atrous.stages.whole.plan import Pace, split, write_plan
 from tests.report.trainings import CROP, STEPS, write_trained
 
 ARCHITECTURE = "dpc:0.17.1.3.0.5.2.60.0.80"
@@ -32,7 +33,7 @@ def test_everything_is_read(tmp_path: Path, folder: Path) -> None:
         "my street, test, scale 1",
         "my street, val, scale 1",
     ]
-    assert [(t.runtime, t.median, t.quartiles) for t in found.timings] == [
+    assert [(t.runtime, t.median_ms, t.quartiles_ms) for t in found.timings] == [
         ("pytorch", 41.5, (40.5, 42.5)),
         ("onnxruntime", 23.42, (22.42, 24.42)),
     ]
@@ -105,3 +106,24 @@ def test_a_training_that_does_not_say_what_was_trained_is_damaged(
     (folder / "model" / "model.json").unlink()
     with pytest.raises(AtrousError, match="which architecture was trained"):
         read_trained(tmp_path)
+
+
+def test_what_a_whole_run_keeps_is_read(tmp_path: Path) -> None:
+    plan = split(3600, Pace(trial=5.0, step=0.5, workers=2), 0, 2, ("dpc:aspp",))
+    write_plan(plan, tmp_path)
+    schedule = read_timetable(tmp_path)
+    assert schedule is not None
+    assert (schedule.budget, schedule.told) == (3600, plan.told)
+    assert schedule.stages == plan.stages
+    assert sum(map(schedule.share, schedule.stages)) == pytest.approx(100)
+
+
+@pytest.mark.parametrize("content", ["[]", "{", '{"stages": [{"name": "search"}]}'])
+def test_a_damaged_plan_is_told(tmp_path: Path, content: str) -> None:
+    (tmp_path / "plan.json").write_text(content)
+    with pytest.raises(AtrousError, match=r"plan\.json.*delete it"):
+        read_timetable(tmp_path)
+
+
+def test_a_run_that_was_not_planned_has_no_schedule(tmp_path: Path) -> None:
+    assert read_timetable(tmp_path) is None

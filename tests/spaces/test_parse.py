@@ -9,7 +9,7 @@ import pytest
 from atrous.core.architecture import Architecture
 from atrous.core.errors import AtrousError
 from atrous.spaces import find_architecture, published
-from atrous.spaces.dpc.published_format import write_cell
+from atrous.spaces.dpc.cell import write_cell
 from atrous.spaces.dpc.space import ASPP, TOP1, encode
 from tests.cases import each
 

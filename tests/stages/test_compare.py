@@ -4,24 +4,22 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict
-from math import isnan
 from pathlib import Path
 
-import numpy as np
 import pytest
-from scipy import stats
 
 from atrous.core.architecture import Architecture
 from atrous.core.errors import AtrousError
+from atrous.core.statistics import mean_interval
 from atrous.core.trial import Reason
 from atrous.estimation import estimators
-from atrous.estimation.proxy import Proxy
+from atrous.estimation.cached import Proxy
 from atrous.search.loop import Estimator
 from atrous.search.run import Run
 from atrous.spaces import find_architecture
 from atrous.stages import replicates as readings
 from atrous.stages import search as driver
-from atrous.stages.compare import compare, interval, paired, scores
+from atrous.stages.compare import compare, paired, scores
 from atrous.stages.replicates import Reading
 from atrous.stages.search import begin, proceed
 from atrous.tasks.segmentation.head import Segmenter
@@ -58,35 +56,6 @@ def searched(begun: tuple[Run, Estimator], monkeypatch: pytest.MonkeyPatch) -> R
     return run
 
 
-@pytest.mark.parametrize("count", [2, 3, 10])
-def test_intervals_are_those_of_scipy(count: int) -> None:
-    values = np.random.default_rng(count).normal(0.5, 0.1, count).tolist()
-    found = interval(values)
-    low, high = stats.t.interval(
-        0.95, count - 1, loc=np.mean(values), scale=stats.sem(values, ddof=1)
-    )
-    assert (found.mean, found.low, found.high) == pytest.approx((np.mean(values), low, high))
-    assert found.count == count
-
-
-def test_one_value_has_no_bounds() -> None:
-    found = interval([0.5])
-    assert (found.mean, found.count) == (0.5, 1)
-    assert isnan(found.low)
-    assert isnan(found.high)
-
-
-def test_no_value_has_no_mean() -> None:
-    found = interval([])
-    assert found.count == 0
-    assert isnan(found.mean)
-
-
-def test_equal_values_have_a_narrow_interval() -> None:
-    found = interval([0.25, 0.25, 0.25])
-    assert (found.mean, found.low, found.high) == (0.25, 0.25, 0.25)
-
-
 def test_differences_are_taken_seed_by_seed() -> None:
     ours = {1: 0.5, 2: 0.7, 3: 0.4, 4: 0.9}
     theirs = {3: 0.3, 1: 0.45, 2: 0.6, 9: 0.0}
@@ -97,7 +66,7 @@ def test_differences_are_taken_seed_by_seed() -> None:
         for split, shift in (("val", 0.0), ("test", 0.01 * seed * (name == "ours")))
     ]
     found = paired(readings, "ours", "theirs", "val")
-    expected = interval([0.05, 0.1, 0.1])
+    expected = mean_interval([0.05, 0.1, 0.1])
     assert (found.mean, found.low, found.high) == pytest.approx(
         (expected.mean, expected.low, expected.high)
     )

@@ -12,7 +12,7 @@ from atrous.core.config import SearchConfig
 from atrous.data.checks.check import require_sound
 from atrous.stages import demo
 from atrous.stages import search as driver
-from atrous.stages.whole.wish import read_wish
+from atrous.stages.whole.whole import kept
 
 
 @pytest.fixture(autouse=True)
@@ -23,13 +23,13 @@ def _few_images(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_the_scenes_are_drawn_once_and_are_sound(tmp_path: Path) -> None:
     (tmp_path / "scenes.partial").mkdir()
     (tmp_path / "scenes.partial" / "half").touch()
-    wish = demo.demo_wish(tmp_path)
-    driver.require_possible(wish.config)
-    assert require_sound(Path(wish.config.data.path)) == [(256, 384)]
+    wish = demo.demo_config(tmp_path)
+    driver.require_possible(wish.search)
+    assert require_sound(Path(wish.search.data.path)) == [(256, 384)]
     before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")}
     assert len([path for path in before if path.suffix == ".png"]) >= 12
     assert not any("partial" in path.name or path.name == "half" for path in before)
-    assert demo.demo_wish(tmp_path) == wish
+    assert demo.demo_config(tmp_path) == wish
     assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")} == before
 
 
@@ -46,6 +46,6 @@ def test_a_stopped_demonstration_goes_on(tmp_path: Path, monkeypatch: pytest.Mon
     run = tmp_path / "demo" / "run"
     for found in (first, second):
         assert f"Stopped. Go on: atrous run --resume {run}" in found.output
-    assert asked == [read_wish(run).config] * 2
+    assert asked == [kept(run).search] * 2
     assert asked[0].data.path == str((tmp_path / "demo" / "scenes").resolve())
     assert (asked[0].budget.seconds, asked[0].encoder.weights) == (600, "builtin")

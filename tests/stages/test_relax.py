@@ -15,7 +15,7 @@ from atrous.core.options import replaced
 from atrous.core.trial import Measured, Origin
 from atrous.estimation.end_to_end import FineTune
 from atrous.estimation.estimators import estimator_of
-from atrous.estimation.material import unchanged_sources
+from atrous.estimation.search_data import unchanged_sources
 from atrous.relax.history import Snapshot, histories, read_history
 from atrous.search.ledger import Entry
 from atrous.search.run import Run, open_run

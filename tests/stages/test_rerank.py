@@ -25,8 +25,8 @@ from atrous.core.options import replaced
 from atrous.core.trial import Failed, Measured, Outcome, Reason
 from atrous.estimation import end_to_end as fine_tune
 from atrous.estimation import estimators
-from atrous.estimation.material import estimator, material_of
-from atrous.estimation.start import is_gentle
+from atrous.estimation.end_to_end import is_gentle
+from atrous.estimation.search_data import estimator, material_of
 from atrous.networks.network import Network
 from atrous.networks.weights import digest
 from atrous.search.ledger import Entry, scored

@@ -20,9 +20,9 @@ from PIL import Image
 from atrous.core.errors import AtrousError
 from atrous.core.trial import Outcome
 from atrous.estimation import estimators
+from atrous.estimation.cached import Proxy
 from atrous.estimation.estimators import estimator_of
-from atrous.estimation.proxy import Proxy
-from atrous.estimation.tuning import Workload
+from atrous.estimation.tune import Workload
 from atrous.networks.backbones import load_backbone
 from atrous.search.ledger import Entry
 from atrous.search.loop import Estimator

@@ -15,7 +15,7 @@ from atrous.core.errors import AtrousError
 from atrous.data.canvas import Size
 from atrous.data.dataset import Samples, fingerprint
 from atrous.model.model import load_model
-from atrous.spaces.auto_deeplab.layer import Layer
+from atrous.spaces.auto_deeplab.trunk import Layer
 from atrous.spaces.blueprint import blank_network
 from atrous.stages.train import trainer
 from atrous.stages.train.config import NETWORK_FILTERS, Subject, job_of, subject_of

@@ -67,7 +67,7 @@ def describe(
     """Draws an architecture and counts its parameters and multiply-adds."""
     from atrous.data.canvas import parse_size
     from atrous.spaces import find_architecture, view_of
-    from atrous.spaces.dpc.published_format import write_cell
+    from atrous.spaces.dpc.cell import write_cell
     from atrous.spaces.dpc.space import cell_of
     from atrous.spaces.view import Asked
 

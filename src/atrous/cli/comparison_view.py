@@ -6,7 +6,8 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from atrous.stages.compare import Comparison, Interval, interval, paired, scores
+from atrous.core.statistics import Interval, mean_interval
+from atrous.stages.compare import Comparison, paired, scores
 
 
 def render(comparison: Comparison) -> RenderableType:
@@ -26,7 +27,7 @@ def _means(comparison: Comparison) -> Table:
     table = Table("architecture", "seeds", *comparison.splits, title=title)
     for name, text in comparison.names.items():
         values = (scores(comparison.readings, text, split).values() for split in comparison.splits)
-        _add(table, name, [interval(list(each)) for each in values], comparison.seeds)
+        _add(table, name, [mean_interval(list(each)) for each in values], comparison.seeds)
     return table
 
 

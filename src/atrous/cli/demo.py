@@ -16,11 +16,10 @@ def demo(
     cache: CacheOption = None,
 ) -> None:
     """The whole way on built-in scenes with real pretrained weights, in a few minutes."""
-    from atrous.stages.demo import demo_wish
-    from atrous.stages.whole.whole import begin
-    from atrous.stages.whole.wish import WISH
+    from atrous.stages.demo import demo_config
+    from atrous.stages.whole.whole import WHOLE, begin
 
     run, kept = out / "run", cache or default_cache()
-    if not (run / WISH).exists():
-        begin(demo_wish(out), run)
+    if not (run / WHOLE).exists():
+        begin(demo_config(out), run)
     drive_whole(run, kept)

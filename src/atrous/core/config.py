@@ -230,6 +230,13 @@ class TrainConfig:
     tensorboard: bool = option("Log to TensorBoard, too.", False)
 
 
+OF_ONE_TRAINING = (
+    *("weight_decay", "scales", "flip", "tune_norm", "class_weights", "precision"),
+    *("accumulate", "average", "drop_path", "score_every"),
+)
+"""What is asked of a training that is asked for by itself."""
+
+
 @dataclass(frozen=True)
 class RerankConfig:
     """How the best of a run are ranked again."""
@@ -237,10 +244,7 @@ class RerankConfig:
     top: int = option("So many of the best are ranked again.", 50, least=1)
     training: TrainingConfig = part(
         TrainingConfig(steps=1000),
-        without=(
-            *("weight_decay", "scales", "flip", "tune_norm", "class_weights", "precision"),
-            *("accumulate", "average", "drop_path", "score_every"),
-        ),
+        without=OF_ONE_TRAINING,
         steps={"help": "Training steps of each.", "default": 1000},
         batch={"help": "Images a step."},
         rate={"derived": "0.01; 0.0005 below 500 steps"},
@@ -252,3 +256,29 @@ class RerankConfig:
     warm: bool = option(
         "Start with the cell as the proxy trains it, or anew.", True, negative="cold"
     )
+
+
+@dataclass(frozen=True)
+class WholeConfig:
+    """A whole run: the budget of its search is for everything. A budget that is too short is
+    refused, or with `stretch` made just long enough."""
+
+    search: SearchConfig = part(
+        without=("strategy", "trials", "crop", "batch", "rate", "score", "baselines", "gradient"),
+        path={"help": "The folder of a data set; with --resume, of a run."},
+        seconds={
+            "flag": "budget",
+            "help": "Time for everything: 30m, 2h, 12h.",
+            "derived": "2h",
+        },
+        seed={"help": "Of everything drawn by chance."},
+        steps={"help": "Training steps of a trial of the search.", "derived": "400"},
+        filters={"derived": "64"},
+    )
+    training: TrainingConfig = part(
+        TrainingConfig,
+        without=("steps", "rate", *OF_ONE_TRAINING),
+        batch={"help": "Images a step, end to end."},
+        crop={"help": "HxW of a training crop, end to end."},
+    )
+    stretch: bool = False

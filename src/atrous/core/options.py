@@ -49,7 +49,7 @@ class Option:
 @dataclass(frozen=True)
 class Part:
     """How a configuration stands in another: `prefix` goes before its flags; it belongs to one
-    `strategy` if that is named; `changed` are what its options differ in here, by field; options
+    `strategy` if that is named; `changed` are what its options differ in here, by field; fields
     `without` are not asked for."""
 
     prefix: str
@@ -209,7 +209,7 @@ def _leaves_of(name: str, kind: type, stands: Part) -> list[Leaf]:
             strategy=stands.strategy or leaf.strategy,
         )
         for leaf in leaves(kind)
-        if leaf.path[-1] not in stands.without
+        if not set(leaf.path) & set(stands.without)
     ]
 
 

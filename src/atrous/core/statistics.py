@@ -1,14 +1,20 @@
-"""How well two measures of the same things agree in rank, with bootstrap intervals."""
+"""Rank correlations with bootstrap intervals, and means with confidence intervals.
+
+The bootstrap resamples weights of pairs, thousands at a time; scipy's would rank every resample
+anew, one after another.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import nan
+from math import nan, sqrt
+from statistics import mean, stdev
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from scipy.stats import t as student
 
 RESAMPLES = 2000
 CONFIDENCE = 0.95
@@ -16,6 +22,16 @@ FEWEST = 3
 """With fewer points an interval says nothing."""
 
 Array = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A mean of `count` values with its 95 % confidence interval (Student's t)."""
+
+    mean: float
+    low: float
+    high: float
+    count: int
 
 
 @dataclass(frozen=True)
@@ -38,6 +54,15 @@ class Correlation:
     spearman: Coefficient
     kendall: Coefficient
     count: int
+
+
+def mean_interval(values: Sequence[float]) -> Interval:
+    """The mean with its confidence interval; without bounds for a single value, NaN for none."""
+    count = len(values)
+    if count < 2:
+        return Interval(mean(values) if values else nan, nan, nan, count)
+    margin = float(student.ppf((1 + CONFIDENCE) / 2, count - 1)) * stdev(values) / sqrt(count)
+    return Interval(mean(values), mean(values) - margin, mean(values) + margin, count)
 
 
 def correlate(first: Sequence[float], second: Sequence[float], seed: int = 0) -> Correlation:

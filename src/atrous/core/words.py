@@ -28,12 +28,12 @@ SCORES = {
 
 
 def score_name(score: str) -> str:
-    """The short name of what `Request.score` calls `score`."""
+    """The short name of a score."""
     return SCORES.get(score, (score, score))[0]
 
 
 def score_meaning(score: str) -> str:
-    """What `Request.score` calls `score`, in a phrase."""
+    """The meaning of a score in a phrase."""
     return SCORES.get(score, (score, score))[1]
 
 

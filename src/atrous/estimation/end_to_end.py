@@ -12,15 +12,17 @@ from pathlib import Path
 
 import torch
 
+from atrous.core.architecture import Architecture
 from atrous.core.console import untracked
 from atrous.core.trial import Job, Metrics, Outcome
 from atrous.data.dataset import Samples
 from atrous.data.transform import Transform
+from atrous.estimation.cached import Proxy
 from atrous.estimation.outcome import outcome_of
-from atrous.estimation.start import WarmStart
 from atrous.networks.compute import Compute
+from atrous.networks.network import Network
 from atrous.spaces.blueprint import Blueprint, build_network
-from atrous.training.config import Protocol
+from atrous.training.config import RATE, SCRATCH_RATE, Protocol
 from atrous.training.crops import crops_of
 from atrous.training.loop import CHECKPOINT, Selection, train
 from atrous.training.state import TrainingState
@@ -68,3 +70,38 @@ class FineTune:
         transform = Transform(network.backbone.mean, network.backbone.std)
         score = Selection(self.selection, len(blueprint.classes), transform, world)
         return train(state, crops, score, self._folder(job), untracked)
+
+
+SHORT = 500
+"""With fewer steps, a warm start is changed gently: the statistics of batch norm stay, and the rate
+is low. Tuned on few images for so short a time, they would be noise when the training ends."""
+GENTLE_RATE = 0.0005
+"""The base learning rate of a gentle training."""
+
+
+@dataclass(frozen=True)
+class WarmStart:
+    """Trains a cell on the cached features of a search, for `steps` steps. Pickles."""
+
+    proxy: Proxy
+    steps: int
+
+    def __call__(self, network: Network, architecture: Architecture, seed: int) -> None:
+        """Fills the network's cell and class scores. Raises `NonFiniteError`."""
+        trained = self.proxy.fit(architecture, self.steps, seed)
+        network.head.load_state_dict(trained.head.state_dict())
+        network.logits.load_state_dict(trained.logits.state_dict())
+
+
+def is_gentle(steps: int, warm: bool, weights: str) -> bool:
+    """Whether a training keeps close to its start, whose statistics must be known for that: not
+    with a cold start, nor with backbone `weights` of `none`."""
+    return steps < SHORT and warm and weights != "none"
+
+
+def usual_rate(gentle: bool, scratch: bool = False) -> float:
+    """The base learning rate unless another is asked for: the paper's, that of a gentle training,
+    or that of a network that starts from `scratch`."""
+    if gentle:
+        return GENTLE_RATE
+    return SCRATCH_RATE if scratch else RATE

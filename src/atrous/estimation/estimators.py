@@ -13,7 +13,7 @@ from atrous.data.canvas import Size, derive_crop
 from atrous.data.checks.check import require_sound
 from atrous.data.palette import Colour
 from atrous.estimation.end_to_end import FineTune
-from atrous.estimation.material import (
+from atrous.estimation.search_data import (
     Material,
     Sources,
     compute_of,
@@ -23,7 +23,7 @@ from atrous.estimation.material import (
     sources_of,
     unchanged_sources,
 )
-from atrous.estimation.tuning import Choice, Workload, choose
+from atrous.estimation.tune import Choice, Workload, choose
 from atrous.networks.compute import Compute, cores, pick_device, whole_precision
 from atrous.search.loop import Estimator
 from atrous.search.run import Context, Run, Settings, machine, software

@@ -27,13 +27,15 @@ TASK = "image-segmentation"
 METRICS = {"miou": "mean_iou", "pixel_accuracy": "accuracy"}
 """The hub's identifier of the scores that its front matter lists."""
 LICENCE = "other"
-"""What stands in the licence field until somebody who may decide fills it in."""
+"""Stands in the licence field until somebody who may decide fills it in."""
 
 
 @dataclass(frozen=True)
 class Subject:
-    """What a card is about: `name` is the folder's, `parameters` are counted, `training` may lack
-    any key."""
+    """A model as its card tells of it.
+
+    `name` is the folder's, `parameters` are counted, `training` may lack any key.
+    """
 
     name: str
     blueprint: Blueprint
@@ -43,7 +45,7 @@ class Subject:
 
 
 def write_card(subject: Subject) -> str:
-    """The whole card, without measured numbers."""
+    """Writes the whole card, without measured numbers."""
     before, after = body(
         subject.name, subject.blueprint, subject.transform, subject.training, subject.parameters
     )
@@ -61,7 +63,7 @@ def write_card(subject: Subject) -> str:
 
 
 def renew_card(text: str, name: str, classes: Sequence[str], known: Sequence[Evaluation]) -> str:
-    """The card with these measured numbers; everything else in it stays.
+    """Returns the card with these measured numbers; everything else in it stays.
 
     `name` is what the model is called if the card does not say. Raises AtrousError when the front
     matter is not one.
@@ -101,5 +103,5 @@ def _set_results(metadata: CardData, name: str, evaluations: Sequence[Evaluation
 
 
 def _identifier(data: str) -> str:
-    """A data set's name as the hub spells one; of a path, its last part."""
+    """Spells a data set's name as the hub does; of a path, its last part."""
     return re.sub(r"[^\w.-]+", "-", Path(data).name, flags=re.ASCII).strip("-.") or "unnamed"

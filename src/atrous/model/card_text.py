@@ -24,11 +24,11 @@ TRAINING = {
     "backbone_weights": "backbone's first weights",
     "selection_miou": "mIoU on the images it was selected on",
 }
-"""What the card says of the training record, and in which words."""
+"""The fields of the training record that the card tells, in its words."""
 
 
 def headline(blueprint: Blueprint, training: Facts) -> str:
-    """What the model is called: its architecture, and what it was trained on."""
+    """Names the model by its architecture and the data it was trained on."""
     name = str(training.get("name") or blueprint.architecture)
     return f"{name} on {Path(str(training['data'])).name}" if training.get("data") else name
 
@@ -36,7 +36,7 @@ def headline(blueprint: Blueprint, training: Facts) -> str:
 def body(
     name: str, blueprint: Blueprint, transform: Transform, training: Facts, parameters: int
 ) -> tuple[str, str]:
-    """The card's text before and after the measured numbers; `name` is the folder's."""
+    """Returns the card's text before and after the measured numbers; `name` is the folder's."""
     before = (
         _opening(blueprint, training),
         _classes(blueprint),
@@ -48,7 +48,7 @@ def body(
 
 
 def measured(classes: Sequence[str], evaluations: Sequence[Evaluation]) -> str:
-    """The section of measured numbers; shares in [0, 1]."""
+    """Returns the section of measured numbers; shares in [0, 1]."""
     if not evaluations:
         return "## Measured\n\nNot measured yet."
     head = ("data", "split", "images", "predicted at", *SCORES.values())
@@ -108,7 +108,7 @@ def _head(blueprint: Blueprint) -> str:
 
 
 def drawing(architecture: Architecture) -> str:
-    """The architecture in plain text."""
+    """Draws the architecture in plain text."""
     return find_space(architecture.space).text(architecture.genotype)
 
 
@@ -176,7 +176,7 @@ def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 
 def _escaped(text: str) -> str:
-    """Text for one cell of a table."""
+    """Escapes a text for one cell of a table."""
     return " ".join(str(text).split()).replace("|", "\\|").replace("<", "&lt;")
 
 
@@ -196,7 +196,7 @@ def _value(value: object) -> str:
 
 
 def _extent(crop: object) -> str:
-    """A crop, height and width or one side of a square, in words; '' if there is none."""
+    """Says a crop, height and width or one side of a square, in words; '' if there is none."""
     if isinstance(crop, int):
         crop = (crop, crop)
     if isinstance(crop, (list, tuple)) and len(crop) == 2:

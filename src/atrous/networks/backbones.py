@@ -22,9 +22,17 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from atrous.core.cost import Cost
 from atrous.core.errors import AtrousError
-from atrous.networks.hub import WAYS_OUT, hub_source
 from atrous.networks.network import Encoder
-from atrous.networks.weights import BUILTIN, COUNTER, builtin_weights, digest, fill, read_weights
+from atrous.networks.weights import (
+    BUILTIN,
+    COUNTER,
+    WAYS_OUT,
+    builtin_weights,
+    digest,
+    fill,
+    hub_source,
+    read_weights,
+)
 
 OUTPUT_STRIDES = (8, 16)
 KNOWN_GOOD = ("mobilenetv2_100", BUILTIN, "resnet50d", "regnety_016", "xception65")

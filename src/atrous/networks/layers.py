@@ -6,7 +6,6 @@ import torch
 from torch import Tensor, nn
 
 from atrous.networks.fast_cpu import byte_dropout, phased_depthwise, pointwise
-from atrous.networks.interpolation import interpolation
 
 EPSILON = 1e-5
 
@@ -152,3 +151,47 @@ def _is_plain(features: Tensor) -> bool:
         or type(features) is not Tensor
         or torch.compiler.is_compiling()
     )
+
+
+class DropPath(nn.Module):
+    """In training, makes the maps of each image zero with a `probability`, and the others larger,
+    so that the mean stays.
+
+    `depth` in (0, 1] is the layer's share of the network's largest probability. A new one drops
+    nothing until `set_drop_path` says so.
+    """
+
+    def __init__(self, depth: float) -> None:
+        super().__init__()
+        self.depth, self.probability = depth, 0.0
+
+    def forward(self, maps: Tensor) -> Tensor:
+        """[B, C, H, W] -> the same shape."""
+        if not (self.training and self.probability):
+            return maps
+        keep = 1 - self.probability
+        kept = torch.rand(len(maps), 1, 1, 1, device=maps.device) < keep
+        return maps * (kept / keep).to(maps.dtype)
+
+
+def set_drop_path(network: nn.Module, largest: float, progress: float) -> None:
+    """Layer l of L drops with probability progress * (l + 1) / L * `largest`, as in the released
+    network; `progress` is the share of the training that is over."""
+    for module in network.modules():
+        if isinstance(module, DropPath):
+            module.probability = min(1.0, progress) * module.depth * largest
+
+
+def interpolation(coordinates: Tensor, size: int) -> Tensor:
+    """The matrix [N, size] that reads a line of `size` positions at N real coordinates.
+
+    Coordinates count positions from 0; those beyond the last position read the last.
+    """
+    coordinates = coordinates.clamp(0, size - 1)
+    positions = torch.arange(size, dtype=coordinates.dtype, device=coordinates.device)
+    return (1 - (coordinates.unsqueeze(1) - positions).abs()).clamp_min(0)
+
+
+def resample(maps: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
+    """[..., H, W] maps read at rows [h, H] and columns [w, W]: [..., h, w]."""
+    return rows @ maps @ columns.T

@@ -1,1 +1,1 @@
-"""What a run found: tables, figures and one page. Reads the ledger; never runs a model."""
+"""Tables, figures and one page of what a run found. Reads the ledger; never runs a model."""

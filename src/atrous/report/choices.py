@@ -1,4 +1,4 @@
-"""What good architectures choose, against bad ones."""
+"""The choices of good architectures against those of bad ones."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What stands on the page of a run, gathered from its folder."""
+"""The content of a run's page, gathered from its folder."""
 
 from __future__ import annotations
 
@@ -24,8 +24,7 @@ from atrous.report.measures import ClassLine
 from atrous.report.outcome import Outcome, outcome_of
 from atrous.report.relaxed import Relaxed, relaxed
 from atrous.report.rerank import Again, SecondRanking, second_ranking
-from atrous.report.schedule import Timetable, read_schedule
-from atrous.report.trained import read_trained
+from atrous.report.trained import Timetable, read_timetable, read_trained
 from atrous.report.whole_figures import scatter_figure
 from atrous.search.ledger import Entry, Scored
 from atrous.search.run import RERANK, Run
@@ -156,7 +155,7 @@ def gather(run: Run, entries: Sequence[Entry], against: OtherRun | None = None) 
         failures=failures(entries),
         again=again,
         outcome=outcome,
-        schedule=read_schedule(run.path),
+        schedule=read_timetable(run.path),
         glance=glance_of(outcome, again.second if again else None, searched),
         relaxed=relaxed(run),
     )

@@ -75,8 +75,8 @@ class Curve:
 
 @dataclass(frozen=True)
 class Expectation:
-    """What random search is expected to reach, from `of` uniform trials. In their run a trial
-    took `pace` seconds, workers side by side, and `before` baselines ran first."""
+    """The expected best of a random search, from `of` uniform trials. In their run a trial took
+    `pace` seconds, workers side by side, and `before` baselines ran first."""
 
     points: tuple[BestOf, ...]
     of: int
@@ -106,7 +106,7 @@ def against_seconds(entries: Sequence[Entry]) -> Curve | None:
 
 
 def expectation(entries: Sequence[Entry]) -> Expectation | None:
-    """What random search is expected to reach, from the uniform trials among the entries."""
+    """The expected best of a random search, from the uniform trials among the entries."""
     scores = [found.score for found in scored(entries) if found.trial.is_uniform]
     if len(scores) < 2:
         return None

@@ -28,7 +28,7 @@ KIND_COLOURS = {"uniform": ORANGE, "near": BLUE}
 
 @dataclass(frozen=True)
 class Growth:
-    """What is drawn of how the best score grew; `other` is the run compared with."""
+    """The growth of the best score, as it is drawn; `other` is the run compared with."""
 
     curve: Curve
     other: Curve | None

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 
 from atrous.core.words import quantity, size
 from atrous.model.evaluation.record import Evaluation
-from atrous.report.trained import Timing, Trained
+from atrous.model.latency.record import Latency
+from atrous.report.trained import Trained
 from atrous.search.ledger import Entry
 
 
@@ -30,7 +31,7 @@ class ClassLine:
 
 BEST = "best"
 LIKE = frozenset(("name", "selection_miou", "parameters", "multiply_adds", "device"))
-"""What the records of networks that were trained alike may differ in."""
+"""Fields in which the records of networks that were trained alike may differ."""
 
 
 @dataclass(frozen=True)
@@ -60,7 +61,7 @@ def named(trained: Sequence[Trained], entries: Sequence[Entry]) -> list[TitledNe
 
 
 def differences(one: TitledNetwork, other: TitledNetwork) -> list[str]:
-    """In what the training of two networks differed."""
+    """The fields in which the training of two networks differed."""
     first, second = one.trained.record, other.trained.record
     names = sorted((first.keys() | second.keys()) - LIKE)
     return [name.replace("_", " ") for name in names if first.get(name) != second.get(name)]
@@ -128,7 +129,7 @@ class ClassTable:
 
 
 def titles(networks: Sequence[TitledNetwork]) -> list[str]:
-    """What the networks were evaluated on, in words, in the order in which it first occurs."""
+    """The titles of all evaluations, in the order in which they first occur."""
     return list(dict.fromkeys(e.title for n in networks for e in n.trained.evaluations))
 
 
@@ -151,7 +152,7 @@ def latencies(networks: Sequence[TitledNetwork]) -> list[Measure]:
     ]
 
 
-def conditions(timing: Timing) -> str:
+def conditions(timing: Latency) -> str:
     """All that a latency depends on, beside the network."""
     return (
         f"{timing.runtime} {timing.version}, {timing.precision}, batch {timing.batch}, "
@@ -206,8 +207,8 @@ def _score(networks: Sequence[TitledNetwork], asked: str) -> Measure:
     )
 
 
-def _median(timing: Timing | None) -> Value:
-    return timing.median if timing else None
+def _median(timing: Latency | None) -> Value:
+    return timing.median_ms if timing else None
 
 
 def _telling(networks: Sequence[TitledNetwork], asked: str) -> tuple[bool, int, bool]:

@@ -126,12 +126,12 @@ class Outcome:
 
     @property
     def notes(self) -> list[str]:
-        """What a reader of the table must know to compare its rows and columns."""
+        """Sentences that a reader needs to compare rows and columns of the table."""
         return [*measures.biased(self.networks), *unlike_words(self.networks)]
 
     @property
     def others(self) -> tuple[TitledNetwork, ...]:
-        """What the best is compared with."""
+        """The networks that the best is compared with."""
         return tuple(network for network in self.networks if not network.is_found)
 
 

@@ -100,7 +100,7 @@ def _links(content: Content) -> dict[str, str]:
 
 
 def _cost_words(content: Content) -> str:
-    """What costs are of."""
+    """A sentence on the network and the input whose cost is counted."""
     filters, context = content.run.config.proxy.filters, content.run.context
     channels, height, width = context.maps[max(context.maps)]
     size = words.size((height, width))

@@ -88,7 +88,7 @@ class SecondRanking:
 
     @property
     def baselines(self) -> list[Again]:
-        """What was asked for by name, best first."""
+        """The baselines, best first."""
         return [cell for cell in self.cells if cell.row.is_baseline]
 
 
@@ -155,7 +155,7 @@ def agreement_words(second: SecondRanking) -> str:
 
 
 def left_words(second: SecondRanking) -> str:
-    """What is still to be done, if anything is."""
+    """A sentence on what is still to be ranked again, if anything is."""
     return f"{quantity(second.left, 'cell')} still to be ranked again." if second.left else ""
 
 

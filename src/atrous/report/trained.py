@@ -1,6 +1,7 @@
-"""The trained networks of a run, as their folders tell of them.
+"""The plan of a whole run and its trained networks, as files in its folder tell of them.
 
-Only JSON is read: no tensor is loaded and no network is built. In RUN/trained/NAME/:
+Only JSON is read: no tensor is loaded and no network is built. Beside RUN/plan.json, in
+RUN/trained/NAME/:
 
 training.json                 what is trained, and how
 log.jsonl                     loss and selection mIoU as training went on
@@ -13,7 +14,7 @@ export.json                   the exported file, and how it agrees with the netw
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,9 +22,11 @@ from typing import Any
 
 from atrous.core.errors import AtrousError
 from atrous.core.files import locate
+from atrous.core.records import from_json
 from atrous.model.evaluation.record import Evaluation, parse_evaluations
+from atrous.model.latency.record import Latency
 
-FOLDER = "trained"
+PLAN, FOLDER = "plan.json", "trained"
 JOB, LOG, MODEL = "training.json", "log.jsonl", "model"
 RECORD, EVALUATIONS, SHEET = "model.json", "evaluation.json", "pictures-1.png"
 LATENCY, EXPORT = "latency.json", "export.json"
@@ -32,23 +35,29 @@ Fields = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
-class Timing:
-    """The median of a pass in milliseconds, with its quartiles and all it depends on."""
+class PlannedStage:
+    """A stage with the seconds planned for it, and in words why."""
 
-    median: float
-    quartiles: tuple[float, float]
-    runtime: str
-    version: str
-    precision: str
-    batch: int
-    size: tuple[int, int]
-    threads: int
-    device: str
-    device_name: str
+    name: str
+    seconds: float
+    why: str
 
 
 @dataclass(frozen=True)
-class ExportedFile:
+class Timetable:
+    """The budget in seconds, and how it was split; `told` says how the split was found."""
+
+    budget: float
+    stages: tuple[PlannedStage, ...]
+    told: str
+
+    def share(self, stage: PlannedStage) -> float:
+        """The stage's part of all that is planned, in percent."""
+        return 100 * stage.seconds / max(sum(each.seconds for each in self.stages), 1e-9)
+
+
+@dataclass(frozen=True)
+class Export:
     """A file of `size` bytes, named where it lies now if that is the training's folder.
 
     `difference` is the largest one from the network on all that it was compared on, at most
@@ -94,8 +103,8 @@ class Trained:
     scores: tuple[Score, ...]
     evaluations: tuple[Evaluation, ...]
     sheets: tuple[Sheet, ...]
-    timings: tuple[Timing, ...]
-    exported: ExportedFile | None
+    timings: tuple[Latency, ...]
+    exported: Export | None
 
     @property
     def model(self) -> Path | None:
@@ -109,7 +118,7 @@ class Trained:
 
     @property
     def classes(self) -> tuple[str, ...]:
-        """What the classes are called."""
+        """The names of the classes."""
         return tuple(map(str, self.blueprint.get("classes", ())))
 
     @property
@@ -127,6 +136,12 @@ class Trained:
         """Height and width in pixels that it was trained on."""
         crop = self.record.get("crop")
         return (int(crop[0]), int(crop[1])) if crop else None
+
+
+def read_timetable(run: Path) -> Timetable | None:
+    """The split of a run's time, `None` if it was not planned; raises `AtrousError` for damage."""
+    found: Timetable | None = _parsed(run / PLAN, _timetable, None)
+    return found
 
 
 def read_trained(run: Path) -> list[Trained]:
@@ -159,13 +174,13 @@ def _read(folder: Path) -> Trained:
             locate(model, EVALUATIONS), lambda c: parse_evaluations(c, classes), ()
         ),
         sheets=tuple(_sheets(folder, classes)),
-        timings=_parsed(folder / LATENCY, _timings, ()),
+        timings=_parsed(folder / LATENCY, lambda c: from_json(tuple[Latency, ...], c), ()),
         exported=_parsed(folder / EXPORT, lambda content: _exported(content, folder), None),
     )
 
 
 def _parsed(path: Path, parse: Any, absent: Any) -> Any:
-    """What `parse` makes of a JSON file, or `absent`; raises `AtrousError` for a damaged one."""
+    """A JSON file as `parse` takes it, or `absent`; raises `AtrousError` for a damaged one."""
     if not path.is_file():
         return absent
     with _reading(path):
@@ -182,7 +197,7 @@ def _reading(path: Path) -> Iterator[None]:
 
 def _damaged(path: Path, why: str) -> AtrousError:
     return AtrousError(
-        f"Expected what is known of a trained network in {path}, but: {why}. Restore it from a "
+        f"Expected a record of a whole run in {path}, but: {why}. Restore it from a "
         "copy, or delete it: the report then goes without."
     )
 
@@ -217,37 +232,22 @@ def _sheets(folder: Path, classes: int) -> Iterator[Sheet]:
         yield Sheet(told, path)
 
 
-def _timings(content: Any) -> tuple[Timing, ...]:
-    return tuple(
-        Timing(
-            median=float(each["median_ms"]),
-            quartiles=_pair(each["quartiles_ms"]),
-            runtime=each["runtime"],
-            version=each["version"],
-            precision=each["precision"],
-            batch=int(each["batch"]),
-            size=(int(each["size"][0]), int(each["size"][1])),
-            threads=int(each["threads"]),
-            device=each["device"],
-            device_name=each["device_name"],
-        )
-        for each in content
+def _timetable(content: Any) -> Timetable:
+    stages = tuple(
+        PlannedStage(str(each["name"]), float(each["seconds"]), str(each["why"]))
+        for each in content["stages"]
     )
+    return Timetable(float(content["budget"]), stages, str(content["told"]))
 
 
-def _exported(content: Any, folder: Path) -> ExportedFile:
+def _exported(content: Any, folder: Path) -> Export:
     path = Path(content["path"])
     places = (folder / path.name, folder / MODEL / path.name)
     apart = [float(each["difference"]) for each in content.get("comparisons", ())]
     tolerance = content.get("tolerance")
-    return ExportedFile(
+    return Export(
         file=str(next((place for place in places if place.is_file()), path)),
         size=int(content["size"]),
         difference=max(apart, default=None),
         tolerance=None if tolerance is None else float(tolerance),
     )
-
-
-def _pair(values: Iterable[Any]) -> tuple[float, float]:
-    low, high = values
-    return float(low), float(high)

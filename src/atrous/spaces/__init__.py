@@ -8,8 +8,8 @@ from typing import Any
 
 from atrous.core.architecture import Architecture
 from atrous.core.errors import AtrousError
-from atrous.spaces.auto_deeplab.family import AUTO_DEEPLAB
-from atrous.spaces.dpc.family import DPC
+from atrous.spaces.auto_deeplab import AUTO_DEEPLAB
+from atrous.spaces.dpc import DPC
 from atrous.spaces.family import Family
 from atrous.spaces.space import Space
 from atrous.spaces.view import View, plain_view

@@ -14,8 +14,7 @@ from atrous.core.errors import AtrousError
 from atrous.data.canvas import Size, feature_size, round_up
 from atrous.data.palette import Colour
 from atrous.networks.backbones import load_backbone, outline
-from atrous.networks.decoder import LOW_STRIDE
-from atrous.networks.network import Encoder, Network
+from atrous.networks.network import LOW_STRIDE, Encoder, Network
 from atrous.spaces import find_space, needs_backbone
 from atrous.tasks.segmentation.head import class_scores
 

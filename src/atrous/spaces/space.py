@@ -61,7 +61,7 @@ def deepest(strides: Collection[int]) -> tuple[int, ...]:
 
 def separable_decoder(channels: Mapping[int, int], part: Part, filters: int) -> Refinement:  # noqa: ARG001 (it is as wide as the part)
     """Returns the decoder of DeepLabv3+ as the DPC paper has it, of separable convolutions."""
-    from atrous.networks.decoder import Decoder
+    from atrous.networks.network import Decoder
 
     return Decoder(channels, part)
 

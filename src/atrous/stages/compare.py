@@ -7,36 +7,22 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import nan, sqrt
 from pathlib import Path
-from statistics import mean, stdev
-
-from scipy.stats import t as student
 
 from atrous.core.architecture import Architecture
 from atrous.core.config import SearchConfig
 from atrous.core.console import track
 from atrous.core.errors import AtrousError
+from atrous.core.statistics import Interval, mean_interval
 from atrous.core.trial import Failed
 from atrous.data.dataset import Dataset, Samples
-from atrous.estimation.material import estimator, features_of, make_material, unchanged_sources
+from atrous.estimation.search_data import estimator, features_of, make_material, unchanged_sources
 from atrous.search.ranking import ranked
 from atrous.search.run import Run
 from atrous.spaces import find_architecture
 from atrous.stages.replicates import Reading, fresh_jobs, read_all
 
 READINGS = "comparison.jsonl"
-CONFIDENCE = 0.95
-
-
-@dataclass(frozen=True)
-class Interval:
-    """A mean of `count` readings with its 95 % confidence interval (Student's t)."""
-
-    mean: float
-    low: float
-    high: float
-    count: int
 
 
 @dataclass(frozen=True)
@@ -85,15 +71,6 @@ def compare(
     return Comparison(texts, splits, seeds, readings, left_out)
 
 
-def interval(values: Sequence[float]) -> Interval:
-    """The mean with its confidence interval; without bounds for a single value, NaN for none."""
-    count = len(values)
-    if count < 2:
-        return Interval(mean(values) if values else nan, nan, nan, count)
-    margin = float(student.ppf((1 + CONFIDENCE) / 2, count - 1)) * stdev(values) / sqrt(count)
-    return Interval(mean(values), mean(values) - margin, mean(values) + margin, count)
-
-
 def scores(readings: Sequence[Reading], architecture: str, split: str) -> dict[int, float]:
     """mIoU by seed."""
     return {
@@ -106,7 +83,7 @@ def scores(readings: Sequence[Reading], architecture: str, split: str) -> dict[i
 def paired(readings: Sequence[Reading], one: str, other: str, split: str) -> Interval:
     """The difference in mIoU, `one` less `other`, over the seeds both were trained with."""
     left, right = scores(readings, one, split), scores(readings, other, split)
-    return interval([left[seed] - right[seed] for seed in sorted(left.keys() & right.keys())])
+    return mean_interval([left[seed] - right[seed] for seed in sorted(left.keys() & right.keys())])
 
 
 def _chosen(run: Run, name: str) -> Architecture:

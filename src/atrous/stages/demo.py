@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
+from atrous.core.config import WholeConfig
 from atrous.core.options import replaced
 from atrous.scenes.scene import write_scenes
-from atrous.stages.search import usual
-from atrous.stages.whole.wish import Wish
+from atrous.stages.whole.whole import usual
 
 IMAGES, SEED = 480, 0
 
@@ -17,7 +18,7 @@ BATCH = 4
 """Images a step end to end: few, so that a laptop gets somewhere in some minutes."""
 
 
-def demo_wish(out: Path) -> Wish:
+def demo_config(out: Path) -> WholeConfig:
     """Draws the scenes into `out` and gives what to run on them."""
     data = out / "scenes"
     if not data.exists():
@@ -25,7 +26,7 @@ def demo_wish(out: Path) -> Wish:
         shutil.rmtree(partial, ignore_errors=True)
         write_scenes(partial, IMAGES, SEED)
         partial.rename(data)
-    config = replaced(
-        usual("dpc"), data=str(data), weights="builtin", trials=100, time=600.0, seed=SEED
+    asked = replaced(
+        usual("dpc"), data=str(data), weights="builtin", budget=600.0, seed=SEED, batch=BATCH
     )
-    return Wish(config, BATCH, None, stretch=True)
+    return replace(asked, stretch=True)

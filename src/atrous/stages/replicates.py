@@ -17,9 +17,9 @@ from atrous.core.architecture import Architecture
 from atrous.core.errors import AtrousError
 from atrous.core.lock import hold
 from atrous.core.trial import Failed, Job, Metrics, Origin, Reason, Rung, Trial
+from atrous.estimation.cached import Proxy
 from atrous.estimation.features import FeatureSet
 from atrous.estimation.outcome import outcome_of
-from atrous.estimation.proxy import Proxy
 from atrous.execution.local import LocalExecutor, WorkerLostError
 from atrous.training.optimiser import NonFiniteError
 

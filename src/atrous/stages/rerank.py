@@ -25,10 +25,9 @@ from atrous.core.trial import TRIAL, Origin
 from atrous.data.canvas import Size, largest, require_crop
 from atrous.data.checks.check import require_sound
 from atrous.data.palette import distinct
-from atrous.estimation.end_to_end import FineTune
+from atrous.estimation.end_to_end import FineTune, WarmStart, is_gentle, usual_rate
 from atrous.estimation.estimators import blueprint_of
-from atrous.estimation.material import estimator, material_of, unchanged_sources
-from atrous.estimation.start import WarmStart, is_gentle, usual_rate
+from atrous.estimation.search_data import estimator, material_of, unchanged_sources
 from atrous.execution.local import LocalExecutor
 from atrous.networks.compute import Compute, whole_precision
 from atrous.search.ledger import Entry

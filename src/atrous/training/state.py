@@ -14,7 +14,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from atrous.core.errors import AtrousError
 from atrous.data.dataset import IGNORE
 from atrous.networks.compute import Compute
-from atrous.networks.drop_path import set_drop_path
+from atrous.networks.layers import set_drop_path
 from atrous.networks.network import Network
 from atrous.training.checkpoint import Checkpoint, fill
 from atrous.training.config import Protocol

@@ -7,8 +7,7 @@ from random import Random
 
 import pytest
 
-from atrous.spaces.auto_deeplab.block_order import in_order
-from atrous.spaces.auto_deeplab.cell import GIVEN, Block, Edge, Operation, RepeatedCell
+from atrous.spaces.auto_deeplab.cell import GIVEN, Block, Edge, Operation, RepeatedCell, in_order
 from atrous.spaces.auto_deeplab.space import PUBLISHED_CELL, auto_deeplab, decode, encode, pairs
 
 

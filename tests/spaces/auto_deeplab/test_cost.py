@@ -15,7 +15,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from atrous.networks.network import Network, pad_to_canvas
 from atrous.spaces.auto_deeplab.cell import OPERATIONS, Operation
 from atrous.spaces.auto_deeplab.cost import network_cost_of, operation_cost
-from atrous.spaces.auto_deeplab.operations import make_operation
+from atrous.spaces.auto_deeplab.trunk import make_operation
 from tests.cases import each
 from tests.networks.trunks import (
     PUBLISHED_CELL,

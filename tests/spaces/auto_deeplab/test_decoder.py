@@ -9,7 +9,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from atrous.spaces.auto_deeplab.decoder import DenseDecoder
+from atrous.spaces.auto_deeplab.aspp import DenseDecoder
 from tests.parts import Alone
 
 

@@ -8,10 +8,9 @@ import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from atrous.spaces.auto_deeplab.decoder import DenseDecoder
-from atrous.spaces.auto_deeplab.decoder_cost import class_scores_cost, decoder_cost_of
-from atrous.spaces.auto_deeplab.trellis import Path
-from atrous.spaces.auto_deeplab.widths import trunk_channels, width_of
+from atrous.spaces.auto_deeplab.aspp import DenseDecoder
+from atrous.spaces.auto_deeplab.cost import class_scores_cost, decoder_cost_of
+from atrous.spaces.auto_deeplab.trellis import Path, trunk_channels, width_of
 from atrous.tasks.segmentation.head import class_scores
 from tests.cases import each
 from tests.parts import Alone

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from atrous.spaces.auto_deeplab.cell import Block, Edge, Operation, RepeatedCell
-from atrous.spaces.auto_deeplab.layer import Layer
+from atrous.spaces.auto_deeplab.trunk import Layer
 from tests.cases import each
 from tests.networks.plain import layer_output, unsettled
 from tests.networks.trunks import random_cell

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from atrous.spaces.auto_deeplab.cell import OPERATIONS, Operation
-from atrous.spaces.auto_deeplab.operations import Projection, doubled, make_operation, resized
+from atrous.spaces.auto_deeplab.trunk import Projection, doubled, make_operation, resized
 from tests.cases import each
 from tests.networks.plain import applied, interpolated, projected, unsettled
 

@@ -10,10 +10,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from atrous.networks.network import Network
-from atrous.spaces.auto_deeplab.layer import Layer
-from atrous.spaces.auto_deeplab.operations import AtrousConvolution
 from atrous.spaces.auto_deeplab.trellis import Path
-from atrous.spaces.auto_deeplab.trunk import Trunk
+from atrous.spaces.auto_deeplab.trunk import AtrousConvolution, Layer, Trunk
 from tests.networks.trunks import (
     PUBLISHED_CELL,
     PUBLISHED_PATH,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from atrous.spaces.auto_deeplab.widths import (
+from atrous.spaces.auto_deeplab.trellis import (
     LayerPlan,
     layer_plans,
     low_width,

@@ -15,8 +15,9 @@ from atrous.spaces.dpc.cell import (
     Convolution1x1,
     GridPooling,
     SeparableConvolution,
+    read_cell,
+    write_cell,
 )
-from atrous.spaces.dpc.published_format import read_cell, write_cell
 from atrous.spaces.dpc.space import OPERATIONS, TOP1, decode, dpc
 from tests.cases import each
 

@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 
 from atrous.cli.fidelity import fidelity
 from atrous.core.console import untracked
-from atrous.estimation.tuning import Choice
+from atrous.estimation.tune import Choice
 from atrous.networks.compute import Compute
 from atrous.scenes.scene import write_scenes
 from atrous.stages.fidelity import measure as loop

@@ -11,9 +11,9 @@ import pytest
 from atrous.core.console import untracked
 from atrous.core.errors import AtrousError
 from atrous.core.trial import Outcome
+from atrous.estimation.cached import Proxy
 from atrous.estimation.end_to_end import FineTune
-from atrous.estimation.proxy import Proxy
-from atrous.estimation.tuning import Choice, Workload
+from atrous.estimation.tune import Choice, Workload
 from atrous.networks.compute import Compute
 from atrous.scenes.scene import write_scenes
 from atrous.search.ledger import Entry

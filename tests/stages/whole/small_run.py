@@ -9,14 +9,14 @@ from typing import Any
 
 import pytest
 
+from atrous.core.config import TrainingConfig, WholeConfig
 from atrous.core.trial import Metrics
 from atrous.estimation import estimators
 from atrous.stages import rerank
 from atrous.stages import search as driver
 from atrous.stages.train import config as training_config
-from atrous.stages.whole import finish, pace, plan, whole
+from atrous.stages.whole import finish, plan, whole
 from atrous.stages.whole.plan import Pace
-from atrous.stages.whole.wish import Wish
 from tests.executors import Immediate
 from tests.small_search import config, remembered
 
@@ -24,7 +24,7 @@ SLOW = Pace(trial=220, step=59.97, workers=1)
 """Seconds, so that two hours are enough for nine candidates and a few steps."""
 
 
-def wish(data: Path, **changes: Any) -> Wish:
+def wish(data: Path, **changes: Any) -> WholeConfig:
     """Two hours for the data; `changes` are those of the configuration."""
     asked = {
         "strategy": "local",
@@ -34,7 +34,8 @@ def wish(data: Path, **changes: Any) -> Wish:
         "time": 7200.0,
         "steps": 2,
     }
-    return Wish(config(data, **{**asked, **changes}), batch=2, crop=(33, 49))
+    training = TrainingConfig(batch=2, crop=(33, 49))
+    return WholeConfig(config(data, **{**asked, **changes}), training)
 
 
 @contextmanager
@@ -45,7 +46,7 @@ def quick(least: int = 1) -> Iterator[pytest.MonkeyPatch]:
         patch.setattr(estimators, "choose", remembered([]))
         for module in (driver, rerank):
             patch.setattr(module, "LocalExecutor", Immediate)
-        for module in (training_config, pace):
+        for module in (training_config, plan):
             patch.setattr(module, "cores", lambda: 1)
         patch.setattr(whole, "measure_pace", lambda *_: SLOW)
         patch.setattr(finish, "_has_onnx", lambda: False)

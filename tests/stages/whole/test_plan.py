@@ -11,13 +11,12 @@ from typing import Any
 import pytest
 
 from atrous.core.errors import AtrousError
-from atrous.report.schedule import read_schedule
+from atrous.report.trained import PLAN, read_timetable
 from atrous.stages.whole.plan import (
     LEAST_AGAIN,
     LEAST_STEPS,
     LEAST_TRIALS,
     MOST_AGAIN,
-    PLAN,
     WANTED_STEPS,
     Pace,
     Plan,
@@ -41,8 +40,8 @@ def named(pace: Pace, ended: int, beside: int, baselines: tuple[str, ...]) -> in
 
 def test_two_hours_are_split_by_what_was_measured() -> None:
     plan = split(2 * HOUR, Pace(trial=10, step=0.5, workers=2), 200, 2, ASPP)
-    assert [name for name, _, _ in plan.stages] == ["search", "re-rank", "train", "rest"]
-    assert [seconds for _, seconds, _ in plan.stages] == pytest.approx([2450, 1400, 2450, 700])
+    assert [stage.name for stage in plan.stages] == ["search", "re-rank", "train", "rest"]
+    assert [stage.seconds for stage in plan.stages] == pytest.approx([2450, 1400, 2450, 700])
     assert plan.search_seconds == pytest.approx(2450)
     assert plan.trials == 488  # 490 of 10 s, 2 at a time, two of them baselines
     assert (plan.top, plan.rerank_steps) == (7, 301)  # 9 networks of 155 s: half a trial, 300 steps
@@ -62,7 +61,7 @@ def test_no_stage_takes_more_than_its_share() -> None:
         start = pace.trial / pace.workers
         second = (plan.top + 2) * (plan.rerank_steps * pace.step + start)
         third = 2 * (plan.train_steps * pace.step + pace.trial)
-        assert sum(seconds for _, seconds, _ in plan.stages) == pytest.approx(left)
+        assert sum(stage.seconds for stage in plan.stages) == pytest.approx(left)
         assert search <= 0.35 * left + tolerance < search + pace.trial / pace.workers + 1
         assert second <= 0.2 * left + tolerance < second + (plan.top + 2) * pace.step + 1
         assert third <= 0.35 * left + tolerance < third + 2 * pace.step + 1
@@ -111,16 +110,15 @@ def plan() -> Plan:
 def test_a_plan_comes_back_as_it_was(plan: Plan, tmp_path: Path) -> None:
     write_plan(plan, tmp_path)
     assert read_plan(tmp_path) == plan
-    schedule = read_schedule(tmp_path)
+    schedule = read_timetable(tmp_path)
     assert schedule
     assert (schedule.budget, schedule.told) == (plan.budget, plan.told)
-    assert [(s.name, s.seconds, s.why) for s in schedule.stages] == list(plan.stages)
+    assert schedule.stages == plan.stages
 
 
 @pytest.mark.parametrize(
     "damage",
     [
-        {"format": 2},
         {"trials": "many"},
         {"budget": None},
         {"stages": [["search", 1, ""]]},
@@ -154,7 +152,7 @@ def test_no_plan_is_told(tmp_path: Path) -> None:
 def test_stretched_stages_get_what_they_need_and_no_more() -> None:
     slow = Pace(trial=30, step=6, workers=2)
     plan = split(600, slow, 100, 2, ("dpc:aspp",), stretch=True)
-    seconds = {name: length for name, length, _ in plan.stages}
+    seconds = {stage.name: stage.seconds for stage in plan.stages}
     assert plan.trials == 9  # 11 of 30 s in 175 s, 2 at a time, two of them baselines
     assert (plan.top, plan.rerank_steps) == (LEAST_AGAIN, LEAST_STEPS)
     assert plan.train_steps == LEAST_STEPS

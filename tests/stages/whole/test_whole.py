@@ -22,19 +22,20 @@ from atrous.core.trial import Outcome
 from atrous.model.evaluation import publication
 from atrous.model.model import load_model
 from atrous.networks.weights import digest
+from atrous.report.trained import PLAN
 from atrous.search.ledger import Entry
 from atrous.search.run import ABOUT, RERANK, open_run
 from atrous.stages import search as driver
 from atrous.stages.search_view import SearchView
 from atrous.stages.whole import whole
 from atrous.stages.whole.finish import evaluated
-from atrous.stages.whole.plan import PLAN, read_plan
-from atrous.stages.whole.wish import WISH, read_wish, write_wish
+from atrous.stages.whole.plan import read_plan
+from atrous.stages.whole.whole import WHOLE, keep, kept
 from tests.small_search import write_data
 from tests.stages.whole.small_run import SLOW, hear, quick, watch, wish
 
 STOPS: tuple[tuple[ModuleType, str], ...] = (
-    (whole, "write_wish"),
+    (whole, "keep"),
     (driver, "begin"),
     (whole, "measure_pace"),
     (whole, "extend"),
@@ -49,7 +50,7 @@ STOPS: tuple[tuple[ModuleType, str], ...] = (
 )
 """Functions after which a run is stopped, in their order."""
 DONE = (
-    WISH,
+    WHOLE,
     PLAN,
     RERANK,
     "trained/*/training.json",
@@ -99,7 +100,7 @@ def stop(patch: pytest.MonkeyPatch, place: object, name: str) -> None:
 
 
 def begin_or_go_on(home: Path, out: Path) -> None:
-    if not (out / WISH).exists():
+    if not (out / WHOLE).exists():
         whole.begin(wish(home / "data"), out)
     whole.finish(out, home / "cache", hear, watch)
 
@@ -239,14 +240,14 @@ def test_a_folder_with_a_run_is_refused_and_one_where_none_began_is_not(
     out = tmp_path / "run"
     whole.begin(wish(home / "data"), out)
     whole.begin(wish(home / "data", seed=5), out)
-    assert read_wish(out).config.seed == 5
+    assert kept(out).search.seed == 5
     stop(patch, driver, "begin")
     with pytest.raises(KeyboardInterrupt):
         whole.finish(out, home / "cache", hear, watch)
     with pytest.raises(AtrousError, match=f"Go on with it: atrous run --resume {out}; or"):
         whole.begin(wish(home / "data", seed=6), out)
-    assert read_wish(out).config.seed == open_run(out).config.seed == 5
-    (out / WISH).unlink()
+    assert kept(out).search.seed == open_run(out).config.seed == 5
+    (out / WHOLE).unlink()
     with pytest.raises(AtrousError, match=f"Go on with it: atrous search --resume {out}; or"):
         whole.begin(wish(home / "data"), out)
 
@@ -269,16 +270,16 @@ def test_what_cannot_be_is_told_before_anything_is_made(
 ) -> None:
     asked = wish(home / "data")
     with pytest.raises(AtrousError, match=message):
-        whole.begin(replace(asked, config=replaced(asked.config, **changes)), tmp_path / "run")
+        whole.begin(replace(asked, search=replaced(asked.search, **changes)), tmp_path / "run")
     assert not (tmp_path / "run").exists()
 
 
 def test_crops_that_cannot_be_are_told_before_anything_is_made(home: Path, tmp_path: Path) -> None:
     asked = wish(home / "data")
     with pytest.raises(AtrousError, match="--batch is at least 2, got 1"):
-        whole.begin(replace(asked, batch=1), tmp_path / "run")
+        whole.begin(replaced(asked, batch=1), tmp_path / "run")
     with pytest.raises(AtrousError, match="The next that fits is --crop 65x97"):
-        whole.begin(replace(asked, crop=(64, 96)), tmp_path / "run")
+        whole.begin(replaced(asked, crop=(64, 96)), tmp_path / "run")
     assert not (tmp_path / "run").exists()
 
 
@@ -307,12 +308,12 @@ def test_a_budget_that_is_too_short_is_mended_by_a_longer_one(home: Path, tmp_pa
     assert plan.budget == float(found[1])
     assert plan.trials >= 20
     assert plan.rerank_steps >= 20
-    kept = read_wish(tmp_path / "run")
-    assert (kept.batch, kept.crop) == (asked.batch, asked.crop)
+    now = kept(tmp_path / "run")
+    assert now.training == asked.training
     assert open_run(tmp_path / "run").config.budget.seconds == pytest.approx(plan.search_seconds)
     told = atrous("run", "--resume", tmp_path / "run", "--budget", "99h")
     assert "is split already" in str(told)
-    assert read_wish(tmp_path / "run") == kept
+    assert kept(tmp_path / "run") == now
     assert SLOW.step * 5 * 20 / 0.2 < plan.budget
 
 
@@ -327,14 +328,14 @@ def test_the_whole_run_that_began_last_goes_on(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     assert "there is none" in str(atrous("run", "--resume"))
-    marks = (("new", WISH), ("old", WISH), ("search", ABOUT))
+    marks = (("new", WHOLE), ("old", WHOLE), ("search", ABOUT))
     for name, mark in marks:
         Path("runs", name).mkdir(parents=True)
         Path("runs", name, mark).write_text("{")
-    for name, mark, moment in (("new", WISH, 200), ("old", WISH, 100), ("search", ABOUT, 300)):
+    for name, mark, moment in (("new", WHOLE, 200), ("old", WHOLE, 100), ("search", ABOUT, 300)):
         os.utime(Path("runs", name, mark), (moment, moment))
-    assert f"was asked for in {Path('runs', 'new', WISH)}" in str(atrous("run", "--resume"))
-    assert f"was asked for in {Path('runs', 'old', WISH)}" in str(
+    assert f"was asked for in {Path('runs', 'new', WHOLE)}" in str(atrous("run", "--resume"))
+    assert f"was asked for in {Path('runs', 'old', WHOLE)}" in str(
         atrous("run", "--resume", "runs/old")
     )
     assert "Expected a whole run at runs/search" in str(atrous("run", "runs/search", "--resume"))
@@ -351,15 +352,16 @@ def test_a_run_says_how_to_go_on_with_it(
         app, [*map(str, words), *options, "--device", "cpu", "--cache", str(home / "cache")]
     )
     assert f"Stopped. Go on: atrous run --resume {out}" in found.output
-    kept = read_wish(out)
-    assert (kept.batch, kept.crop, kept.config.budget.seconds) == (3, (33, 49), 7200.0)
-    assert kept.config.data.path == str((home / "data").resolve())
+    asked = kept(out)
+    assert (asked.training.batch, asked.training.crop) == (3, (33, 49))
+    assert asked.search.budget.seconds == 7200.0
+    assert asked.search.data.path == str((home / "data").resolve())
     assert str(out) in str(atrous(*words, *options))
 
 
 @pytest.mark.usefixtures("patch")
 def test_a_wish_without_a_budget_has_two_hours(home: Path, tmp_path: Path) -> None:
-    write_wish(wish(home / "data", time=None), tmp_path)
+    keep(wish(home / "data", time=None), tmp_path)
     whole.prepare(tmp_path, home / "cache")
     assert read_plan(tmp_path).budget == 7200
     assert open_run(tmp_path).config.budget.trials == 9

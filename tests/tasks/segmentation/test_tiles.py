@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from atrous.tasks.segmentation.tiles import Block, blocks, overlap_of, plan_tiles
+from atrous.tasks.segmentation.probabilities import Block, blocks, overlap_of, plan_tiles
 from tests.cases import each
 
 SIZES = [(1, 8), (8, 8), (9, 8), (100, 16), (257, 64), (1000, 65), (3001, 129), (12000, 1400)]

@@ -10,8 +10,9 @@ import torch
 from torch import Tensor, nn
 
 from atrous.networks.layers import Convolution1x1, Dropout, normalise
-from atrous.networks.pyramid import Part, Pyramid
-from atrous.spaces.auto_deeplab.widths import width_of
+from atrous.networks.pyramid import Part, Pyramid, Refinement
+from atrous.spaces.auto_deeplab.trellis import STRIDES, low_width, width_of
+from atrous.spaces.auto_deeplab.trunk import resized
 
 DROPOUT = 0.1
 REACHES = (96, 192, 288)
@@ -69,3 +70,24 @@ class DenseAspp(Part):
         features = maps[self.stride]
         joined = torch.cat([branch(features) for branch in self.branches], dim=1)
         return cast(Tensor, self.dropout(self.projection(joined)))
+
+
+class DenseDecoder(Refinement):
+    """The map at stride 4, projected to 48 channels, beside the head's output; then two dense 3x3
+    convolutions."""
+
+    def __init__(self, channels: Mapping[int, int], part: Part, filters: int) -> None:
+        super().__init__()
+        self.reads, self.stride = STRIDES[:1], STRIDES[0]
+        self.channels = width = part.channels
+        low = low_width(filters)
+        self.low = Convolution1x1(channels[self.stride], low)
+        self.refine = nn.Sequential(
+            Convolution3x3(width + low, width), Convolution3x3(width, width)
+        )
+
+    def forward(self, maps: Pyramid, deep: Tensor) -> Tensor:
+        """The pyramid and deep [B, channels, H, W] -> [B, channels, h, w], at stride 4."""
+        low = maps[self.stride]
+        spread = resized(deep, (low.shape[-2], low.shape[-1]))
+        return cast(Tensor, self.refine(torch.cat([spread, self.low(low)], dim=1)))

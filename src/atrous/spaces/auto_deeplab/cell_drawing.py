@@ -147,7 +147,7 @@ def block_depths(cell: RepeatedCell) -> list[int]:
 
 
 def states(block: Block) -> tuple[int, int]:
-    """What a block reads."""
+    """The two states that a block reads."""
     return block.first.state, block.second.state
 
 

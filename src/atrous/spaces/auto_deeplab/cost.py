@@ -10,13 +10,17 @@ from math import prod
 
 from atrous.core.cost import Cost
 from atrous.spaces.auto_deeplab.cell import GIVEN, Operation, RepeatedCell
-from atrous.spaces.auto_deeplab.trellis import LEVELS, STRIDES, Path
-from atrous.spaces.auto_deeplab.widths import (
+from atrous.spaces.auto_deeplab.trellis import (
+    LEVELS,
     STEM_LEVEL,
     STEM_STRIDE,
+    STRIDES,
     LayerPlan,
+    Path,
     layer_plans,
+    low_width,
     stem_widths,
+    trunk_channels,
     width_of,
 )
 
@@ -97,3 +101,18 @@ def _positions(level: int, size: tuple[int, int]) -> int:
     """How many positions a map at a level has, on the canvas of an image."""
     stride = STRIDES[level] if level in LEVELS else STEM_STRIDE
     return prod((side - 1 + (1 - side) % STRIDES[-1]) // stride + 1 for side in size)
+
+
+def decoder_cost_of(path: Path, blocks: int, filters: int, size: tuple[int, int]) -> Cost:
+    """The decoder of a network of F `filters`, for one image of `size` (H, W)."""
+    low, narrow = trunk_channels(path, blocks, filters)[STRIDES[0]], low_width(filters)
+    width = width_of(filters)
+    weights = low * narrow + 9 * (width + narrow) * width + 9 * width * width
+    norms = 2 * (narrow + 2 * width)
+    return Cost(weights + norms, weights * _positions(0, size))
+
+
+def class_scores_cost(classes: int, filters: int, size: tuple[int, int]) -> Cost:
+    """The 1x1 convolution, with bias, that scores the classes."""
+    weights = width_of(filters) * classes
+    return Cost(weights + classes, weights * _positions(0, size))

@@ -30,7 +30,6 @@ from typing import TYPE_CHECKING
 from atrous.core.architecture import Architecture, Genotype
 from atrous.core.cost import Cost
 from atrous.core.errors import AtrousError
-from atrous.spaces.auto_deeplab.block_order import in_order
 from atrous.spaces.auto_deeplab.cell import (
     BLOCKS,
     GIVEN,
@@ -39,6 +38,7 @@ from atrous.spaces.auto_deeplab.cell import (
     Edge,
     Operation,
     RepeatedCell,
+    in_order,
 )
 from atrous.spaces.auto_deeplab.cost import network_cost_of
 from atrous.spaces.auto_deeplab.trellis import LAYERS, LEVELS, STRIDES, Path, exits, is_path
@@ -248,7 +248,7 @@ def build(genotype: Genotype, channels: Mapping[int, int], filters: int) -> Part
 
 def decoder(channels: Mapping[int, int], part: Part, filters: int) -> Refinement:
     """The decoder of DeepLabv3+ with dense convolutions."""
-    from atrous.spaces.auto_deeplab.decoder import DenseDecoder
+    from atrous.spaces.auto_deeplab.aspp import DenseDecoder
 
     return DenseDecoder(channels, part, filters)
 

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import cast
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from atrous.networks.layers import DropPath, PointwiseConvolution
 from atrous.networks.network import Encoder
-from atrous.spaces.auto_deeplab.cell import RepeatedCell
-from atrous.spaces.auto_deeplab.layer import Layer
-from atrous.spaces.auto_deeplab.operations import cell_norm
-from atrous.spaces.auto_deeplab.trellis import STRIDES, Path
-from atrous.spaces.auto_deeplab.widths import (
+from atrous.spaces.auto_deeplab.cell import GIVEN, Edge, Operation, RepeatedCell
+from atrous.spaces.auto_deeplab.trellis import (
     MEAN,
     STD,
+    STRIDES,
     LayerPlan,
+    Path,
     layer_plans,
     stem_widths,
     trunk_channels,
@@ -79,3 +81,152 @@ def _layer(cell: RepeatedCell, plan: LayerPlan, depth: float) -> Layer:
 
 def _convolution(channels: int, filters: int, stride: int) -> tuple[nn.Module, nn.Module]:
     return nn.Conv2d(channels, filters, 3, stride, 1, bias=False), cell_norm(filters)
+
+
+class Layer(nn.Module):
+    """The cell on the outputs x and y of the two layers before, as the released network has it.
+
+    An up step (`move` -1) first doubles x; y is then resized to x, unless it is known that it
+    `y_fits`. State 0 is x after a projection to `filters` channels; state 1 is y, projected if it
+    has others. In a down step (`move` +1) the operations that read these two have stride 2. `depth`
+    in (0, 1] is how deep in the network the layer is, which scheduled drop path asks for; it spares
+    skips.
+    """
+
+    def __init__(
+        self,
+        cell: RepeatedCell,
+        x_channels: int,
+        y_channels: int,
+        filters: int,
+        move: int,
+        y_fits: bool = False,
+        depth: float = 1.0,
+    ) -> None:
+        super().__init__()
+        self.move, self.y_fits = move, y_fits
+        self.previous = Projection(x_channels, filters)
+        same = y_channels == filters
+        self.before = nn.Identity() if same else Projection(y_channels, filters)
+        self.edges = [edge for block in cell for edge in (block.first, block.second)]
+        self.operations = nn.ModuleList(
+            make_operation(edge.operation, filters, _stride(edge, move)) for edge in self.edges
+        )
+        self.drop = DropPath(depth)
+
+    def forward(self, x: Tensor, y: Tensor) -> Tensor:
+        """x [B, x_channels, H, W] and y [B, y_channels, any size] -> [B, blocks * filters, h, w]:
+        half of H and W after a down step, 2H - 1 and 2W - 1 after an up step, else the same."""
+        x = doubled(x) if self.move < 0 else x
+        y = y if self.y_fits else resized(y, (x.shape[-2], x.shape[-1]))
+        states = [self.previous(x), self.before(y)]
+        for first in range(0, len(self.edges), 2):
+            states.append(self._applied(first, states) + self._applied(first + 1, states))
+        return torch.cat(states[GIVEN:], dim=1)
+
+    def _applied(self, number: int, states: Sequence[Tensor]) -> Tensor:
+        """What an edge makes of the state that it reads."""
+        edge = self.edges[number]
+        result: Tensor = self.operations[number](states[edge.state])
+        return result if edge.operation is Operation.SKIP else cast(Tensor, self.drop(result))
+
+
+def _stride(edge: Edge, move: int) -> int:
+    return 2 if move > 0 and edge.state < GIVEN else 1
+
+
+EPSILON = 1e-3
+RATE = 2
+"""The atrous rate of a cell's convolutions at stride 1."""
+
+
+def make_operation(
+    operation: Operation, filters: int, stride: int, affine: bool = True
+) -> nn.Module:
+    """An operation from [B, filters, H, W] to as many channels; `affine`: batch norms have scales
+    and shifts."""
+    match operation:
+        case Operation.SEPARABLE_3:
+            return SeparableTwice(filters, 3, stride, affine)
+        case Operation.SEPARABLE_5:
+            return SeparableTwice(filters, 5, stride, affine)
+        case Operation.ATROUS_3:
+            return AtrousConvolution(filters, 3, stride, affine)
+        case Operation.ATROUS_5:
+            return AtrousConvolution(filters, 5, stride, affine)
+        case Operation.AVERAGE:
+            return nn.AvgPool2d(3, stride, padding=1, count_include_pad=False)
+        case Operation.MAXIMUM:
+            return nn.MaxPool2d(3, stride, padding=1)
+        case Operation.SKIP:
+            return nn.Identity() if stride == 1 else StridedSkip(filters, affine)
+
+
+class SeparableTwice(nn.Sequential):
+    """ReLU, depthwise kernel x kernel, 1x1, batch norm; then the same again at stride 1."""
+
+    def __init__(self, filters: int, kernel: int, stride: int, affine: bool = True) -> None:
+        super().__init__(
+            *_separable(filters, kernel, stride, affine), *_separable(filters, kernel, 1, affine)
+        )
+
+
+class AtrousConvolution(nn.Module):
+    """ReLU, one dense kernel x kernel convolution at rate 2, batch norm.
+
+    At stride 2 the map is halved first, bilinearly with corners on corners, and the rate is 1.
+    """
+
+    def __init__(self, filters: int, kernel: int, stride: int, affine: bool = True) -> None:
+        super().__init__()
+        self.stride, rate = stride, RATE if stride == 1 else 1
+        self.convolution = nn.Conv2d(
+            filters, filters, kernel, padding=kernel // 2 * rate, dilation=rate, bias=False
+        )
+        self.norm = cell_norm(filters, affine)
+
+    def forward(self, maps: Tensor) -> Tensor:
+        """[B, C, H, W] -> the same, or half the positions."""
+        maps = functional.relu(maps)
+        if self.stride == 2:
+            height, width = maps.shape[-2:]
+            maps = resized(maps, ((height + 1) // 2, (width + 1) // 2))
+        normed: Tensor = self.norm(self.convolution(maps))
+        return normed
+
+
+class StridedSkip(nn.Sequential):
+    """ReLU, 1x1 convolution at stride 2, batch norm: what a skip is where it has to halve."""
+
+    def __init__(self, filters: int, affine: bool = True) -> None:
+        convolution = nn.Conv2d(filters, filters, 1, stride=2, bias=False)
+        super().__init__(nn.ReLU(), convolution, cell_norm(filters, affine))
+
+
+class Projection(nn.Sequential):
+    """ReLU, 1x1 convolution, batch norm: [B, channels, H, W] -> [B, filters, H, W]."""
+
+    def __init__(self, channels: int, filters: int, affine: bool = True) -> None:
+        convolution = PointwiseConvolution(channels, filters)
+        super().__init__(nn.ReLU(), convolution, cell_norm(filters, affine))
+
+
+def cell_norm(channels: int, affine: bool = True) -> nn.BatchNorm2d:
+    """Batch norm as in the released final network, but for the decay, which the trainer sets."""
+    return nn.BatchNorm2d(channels, eps=EPSILON, affine=affine)
+
+
+def resized(maps: Tensor, size: tuple[int, int]) -> Tensor:
+    """Bilinear interpolation to `size` (H, W), corners on corners."""
+    return functional.interpolate(maps, size=size, mode="bilinear", align_corners=True)
+
+
+def doubled(maps: Tensor) -> Tensor:
+    """n positions of each axis become 2n - 1: one between each two."""
+    return resized(maps, (2 * maps.shape[-2] - 1, 2 * maps.shape[-1] - 1))
+
+
+def _separable(filters: int, kernel: int, stride: int, affine: bool) -> tuple[nn.Module, ...]:
+    depthwise = nn.Conv2d(filters, filters, kernel, stride, kernel // 2, groups=filters, bias=False)
+    pointwise = PointwiseConvolution(filters, filters)
+    return nn.ReLU(), depthwise, pointwise, cell_norm(filters, affine)

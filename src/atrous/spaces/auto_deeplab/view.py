@@ -15,8 +15,7 @@ from atrous.spaces.auto_deeplab.cell_drawing import (
     operation_lines,
     states,
 )
-from atrous.spaces.auto_deeplab.cost import network_cost_of
-from atrous.spaces.auto_deeplab.decoder_cost import class_scores_cost, decoder_cost_of
+from atrous.spaces.auto_deeplab.cost import class_scores_cost, decoder_cost_of, network_cost_of
 from atrous.spaces.auto_deeplab.space import PUBLISHED_CELL, PUBLISHED_PATH, Decoded, decoded
 from atrous.spaces.auto_deeplab.trellis import STRIDES
 from atrous.spaces.auto_deeplab.trellis_drawing import network_text, trellis

@@ -1,0 +1,35 @@
+"""The family of dense prediction cells."""
+
+from __future__ import annotations
+
+from atrous.core.architecture import Architecture
+from atrous.spaces.dpc.cell import read_cell
+from atrous.spaces.dpc.space import dpc, encode
+from atrous.spaces.dpc.view import VIEW
+from atrous.spaces.family import Defaults, Family
+
+
+def read_file(text: str) -> Architecture:
+    """The cell in the JSON text of the reference implementation. Raises `AtrousError`."""
+    cell = read_cell(text)
+    return dpc(len(cell)).architecture(encode(cell))
+
+
+DPC = Family(
+    name="dpc",
+    make=dpc,
+    sizes=r"dpc-([1-9]\d?)",
+    example="dpc-3 (3 branches)",
+    defaults=Defaults(
+        backbone="tf_efficientnet_lite0",
+        weights="auto",
+        output_stride=16,
+        filters=64,
+        steps=400,
+        rate=0.1,
+        baselines=("dpc:aspp", "dpc:top1"),
+    ),
+    yardstick="dpc:aspp",
+    read_file=read_file,
+    view=VIEW,
+)

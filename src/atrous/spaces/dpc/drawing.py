@@ -184,7 +184,7 @@ def tree(cell: Cell, root: str = "feature map") -> str:
 
 
 def _branches(cell: Cell, source: int, indent: str) -> list[str]:
-    """What reads `source`, indented, each line followed by what reads it."""
+    """The branches that read `source`, indented, each followed by those that read it."""
     lines = []
     readers = [number for number, branch in enumerate(cell) if branch.input == source]
     for number in readers:

@@ -69,7 +69,7 @@ def words(architecture: Architecture) -> str:
 
 
 def observed(architecture: Architecture) -> list[Observed]:
-    """What each branch is and reads, and the longest chain."""
+    """The kind and the input of each branch, and the longest chain."""
     return observed_in(cell_of(architecture))
 
 

@@ -11,10 +11,10 @@ from atrous.data.canvas import Size, derive_crop, require_crop
 from atrous.data.checks.check import require_sound
 from atrous.data.dataset import Dataset, Samples, fingerprint, select
 from atrous.data.layouts import read_dataset
+from atrous.estimation.cached import Proxy
 from atrous.estimation.end_to_end import FineTune
 from atrous.estimation.extraction import Extraction, cached_features
-from atrous.estimation.proxy import Proxy
-from atrous.estimation.tuning import Choice, Workload, choose
+from atrous.estimation.tune import Choice, Workload, choose
 from atrous.networks.backbones import OUTPUT_STRIDES, Backbone, load_backbone
 from atrous.networks.compute import Compute, cores, pick_device
 from atrous.search.run import machine, software

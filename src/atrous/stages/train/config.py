@@ -18,7 +18,7 @@ from atrous.data.canvas import Size, largest, require_crop
 from atrous.data.checks.check import require_sound
 from atrous.data.dataset import Dataset, Progress, Samples, fingerprint, read_labels, select
 from atrous.data.layouts import read_dataset
-from atrous.estimation.start import usual_rate
+from atrous.estimation.end_to_end import usual_rate
 from atrous.networks.backbones import load_backbone
 from atrous.networks.compute import Compute, cores, pick_device, whole_precision
 from atrous.networks.weights import BUILTIN

@@ -14,7 +14,7 @@ from atrous.core.files import locate
 from atrous.core.trial import Metrics
 from atrous.data.dataset import Progress
 from atrous.data.transform import Transform
-from atrous.estimation.start import WarmStart
+from atrous.estimation.end_to_end import WarmStart
 from atrous.model.folder import RECORD
 from atrous.model.model import Model, save_model
 from atrous.networks.compute import pick_device

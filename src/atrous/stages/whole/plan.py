@@ -2,16 +2,32 @@
 
 from __future__ import annotations
 
-import json
-from dataclasses import asdict, dataclass
+import time
+from dataclasses import dataclass
+from itertools import islice
 from math import ceil, floor
 from pathlib import Path
-from typing import Any
 
+import torch
+
+from atrous.core.console import track
 from atrous.core.errors import AtrousError
-from atrous.core.files import write_whole
+from atrous.core.records import read, write
+from atrous.core.trial import Failed, Origin, Rung, Trial
+from atrous.core.trial import Job as TrialJob
+from atrous.networks.compute import cores
+from atrous.report.trained import PLAN, PlannedStage
+from atrous.search.loop import Estimator
+from atrous.search.run import Run
+from atrous.spaces import find_architecture
+from atrous.spaces.blueprint import build_network
+from atrous.stages.train.job import Job
+from atrous.training.crops import crops_of, parts
+from atrous.training.state import TrainingState
+from atrous.training.world import World
 
-PLAN = "plan.json"
+YARDSTICK = "dpc:aspp"
+WARM, TIMED = 2, 3
 FORMAT = 1
 SEARCH, RERANK, TRAIN = 0.35, 0.2, 0.35
 """Shares of the budget; the rest is for scoring, export and what goes wrong."""
@@ -46,7 +62,7 @@ class Plan:
     rerank_steps: int
     train_steps: int
     baselines: tuple[str, ...]
-    stages: tuple[tuple[str, float, str], ...]
+    stages: tuple[PlannedStage, ...]
     told: str
 
 
@@ -94,12 +110,14 @@ def split(
             f"--budget {least(pace, ended, beside, len(baselines)):.0f}s."
         )
     stages = (
-        ("search", seconds.search, f"about {trials} candidates of {pace.trial:.1f} s"),
-        ("re-rank", seconds.rerank, f"{top} candidates and the baselines, {again} steps each"),
-        ("train", seconds.train, f"{1 + len(baselines)} networks, {steps} steps each"),
-        ("rest", seconds.rest, "scores, pictures, export, report"),
+        PlannedStage("search", seconds.search, f"about {trials} candidates of {pace.trial:.1f} s"),
+        PlannedStage(
+            "re-rank", seconds.rerank, f"{top} candidates and the baselines, {again} steps each"
+        ),
+        PlannedStage("train", seconds.train, f"{1 + len(baselines)} networks, {steps} steps each"),
+        PlannedStage("rest", seconds.rest, "scores, pictures, export, report"),
     )
-    whole = ended + sum(length for _, length, _ in stages)
+    whole = ended + sum(stage.seconds for stage in stages)
     told = (
         f"A trial on cached features took {pace.trial:.1f} s here, {pace.workers} at a time, and a "
         f"step end to end {pace.step:.2f} s; {ended} s went into checks and features."
@@ -157,34 +175,51 @@ def least(pace: Pace, ended: int, beside: int, baselines: int) -> float:
 
 def write_plan(plan: Plan, folder: Path) -> None:
     """Keeps the plan in a run's folder; raises `AtrousError` if it cannot be written."""
-    stages = [{"name": n, "seconds": s, "why": w} for n, s, w in plan.stages]
-    content = {"format": FORMAT, **asdict(plan), "stages": stages}
-    try:
-        write_whole(folder / PLAN, json.dumps(content, indent=2))
-    except OSError as error:
-        raise AtrousError(f"Expected to write {folder / PLAN}, but {error}.") from error
+    write(folder / PLAN, plan, FORMAT, "the plan of a whole run")
 
 
 def read_plan(folder: Path) -> Plan:
-    """The plan of a run; raises `AtrousError` if there is none or it is damaged."""
-    path = folder / PLAN
+    """Returns the plan of a run; raises `AtrousError` if there is none or it is damaged."""
+    mend = (
+        "Begin anew with another --out, or go on by hand: atrous search --resume, atrous rerank, "
+        "atrous train."
+    )
+    absent = f"Expected the plan of a whole run in {folder / PLAN}, but there is none. {mend}"
+    return read(folder / PLAN, Plan, FORMAT, "the plan of a whole run", absent, mend)
+
+
+def measure_pace(run: Run, estimator: Estimator, job: Job) -> Pace:
+    """The seconds of a trial of ASPP, and of a training step of the job's network.
+
+    Raises `AtrousError` if the trial fails, or if the memory does not hold a step.
+    """
+    config = run.config
+    trial = Trial(0, find_architecture(YARDSTICK), Origin("pace"), config.seed)
+    outcome = estimator(TrialJob(trial, Rung(0, config.proxy.steps)))
+    if isinstance(outcome, Failed):
+        raise AtrousError(f"A first trial, of {YARDSTICK}, failed: {outcome.error}")
     try:
-        content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        if content["format"] != FORMAT:
-            raise ValueError(f"its format is not {FORMAT}")
-        return Plan(
-            budget=float(content["budget"]),
-            search_seconds=float(content["search_seconds"]),
-            trials=int(content["trials"]),
-            top=int(content["top"]),
-            rerank_steps=int(content["rerank_steps"]),
-            train_steps=int(content["train_steps"]),
-            baselines=tuple(content["baselines"]),
-            stages=tuple((s["name"], float(s["seconds"]), s["why"]) for s in content["stages"]),
-            told=content["told"],
-        )
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        step = step_seconds(job)
+    except torch.OutOfMemoryError as error:
         raise AtrousError(
-            f"Expected the plan of a whole run in {path}, but: {error!r}. Begin anew with another "
-            "--out, or go on by hand: atrous search --resume, atrous rerank, atrous train."
+            f"Not enough memory on {job.compute.device} to train end to end "
+            f"({str(error).splitlines()[0]}). Begin anew with a smaller --batch or --crop, and "
+            "another --out."
         ) from error
+    return Pace(outcome.seconds, step, run.settings.workers)
+
+
+def step_seconds(job: Job) -> float:
+    """Seconds of a training step, reading and augmenting its images counted."""
+    _, training, _ = job.samples()
+    world = World(job.compute.device)
+    torch.set_num_threads(cores())
+    network = build_network(job.blueprint, "none", job.protocol.seed)
+    state = TrainingState(network, job.protocol, job.compute, world)
+    batches = parts(crops_of(training, job.protocol, network.backbone.mean), job.protocol, 0, world)
+    starts: list[float] = []
+    for _ in track(range(WARM + TIMED), "timing training steps", WARM + TIMED):
+        loss = state.advance(list(islice(batches, job.protocol.accumulate)))
+        float(loss)
+        starts.append(time.monotonic())
+    return (starts[-1] - starts[WARM - 1]) / TIMED

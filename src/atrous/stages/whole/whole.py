@@ -15,19 +15,24 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from atrous.core.config import RerankConfig, SearchConfig, TrainingConfig
+from atrous.core.architecture import Architecture
+from atrous.core.config import RerankConfig, SearchConfig, TrainingConfig, WholeConfig
 from atrous.core.errors import AtrousError
-from atrous.core.options import replaced
+from atrous.core.options import problems, replaced
+from atrous.core.records import read, write
 from atrous.data.canvas import require_crop
 from atrous.data.dataset import select
 from atrous.data.layouts import read_dataset
+from atrous.estimation.end_to_end import is_gentle, usual_rate
 from atrous.estimation.estimators import estimator_of
 from atrous.networks.backbones import outline
 from atrous.networks.compute import pick_device
 from atrous.report.page import write_report
+from atrous.report.trained import PLAN
+from atrous.search.ranking import winner
 from atrous.search.run import ABOUT, RERANK, Run, extend, open_run, require_no_run
 from atrous.spaces import find_architecture, needs_backbone
 from atrous.stages import rerank
@@ -35,52 +40,106 @@ from atrous.stages import search as driver
 from atrous.stages.search_view import SearchView, state_of, total_of
 from atrous.stages.train import job as jobs
 from atrous.stages.train import trainer
-from atrous.stages.train.config import job_of
+from atrous.stages.train.config import Subject, job_of, subject_in
 from atrous.stages.whole.finish import evaluated, exported, timed
-from atrous.stages.whole.pace import YARDSTICK, measure_pace
-from atrous.stages.whole.plan import PLAN, Plan, read_plan, split, write_plan
-from atrous.stages.whole.trained import (
-    TRAINED,
-    Candidate,
-    candidates,
-    training_of,
+from atrous.stages.whole.plan import (
+    YARDSTICK,
+    Plan,
+    measure_pace,
+    read_plan,
+    split,
+    write_plan,
 )
-from atrous.stages.whole.wish import WISH, Wish, read_wish, write_wish
 from atrous.training.loop import Watch
 
 Say = Callable[[str], None]
+WHOLE, FORMAT, WHAT = "whole.json", 3, "what a whole run was asked for"
+TRAINED = Path("trained")
 BUDGET = 7200
 """Seconds, where a run has no limit."""
 STEPS = 1000
 """Of the training whose first steps are timed."""
+SCORES = 4
+"""A training is scored so often."""
+MANY = 1000
+"""Trials, before a measurement tells how many fit into the budget."""
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """An architecture, the name of its folder, and what it is called."""
+
+    name: str
+    label: str
+    architecture: Architecture
+
+
+def candidates(run: Run, baselines: tuple[str, ...]) -> list[Candidate]:
+    """The best of the run, then the baselines."""
+    best = winner(run)
+    beside = (Candidate(b.replace(":", "-"), b, find_architecture(b)) for b in baselines)
+    return [Candidate("best", f"trial {best.number} of the search", best.architecture), *beside]
+
+
 YARDSTICK_CANDIDATE = Candidate("yardstick", YARDSTICK, find_architecture(YARDSTICK))
 
 
-def begin(wish: Wish, out: Path) -> None:
+def usual(space: str) -> WholeConfig:
+    """Returns the whole run of a space where the user says nothing else."""
+    search = replaced(driver.usual(space), trials=MANY, time=float(BUDGET))
+    return WholeConfig(search)
+
+
+def begin(config: WholeConfig, out: Path) -> None:
     """Keeps what is asked for; `finish` does it. Raises `AtrousError`."""
-    _require_cells(wish.config)
-    config = driver.lasting(wish.config)
-    driver.require_possible(config)
-    if wish.crop:
-        require_crop(wish.crop, config.encoder.output_stride)
-    if wish.batch < 2:
-        raise AtrousError(f"--batch is at least 2, got {wish.batch}.")
-    _require_time(config.budget.seconds)
+    _require_cells(config.search)
+    search = driver.lasting(config.search)
+    driver.require_possible(search)
+    if wrong := problems(config.training):
+        raise AtrousError("; ".join(wrong) + ".")
+    if config.training.crop:
+        require_crop(config.training.crop, search.encoder.output_stride)
+    _require_time(search.budget.seconds)
     _require_room(out)
-    _require_there(config)
-    write_wish(replace(wish, config=config), out)
+    _require_there(search)
+    keep(replace(config, search=search), out)
 
 
 def give(out: Path, seconds: float) -> None:
     """Another budget for a run, as long as it is not split. Raises `AtrousError`."""
-    wish = read_wish(out)
+    config = kept(out)
     _require_time(seconds)
     if (out / PLAN).exists():
         raise AtrousError(
             f"The budget of {out} is split already, as {out / PLAN} says, so --budget cannot be "
             f"changed. Go on without it: atrous run --resume {out}"
         )
-    write_wish(replace(wish, config=replaced(wish.config, time=seconds)), out)
+    keep(replaced(config, budget=seconds), out)
+
+
+def keep(config: WholeConfig, folder: Path) -> None:
+    """Keeps what is asked for in the run's folder, in the place of an earlier one.
+
+    Raises `AtrousError` if it cannot be written.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise AtrousError(
+            f"Expected to write a run to {folder}, but {error}. Name a folder that can be written "
+            "with --out."
+        ) from error
+    write(folder / WHOLE, config, FORMAT, WHAT)
+
+
+def kept(folder: Path) -> WholeConfig:
+    """Returns what the run in a folder was asked for; raises `AtrousError` if there is none."""
+    absent = (
+        f"Expected a whole run at {folder}: a folder with {WHOLE}, as atrous run makes it. "
+        "There is no such file. A search goes on with: atrous search --resume"
+    )
+    mend = "Restore the file from a copy, or begin anew with another --out."
+    return read(folder / WHOLE, WholeConfig, FORMAT, WHAT, absent, mend)
 
 
 def _require_cells(config: SearchConfig) -> None:
@@ -101,7 +160,7 @@ def _require_time(seconds: float | None) -> None:
 
 def _require_room(out: Path) -> None:
     """Raises `AtrousError` if a run has begun in the folder; until then, it may be asked anew."""
-    if (out / WISH).exists() and (out / ABOUT).exists():
+    if (out / WHOLE).exists() and (out / ABOUT).exists():
         raise AtrousError(
             f"There is a run in {out} already. Go on with it: atrous run --resume {out}; or name "
             "another folder with --out."
@@ -121,8 +180,8 @@ def finish(out: Path, cache: Path, say: Say, watch: Watch) -> Path:
     prepare(out, cache)
     plan = read_plan(out)
     say(plan.told)
-    for name, seconds, why in plan.stages:
-        say(f"  {name}: {seconds / 60:.1f} minutes, {why}")
+    for stage in plan.stages:
+        say(f"  {stage.name}: {stage.seconds / 60:.1f} minutes, {stage.why}")
     say("1/5 search")
     search(out, plan, cache)
     say("2/5 re-rank")
@@ -140,20 +199,20 @@ def finish(out: Path, cache: Path, say: Say, watch: Watch) -> Path:
 
 def prepare(out: Path, cache: Path) -> None:
     """Checks everything, begins the search, and splits the budget by how fast this machine is."""
-    wish, start = read_wish(out), time.monotonic()
+    config, start = kept(out), time.monotonic()
     estimator = None
     if not (out / ABOUT).exists():
-        _, estimator = driver.begin(wish.config, out, cache)
+        _, estimator = driver.begin(config.search, out, cache)
     if (out / PLAN).exists():
         return
     run = open_run(out)
-    job = job_of(training_of(run, YARDSTICK_CANDIDATE, STEPS, wish))
+    job = job_of(training_of(run, YARDSTICK_CANDIDATE, STEPS, config))
     pace = measure_pace(run, estimator or estimator_of(run, cache), job)
     ended = round(time.monotonic() - start)
-    budget = BUDGET if wish.config.budget.seconds is None else wish.config.budget.seconds
-    beside = len(wish.config.baselines)
+    budget = BUDGET if config.search.budget.seconds is None else config.search.budget.seconds
+    beside = len(config.search.baselines)
     try:
-        plan = split(budget, pace, ended, beside, (YARDSTICK,), wish.stretch)
+        plan = split(budget, pace, ended, beside, (YARDSTICK,), config.stretch)
     except AtrousError as error:
         raise AtrousError(
             f"{error} Go on with more: atrous run --resume {out} --budget ...; or begin anew with "
@@ -176,12 +235,12 @@ def search(out: Path, plan: Plan, cache: Path) -> None:
 
 def again(out: Path, plan: Plan, cache: Path) -> None:
     """The re-ranking of the best."""
-    run, wish = open_run(out), read_wish(out)
+    run, asked = open_run(out), kept(out).training
     if not (run.path / RERANK).exists():
         rerank.begin(
             run,
             RerankConfig(
-                plan.top, TrainingConfig(plan.rerank_steps, batch=wish.batch, crop=wish.crop)
+                plan.top, TrainingConfig(plan.rerank_steps, batch=asked.batch, crop=asked.crop)
             ),
         )
     total = len(rerank.read(run).trials) + len(run.config.baselines)
@@ -192,13 +251,26 @@ def again(out: Path, plan: Plan, cache: Path) -> None:
         rerank.proceed(run, cache, view.watch)
 
 
+def training_of(run: Run, candidate: Candidate, steps: int, config: WholeConfig) -> Subject:
+    """Returns how a candidate is trained on a run's data with its backbone."""
+    subject = subject_in(run, candidate.label, candidate.architecture)
+    gentle = is_gentle(steps, True, subject.config.encoder.weights)
+    training = TrainingConfig(
+        steps,
+        config.training.batch,
+        config.training.crop,
+        rate=usual_rate(gentle) if gentle else None,
+        tune_norm=not gentle,
+        score_every=max(1, -(-steps // SCORES)),
+    )
+    return subject.but(training=training, seed=run.config.seed, device=run.settings.device)
+
+
 def train(run: Run, plan: Plan, candidate: Candidate, cache: Path, watch: Watch) -> None:
     """The training of one network, from its cell as the proxy leaves it."""
     folder = run.path / TRAINED / candidate.name
     if not (folder / jobs.ABOUT).exists():
-        jobs.create(
-            folder, job_of(training_of(run, candidate, plan.train_steps, read_wish(run.path)))
-        )
+        jobs.create(folder, job_of(training_of(run, candidate, plan.train_steps, kept(run.path))))
     trainer.run(folder, jobs.read(folder), watch, start=rerank.warm_start(run, cache))
 
 

@@ -14,9 +14,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from atrous.spaces.auto_deeplab.operations import EPSILON, resized
-from atrous.spaces.auto_deeplab.trellis import STRIDES
-from atrous.spaces.auto_deeplab.widths import stem_widths
+from atrous.spaces.auto_deeplab.trellis import STRIDES, stem_widths
+from atrous.spaces.auto_deeplab.trunk import EPSILON, resized
 from atrous.tasks.segmentation.head import class_scores
 
 

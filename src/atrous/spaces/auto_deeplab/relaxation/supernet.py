@@ -24,8 +24,14 @@ from atrous.spaces.auto_deeplab.relaxation.mixture import (
     uses,
 )
 from atrous.spaces.auto_deeplab.relaxation.node import Arrival, Node, Pass
-from atrous.spaces.auto_deeplab.trellis import LEVELS, STRIDES, Arrow, arrows, levels_at
-from atrous.spaces.auto_deeplab.widths import stem_widths
+from atrous.spaces.auto_deeplab.trellis import (
+    LEVELS,
+    STRIDES,
+    Arrow,
+    arrows,
+    levels_at,
+    stem_widths,
+)
 
 FIRST_SCALE = 1e-3
 """Standard deviation of alpha and beta at the start."""
@@ -141,7 +147,7 @@ class Supernet(RelaxedNetwork):
         return {level: output.maps for level, output in previous.items()}
 
     def _context(self, canvas: Tensor, mixture: Mixture) -> Pass:
-        """What all nodes need, with the mixture where the weights are."""
+        """Returns what all nodes need, with the mixture where the weights are."""
         mixture = replace(mixture, operations=mixture.operations.to(self.alpha))
         height, width = canvas.shape[-2:]
         sizes = [((height - 1) // stride + 1, (width - 1) // stride + 1) for stride in STRIDES]

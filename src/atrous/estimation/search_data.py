@@ -10,9 +10,9 @@ from atrous.core.errors import AtrousError
 from atrous.data.canvas import Size
 from atrous.data.dataset import Dataset, Samples, fingerprint, select
 from atrous.data.layouts import read_dataset
+from atrous.estimation.cached import Proxy
 from atrous.estimation.extraction import Extraction, cached_features
 from atrous.estimation.features import FeatureSet
-from atrous.estimation.proxy import Proxy
 from atrous.networks.backbones import Backbone, load_backbone
 from atrous.networks.compute import Compute
 from atrous.search.run import Run, Settings

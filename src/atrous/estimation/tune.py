@@ -24,8 +24,8 @@ from atrous.core.architecture import Architecture
 from atrous.core.console import track
 from atrous.core.errors import AtrousError
 from atrous.data.canvas import Size, feature_size
+from atrous.estimation.cached import geometry, make_step
 from atrous.estimation.features import TARGET_STRIDE
-from atrous.estimation.training import geometry, make_step
 from atrous.execution.local import LocalExecutor, WorkerLostError
 from atrous.networks.compute import Compute, Layout, Precision, cores
 from atrous.spaces import find_space

@@ -31,8 +31,8 @@ from atrous.relax.relaxation import Relaxation
 from atrous.search.run import Run
 from atrous.spaces import FAMILIES, family_of, find_architecture
 from atrous.stages.latency_table import measured_once
-from atrous.strategies.decoded import Decoded
-from atrous.strategies.strategy import Proposal
+from atrous.strategies.listed import Listed
+from atrous.strategies.strategy import AnyStrategy, Proposal, Stateless
 from atrous.training.optimiser import NonFiniteError
 
 LATENCIES = "latency.json"
@@ -67,7 +67,7 @@ def relaxation_of(space: str) -> Relaxation:
     return family.relaxation(space)
 
 
-def relax(run: Run, watch: loop.Watch) -> Decoded:
+def relax(run: Run, watch: loop.Watch) -> AnyStrategy:
     """Trains what is left of a run's supernets; gives the strategy that proposes what they found.
 
     Raises `AtrousError` if data have changed, for lack of memory, and for a search that diverges.
@@ -84,7 +84,7 @@ def relax(run: Run, watch: loop.Watch) -> Decoded:
             Proposal(g, Origin(asked.gate, label=f"seed {protocol.seed}, choice {place}"))
             for place, g in enumerate(found, 1)
         ]
-    return Decoded(tuple(proposals))
+    return Stateless(Listed(tuple(proposals), beside=True))
 
 
 def _searched(

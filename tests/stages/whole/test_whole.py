@@ -208,7 +208,7 @@ def test_a_run_that_has_ended_is_left_alone(
     home: Path, uninterrupted: Path, patch: pytest.MonkeyPatch
 ) -> None:
     before = written(uninterrupted)
-    patch.setattr(driver, "LocalExecutor", None)
+    patch.setattr(driver, "search", None)
     whole.finish(uninterrupted, home / "cache", hear, watch)
     assert written(uninterrupted) == before
 

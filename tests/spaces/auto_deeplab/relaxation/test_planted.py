@@ -6,7 +6,7 @@ import pytest
 
 from atrous.relax.gates import GATES
 from atrous.spaces.auto_deeplab.cell import Operation
-from tests.relax.planted import operations_of, path_of, searched
+from tests.spaces.auto_deeplab.relaxation.planted import operations_of, path_of, searched
 
 QUICK = ("gdas", 0)
 SLOW = [(gate, seed) for gate in GATES for seed in (0, 1) if (gate, seed) != QUICK]

@@ -21,6 +21,7 @@ from atrous.cli.shared import default_cache
 from atrous.core.console import track
 from atrous.core.trial import Failed
 from atrous.estimation.search_data import estimator, features_of, material_of
+from atrous.execution import find_executor
 from atrous.search.objective import OBJECTIVES
 from atrous.search.run import open_run
 from atrous.spaces import find_architecture, find_space
@@ -44,8 +45,9 @@ def main() -> None:
     drawn = [space.architecture(space.sample(rng)) for _ in range(asked.cells)]
     named = [find_architecture(name) for name in run.config.baselines]
     jobs = fresh_jobs([*named, *drawn], 2, run.config.proxy.steps, run.config.seed)
+    executor = find_executor("local", run.settings.workers)
     proxy, path = estimator(run.settings, material), run.path / "score-noise.jsonl"
-    found = read_all(proxy, jobs, sets, run.settings.workers, path)
+    found = read_all(proxy, jobs, sets, executor, path)
     results = list(track(found, "training cells", len(jobs)))
     failed = {r.trial.architecture: r.error for r in results if isinstance(r, Failed)}
     for architecture, error in failed.items():

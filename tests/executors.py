@@ -14,24 +14,6 @@ Pick = Callable[[Sequence[int]], int]
 """Which of the waiting jobs, given by their order of submission, ends next."""
 
 
-class Immediate:
-    """Runs each job where it is submitted."""
-
-    def __init__(self, workers: int = 1) -> None:
-        self.workers = workers
-
-    def submit(self, job: Callable[..., Any], /, *args: Any) -> Future[Any]:
-        future: Future[Any] = Future()
-        _run(future, job, args)
-        return future
-
-    def __enter__(self) -> Immediate:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        pass
-
-
 class Reordering:
     """Ends jobs in the order that `pick` says, one at a time, while others wait.
 
@@ -49,7 +31,7 @@ class Reordering:
         self._thread = threading.Thread(target=self._work)
         self._thread.start()
 
-    def submit(self, job: Callable[..., Any], /, *args: Any) -> Future[Any]:
+    def submit(self, job: Callable[..., Any], /, *args: Any, **_: Any) -> Future[Any]:
         future: Future[Any] = Future()
         with self._lock:
             self._waiting[self._submitted] = lambda: _run(future, job, args)

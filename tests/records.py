@@ -45,6 +45,7 @@ CONTEXT = Context(
     python="3.11.7",
     machine="Linux x86_64, a processor",
     begun="2026-03-05T09:41:07+00:00",
+    identity="5d2c",
 )
 
 

@@ -52,6 +52,7 @@ def config(data: Path, **changes: Any) -> SearchConfig:
         steps=3,
         batch=2,
         device="cpu",
+        executor="inline",
     )
     return replaced(asked, **changes)
 

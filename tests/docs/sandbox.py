@@ -12,14 +12,10 @@ from typer.testing import CliRunner
 
 from atrous.cli import app
 from atrous.estimation import tune as tuning
-from atrous.stages import replicates as readings
-from atrous.stages import rerank
-from atrous.stages import search as driver
-from atrous.stages.fidelity import measure
+from atrous.execution import EXECUTORS
 from atrous.stages.train import config as training_config
 from atrous.stages.whole import plan, whole
 from tests.data.layouts import miniatures
-from tests.executors import Immediate
 
 NETWORK = ("--backbone", "test_efficientnet", "--weights", "none")
 """timm's smallest, made for tests."""
@@ -177,8 +173,7 @@ def sandbox(home: Path) -> Iterator[Sandbox]:
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(home)
         patch.setenv("XDG_CACHE_HOME", str(home / "cache"))
-        for module in (driver, rerank, readings, tuning, measure):
-            patch.setattr(module, "LocalExecutor", Immediate)
+        patch.setitem(EXECUTORS, "local", EXECUTORS["inline"])
         for module in (training_config, tuning, plan):
             patch.setattr(module, "cores", lambda: 1)
         patch.setattr(whole, "measure_pace", lambda *_: SLOW)

@@ -13,7 +13,7 @@ from PIL import Image
 
 from atrous.spaces import FAMILIES
 from atrous.spaces.family import Family
-from atrous.strategies.strategy import Strategy
+from atrous.strategies.strategy import AnyStrategy, Stateless
 from tests.contract import test_spaces, test_strategies
 from tests.docs.pages import PAGES, ROOT, blocks
 from tests.docs.sandbox import Sandbox
@@ -67,7 +67,7 @@ def test_the_spaces_keep_what_every_space_keeps(
 
 
 def test_the_strategy_keeps_what_every_strategy_keeps(extension: ModuleType) -> None:
-    strategy: Strategy = extension.UniformSearch()
+    strategy: AnyStrategy = Stateless(extension.uniform)
     for space in (FAMILIES["dpc"].make(), extension.stack()):
         assert keep(test_strategies, {"strategy": strategy, "space": space}) >= 4
 

@@ -14,7 +14,8 @@ from pathlib import Path
 import pytest
 
 from atrous.core.errors import AtrousError
-from atrous.execution.local import LocalExecutor, WorkerLostError
+from atrous.execution.executor import WorkerLostError
+from atrous.execution.local import LocalExecutor
 from tests.execution import jobs
 from tests.processes import PATIENCE, eventually, is_alive, pids
 

@@ -13,7 +13,7 @@ from atrous.core.architecture import Architecture
 from atrous.core.options import replaced
 from atrous.core.trial import Failed, Metrics, Reason, Trial
 from atrous.search.ledger import Entry
-from atrous.search.run import RERANK, Run, create_run
+from atrous.search.run import RERANK, SECOND, Run, create_run
 from atrous.spaces import find_space
 from atrous.spaces.dpc.cell import FEATURES, SeparableConvolution
 from atrous.spaces.dpc.space import decode
@@ -52,7 +52,7 @@ def make_run(path: Path, entries: Iterable[Entry] = (), **asked: Any) -> Run:
 def reranked(run: Run, entries: Iterable[Entry]) -> Run:
     """The run with these entries ranked again."""
     (run.path / RERANK).write_text(json.dumps({"format": 1, "trials": [], "protocol": PROTOCOL}))
-    ledger = run.second_ledger()
+    ledger = run.begin_ledger(SECOND)
     for entry in entries:
         ledger.record(entry, SPACE.widths(entry.trial.architecture.genotype))
     return run

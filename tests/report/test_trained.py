@@ -33,7 +33,7 @@ def test_everything_is_read(tmp_path: Path, folder: Path) -> None:
         "my street, test, scale 1",
         "my street, val, scale 1",
     ]
-    assert [(t.runtime, t.median, t.quartiles) for t in found.timings] == [
+    assert [(t.runtime, t.median_ms, t.quartiles_ms) for t in found.timings] == [
         ("pytorch", 41.5, (40.5, 42.5)),
         ("onnxruntime", 23.42, (22.42, 24.42)),
     ]

@@ -20,7 +20,7 @@ import pytest
 
 from atrous.core.errors import AtrousError
 from atrous.core.trial import Measured, Reason
-from atrous.search.ledger import SEARCH, Entry, Ledger
+from atrous.search.ledger import Entry, Ledger, file_url
 from tests.records import failed, measured, widths
 
 ENTRIES = [
@@ -32,10 +32,10 @@ ENTRIES = [
 WRITER = """
 import sys
 from pathlib import Path
-from atrous.search.ledger import Ledger
+from atrous.search.ledger import Ledger, file_url
 from tests.records import measured, widths
 
-ledger, number = Ledger(Path(sys.argv[1])), int(sys.argv[2])
+ledger, number = Ledger(file_url(Path(sys.argv[1])), "search"), int(sys.argv[2])
 while True:
     entry = measured(number)
     ledger.record(entry, widths(entry))
@@ -44,8 +44,16 @@ while True:
 """
 
 
+def opened(path: Path) -> Ledger:
+    return Ledger(file_url(path), "search")
+
+
+def create(path: Path) -> Ledger:
+    return Ledger.create(file_url(path), "search")
+
+
 def write(path: Path, entries: list[Entry]) -> Ledger:
-    ledger = Ledger(path, create=True)
+    ledger = create(path)
     for entry in entries:
         ledger.record(entry, widths(entry))
     return ledger
@@ -64,7 +72,7 @@ def path(written: Path, tmp_path: Path) -> Path:
 
 
 def test_entries_come_back_as_they_were(path: Path) -> None:
-    assert Ledger(path).entries() == ENTRIES
+    assert opened(path).entries() == ENTRIES
 
 
 def test_entries_come_by_trial_number(tmp_path: Path) -> None:
@@ -73,14 +81,14 @@ def test_entries_come_by_trial_number(tmp_path: Path) -> None:
 
 
 def test_a_reader_sees_what_is_recorded_meanwhile(path: Path) -> None:
-    reader, writer = Ledger(path), Ledger(path)
+    reader, writer = opened(path), opened(path)
     before = len(reader.entries())
     writer.record(measured(9), widths(measured(9)))
     assert len(reader.entries()) == before + 1
 
 
 def test_it_is_an_optuna_study(path: Path) -> None:
-    study = optuna.load_study(study_name=SEARCH, storage=f"sqlite:///{path}")
+    study = optuna.load_study(study_name="search", storage=f"sqlite:///{path}")
     best = study.best_trial
     assert best.value == 0.1 + 0.2
     genotype = ENTRIES[0].trial.architecture.genotype
@@ -97,19 +105,19 @@ def test_the_path_may_hold_any_sign(tmp_path: Path, name: str) -> None:
     folder.mkdir()
     write(folder / "ledger.db", ENTRIES[:1])
     assert [path.name for path in folder.iterdir()] == ["ledger.db"]
-    assert Ledger(folder / "ledger.db").entries() == ENTRIES[:1]
+    assert opened(folder / "ledger.db").entries() == ENTRIES[:1]
 
 
 def test_a_ledger_that_is_not_there_is_not_made(tmp_path: Path) -> None:
     with pytest.raises(AtrousError, match=r"no such file.*Name the folder of a run"):
-        Ledger(tmp_path / "ledger.db")
+        opened(tmp_path / "ledger.db")
     assert not list(tmp_path.iterdir())
 
 
 def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way of a folder")
     with pytest.raises(AtrousError, match=r"file/ledger\.db.*move the run"):
-        Ledger(tmp_path / "file" / "ledger.db", create=True)
+        create(tmp_path / "file" / "ledger.db")
 
 
 def test_a_read_only_ledger_can_be_read_and_says_so_when_written(
@@ -123,7 +131,7 @@ def test_a_read_only_ledger_can_be_read_and_says_so_when_written(
 
     monkeypatch.setattr("sqlite3.dbapi2.connect", read_only)
     monkeypatch.setattr("optuna.storages._rdb.storage.time.sleep", lambda _: None)
-    ledger = Ledger(path)
+    ledger = opened(path)
     assert ledger.entries() == ENTRIES
     with pytest.raises(AtrousError, match=r"readonly.*read-only or full, move the run"):
         ledger.record(measured(9), widths(measured(9)))
@@ -148,7 +156,7 @@ def test_a_damaged_file_is_named(path: Path, damage: Callable[[bytearray], None]
     damage(content)
     path.write_bytes(content)
     with pytest.raises(AtrousError, match=r"ledger\.db.*restore it from a copy.*--out"):
-        Ledger(path).entries()
+        opened(path).entries()
 
 
 @pytest.mark.filterwarnings("ignore")
@@ -161,7 +169,7 @@ def test_single_flipped_bytes_end_in_words_or_in_nothing(path: Path) -> None:
         content[rng.randrange(len(content))] ^= 1 << rng.randrange(8)
         path.write_bytes(content)
         try:
-            Ledger(path).entries()
+            opened(path).entries()
         except AtrousError:
             refused += 1
     assert refused
@@ -202,7 +210,7 @@ def with_trial(fields: dict[str, Any], **changes: object) -> dict[str, object]:
 def test_an_edited_record_is_named(path: Path, change: Callable[[dict[str, Any]], object]) -> None:
     edit(path, change)
     with pytest.raises(AtrousError, match=r"row 0 of .*ledger\.db.*Restore the file.*--out"):
-        Ledger(path).entries()
+        opened(path).entries()
 
 
 def test_a_score_that_is_no_number_is_not_written(tmp_path: Path) -> None:
@@ -229,12 +237,12 @@ def test_what_a_killed_writer_left_half_done_is_undone(tmp_path: Path) -> None:
             shutil.copy(path, killed)
     assert {path.name for path in killed.iterdir()} == {"ledger.db", "ledger.db-journal"}
     assert (killed / "ledger.db").read_bytes() != (tmp_path / "ledger.db").read_bytes()
-    assert Ledger(killed / "ledger.db").entries() == entries
+    assert opened(killed / "ledger.db").entries() == entries
 
 
 def test_killing_the_writer_loses_no_trial(tmp_path: Path) -> None:
     path, rng, done = tmp_path / "ledger.db", Random(2), 0
-    Ledger(path, create=True)
+    create(path)
     root = Path(__file__).parents[1]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(root), *sys.path])}
     for _ in range(3):
@@ -247,7 +255,7 @@ def test_killing_the_writer_loses_no_trial(tmp_path: Path) -> None:
                 process.stdout.readline()
             process.kill()
             said = [line for line in process.stdout.read().split("\n") if line]
-        found = Ledger(path).entries()
+        found = opened(path).entries()
         assert found == [measured(number) for number in range(len(found))]
         assert not said or len(found) > int(said[-1])
         done = len(found)

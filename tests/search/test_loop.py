@@ -18,14 +18,17 @@ import pytest
 from atrous.core.architecture import Architecture, Genotype
 from atrous.core.errors import AtrousError
 from atrous.core.trial import Failed, Job, Measured, Outcome, Reason
-from atrous.execution.local import WorkerLostError
-from atrous.search.ledger import SEARCH, Entry, Ledger
-from atrous.search.loop import Executor, Plan, Watcher, search
+from atrous.execution.executor import Executor, WorkerLostError
+from atrous.execution.inline import InlineExecutor
+from atrous.search.ledger import Entry, Ledger, file_url
+from atrous.search.loop import Plan, Watcher, search
 from atrous.search.objective import find_objective
+from atrous.search.promotion import FullBudget
 from atrous.spaces.dpc.space import dpc
 from atrous.strategies.local import LocalSearch
-from atrous.strategies.uniform import UniformSearch
-from tests.executors import Immediate, Pick, Reordering
+from atrous.strategies.strategy import Stateless
+from atrous.strategies.uniform import uniform
+from tests.executors import Pick, Reordering
 from tests.records import metrics
 
 SPACE = dpc()
@@ -34,11 +37,11 @@ BASELINES = tuple(
 )
 PLAN = Plan(
     space=SPACE,
-    strategy=LocalSearch(warmup=5),
+    strategy=Stateless(LocalSearch(warmup=5)),
+    promotion=FullBudget(7),
     baselines=BASELINES,
     objective=find_objective("miou"),
     trials=13,
-    steps=7,
     seed=11,
     workers=1,
 )
@@ -56,12 +59,16 @@ def estimate(job: Job) -> Outcome:
     return Measured(job, found.values, found.details, 1.0)
 
 
+def opened(path: Path) -> Ledger:
+    return Ledger(file_url(path), "search")
+
+
 @cache
 def blank() -> bytes:
     """An empty ledger, whose making takes longer than most searches here."""
     with TemporaryDirectory() as folder:
         path = Path(folder) / "ledger.db"
-        Ledger(path, create=True)
+        Ledger.create(file_url(path), "search")
         return path.read_bytes()
 
 
@@ -74,8 +81,8 @@ def run(
 ) -> list[Entry]:
     if not path.exists():
         path.write_bytes(blank())
-    ledger = Ledger(path)
-    search(plan, ledger, estimator, executor or Immediate(), watch)
+    ledger = opened(path)
+    search(plan, ledger, estimator, executor or InlineExecutor(), watch)
     return ledger.entries()
 
 
@@ -157,7 +164,7 @@ def test_interrupted_and_resumed_equals_uninterrupted(
     for after in stops:
         with pytest.raises(KeyboardInterrupt):
             run(PLAN, path, watch=Stopper(after))
-    assert len(Ledger(path).entries()) == sum(stops)
+    assert len(opened(path).entries()) == sum(stops)
     assert outcomes(run(PLAN, path)) == outcomes(whole)
 
 
@@ -177,14 +184,14 @@ def parallel(tmp_path_factory: pytest.TempPathFactory) -> list[Entry]:
     """An uninterrupted search with three workers that end in order."""
     with Reordering(min) as executor:
         path = tmp_path_factory.mktemp("parallel") / "ledger.db"
-        return run(replace(PLAN, workers=3), path, executor)
+        return run(replace(PLAN, workers=3, reproducible=True), path, executor)
 
 
 @pytest.mark.parametrize("pick", PICKS)
 def test_the_order_in_which_workers_end_changes_nothing(
     tmp_path: Path, parallel: list[Entry], pick: Pick
 ) -> None:
-    path, plan = tmp_path / "ledger.db", replace(PLAN, workers=3)
+    path, plan = tmp_path / "ledger.db", replace(PLAN, workers=3, reproducible=True)
     with Reordering(pick) as executor:
         assert outcomes(run(plan, path, executor)) == outcomes(parallel)
 
@@ -193,7 +200,7 @@ def test_the_order_in_which_workers_end_changes_nothing(
 def test_three_workers_interrupted_and_resumed_equal_uninterrupted(
     tmp_path: Path, parallel: list[Entry], pick: Pick
 ) -> None:
-    path, plan = tmp_path / "ledger.db", replace(PLAN, workers=3)
+    path, plan = tmp_path / "ledger.db", replace(PLAN, workers=3, reproducible=True)
     for after in (3, 5):
         with Reordering(pick) as executor, pytest.raises(KeyboardInterrupt):
             run(plan, path, executor, watch=Stopper(after))
@@ -220,7 +227,7 @@ def merged(genotype: Genotype) -> Genotype:
 
 def test_what_has_one_canonical_form_runs_once(tmp_path: Path) -> None:
     space = replace(dpc(1), canonical=merged)
-    plan = replace(PLAN, space=space, strategy=UniformSearch(), baselines=(), trials=100)
+    plan = replace(PLAN, space=space, strategy=Stateless(uniform), baselines=(), trials=100)
     found = run(plan, tmp_path / "ledger.db")
     forms = [merged(entry.trial.architecture.genotype) for entry in found]
     assert len(forms) == len(set(forms)) == 21
@@ -231,7 +238,7 @@ def test_a_baseline_of_another_space_is_recorded_with_its_own_choices(tmp_path: 
     path = tmp_path / "ledger.db"
     spaces = [entry.trial.architecture.space for entry in run(plan, path)]
     assert spaces == ["dpc", "dpc", "dpc-2", "dpc-2"]
-    study = optuna.load_study(study_name=SEARCH, storage=f"sqlite:///{path}")
+    study = optuna.load_study(study_name="search", storage=f"sqlite:///{path}")
     assert [len(trial.params) for trial in study.get_trials()] == [9, 9, 3, 3]
 
 
@@ -271,7 +278,7 @@ def test_a_pause_between_resumptions_does_not_count(
         monkeypatch.setattr("atrous.search.loop.time", SimpleNamespace(monotonic=clock.monotonic))
         with suppress(KeyboardInterrupt):
             run(plan, path, estimator=clock.estimate, watch=Stopper(after))
-    found = Ledger(path).entries()
+    found = opened(path).entries()
     assert [entry.elapsed for entry in found] == [10, 20, 30, 40]
 
 
@@ -307,7 +314,7 @@ def test_three_unforeseen_errors_in_a_row_stop_the_search(tmp_path: Path) -> Non
     message = r"3 trials in a row .*\(trial 4\) in: LookupError: a part is missing.*bug"
     with pytest.raises(AtrousError, match=message):
         run(SMALL, path, estimator=failing({2, 3, 4}))
-    found = Ledger(path).entries()
+    found = opened(path).entries()
     assert [isinstance(entry.outcome, Failed) for entry in found] == [False] * 2 + [True] * 3
 
 
@@ -335,5 +342,5 @@ def test_an_error_of_the_user_stops_it_at_once(tmp_path: Path) -> None:
     path = tmp_path / "ledger.db"
     with pytest.raises(AtrousError, match="The features are gone"):
         run(SMALL, path, estimator=refuse)
-    assert [entry.trial.number for entry in Ledger(path).entries()] == [0, 1]
+    assert [entry.trial.number for entry in opened(path).entries()] == [0, 1]
     assert len(run(SMALL, path)) == 6

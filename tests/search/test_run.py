@@ -15,7 +15,7 @@ import pytest
 
 from atrous.core.errors import AtrousError
 from atrous.core.options import replaced
-from atrous.search.ledger import Ledger
+from atrous.search.ledger import Ledger, file_url
 from atrous.search.run import (
     ABOUT,
     LEDGER,
@@ -85,7 +85,7 @@ def test_trials_of_another_run_are_not_taken_over(run: Run) -> None:
 
 def test_what_an_interrupted_beginning_left_is_used(tmp_path: Path) -> None:
     (tmp_path / "run").mkdir()
-    Ledger(tmp_path / "run" / LEDGER, create=True)
+    Ledger.create(file_url(tmp_path / "run" / LEDGER), "search")
     (tmp_path / "run" / f"{ABOUT}.partial").write_text("{")
     made = create_run(tmp_path / "run", SETTINGS, CONTEXT)
     assert open_run(made.path) == made
@@ -107,8 +107,8 @@ def test_a_folder_without_a_run_is_named(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        *("", "{", "[]", "7", "\x00", '{"format": 4}', '{"format": 4, "settings": []}'),
-        '{"format": 4, "settings": {"config": []}}',
+        *("", "{", "[]", "7", "\x00", '{"format": 5}', '{"format": 5, "settings": []}'),
+        '{"format": 5, "settings": {"config": []}}',
     ],
 )
 def test_damaged_settings_are_named(run: Run, text: str) -> None:
@@ -133,10 +133,10 @@ def test_fields_that_do_not_fit_are_named(run: Run) -> None:
         assert field in str(told.value)
 
 
-@pytest.mark.parametrize("other", [1, 3, None])
+@pytest.mark.parametrize("other", [1, 4, None])
 def test_a_run_of_another_version_is_refused(run: Run, other: object) -> None:
     with pytest.raises(
-        AtrousError, match=rf"has format {other} there, and this version reads format 4"
+        AtrousError, match=rf"has format {other} there, and this version reads format 5"
     ):
         open_run(edited(run, format=other))
 

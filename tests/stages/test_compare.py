@@ -17,14 +17,11 @@ from atrous.estimation.cached import Proxy
 from atrous.search.loop import Estimator
 from atrous.search.run import Run
 from atrous.spaces import find_architecture
-from atrous.stages import replicates as readings
-from atrous.stages import search as driver
 from atrous.stages.compare import compare, paired, scores
 from atrous.stages.replicates import Reading
 from atrous.stages.search import begin, proceed
 from atrous.tasks.segmentation.head import Segmenter
 from atrous.training.optimiser import NonFiniteError
-from tests.executors import Immediate
 from tests.records import metrics
 from tests.small_search import config, ignore, remembered, write_data
 
@@ -48,10 +45,8 @@ def begun(
 
 
 @pytest.fixture
-def searched(begun: tuple[Run, Estimator], monkeypatch: pytest.MonkeyPatch) -> Run:
+def searched(begun: tuple[Run, Estimator]) -> Run:
     run, estimator = begun
-    monkeypatch.setattr(driver, "LocalExecutor", Immediate)
-    monkeypatch.setattr(readings, "LocalExecutor", Immediate)
     proceed(run, estimator, ignore)
     return run
 
@@ -123,7 +118,6 @@ def test_a_candidate_that_diverges_is_left_out_and_the_others_are_compared(
     assert told["left_out"][0]["reason"] == "non-finite"
     assert told["names"]["dpc:top1"] == found.names["dpc:top1"]
     monkeypatch.undo()
-    monkeypatch.setattr(readings, "LocalExecutor", Immediate)
     assert compare(searched, ("best", "dpc:top1"), ("test",), 2, cache).left_out == []
 
 

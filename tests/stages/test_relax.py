@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from random import Random
 from typing import Any
 
 import pytest
@@ -12,19 +11,15 @@ import pytest
 from atrous.core.config import GRADIENT, GradientConfig, SearchConfig
 from atrous.core.errors import AtrousError
 from atrous.core.options import replaced
-from atrous.core.trial import Measured, Origin
+from atrous.core.trial import Measured
 from atrous.estimation.end_to_end import FineTune
 from atrous.estimation.estimators import estimator_of
 from atrous.estimation.search_data import unchanged_sources
 from atrous.relax.history import Snapshot, histories, read_history
 from atrous.search.ledger import Entry
 from atrous.search.run import Run, open_run
-from atrous.spaces import find_space
 from atrous.stages import relax
 from atrous.stages import search as driver
-from atrous.strategies.decoded import Decoded
-from atrous.strategies.strategy import Observation, Proposal
-from tests.executors import Immediate
 from tests.small_search import config, ignore, write_data
 
 SPACE = "auto_deeplab-2x1"
@@ -56,11 +51,6 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_data(tmp_path_factory.mktemp("relax") / "data")
 
 
-@pytest.fixture
-def in_process(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(driver, "LocalExecutor", Immediate)
-
-
 def unheard(snapshot: Snapshot, warning: str | None) -> None:
     """Hears of nothing."""
 
@@ -72,7 +62,6 @@ def searched(run: Run, cache: Path) -> list[Entry]:
     return run.ledger().entries()
 
 
-@pytest.mark.usefixtures("in_process")
 def test_whole_networks_are_searched_at_random(data: Path, tmp_path: Path) -> None:
     run, estimator = driver.begin(asked(data, None), tmp_path / "run", tmp_path / "cache")
     assert isinstance(estimator, FineTune)
@@ -83,7 +72,6 @@ def test_whole_networks_are_searched_at_random(data: Path, tmp_path: Path) -> No
     assert not (tmp_path / "cache" / "features").exists()
 
 
-@pytest.mark.usefixtures("in_process")
 @pytest.mark.parametrize("gate", ["softmax", "gdas", "fbnet"])
 def test_what_is_decoded_is_measured_and_random_ones_beside_it(
     gate: str, data: Path, tmp_path: Path
@@ -104,7 +92,7 @@ def test_what_is_decoded_is_measured_and_random_ones_beside_it(
     assert (run.path / "supernet" / "latency.json").exists() == (gate == "fbnet")
 
 
-@pytest.mark.usefixtures("in_process")
+@pytest.mark.slow
 def test_a_search_that_was_stopped_between_its_stages_is_the_same(
     data: Path, tmp_path: Path
 ) -> None:
@@ -155,15 +143,6 @@ def test_what_there_cannot_be_is_refused_before_anything_begins(
     with pytest.raises(AtrousError, match=told):
         driver.begin(replaced(asked(data, SMALL), **changes), tmp_path / "run", tmp_path / "cache")
     assert not (tmp_path / "run").exists()
-
-
-def test_the_decoded_come_first_whatever_they_scored() -> None:
-    space = find_space(SPACE)
-    listed = tuple(Proposal(space.unrank(n), Origin("choice", (n,))) for n in (5, 9))
-    strategy, history = Decoded(listed), [Observation(0, space.unrank(5), None)]
-    assert strategy.propose(space, history, Random(0)).origin.parents == (9,)
-    history.append(Observation(1, space.unrank(9), 0.0))
-    assert strategy.propose(space, history, Random(0)).origin.kind == "uniform"
 
 
 def test_the_memory_is_told_before_anything_begins(data: Path) -> None:

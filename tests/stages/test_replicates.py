@@ -16,11 +16,10 @@ from atrous.core.architecture import Architecture
 from atrous.core.errors import AtrousError
 from atrous.core.trial import Failed, Job, Metrics, Reason
 from atrous.estimation.features import FeatureSet
-from atrous.execution.local import WorkerLostError
-from atrous.stages import replicates as readings
+from atrous.execution.executor import WorkerLostError
+from atrous.execution.inline import InlineExecutor
 from atrous.stages.replicates import FIRST_SEED, Reading, fresh_jobs, read_all
 from atrous.training.optimiser import NonFiniteError
-from tests.executors import Immediate
 from tests.records import SPACE, metrics
 
 HOLDER = """
@@ -59,8 +58,7 @@ def _asked(job: Job) -> tuple[Architecture, int, int]:
 
 
 @pytest.fixture
-def made_up(monkeypatch: pytest.MonkeyPatch) -> MadeUp:
-    monkeypatch.setattr(readings, "LocalExecutor", Immediate)
+def made_up() -> MadeUp:
     return MadeUp()
 
 
@@ -72,7 +70,7 @@ def results(
 ) -> list[list[Reading] | Failed]:
     sets = {name: FeatureSet(Path(f"{name}-{kind}")) for name in splits}
     fake: Any = proxy
-    return list(read_all(fake, JOBS, sets, 1, path))
+    return list(read_all(fake, JOBS, sets, InlineExecutor(), path))
 
 
 def ordered(found: list[list[Reading] | Failed]) -> list[Reading]:
@@ -163,23 +161,6 @@ def test_readings_of_images_that_have_changed_are_not_kept(made_up: MadeUp, tmp_
     found = read(made_up, path, kind="other features")
     assert len(made_up.fitted) == 12
     assert {reading.data for reading in found} == {"val-other features", "test-other features"}
-
-
-def test_the_executor_has_the_workers_asked_for(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    asked: list[int] = []
-
-    class Asked(Immediate):
-        def __init__(self, workers: int) -> None:
-            asked.append(workers)
-            super().__init__(workers)
-
-    monkeypatch.setattr(readings, "LocalExecutor", Asked)
-    fake: Any = MadeUp()
-    sets = {"val": FeatureSet(tmp_path)}
-    list(read_all(fake, JOBS[:1], sets, 3, tmp_path / "kept.jsonl"))
-    assert asked == [3]
 
 
 @pytest.mark.parametrize(

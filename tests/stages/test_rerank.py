@@ -36,7 +36,6 @@ from atrous.spaces.blueprint import build_network
 from atrous.stages import rerank
 from atrous.stages import search as driver
 from atrous.stages.rerank import WORK, begin, proceed, read
-from tests.executors import Immediate
 from tests.processes import eventually
 from tests.records import measured
 from tests.report.runs import make_run
@@ -57,7 +56,6 @@ def searched(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
     asked = config(data, trials=3, backbone="test_resnet")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(estimators, "choose", remembered([]))
-        patch.setattr(driver, "LocalExecutor", Immediate)
         run, estimate = driver.begin(asked, folder / "run", folder / "cache")
         driver.proceed(run, estimate, ignore)
     return run
@@ -74,20 +72,13 @@ def run(searched: Run, tmp_path: Path) -> Run:
     return open_run(Path(shutil.copytree(searched.path, tmp_path / "run")))
 
 
-@pytest.fixture
-def in_process(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(rerank, "LocalExecutor", Immediate)
-
-
 @pytest.fixture(scope="module")
 def whole(searched: Run, tmp_path_factory: pytest.TempPathFactory, cache: Path) -> Run:
     """The run, ranked again in this process without interruption."""
     folder = tmp_path_factory.mktemp("whole")
     run = open_run(Path(shutil.copytree(searched.path, folder / "run")))
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(rerank, "LocalExecutor", Immediate)
-        begin(run, ASKED)
-        proceed(run, cache, ignore)
+    begin(run, ASKED)
+    proceed(run, cache, ignore)
     return run
 
 
@@ -121,6 +112,7 @@ def test_the_best_and_the_baselines_get_a_second_score(whole: Run, searched: Run
     assert not list((whole.path / WORK).glob("*"))
 
 
+@pytest.mark.slow
 def test_workers_change_nothing(run: Run, whole: Run, cache: Path) -> None:
     begin(run, replaced(ASKED, workers=2))
     heard: list[Entry] = []
@@ -129,9 +121,7 @@ def test_workers_change_nothing(run: Run, whole: Run, cache: Path) -> None:
     assert len(heard) == 3
 
 
-def test_killed_and_resumed_it_ends_as_if_never_stopped(
-    run: Run, whole: Run, monkeypatch: pytest.MonkeyPatch, cache: Path
-) -> None:
+def test_killed_and_resumed_it_ends_as_if_never_stopped(run: Run, whole: Run, cache: Path) -> None:
     begin(run, ASKED)
     command = [sys.executable, "-m", "atrous", "rerank", str(run.path), "--resume"]
     with subprocess.Popen(
@@ -145,7 +135,6 @@ def test_killed_and_resumed_it_ends_as_if_never_stopped(
     assert eventually(lambda: not run.is_running())
     before = run.reranked()
     assert before
-    monkeypatch.setattr(rerank, "LocalExecutor", Immediate)
     heard: list[Entry] = []
     proceed(run, cache, heard.append)
     assert len(heard) == 3 - len(before)
@@ -158,7 +147,6 @@ def _recorded(run: Run) -> int:
     return int(count) - 4
 
 
-@pytest.mark.usefixtures("in_process")
 def test_what_ended_is_not_trained_again(whole: Run, tmp_path: Path, cache: Path) -> None:
     run = open_run(Path(shutil.copytree(whole.path, tmp_path / "run")))
     heard: list[Entry] = []
@@ -167,7 +155,6 @@ def test_what_ended_is_not_trained_again(whole: Run, tmp_path: Path, cache: Path
     assert outcomes(run.reranked()) == outcomes(whole.reranked())
 
 
-@pytest.mark.usefixtures("in_process")
 def test_a_second_time_needs_again_which_forgets_the_first(
     whole: Run, tmp_path: Path, cache: Path
 ) -> None:
@@ -182,7 +169,6 @@ def test_a_second_time_needs_again_which_forgets_the_first(
     assert outcomes(run.ledger().entries()) == outcomes(whole.ledger().entries())
 
 
-@pytest.mark.usefixtures("in_process")
 def test_changed_data_is_refused_and_costs_nothing(
     whole: Run, data: Path, tmp_path: Path, cache: Path
 ) -> None:
@@ -199,7 +185,6 @@ def test_changed_data_is_refused_and_costs_nothing(
     assert outcomes(run.reranked()) == outcomes(whole.reranked())
 
 
-@pytest.mark.usefixtures("in_process")
 def test_no_trial_begins_after_the_time(run: Run, cache: Path) -> None:
     begin(run, replaced(ASKED, time=0.0))
     proceed(run, cache, ignore)
@@ -209,7 +194,6 @@ def test_no_trial_begins_after_the_time(run: Run, cache: Path) -> None:
     assert len(run.reranked()) == 3
 
 
-@pytest.mark.usefixtures("in_process")
 def test_a_candidate_that_diverges_is_recorded_and_others_are_kept(
     run: Run, monkeypatch: pytest.MonkeyPatch, cache: Path
 ) -> None:
@@ -277,7 +261,6 @@ def test_the_rate_follows_from_the_steps_unless_it_is_given(
     assert begin(run, replaced(ASKED, rate=0.3), again=True).protocol.rate == 0.3
 
 
-@pytest.mark.usefixtures("in_process")
 def test_where_all_diverge_the_searchs_best_stays(run: Run, cache: Path) -> None:
     expected = winner(run)
     begin(run, replaced(ASKED, rate=1e9))
@@ -364,7 +347,6 @@ def ended(
     return exit_.value.code, told.out, told.err
 
 
-@pytest.mark.usefixtures("in_process")
 def test_the_command_ranks_and_goes_on(
     run: Run, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -16,17 +16,14 @@ from atrous.search.run import RERANK, Run
 from atrous.stages import rerank
 from atrous.stages import search as driver
 from atrous.stages.rerank import begin, proceed, read
-from tests.executors import Immediate
 from tests.small_search import config, ignore, write_data
 
 ASKED = RerankConfig(2, TrainingConfig(3, 2, (33, 65)))
 
 
 @pytest.fixture
-def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
+def run(tmp_path: Path) -> Run:
     """A finished search of three networks."""
-    for module in (driver, rerank):
-        monkeypatch.setattr(module, "LocalExecutor", Immediate)
     asked = config(
         write_data(tmp_path / "data"), space="auto_deeplab-2x1", strategy="random", baselines=(),
         trials=3, filters=2, steps=1, batch=2, crop=(33, 33),

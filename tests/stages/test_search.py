@@ -28,9 +28,7 @@ from atrous.search.ledger import Entry
 from atrous.search.loop import Estimator
 from atrous.search.run import LEDGER, Run, open_run
 from atrous.spaces import yardstick
-from atrous.stages import search as driver
 from atrous.stages.search import begin, proceed
-from tests.executors import Immediate
 from tests.processes import eventually
 from tests.small_search import CLASSES, HEIGHT, WIDTH, config, ignore, remembered, write_data
 
@@ -61,11 +59,6 @@ def data(tmp_path: Path) -> Path:
 @pytest.fixture
 def begun(data: Path, tmp_path: Path, cache: Path) -> tuple[Run, Estimator]:
     return begin(config(data), tmp_path / "run", cache)
-
-
-@pytest.fixture
-def in_process(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(driver, "LocalExecutor", Immediate)
 
 
 def test_a_run_begins_with_every_default_filled_in(
@@ -112,7 +105,6 @@ def test_a_search_runs_in_its_worker_and_is_complete(begun: tuple[Run, Estimator
     assert heard == []
 
 
-@pytest.mark.usefixtures("in_process")
 def test_a_run_goes_on_from_what_is_on_disk(
     begun: tuple[Run, Estimator], tmp_path: Path, cache: Path
 ) -> None:
@@ -130,7 +122,6 @@ def test_a_run_goes_on_from_what_is_on_disk(
     assert outcomes(copy) == outcomes(run)
 
 
-@pytest.mark.usefixtures("in_process")
 def test_a_run_that_is_being_searched_is_left_alone(begun: tuple[Run, Estimator]) -> None:
     run, estimator = begun
     with run.locked(), pytest.raises(AtrousError, match="Another process is searching"):
@@ -220,8 +211,9 @@ def kill_after(trials: int, run: Run, cache: Path) -> None:
     assert eventually(lambda: not run.is_running())
 
 
+@pytest.mark.slow
 def test_a_search_killed_and_resumed_equals_an_uninterrupted_one(
-    data: Path, tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
+    data: Path, tmp_path: Path, cache: Path
 ) -> None:
     run, estimator = begin(
         config(data, strategy="local", trials=14, steps=15), tmp_path / "run", cache
@@ -230,7 +222,6 @@ def test_a_search_killed_and_resumed_equals_an_uninterrupted_one(
     for trials in (Random(0).randint(1, 3), Random(1).randint(4, 6)):
         kill_after(trials, killed, cache)
         assert len(killed.ledger().entries()) >= trials
-    monkeypatch.setattr(driver, "LocalExecutor", Immediate)
     proceed(killed, estimator_of(killed, cache), ignore)
     proceed(run, estimator, ignore)
     assert len(outcomes(run)) == 15

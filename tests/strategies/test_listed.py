@@ -7,17 +7,17 @@ import pytest
 from atrous.core.trial import Origin
 from atrous.spaces.dpc.space import dpc
 from atrous.strategies.listed import Listed
-from atrous.strategies.strategy import ExhaustedError, Observation, Proposal
-from tests.strategies.histories import play
+from atrous.strategies.strategy import ExhaustedError, Proposal, Stateless
+from tests.strategies.histories import play, propose, result
 
 
 def test_what_is_listed_comes_in_its_order_and_then_nothing() -> None:
     space = dpc(3)
     listed = tuple(Proposal(space.sample(Random(n)), Origin("trial", (n,))) for n in (7, 2, 5, 1))
-    proposals, seen = play(Listed(listed), space, 4, lambda _: None)
+    proposals, seen = play(Stateless(Listed(listed)), space, 4, lambda _: None)
     assert tuple(proposals) == listed
     with pytest.raises(ExhaustedError, match="all 4 were tried"):
-        Listed(listed).propose(space, seen, Random(0))
+        propose(Stateless(Listed(listed)), space, seen)
 
 
 def test_what_was_tried_in_another_form_is_left_out() -> None:
@@ -28,12 +28,21 @@ def test_what_was_tried_in_another_form_is_left_out() -> None:
     listed = Listed(
         (Proposal(one, Origin("trial", (0,))), Proposal((0, 1, 1, 2, 0, 0), Origin("trial", (1,))))
     )
-    proposal = listed.propose(space, [Observation(0, other, 0.5)], Random(0))
+    proposal = propose(Stateless(listed), space, [result(0, other, 0.5)])
     assert proposal.origin.parents == (1,)
 
 
 def test_baselines_of_another_size_are_no_hindrance() -> None:
     space = dpc(3)
     listed = Listed((Proposal(space.sample(Random(0)), Origin("trial", (0,))),))
-    history = [Observation(0, dpc(5).sample(Random(1)), None)]
-    assert listed.propose(space, history, Random(0)).origin.parents == (0,)
+    history = [result(0, dpc(5).sample(Random(1)), None)]
+    assert propose(Stateless(listed), space, history).origin.parents == (0,)
+
+
+def test_beside_the_listed_comes_random_search_whatever_they_scored() -> None:
+    space = dpc(3)
+    proposals = tuple(Proposal(space.unrank(n), Origin("choice", (n,))) for n in (5, 9))
+    listed, seen = Stateless(Listed(proposals, beside=True)), [result(0, space.unrank(5), None)]
+    assert propose(listed, space, seen).origin.parents == (9,)
+    seen.append(result(1, space.unrank(9), 0.0))
+    assert propose(listed, space, seen).origin.kind == "uniform"

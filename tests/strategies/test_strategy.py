@@ -9,15 +9,16 @@ from atrous.core.errors import AtrousError
 from atrous.spaces.dpc.space import ASPP, dpc, encode
 from atrous.strategies import STRATEGIES, find_strategy
 from atrous.strategies.local import LocalSearch
-from atrous.strategies.strategy import ATTEMPTS, ExhaustedError, Observation, first_unseen
-from atrous.strategies.uniform import UniformSearch
+from atrous.strategies.strategy import ATTEMPTS, ExhaustedError, Stateless, first_unseen
+from atrous.strategies.uniform import uniform
+from tests.strategies.histories import known, result
 
 
 def test_a_draw_that_is_another_order_of_a_tried_cell_is_passed_over() -> None:
-    tried = [Observation(0, encode(ASPP), None)]
+    tried = [result(0, encode(ASPP), None)]
     fresh = encode(ASPP[:4] + ASPP[:1])
     draws: Iterator[Genotype] = iter([encode(ASPP), encode(ASPP[::-1]), fresh, encode(ASPP)])
-    assert first_unseen(lambda: next(draws), dpc(), tried) == fresh
+    assert first_unseen(lambda: next(draws), dpc(), known(dpc(), tried)) == fresh
 
 
 def test_draws_are_given_up_after_a_while() -> None:
@@ -28,13 +29,13 @@ def test_draws_are_given_up_after_a_while() -> None:
         return encode(ASPP)
 
     with pytest.raises(ExhaustedError, match=f"{ATTEMPTS} draws in a row"):
-        first_unseen(draw, dpc(), [Observation(0, encode(ASPP), 0.1)])
+        first_unseen(draw, dpc(), known(dpc(), [result(0, encode(ASPP), 0.1)]))
     assert len(drawn) == ATTEMPTS
 
 
 def test_strategies_are_found_by_name() -> None:
-    assert find_strategy("random") == UniformSearch()
-    assert find_strategy("local") == LocalSearch()
+    assert find_strategy("random") == Stateless(uniform)
+    assert find_strategy("local") == Stateless(LocalSearch())
 
 
 def test_other_names_are_refused_with_those_there_are() -> None:

@@ -6,18 +6,20 @@ from random import Random
 import pytest
 
 from atrous.spaces.dpc.space import dpc
-from atrous.strategies.strategy import ExhaustedError, Observation
-from atrous.strategies.uniform import UniformSearch
+from atrous.strategies.strategy import ExhaustedError, Stateless
+from atrous.strategies.uniform import uniform
 from tests.spaces.toy import walk
-from tests.strategies.histories import history, play, proposals
+from tests.strategies.histories import history, play, proposals, propose, result
+
+UNIFORM = Stateless(uniform)
 
 
 def test_untried_architectures_are_equally_likely() -> None:
     """Chi-square with n - 1 degrees of freedom has mean n - 1 and variance 2 (n - 1)."""
     space = walk(4)
-    tried = [Observation(n, genotype, 0.0) for n, genotype in enumerate(list(space.all())[:10])]
+    tried = [result(n, genotype, 0.0) for n, genotype in enumerate(list(space.all())[:10])]
     left = list(space.all())[10:]
-    drawn = Counter(p.genotype for p in proposals(UniformSearch(), space, tried, 100 * len(left)))
+    drawn = Counter(p.genotype for p in proposals(UNIFORM, space, tried, 100 * len(left)))
     assert drawn.keys() == set(left)
     statistic = sum((drawn[g] - 100) ** 2 / 100 for g in left)
     degrees = len(left) - 1
@@ -27,10 +29,10 @@ def test_untried_architectures_are_equally_likely() -> None:
 def test_scores_change_nothing() -> None:
     space = dpc()
     seen = history(space, 20)
-    failed = [Observation(o.number, o.genotype, None) for o in seen]
+    failed = [result(o.number, o.genotype, None) for o in seen]
     for seed in range(5):
         by_score, by_none = (
-            UniformSearch().propose(space, known, Random(seed)) for known in (seen, failed)
+            propose(UNIFORM, space, known, Random(seed)) for known in (seen, failed)
         )
         assert by_score == by_none
         assert str(by_score.origin) == "uniform"
@@ -38,7 +40,7 @@ def test_scores_change_nothing() -> None:
 
 def test_a_small_space_is_emptied_and_then_exhausted() -> None:
     space = dpc(1)
-    _, seen = play(UniformSearch(), space, 81, lambda _: None)
+    _, seen = play(UNIFORM, space, 81, lambda _: None)
     assert {o.genotype for o in seen} == set(space.all())
     with pytest.raises(ExhaustedError, match="tried before"):
-        UniformSearch().propose(space, seen, Random(0))
+        propose(UNIFORM, space, seen)

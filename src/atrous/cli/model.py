@@ -122,7 +122,7 @@ def latency(
     from atrous.model.export.exported import check_model
     from atrous.model.latency.conditions import make_conditions, parse_runtimes
     from atrous.model.latency.measure import compare_latency
-    from atrous.model.latency.view import render
+    from atrous.model.latency.record import render
     from atrous.model.model import load_model
 
     check_model(model)

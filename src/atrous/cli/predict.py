@@ -67,7 +67,7 @@ def predict(
     from atrous.model.evaluation.record import parse_scales
     from atrous.model.model import load_model
     from atrous.model.predict.images import find_images, find_submission
-    from atrous.model.predict.outputs import Outputs, find_writers, open_outputs
+    from atrous.model.predict.outputs import Outputs, Provenance, find_writers, open_outputs
     from atrous.model.predict.prediction import PredictionMethod, predict_images
     from atrous.networks.compute import pick_device
 
@@ -79,8 +79,8 @@ def predict(
     if server:
         found = _submitted(server, images, split, loaded)
     outputs = Outputs(out, writers, loaded.colours)
-    about = {"model": _identity(loaded), "scales": list(method.scales), "flip": flip}
-    open_outputs(outputs, found, about, overwrite)
+    provenance = Provenance(_identity(loaded), method.scales, flip)
+    open_outputs(outputs, found, provenance, overwrite)
     one = len(found) == 1
     read = read_image if server else read_upright
     outcomes = predict_images(loaded, found, outputs, method, read, track if one else untracked)

@@ -72,9 +72,8 @@ def drive(path: Path, estimator: Estimator | None, cache: Path) -> None:
     from atrous.estimation.estimators import estimator_of
     from atrous.search.run import open_run
     from atrous.stages import search as driver
-    from atrous.stages.relax import relax
+    from atrous.stages.relax import relax, tell_snapshot
     from atrous.stages.search_view import SearchView, state_of, total_of
-    from atrous.stages.snapshot_view import tell_snapshot
 
     run = open_run(path)
     estimator = estimator or estimator_of(run, cache)

@@ -76,6 +76,12 @@ class MachineConfig:
         "Trials at a time.", None, derived="the fastest split, measured", least=1
     )
     device: str = option("auto, cpu, cuda or cuda:N.", "auto")
+    executor: str = option(
+        "Where trials run: local, local:N processes, or inline, in this one.", "local", rare=True
+    )
+    reproducible: bool = option(
+        "Let trials wait for each other, so that several workers find the same each time.", False
+    )
 
 
 @dataclass(frozen=True)

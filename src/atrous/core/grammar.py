@@ -131,6 +131,23 @@ class Grammar:
             state = self.rules.step(state, choice)
         return widths
 
+    def choices(self, prefix: Genotype) -> int:
+        """Returns how many choices the decision after these has; 0 where none is left."""
+        state = self.rules.start
+        for choice in prefix:
+            state = self.rules.step(state, choice)
+        return self.rules.choices(state)
+
+    @cached_property
+    def most_choices(self) -> tuple[int, ...]:
+        """The most choices that each decision can have, in order: the shape of an encoding."""
+        states, most = {self.rules.start}, []
+        while counts := [c for state in states if (c := self.rules.choices(state))]:
+            most.append(max(counts))
+            following = [(s, c) for s in states for c in range(self.rules.choices(s))]
+            states = {self.rules.step(state, choice) for state, choice in following}
+        return tuple(most)
+
     def variants(self, genotype: Genotype, position: int) -> list[Genotype]:
         """The valid genotypes that differ from this one at `position` alone."""
         state = self.rules.start

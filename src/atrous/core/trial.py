@@ -90,6 +90,11 @@ class Job:
     resume: Rung | None = None
 
     @property
+    def key(self) -> tuple[int, int]:
+        """The number of the trial and the level of the rung, which no other job has."""
+        return self.trial.number, self.rung.level
+
+    @property
     def architecture(self) -> Architecture:
         return self.trial.architecture
 

@@ -6,6 +6,7 @@ import platform
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
+from uuid import uuid4
 
 from atrous.core.architecture import Architecture
 from atrous.core.config import SearchConfig
@@ -172,4 +173,5 @@ def _context(sources: Sources, maps: dict[int, Shape]) -> Context:
         python=platform.python_version(),
         machine=machine(),
         begun=datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        identity=uuid4().hex,
     )

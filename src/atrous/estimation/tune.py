@@ -26,7 +26,8 @@ from atrous.core.errors import AtrousError
 from atrous.data.canvas import Size, feature_size
 from atrous.estimation.cached import geometry, make_step
 from atrous.estimation.features import TARGET_STRIDE
-from atrous.execution.local import LocalExecutor, WorkerLostError
+from atrous.execution import find_executor
+from atrous.execution.executor import WorkerLostError
 from atrous.networks.compute import Compute, Layout, Precision, cores
 from atrous.spaces import find_space
 from atrous.tasks.segmentation.head import Segmenter
@@ -95,7 +96,7 @@ def measure_all(workload: Workload, counts: list[int]) -> Iterator[tuple[Choice,
     Candidates that fail, for lack of memory say, are left out; `AtrousError` if all do.
     """
     candidates, failure, failures = list(_candidates(counts)), None, 0
-    with LocalExecutor(max(counts)) as executor:
+    with find_executor("local", max(counts)) as executor:
         warm = candidates[-1].compute
         wait([executor.submit(step_seconds, workload, warm) for _ in range(max(counts))])
         for choice in track(candidates, "finding the fastest way to compute", len(candidates)):

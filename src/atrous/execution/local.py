@@ -14,20 +14,13 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
 from types import TracebackType
-from typing import ParamSpec, TypeVar
 
 from atrous.core.errors import AtrousError
-
-P = ParamSpec("P")
-T = TypeVar("T")
+from atrous.execution.executor import P, T, WorkerLostError
 
 JOBS = 50
 """How many jobs a process does before another takes its place: torch's caches of compiled kernels
 grow with each new architecture."""
-
-
-class WorkerLostError(Exception):
-    """The process that ran a job ended before the job did."""
 
 
 class LocalExecutor:

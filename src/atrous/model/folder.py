@@ -3,7 +3,7 @@
 model.safetensors   the tensors
 model.json          what the network is, how it was trained, the seal of the tensors
 README.md           the model card
-evaluation.json     what was measured, if anything was
+evaluation.json     the evaluations, if there are any
 evaluation.md       the same in words
 """
 
@@ -18,8 +18,7 @@ from atrous.core.errors import AtrousError
 from atrous.core.files import locate, replacing, settle, write_whole
 from atrous.core.records import to_json
 from atrous.data.transform import Transform
-from atrous.model.card import CARD, Subject, renew_card, write_card
-from atrous.model.card_text import headline
+from atrous.model.card import CARD, CardSubject, headline, renew_card, write_card
 from atrous.model.evaluation.record import (
     Evaluation,
     merged,
@@ -53,8 +52,8 @@ EXPORTS = "model.*"
 
 @dataclass(frozen=True)
 class Papers:
-    """What was written about a network: its model card ('' for one that is still to be written),
-    what was measured on it, and the same as a page."""
+    """The texts about a network: its model card ('' for one that is still to be written), its
+    evaluations, and the same as a page."""
 
     card: str = ""
     evaluations: tuple[Evaluation, ...] = ()
@@ -112,7 +111,7 @@ def read_folder(folder: Path) -> Contents:
 
 
 def read_papers(folder: Path, classes: int) -> Papers:
-    """What was written about the model in a folder; raises AtrousError."""
+    """Reads the texts about the model in a folder; raises AtrousError."""
     path = locate(folder, EVALUATIONS)
     records = read_json(path) if path.exists() else []
     try:
@@ -157,12 +156,12 @@ def add_evaluation(folder: Path, evaluation: Evaluation, markdown: str) -> None:
 
 
 def first_card(record: ModelRecord, folder: Path, known: Sequence[Evaluation] = ()) -> str:
-    """A new model card for the model in a folder."""
+    """Writes a new model card for the model in a folder."""
     network = blank_network(record.blueprint)
     parameters = sum(parameter.numel() for parameter in network.parameters())
     name = folder.resolve().name
     blueprint, training = record.blueprint, record.training
-    card = write_card(Subject(name, blueprint, record.preprocessing, training, parameters))
+    card = write_card(CardSubject(name, blueprint, record.preprocessing, training, parameters))
     if not known:
         return card
     return renew_card(card, headline(blueprint, training), blueprint.classes, known)
@@ -187,7 +186,7 @@ def _write_all(contents: Contents, new: Path, folder: Path) -> None:
 
 
 def _build(record: ModelRecord, path: Path) -> Network:
-    """The network with random weights; raises AtrousError."""
+    """Builds the network with random weights; raises AtrousError."""
     try:
         return build_network(record.blueprint)
     except (AtrousError, RuntimeError, ValueError, ZeroDivisionError) as error:

@@ -61,14 +61,14 @@ class Model(nn.Module, ModelHubMixin):
 
     @property
     def contents(self) -> Contents:
-        """What `save_model` writes."""
+        """The contents of the folder that `save_model` writes."""
         return Contents(
             self.network, self.blueprint, self.transform, self.training_record, self.papers
         )
 
     @classmethod
     def of(cls, contents: Contents) -> Model:
-        """The model in evaluation mode."""
+        """Makes a model of a folder's contents, in evaluation mode."""
         c = contents
         model = cls(c.network, c.blueprint, c.training, c.transform, c.papers)
         return model.eval()
@@ -91,7 +91,7 @@ class Model(nn.Module, ModelHubMixin):
         local_files_only: bool = False,
         revision: str | None = None,
     ) -> Model:
-        """The model in a folder, or in a repository of the hub, in evaluation mode.
+        """Loads the model in a folder or in a repository of the hub, in evaluation mode.
 
         The other arguments are those of the hub's client. Raises AtrousError.
         """
@@ -107,7 +107,7 @@ class Model(nn.Module, ModelHubMixin):
 
 
 def load(folder_or_repository: str | Path) -> Model:
-    """A trained model, ready to use: from its folder, or `user/name` from the Hugging Face hub.
+    """Loads a trained model from its folder, or `user/name` from the Hugging Face hub.
 
         model = atrous.load("runs/best/model")
         with torch.no_grad():
@@ -129,7 +129,7 @@ def save_model(model: Model, folder: Path) -> None:
 
 
 def load_model(folder: Path) -> Model:
-    """The model in a folder, in evaluation mode; raises AtrousError for any damage."""
+    """Loads the model in a folder, in evaluation mode; raises AtrousError for any damage."""
     return Model.of(read_folder(Path(folder)))
 
 
@@ -137,7 +137,7 @@ REPOSITORY = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*", re.ASCII)
 
 
 def fetch(where: str | Path, *, local_files_only: bool = False, **options: Any) -> Path:
-    """The folder `where`, or a copy of the hub's repository of that name (`user/name`).
+    """Returns the folder `where`, or a copy of the hub's repository `user/name`.
 
     What the hub's cache holds is used when the hub does not answer. `options` are passed on to
     `huggingface_hub.snapshot_download`. Raises AtrousError.

@@ -39,7 +39,7 @@ class Chosen:
 
 Groups = Mapping[str, Group]
 Choices = Mapping[str, Chosen]
-"""What a gate makes of each group, by its name."""
+"""The choices of each group, by its name, as a gate makes them."""
 
 
 @dataclass(frozen=True)

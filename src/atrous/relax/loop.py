@@ -82,7 +82,7 @@ def _ended(state: SearchState, history: list[Snapshot]) -> bool:
 
 
 def _warning(state: SearchState, history: list[Snapshot]) -> str | None:
-    """What speaks for a collapse, once architectures are learnt."""
+    """Says what speaks for a collapse, once architectures are learnt."""
     learns = state.protocol.learns_at(state.step)
     return warning_of(state.relaxation, history) if learns else None
 

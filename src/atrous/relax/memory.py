@@ -90,7 +90,7 @@ def in_words(number: int) -> str:
 
 
 def _mixtures(network: RelaxedNetwork, gate: str) -> Iterator[AnyMixture]:
-    """What a gate lets through at first, several times where it draws what that is."""
+    """Draws what a gate lets through at first, several times where it draws what that is."""
     generator, choose = torch.Generator().manual_seed(0), GATES[gate]
     groups = {
         name: Group(
@@ -104,7 +104,8 @@ def _mixtures(network: RelaxedNetwork, gate: str) -> Iterator[AnyMixture]:
 
 
 def _kept(network: RelaxedNetwork, images: Tensor, mixture: AnyMixture) -> tuple[int, int]:
-    """What a pass keeps, and how much of it the largest module that could be computed again."""
+    """Returns what a pass keeps, and how much of it the largest module that could be computed
+    again."""
     kept, begins, modules = Kept(network.parameters()), [0], [0]
     handles = [
         handle

@@ -12,9 +12,9 @@ from atrous.core.architecture import Genotype
 from atrous.relax.gates import Choices, Groups
 
 AnyMixture = Any
-"""What a relaxed network computes, in its own terms: which choices, and with which weights."""
+"""The choices that a relaxed network computes, and their weights, in its own terms."""
 Logits = Mapping[str, Sequence[Tensor]]
-"""What a search has learnt: the logits [..., choices] of each group."""
+"""The logits [..., choices] of each group, as a search has learnt them."""
 Probabilities = Mapping[str, Sequence[Sequence[float]]]
 """The softmax of the logits of each group, choice by choice."""
 
@@ -54,7 +54,7 @@ class RelaxedNetwork(nn.Module):
 
 
 @dataclass(frozen=True)
-class Part:
+class TimedPart:
     """A module whose latency is measured, on maps [B, channels, *size]."""
 
     module: nn.Module
@@ -97,7 +97,7 @@ class Relaxation(Protocol):
     def one_hot(self, genotype: Genotype) -> AnyMixture:
         """Returns the mixture that computes one architecture alone."""
 
-    def parts(self, filters: int, size: tuple[int, int]) -> Mapping[str, Part]:
+    def parts(self, filters: int, size: tuple[int, int]) -> Mapping[str, TimedPart]:
         """Returns the parts of a network on images of `size` (H, W), by name, of whose latencies
         that of a network is summed. Raises `AtrousError` for a size that cannot be."""
 

@@ -137,8 +137,8 @@ def _latency(best: TitledNetwork) -> Tile:
     timings = best.trained.timings
     if not timings:
         return Tile("Latency", NOT_MEASURED, "the network was not timed")
-    fastest = min(timings, key=lambda timing: timing.median)
-    return Tile("Latency", f"{decimal(fastest.median, 1)} ms", conditions(fastest))
+    fastest = min(timings, key=lambda timing: timing.median_ms)
+    return Tile("Latency", f"{decimal(fastest.median_ms, 1)} ms", conditions(fastest))
 
 
 def _drawing(best: TitledNetwork) -> Drawing | None:

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 
 from atrous.core.words import quantity, size
 from atrous.model.evaluation.record import Evaluation
-from atrous.report.trained import Timing, Trained
+from atrous.model.latency.record import Latency
+from atrous.report.trained import Trained
 from atrous.search.ledger import Entry
 
 
@@ -151,7 +152,7 @@ def latencies(networks: Sequence[TitledNetwork]) -> list[Measure]:
     ]
 
 
-def conditions(timing: Timing) -> str:
+def conditions(timing: Latency) -> str:
     """All that a latency depends on, beside the network."""
     return (
         f"{timing.runtime} {timing.version}, {timing.precision}, batch {timing.batch}, "
@@ -206,8 +207,8 @@ def _score(networks: Sequence[TitledNetwork], asked: str) -> Measure:
     )
 
 
-def _median(timing: Timing | None) -> Value:
-    return timing.median if timing else None
+def _median(timing: Latency | None) -> Value:
+    return timing.median_ms if timing else None
 
 
 def _telling(networks: Sequence[TitledNetwork], asked: str) -> tuple[bool, int, bool]:

@@ -14,7 +14,7 @@ export.json                   the exported file, and how it agrees with the netw
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,7 +22,9 @@ from typing import Any
 
 from atrous.core.errors import AtrousError
 from atrous.core.files import locate
+from atrous.core.records import from_json
 from atrous.model.evaluation.record import Evaluation, parse_evaluations
+from atrous.model.latency.record import Latency
 
 PLAN, FOLDER = "plan.json", "trained"
 JOB, LOG, MODEL = "training.json", "log.jsonl", "model"
@@ -52,22 +54,6 @@ class Timetable:
     def share(self, stage: PlannedStage) -> float:
         """The stage's part of all that is planned, in percent."""
         return 100 * stage.seconds / max(sum(each.seconds for each in self.stages), 1e-9)
-
-
-@dataclass(frozen=True)
-class Timing:
-    """The median of a pass in milliseconds, with its quartiles and all it depends on."""
-
-    median: float
-    quartiles: tuple[float, float]
-    runtime: str
-    version: str
-    precision: str
-    batch: int
-    size: tuple[int, int]
-    threads: int
-    device: str
-    device_name: str
 
 
 @dataclass(frozen=True)
@@ -117,7 +103,7 @@ class Trained:
     scores: tuple[Score, ...]
     evaluations: tuple[Evaluation, ...]
     sheets: tuple[Sheet, ...]
-    timings: tuple[Timing, ...]
+    timings: tuple[Latency, ...]
     exported: Export | None
 
     @property
@@ -188,7 +174,7 @@ def _read(folder: Path) -> Trained:
             locate(model, EVALUATIONS), lambda c: parse_evaluations(c, classes), ()
         ),
         sheets=tuple(_sheets(folder, classes)),
-        timings=_parsed(folder / LATENCY, _timings, ()),
+        timings=_parsed(folder / LATENCY, lambda c: from_json(tuple[Latency, ...], c), ()),
         exported=_parsed(folder / EXPORT, lambda content: _exported(content, folder), None),
     )
 
@@ -254,24 +240,6 @@ def _timetable(content: Any) -> Timetable:
     return Timetable(float(content["budget"]), stages, str(content["told"]))
 
 
-def _timings(content: Any) -> tuple[Timing, ...]:
-    return tuple(
-        Timing(
-            median=float(each["median_ms"]),
-            quartiles=_pair(each["quartiles_ms"]),
-            runtime=each["runtime"],
-            version=each["version"],
-            precision=each["precision"],
-            batch=int(each["batch"]),
-            size=(int(each["size"][0]), int(each["size"][1])),
-            threads=int(each["threads"]),
-            device=each["device"],
-            device_name=each["device_name"],
-        )
-        for each in content
-    )
-
-
 def _exported(content: Any, folder: Path) -> Export:
     path = Path(content["path"])
     places = (folder / path.name, folder / MODEL / path.name)
@@ -283,8 +251,3 @@ def _exported(content: Any, folder: Path) -> Export:
         difference=max(apart, default=None),
         tolerance=None if tolerance is None else float(tolerance),
     )
-
-
-def _pair(values: Iterable[Any]) -> tuple[float, float]:
-    low, high = values
-    return float(low), float(high)

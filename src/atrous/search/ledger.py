@@ -1,7 +1,7 @@
-"""The trials of a run, kept in an Optuna study in one SQLite file.
+"""The results of a run, kept in an Optuna study of any database.
 
-The driver of a search is the only writer; anyone may read, `optuna-dashboard` too. A trial appears
-when it has ended, so that whatever is in the ledger is finished.
+The driver of a search is the only writer; anyone may read, `optuna-dashboard` too. A result appears
+when its job has ended, so that whatever is in the ledger is finished.
 """
 
 from __future__ import annotations
@@ -14,18 +14,19 @@ from dataclasses import dataclass
 from datetime import timedelta
 from math import isfinite
 from pathlib import Path
+from typing import Any
 
 import optuna
 from optuna.distributions import BaseDistribution, IntDistribution
 from optuna.trial import FrozenTrial, TrialState, create_trial
-from sqlalchemy.engine import URL
+from sqlalchemy.engine import URL, make_url
 
 from atrous.core.errors import AtrousError
-from atrous.core.records import from_text, to_json
+from atrous.core.records import from_json, from_text, to_json
 from atrous.core.trial import Failed, Measured, Outcome, Trial
 
-SEARCH = "atrous"
-"""The study of a search."""
+STATE = "state"
+"""The attribute of a study under which the state of its strategy is kept."""
 
 
 @dataclass(frozen=True)
@@ -48,8 +49,7 @@ class Entry:
     @property
     def key(self) -> tuple[int, int]:
         """The number of the trial and the level of the rung, which no other entry has."""
-        job = self.outcome.job
-        return job.trial.number, job.rung.level
+        return self.outcome.job.key
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,7 @@ class Scored:
 
 
 def scored(entries: Iterable[Entry]) -> list[Scored]:
-    """The entries that have a score, in their order."""
+    """Returns the entries that have a score, in their order."""
     return [
         Scored(e.outcome, e.score)
         for e in entries
@@ -77,77 +77,124 @@ def scored(entries: Iterable[Entry]) -> list[Scored]:
     ]
 
 
-class Ledger:
-    """One study of a ledger file. Raises `AtrousError` if it cannot be read or written."""
+def file_url(path: Path) -> str:
+    """Returns the URL of a ledger in a file of its own."""
+    return URL.create("sqlite", database=str(path)).render_as_string(hide_password=False)
 
-    def __init__(self, path: Path, create: bool = False, study: str = SEARCH) -> None:
-        if not create and not path.is_file():
-            raise AtrousError(
-                f"Expected a ledger at {path}, but there is no such file. Name the folder of a run."
-            )
-        self.path = path
+
+def holds_results(url: str) -> bool:
+    """Returns whether any study of a database has results; raises `AtrousError`."""
+    with _guarded(url):
+        return any(study.n_trials for study in optuna.get_all_study_summaries(url))
+
+
+class Ledger:
+    """One study of a database, which is opened from its URL; raises `AtrousError` if it cannot be.
+
+    Opening makes nothing; `create` makes the study where there is none.
+    """
+
+    def __init__(self, url: str, study: str) -> None:
+        self.url, self.study = url, study
         optuna.logging.set_verbosity(optuna.logging.ERROR)
-        with self._guard():
-            if path.exists():
-                _require_sound(path)
-            if create:
-                optuna.create_study(
-                    storage=_url(path),
-                    study_name=study,
-                    direction="maximize",
-                    load_if_exists=True,
-                )
-            self._study = optuna.load_study(study_name=study, storage=_url(path))
+        file = _file(url)
+        if file is not None and not file.is_file():
+            raise AtrousError(
+                f"Expected a ledger at {file}, but there is no such file. Name the folder of a run."
+            )
+        with _guarded(self.url):
+            if file is not None:
+                _require_sound(file)
+            self._study = optuna.load_study(study_name=study, storage=url)
+
+    @classmethod
+    def create(cls, url: str, study: str) -> Ledger:
+        """Opens a study, and makes it if there is none."""
+        optuna.logging.set_verbosity(optuna.logging.ERROR)
+        file = _file(url)
+        with _guarded(url):
+            if file is not None and file.exists():
+                _require_sound(file)
+            optuna.create_study(
+                storage=url, study_name=study, direction="maximize", load_if_exists=True
+            )
+        return cls(url, study)
 
     def record(self, entry: Entry, widths: Mapping[str, int]) -> None:
-        """Adds an ended trial, durably. `widths` names its decisions and how many choices each
-        had, in the order of its genotype."""
+        """Adds an ended job, durably. `widths` names the decisions of its architecture and how many
+        choices each had, in the order of its genotype."""
         trial = _to_optuna(entry, widths)
-        with self._guard():
+        with _guarded(self.url):
             self._study.add_trial(trial)
 
-    def forget(self) -> None:
-        """Removes all trials of the study."""
-        name = self._study.study_name
-        with self._guard():
-            optuna.delete_study(study_name=name, storage=_url(self.path))
-            self._study = optuna.create_study(
-                storage=_url(self.path), study_name=name, direction="maximize"
-            )
-
     def entries(self) -> list[Entry]:
-        """All ended trials, by trial number."""
-        with self._guard():
+        """Returns all results, by trial number and rung."""
+        return sorted(self.recorded(), key=lambda entry: entry.key)
+
+    def recorded(self) -> list[Entry]:
+        """Returns all results, in the order in which they were recorded."""
+        with _guarded(self.url):
             found = self._study.get_trials(deepcopy=False)
         ended = (t for t in found if t.state in (TrialState.COMPLETE, TrialState.FAIL))
-        return sorted(map(self._from_optuna, ended), key=lambda entry: entry.key)
+        return list(map(self._from_optuna, ended))
+
+    def keep(self, results: int, state: Any) -> None:
+        """Keeps the state that a strategy has after so many results, in the place of the last."""
+        with _guarded(self.url):
+            self._study.set_user_attr(STATE, {"results": results, "state": to_json(state)})
+
+    def kept(self, kind: type[Any]) -> tuple[int, Any]:
+        """Returns the state that was kept, of this type, and after how many results; raises
+        `LookupError` if there is none that can be read."""
+        with _guarded(self.url):
+            found = self._study.user_attrs.get(STATE, {})
+        try:
+            return int(found["results"]), from_json(kind, found["state"])
+        except (KeyError, TypeError, ValueError) as error:
+            raise LookupError(f"no state of {kind.__name__}") from error
+
+    def forget(self) -> None:
+        """Removes all results of the study."""
+        with _guarded(self.url):
+            optuna.delete_study(study_name=self.study, storage=self.url)
+            self._study = optuna.create_study(
+                storage=self.url, study_name=self.study, direction="maximize"
+            )
 
     def _from_optuna(self, found: FrozenTrial) -> Entry:
         try:
             return _require_consistent(_to_entry(found), found)
         except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise AtrousError(
-                f"Expected a trial of this program in row {found.number} of {self.path}, but it "
-                f"has {type(error).__name__}: {error}. Restore the file from a copy, or start a "
-                "new run with --out."
-            ) from error
-
-    @contextmanager
-    def _guard(self) -> Iterator[None]:
-        try:
-            yield
-        except Exception as error:  # a damaged file makes Optuna fail in any way
-            cause = error.__cause__ or error
-            reason = f"{type(cause).__name__}: {cause}".splitlines()[0]
-            raise AtrousError(
-                f"Expected to read and write the ledger {self.path}, but: {reason}. If the file is "
-                "damaged, restore it from a copy or start a new run with --out; if the folder is "
-                "read-only or full, move the run to another disk."
+                f"Expected a trial of this program in row {found.number} of "
+                f"{_place(self.url)}, but it has {type(error).__name__}: {error}. Restore the "
+                "file from a copy, or start a new run with --out."
             ) from error
 
 
-def _url(path: Path) -> str:
-    return URL.create("sqlite", database=str(path)).render_as_string(hide_password=False)
+@contextmanager
+def _guarded(url: str) -> Iterator[None]:
+    try:
+        yield
+    except Exception as error:  # a damaged file makes Optuna fail in any way
+        cause = error.__cause__ or error
+        reason = f"{type(cause).__name__}: {cause}".splitlines()[0]
+        raise AtrousError(
+            f"Expected to read and write the ledger {_place(url)}, but: {reason}. If the file is "
+            "damaged, restore it from a copy or start a new run with --out; if the folder is "
+            "read-only or full, move the run to another disk."
+        ) from error
+
+
+def _file(url: str) -> Path | None:
+    """Returns the file that a URL names, if it is one of SQLite."""
+    found = make_url(url)
+    return Path(found.database) if found.drivername == "sqlite" and found.database else None
+
+
+def _place(url: str) -> str:
+    """Returns what a person calls the place: a path, or a URL without its password."""
+    return str(_file(url) or make_url(url).render_as_string(hide_password=True))
 
 
 def _require_sound(path: Path) -> None:
@@ -175,8 +222,8 @@ def _to_optuna(entry: Entry, widths: Mapping[str, int]) -> FrozenTrial:
         user_attrs={
             "record": "measured" if measured else "failed",
             "number": trial.number,
-            "architecture": str(trial.architecture),
             "level": outcome.job.rung.level,
+            "architecture": str(trial.architecture),
             "origin": str(trial.origin),
             "elapsed": round(entry.elapsed, 3),
             "outcome": json.dumps(to_json(outcome)),
@@ -202,7 +249,7 @@ def _to_entry(found: FrozenTrial) -> Entry:
 
 
 def _require_consistent(entry: Entry, found: FrozenTrial) -> Entry:
-    """The entry itself; raises `ValueError` if what is kept twice differs."""
+    """Returns the entry itself; raises `ValueError` if what is kept twice differs."""
     kept = found.user_attrs
     pairs = (
         ("record", found.value is not None, isinstance(entry.outcome, Measured)),

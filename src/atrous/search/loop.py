@@ -1,8 +1,12 @@
-"""The loop of a black-box search: propose, submit, record.
+"""The loop of a black-box search: propose or promote, submit, record.
 
-What trial n may learn from is fixed: the scores of trials below n - lag, where lag is 0 for one
-worker and 2 (W - 1) for W. So a search depends on its seed and number of workers alone, not on
-which worker happened to end first, and a resumed search equals an uninterrupted one.
+Workers run free: whoever ends gets the next job at once, proposed from what the ledger holds by
+then; each trial tells how much that was (`knows`). Nobody waits for a slower worker, so a search
+with several workers depends on who ended first; a resumed one keeps what is recorded and goes on.
+
+A `reproducible` search pays with waiting: job j learns from jobs below j - 2 (W - 1) alone, so that
+it depends on its seed and its number of workers W, not on who ended first. With one worker both
+ways are the same, and a resumed search equals an uninterrupted one.
 """
 
 from __future__ import annotations
@@ -10,9 +14,8 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from random import Random
-from typing import Protocol
 
 from atrous.core.architecture import Architecture
 from atrous.core.errors import AtrousError
@@ -24,46 +27,44 @@ from atrous.core.trial import (
     Origin,
     Outcome,
     Reason,
-    Rung,
     Trial,
 )
-from atrous.execution.local import WorkerLostError
+from atrous.execution.executor import Executor, WorkerLostError
+from atrous.search.history import History
+from atrous.search.learner import Learner
 from atrous.search.ledger import Entry, Ledger
 from atrous.search.objective import Objective
+from atrous.search.promotion import Promote, Promotion
 from atrous.spaces import find_space
 from atrous.spaces.space import Space
-from atrous.strategies.strategy import ExhaustedError, Observation, Strategy
+from atrous.strategies.strategy import AnyStrategy, ExhaustedError, Result
 
 ATTEMPTS = 3
-"""How often a trial is begun whose worker dies."""
+"""How often a job is begun whose worker dies."""
 UNFORESEEN = (Reason.ERROR, Reason.WORKER_LOST)
 SAME_ERROR = 3
-"""A search stops when so many trials in a row end in an unforeseen error."""
+"""A search stops when so many jobs in a row end in an unforeseen error."""
 
 Estimator = Callable[[Job], Outcome]
-
-
-class Executor(Protocol):
-    """Where trials run; `concurrent.futures` executors are of this shape."""
-
-    def submit(self, estimator: Estimator, job: Job, /) -> Future[Outcome]:
-        """Starts a job."""
+Watcher = Callable[[Entry], None]
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What a search does. `trials` are proposed by the strategy, after the `baselines`; `seconds`
-    is the time after which no trial is begun any more, pauses between resumptions left out."""
+    """What a search does. `trials` are proposed by the strategy, after the `baselines`; `workers`
+    jobs run at a time; `seconds` is the time after which no job is begun any more, pauses between
+    resumptions left out."""
 
     space: Space
-    strategy: Strategy
-    baselines: Sequence[tuple[str, Architecture]]
+    strategy: AnyStrategy
+    promotion: Promotion
     objective: Objective
+    baselines: Sequence[tuple[str, Architecture]]
     trials: int
-    steps: int
     seed: int
     workers: int
     seconds: float | None = None
+    reproducible: bool = False
 
     @property
     def total(self) -> int:
@@ -72,97 +73,126 @@ class Plan:
 
     @property
     def lag(self) -> int:
-        """How many of the latest trials a proposal does not learn from."""
+        """How many of the latest jobs a reproducible search does not learn from."""
         return 2 * (self.workers - 1)
 
 
-Watcher = Callable[[Entry], None]
+class _Search:
+    """The state of a running search: what was begun, what ended, what runs."""
 
-
-@dataclass
-class Search:
-    """The state of a running search: what was proposed, what ended, what runs."""
-
-    plan: Plan
-    ledger: Ledger
-    estimator: Estimator
-    executor: Executor
-    watch: Watcher
-    _trials: list[Trial] = field(default_factory=list)
-    _ended: dict[int, Entry] = field(default_factory=dict)
-    _running: dict[Future[Outcome], Job] = field(default_factory=dict)
-    _attempts: dict[int, int] = field(default_factory=dict)
-    _errors: int = 0
-    _exhausted: bool = False
-    _before: float = 0.0
-    _start: float = 0.0
+    def __init__(
+        self, plan: Plan, ledger: Ledger, estimator: Estimator, executor: Executor, watch: Watcher
+    ) -> None:
+        self.plan = plan
+        self.ledger = ledger
+        self.estimator = estimator
+        self.executor = executor
+        self.watch = watch
+        self._history = History(plan.space.canonical)
+        self._learner = Learner(plan.strategy, ledger)
+        self._number = 0
+        self._order: list[tuple[int, int]] = []
+        self._ended: dict[tuple[int, int], Entry] = {}
+        self._running: dict[Future[Outcome], Job] = {}
+        self._attempts: dict[tuple[int, int], int] = {}
+        self._errors = 0
+        self._exhausted = False
+        self._before = 0.0
+        self._start = time.monotonic()
 
     def run(self) -> None:
-        """Runs until all trials have ended or the time is over; see `search`."""
-        self._start = time.monotonic()
-        for entry in self.ledger.entries():
-            self._ended[entry.trial.number] = entry
+        """Runs until all jobs have ended or the time is over; see `search`."""
+        for entry in self.ledger.recorded():
             self._before = max(self._before, entry.elapsed)
+            self._take_up(entry)
         while True:
             self._fill()
             if not self._running:
+                self._learner.finish(self._history)
                 return
             done, _ = wait(self._running, return_when=FIRST_COMPLETED)
             for future in done:
                 self._end(future, self._running.pop(future))
 
+    def _take_up(self, entry: Entry) -> None:
+        """Takes a result that the ledger holds.
+
+        A free-running search knows all of them at once. A reproducible one goes through its jobs
+        again, in their order, and finds their results here.
+        """
+        if self.plan.reproducible:
+            self._ended[entry.key] = entry
+        else:
+            self._history.begin(entry.outcome.job)
+            self._learn(entry)
+
+    def _fill(self) -> None:
+        """Begins jobs while workers are free and the time is not over."""
+        while len(self._running) < self.plan.workers and not self._is_over() and self._catch_up():
+            job = self._next_job()
+            if job is None:
+                return
+            self._history.begin(job)
+            self._order.append(job.key)
+            if job.key not in self._ended:
+                self._begin(job)
+
+    def _is_over(self) -> bool:
+        return self.plan.seconds is not None and self._elapsed() >= self.plan.seconds
+
     def _elapsed(self) -> float:
         return self._before + time.monotonic() - self._start
 
-    def _fill(self) -> None:
-        while len(self._running) < self.plan.workers and self._may_begin():
-            try:
-                trial = self._next_trial()
-            except ExhaustedError:
-                self._exhausted = True
-                return
-            self._trials.append(trial)
-            if trial.number not in self._ended:
-                self._begin(Job(trial, Rung(0, self.plan.steps)))
+    def _catch_up(self) -> bool:
+        """Returns whether all is known that the next proposal of a reproducible search must know;
+        it waits for that. A free-running one waits for nothing."""
+        if not self.plan.reproducible:
+            return True
+        for key in self._order[self._history.known : max(0, len(self._order) - self.plan.lag)]:
+            if key not in self._ended:
+                return False
+            self._learn(self._ended[key])
+        return True
 
-    def _may_begin(self) -> bool:
-        number, limit = len(self._trials), self.plan.seconds
-        if self._exhausted or number >= self.plan.total:
-            return False
-        if limit is not None and number not in self._ended and self._elapsed() >= limit:
-            return False
-        return all(n in self._ended for n in range(number - self.plan.lag))
+    def _next_job(self) -> Job | None:
+        """Returns what a free worker does next; `None` where there is nothing for it now."""
+        rungs = self.plan.promotion.rungs
+        action = self.plan.promotion.next(self._history)
+        if isinstance(action, Promote):
+            return Job(action.trial, action.rung, rungs[action.rung.level - 1])
+        while self._history.has_begun(self._number):
+            self._number += 1
+        if self._number >= self.plan.total or self._exhausted:
+            return None
+        try:
+            return Job(self._trial(self._number), rungs[0])
+        except ExhaustedError:
+            self._exhausted = True
+            return None
 
-    def _next_trial(self) -> Trial:
-        number = len(self._trials)
-        if number in self._ended:
-            return self._ended[number].trial
-        if number < len(self.plan.baselines):
-            name, architecture = self.plan.baselines[number]
-            return Trial(number, architecture, Origin(BASELINE, label=name), self.plan.seed)
-        history = [self._observe(trial) for trial in self._trials]
-        rng = Random(f"{self.plan.seed}/{number}")
-        proposal = self.plan.strategy.propose(self.plan.space, history, rng)
-        architecture = self.plan.space.architecture(proposal.genotype)
-        knows = max(0, number - self.plan.lag)
-        return Trial(number, architecture, proposal.origin, self.plan.seed, knows)
-
-    def _observe(self, trial: Trial) -> Observation:
-        """What a proposal may know of an earlier trial: baselines lend no score to learn from."""
-        known = trial.number < len(self._trials) - self.plan.lag and not trial.is_baseline
-        score = self._ended[trial.number].score if known else None
-        return Observation(trial.number, trial.architecture.genotype, score)
+    def _trial(self, number: int) -> Trial:
+        """Returns the trial of this number: recorded, a baseline, or proposed now."""
+        plan = self.plan
+        if (number, 0) in self._ended:
+            return self._ended[number, 0].trial
+        if number < len(plan.baselines):
+            name, architecture = plan.baselines[number]
+            return Trial(number, architecture, Origin(BASELINE, label=name), plan.seed)
+        rng = Random(f"{plan.seed}/{number}")
+        proposal = self._learner.propose(plan.space, self._history, rng)
+        space = find_space(proposal.space) if proposal.space else plan.space
+        architecture = space.architecture(proposal.genotype)
+        return Trial(number, architecture, proposal.origin, plan.seed, self._history.known)
 
     def _begin(self, job: Job) -> None:
-        number = job.trial.number
-        self._attempts[number] = self._attempts.get(number, 0) + 1
+        self._attempts[job.key] = self._attempts.get(job.key, 0) + 1
         self._running[self.executor.submit(self.estimator, job)] = job
 
     def _end(self, future: Future[Outcome], job: Job) -> None:
         try:
             outcome = future.result()
         except WorkerLostError as lost:
-            if self._attempts[job.trial.number] < ATTEMPTS:
+            if self._attempts[job.key] < ATTEMPTS:
                 self._begin(job)
                 return
             text = f"{lost}, {ATTEMPTS} times. The system may have run out of memory."
@@ -171,14 +201,25 @@ class Search:
             raise
         except Exception as error:
             outcome = Failed(job, Reason.ERROR, f"{type(error).__name__}: {error}")
+        del self._attempts[job.key]
         self._record(outcome)
 
     def _record(self, outcome: Outcome) -> None:
         score = self.plan.objective(outcome.values) if isinstance(outcome, Measured) else None
         entry = Entry(outcome, score, self._elapsed())
         self.ledger.record(entry, self._widths(outcome.trial.architecture))
-        self._ended[outcome.trial.number] = entry
+        if self.plan.reproducible:
+            self._ended[entry.key] = entry
+        else:
+            self._learn(entry)
         self.watch(entry)
+        self._require_sense(outcome)
+
+    def _learn(self, entry: Entry) -> None:
+        self._history.learn(Result(entry.trial, entry.outcome.job.rung.level, entry.score))
+
+    def _require_sense(self, outcome: Outcome) -> None:
+        """Raises `AtrousError` when unforeseen errors do not cease."""
         unforeseen = isinstance(outcome, Failed) and outcome.reason in UNFORESEEN
         self._errors = self._errors + 1 if unforeseen else 0
         if self._errors == SAME_ERROR and isinstance(outcome, Failed):
@@ -189,7 +230,7 @@ class Search:
             )
 
     def _widths(self, architecture: Architecture) -> dict[str, int]:
-        """How many choices each decision had; a baseline may be of another space."""
+        """Returns how many choices each decision had; a baseline may be of another space."""
         same = architecture.space == self.plan.space.name
         space = self.plan.space if same else find_space(architecture.space)
         return space.widths(architecture.genotype)
@@ -198,9 +239,9 @@ class Search:
 def search(
     plan: Plan, ledger: Ledger, estimator: Estimator, executor: Executor, watch: Watcher
 ) -> None:
-    """Runs a plan to its end; trials the ledger already holds are not run again.
+    """Runs a plan to its end; jobs whose results the ledger holds are not run again.
 
-    A trial whose worker dies is begun up to 3 times. `watch` hears of each new entry. Raises
+    A job whose worker dies is begun up to 3 times. `watch` hears of each new entry. Raises
     `AtrousError` that a job raised, and when unforeseen errors do not cease.
     """
-    Search(plan, ledger, estimator, executor, watch).run()
+    _Search(plan, ledger, estimator, executor, watch).run()

@@ -18,13 +18,14 @@ from atrous.core.errors import AtrousError
 from atrous.core.files import hold, is_held
 from atrous.core.options import option, replaced
 from atrous.core.records import read, write
-from atrous.search.ledger import Entry, Ledger
+from atrous.search.ledger import Entry, Ledger, file_url, holds_results
 from atrous.spaces.space import Shape
 
 ABOUT, LEDGER, LOCK = "run.json", "ledger.db", "run.lock"
-RERANK, SECOND = "rerank.json", "rerank"
-"""What is ranked again, and the study that holds the second scores."""
-FORMAT = 4
+RERANK = "rerank.json"
+SEARCH, SECOND = "search", "rerank"
+"""Kinds of studies: of the scores of a search, and of what is ranked again."""
+FORMAT = 5
 PACKAGES = ("atrous", "torch", "timm", "optuna", "numpy", "pillow")
 
 
@@ -51,7 +52,7 @@ class Context:
 
     `data_fingerprint` is the content hash of training and selection images; `maps` are
     [channels, height, width] of what candidates read, by stride: feature maps, or the image, of
-    stride 1.
+    stride 1. `identity` tells the run from all others, wherever its ledger is.
     """
 
     classes: tuple[str, ...]
@@ -64,6 +65,7 @@ class Context:
     python: str
     machine: str
     begun: str
+    identity: str
 
 
 @dataclass(frozen=True)
@@ -89,15 +91,28 @@ class Run:
 
     def ledger(self) -> Ledger:
         """The ledger of the search."""
-        return Ledger(self.path / LEDGER)
+        return self._ledger(SEARCH)
 
     def second_ledger(self) -> Ledger:
-        """The ledger of the re-ranking, in the same file."""
-        return Ledger(self.path / LEDGER, create=True, study=SECOND)
+        """The ledger of the re-ranking that was begun, in the same database."""
+        return self._ledger(SECOND)
+
+    def begin_ledger(self, kind: str) -> Ledger:
+        """Makes the ledger of the search or of the re-ranking, without any results."""
+        ledger = Ledger.create(file_url(self.path / LEDGER), self._study(kind))
+        ledger.forget()
+        return ledger
 
     def reranked(self) -> list[Entry]:
         """What was ranked again so far; nothing if that was not begun."""
         return self.second_ledger().entries() if (self.path / RERANK).exists() else []
+
+    def _ledger(self, kind: str) -> Ledger:
+        return Ledger(file_url(self.path / LEDGER), self._study(kind))
+
+    def _study(self, kind: str) -> str:
+        """The name of a study, which no other run has in a database that they share."""
+        return f"{kind} {self.context.identity}"
 
     def is_running(self) -> bool:
         """Whether a process is searching in the run now."""
@@ -127,11 +142,12 @@ def create_run(path: Path, settings: Settings, context: Context) -> Run:
     run = Run(path, settings, context)
     try:
         path.mkdir(parents=True, exist_ok=True)
-        if Ledger(path / LEDGER, create=True).entries():
+        if (path / LEDGER).exists() and holds_results(file_url(path / LEDGER)):
             raise AtrousError(
                 f"There are trials of another run in {path / LEDGER}, but no {ABOUT} beside it. "
                 "Put that back, or name another folder with --out."
             )
+        run.begin_ledger(SEARCH)
         _write_about(run)
     except OSError as error:
         raise AtrousError(

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from atrous.core.architecture import Architecture
+from atrous.spaces.search_view import SearchView
 from atrous.spaces.space import Space
 from atrous.spaces.view import View
 
@@ -42,12 +43,12 @@ class Family:
 
     `make` gives the space of its name, or with numbers one of other sizes; `sizes` is the regular
     expression of the names that say them, a group per number (empty: one space alone), and
-    `example` such a name with its meaning. `yardstick` is the plain, known architecture that
-    stands in comparisons and measurements of speed; `None` where there is none. `view` shows
-    architectures (`None`: by their decisions). `relaxation` imports torch and gives what a search
-    by gradients needs of the space of a name; `None` where the family cannot be relaxed.
-    `read_file` reads an architecture from the JSON text of other programs and raises `AtrousError`
-    that says what was expected.
+    `example` such a name with its meaning. `yardstick` is the plain, known architecture that stands
+    in comparisons and measurements of speed; `None` where there is none. `view` shows architectures
+    (`None`: by their decisions). `relaxation` imports torch and gives what a search by gradients
+    needs of the space of a name; `None` where the family cannot be relaxed, and `search_view` shows
+    such a search. `read_file` reads an architecture from the JSON text of other programs and raises
+    `AtrousError` that says what was expected.
     """
 
     name: str
@@ -58,6 +59,7 @@ class Family:
     yardstick: str | None = None
     view: View | None = None
     relaxation: Callable[[str], Relaxation] | None = None
+    search_view: SearchView | None = None
     read_file: Callable[[str], Architecture] | None = None
 
     def space(self, name: str) -> Space | None:

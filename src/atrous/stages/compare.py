@@ -17,6 +17,7 @@ from atrous.core.statistics import Interval, mean_interval
 from atrous.core.trial import Failed
 from atrous.data.dataset import Dataset, Samples
 from atrous.estimation.search_data import estimator, features_of, make_material, unchanged_sources
+from atrous.execution import find_executor
 from atrous.search.ranking import ranked
 from atrous.search.run import Run
 from atrous.spaces import find_architecture
@@ -60,8 +61,9 @@ def compare(
         for split, samples in images.items()
     }
     jobs = fresh_jobs(list(names.values()), seeds, run.config.proxy.steps, run.config.seed)
+    executor = find_executor(run.config.machine.executor, run.settings.workers)
     proxy, path = estimator(run.settings, material), run.path / READINGS
-    found = read_all(proxy, jobs, sets, run.settings.workers, path)
+    found = read_all(proxy, jobs, sets, executor, path)
     results = list(track(found, "training with fresh seeds", len(jobs)))
     left_out = [result for result in results if isinstance(result, Failed)]
     readings = [r for result in results if not isinstance(result, Failed) for r in result]

@@ -16,7 +16,7 @@ from atrous.core.errors import AtrousError
 from atrous.model.latency.conditions import runtime_version
 from atrous.model.latency.measure import in_turns, torch_threads
 from atrous.networks.compute import LatencyConditions
-from atrous.relax.relaxation import Part
+from atrous.relax.relaxation import TimedPart
 
 FORMAT = 2
 WARM_UP = 5
@@ -38,7 +38,7 @@ class LatencyTable:
 
 
 def measured_once(
-    path: Path, parts: Mapping[str, Part], setting: LatencyConditions
+    path: Path, parts: Mapping[str, TimedPart], setting: LatencyConditions
 ) -> LatencyTable:
     """Reads the table of a run, or measures and writes it; raises `AtrousError`."""
     if path.exists():
@@ -52,7 +52,7 @@ def measured_once(
 
 
 def measure(
-    parts: Mapping[str, Part], setting: LatencyConditions, repeats: int = 30
+    parts: Mapping[str, TimedPart], setting: LatencyConditions, repeats: int = 30
 ) -> LatencyTable:
     """Measures each part in evaluation mode, on its own, on random maps.
 
@@ -73,7 +73,7 @@ def measure(
     return LatencyTable(setting, version, repeats, dict(zip(parts, found, strict=True)))
 
 
-def pass_of(part: Part, setting: LatencyConditions) -> Pass:
+def pass_of(part: TimedPart, setting: LatencyConditions) -> Pass:
     """Returns what computes a part once, on the device of a setting."""
     module = part.module.eval().to(setting.device)
     maps = torch.randn(setting.batch, part.channels, *part.size, device=setting.device)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import torch
+from rich.console import Console
 
 from atrous.core.config import GRADIENT, GradientConfig, SearchConfig
 from atrous.core.console import note, track
@@ -23,18 +24,19 @@ from atrous.relax import loop
 from atrous.relax.bilevel import SearchState
 from atrous.relax.config import CROP, EPOCHS, SIDE, SearchProtocol
 from atrous.relax.gates import GATES
-from atrous.relax.history import FOLDER
+from atrous.relax.history import FOLDER, Snapshot, entropy
 from atrous.relax.latency import Penalty, slow_is_bad, without_penalty
 from atrous.relax.memory import MemoryPlan, memory_of
 from atrous.relax.relaxation import Relaxation
 from atrous.search.run import Run
-from atrous.spaces import FAMILIES, family_of
+from atrous.spaces import FAMILIES, family_of, find_architecture
 from atrous.stages.latency_table import measured_once
-from atrous.strategies.decoded import Decoded
-from atrous.strategies.strategy import Proposal
+from atrous.strategies.listed import Listed
+from atrous.strategies.strategy import AnyStrategy, Proposal, Stateless
 from atrous.training.optimiser import NonFiniteError
 
 LATENCIES = "latency.json"
+CONSOLE = Console(stderr=True)
 
 
 def require_relaxable(config: SearchConfig) -> None:
@@ -65,7 +67,7 @@ def relaxation_of(space: str) -> Relaxation:
     return family.relaxation(space)
 
 
-def relax(run: Run, watch: loop.Watch) -> Decoded:
+def relax(run: Run, watch: loop.Watch) -> AnyStrategy:
     """Trains what is left of a run's supernets; gives the strategy that proposes what they found.
 
     Raises `AtrousError` if data have changed, for lack of memory, and for a search that diverges.
@@ -82,7 +84,7 @@ def relax(run: Run, watch: loop.Watch) -> Decoded:
             Proposal(g, Origin(asked.gate, label=f"seed {protocol.seed}, choice {place}"))
             for place, g in enumerate(found, 1)
         ]
-    return Decoded(tuple(proposals))
+    return Stateless(Listed(tuple(proposals), beside=True))
 
 
 def _searched(
@@ -150,8 +152,8 @@ def _memory(protocol: SearchProtocol) -> MemoryPlan:
 
 
 def _penalty(run: Run, relaxation: Relaxation) -> Penalty:
-    """What is added to the architecture's loss: with a gate that counts time, the latency that is
-    expected of the networks that will be trained."""
+    """Returns the architecture's loss by its cross-entropy: with a gate that counts time, times the
+    latency that is expected of the networks that will be trained."""
     if not GATES[_asked(run.config).gate].timed:
         return without_penalty
     setting = make_conditions(run.settings.crop, device=run.settings.device, threads=cores())
@@ -184,3 +186,24 @@ def _compute(run: Run) -> Compute:
     device = run.settings.device
     precision = whole_precision(device, _asked(run.config).precision)
     return Compute(device, precision, "contiguous", cores())
+
+
+def tell_snapshot(snapshot: Snapshot, warning: str | None) -> None:
+    """Prints how far the search is, how undecided, and what would be decoded."""
+    CONSOLE.print(in_words(snapshot), soft_wrap=True, markup=False)
+    if warning:
+        CONSOLE.print(f"warning: {warning}", soft_wrap=True, markup=False)
+
+
+def in_words(snapshot: Snapshot) -> str:
+    """Tells in a line: step, losses, entropies as shares of their maxima, what would be decoded."""
+    view = family_of(find_architecture(snapshot.architecture)).search_view
+    learnt = snapshot.architecture_loss
+    undecided = ", ".join(
+        f"{entropy(rows).share:.2f} of {name}" for name, rows in snapshot.probabilities.items()
+    )
+    return (
+        f"step {snapshot.step:>6}  loss {snapshot.loss:.3f}  "
+        f"{'warming up' if learnt is None else f'architecture {learnt:.3f}'}  "
+        f"entropy {undecided}  {view.line(snapshot) if view else snapshot.architecture}"
+    )

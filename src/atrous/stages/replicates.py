@@ -20,7 +20,7 @@ from atrous.core.trial import Failed, Job, Metrics, Origin, Reason, Rung, Trial
 from atrous.estimation.cached import Proxy
 from atrous.estimation.features import FeatureSet
 from atrous.estimation.outcome import outcome_of
-from atrous.execution.local import LocalExecutor, WorkerLostError
+from atrous.execution.executor import Executor, WorkerLostError
 from atrous.training.optimiser import NonFiniteError
 
 FIRST_SEED = 1000
@@ -60,7 +60,7 @@ def read(proxy: Proxy, job: Job, sets: Sets) -> list[Reading] | Failed:
 
 
 def read_all(
-    proxy: Proxy, jobs: Sequence[Job], sets: Sets, workers: int, path: Path
+    proxy: Proxy, jobs: Sequence[Job], sets: Sets, executor: Executor, path: Path
 ) -> Iterator[list[Reading] | Failed]:
     """The readings of each trial as they come, or why it has none; those kept at `path` first.
 
@@ -72,7 +72,7 @@ def read_all(
         f"Another process is writing to {path}. Wait until it has ended, then ask again: what it "
         "measured is not measured a second time."
     )
-    with hold(path.with_suffix(".lock"), busy), LocalExecutor(workers) as executor:
+    with hold(path.with_suffix(".lock"), busy), executor:
         kept = _kept(path, jobs, sets)
         yield from kept.values()
         left = [job for job in jobs if (str(job.architecture), job.seed) not in kept]

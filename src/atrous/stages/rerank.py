@@ -28,17 +28,18 @@ from atrous.data.palette import distinct
 from atrous.estimation.end_to_end import FineTune, WarmStart, is_gentle, usual_rate
 from atrous.estimation.estimators import blueprint_of
 from atrous.estimation.search_data import estimator, material_of, unchanged_sources
-from atrous.execution.local import LocalExecutor
+from atrous.execution import find_executor
 from atrous.networks.compute import Compute, whole_precision
 from atrous.search.ledger import Entry
 from atrous.search.loop import Plan, search
 from atrous.search.objective import find_objective
+from atrous.search.promotion import FullBudget
 from atrous.search.ranking import ranked
-from atrous.search.run import RERANK, Run
+from atrous.search.run import RERANK, SECOND, Run
 from atrous.spaces import find_architecture, find_space
 from atrous.spaces.blueprint import untrained_rates
 from atrous.strategies.listed import Listed
-from atrous.strategies.strategy import Proposal
+from atrous.strategies.strategy import Proposal, Stateless
 from atrous.training.config import Protocol, derive_training_crop, protocol_of
 
 WORK = "rerank"
@@ -75,7 +76,7 @@ def begin(run: Run, asked: RerankConfig, again: bool = False) -> Reranking:
     unchanged_sources(run)
     with run.locked():
         shutil.rmtree(run.path / WORK, ignore_errors=True)
-        run.second_ledger().forget()
+        run.begin_ledger(SECOND)
         records.write(path, reranking, FORMAT, "a re-ranking")
     return reranking
 
@@ -145,10 +146,12 @@ def proceed(run: Run, cache: Path, watch: Callable[[Entry], None]) -> None:
     """
     reranking, config = read(run), run.config
     trials = {entry.trial.number: entry.trial for entry in run.ledger().entries()}
-    listed = Listed(
-        tuple(
-            Proposal(trials[number].architecture.genotype, Origin(TRIAL, (number,)))
-            for number in reranking.trials
+    listed = Stateless(
+        Listed(
+            tuple(
+                Proposal(trials[number].architecture.genotype, Origin(TRIAL, (number,)))
+                for number in reranking.trials
+            )
         )
     )
     plan = Plan(
@@ -157,14 +160,16 @@ def proceed(run: Run, cache: Path, watch: Callable[[Entry], None]) -> None:
         baselines=[(name, find_architecture(name)) for name in config.baselines],
         objective=find_objective("miou"),
         trials=len(reranking.trials),
-        steps=reranking.protocol.steps,
+        promotion=FullBudget(reranking.protocol.steps),
         seed=config.seed,
         workers=reranking.workers,
         seconds=reranking.seconds,
+        reproducible=config.machine.reproducible,
     )
     template = trials[reranking.trials[0]].architecture
     trained = fine_tune(run, reranking, template, cache)
-    with run.locked(), LocalExecutor(reranking.workers) as executor:
+    executor = find_executor(config.machine.executor, reranking.workers)
+    with run.locked(), executor:
         search(plan, run.second_ledger(), trained, executor, watch)
 
 

@@ -18,15 +18,16 @@ from atrous.core.errors import AtrousError
 from atrous.core.options import problems, replaced
 from atrous.data.canvas import require_crop
 from atrous.estimation.estimators import prepare
-from atrous.execution.local import LocalExecutor
+from atrous.execution import find_executor
 from atrous.search.ledger import Entry
 from atrous.search.loop import Estimator, Plan, search
 from atrous.search.objective import OBJECTIVES, find_objective
+from atrous.search.promotion import FullBudget
 from atrous.search.run import Run, create_run, require_no_run
 from atrous.spaces import family_of, find_architecture, find_space
 from atrous.stages.relax import require_relaxable
 from atrous.strategies import find_strategy
-from atrous.strategies.strategy import Strategy
+from atrous.strategies.strategy import AnyStrategy
 
 RANDOM_BESIDE = 8
 """Random architectures that what is decoded is compared with."""
@@ -67,7 +68,10 @@ def begin(config: SearchConfig, out: Path, cache: Path) -> tuple[Run, Estimator]
 
 
 def proceed(
-    run: Run, estimator: Estimator, watch: Callable[[Entry], None], strategy: Strategy | None = None
+    run: Run,
+    estimator: Estimator,
+    watch: Callable[[Entry], None],
+    strategy: AnyStrategy | None = None,
 ) -> None:
     """Runs what is left of a run's trials; `strategy` stands for that of the configuration, where
     it was made of a differentiable search."""
@@ -78,13 +82,15 @@ def proceed(
         strategy=strategy or find_strategy(config.strategy),
         baselines=[(name, find_architecture(name)) for name in config.baselines],
         trials=config.budget.trials,
-        steps=config.proxy.steps,
+        promotion=FullBudget(config.proxy.steps),
         seed=config.seed,
         objective=find_objective(config.proxy.score),
         workers=settings.workers,
         seconds=config.budget.seconds,
+        reproducible=config.machine.reproducible,
     )
-    with run.locked(), LocalExecutor(settings.workers) as executor:
+    executor = find_executor(config.machine.executor, settings.workers)
+    with run.locked(), executor:
         search(plan, run.ledger(), estimator, executor, watch)
 
 

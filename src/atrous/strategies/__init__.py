@@ -6,14 +6,17 @@ from collections.abc import Callable, Mapping
 
 from atrous.core.errors import AtrousError
 from atrous.strategies.local import LocalSearch
-from atrous.strategies.strategy import Strategy
-from atrous.strategies.uniform import UniformSearch
+from atrous.strategies.strategy import AnyStrategy, Stateless
+from atrous.strategies.uniform import uniform
 
-STRATEGIES: Mapping[str, Callable[[], Strategy]] = {"random": UniformSearch, "local": LocalSearch}
+STRATEGIES: Mapping[str, Callable[[], AnyStrategy]] = {
+    "random": lambda: Stateless(uniform),
+    "local": lambda: Stateless(LocalSearch()),
+}
 
 
-def find_strategy(name: str) -> Strategy:
-    """The strategy of this name, with its default parameters."""
+def find_strategy(name: str) -> AnyStrategy:
+    """Returns the strategy of this name, with its default parameters; raises `AtrousError`."""
     if name not in STRATEGIES:
         raise AtrousError(f"Expected a strategy, got {name!r}. There are: {', '.join(STRATEGIES)}.")
     return STRATEGIES[name]()

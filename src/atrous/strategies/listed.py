@@ -1,24 +1,31 @@
-"""A given list, in its order."""
+"""A given list in its order, alone or with random search after it."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from random import Random
 
-from atrous.strategies.strategy import Domain, ExhaustedError, Observation, Proposal
+from atrous.strategies.strategy import Domain, ExhaustedError, History, Proposal
+from atrous.strategies.uniform import uniform
 
 
 @dataclass(frozen=True)
 class Listed:
-    """Proposes what is listed and was not tried; used by re-ranking, not a search of its own."""
+    """Proposes what is listed and was not tried.
+
+    If `beside`, uniform proposals follow, with which the listed are to be compared: so a
+    differentiable search has what it decoded measured. Otherwise that is all: so the best of a
+    search are ranked again.
+    """
 
     proposals: tuple[Proposal, ...]
+    beside: bool = False
 
-    def propose(self, domain: Domain, history: Sequence[Observation], rng: Random) -> Proposal:  # noqa: ARG002
-        """See `Strategy`."""
-        seen = {domain.canonical(observation.genotype) for observation in history}
+    def __call__(self, domain: Domain, history: History, rng: Random) -> Proposal:
+        """See `Proposer`."""
         for proposal in self.proposals:
-            if domain.canonical(proposal.genotype) not in seen:
+            if not history.seen(domain.canonical(proposal.genotype)):
                 return proposal
+        if self.beside:
+            return uniform(domain, history, rng)
         raise ExhaustedError(f"all {len(self.proposals)} were tried")

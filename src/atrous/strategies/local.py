@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from random import Random
 
@@ -11,11 +10,12 @@ from atrous.core.trial import NEAR, Origin
 from atrous.strategies.strategy import (
     Domain,
     ExhaustedError,
-    Observation,
+    History,
     Proposal,
+    Result,
     first_unseen,
 )
-from atrous.strategies.uniform import UniformSearch
+from atrous.strategies.uniform import uniform
 
 
 @dataclass(frozen=True)
@@ -33,23 +33,17 @@ class LocalSearch:
     parents: int = 5
     mutations: int = 2
 
-    def propose(self, domain: Domain, history: Sequence[Observation], rng: Random) -> Proposal:
-        """See `Strategy`."""
-        best = self._best(history)
+    def __call__(self, domain: Domain, history: History, rng: Random) -> Proposal:
+        """See `Proposer`."""
+        best = history.best(self.parents)
         if len(history) >= self.warmup and best and rng.random() >= self.uniform:
             try:
                 return self._near(rng.choice(best), domain, history, rng)
             except ExhaustedError:
                 pass
-        return UniformSearch().propose(domain, history, rng)
+        return uniform(domain, history, rng)
 
-    def _best(self, history: Sequence[Observation]) -> list[Observation]:
-        scored = [(o.score, -o.number, o) for o in history if o.score is not None]
-        return [o for _, _, o in sorted(scored, key=lambda t: t[:2], reverse=True)[: self.parents]]
-
-    def _near(
-        self, parent: Observation, domain: Domain, history: Sequence[Observation], rng: Random
-    ) -> Proposal:
+    def _near(self, parent: Result, domain: Domain, history: History, rng: Random) -> Proposal:
         def draw() -> Genotype:
             genotype = parent.genotype
             for _ in range(rng.randint(1, self.mutations)):

@@ -1,26 +1,34 @@
-"""What a search strategy is: a pure proposal from what is known so far."""
+"""What a search strategy is: proposals from what is known so far, and the state it learns."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from random import Random
-from typing import Protocol
+from typing import Any, Protocol, TypeVar
 
 from atrous.core.architecture import Genotype
-from atrous.core.trial import Origin
+from atrous.core.trial import Origin, Trial
 
+S = TypeVar("S")
 ATTEMPTS = 1000
 
 
 class Domain(Protocol):
-    """The numbers a strategy may ask a space for."""
+    """What a strategy may ask a space for."""
 
     def sample(self, rng: Random) -> Genotype:
-        """A genotype drawn uniformly."""
+        """Returns a genotype drawn uniformly."""
 
     def mutate(self, genotype: Genotype, rng: Random) -> Genotype:
-        """A neighbour, drawn at random; the genotype itself if it has none."""
+        """Returns a neighbour, drawn at random; the genotype itself if it has none."""
+
+    def choices(self, prefix: Genotype) -> int:
+        """Returns how many choices the decision after these has; 0 where none is left."""
+
+    @property
+    def most_choices(self) -> tuple[int, ...]:
+        """The most choices that each decision can have, in order: the shape of an encoding."""
 
     @property
     def canonical(self) -> Callable[[Genotype], Genotype]:
@@ -28,41 +36,120 @@ class Domain(Protocol):
 
 
 @dataclass(frozen=True)
-class Observation:
-    """An earlier trial. `score` is `None` if it failed, is not finished, or may not be learnt
-    from; larger is better."""
+class Result:
+    """A trial that has ended on the rung `level`; `score` is `None` if it failed, else larger is
+    better."""
 
-    number: int
-    genotype: Genotype
+    trial: Trial
+    level: int
     score: float | None
+
+    @property
+    def number(self) -> int:
+        return self.trial.number
+
+    @property
+    def genotype(self) -> Genotype:
+        return self.trial.architecture.genotype
+
+
+class History(Protocol):
+    """What is known of a search, for strategies and promotions to read.
+
+    Baselines count as trials and are never proposed again, but nothing is learnt from their scores:
+    a search that leans on what was published is no search.
+    """
+
+    def __len__(self) -> int:
+        """Returns how many trials have begun."""
+
+    def seen(self, form: Genotype) -> bool:
+        """Returns whether a trial of this canonical form has begun."""
+
+    def best(self, count: int) -> Sequence[Result]:
+        """Returns the best trials, each by its highest rung and higher rungs before lower; of equal
+        scores, the earlier trial first."""
+
+    def last(self, count: int) -> Sequence[Result]:
+        """Returns the latest results, failures among them, the latest last."""
+
+    def at(self, level: int, count: int | None = None) -> Sequence[Result]:
+        """Returns the best `count` results of a rung, or all of its scored ones, best first."""
+
+    def scored(self, level: int) -> int:
+        """Returns how many scored results a rung has."""
+
+    @property
+    def failed(self) -> Sequence[Result]:
+        """The trials that failed, in the order in which they ended."""
 
 
 @dataclass(frozen=True)
 class Proposal:
-    """A genotype to try next, and where it comes from."""
+    """A genotype to try next, and where it comes from; `space` names its space where that is not
+    the one that is searched."""
 
     genotype: Genotype
     origin: Origin
+    space: str = ""
 
 
-class Strategy(Protocol):
-    """Proposes the next genotype. Keeps no state: the same arguments give the same proposal."""
+class Strategy(Protocol[S]):
+    """Proposes the next genotype from what it has learnt. Everything it learns is in its state.
 
-    def propose(self, domain: Domain, history: Sequence[Observation], rng: Random) -> Proposal:
-        """A genotype not tried before. Raises `ExhaustedError` when none can be found."""
+    A state is a frozen record that `atrous.core.records` can write, or `None`: a search keeps it
+    beside its results, and a resumed search reads it instead of learning all again. For that,
+    states may not depend on how results are divided among calls of `update`.
+    """
+
+    def begin(self) -> S:
+        """Returns what is known before any result."""
+
+    def update(self, state: S, results: Sequence[Result]) -> S:
+        """Returns the state after these results, which come once each, in the order they ended."""
+
+    def propose(self, state: S, domain: Domain, history: History, rng: Random) -> Proposal:
+        """Returns a genotype not tried before: the same for the same arguments.
+
+        Raises `ExhaustedError` when none can be found.
+        """
+
+
+class Proposer(Protocol):
+    """A strategy that looks at the history alone."""
+
+    def __call__(self, domain: Domain, history: History, rng: Random) -> Proposal:
+        """Returns a genotype not tried before; raises `ExhaustedError`."""
+
+
+@dataclass(frozen=True)
+class Stateless:
+    """The strategy of a proposer, which learns nothing that the history does not hold."""
+
+    proposer: Proposer
+
+    def begin(self) -> None:
+        """See `Strategy`."""
+
+    def update(self, state: None, results: Sequence[Result]) -> None:
+        """See `Strategy`."""
+
+    def propose(self, state: None, domain: Domain, history: History, rng: Random) -> Proposal:  # noqa: ARG002
+        """See `Strategy`."""
+        return self.proposer(domain, history, rng)
+
+
+AnyStrategy = Strategy[Any]
 
 
 class ExhaustedError(Exception):
     """No genotype is left that was not tried."""
 
 
-def first_unseen(
-    draw: Callable[[], Genotype], domain: Domain, history: Sequence[Observation]
-) -> Genotype:
-    """The first draw whose function was not tried before; raises `ExhaustedError`."""
-    seen = {domain.canonical(observation.genotype) for observation in history}
+def first_unseen(draw: Callable[[], Genotype], domain: Domain, history: History) -> Genotype:
+    """Returns the first draw whose function was not tried before; raises `ExhaustedError`."""
     for _ in range(ATTEMPTS):
         genotype = draw()
-        if domain.canonical(genotype) not in seen:
+        if not history.seen(domain.canonical(genotype)):
             return genotype
     raise ExhaustedError(f"{ATTEMPTS} draws in a row were tried before")

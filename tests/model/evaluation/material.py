@@ -12,6 +12,8 @@ from torch import Tensor, nn
 
 from atrous.data.dataset import Sample
 from atrous.data.pixels import Pixels
+from atrous.model.evaluation.assessment import make_evaluation
+from atrous.model.evaluation.record import Evaluation
 
 Size = tuple[int, int]
 SIZES: tuple[Size, ...] = ((40, 56), (40, 56), (40, 56), (33, 47), (64, 31), (64, 31), (40, 56))
@@ -83,3 +85,22 @@ def write_samples(root: Path, sizes: tuple[Size, ...] = SIZES, seed: int = 0) ->
             Image.fromarray(pixels).save(path)
         samples.append(sample)
     return tuple(samples)
+
+
+COUNTS = np.array([[8, 2, 0], [0, 2, 0], [0, 0, 0]])
+NAMES = ("road", "car", "train")
+
+
+def evaluation(
+    counts: npt.NDArray[np.int64] = COUNTS,
+    classes: tuple[str, ...] = NAMES,
+    scales: tuple[float, ...] = (1.0,),
+    flip: bool = False,
+) -> Evaluation:
+    return make_evaluation("streets", "val", 7, scales, flip, classes, counts)
+
+
+def many_classes(count: int) -> Evaluation:
+    """More classes than fit side by side; each is taken for the next one now and then."""
+    counts = 50 * np.eye(count, dtype=np.int64) + np.diag(np.arange(1, count), 1)
+    return evaluation(counts, tuple(f"class {k}" for k in range(count)))

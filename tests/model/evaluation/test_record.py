@@ -11,7 +11,7 @@ from atrous.core.errors import AtrousError
 from atrous.core.records import RecordError, from_json, to_json
 from atrous.model.evaluation.record import Evaluation, parse_scales, scale_words
 from atrous.tasks.segmentation.metrics import summarise
-from tests.model.evaluation.evaluations import COUNTS, evaluation
+from tests.model.evaluation.material import COUNTS, evaluation
 
 
 def test_it_holds_all_that_is_published() -> None:

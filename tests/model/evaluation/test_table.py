@@ -19,7 +19,7 @@ from atrous.model.evaluation.table import (
     confusion_table,
     score_table,
 )
-from tests.model.evaluation.evaluations import COUNTS, evaluation, many_classes
+from tests.model.evaluation.material import COUNTS, evaluation, many_classes
 
 
 def cells(table: str) -> list[list[str]]:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import copy
+import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 from typing import cast
 
@@ -14,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from atrous.core.errors import AtrousError
-from atrous.model.export import onnx_file
+from atrous.model.export import onnx_file, pt2_file
 from atrous.model.export.exported import ExportedFile, check_request, export_network
 from atrous.model.export.interface import Interface, noise
 from atrous.networks.backbones import Backbone
@@ -82,6 +84,7 @@ def test_pooling_that_does_not_export_for_any_size_leaves_no_file(
     assert names(tmp_path) == set()
 
 
+@pytest.mark.slow
 def test_a_backbone_that_rounds_sizes_down_exports_for_any_size(tmp_path: Path) -> None:
     original = network(blueprint(backbone="test_convnext"))
     assert cast(Backbone, original.backbone).multiple > 1
@@ -171,3 +174,24 @@ def test_an_onnx_file_that_cannot_be_read_is_an_error_with_a_reason(tmp_path: Pa
     (tmp_path / "model.onnx").write_bytes(b"nothing")
     with pytest.raises(AtrousError, match="onnx"):
         onnx_file.run(tmp_path / "model.onnx", [np.zeros((1, 3, 4, 4), np.uint8)])
+
+
+@pytest.mark.parametrize("package", ["atrous", "timm"])
+def test_a_pt2_file_is_run_where_the_package_that_made_it_cannot_be_imported(
+    package: str, tmp_path: Path
+) -> None:
+    """The reader, as `pt2_file.run` starts it, loads a program that would import the package."""
+    reader = Path(pt2_file.__file__).with_name("pt2_reader.py").read_text()
+    loads = f"import torch; torch.export.load = lambda _: __import__({package!r})"
+    code = f"{loads}\nexec(compile({reader!r}, 'reader', 'exec'))"
+    command = [sys.executable, "-c", code, "program.pt2", str(tmp_path), str(tmp_path)]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert f"ImportError: the exported program needs {package}" in done.stderr
+    assert find_spec(package), "it is installed, and refused"
+
+
+def test_a_pt2_file_that_cannot_be_run_is_an_error(tmp_path: Path) -> None:
+    path = tmp_path / "model.pt2"
+    path.write_bytes(b"no program")
+    with pytest.raises(AtrousError, match=r"\w"):
+        pt2_file.run(path, [np.zeros((1, 3, 4, 4), np.uint8)])

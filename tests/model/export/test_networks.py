@@ -13,11 +13,17 @@ import torch
 
 import atrous
 from atrous.core.records import to_json
-from atrous.model.export.exported import BATCHES_AND_SIZES, ExportedFile, export_model
+from atrous.model.export.exported import (
+    BATCHES_AND_SIZES,
+    ExportedFile,
+    export_model,
+    export_network,
+)
 from atrous.model.export.interface import TOLERANCE, Interface, noise
 from atrous.model.model import Model
 from atrous.networks.network import Network
 from tests.model.export.material import CLASSES, alone, blueprint, logits, network
+from tests.training.whole import BLUEPRINT
 
 RUN_ONNX = """
 import onnxruntime
@@ -49,10 +55,10 @@ def exported(
 @pytest.fixture(
     scope="module",
     params=[
-        ("dpc:top1", ("onnx", "in", "logits")),
+        pytest.param(("dpc:top1", ("onnx", "in", "logits")), marks=pytest.mark.slow),
         ("dpc:aspp", ("onnx", "in", "ids")),
         ("dpc:top1", ("pt2", "in", "ids")),
-        ("dpc:aspp", ("pt2", "out", "logits")),
+        pytest.param(("dpc:aspp", ("pt2", "out", "logits")), marks=pytest.mark.slow),
     ],
     ids=lambda given: f"{given[0]}-{'-'.join(given[1])}",
 )
@@ -133,3 +139,13 @@ def test_a_file_tells_nothing_of_the_machine_it_was_made_on(
         with zipfile.ZipFile(written.path) as archive:
             contents = [archive.read(name) for name in archive.namelist()]
     assert not any(here in content for content in contents)
+
+
+@pytest.mark.slow
+def test_every_operation_and_every_step_of_a_path_is_exported(tmp_path: Path) -> None:
+    """Comparing is part of exporting, which fails where file and network differ."""
+    one = network(BLUEPRINT)
+    path = tmp_path / "one.pt2"
+    found = export_network(one, path, "pt2", Interface(one.backbone.mean, one.backbone.std))
+    assert path.exists()
+    assert len(found.comparisons) >= len(BATCHES_AND_SIZES)

@@ -16,6 +16,7 @@ from atrous.model.export.interface import INPUT, TOLERANCE
 from atrous.spaces.dpc.module import DensePredictionCell
 from atrous.spaces.dpc.space import OPERATIONS, build
 
+pytestmark = pytest.mark.slow
 CHANNELS, FILTERS = 3, 4
 SHAPES = ((1, CHANNELS, 5, 31), (3, CHANNELS, 46, 7))
 

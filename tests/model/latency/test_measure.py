@@ -15,20 +15,20 @@ from atrous.model.latency.conditions import make_conditions
 from atrous.model.latency.measure import (
     MOST,
     WINDOW,
-    Latency,
     compare_latency,
     in_turns,
     is_steady,
     measure_latency,
+    summarised,
     warm_up,
 )
-from atrous.model.latency.view import render
+from atrous.model.latency.record import Latency, render
 from atrous.networks.network import Network
 from atrous.spaces.blueprint import build_network
 from tests.model.export.material import blueprint
 
 CONDITIONS = make_conditions((33, 65), 2, "cpu", 1)
-MADE_UP = Latency.of("pytorch", CONDITIONS, 10, (4.0, 1.0, 2.0, 3.0, 10.0))
+MADE_UP = summarised("pytorch", CONDITIONS, 10, (4.0, 1.0, 2.0, 3.0, 10.0))
 
 
 @pytest.fixture(scope="module")
@@ -83,7 +83,7 @@ def test_median_and_spread_are_those_of_the_passes() -> None:
 
 
 def test_one_pass_has_no_spread() -> None:
-    once = Latency.of("pytorch", CONDITIONS, 10, (7.0,))
+    once = summarised("pytorch", CONDITIONS, 10, (7.0,))
     assert once.median_ms == 7
     assert once.quartiles_ms == once.range_ms == (7, 7)
 

@@ -17,7 +17,7 @@ from atrous.data.pixels import read_upright
 from atrous.model.model import Model
 from atrous.model.predict.images import find_images
 from atrous.model.predict.memory import bytes_per_pixel, needed
-from atrous.model.predict.outputs import InputImage, Outputs, find_writers, open_outputs
+from atrous.model.predict.outputs import InputImage, Outputs, Provenance, find_writers, open_outputs
 from atrous.model.predict.prediction import (
     HELD,
     Outcome,
@@ -32,7 +32,7 @@ from atrous.tasks.segmentation.probabilities import probabilities
 from tests.model.predict.material import picture, save, small_model
 
 PLAIN = PredictionMethod((1.0,), False, "cpu", 2**30)
-ABOUT = {"model": "0", "scales": [1.0], "flip": False}
+ABOUT = Provenance("0", (1.0,), flip=False)
 
 
 @pytest.fixture(scope="module")
@@ -184,9 +184,9 @@ def test_predictions_made_otherwise_are_not_mixed_in(model: Model, tmp_path: Pat
     run(model, tmp_path / "in", tmp_path / "out")
     outputs = Outputs(tmp_path / "out", find_writers("ids"), model.colours)
     with pytest.raises(AtrousError, match=r"scales \[1.0\], now \[0.5\].*--overwrite"):
-        open_outputs(outputs, (), {**ABOUT, "scales": [0.5]}, overwrite=False)
-    open_outputs(outputs, (), {**ABOUT, "scales": [0.5]}, overwrite=True)
-    open_outputs(outputs, (), {**ABOUT, "scales": [0.5]}, overwrite=False)
+        open_outputs(outputs, (), replace(ABOUT, scales=(0.5,)), overwrite=False)
+    open_outputs(outputs, (), replace(ABOUT, scales=(0.5,)), overwrite=True)
+    open_outputs(outputs, (), replace(ABOUT, scales=(0.5,)), overwrite=False)
 
 
 def test_a_file_that_is_no_prediction_is_not_overwritten(model: Model, tmp_path: Path) -> None:

@@ -33,6 +33,7 @@ SETTINGS = Settings(
     workers=None,
     seed=0,
     device="cpu",
+    executor="inline",
 )
 SOURCES = Sources("d1", "w1", "l1", "Linux x86_64, a processor", {"atrous": "0.1.0"})
 COMPUTE = {

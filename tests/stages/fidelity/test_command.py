@@ -13,10 +13,8 @@ from atrous.core.console import untracked
 from atrous.estimation.tune import Choice
 from atrous.networks.compute import Compute
 from atrous.scenes.scene import write_scenes
-from atrous.stages.fidelity import measure as loop
 from atrous.stages.fidelity import ways
 from atrous.stages.fidelity.study import open_study
-from tests.executors import Immediate
 
 SMALL = (
     "--cells=3",
@@ -28,10 +26,10 @@ SMALL = (
 )
 
 
+@pytest.mark.slow
 def test_a_study_from_the_command_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     choice = Choice(Compute("cpu", "float32", "channels_last", 1), 1)
     monkeypatch.setattr(ways, "choose", lambda *_: choice)
-    monkeypatch.setattr(loop, "LocalExecutor", Immediate)
     write_scenes(tmp_path / "scenes", 8, 0, (32, 48), untracked)
     app = typer.Typer()
     app.command()(fidelity)

@@ -17,7 +17,8 @@ from tests.stages.fidelity.studies import SETTINGS, SOURCES, fill, new_study
 def test_a_study_is_found_again(tmp_path: Path) -> None:
     study = new_study(tmp_path / "study")
     assert open_study(study.path) == study
-    assert sorted(path.name for path in study.path.iterdir()) == [ABOUT]
+    ledgers = [f"{name}.db" for name in study.settings.names]
+    assert sorted(path.name for path in study.path.iterdir()) == sorted([ABOUT, *ledgers])
 
 
 def test_where_there_is_none_none_is_found(tmp_path: Path) -> None:

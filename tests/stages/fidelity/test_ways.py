@@ -17,14 +17,12 @@ from atrous.estimation.tune import Choice, Workload
 from atrous.networks.compute import Compute
 from atrous.scenes.scene import write_scenes
 from atrous.search.ledger import Entry
-from atrous.stages.fidelity import measure as loop
 from atrous.stages.fidelity import ways
 from atrous.stages.fidelity.cells import some_cells
 from atrous.stages.fidelity.measure import measure
 from atrous.stages.fidelity.result import gather
 from atrous.stages.fidelity.study import Settings, Study
 from atrous.stages.fidelity.ways import prepare
-from tests.executors import Immediate
 from tests.stages.fidelity.studies import SETTINGS
 
 
@@ -53,11 +51,6 @@ def quick_choice(monkeypatch: pytest.MonkeyPatch) -> list[Workload]:
 
     monkeypatch.setattr(ways, "choose", choose)
     return asked
-
-
-@pytest.fixture
-def in_process(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(loop, "LocalExecutor", Immediate)
 
 
 def asked(scenes: Path, **changes: Any) -> Settings:
@@ -98,7 +91,7 @@ def outcomes(study: Study) -> dict[str, list[Outcome]]:
     }
 
 
-@pytest.mark.usefixtures("in_process")
+@pytest.mark.slow
 def test_an_interrupted_study_goes_on_to_the_same_end(
     scenes: Path, cache: Path, tmp_path: Path
 ) -> None:

@@ -12,12 +12,9 @@ import pytest
 from atrous.core.config import TrainingConfig, WholeConfig
 from atrous.core.trial import Metrics
 from atrous.estimation import estimators
-from atrous.stages import rerank
-from atrous.stages import search as driver
 from atrous.stages.train import config as training_config
 from atrous.stages.whole import finish, plan, whole
 from atrous.stages.whole.plan import Pace
-from tests.executors import Immediate
 from tests.small_search import config, remembered
 
 SLOW = Pace(trial=220, step=59.97, workers=1)
@@ -44,8 +41,6 @@ def quick(least: int = 1) -> Iterator[pytest.MonkeyPatch]:
     of pytorch alone. A plan has at least `least` candidates and steps."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(estimators, "choose", remembered([]))
-        for module in (driver, rerank):
-            patch.setattr(module, "LocalExecutor", Immediate)
         for module in (training_config, plan):
             patch.setattr(module, "cores", lambda: 1)
         patch.setattr(whole, "measure_pace", lambda *_: SLOW)

@@ -15,7 +15,7 @@ from atrous.search.run import Run
 from atrous.stages import search as driver
 from atrous.stages.train.config import job_of
 from atrous.stages.train.job import Job
-from atrous.stages.whole import plan as pace
+from atrous.stages.whole import plan
 from atrous.stages.whole.plan import measure_pace
 from atrous.stages.whole.whole import STEPS, YARDSTICK_CANDIDATE, training_of
 from tests.small_search import write_data
@@ -34,7 +34,7 @@ def begun(tmp_path_factory: pytest.TempPathFactory) -> tuple[Run, Estimator, Job
 
 @pytest.fixture(autouse=True)
 def _one_thread(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pace, "cores", lambda: 1)
+    monkeypatch.setattr(plan, "cores", lambda: 1)
 
 
 def test_a_trial_and_a_step_are_timed_and_nothing_is_kept(
@@ -56,8 +56,8 @@ def test_the_first_steps_do_not_count(
 ) -> None:
     _, _, job = begun
     ends = iter([100.0, 150.0, 152.0, 154.0, 156.0])
-    monkeypatch.setattr(pace, "time", SimpleNamespace(monotonic=lambda: next(ends)))
-    assert pace.step_seconds(job) == 2.0
+    monkeypatch.setattr(plan, "time", SimpleNamespace(monotonic=lambda: next(ends)))
+    assert plan.step_seconds(job) == 2.0
 
 
 def test_too_little_memory_is_told(
@@ -66,7 +66,7 @@ def test_too_little_memory_is_told(
     def exhausted(_: Job) -> float:
         raise torch.OutOfMemoryError("CUDA out of memory.\nTried to allocate")
 
-    monkeypatch.setattr(pace, "step_seconds", exhausted)
+    monkeypatch.setattr(plan, "step_seconds", exhausted)
     with pytest.raises(AtrousError, match=r"Not enough memory on cpu .*CUDA out of memory\.\)"):
         measure_pace(*begun)
 

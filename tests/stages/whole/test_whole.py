@@ -156,6 +156,7 @@ def test_a_whole_run_ends_with_a_page_that_holds_what_was_trained(uninterrupted:
     assert len(run.reranked()) == 2 + 3
 
 
+@pytest.mark.slow
 def test_a_run_stopped_after_each_stage_ends_like_one_that_was_not(
     home: Path, uninterrupted: Path
 ) -> None:
@@ -208,7 +209,7 @@ def test_a_run_that_has_ended_is_left_alone(
     home: Path, uninterrupted: Path, patch: pytest.MonkeyPatch
 ) -> None:
     before = written(uninterrupted)
-    patch.setattr(driver, "LocalExecutor", None)
+    patch.setattr(driver, "search", None)
     whole.finish(uninterrupted, home / "cache", hear, watch)
     assert written(uninterrupted) == before
 

@@ -1,4 +1,4 @@
-"""A model folder and the data it is assessed on: everything is checked, then everything counted."""
+"""Evaluating a model's folder on a data set: everything is checked, then everything counted."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ class Assessment:
 
 
 def prepare(request: EvaluationRequest) -> Assessment:
-    """Finds everything that can be wrong before anything expensive begins.
+    """Checks a request for all that can be wrong before anything expensive begins.
 
     If an evaluation of the same model on the same data was stopped, it is gone on with.
     Raises AtrousError.
@@ -121,12 +121,13 @@ def make_evaluation(
 
 
 def name_of(dataset: Dataset) -> str:
-    """What a data set is called: by its layout if it is a published one, else by its folder."""
+    """Names a data set by its layout if it is a published one, else by its folder."""
     return dataset.layout if dataset.published else dataset.root.resolve().name
 
 
 def _key(request: EvaluationRequest, model: Model, samples: Samples, device: str) -> dict[str, Any]:
-    """All that the counts depend on. Devices round differently, and GPUs take images together."""
+    """Returns all that the counts depend on."""
+    # Devices round differently, and GPUs take images together.
     return {
         "blueprint": to_json(model.blueprint),
         "weights": digest(model.network),
@@ -161,7 +162,7 @@ SHOWN = 8
 
 
 def labelled_split(root: Path, split: str) -> tuple[Dataset, Samples]:
-    """The data set in a folder, and the samples of one split.
+    """Reads the data set in a folder, and picks the samples of one split.
 
     Raises AtrousError for a folder that is no data set, and for a split that there is not, or that
     has no labels.

@@ -61,7 +61,7 @@ def publish(assessment: Assessment) -> list[Path]:
 
 
 def document(assessment: Assessment) -> str:
-    """The evaluation as Markdown: scores, cost, each class, and what was taken for what."""
+    """Writes the evaluation as Markdown: scores, cost, each class, and the confusion matrix."""
     evaluation = assessment.evaluation
     model = assessment.model
     name = str(model.training_record.get("name") or model.blueprint.architecture)
@@ -84,7 +84,7 @@ def document(assessment: Assessment) -> str:
 
 
 def _sheets(assessment: Assessment) -> dict[Path, list[int]]:
-    """Which images each sheet shows, by their places among the samples."""
+    """Chooses the images of each sheet, by their places among the samples."""
     chosen = spread(assessment.tally.scores, assessment.request.pictures)
     parts = [chosen[first : first + ROWS] for first in range(0, len(chosen), ROWS)]
     return {assessment.out / f"pictures-{n}.png": part for n, part in enumerate(parts, 1)}
@@ -99,7 +99,7 @@ def _draw(path: Path, assessment: Assessment, chosen: Sequence[int]) -> None:
 
 
 def _pictures(assessment: Assessment, chosen: Sequence[int]) -> Iterator[EvaluatedImage]:
-    """The chosen samples with their predictions, made again: none is kept while counting."""
+    """Predicts the chosen samples again: no prediction is kept while counting."""
     examination = assessment.examination
     for place in chosen:
         sample, score = assessment.samples[place], assessment.tally.scores[place]

@@ -26,7 +26,7 @@ _SECTION = re.compile(r"^<!-- evaluation: (.*) -->\n", re.MULTILINE)
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What was counted, on what, and how.
+    """Scores and pixel counts of a model on a split of a data set.
 
     `data` names the data set, `images` is how many of its `split` were counted; class probabilities
     were averaged over `scales`, and over both directions if `flip`. Scores are shares in [0, 1];
@@ -73,7 +73,7 @@ class Evaluation:
 
     @property
     def title(self) -> str:
-        """What was measured, in words; equal for evaluations of the same thing."""
+        """The data, the split and the inference in words, the same for the same thing."""
         return f"{self.data}, {self.split}, {self.inference}"
 
     @property

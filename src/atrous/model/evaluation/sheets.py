@@ -42,7 +42,7 @@ class EvaluatedImage:
 
 @dataclass(frozen=True)
 class Key:
-    """What the classes are called and how they are drawn."""
+    """The names of the classes and the colours they are drawn in."""
 
     classes: Sequence[str]
     colours: Sequence[Colour]
@@ -55,7 +55,7 @@ class Key:
 
 
 def spread(scores: Sequence[float | None], most: int) -> list[int]:
-    """Which images are shown, from the worst to the best, at even steps of rank.
+    """Chooses images from the worst to the best, at even steps of rank.
 
     So the sheet shows the whole range and cannot flatter; images without a score are left out.
     """
@@ -78,7 +78,7 @@ def write_sheet(path: Path, pictures: Iterable[EvaluatedImage], key: Key) -> Non
 
 
 def sheet(pictures: Iterable[EvaluatedImage], key: Key) -> Image.Image:
-    """The rows one below the other, and a legend of the classes that occur in them."""
+    """Draws the rows one below the other, and a legend of the classes that occur in them."""
     rows, present = [], np.zeros(256, dtype=bool)
     for picture in pictures:
         rows.append(_row(picture, key))
@@ -89,7 +89,7 @@ def sheet(pictures: Iterable[EvaluatedImage], key: Key) -> Image.Image:
 
 
 def difference(label: Pixels, prediction: Pixels, classes: int) -> Pixels:
-    """Where label and prediction differ, as RGB: red where they do, grey where ignored."""
+    """Draws in red where label and prediction differ, in grey where pixels are ignored."""
     painted = np.where((label == prediction)[..., None], SAME, DIFFERENT)
     return np.where((label >= classes)[..., None], IGNORED, painted).astype(np.uint8)
 

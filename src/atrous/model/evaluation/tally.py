@@ -1,4 +1,4 @@
-"""How far an evaluation is, kept in a file so that it can be stopped and gone on with."""
+"""The progress of an evaluation, kept in a file so that it can be stopped and gone on with."""
 
 from __future__ import annotations
 

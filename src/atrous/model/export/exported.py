@@ -38,8 +38,8 @@ from atrous.networks.network import Network
 from atrous.spaces.blueprint import Blueprint
 
 BATCHES_AND_SIZES: tuple[tuple[int, Size], ...] = ((1, (129, 193)), (2, (97, 131)))
-"""What every exported file is run on: one image of a canvas's size at either output stride, and
-several of an odd size."""
+"""The batches and sizes that every exported file is run on: one image of a canvas's size at either
+output stride, and several of an odd size."""
 
 
 @dataclass(frozen=True)
@@ -60,8 +60,8 @@ FORMATS: Mapping[str, Format] = {
 
 @dataclass(frozen=True)
 class ExportCheck:
-    """An exported file beside the network on `batch` images of `size` (H, W); `difference` is as
-    `agreement.difference` has it."""
+    """An exported file beside the network on `batch` images of `size` (H, W); `difference` is
+    that of `interface.difference`."""
 
     batch: int
     size: Size
@@ -135,7 +135,7 @@ def check_request(path: Path, format: str, opset: int | None) -> None:
 
 
 def describe(network: Network, interface: Interface) -> dict[str, str]:
-    """What an exported file says of itself, whatever it was made from."""
+    """Returns the properties of an exported file, whatever it was made from."""
     classes = network.logits.out_channels
     return {
         "made_by": f"atrous {version('atrous')}",
@@ -171,7 +171,7 @@ def compare(
     interface: Interface,
     sizes: Sequence[tuple[int, Size]],
 ) -> list[ExportCheck]:
-    """An exported file beside the network; raises AtrousError unless they agree everywhere."""
+    """Compares an exported file with the network; raises AtrousError unless they agree."""
     pixels = [noise(batch, size) for batch, size in dict.fromkeys(sizes)]
     logits = [_logits(network, interface.normalised(images)) for images in pixels]
     try:
@@ -231,7 +231,7 @@ def check_model(folder: Path) -> None:
 
 
 def blueprint_metadata(blueprint: Blueprint) -> dict[str, str]:
-    """A blueprint's fields, each as text: what is no text is written as JSON."""
+    """Returns a blueprint's fields, each as text: what is no text is written as JSON."""
     return {
         key: value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
         for key, value in to_json(blueprint).items()
@@ -239,7 +239,7 @@ def blueprint_metadata(blueprint: Blueprint) -> dict[str, str]:
 
 
 def _crop(training: Mapping[str, Any]) -> list[Size]:
-    """The crop that a training record tells of, if it does."""
+    """Returns the crop that a training record tells, if it does."""
     match training.get("crop"):
         case [int(height), int(width)]:
             return [(height, width)]

@@ -1,4 +1,4 @@
-"""From a network to a graph of tensor operations, for any batch, height and width."""
+"""Tracing a network to a graph of tensor operations, for any batch, height and width."""
 
 from __future__ import annotations
 
@@ -19,11 +19,12 @@ from atrous.networks.backbones import KNOWN_GOOD, import_timm
 from atrous.networks.network import Network
 
 TRACED_BATCH, TRACED_SIZE = 2, (70, 98)
-"""What is traced: a batch of several images, of a size that is no canvas."""
+"""The images that are traced: several in a batch, of a size that is no canvas."""
+IN_PLACE = (nn.ReLU, nn.Hardtanh, nn.LeakyReLU, nn.SiLU, nn.Hardswish, nn.Hardsigmoid)
 
 
 def trace(network: Network, interface: Interface) -> ExportedProgram:
-    """The network with its interface as one graph.
+    """Traces the network with its interface to one graph.
 
     Raises AtrousError for a backbone that computes with sizes in a way that cannot be traced.
     """
@@ -46,7 +47,7 @@ def trace(network: Network, interface: Interface) -> ExportedProgram:
 
 @contextmanager
 def _whole_number_padding() -> Iterator[None]:
-    """While tracing, timm's "same" padding counts in whole numbers.
+    """Lets timm's "same" padding count in whole numbers while the block runs.
 
     timm divides as real numbers and rounds up, which torch cannot simplify: tracing takes ten
     times longer, and the graph gets conditions on H and W.
@@ -62,7 +63,7 @@ def _whole_number_padding() -> Iterator[None]:
 
 
 def same_padding(side: int, kernel: int, stride: int, dilation: int) -> int:
-    """How many zeros make a convolution give ceil(side / stride) positions."""
+    """Counts the zeros that make a convolution give ceil(side / stride) positions."""
     positions = (side + stride - 1) // stride
     return max((positions - 1) * stride + (kernel - 1) * dilation + 1 - side, 0)
 
@@ -75,9 +76,6 @@ def _forget_source(program: ExportedProgram) -> None:
 
 def _first_line(error: Exception) -> str:
     return f"{type(error).__name__}: {error}".splitlines()[0][:300]
-
-
-IN_PLACE = (nn.ReLU, nn.Hardtanh, nn.LeakyReLU, nn.SiLU, nn.Hardswish, nn.Hardsigmoid)
 
 
 class Standalone(nn.Module):
@@ -115,26 +113,29 @@ class Standalone(nn.Module):
 
 
 def prepared(network: Network) -> Network:
-    """A copy in evaluation mode on the CPU, ready to be traced."""
+    """Copies a network to the CPU in evaluation mode, ready to be traced."""
     copied = copy.deepcopy(network).cpu().eval().requires_grad_(False)
     keep_inputs(copied)
     return copied
 
 
 def keep_inputs(module: nn.Module) -> None:
-    """Activations inside no longer overwrite their inputs: torch would take those that do apart
-    before it translates them, which takes as long again as all the rest."""
+    """Stops activations from overwriting their inputs.
+
+    torch would take those that do apart before it translates them, which takes as long again as
+    all the rest.
+    """
     for part in module.modules():
         if isinstance(part, IN_PLACE):
             part.inplace = False
 
 
 def canvas_side(side: int, canvas: int) -> int:
-    """The least k * canvas + 1 that is not below `side`."""
+    """Returns the least k * canvas + 1 that is not below `side`."""
     return (side + canvas - 2) // canvas * canvas + 1
 
 
 def _corner(maps: Tensor, height: int, width: int) -> Tensor:
-    """The upper left corner of [..., H, W], copied: the memory layout of a view would become a
-    condition on H and W."""
+    """Copies the upper left corner of [..., H, W]."""
+    # The memory layout of a view would become a condition on H and W.
     return torch.narrow_copy(torch.narrow_copy(maps, -2, 0, height), -1, 0, width)

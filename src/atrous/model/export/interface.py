@@ -1,4 +1,4 @@
-"""What goes into an exported file and what comes out of it.
+"""The input and the output of an exported file, and how far an output is from the network's.
 
 Shapes: B images of H x W pixels, K classes.
 """
@@ -22,11 +22,18 @@ Output = Literal["logits", "probabilities", "ids"]
 INPUT = "images"
 SMALL_IDS = 256
 """Up to this many classes, ids are bytes."""
+TOLERANCE = 1e-4
+"""The largest difference that is accepted, as a part of the largest logit in size; that of
+probabilities as it is."""
+
+Array = npt.NDArray[Any]
 
 
 @dataclass(frozen=True)
 class Interface:
-    """`mean` and `std` are those of RGB images in [0, 1].
+    """The images an exported file takes, and what it gives for each pixel.
+
+    `mean` and `std` are those of RGB images in [0, 1].
 
     With `normalise` "in", the file takes images as they are read from disk, uint8 RGB, and
     normalises them itself: there is one number type, so that no one can mistake 0 .. 255 for
@@ -48,14 +55,14 @@ class Interface:
                 raise AtrousError(f"{option}: expected {' or '.join(choices)}, got {value!r}.")
 
     def describe_input(self) -> str:
-        """The input in words."""
+        """Says the input in words."""
         shape = f"{INPUT} [B, 3, H, W], RGB, any B, H and W"
         if self.normalise == "in":
             return f"{shape}, uint8 from 0 to 255; normalised inside"
         return f"{shape}, float32, normalised by the caller: (x / 255 - mean) / std"
 
     def describe_output(self, classes: int) -> str:
-        """The output in words."""
+        """Says the output in words."""
         if self.output == "ids":
             kind = str(id_type(classes)).removeprefix("torch.")
             return f"ids [B, H, W], {kind}, the class of each pixel"
@@ -63,12 +70,12 @@ class Interface:
         return f"{self.output} [B, {classes}, H, W], float32, {what}"
 
     def normalised(self, pixels: Tensor) -> Tensor:
-        """uint8 pixels [B, 3, H, W] as the network takes them, exactly as a model's transform."""
+        """Normalises uint8 pixels [B, 3, H, W] exactly as a model's transform does."""
         mean, std = (torch.tensor(values).view(3, 1, 1) for values in (self.mean, self.std))
         return (pixels.to(torch.float32) / 255 - mean) / std
 
     def arranged(self, pixels: Tensor) -> Tensor:
-        """uint8 pixels [B, 3, H, W] as the exported file takes them."""
+        """Turns uint8 pixels [B, 3, H, W] into what the exported file takes."""
         return pixels if self.normalise == "in" else self.normalised(pixels)
 
 
@@ -83,15 +90,8 @@ def noise(batch: int, size: Size) -> Tensor:
     return torch.randint(256, (batch, 3, *size), generator=generator, dtype=torch.uint8)
 
 
-TOLERANCE = 1e-4
-"""The largest difference that is accepted, as a part of the largest logit in size; that of
-probabilities as it is."""
-
-Array = npt.NDArray[Any]
-
-
 def difference(interface: Interface, logits: Tensor, found: Array) -> float:
-    """How far an exported file's output `found` is from the network's `logits` [B, K, H, W].
+    """Measures how far a file's output `found` is from the network's `logits` [B, K, H, W].
 
     Logits: the largest difference; ids: the largest amount by which a pixel's class falls behind
     the best one; both divided by the largest logit in size. Probabilities: the largest

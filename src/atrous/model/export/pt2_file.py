@@ -1,4 +1,4 @@
-"""ExportedFile programs of torch (.pt2): written, and run where this package is absent."""
+"""Exported programs of torch (.pt2): written, and run where this package is absent."""
 
 from __future__ import annotations
 

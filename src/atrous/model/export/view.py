@@ -27,7 +27,7 @@ UNIT = {
 
 
 def render(exported: ExportedFile) -> RenderableType:
-    """What was written, what goes in, what comes out, how it was compared, how to use it."""
+    """Renders what was written, its input and output, how it was compared and how it is used."""
     lines = [
         f"wrote {exported.path} ({exported.size / 1e6:.1f} MB)",
         f"input    {exported.metadata['input']}",

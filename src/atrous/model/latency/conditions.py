@@ -39,7 +39,7 @@ def make_conditions(
 
 
 def parse_runtimes(text: str, conditions: LatencyConditions) -> tuple[str, ...]:
-    """`pytorch,onnxruntime` as names; raises AtrousError for what cannot be measured here."""
+    """Reads `pytorch,onnxruntime` as names; raises AtrousError for what cannot be measured here."""
     names = tuple(dict.fromkeys(name.strip() for name in text.split(",")))
     for name in names:
         check_runtime(name, conditions)
@@ -69,24 +69,24 @@ def check_runtime(name: str, conditions: LatencyConditions) -> None:
 
 
 def provider(device: str) -> str:
-    """onnxruntime's name for what computes on a device."""
+    """Returns onnxruntime's name for what computes on a device."""
     return "CPUExecutionProvider" if device == "cpu" else "CUDAExecutionProvider"
 
 
 def runtime_version(runtime: str) -> str:
-    """The version that is installed."""
+    """Returns the version that is installed."""
     return torch.__version__ if runtime == "pytorch" else version(RUNTIMES[runtime])
 
 
 def device_name(device: str) -> str:
-    """The maker's name of a GPU or of this machine's CPU."""
+    """Returns the maker's name of a GPU or of this machine's CPU."""
     if device != "cpu":
         return torch.cuda.get_device_name(device)
     return _cpu_name() or platform.processor() or platform.machine()
 
 
 def _cpu_name() -> str:
-    """As Linux or macOS gives it; "" elsewhere."""
+    """Reads the name as Linux or macOS gives it; "" elsewhere."""
     try:
         if platform.system() == "Darwin":
             command = ["sysctl", "-n", "machdep.cpu.brand_string"]

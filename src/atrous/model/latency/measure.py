@@ -1,4 +1,4 @@
-"""How long a network takes: warmed up, repeated, and in turns where runtimes are compared."""
+"""Measuring a network's latency: warmed up, repeated, in turns where runtimes are compared."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import copy
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from statistics import median, quantiles
 from tempfile import TemporaryDirectory
@@ -17,7 +16,6 @@ from torch import Tensor
 
 from atrous.core.console import track
 from atrous.core.errors import AtrousError
-from atrous.data.canvas import Size
 from atrous.model.export.exported import export_network
 from atrous.model.export.interface import INPUT, Interface
 from atrous.model.export.onnx_file import OUTPUT
@@ -26,58 +24,33 @@ from atrous.model.latency.conditions import (
     provider,
     runtime_version,
 )
-from atrous.networks.compute import LatencyConditions, Precision
+from atrous.model.latency.record import Latency
+from atrous.networks.compute import LatencyConditions
 from atrous.networks.network import Network
 
 WINDOW, STEADY = 5, 0.05
 """Warm is when the median of this many passes is within this part of that of the ones before."""
 MOST, LONGEST = 100, 20.0
 """Warming up ends after this many passes or seconds in any case."""
+Pass = Callable[[], object]
+"""Computes once, and returns when the result is there."""
 
 
-@dataclass(frozen=True)
-class Latency:
-    """A latency with all it depends on, as a record.
-
-    `milliseconds` are those of each timed pass, in order; `warm_up` counts the passes before them.
-    Between the quartiles lies the middle half of the passes; the range is from the fastest to the
-    slowest. The conditions are those of `LatencyConditions`.
-    """
-
-    runtime: str
-    version: str
-    size: Size
-    batch: int
-    device: str
-    device_name: str
-    threads: int
-    precision: Precision
-    warm_up: int
-    median_ms: float
-    quartiles_ms: tuple[float, float]
-    range_ms: tuple[float, float]
-    milliseconds: tuple[float, ...]
-
-    @classmethod
-    def of(
-        cls,
-        runtime: str,
-        conditions: LatencyConditions,
-        warm_up: int,
-        milliseconds: Sequence[float],
-    ) -> Latency:
-        """Summarises the passes of a runtime."""
-        lower, middle, upper = quartiles(milliseconds)
-        return cls(
-            runtime,
-            runtime_version(runtime),
-            **vars(conditions),
-            warm_up=warm_up,
-            median_ms=middle,
-            quartiles_ms=(lower, upper),
-            range_ms=(min(milliseconds), max(milliseconds)),
-            milliseconds=tuple(milliseconds),
-        )
+def summarised(
+    runtime: str, conditions: LatencyConditions, warm_up: int, milliseconds: Sequence[float]
+) -> Latency:
+    """Returns the passes of a runtime in numbers, with all that they depend on."""
+    lower, middle, upper = quartiles(milliseconds)
+    return Latency(
+        runtime,
+        runtime_version(runtime),
+        **vars(conditions),
+        warm_up=warm_up,
+        median_ms=middle,
+        quartiles_ms=(lower, upper),
+        range_ms=(min(milliseconds), max(milliseconds)),
+        milliseconds=tuple(milliseconds),
+    )
 
 
 def quartiles(values: Sequence[float]) -> tuple[float, float, float]:
@@ -116,13 +89,13 @@ def compare_latency(
             f"memory of {conditions.device_name}. Lower --batch or --size."
         ) from error
     return tuple(
-        Latency.of(runtime, conditions, warmed, measured)
+        summarised(runtime, conditions, warmed, measured)
         for runtime, warmed, measured in zip(runtimes, warm, times, strict=True)
     )
 
 
 def warm_up(once: Pass) -> int:
-    """Repeats a pass until its time is steady; how many passes it took."""
+    """Repeats a pass until its time is steady; returns the number of passes."""
     taken: list[float] = []
     for _ in track(range(MOST), "warming up", MOST):
         taken.append(timed(once))
@@ -132,7 +105,7 @@ def warm_up(once: Pass) -> int:
 
 
 def is_steady(milliseconds: Sequence[float]) -> bool:
-    """Whether the last passes took as long as those before them."""
+    """Tells whether the last passes took as long as those before them."""
     if len(milliseconds) < 2 * WINDOW:
         return False
     before = median(milliseconds[-2 * WINDOW : -WINDOW])
@@ -140,14 +113,15 @@ def is_steady(milliseconds: Sequence[float]) -> bool:
 
 
 def timed(once: Pass) -> float:
-    """The milliseconds of a pass."""
+    """Times a pass in milliseconds."""
     start = time.perf_counter()
     once()
     return 1000 * (time.perf_counter() - start)
 
 
 def in_turns(passes: Sequence[Pass], repeats: int) -> list[list[float]]:
-    """Milliseconds by pass; every second round goes backwards, so that none always comes first."""
+    """Times passes in turns, in milliseconds; every second round goes backwards."""
+    # So that none always comes first.
     times: list[list[float]] = [[] for _ in passes]
     for turn in track(range(repeats), "timing", repeats):
         order = range(len(passes))
@@ -158,7 +132,7 @@ def in_turns(passes: Sequence[Pass], repeats: int) -> list[list[float]]:
 
 @contextmanager
 def torch_threads(count: int) -> Iterator[None]:
-    """torch computes with this many threads."""
+    """Lets torch compute with this many threads."""
     before = torch.get_num_threads()
     torch.set_num_threads(count)
     try:
@@ -167,12 +141,8 @@ def torch_threads(count: int) -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-Pass = Callable[[], object]
-"""Computes once, and returns when the result is there."""
-
-
 def prepare(runtime: str, network: Network, conditions: LatencyConditions) -> Pass:
-    """A pass of the network in evaluation mode; the network itself is left alone."""
+    """Prepares a pass of the network in evaluation mode; the network itself is left alone."""
     return PREPARE[runtime](network, conditions)
 
 
@@ -194,7 +164,7 @@ def _pytorch(network: Network, conditions: LatencyConditions) -> Pass:
 
 
 def _onnxruntime(network: Network, conditions: LatencyConditions) -> Pass:
-    """The network as `atrous export --normalise out` writes it."""
+    """Prepares a pass of the network as `atrous export --normalise out` writes it."""
     import onnxruntime
 
     with TemporaryDirectory() as folder:
@@ -225,8 +195,8 @@ PREPARE: dict[str, Callable[[Network, LatencyConditions], Pass]] = {
 
 
 def _options(onnxruntime: Any, conditions: LatencyConditions) -> Any:
-    """Threads as asked for, which rest between passes: waiting threads would slow the other
-    runtime down."""
+    """Returns options for as many threads as asked for."""
+    # They rest between passes: waiting threads would slow the other runtime down.
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = conditions.threads
     options.inter_op_num_threads = 1

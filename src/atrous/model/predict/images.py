@@ -1,4 +1,4 @@
-"""Which images are meant by the files and folders that a user names."""
+"""Finding the images to predict: files and folders that a user names, or those of a server."""
 
 from __future__ import annotations
 
@@ -17,9 +17,11 @@ from atrous.data.palette import Colour, voc_colours
 from atrous.data.pixels import Pixels
 from atrous.model.predict.outputs import InputImage, Writer
 
+_LABEL_IDS = np.array([row.id for row in cityscapes.ROWS], dtype=np.uint8)
+
 
 def find_images(named: Sequence[Path], out: Path) -> tuple[InputImage, ...]:
-    """The files named, whatever their suffix is, and the images in and below the folders named.
+    """Finds the files named, whatever their suffix, and the images in and below the folders.
 
     Of a folder, files with one of `SUFFIXES` are images, hidden ones excepted, and so are files
     below `out`, which may lie within it. A file named twice is taken once.
@@ -64,16 +66,13 @@ def _below(folder: Path, out: Path) -> Iterator[InputImage]:
             yield InputImage(inside.with_suffix("").as_posix(), path)
 
 
-_LABEL_IDS = np.array([row.id for row in cityscapes.ROWS], dtype=np.uint8)
-
-
 def label_ids(_image: Pixels, ids: Pixels, _colours: Sequence[Colour]) -> Image.Image:
-    """The 19 classes as Cityscapes' label ids, of which road is 7 and bicycle 33."""
+    """Draws the 19 classes as Cityscapes' label ids, of which road is 7 and bicycle 33."""
     return Image.fromarray(_LABEL_IDS[ids])
 
 
 def voc_palette(_image: Pixels, ids: Pixels, _colours: Sequence[Colour]) -> Image.Image:
-    """Class ids as a palette image with the whole VOC colour map, as SegmentationClass has them."""
+    """Draws class ids in the whole VOC colour map, as the masks of SegmentationClass are."""
     picture = Image.fromarray(ids)
     picture.putpalette([channel for colour in voc_colours(256) for channel in colour])
     return picture
@@ -81,8 +80,11 @@ def voc_palette(_image: Pixels, ids: Pixels, _colours: Sequence[Colour]) -> Imag
 
 @dataclass(frozen=True)
 class Submission:
-    """`layout` is that of the data set whose images are submitted; an image file's name ends in
-    `end`, before which is the name in `writer.place`; `pack` is how a user packs the result."""
+    """The results that the server of a data set wants.
+
+    `layout` is that of the data set whose images are submitted; an image file's name ends in
+    `end`, before which is the name in `writer.place`; `pack` is how a user packs the result.
+    """
 
     layout: str
     end: str
@@ -111,7 +113,7 @@ SUBMISSIONS = {
 
 
 def find_submission(name: str) -> Submission:
-    """Raises AtrousError for a server that is not known."""
+    """Finds the submission to a server; raises AtrousError for one that is not known."""
     if name not in SUBMISSIONS:
         raise AtrousError(f"--submission: expected {' or '.join(SUBMISSIONS)}, got {name!r}.")
     return SUBMISSIONS[name]
@@ -120,7 +122,7 @@ def find_submission(name: str) -> Submission:
 def submitted_images(
     submission: Submission, dataset: Dataset, split: str, classes: Sequence[str]
 ) -> tuple[InputImage, ...]:
-    """The images of a split, labelled or not, that a model of these classes is to predict.
+    """Lists the images of a split, labelled or not, that a model of these classes predicts.
 
     Raises AtrousError if the data set has another layout or other classes, or no such images.
     """

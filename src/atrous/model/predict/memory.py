@@ -1,4 +1,4 @@
-"""How much memory a network needs for an image, and how large a tile may be.
+"""The memory that a network needs for an image, and the size of tile that fits.
 
 Bytes; H x W are pixels of the image, K classes.
 """
@@ -32,7 +32,7 @@ REARRANGING = (*CONVOLUTIONS, "softmax", "_softmax")
 def bytes_per_pixel(
     network: nn.Module, scales: Sequence[float], flip: bool, device: str = "cpu"
 ) -> float:
-    """The most memory that `probabilities` holds at any moment, by pixel of the image.
+    """Measures the most memory that `probabilities` holds at any moment, by pixel of the image.
 
     Measured on a small image at the largest scale: all tensors alive, weights not counted, and
     during a convolution its arguments and result a second time, during a softmax its argument,
@@ -48,8 +48,10 @@ def bytes_per_pixel(
 def fitting_tile(
     size: tuple[int, int], memory: float, per_pixel: float, classes: int
 ) -> tuple[int, int] | None:
-    """The largest tile (h, w) with which an image of `size` (H, W) is computed in `memory` bytes:
-    the whole image if that fits, else squares; None if even the smallest does not fit."""
+    """Finds the largest tile (h, w) with which an image of `size` (H, W) fits in `memory` bytes.
+
+    It is the whole image if that fits, else a square; None if even the smallest does not fit.
+    """
     if needed(size, size, per_pixel, classes) <= memory:
         return size
     low, high = SMALLEST - 1, max(size)
@@ -61,8 +63,10 @@ def fitting_tile(
 
 
 def needed(size: tuple[int, int], tile: tuple[int, int], per_pixel: float, classes: int) -> float:
-    """Bytes to compute an image of `size` in tiles: one tile's tensors, and what is kept of its
-    neighbours to be joined with it."""
+    """Counts the bytes to compute an image of `size` in tiles.
+
+    They are one tile's tensors, and what is kept of its neighbours to be joined with it.
+    """
     height, width = (min(side, part) for side, part in zip(size, tile, strict=True))
     joined = FLOAT * classes * overlap_of(tile[0]) * size[1] if height < size[0] else 0
     joined += FLOAT * classes * overlap_of(tile[1]) * height if width < size[1] else 0
@@ -70,7 +74,7 @@ def needed(size: tuple[int, int], tile: tuple[int, int], per_pixel: float, class
 
 
 def least(size: tuple[int, int], per_pixel: float, classes: int) -> float:
-    """Bytes to compute an image of `size` (H, W) in the smallest tiles."""
+    """Counts the bytes to compute an image of `size` (H, W) in the smallest tiles."""
     return needed(size, (SMALLEST, SMALLEST), per_pixel, classes)
 
 
@@ -99,7 +103,7 @@ class _Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
 
 def _tensors(values: Any) -> list[Tensor]:
-    """The tensors in an operation's arguments or results."""
+    """Lists the tensors in an operation's arguments or results."""
     if isinstance(values, Tensor):
         return [values]
     return [t for v in values for t in _tensors(v)] if isinstance(values, (list, tuple)) else []
@@ -110,7 +114,7 @@ def _bytes(values: Any) -> int:
 
 
 def tidy(number: float) -> str:
-    """A number of bytes in words, rounded up: 3 MiB, 1.5 GiB."""
+    """Says a number of bytes in words, rounded up: 3 MiB, 1.5 GiB."""
     if number < 2**30:
         return f"{math.ceil(number / 2**20)} MiB"
     return f"{math.ceil(10 * number / 2**30) / 10:g} GiB"

@@ -20,10 +20,19 @@ from PIL import Image
 
 from atrous.core.errors import AtrousError
 from atrous.core.files import whole, write_whole
+from atrous.core.records import to_json
 from atrous.data.palette import Colour
 from atrous.data.pixels import Pixels
 
 ABOUT = "predictions.json"
+OPACITY = 0.5
+"""The part of an overlay that is the class's colour."""
+LONGEST = 65500
+"""Pixels a side that a JPEG file holds."""
+_STRIP = 256
+
+Draw = Callable[[Pixels, Pixels, Sequence[Colour]], Image.Image]
+"""(image H x W x 3, class ids H x W, the classes' colours) -> what is written."""
 
 
 @dataclass(frozen=True)
@@ -36,6 +45,75 @@ class InputImage:
 
 
 @dataclass(frozen=True)
+class Writer:
+    """`place` is a file in the output folder, with `{}` for the image's name."""
+
+    place: str
+    draw: Draw
+
+    def path(self, out: Path, name: str) -> Path:
+        """Returns where this writer's file about the image of that name belongs."""
+        return out / self.place.replace("{}", name)
+
+    def write(self, path: Path, image: Pixels, ids: Pixels, colours: Sequence[Colour]) -> None:
+        """Writes the file whole or not at all; raises AtrousError."""
+        picture = self.draw(image, ids, colours)
+        options: dict[str, Any] = {"quality": 90} if path.suffix == ".jpg" else {}
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with whole(path) as partial:
+                picture.save(partial, "JPEG" if options else "PNG", **options)
+        except OSError as error:
+            raise AtrousError(
+                f"Expected to write {path}, but {error}. Make room, or name another folder with "
+                "--out; the same command then goes on."
+            ) from error
+
+
+def class_ids(_image: Pixels, ids: Pixels, _colours: Sequence[Colour]) -> Image.Image:
+    """Draws in 8-bit grey; a pixel's value is its class id."""
+    return Image.fromarray(ids)
+
+
+def class_colours(_image: Pixels, ids: Pixels, colours: Sequence[Colour]) -> Image.Image:
+    """Draws a palette image in the classes' colours, whose indices are the class ids as well."""
+    picture = Image.fromarray(ids)
+    picture.putpalette([channel for colour in colours for channel in colour])
+    return picture
+
+
+def overlay(image: Pixels, ids: Pixels, colours: Sequence[Colour]) -> Image.Image:
+    """Lays each class's colour over the image."""
+    table = np.asarray(colours, dtype=np.float32) * OPACITY
+    height, width = ids.shape
+    picture = Image.new("RGB", (width, height))
+    for top in range(0, height, _STRIP):
+        rows = slice(top, top + _STRIP)
+        mixed = image[rows] * np.float32(1 - OPACITY) + table[ids[rows]]
+        picture.paste(Image.fromarray((mixed + 0.5).astype(np.uint8)), (0, top))
+    return picture
+
+
+WRITERS = {
+    "ids": Writer("ids/{}.png", class_ids),
+    "colours": Writer("colours/{}.png", class_colours),
+    "overlay": Writer("overlay/{}.jpg", overlay),
+}
+
+
+def find_writers(text: str) -> tuple[Writer, ...]:
+    """Finds the writers of `ids,colours,overlay`, or some of them; raises AtrousError."""
+    names = [name.strip() for name in text.split(",") if name.strip()]
+    unknown = [name for name in names if name not in WRITERS]
+    if unknown or not names:
+        raise AtrousError(
+            f"--write: expected one or more of {', '.join(WRITERS)}, with commas between them; "
+            f"got {text!r}."
+        )
+    return tuple(WRITERS[name] for name in dict.fromkeys(names))
+
+
+@dataclass(frozen=True)
 class Outputs:
     """Files in `folder`, one of each of the writers for each image; classes have `colours`."""
 
@@ -44,7 +122,7 @@ class Outputs:
     colours: Sequence[Colour]
 
     def paths(self, image: InputImage) -> list[Path]:
-        """The files about an image."""
+        """Returns the files about an image."""
         return [writer.path(self.folder, image.name) for writer in self.writers]
 
     def finished(self, image: InputImage) -> bool:
@@ -62,17 +140,25 @@ class Outputs:
             writer.write(path, pixels, ids, self.colours)
 
 
+@dataclass(frozen=True)
+class Provenance:
+    """All that predictions depend on: a digest of the model, and how it is applied."""
+
+    model: str
+    scales: tuple[float, ...]
+    flip: bool
+
+
 def open_outputs(
-    outputs: Outputs, images: Iterable[InputImage], about: Mapping[str, Any], overwrite: bool
+    outputs: Outputs, images: Iterable[InputImage], provenance: Provenance, overwrite: bool
 ) -> None:
     """Makes the folder, or makes sure that what is in it belongs to what will be written.
 
-    `about` says, in JSON's types, what predictions depend on: the model and how it is applied.
     With `overwrite`, everything is written anew. Raises AtrousError if the folder holds predictions
     made otherwise, or files in the way of predictions that are none.
     """
     path = outputs.folder / ABOUT
-    before = _read(path)
+    before, about = _read(path), to_json(provenance)
     if before == about and not overwrite:
         return
     if before is not None and not overwrite:
@@ -92,7 +178,7 @@ def open_outputs(
 
 
 def _read(path: Path) -> dict[str, Any] | None:
-    """What predictions were made with; None if nothing says so."""
+    """Reads what predictions were made with; None if nothing says so."""
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
@@ -114,82 +200,3 @@ def _refuse_strangers(outputs: Outputs, images: Iterable[InputImage]) -> None:
                     "a prediction. To mend: name another folder with --out, or replace it with "
                     "--overwrite."
                 )
-
-
-OPACITY = 0.5
-"""How much of an overlay is the class's colour."""
-LONGEST = 65500
-"""Pixels a side that a JPEG file holds."""
-_STRIP = 256
-
-Draw = Callable[[Pixels, Pixels, Sequence[Colour]], Image.Image]
-"""(image H x W x 3, class ids H x W, the classes' colours) -> what is written."""
-
-
-@dataclass(frozen=True)
-class Writer:
-    """`place` is a file in the output folder, with `{}` for the image's name."""
-
-    place: str
-    draw: Draw
-
-    def path(self, out: Path, name: str) -> Path:
-        """Where this writer's file about the image of that name belongs."""
-        return out / self.place.replace("{}", name)
-
-    def write(self, path: Path, image: Pixels, ids: Pixels, colours: Sequence[Colour]) -> None:
-        """Writes the file whole or not at all; raises AtrousError."""
-        picture = self.draw(image, ids, colours)
-        options: dict[str, Any] = {"quality": 90} if path.suffix == ".jpg" else {}
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            with whole(path) as partial:
-                picture.save(partial, "JPEG" if options else "PNG", **options)
-        except OSError as error:
-            raise AtrousError(
-                f"Expected to write {path}, but {error}. Make room, or name another folder with "
-                "--out; the same command then goes on."
-            ) from error
-
-
-def class_ids(_image: Pixels, ids: Pixels, _colours: Sequence[Colour]) -> Image.Image:
-    """8-bit grey; a pixel's value is its class id."""
-    return Image.fromarray(ids)
-
-
-def class_colours(_image: Pixels, ids: Pixels, colours: Sequence[Colour]) -> Image.Image:
-    """A palette image in the classes' colours, whose indices are the class ids as well."""
-    picture = Image.fromarray(ids)
-    picture.putpalette([channel for colour in colours for channel in colour])
-    return picture
-
-
-def overlay(image: Pixels, ids: Pixels, colours: Sequence[Colour]) -> Image.Image:
-    """The image with each class's colour laid over it."""
-    table = np.asarray(colours, dtype=np.float32) * OPACITY
-    height, width = ids.shape
-    picture = Image.new("RGB", (width, height))
-    for top in range(0, height, _STRIP):
-        rows = slice(top, top + _STRIP)
-        mixed = image[rows] * np.float32(1 - OPACITY) + table[ids[rows]]
-        picture.paste(Image.fromarray((mixed + 0.5).astype(np.uint8)), (0, top))
-    return picture
-
-
-WRITERS = {
-    "ids": Writer("ids/{}.png", class_ids),
-    "colours": Writer("colours/{}.png", class_colours),
-    "overlay": Writer("overlay/{}.jpg", overlay),
-}
-
-
-def find_writers(text: str) -> tuple[Writer, ...]:
-    """The writers of `ids,colours,overlay`, or some of them. Raises AtrousError."""
-    names = [name.strip() for name in text.split(",") if name.strip()]
-    unknown = [name for name in names if name not in WRITERS]
-    if unknown or not names:
-        raise AtrousError(
-            f"--write: expected one or more of {', '.join(WRITERS)}, with commas between them; "
-            f"got {text!r}."
-        )
-    return tuple(WRITERS[name] for name in dict.fromkeys(names))

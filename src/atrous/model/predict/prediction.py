@@ -31,7 +31,7 @@ PEAK = 8
 
 @dataclass(frozen=True)
 class PredictionMethod:
-    """How probabilities are computed (see `probabilities`), in at most `memory` bytes."""
+    """The way to compute probabilities (see `probabilities`), in at most `memory` bytes."""
 
     scales: tuple[float, ...]
     flip: bool
@@ -73,7 +73,7 @@ def predict_images(
     read: Callable[[Path], Pixels],
     progress: Progress = untracked,
 ) -> Iterator[Outcome]:
-    """What became of each image, in turn; those whose files are there and up to date are skipped.
+    """Predicts images in turn; those whose files are there and up to date are skipped.
 
     `read` gives an image's pixels, uint8 H x W x 3. `progress` follows the tiles of one image.
     Raises AtrousError if nothing can be written.
@@ -101,7 +101,7 @@ def _predict(
     read: Callable[[Path], Pixels],
     progress: Progress,
 ) -> int:
-    """Writes the files about one image; how many tiles it was computed in."""
+    """Writes the files about one image; returns the number of tiles it was computed in."""
     pixels = read(image.path)
     size = pixels.shape[0], pixels.shape[1]
     if max(size) > LONGEST and any(path.suffix == ".jpg" for path in outputs.paths(image)):
@@ -136,7 +136,7 @@ def class_ids(
     tile: Size,
     progress: Progress = untracked,
 ) -> tuple[Pixels, int]:
-    """The most probable class of each pixel of an image, uint8 H x W, and the number of tiles.
+    """Finds the most probable class of each pixel, uint8 H x W, and the number of tiles.
 
     `pixels` are uint8 H x W x 3, `tile` is (h, w) in pixels. Never are the probabilities of all
     pixels in memory.
@@ -157,7 +157,7 @@ def class_ids(
 
 
 def _tile(path: Path, size: Size, method: PredictionMethod, per_pixel: float, classes: int) -> Size:
-    """The tile with which an image stays within the memory; raises UnfitFileError if none does.
+    """Chooses the tile with which an image stays within the memory, or raises UnfitFileError.
 
     On a GPU the memory is the GPU's, which holds neither files nor results.
     """

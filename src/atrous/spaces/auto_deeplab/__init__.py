@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from atrous.spaces.auto_deeplab.relaxation.view import SEARCH_VIEW
 from atrous.spaces.auto_deeplab.space import auto_deeplab
 from atrous.spaces.auto_deeplab.view import VIEW
 from atrous.spaces.family import Defaults, Family
@@ -25,6 +26,7 @@ AUTO_DEEPLAB = Family(
     sizes=r"auto_deeplab-([1-9]\d?)(?:x([1-9]))?",
     example="auto_deeplab-8 (8 layers), auto_deeplab-8x3 (and cells of 3 blocks)",
     relaxation=relaxation,
+    search_view=SEARCH_VIEW,
     # From scratch: Liu et al. 2019, section 4.3, has the rate.
     defaults=Defaults(
         backbone=None, weights="none", output_stride=None, filters=8, steps=1000, rate=0.05

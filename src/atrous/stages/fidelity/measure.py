@@ -5,13 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from atrous.execution.local import LocalExecutor
+from atrous.core.trial import Origin
+from atrous.execution import find_executor
 from atrous.search.loop import Estimator, Plan, Watcher, search
 from atrous.search.objective import find_objective
+from atrous.search.promotion import FullBudget
 from atrous.spaces import find_space
 from atrous.stages.fidelity.cells import some_cells
 from atrous.stages.fidelity.study import Study
-from atrous.strategies.uniform import UniformSearch
+from atrous.strategies.listed import Listed
+from atrous.strategies.strategy import Proposal, Stateless
+
+CELL = "cell"
+"""The kind of origin of a cell that is measured."""
 
 
 @dataclass(frozen=True)
@@ -28,24 +34,27 @@ def measure(
 ) -> None:
     """Measures all cells, one setting after the other; what a ledger holds is not done again.
 
-    The cells are a search's baselines, with no proposal after them. `begin` hears of each setting
+    The cells are listed as proposals of a search. `begin` hears of each setting
     and how many of its cells have ended before, `watch` of each cell that ends. Raises
     `AtrousError`.
     """
-    cells = list(some_cells(study.settings.cells).items())
+    cells = tuple(
+        Proposal(cell.genotype, Origin(CELL, label=name), cell.space)
+        for name, cell in some_cells(study.settings.cells).items()
+    )
     with study.locked():
         for name, way in ways.items():
             ledger = study.ledger(name)
             begin(name, len(ledger.entries()))
             plan = Plan(
                 space=find_space("dpc"),
-                strategy=UniformSearch(),
-                baselines=cells,
+                strategy=Stateless(Listed(cells)),
+                promotion=FullBudget(way.steps),
                 objective=find_objective("miou"),
-                trials=0,
-                steps=way.steps,
+                baselines=(),
+                trials=len(cells),
                 seed=study.settings.seed,
                 workers=way.workers,
             )
-            with LocalExecutor(way.workers) as executor:
+            with find_executor(study.settings.executor, way.workers) as executor:
                 search(plan, ledger, way.estimator, executor, watch)

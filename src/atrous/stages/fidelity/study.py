@@ -11,17 +11,18 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any, TypeVar
+from uuid import uuid4
 
 from filelock import FileLock, Timeout
 
 from atrous.core.errors import AtrousError
-from atrous.search.ledger import Entry, Ledger
+from atrous.search.ledger import Entry, Ledger, file_url
 
 ABOUT, LOCK = "fidelity.json", "fidelity.lock"
-FORMAT = 1
+FORMAT = 2
 CACHED, END_TO_END, LARGE = "cached", "end-to-end", "large"
 NO_BACKBONE = "none"
 PATIENCE = 2
@@ -58,6 +59,7 @@ class Settings:
     workers: int | None
     seed: int
     device: str
+    executor: str = "local"
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -92,16 +94,26 @@ class Sources:
 
 @dataclass(frozen=True)
 class Study:
-    """A study's folder. `computes` says for each setting how its trials are computed."""
+    """A study's folder. `computes` says for each setting how its trials are computed; `identity`
+    tells the study from all others, wherever its ledgers are."""
 
     path: Path
     settings: Settings
     sources: Sources
     computes: dict[str, dict[str, Any]]
+    identity: str = field(default_factory=lambda: uuid4().hex)
 
     def ledger(self, name: str) -> Ledger:
         """The ledger of a setting."""
-        return Ledger(self.path / f"{name}.db", create=True)
+        return Ledger(*self._place(name))
+
+    def begin_ledgers(self) -> None:
+        """Makes the ledgers of all settings, without any results."""
+        for name in self.settings.names:
+            Ledger.create(*self._place(name))
+
+    def _place(self, name: str) -> tuple[str, str]:
+        return file_url(self.path / f"{name}.db"), f"{name} {self.identity}"
 
     def entries(self) -> dict[str, list[Entry]]:
         """What has ended so far, by setting."""
@@ -134,6 +146,7 @@ def create_study(study: Study) -> None:
                 f"There are trials of another study in {found[0]}, but no {ABOUT} beside it. Put "
                 "that back, or name another folder with --out."
             )
+        study.begin_ledgers()
         partial = path / f"{ABOUT}.partial"
         partial.write_text(json.dumps(_content(study), indent=2))
         partial.replace(path / ABOUT)
@@ -152,7 +165,8 @@ def open_study(path: Path) -> Study | None:
             raise ValueError(f"format {content['format']} is not {FORMAT}")
         settings = _fill(Settings, content["settings"])
         computes = {name: dict(content["computes"][name]) for name in settings.names}
-        return Study(path, settings, _fill(Sources, content["sources"]), computes)
+        sources = _fill(Sources, content["sources"])
+        return Study(path, settings, sources, computes, str(content["identity"]))
     except FileNotFoundError:
         return None
     except (OSError, ValueError, KeyError, TypeError) as error:
@@ -188,12 +202,13 @@ def _content(study: Study) -> dict[str, Any]:
         "settings": asdict(study.settings),
         "sources": asdict(study.sources),
         "computes": study.computes,
+        "identity": study.identity,
     }
 
 
 def _fill(kind: type[T], content: dict[str, Any]) -> T:
     """A record from JSON, where tuples have become lists."""
-    expected = {field.name for field in fields(kind)}  # type: ignore[arg-type]
+    expected = {each.name for each in fields(kind)}  # type: ignore[arg-type]
     if expected != set(content):
         raise ValueError(f"fields {sorted(expected ^ set(content))} are missing or unknown")
     return kind(**{k: tuple(v) if isinstance(v, list) else v for k, v in content.items()})

@@ -21,7 +21,7 @@ from atrous.spaces.auto_deeplab.relaxation.separable import FEW, Dense, Rows, Se
 from atrous.spaces.auto_deeplab.trunk import RATE, resized
 
 Sums = Sequence[Tensor | None]
-"""What blocks have got so far, [B, C, h, w] each, None for nothing yet."""
+"""The sums that blocks have got so far, [B, C, h, w] each, None for nothing yet."""
 
 
 class RelaxedCell(nn.Module):
@@ -76,7 +76,8 @@ class StateOperations(nn.Module):
         self.strided_skip = Dense(readers, channels, 1) if strided else None
 
     def forward(self, state: Tensor, asked: Sequence[Use], stride: int) -> list[Tensor | None]:
-        """What each reader gets of the state [B, C, H, W]: [B, C, h, w], None where all is off."""
+        """Returns what each reader gets of the state [B, C, H, W]: [B, C, h, w], None where all is
+        off."""
         weighted = [use for use in asked if _has_weights(use.operation, stride)]
         others = [use for use in asked if not _has_weights(use.operation, stride)]
         sums: dict[Rows, Tensor] = {}
@@ -120,7 +121,7 @@ def _has_weights(operation: Operation, stride: int) -> bool:
 
 
 def _pooled(state: Tensor, operation: Operation, stride: int) -> Tensor:
-    """What an operation without weights gives, to whichever reader: [B, C, h, w]."""
+    """Returns what an operation without weights gives, to whichever reader: [B, C, h, w]."""
     match operation:
         case Operation.AVERAGE:
             return functional.avg_pool2d(state, 3, stride, 1, count_include_pad=False)

@@ -98,7 +98,7 @@ def _blocks(weights: NDArray[np.float64]) -> Iterator[Weighed]:
 
 
 def _gains(beta: ArrayLike, neutral: bool) -> list[float]:
-    """What each arrow adds to the log weight of a path."""
+    """Returns what each arrow adds to the log weight of a path."""
     gains = log_outgoing(beta)
     if not neutral:
         return gains

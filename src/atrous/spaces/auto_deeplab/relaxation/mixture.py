@@ -1,4 +1,4 @@
-"""What a relaxed network of the trellis computes: operations on edges, and ways between levels.
+"""The mixture that a relaxed trellis computes: operations on edges, and ways between levels.
 
 Group `operations` has alpha [edges, 8], in the order of `cell.edges`, operations then `NONE`; group
 `ways` has beta, for each node of the trellis the arrows that leave it, of which there are two at

@@ -19,8 +19,8 @@ Result = TypeVar("Result")
 
 @dataclass(frozen=True)
 class Pass:
-    """What all nodes need in one pass: by level, the size of maps and what is on; and whether cells
-    are computed a second time, for their gradients, instead of being kept."""
+    """The things that all nodes need in one pass: by level, the size of maps and what is on; and
+    whether cells are computed a second time, for their gradients, instead of being kept."""
 
     sizes: Sequence[ImageSize]
     asked: Sequence[Sequence[Use]]

@@ -82,7 +82,7 @@ def _spatial(repeated: Tensor, depthwise: Tensor, stride: int) -> Tensor:
 def _spatial_gradients(
     gradient: Tensor, repeated: Tensor, depthwise: Tensor, stride: int, needed: tuple[bool, bool]
 ) -> tuple[Tensor | None, Tensor | None]:
-    """Those of the maps and of the weights, where they are needed."""
+    """Returns the gradients of the maps and of the weights, where they are needed."""
     kernel, groups = depthwise.shape[-1], len(depthwise)
     slow = needed[1] and kernel == 5 and repeated.device.type == "cpu"
     of_maps, of_weights, _ = torch.ops.aten.convolution_backward(

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from atrous.core.architecture import Genotype
 from atrous.core.errors import AtrousError
-from atrous.relax.relaxation import Logits, Part, Probabilities
+from atrous.relax.relaxation import Logits, Probabilities, TimedPart
 from atrous.spaces.auto_deeplab.cell import BLOCKS, GIVEN, OPERATIONS, Operation, edges
 from atrous.spaces.auto_deeplab.relaxation.decoding import (
     blocks_of,
@@ -101,7 +101,7 @@ class TrellisRelaxation:
         spelt = decode(genotype, self.layers)
         return one_hot(spelt.path, spelt.cell)
 
-    def parts(self, filters: int, size: tuple[int, int]) -> dict[str, Part]:
+    def parts(self, filters: int, size: tuple[int, int]) -> dict[str, TimedPart]:
         """Returns every operation at every place, then the inputs of every move."""
         if any(side % 32 != 1 or side < 33 for side in size):
             raise AtrousError(
@@ -134,13 +134,15 @@ def inputs_name(source: int, target: int) -> str:
 
 def operation_part(
     operation: Operation, level: int, stride: int, filters: int, size: tuple[int, int]
-) -> Part:
+) -> TimedPart:
     """Builds an operation that ends at `level`, from maps twice as large where it strides."""
     width, source = filters << level, level - (stride == 2)
-    return Part(make_operation(operation, width, stride), width, _maps(source, size))
+    return TimedPart(make_operation(operation, width, stride), width, _maps(source, size))
 
 
-def inputs_part(source: int, target: int, filters: int, blocks: int, size: tuple[int, int]) -> Part:
+def inputs_part(
+    source: int, target: int, filters: int, blocks: int, size: tuple[int, int]
+) -> TimedPart:
     """Builds what makes a cell's two given states for a move between two levels.
 
     Both layers before are taken to have been at `source`: a second one at another level would be
@@ -148,7 +150,7 @@ def inputs_part(source: int, target: int, filters: int, blocks: int, size: tuple
     """
     channels = blocks * (filters << source)
     states = [Projection(channels, filters << target) for _ in range(GIVEN)]
-    return Part(_Inputs(states, target < source), channels, _maps(source, size))
+    return TimedPart(_Inputs(states, target < source), channels, _maps(source, size))
 
 
 def reached(outgoing: Tensor) -> Tensor:

@@ -147,7 +147,7 @@ class Supernet(RelaxedNetwork):
         return {level: output.maps for level, output in previous.items()}
 
     def _context(self, canvas: Tensor, mixture: Mixture) -> Pass:
-        """What all nodes need, with the mixture where the weights are."""
+        """Returns what all nodes need, with the mixture where the weights are."""
         mixture = replace(mixture, operations=mixture.operations.to(self.alpha))
         height, width = canvas.shape[-2:]
         sizes = [((height - 1) // stride + 1, (width - 1) // stride + 1) for stride in STRIDES]

@@ -60,7 +60,7 @@ def outgoing(beta: ArrayLike) -> list[float]:
 
 
 def rows(by_arrow: Sequence[Number]) -> list[Sequence[Number]]:
-    """What belongs to the arrows [arrows], level by level that they leave."""
+    """Returns what belongs to the arrows [arrows], level by level that they leave."""
     return [by_arrow[place] for place in _rows(len(by_arrow))]
 
 

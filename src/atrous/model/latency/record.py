@@ -1,14 +1,39 @@
-"""Latencies for the terminal, with all they depend on."""
+"""Latencies as the records that latency.json keeps, and as a table for the terminal."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from atrous.model.latency.measure import Latency
+from atrous.data.canvas import Size
+
+
+@dataclass(frozen=True)
+class Latency:
+    """A latency with all it depends on, as a record.
+
+    `milliseconds` are those of each timed pass, in order; `warm_up` counts the passes before them.
+    Between the quartiles lies the middle half of the passes; the range is from the fastest to the
+    slowest. The conditions are those of `LatencyConditions`.
+    """
+
+    runtime: str
+    version: str
+    size: Size
+    batch: int
+    device: str
+    device_name: str
+    threads: int
+    precision: str
+    warm_up: int
+    median_ms: float
+    quartiles_ms: tuple[float, float]
+    range_ms: tuple[float, float]
+    milliseconds: tuple[float, ...]
 
 
 def render(latencies: Sequence[Latency]) -> RenderableType:

@@ -1,0 +1,103 @@
+"""What is known of a search, kept so that a proposal costs the same at its end as at its start."""
+
+from __future__ import annotations
+
+from bisect import bisect_left, insort
+from collections.abc import Callable, Sequence
+from itertools import islice
+
+from atrous.core.architecture import Genotype
+from atrous.core.trial import Job
+from atrous.strategies.strategy import Result
+
+Place = tuple[int, float, int]
+"""Where a result stands in an order, best first: by rung, by score, by number."""
+
+
+class History:
+    """The history of one search; see `atrous.strategies.strategy.History` for what may be read.
+
+    The loop writes: `begin` when a job is submitted, `learn` when proposals may know its result.
+    Each costs the logarithm of the history, and no reader ever goes through all of it.
+    """
+
+    def __init__(self, canonical: Callable[[Genotype], Genotype]) -> None:
+        self._canonical = canonical
+        self._forms: set[Genotype] = set()
+        self._levels: dict[int, int] = {}
+        self._order: list[Place] = []
+        self._places: dict[int, Place] = {}
+        self._rungs: dict[int, list[Place]] = {}
+        self._results: list[Result] = []
+        self._last: dict[tuple[int, int], Result] = {}
+        self._failed: list[Result] = []
+
+    def begin(self, job: Job) -> None:
+        """Notes that a job runs: its architecture is tried, and the trial is on its rung."""
+        number = job.trial.number
+        if number not in self._levels:
+            self._forms.add(self._canonical(job.architecture.genotype))
+        self._levels[number] = max(job.rung.level, self._levels.get(number, 0))
+
+    def learn(self, result: Result) -> None:
+        """Adds a result, which strategies and promotions know from now on."""
+        self._results.append(result)
+        self._last[result.number, result.level] = result
+        if result.score is None:
+            self._failed.append(result)
+        elif not result.trial.is_baseline:
+            self._rank(result, result.score)
+
+    def _rank(self, result: Result, score: float) -> None:
+        place = (-result.level, -score, result.number)
+        insort(self._rungs.setdefault(result.level, []), place)
+        before = self._places.get(result.number)
+        if before is None or place[0] < before[0]:
+            if before is not None:
+                del self._order[bisect_left(self._order, before)]
+            insort(self._order, place)
+            self._places[result.number] = place
+
+    def __len__(self) -> int:
+        return len(self._levels)
+
+    @property
+    def known(self) -> int:
+        """How many results were learnt."""
+        return len(self._results)
+
+    def since(self, known: int) -> Sequence[Result]:
+        """Returns the results after the first `known`, in the order in which they were learnt."""
+        return self._results[known:]
+
+    def seen(self, form: Genotype) -> bool:
+        """See `strategies.History`."""
+        return form in self._forms
+
+    def has_begun(self, number: int, level: int = 0) -> bool:
+        """Returns whether a job of the trial was begun on this rung or a higher one."""
+        return self._levels.get(number, -1) >= level
+
+    def best(self, count: int) -> Sequence[Result]:
+        """See `strategies.History`."""
+        return [self._at(place) for place in islice(self._order, count)]
+
+    def last(self, count: int) -> Sequence[Result]:
+        """See `strategies.History`."""
+        return self._results[-count:] if count else []
+
+    def at(self, level: int, count: int | None = None) -> Sequence[Result]:
+        """See `strategies.History`."""
+        return [self._at(place) for place in islice(self._rungs.get(level, ()), count)]
+
+    def scored(self, level: int) -> int:
+        """See `strategies.History`."""
+        return len(self._rungs.get(level, ()))
+
+    @property
+    def failed(self) -> Sequence[Result]:
+        """See `strategies.History`."""
+        return self._failed
+
+    def _at(self, place: Place) -> Result:
+        return self._last[place[2], -place[0]]

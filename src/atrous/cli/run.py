@@ -1,4 +1,4 @@
-"""The whole way in one go."""
+"""The whole way in one go, and its demonstration."""
 
 from __future__ import annotations
 
@@ -77,3 +77,17 @@ def _refuse_to_change(changed: list[str]) -> None:
 
 def _say(text: str) -> None:
     output.print(text, soft_wrap=True)
+
+
+def demo(
+    out: Annotated[Path, typer.Option(help="Where everything goes.")] = Path("demo"),
+    cache: CacheOption = None,
+) -> None:
+    """The whole way on built-in scenes with real pretrained weights, in a few minutes."""
+    from atrous.stages.demo import demo_config
+    from atrous.stages.whole.whole import WHOLE, begin
+
+    run, kept = out / "run", cache or default_cache()
+    if not (run / WHOLE).exists():
+        begin(demo_config(out), run)
+    drive_whole(run, kept)

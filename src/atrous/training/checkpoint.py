@@ -14,6 +14,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from atrous.core.errors import AtrousError
+from atrous.core.files import whole
 
 FORMAT = "1"
 
@@ -33,17 +34,16 @@ class Checkpoint:
 
 def save(checkpoint: Checkpoint, path: Path) -> None:
     """Writes the file; raises `AtrousError`, with the file before still whole, if it cannot be."""
-    partial = path.with_name(f"{path.name}.partial")
     tensors = {name: tensor.contiguous() for name, tensor in checkpoint.tensors.items()}
     metadata = {"format": FORMAT, "record": json.dumps(checkpoint.record)}
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        save_file(tensors, partial, metadata)
-        with partial.open("rb") as file:
-            os.fsync(file.fileno())
-        partial.replace(path)
+        with whole(path) as partial:
+            save_file(tensors, partial, metadata)
+            # A machine that stops may otherwise keep the name and lose the content.
+            with partial.open("rb") as file:
+                os.fsync(file.fileno())
     except (OSError, SafetensorError) as error:
-        partial.unlink(missing_ok=True)
         kept = "What was written there before is whole" if path.exists() else "Nothing is there yet"
         raise AtrousError(
             f"Expected to write {path}, but {error}. {kept}. Make room on the disk, or allow "

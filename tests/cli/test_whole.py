@@ -90,6 +90,7 @@ def test_it_is_evaluated_and_predicts_images_of_an_odd_size(home: Path) -> None:
     assert (home / "whole" / "model" / "evaluations").exists()
 
 
+@pytest.mark.slow
 def test_it_is_exported_for_any_size(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Whether file and network agree on images of an odd size is part of exporting."""
     pytest.importorskip("onnxruntime")

@@ -1,8 +1,10 @@
 # Everything runs from .venv; each target sets it up when needed.
 PYTHON ?= python3.11
 BIN := .venv/bin
+# Two processes, torch with one thread in each; a file stays in one, so that its fixtures are made once.
+SHARED := -n 2 --dist loadfile --no-loadscope-reorder
 
-.PHONY: setup demo test lint clean
+.PHONY: setup demo test test-slow lint clean
 
 setup: .venv/ready
 
@@ -15,7 +17,10 @@ demo: setup
 	$(BIN)/atrous demo --out demo
 
 test: setup
-	$(BIN)/python -m pytest -q
+	$(BIN)/python -m pytest -q $(SHARED) -m "not slow"
+
+test-slow: setup
+	$(BIN)/python -m pytest -q $(SHARED) -m slow
 
 lint: setup
 	$(BIN)/ruff check .

@@ -12,8 +12,16 @@ import argparse
 from statistics import mean
 
 import torch
-from tests.relax.networks import all_paths
-from tests.relax.planted import CLASSES, LAYERS, beta_of, operations_of, path_of, problem, searched
+from tests.spaces.auto_deeplab.relaxation.networks import all_paths
+from tests.spaces.auto_deeplab.relaxation.planted import (
+    CLASSES,
+    LAYERS,
+    beta_of,
+    operations_of,
+    path_of,
+    problem,
+    searched,
+)
 from torch.nn import functional
 
 from atrous.spaces.auto_deeplab.cell import Block, Edge, Operation

@@ -21,7 +21,7 @@ from pathlib import Path
 from statistics import median
 
 import torch
-from tests.relax.nested import Nested
+from tests.spaces.auto_deeplab.relaxation.nested import Nested
 from torch import Tensor, nn
 from torch.nn import functional
 

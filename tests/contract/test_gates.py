@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from copy import deepcopy
 from random import Random
 
 import pytest
 import torch
 from torch import Tensor
 
+from atrous.core.architecture import Genotype
+from atrous.networks.compute import Compute
+from atrous.relax.bilevel import SearchState
+from atrous.relax.config import SearchProtocol
 from atrous.relax.gates import GATES, Choices, Group, Groups
 from atrous.relax.relaxation import Relaxation
 from atrous.spaces import FAMILIES
+from atrous.spaces.auto_deeplab.space import decode
+from tests.spaces.auto_deeplab.relaxation.test_decoded import features
 
 LENGTHS = ((5, 8), (2,), (3,), (2,))
 """Of logits: one tensor of several rows, and rows of unlike lengths."""
@@ -161,6 +169,20 @@ def test_temperatures_are_the_published_ones() -> None:
 
 RELAXED = {"auto_deeplab": "auto_deeplab-3x2"}
 """A small space of each family that can be relaxed."""
+COMPUTE = Compute("cpu", "float32", "contiguous", 1)
+CROP = (33, 49)
+
+
+def _trellis_features(genotype: Genotype) -> tuple[Tensor, Tensor]:
+    spelt = decode(genotype, 3)
+    return features(spelt.path, spelt.cell)
+
+
+FEATURES: dict[str, Callable[[Genotype], tuple[Tensor, Tensor]]] = {
+    "auto_deeplab": _trellis_features
+}
+"""What a relaxed network with one architecture alone computes, and what the decoded one does with
+the same weights; each family copies them in its own way."""
 
 
 @pytest.fixture(params=[name for name, family in FAMILIES.items() if family.relaxation])
@@ -216,3 +238,37 @@ def test_one_architecture_alone_takes_the_time_of_its_parts(space: str) -> None:
         assert one == pytest.approx(round(one))
         assert one > 0
         assert float(relaxation.latency(dict.fromkeys(parts, 0.0), mixture)) == 0
+
+
+def test_one_architecture_alone_computes_what_the_decoded_network_does(space: str) -> None:
+    family = FAMILIES[space.partition("-")[0]]
+    grammar = family.space(space)
+    assert grammar is not None
+    for seed in range(3):
+        found, expected = FEATURES[family.name](grammar.sample(Random(seed)))
+        assert torch.allclose(found, expected, atol=1e-10)
+
+
+@pytest.mark.parametrize("gate", GATES)
+def test_a_search_goes_on_from_a_checkpoint_exactly(space: str, gate: str) -> None:
+    asked = SearchProtocol(
+        gate, space, filters=2, classes=3, steps=6, batch=2, crop=CROP, scale=1, warm_up=0, seed=3
+    )
+    draw = torch.Generator().manual_seed(0)
+    batches = [
+        (
+            torch.randint(256, (2, 3, *CROP), generator=draw, dtype=torch.uint8),
+            torch.randint(3, (2, *CROP), generator=draw, dtype=torch.uint8),
+        )
+        for _ in range(2 * asked.steps)
+    ]
+    state, resumed = (SearchState(_relaxation(space), asked, COMPUTE) for _ in range(2))
+    for step in range(asked.steps):
+        if step == 3:
+            resumed.restore(deepcopy(state.checkpoint()))  # as from a file, which shares nothing
+        for one in (state, resumed) if step >= 3 else (state,):
+            one.advance(batches[2 * step], batches[2 * step + 1])
+    expected, found = state.checkpoint(), resumed.checkpoint()
+    assert found.record == expected.record
+    assert found.tensors.keys() == expected.tensors.keys()
+    assert all(torch.equal(found.tensors[n], expected.tensors[n]) for n in expected.tensors)

@@ -9,6 +9,7 @@ import typer
 from torch.distributed.run import get_args_parser
 
 from atrous.cli import app
+from atrous.cli.options import read_value
 from tests.docs.pages import Command
 
 GROUP: Any = typer.main.get_command(app)
@@ -24,11 +25,18 @@ def parse(command: Command) -> None:
         get_args_parser().parse_args([*command.launcher[1:], "atrous"])
     found, rest = resolve(command.words)
     if command.is_whole and not command.is_mention:
-        found.make_context(found.name, list(rest))
+        read_texts(found, found.make_context(found.name, list(rest)).params)
         return
     context = found.make_context(found.name, [], resilient_parsing=True)
     context.resilient_parsing = False
     found.make_parser(context).parse_args(list(rest))
+
+
+def read_texts(command: Any, values: dict[str, Any]) -> None:
+    """Raises an exception for a text that spells no value of an option of a configuration."""
+    for name, leaf in getattr(command.callback, "asked", {}).items():
+        if isinstance(values[name], str):
+            read_value(leaf, values[name])
 
 
 def resolve(words: Sequence[str]) -> tuple[Any, Sequence[str]]:

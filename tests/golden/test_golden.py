@@ -8,9 +8,14 @@ from pathlib import Path
 
 import pytest
 
+from tests.golden import loops
 from tests.golden.compute import PARTS, Values, compute
 
-FROZEN = json.loads((Path(__file__).parent / "values.json").read_text())
+HERE = Path(__file__).parent
+FROZEN = {
+    **json.loads((HERE / "values.json").read_text()),
+    **json.loads((HERE / "loops.json").read_text()),
+}
 WITHIN = 2e-3
 """So far may floats be off, absolutely and relatively: other processors add in another order."""
 
@@ -30,7 +35,7 @@ def differences(found: Values, expected: Values, where: str) -> Iterator[str]:
         yield f"{where}: {found!r}, frozen was {expected!r}"
 
 
-@pytest.mark.parametrize("part", PARTS, ids=lambda part: part.__name__)
+@pytest.mark.parametrize("part", [*PARTS, *loops.PARTS], ids=lambda part: part.__name__)
 def test_nothing_has_changed(part: Callable[[], Values]) -> None:
     name = part.__name__
     found = list(differences(compute(part), FROZEN[name], name))

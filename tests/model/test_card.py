@@ -16,7 +16,7 @@ from onnx import TensorProto, helper
 
 from atrous.core.errors import AtrousError
 from atrous.data.transform import Transform
-from atrous.model.card_text import drawing
+from atrous.model.card import drawing
 from atrous.model.folder import add_evaluation
 from atrous.model.model import Model, load_model, save_model
 from atrous.spaces import find_architecture

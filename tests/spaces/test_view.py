@@ -7,7 +7,7 @@ import json
 import pytest
 from rich.console import Console
 
-from atrous.cli.architectures import rendered
+from atrous.cli.explore import rendered
 from atrous.spaces import FAMILIES, view_of
 from atrous.spaces.view import Asked
 from tests.spaces.toy import WALKS, walk

@@ -92,6 +92,7 @@ def test_what_is_decoded_is_measured_and_random_ones_beside_it(
     assert (run.path / "supernet" / "latency.json").exists() == (gate == "fbnet")
 
 
+@pytest.mark.slow
 def test_a_search_that_was_stopped_between_its_stages_is_the_same(
     data: Path, tmp_path: Path
 ) -> None:

@@ -112,6 +112,7 @@ def test_the_best_and_the_baselines_get_a_second_score(whole: Run, searched: Run
     assert not list((whole.path / WORK).glob("*"))
 
 
+@pytest.mark.slow
 def test_workers_change_nothing(run: Run, whole: Run, cache: Path) -> None:
     begin(run, replaced(ASKED, workers=2))
     heard: list[Entry] = []

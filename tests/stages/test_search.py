@@ -211,6 +211,7 @@ def kill_after(trials: int, run: Run, cache: Path) -> None:
     assert eventually(lambda: not run.is_running())
 
 
+@pytest.mark.slow
 def test_a_search_killed_and_resumed_equals_an_uninterrupted_one(
     data: Path, tmp_path: Path, cache: Path
 ) -> None:

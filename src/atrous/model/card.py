@@ -1,37 +1,51 @@
 """The model card, README.md, as the Hugging Face hub reads it.
 
-It is written once, with the model. Afterwards only its measured numbers are renewed, so that what
-a person adds to it stays.
+It is written once, with the model, from the template card.md. Afterwards only its measured numbers
+are renewed, so that what a person adds to it stays.
 """
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import jinja2
 from huggingface_hub import CardData, EvalResult, ModelCardData
 from huggingface_hub.repocard import ModelCard
 
+from atrous.core.architecture import Architecture
 from atrous.core.errors import AtrousError
 from atrous.data.transform import Transform
-from atrous.model.card_text import body, measured
 from atrous.model.evaluation.record import SCORES, Evaluation
+from atrous.spaces import find_space
 from atrous.spaces.blueprint import Blueprint
 
-CARD = "README.md"
+CARD, TEMPLATE = "README.md", Path(__file__).with_name("card.md")
 BEGIN, END = "<!-- measured: begin -->", "<!-- measured: end -->"
 TASK = "image-segmentation"
 METRICS = {"miou": "mean_iou", "pixel_accuracy": "accuracy"}
 """The hub's identifier of the scores that its front matter lists."""
 LICENCE = "other"
 """Stands in the licence field until somebody who may decide fills it in."""
+TRAINING = {
+    "images": "images",
+    "steps": "steps",
+    "batch": "images a step",
+    "crop": "crop",
+    "rate": "base learning rate",
+    "seed": "seed",
+    "backbone_weights": "backbone's first weights",
+    "selection_miou": "mIoU on the images it was selected on",
+}
+"""The fields of the training record that the card tells, in its words."""
 
 
 @dataclass(frozen=True)
-class Subject:
+class CardSubject:
     """A model as its card tells of it.
 
     `name` is the folder's, `parameters` are counted, `training` may lack any key.
@@ -44,21 +58,28 @@ class Subject:
     parameters: int
 
 
-def write_card(subject: Subject) -> str:
+def write_card(subject: CardSubject) -> str:
     """Writes the whole card, without measured numbers."""
-    before, after = body(
-        subject.name, subject.blueprint, subject.transform, subject.training, subject.parameters
-    )
-    data = subject.training.get("data")
+    training, blueprint = subject.training, subject.blueprint
+    data = training.get("data")
     metadata = ModelCardData(
-        license=str(subject.training.get("licence") or LICENCE),
+        license=str(training.get("licence") or LICENCE),
         library_name="atrous",
         pipeline_tag=TASK,
         tags=["semantic-segmentation", "neural-architecture-search", "pytorch", "atrous"],
         datasets=[_identifier(str(data))] if data else None,
     )
-    numbers = measured(subject.blueprint.classes, ())
-    text = f"{before}\n{BEGIN}\n{numbers}\n{END}\n\n{after}"
+    colours = ("#{:02x}{:02x}{:02x}".format(*colour) for colour in blueprint.colours)
+    text = _template().render(
+        vars(subject),
+        headline=headline(blueprint, training),
+        data=escaped(Path(str(data)).name) if data else "",
+        classes=list(zip(blueprint.classes, colours, strict=True)),
+        crop=_extent(training.get("crop")),
+        drawing=drawing(blueprint.architecture),
+        facts=_facts(training),
+        measured=f"{BEGIN}\n{measured(blueprint.classes, ())}\n{END}",
+    )
     return f"---\n{metadata.to_yaml()}\n---\n\n{text}"
 
 
@@ -83,6 +104,64 @@ def renew_card(text: str, name: str, classes: Sequence[str], known: Sequence[Eva
     return str(card)
 
 
+def headline(blueprint: Blueprint, training: Mapping[str, Any]) -> str:
+    """Names the model by its architecture and the data it was trained on."""
+    name = str(training.get("name") or blueprint.architecture)
+    return f"{name} on {Path(str(training['data'])).name}" if training.get("data") else name
+
+
+def measured(classes: Sequence[str], evaluations: Sequence[Evaluation]) -> str:
+    """Returns the section of measured numbers; shares in [0, 1]."""
+    if not evaluations:
+        return "## Measured\n\nNot measured yet."
+    head = ("data", "split", "images", "predicted at", *SCORES.values())
+    rows = [
+        (e.data, e.split, f"{e.images:,}", e.inference, *(f"{score:.4f}" for score in e.scores))
+        for e in evaluations
+    ]
+    columns = [evaluation.title for evaluation in evaluations]
+    shares = [tuple(evaluation.class_iou.values()) for evaluation in evaluations]
+    by_class = [(name, *(_share(s[k]) for s in shares)) for k, name in enumerate(classes)]
+    return (
+        f"## Measured\n\n{table(head, rows)}\n\nIoU of each class:\n\n"
+        f"{table(('class', *columns), by_class)}\n\nThe pixel counts behind these numbers are in "
+        "`evaluation.json`."
+    )
+
+
+def drawing(architecture: Architecture) -> str:
+    """Draws the architecture in plain text."""
+    return find_space(architecture.space).text(architecture.genotype)
+
+
+def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Returns a table in Markdown."""
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join("| " + " | ".join(map(escaped, line)) + " |" for line in lines)
+
+
+def escaped(text: str) -> str:
+    """Escapes a text for one cell of a table."""
+    return " ".join(str(text).split()).replace("|", "\\|").replace("<", "&lt;")
+
+
+def _template() -> jinja2.Template:
+    environment = jinja2.Environment(
+        trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True, autoescape=False
+    )
+    environment.filters |= {"cell": escaped, "number": "{:,}".format, "json": json.dumps}
+    return environment.from_string(TEMPLATE.read_text(encoding="utf-8"))
+
+
+def _facts(training: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Lists what the card tells of the training record."""
+    return [
+        (words, _extent(training[key]) if key == "crop" else _value(training[key]))
+        for key, words in TRAINING.items()
+        if training.get(key) is not None
+    ]
+
+
 def _set_results(metadata: CardData, name: str, evaluations: Sequence[Evaluation]) -> None:
     metadata["metrics"] = sorted(set(METRICS.values()))
     metadata["model_name"] = name
@@ -105,3 +184,22 @@ def _set_results(metadata: CardData, name: str, evaluations: Sequence[Evaluation
 def _identifier(data: str) -> str:
     """Spells a data set's name as the hub does; of a path, its last part."""
     return re.sub(r"[^\w.-]+", "-", Path(data).name, flags=re.ASCII).strip("-.") or "unnamed"
+
+
+def _share(value: float | None) -> str:
+    return "absent" if value is None else f"{value:.4f}"
+
+
+def _value(value: object) -> str:
+    if isinstance(value, int):
+        return f"{value:,}"
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def _extent(crop: object) -> str:
+    """Says a crop, height and width or one side of a square, in words; '' if there is none."""
+    if isinstance(crop, int):
+        crop = (crop, crop)
+    if isinstance(crop, (list, tuple)) and len(crop) == 2:
+        return f"{crop[0]} x {crop[1]} pixels"
+    return ""

@@ -18,8 +18,7 @@ from atrous.core.errors import AtrousError
 from atrous.core.files import locate, replacing, settle, write_whole
 from atrous.core.records import to_json
 from atrous.data.transform import Transform
-from atrous.model.card import CARD, Subject, renew_card, write_card
-from atrous.model.card_text import headline
+from atrous.model.card import CARD, CardSubject, headline, renew_card, write_card
 from atrous.model.evaluation.record import (
     Evaluation,
     merged,
@@ -162,7 +161,7 @@ def first_card(record: ModelRecord, folder: Path, known: Sequence[Evaluation] = 
     parameters = sum(parameter.numel() for parameter in network.parameters())
     name = folder.resolve().name
     blueprint, training = record.blueprint, record.training
-    card = write_card(Subject(name, blueprint, record.preprocessing, training, parameters))
+    card = write_card(CardSubject(name, blueprint, record.preprocessing, training, parameters))
     if not known:
         return card
     return renew_card(card, headline(blueprint, training), blueprint.classes, known)

@@ -11,7 +11,7 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from atrous.cli.export import export, latency
+from atrous.cli.model import export, latency
 from atrous.core.errors import AtrousError
 from atrous.model.model import Model, save_model
 from tests.model.export.material import blueprint, network
@@ -48,6 +48,7 @@ def test_export_writes_beside_the_model_and_says_what_it_wrote(folder: Path) -> 
     assert 'torch.export.load("model.pt2").module()(images)' in said
 
 
+@pytest.mark.slow
 def test_export_gives_json_and_takes_every_option(folder: Path, tmp_path: Path) -> None:
     out = tmp_path / "ids.onnx"
     options = ("--normalise", "out", "--output", "ids", "--opset", "20", "--out", out, "--json")

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from atrous.core.errors import AtrousError
 from atrous.model.export import onnx_file, pt2_file
 from atrous.model.export.exported import ExportedFile, check_request, export_network
-from atrous.model.export.interface import Interface, noise
+from atrous.model.export.interface import ExportInterface, noise
 from atrous.networks.backbones import Backbone
 from atrous.networks.network import Network
 from atrous.networks.pyramid import Part, Pyramid
@@ -75,6 +75,7 @@ def test_a_file_that_does_not_agree_is_removed_and_an_older_one_stays(
     assert path.read_text() == "older"
 
 
+@pytest.mark.slow
 def test_pooling_that_does_not_export_for_any_size_leaves_no_file(
     small: Network, tmp_path: Path
 ) -> None:
@@ -84,6 +85,7 @@ def test_pooling_that_does_not_export_for_any_size_leaves_no_file(
     assert names(tmp_path) == set()
 
 
+@pytest.mark.slow
 @pytest.mark.slow
 def test_a_backbone_that_rounds_sizes_down_exports_for_any_size(tmp_path: Path) -> None:
     original = network(blueprint(backbone="test_convnext"))
@@ -109,7 +111,7 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> tuple[Network, Exported
     """A network in training mode at output stride 8, exported with everything that can be said."""
     original = network(blueprint("dpc-2:0.3.1.80", decoder=True, output_stride=8)).train()
     path = tmp_path_factory.mktemp("written") / "model.onnx"
-    interface = Interface((0.1, 0.2, 0.3), (0.4, 0.5, 0.6), "in", "probabilities")
+    interface = ExportInterface((0.1, 0.2, 0.3), (0.4, 0.5, 0.6), "in", "probabilities")
     about = {"licence": "CC0"}
     return original, export_network(original, path, "onnx", interface, about, opset=19)
 

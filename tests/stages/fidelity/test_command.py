@@ -8,7 +8,7 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from atrous.cli.fidelity import fidelity
+from atrous.cli.results import fidelity
 from atrous.core.console import untracked
 from atrous.estimation.tune import Choice
 from atrous.networks.compute import Compute
@@ -26,6 +26,7 @@ SMALL = (
 )
 
 
+@pytest.mark.slow
 def test_a_study_from_the_command_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     choice = Choice(Compute("cpu", "float32", "channels_last", 1), 1)
     monkeypatch.setattr(ways, "choose", lambda *_: choice)

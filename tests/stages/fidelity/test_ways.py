@@ -91,6 +91,7 @@ def outcomes(study: Study) -> dict[str, list[Outcome]]:
     }
 
 
+@pytest.mark.slow
 def test_an_interrupted_study_goes_on_to_the_same_end(
     scenes: Path, cache: Path, tmp_path: Path
 ) -> None:

@@ -156,6 +156,7 @@ def test_a_whole_run_ends_with_a_page_that_holds_what_was_trained(uninterrupted:
     assert len(run.reranked()) == 2 + 3
 
 
+@pytest.mark.slow
 def test_a_run_stopped_after_each_stage_ends_like_one_that_was_not(
     home: Path, uninterrupted: Path
 ) -> None:

@@ -20,7 +20,7 @@ from atrous.spaces.auto_deeplab.relaxation.mixture import (
 )
 from atrous.spaces.auto_deeplab.relaxation.supernet import Supernet, SupernetSize
 from atrous.spaces.auto_deeplab.trellis import Path, arrows
-from tests.relax.networks import all_paths, some_cell
+from tests.spaces.auto_deeplab.relaxation.networks import all_paths, some_cell
 
 LAYERS = 3
 

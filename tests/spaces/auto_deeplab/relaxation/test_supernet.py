@@ -20,8 +20,14 @@ from atrous.spaces.auto_deeplab.relaxation.mixture import Mixture, one_hot
 from atrous.spaces.auto_deeplab.relaxation.supernet import Supernet, SupernetSize
 from atrous.spaces.auto_deeplab.relaxation.walk import nodes
 from atrous.spaces.auto_deeplab.trellis import Arrow, Path, arrows, levels_at
-from tests.relax.nested import twins, with_weights_of
-from tests.relax.networks import SMALL, drawn, gradients, mixture_of, pictures
+from tests.spaces.auto_deeplab.relaxation.nested import twins, with_weights_of
+from tests.spaces.auto_deeplab.relaxation.networks import (
+    SMALL,
+    drawn,
+    gradients,
+    mixture_of,
+    pictures,
+)
 
 
 @pytest.fixture(params=[1, 100], ids=["many", "few"])

@@ -7,14 +7,15 @@ from typing import Any
 
 import pytest
 import torch
+from torch import Tensor
 
 from atrous.spaces.auto_deeplab.cell import RepeatedCell
 from atrous.spaces.auto_deeplab.relaxation.mixture import one_hot
 from atrous.spaces.auto_deeplab.relaxation.supernet import Supernet, SupernetSize
 from atrous.spaces.auto_deeplab.trellis import STRIDES, Path
 from atrous.spaces.auto_deeplab.trunk import Layer, Trunk
-from tests.relax.nested import convolutions, merged_weights
-from tests.relax.networks import drawn, pictures, some_cell, some_path
+from tests.spaces.auto_deeplab.relaxation.nested import convolutions, merged_weights
+from tests.spaces.auto_deeplab.relaxation.networks import drawn, pictures, some_cell, some_path
 
 
 @pytest.mark.parametrize("seed", range(6))
@@ -30,15 +31,20 @@ def test_on_paths_that_stay_go_down_and_return(path: Path) -> None:
 
 
 def _compare(path: Path, cell: RepeatedCell) -> None:
-    """Last layer's features, with batch statistics and the same weights."""
+    found, expected = features(path, cell)
+    assert torch.allclose(found, expected, atol=1e-10)
+
+
+def features(path: Path, cell: RepeatedCell) -> tuple[Tensor, Tensor]:
+    """The last layer's features of a relaxed network and of the decoded one, with batch statistics
+    and the same weights."""
     size = SupernetSize(len(path), len(cell), 2, 3)
     network = drawn(size)
     trunk = with_weights_of(network, path, cell)
     canvas = pictures(65, 97)
     found = network.outputs(canvas, one_hot(path, cell))
     assert list(found) == [path[-1]]
-    expected = trunk(canvas)[STRIDES[path[-1]]]
-    assert torch.allclose(found[path[-1]].relu(), expected, atol=1e-10)
+    return found[path[-1]].relu(), trunk(canvas)[STRIDES[path[-1]]]
 
 
 def with_weights_of(network: Supernet, path: Path, cell: RepeatedCell) -> Trunk:

@@ -16,7 +16,7 @@ from atrous.cli import main
 from atrous.model.model import load_model
 from atrous.stages.train import config as training_config
 from atrous.stages.train.job import create, read
-from atrous.training.log import LOG
+from atrous.training.checkpoint import LOG
 from atrous.training.loop import CHECKPOINT
 from tests.processes import eventually
 from tests.small_search import write_data
@@ -90,6 +90,7 @@ def test_it_is_evaluated_and_predicts_images_of_an_odd_size(home: Path) -> None:
     assert (home / "whole" / "model" / "evaluations").exists()
 
 
+@pytest.mark.slow
 def test_it_is_exported_for_any_size(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Whether file and network agree on images of an odd size is part of exporting."""
     pytest.importorskip("onnxruntime")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -10,17 +11,21 @@ from pathlib import Path
 
 import pytest
 
-from atrous.cli import main
 from atrous.cli.options import parse_duration
 from atrous.core.errors import AtrousError
+from atrous.scenes.scene import write_scenes
+from tests.cases import each
+from tests.cli.running import atrous
 
 SMALL = ("--trials", "2", "--steps", "4", "--filters", "8", "--batch", "4", "--workers", "1")
 
 
-def atrous(*arguments: str | Path, folder: Path) -> subprocess.CompletedProcess[str]:
+def typed(*arguments: str | Path, folder: Path) -> subprocess.CompletedProcess[str]:
+    """How a command ended in a process of its own."""
     return subprocess.run(
         [sys.executable, "-m", "atrous", *map(str, arguments)],
         cwd=folder,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
         capture_output=True,
         text=True,
         check=False,
@@ -31,8 +36,8 @@ def atrous(*arguments: str | Path, folder: Path) -> subprocess.CompletedProcess[
 def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with scenes, and a finished run on them."""
     folder = tmp_path_factory.mktemp("home")
-    assert atrous("scenes", "scenes", "--images", "12", folder=folder).returncode == 0
-    searched = atrous(
+    write_scenes(folder / "scenes", 12, 0, (96, 128))
+    searched = typed(
         "search", "scenes", "--weights", "builtin", "--out", "run", "--cache", "cache", *SMALL,
         folder=folder,
     )  # fmt: skip
@@ -103,6 +108,7 @@ def test_resuming_a_complete_run_runs_nothing(home: Path) -> None:
     assert (home / "run/ledger.db").read_bytes() == before
 
 
+@pytest.mark.slow
 def test_compare_trains_anew_and_keeps_its_readings(home: Path) -> None:
     asked = ("compare", "run", "--seeds", "2", "--cache", "cache")
     found = atrous(*asked, folder=home)
@@ -122,7 +128,7 @@ def test_a_run_is_not_overwritten(home: Path) -> None:
     assert "--resume run" in found.stderr
 
 
-@pytest.mark.parametrize(
+@each(
     ("arguments", "words"),
     [
         (("search", "nowhere"), "nowhere"),
@@ -144,19 +150,10 @@ def test_a_run_is_not_overwritten(home: Path) -> None:
         (("report", "scenes"), "run.json"),
     ],
 )
-def test_errors_say_what_to_do(
-    home: Path,
-    arguments: tuple[str, ...],
-    words: str,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    monkeypatch.chdir(home)
-    monkeypatch.setattr(sys, "argv", ["atrous", *arguments])
-    with pytest.raises(SystemExit) as ended:
-        main()
-    assert ended.value.code == 1
-    assert words in capsys.readouterr().err
+def test_errors_say_what_to_do(home: Path, arguments: tuple[str, ...], words: str) -> None:
+    found = atrous(*arguments, folder=home)
+    assert found.returncode == 1
+    assert words in found.stderr
 
 
 def test_durations() -> None:
@@ -165,6 +162,7 @@ def test_durations() -> None:
         parse_duration("30")
 
 
+@pytest.mark.slow
 def test_a_complete_run_is_extended_with_more_trials(home: Path, tmp_path: Path) -> None:
     shutil.copytree(home / "run", tmp_path / "longer")
     asked = ("search", "--resume", tmp_path / "longer", "--cache", "cache", "--trials", "3")

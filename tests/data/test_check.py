@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 from rich.console import Console
 
-from atrous.cli.check_view import render
+from atrous.cli.tables import check_report as render
 from atrous.core.errors import AtrousError
 from atrous.data.checks.check import Report, check
 from atrous.data.checks.findings import Problem

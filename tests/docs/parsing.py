@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import typer
@@ -10,8 +10,6 @@ from torch.distributed.run import get_args_parser
 
 from atrous.cli import app
 from atrous.cli.options import read_value
-from atrous.core.config import SearchConfig
-from atrous.core.options import leaves
 from tests.docs.pages import Command
 
 GROUP: Any = typer.main.get_command(app)
@@ -27,18 +25,18 @@ def parse(command: Command) -> None:
         get_args_parser().parse_args([*command.launcher[1:], "atrous"])
     found, rest = resolve(command.words)
     if command.is_whole and not command.is_mention:
-        _read(found.make_context(found.name, list(rest)).params)
+        read_texts(found, found.make_context(found.name, list(rest)).params)
         return
     context = found.make_context(found.name, [], resilient_parsing=True)
     context.resilient_parsing = False
     found.make_parser(context).parse_args(list(rest))
 
 
-def _read(typed: Mapping[str, Any]) -> None:
-    """Reads texts that stand for the values of a configuration."""
-    for leaf in leaves(SearchConfig):
-        if isinstance(text := typed.get(leaf.name), str):
-            read_value(leaf, text)
+def read_texts(command: Any, values: dict[str, Any]) -> None:
+    """Raises an exception for a text that spells no value of an option of a configuration."""
+    for name, leaf in getattr(command.callback, "asked", {}).items():
+        if isinstance(values[name], str):
+            read_value(leaf, values[name])
 
 
 def resolve(words: Sequence[str]) -> tuple[Any, Sequence[str]]:

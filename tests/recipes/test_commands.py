@@ -9,13 +9,17 @@ from typing import Any
 import typer
 from typer.main import get_command
 
-from atrous.cli.data import check
-from atrous.cli.evaluate import evaluate
+from atrous.cli.explore import check
+from atrous.cli.model import evaluate
+from atrous.cli.options import Told
 from atrous.cli.predict import predict
 from atrous.cli.train import train
+from atrous.core.config import DataConfig, EncoderConfig, TrainConfig
+from atrous.core.options import leaves
 from atrous.model.evaluation.record import parse_scales
 from atrous.recipes import RECIPES
 from atrous.recipes.recipe import Recipe, commands, submission
+from atrous.training.config import protocol_of
 from tests.cases import each
 
 ALL = each("recipe", RECIPES.values())
@@ -41,17 +45,15 @@ def parsed(command: str) -> dict[str, Any]:
 @ALL
 def test_training(recipe: Recipe) -> None:
     given = parsed(commands(recipe, "some data", "out")[1])
-    protocol = recipe.protocol
+    typed = {leaf: given[leaf.name] for leaf in leaves(TrainConfig)}
+    told = Told({leaf: text for leaf, text in typed.items() if text is not None})
+    config, own = told.on(TrainConfig(DataConfig(""))), recipe.protocol
     assert given["source"] == recipe.architecture
-    assert given["data"] == "some data"
-    assert given["decoder"] is recipe.decoder
-    assert given["crop"] == f"{protocol.crop[0]}x{protocol.crop[1]}"
-    for name in ("steps", "batch", "rate", "weight_decay", "precision", "score_every", "flip",
-                 "tune_norm", "accumulate", "average", "seed"):  # fmt: skip
-        assert given[name] == getattr(protocol, name), name
-    for name in ("backbone", "weights", "output_stride", "filters"):
-        assert given[name] == getattr(recipe, name), name
-    assert parse_scales(given["random_scales"]) == protocol.scales
+    assert config.data.path == "some data"
+    assert (config.decoder, config.filters) == (recipe.decoder, recipe.filters)
+    assert config.training.crop == own.crop
+    assert protocol_of(config.training, (1, 1), 0.0, "float32", config.seed) == own
+    assert config.encoder == EncoderConfig(recipe.backbone, recipe.weights, recipe.output_stride)
 
 
 @ALL

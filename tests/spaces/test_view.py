@@ -9,7 +9,7 @@ from dataclasses import replace
 import pytest
 from rich.console import Console
 
-from atrous.cli.architectures import rendered
+from atrous.cli.explore import rendered
 from atrous.core.architecture import Genotype
 from atrous.core.cost import Cost
 from atrous.spaces import FAMILIES, view_of

@@ -25,7 +25,7 @@ from tests.records import SPACE, metrics
 HOLDER = """
 import sys, time
 from pathlib import Path
-from atrous.core.lock import hold
+from atrous.core.files import hold
 with hold(Path(sys.argv[1]), "busy"):
     print("held", flush=True)
     time.sleep(600)

@@ -14,7 +14,7 @@ from safetensors.torch import load_file
 
 from atrous.core.errors import AtrousError
 from atrous.model.model import load_model
-from atrous.training.log import read_log
+from atrous.training.checkpoint import read_log
 from atrous.training.world import World, announced
 from tests.training.material import ALONE
 from tests.training.together import step

@@ -9,19 +9,14 @@ from typing import NoReturn
 
 import typer
 
-from atrous.cli.architectures import describe, spaces
-from atrous.cli.data import check, scenes
-from atrous.cli.demo import demo
-from atrous.cli.evaluate import evaluate
-from atrous.cli.export import export, latency
-from atrous.cli.fidelity import fidelity
+from atrous.cli.explore import check, describe, scenes, spaces
+from atrous.cli.model import evaluate, export, latency
 from atrous.cli.options import Command
 from atrous.cli.predict import predict
 from atrous.cli.recipe import recipe as recipe_commands
-from atrous.cli.rerank import rerank
-from atrous.cli.results import compare, report
-from atrous.cli.run import run
-from atrous.cli.search import search, status
+from atrous.cli.results import compare, fidelity, report
+from atrous.cli.run import demo, run
+from atrous.cli.search import rerank, search, status
 from atrous.cli.train import train
 from atrous.core.errors import AtrousError
 
@@ -53,7 +48,8 @@ app = typer.Typer(
     help="Finds the dense-prediction network that fits your images, device and budget.",
 )
 for command in COMMANDS:
-    app.command(cls=Command)(command)
+    summary = (command.__doc__ or "").partition("\n")[0]
+    app.command(cls=Command, short_help=summary)(command)
 app.add_typer(recipe_commands, name="recipe")
 
 

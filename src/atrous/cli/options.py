@@ -98,6 +98,7 @@ def takes(kind: Any, *but: str) -> Callable[[Callable[..., None]], Callable[...,
         parameters = [*map(_parameter, asked.values()), *own]
         parameters.sort(key=_place)
         run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+        run.asked = asked  # type: ignore[attr-defined]
         run.__annotations__ = {p.name: p.annotation for p in parameters}
         del run.__dict__["__wrapped__"]
         return run

@@ -1,4 +1,4 @@
-"""The whole way in one go."""
+"""The whole way in one go, and its demonstration."""
 
 from __future__ import annotations
 
@@ -34,6 +34,7 @@ def run(
     How the budget is split follows from a trial and a few training steps measured first.
     """
     from atrous.search.run import latest_run
+    from atrous.spaces import default_family
     from atrous.stages.whole.whole import WHOLE, begin, give, usual
 
     kept = cache or default_cache()
@@ -49,7 +50,7 @@ def run(
     if "data" not in told:
         raise AtrousError("Expected the folder of a data set: atrous run DATA.")
     out = out or RUNS / datetime.now().strftime("%Y-%m-%d-%H%M%S")
-    begin(told.on(usual(told.get("space", "dpc"))), out)
+    begin(told.on(usual(told.get("space", default_family().name))), out)
     drive_whole(out, kept)
 
 
@@ -76,3 +77,17 @@ def _refuse_to_change(changed: list[str]) -> None:
 
 def _say(text: str) -> None:
     output.print(text, soft_wrap=True)
+
+
+def demo(
+    out: Annotated[Path, typer.Option(help="Where everything goes.")] = Path("demo"),
+    cache: CacheOption = None,
+) -> None:
+    """The whole way on built-in scenes with real pretrained weights, in a few minutes."""
+    from atrous.stages.demo import demo_config
+    from atrous.stages.whole.whole import WHOLE, begin
+
+    run, kept = out / "run", cache or default_cache()
+    if not (run / WHOLE).exists():
+        begin(demo_config(out), run)
+    drive_whole(run, kept)

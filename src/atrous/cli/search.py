@@ -1,4 +1,4 @@
-"""The search: begin, go on, watch."""
+"""The search and the re-ranking of its best: begin, go on, watch."""
 
 from __future__ import annotations
 
@@ -10,12 +10,13 @@ import typer
 
 from atrous.cli.options import Told, extendable, given, takes
 from atrous.cli.shared import RUNS, CacheOption, ResumeOption, RunPath, default_cache
-from atrous.core.config import GRADIENT, SearchConfig
+from atrous.core.config import GRADIENT, RerankConfig, SearchConfig
 from atrous.core.console import output
 from atrous.core.errors import AtrousError
 
 if TYPE_CHECKING:
     from atrous.search.loop import Estimator
+    from atrous.search.run import Run
 
 
 @takes(SearchConfig)
@@ -91,6 +92,7 @@ def drive(path: Path, estimator: Estimator | None, cache: Path) -> None:
 
 def _asked(told: Told, plan: bool) -> SearchConfig:
     """The search that a user asks for."""
+    from atrous.spaces import default_family
     from atrous.stages.search import usual, usual_trials
 
     strategy = told.get("strategy", "local")
@@ -99,7 +101,7 @@ def _asked(told: Told, plan: bool) -> SearchConfig:
         raise AtrousError(
             f"--plan belongs to --strategy {GRADIENT}; the strategy here is {strategy}."
         )
-    config = told.on(usual(told.get("space", "dpc"), strategy))
+    config = told.on(usual(told.get("space", default_family().name), strategy))
     return config if "trials" in told else usual_trials(config)
 
 
@@ -122,3 +124,54 @@ def _refuse_to_change(changed: list[str]) -> None:
             f"With --resume, a search goes on as it began: {', '.join(changed)} cannot be changed. "
             f"Only {may} can. Start a new run for anything else."
         )
+
+
+@takes(RerankConfig)
+def rerank(
+    context: typer.Context,
+    told: Told,
+    run: RunPath,
+    again: Annotated[
+        bool, typer.Option("--again", help="Forget an earlier re-ranking of the run.")
+    ] = False,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with what was begun.")] = False,
+    cache: CacheOption = None,
+) -> None:
+    """Trains the best of a search end to end with their backbone, and ranks them by that.
+
+    The proxy's best is seldom the task's best. Interrupted, it goes on with --resume.
+    """
+    from atrous.search.run import open_run
+    from atrous.stages.rerank import begin
+
+    found = open_run(run)
+    changed = given(context, "run", "resume", "cache")
+    if resume and changed:
+        raise AtrousError(
+            f"With --resume, a re-ranking goes on as it began: {', '.join(changed)} cannot be "
+            "changed. Begin another with --again instead of --resume."
+        )
+    if not resume:
+        begin(found, told.on(RerankConfig()), again)
+    drive_rerank(found, cache or default_cache())
+
+
+def drive_rerank(run: Run, cache: Path) -> None:
+    """Ranks again what is left of a run, and prints both rankings."""
+    from atrous.cli.tables import rankings
+    from atrous.report.rerank import second_ranking
+    from atrous.stages import rerank as reranking
+    from atrous.stages.search_view import SearchView
+
+    plan = reranking.read(run)
+    total = len(plan.trials) + len(run.config.baselines)
+    view = SearchView(total, plan.seconds, run.reranked())
+    try:
+        with view.shown():
+            reranking.proceed(run, cache, view.watch)
+    except KeyboardInterrupt:
+        again = f"Go on: atrous rerank --resume {run.path}"
+        output.print(f"Stopped; {len(run.reranked())} are ranked again. {again}", soft_wrap=True)
+        raise
+    output.print(rankings(second_ranking(run)))
+    output.print(f"Next: atrous train {run.path}", soft_wrap=True)

@@ -1,4 +1,4 @@
-"""The results of a run on the terminal: the leaderboard, and both rankings."""
+"""Results as tables on the terminal."""
 
 from __future__ import annotations
 
@@ -6,13 +6,19 @@ from collections.abc import Sequence
 
 from rich.console import Group, RenderableType
 from rich.markup import escape
+from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from atrous.core.statistics import Interval, mean_interval
 from atrous.core.words import count, decimal, score_name
+from atrous.data.checks.check import Report
+from atrous.data.checks.findings import Problem
+from atrous.data.dataset import FOLDER
 from atrous.report.leaderboard import TOP, Row, failures, shown
 from atrous.report.rerank import Again, SecondRanking, agreement_words, left_words, winner_words
 from atrous.search.ledger import Entry
+from atrous.stages.compare import Comparison, paired, scores
 
 
 def leaderboard_table(rows: Sequence[Row], entries: Sequence[Entry] = (), top: int = TOP) -> Table:
@@ -100,3 +106,119 @@ def _ranking_line(cell: Again) -> list[Text]:
 
 def _whole(number: int | None) -> str:
     return "" if number is None else str(number)
+
+
+def comparison_table(comparison: Comparison) -> RenderableType:
+    """mIoU of each architecture on each split, differences of the first to the others, and what
+    was left out.
+
+    In points of 100, with the 95 % confidence interval over seeds.
+    """
+    parts: list[RenderableType] = [_means(comparison), "", _differences(comparison)]
+    if comparison.left_out:
+        parts += ["", *_left_out(comparison)]
+    return Group(*parts)
+
+
+def _means(comparison: Comparison) -> Table:
+    title = "mIoU over seeds, mean [95 % interval]"
+    table = Table("architecture", "seeds", *comparison.splits, title=title)
+    for name, text in comparison.names.items():
+        values = (scores(comparison.readings, text, split).values() for split in comparison.splits)
+        _add(table, name, [mean_interval(list(each)) for each in values], comparison.seeds)
+    return table
+
+
+def _differences(comparison: Comparison) -> Table:
+    table = Table("difference", "seeds", *comparison.splits, title="paired over seeds")
+    first, *others = comparison.names
+    for other in others:
+        one, two = comparison.names[first], comparison.names[other]
+        found = [paired(comparison.readings, one, two, split) for split in comparison.splits]
+        _add(table, f"{first} - {other}", found, comparison.seeds)
+    return table
+
+
+def _add(table: Table, name: str, found: list[Interval], seeds: int) -> None:
+    count = min(each.count for each in found)
+    share = str(seeds) if count == seeds else f"{count} of {seeds}"
+    table.add_row(Text(name), share, *map(_words, found))
+
+
+def _words(found: Interval) -> str:
+    if found.count < 2:
+        return f"{100 * found.mean:.2f}" if found.count else "none"
+    return f"{100 * found.mean:.2f} [{100 * found.low:.2f}, {100 * found.high:.2f}]"
+
+
+def _left_out(comparison: Comparison) -> list[Text]:
+    lines = [Text("Left out, and tried again when you ask again:")]
+    for failed in comparison.left_out:
+        trial = failed.trial
+        names = (n for n, text in comparison.names.items() if text == str(trial.architecture))
+        where = f"{' = '.join(names)} with seed {trial.seed}"
+        lines.append(Text(f"{where}, {failed.reason.value}: {failed.error}"))
+    return lines
+
+
+_SIZES_SHOWN = 6
+
+
+def check_report(report: Report) -> RenderableType:
+    """Problems first, then the class table and the image sizes."""
+    parts: list[RenderableType] = [_headline(report)]
+    parts += [_problem(problem) for problem in report.problems]
+    if report.shares:
+        parts += ["", _classes(report)]
+    if report.sizes:
+        parts.append(_sizes(report))
+    return Group(*parts)
+
+
+def _headline(report: Report) -> Text:
+    counts = ", ".join(f"{count} {split}" for split, count in report.images.items())
+    whose = "" if report.layout == FOLDER else f" of {report.layout}"
+    text = Text(f"{report.root}: {counts} images, {len(report.classes)} classes{whose}. ")
+    for split, number in report.unlabelled.items():
+        text.append(f"{number} {split} images without labels. ")
+    if not report.problems:
+        return text.append("No problems found.", style="green")
+    style = "bold red" if report.errors else "yellow"
+    errors, warnings = report.errors, report.warnings
+    return text.append(
+        f"{errors} error{'s' * (errors != 1)}, {warnings} warning{'s' * (warnings != 1)}.", style
+    )
+
+
+def _problem(problem: Problem) -> RenderableType:
+    style = "bold red" if problem.severity == "error" else "yellow"
+    head = Text(f"{problem.severity}  ", style).append(problem.file, "bold")
+    stop = "" if problem.finding.endswith(".") else "."
+    body = Text(f"{problem.finding}{stop}\n").append(f"To mend: {problem.mend}.", "cyan")
+    return Padding(Group(head, Padding(body, (0, 0, 0, 2))), (1, 0, 0, 0))
+
+
+def _classes(report: Report) -> Table:
+    table = Table(title="Share of labelled pixels", title_justify="left")
+    table.add_column("id", justify="right")
+    table.add_column("class")
+    for split in report.shares:
+        table.add_column(split, justify="right")
+    for k, name in enumerate(report.classes):
+        cells = [_percent(shares[name]) for shares in report.shares.values()]
+        table.add_row(str(k), Text(name), *cells)
+    table.add_section()
+    cells = [_percent(report.ignored[split]) for split in report.shares]
+    table.add_row("255", Text("ignored, of all pixels", "italic"), *cells)
+    return table
+
+
+def _percent(share: float) -> Text:
+    return Text("absent", "yellow") if share == 0 else Text(f"{share:.2%}")
+
+
+def _sizes(report: Report) -> Text:
+    shown = list(report.sizes.items())[:_SIZES_SHOWN]
+    more = len(report.sizes) - len(shown)
+    text = ", ".join(f"{size} ({count} images)" for size, count in shown)
+    return Text(f"Sizes (width x height): {text}" + (f" and {more} others" if more else ""))

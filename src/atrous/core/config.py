@@ -80,7 +80,9 @@ class MachineConfig:
         "Where trials run: local, local:N processes, or inline, in this one.", "local", rare=True
     )
     reproducible: bool = option(
-        "Let trials wait for each other, so that several workers find the same each time.", False
+        "Let trials wait for each other, so that several workers find the same each time.",
+        False,
+        rare=True,
     )
 
 

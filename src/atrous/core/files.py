@@ -5,6 +5,8 @@ renamed, which is the one step that counts; then each file is moved to its place
 for a file in the renamed folder first, so a process killed between two moves harms nothing. Other
 files of the folder stay, and so does the folder itself: it may be a mount point, or the folder
 that somebody's shell is in.
+
+A lock file lets one process at a time write what it stands for.
 """
 
 from __future__ import annotations
@@ -14,6 +16,8 @@ import shutil
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+
+from filelock import FileLock, Timeout
 
 from atrous.core.errors import AtrousError
 
@@ -100,3 +104,42 @@ def _flush(folder: Path) -> None:
     for path in folder.iterdir():
         with path.open("rb") as file:
             os.fsync(file.fileno())
+
+
+PATIENCE = 2
+"""Seconds for which a lock is asked for: `is_held` holds it for a moment."""
+
+
+@contextmanager
+def hold(path: Path, busy: str) -> Iterator[None]:
+    """Holds the lock file at `path` while the context lasts.
+
+    Raises `AtrousError`, saying `busy`, if another process holds it, and if it cannot be written.
+    """
+    lock = FileLock(path)
+    try:
+        lock.acquire(timeout=PATIENCE)
+    except Timeout as held:
+        raise AtrousError(busy) from held
+    except OSError as error:
+        raise AtrousError(
+            f"Expected to write to the folder {path.parent}, but {error}. Move it to where it can "
+            "be written."
+        ) from error
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def is_held(path: Path) -> bool:
+    """Whether another process holds the lock file now."""
+    lock = FileLock(path)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        return True
+    except OSError:  # nobody holds what cannot be written
+        return False
+    lock.release()
+    return False

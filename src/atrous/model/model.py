@@ -56,7 +56,7 @@ class Model(nn.Module, ModelHubMixin):
 
     @property
     def colours(self) -> tuple[Colour, ...]:
-        """In which colour each class is drawn."""
+        """The colours that the classes are drawn in."""
         return self.blueprint.colours
 
     @property

@@ -15,7 +15,7 @@ from typing import Literal
 
 from atrous.core.config import SearchConfig, Size
 from atrous.core.errors import AtrousError
-from atrous.core.lock import hold, is_held
+from atrous.core.files import hold, is_held
 from atrous.core.options import option, replaced
 from atrous.core.records import read, write
 from atrous.search.ledger import Entry, Ledger, file_url, holds_results

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from atrous.core.architecture import Architecture
 from atrous.core.errors import AtrousError
-from atrous.core.lock import hold
+from atrous.core.files import hold
 from atrous.core.trial import Failed, Job, Metrics, Origin, Reason, Rung, Trial
 from atrous.estimation.cached import Proxy
 from atrous.estimation.features import FeatureSet

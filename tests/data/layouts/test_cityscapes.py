@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 from rich.console import Console
 
-from atrous.cli.check_view import render
+from atrous.cli.tables import check_report as render
 from atrous.core.errors import AtrousError
 from atrous.data.checks.check import check
 from atrous.data.dataset import read_labels, select

@@ -15,7 +15,7 @@ from PIL import Image
 from torch import nn
 from typer.testing import CliRunner, Result
 
-from atrous.cli.evaluate import evaluate as command
+from atrous.cli.model import evaluate as command
 from atrous.core.errors import AtrousError
 from atrous.core.records import from_json, to_json
 from atrous.data.dataset import Dataset, read_labels

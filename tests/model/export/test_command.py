@@ -11,7 +11,7 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from atrous.cli.export import export, latency
+from atrous.cli.model import export, latency
 from atrous.core.errors import AtrousError
 from atrous.model.model import Model, save_model
 from tests.model.export.material import blueprint, network

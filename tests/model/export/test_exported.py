@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from atrous.core.errors import AtrousError
 from atrous.model.export import onnx_file, pt2_file
 from atrous.model.export.exported import ExportedFile, check_request, export_network
-from atrous.model.export.interface import Interface, noise
+from atrous.model.export.interface import ExportInterface, noise
 from atrous.networks.backbones import Backbone
 from atrous.networks.network import Network
 from atrous.networks.pyramid import Part, Pyramid
@@ -109,7 +109,7 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> tuple[Network, Exported
     """A network in training mode at output stride 8, exported with everything that can be said."""
     original = network(blueprint("dpc-2:0.3.1.80", decoder=True, output_stride=8)).train()
     path = tmp_path_factory.mktemp("written") / "model.onnx"
-    interface = Interface((0.1, 0.2, 0.3), (0.4, 0.5, 0.6), "in", "probabilities")
+    interface = ExportInterface((0.1, 0.2, 0.3), (0.4, 0.5, 0.6), "in", "probabilities")
     about = {"licence": "CC0"}
     return original, export_network(original, path, "onnx", interface, about, opset=19)
 

@@ -9,14 +9,21 @@ import pytest
 import torch
 
 from atrous.core.errors import AtrousError
-from atrous.model.export.interface import TOLERANCE, Array, Interface, Output, agrees, difference
+from atrous.model.export.interface import (
+    TOLERANCE,
+    Array,
+    ExportInterface,
+    Output,
+    agrees,
+    difference,
+)
 
 LOGITS = torch.tensor([[[[4.0, 1.0]], [[3.9996, -8.0]]]])
 """One image of 1 x 2 pixels, two classes; at the left, they are almost equal."""
 
 
-def interface(output: Output) -> Interface:
-    return Interface((0.5,) * 3, (0.5,) * 3, "in", output)
+def interface(output: Output) -> ExportInterface:
+    return ExportInterface((0.5,) * 3, (0.5,) * 3, "in", output)
 
 
 def test_logits_are_compared_relative_to_the_largest() -> None:

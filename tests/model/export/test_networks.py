@@ -19,7 +19,7 @@ from atrous.model.export.exported import (
     export_model,
     export_network,
 )
-from atrous.model.export.interface import TOLERANCE, Interface, noise
+from atrous.model.export.interface import TOLERANCE, ExportInterface, noise
 from atrous.model.model import Model
 from atrous.networks.network import Network
 from tests.model.export.material import CLASSES, alone, blueprint, logits, network
@@ -86,7 +86,9 @@ def test_a_file_runs_without_this_package_and_agrees(pair: tuple[Network, Export
         require_agreement(interface, wanted, torch.from_numpy(output))
 
 
-def require_agreement(interface: Interface, wanted: torch.Tensor, found: torch.Tensor) -> None:
+def require_agreement(
+    interface: ExportInterface, wanted: torch.Tensor, found: torch.Tensor
+) -> None:
     accepted = TOLERANCE * wanted.abs().max()
     if interface.output == "logits":
         assert found.shape == wanted.shape
@@ -146,6 +148,6 @@ def test_every_operation_and_every_step_of_a_path_is_exported(tmp_path: Path) ->
     """Comparing is part of exporting, which fails where file and network differ."""
     one = network(BLUEPRINT)
     path = tmp_path / "one.pt2"
-    found = export_network(one, path, "pt2", Interface(one.backbone.mean, one.backbone.std))
+    found = export_network(one, path, "pt2", ExportInterface(one.backbone.mean, one.backbone.std))
     assert path.exists()
     assert len(found.comparisons) >= len(BATCHES_AND_SIZES)

@@ -10,7 +10,7 @@ from xml.etree import ElementTree
 import pytest
 from rich.console import Console
 
-from atrous.cli.architectures import rendered
+from atrous.cli.explore import rendered
 from atrous.core.cost import Cost
 from atrous.core.errors import AtrousError
 from atrous.spaces import find_architecture

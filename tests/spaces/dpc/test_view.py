@@ -8,7 +8,7 @@ from collections import Counter
 
 from rich.console import Console
 
-from atrous.cli.architectures import rendered
+from atrous.cli.explore import rendered
 from atrous.core.architecture import Architecture
 from atrous.core.cost import Cost
 from atrous.core.svg import BLUE, GREEN, ORANGE

@@ -27,7 +27,7 @@ TALLY = "counts.json"
 
 @dataclass(frozen=True)
 class EvaluationRequest:
-    """A model, and on which images and how it is evaluated.
+    """A model, the images it is evaluated on, and how.
 
     `pictures` is how many images are shown; `out` None stands for a folder
     in the model's own, named after the data, the split and the scales.
@@ -45,7 +45,7 @@ class EvaluationRequest:
 
 @dataclass(frozen=True)
 class Assessment:
-    """A request that can be carried out, and in `tally` how far it is. Results go to `out`."""
+    """A request that can be carried out; `tally` holds its progress, results go to `out`."""
 
     request: EvaluationRequest
     model: Model

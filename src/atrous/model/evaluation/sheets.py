@@ -116,7 +116,7 @@ def _row(picture: EvaluatedImage, key: Key) -> Image.Image:
 
 
 def _fitted(pixels: Pixels, resampling: Image.Resampling) -> Image.Image:
-    """The picture with its longest side at `PANEL` pixels."""
+    """Scales the picture so that its longest side has `PANEL` pixels."""
     height, width = pixels.shape[:2]
     ratio = PANEL / max(height, width)
     size = max(1, round(width * ratio)), max(1, round(height * ratio))
@@ -157,7 +157,7 @@ def _stacked(parts: Sequence[Image.Image], width: int) -> Image.Image:
 
 @cache
 def _font() -> ImageFont.FreeTypeFont:
-    """The typeface that matplotlib brings along."""
+    """Loads the typeface that matplotlib brings along."""
     return ImageFont.truetype(
         Path(matplotlib.get_data_path(), "fonts/ttf/DejaVuSans.ttf"), TEXT - 2
     )

@@ -62,7 +62,7 @@ def score_table(evaluations: Mapping[str, Evaluation]) -> str:
 
 
 def confusion_table(evaluation: Evaluation) -> str:
-    """The confusion matrix: of each class's pixels, how many percent were called what.
+    """Tables the confusion matrix: for each class, the percent of its pixels called each class.
 
     With more than `WIDE` classes, the ten most frequent confusions instead.
     """
@@ -76,7 +76,7 @@ def confusion_table(evaluation: Evaluation) -> str:
 
 
 def confused_table(evaluation: Evaluation, most: int) -> str:
-    """The `most` frequent confusions of one class with another, by pixels."""
+    """Tables the `most` frequent confusions of one class with another, by pixels."""
     counts = evaluation.counts
     np.fill_diagonal(counts, 0)
     rows = []
@@ -90,9 +90,9 @@ def confused_table(evaluation: Evaluation, most: int) -> str:
 
 
 def confusion_csv(evaluation: Evaluation) -> str:
-    """The confusion matrix in pixels, label by prediction, with names in the first row and column.
+    """Writes the confusion matrix in pixels, with names in the first row and column.
 
-    Rows end in a line feed; names are quoted where CSV asks for it.
+    Rows are labels, columns predictions; names are quoted where CSV asks for it.
     """
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
@@ -103,7 +103,7 @@ def confusion_csv(evaluation: Evaluation) -> str:
 
 
 def markdown(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """A Markdown table whose first column is words and whose others are numbers."""
+    """Returns a Markdown table whose first column is words and whose others are numbers."""
     rule = ["---", *["---:"] * (len(columns) - 1)]
     lines = [[_escaped(cell) for cell in columns], rule]
     lines += [[_escaped(cell) for cell in row] for row in rows]
@@ -111,7 +111,7 @@ def markdown(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 
 def quantity(count: int) -> str:
-    """A count in billions or millions, such as 3.00B or 0.36M, as table 1 writes them."""
+    """Says a count in billions or millions, such as 3.00B or 0.36M, as table 1 writes them."""
     if count >= 1_000_000_000:
         return f"{count / 1e9:.2f}B"
     return f"{count / 1e6:.2f}M" if count >= 100_000 else f"{count:,}"

@@ -24,8 +24,9 @@ INTERVAL = 30.0
 
 
 class Tally:
-    """The counts of the images that are done, and each one's own mIoU (None where no pixel of it
-    is labelled).
+    """The counts of the images that are done, and the mIoU of each.
+
+    That is None for an image of which no pixel is labelled.
 
     The file goes with a `key`: all that the counts depend on. One with another key, or one that
     cannot be read, is begun anew. It is written every `INTERVAL` seconds and at the end of
@@ -46,7 +47,7 @@ class Tally:
 
     @property
     def done(self) -> int:
-        """How many images are in the counts."""
+        """The number of images in the counts."""
         return len(self.scores)
 
     def add(self, one: Counted) -> None:

@@ -24,7 +24,7 @@ from atrous.model.export.graph import prepared, trace
 from atrous.model.export.interface import (
     TOLERANCE,
     Array,
-    Interface,
+    ExportInterface,
     Normalise,
     Output,
     agrees,
@@ -44,7 +44,7 @@ output stride, and several of an odd size."""
 
 @dataclass(frozen=True)
 class Format:
-    """A file format: its suffix, what it needs, how it is written and how it is run."""
+    """A file format: its suffix, and the functions that require, write and run it."""
 
     suffix: str
     require: Callable[[int | None], None]
@@ -70,12 +70,12 @@ class ExportCheck:
 
 @dataclass(frozen=True)
 class ExportedFile:
-    """A file that was written and compared: its size in bytes, and what it says of itself."""
+    """A file that was written and compared: its size in bytes, and its properties."""
 
     path: Path
     format: str
     size: int
-    interface: Interface
+    interface: ExportInterface
     metadata: Mapping[str, str]
     comparisons: tuple[ExportCheck, ...]
     tolerance: float = TOLERANCE
@@ -85,7 +85,7 @@ def export_network(
     network: Network,
     path: Path,
     format: str,
-    interface: Interface | None = None,
+    interface: ExportInterface | None = None,
     metadata: Mapping[str, str] | None = None,
     opset: int | None = None,
     sizes: Sequence[tuple[int, Size]] = (),
@@ -99,7 +99,7 @@ def export_network(
     Raises AtrousError: before any work when a package is missing or the path cannot be written
     to, later when the network cannot be exported or the file does not agree.
     """
-    interface = interface or Interface(network.backbone.mean, network.backbone.std)
+    interface = interface or ExportInterface(network.backbone.mean, network.backbone.std)
     check_request(path, format, opset)
     network = prepared(network)
     about = {**describe(network, interface), **(metadata or {})}
@@ -113,11 +113,6 @@ def export_network(
     except OSError as error:
         raise AtrousError(f"--out: {path} cannot be written ({error}).") from error
     return ExportedFile(path, format, size, interface, about, tuple(comparisons))
-
-
-def export_onnx(network: Network, path: Path, interface: Interface | None = None) -> ExportedFile:
-    """`export_network` to ONNX, with the default opset."""
-    return export_network(network, path, "onnx", interface)
 
 
 def check_request(path: Path, format: str, opset: int | None) -> None:
@@ -134,7 +129,7 @@ def check_request(path: Path, format: str, opset: int | None) -> None:
     FORMATS[format].require(opset)
 
 
-def describe(network: Network, interface: Interface) -> dict[str, str]:
+def describe(network: Network, interface: ExportInterface) -> dict[str, str]:
     """Returns the properties of an exported file, whatever it was made from."""
     classes = network.logits.out_channels
     return {
@@ -151,7 +146,7 @@ def _work(
     network: Network,
     path: Path,
     format: str,
-    interface: Interface,
+    interface: ExportInterface,
     metadata: Mapping[str, str],
     opset: int | None,
     sizes: Sequence[tuple[int, Size]],
@@ -168,7 +163,7 @@ def compare(
     network: Network,
     path: Path,
     format: str,
-    interface: Interface,
+    interface: ExportInterface,
     sizes: Sequence[tuple[int, Size]],
 ) -> list[ExportCheck]:
     """Compares an exported file with the network; raises AtrousError unless they agree."""
@@ -185,7 +180,7 @@ def compare(
         ) from error
 
 
-def _compared(interface: Interface, logits: Tensor, output: Array) -> ExportCheck:
+def _compared(interface: ExportInterface, logits: Tensor, output: Array) -> ExportCheck:
     batch, _, height, width = logits.shape
     apart = difference(interface, logits, output)
     if not agrees(apart):
@@ -219,7 +214,7 @@ def export_model(
     """`export_network` with the model's own normalisation; the file also carries its classes,
     colours and architecture, and is compared on an image of the size that it was trained on too.
     """
-    interface = Interface(model.transform.mean, model.transform.std, normalise, output)
+    interface = ExportInterface(model.transform.mean, model.transform.std, normalise, output)
     trained = [(1, size) for size in _crop(model.training_record)]
     about = blueprint_metadata(model.blueprint)
     return export_network(model.network, path, format, interface, about, opset, trained)

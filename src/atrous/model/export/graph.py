@@ -14,7 +14,7 @@ from torch.export import Dim, ExportedProgram
 from torch.nn import functional
 
 from atrous.core.errors import AtrousError
-from atrous.model.export.interface import INPUT, Interface, id_type, noise
+from atrous.model.export.interface import INPUT, ExportInterface, id_type, noise
 from atrous.networks.backbones import KNOWN_GOOD, import_timm
 from atrous.networks.network import Network
 
@@ -23,7 +23,7 @@ TRACED_BATCH, TRACED_SIZE = 2, (70, 98)
 IN_PLACE = (nn.ReLU, nn.Hardtanh, nn.LeakyReLU, nn.SiLU, nn.Hardswish, nn.Hardsigmoid)
 
 
-def trace(network: Network, interface: Interface) -> ExportedProgram:
+def trace(network: Network, interface: ExportInterface) -> ExportedProgram:
     """Traces the network with its interface to one graph.
 
     Raises AtrousError for a backbone that computes with sizes in a way that cannot be traced.
@@ -87,7 +87,7 @@ class Standalone(nn.Module):
     where it would take a minute. What it computes is compared with the network at each export.
     """
 
-    def __init__(self, network: Network, interface: Interface) -> None:
+    def __init__(self, network: Network, interface: ExportInterface) -> None:
         super().__init__()
         self.network = network
         self.interface = interface

@@ -30,7 +30,7 @@ Array = npt.NDArray[Any]
 
 
 @dataclass(frozen=True)
-class Interface:
+class ExportInterface:
     """The images an exported file takes, and what it gives for each pixel.
 
     `mean` and `std` are those of RGB images in [0, 1].
@@ -80,7 +80,7 @@ class Interface:
 
 
 def id_type(classes: int) -> torch.dtype:
-    """The number type of class ids."""
+    """Returns the number type of class ids."""
     return torch.uint8 if classes <= SMALL_IDS else torch.int64
 
 
@@ -90,7 +90,7 @@ def noise(batch: int, size: Size) -> Tensor:
     return torch.randint(256, (batch, 3, *size), generator=generator, dtype=torch.uint8)
 
 
-def difference(interface: Interface, logits: Tensor, found: Array) -> float:
+def difference(interface: ExportInterface, logits: Tensor, found: Array) -> float:
     """Measures how far a file's output `found` is from the network's `logits` [B, K, H, W].
 
     Logits: the largest difference; ids: the largest amount by which a pixel's class falls behind
@@ -120,5 +120,5 @@ def difference(interface: Interface, logits: Tensor, found: Array) -> float:
 
 
 def agrees(difference: float) -> bool:
-    """Whether a difference is small enough; NaN is not."""
+    """Tells whether a difference is small enough; NaN is not."""
     return difference <= TOLERANCE

@@ -66,7 +66,7 @@ def write(
 
 
 def run(path: Path, inputs: Sequence[Array]) -> list[Array]:
-    """The outputs for the inputs, from onnxruntime on the CPU; raises AtrousError."""
+    """Runs the file in onnxruntime on the CPU; raises AtrousError."""
     import onnxruntime
 
     try:

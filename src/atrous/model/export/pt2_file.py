@@ -35,8 +35,10 @@ def write(
 
 
 def run(path: Path, inputs: Sequence[Array]) -> list[Array]:
-    """The outputs for the inputs, from a fresh process in which this package and timm cannot be
-    imported. Raises AtrousError when it ends with an error."""
+    """Runs the file in a fresh process in which this package and timm cannot be imported.
+
+    Raises AtrousError when it ends with an error.
+    """
     reader = Path(__file__).with_name("pt2_reader.py").read_text(encoding="utf-8")
     with TemporaryDirectory() as name:
         given, found = Path(name, "inputs"), Path(name, "outputs")

@@ -17,7 +17,7 @@ from torch import Tensor
 from atrous.core.console import track
 from atrous.core.errors import AtrousError
 from atrous.model.export.exported import export_network
-from atrous.model.export.interface import INPUT, Interface
+from atrous.model.export.interface import INPUT, ExportInterface
 from atrous.model.export.onnx_file import OUTPUT
 from atrous.model.latency.conditions import (
     check_runtime,
@@ -170,7 +170,7 @@ def _onnxruntime(network: Network, conditions: LatencyConditions) -> Pass:
     with TemporaryDirectory() as folder:
         path = Path(folder, "network.onnx")
         backbone = network.backbone
-        export_network(network, path, "onnx", Interface(backbone.mean, backbone.std, "out"))
+        export_network(network, path, "onnx", ExportInterface(backbone.mean, backbone.std, "out"))
         session = onnxruntime.InferenceSession(
             str(path), _options(onnxruntime, conditions), [_provider(conditions)]
         )

@@ -126,7 +126,7 @@ class Outputs:
         return [writer.path(self.folder, image.name) for writer in self.writers]
 
     def finished(self, image: InputImage) -> bool:
-        """Whether all files about the image are there and up to date."""
+        """Tells whether all files about the image are there and up to date."""
         try:
             made = min(path.stat().st_mtime_ns for path in self.paths(image))
             inputs = (self.folder / ABOUT, image.path)

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from atrous.core import records
 from atrous.core.errors import AtrousError
-from atrous.core.lock import hold
+from atrous.core.files import hold
 from atrous.data.dataset import Dataset, Samples, fingerprint, select
 from atrous.data.layouts import read_dataset
 from atrous.networks.compute import Compute

@@ -1,8 +1,9 @@
-"""What there is to search, without data."""
+"""What there is: search spaces, architectures, data sets and scenes to try things on."""
 
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -66,16 +67,14 @@ def describe(
 ) -> None:
     """Draws an architecture and counts its parameters and multiply-adds."""
     from atrous.data.canvas import parse_size
-    from atrous.spaces import find_architecture, view_of
-    from atrous.spaces.dpc.cell import write_cell
-    from atrous.spaces.dpc.space import cell_of
+    from atrous.spaces import find_architecture, view_of, write_architecture
     from atrous.spaces.view import Asked
 
     found, extent = find_architecture(architecture), parse_size(size) if size else None
     asked = Asked(channels, extent, filters, backbone, output_stride)
     described = view_of(found).describe(found, asked)
     if write:
-        write.write_text(write_cell(cell_of(found)))
+        write.write_text(write_architecture(found))
     if as_json:
         print(json.dumps(described.facts, indent=2))
     else:
@@ -97,3 +96,32 @@ def rendered(architecture: str, found: Description) -> RenderableType:
     sketch = Text(found.sketch, no_wrap=True, overflow="ignore")
     notes = ["", found.note] if found.note else []
     return Group(architecture, "", sketch, "", table, *notes)
+
+
+def check(
+    data: Annotated[Path, typer.Argument(help="The folder of a data set.")], as_json: Json = False
+) -> None:
+    """Looks for everything that is wrong with a data set; exit code 1 if something is."""
+    from atrous.cli.tables import check_report
+    from atrous.data.checks.check import check as check_data
+
+    report = check_data(data)
+    if as_json:
+        print(json.dumps(asdict(report), indent=2))
+    else:
+        output.print(check_report(report))
+    if any(problem.severity == "error" for problem in report.problems):
+        raise typer.Exit(1)
+
+
+def scenes(
+    folder: Annotated[Path, typer.Argument(help="Where to write.")],
+    images: Annotated[int, typer.Option(min=3, help="How many, over all splits.")] = 240,
+    seed: Annotated[int, typer.Option(help="Other seeds draw other scenes.")] = 0,
+) -> None:
+    """Draws street-like scenes with their masks, a data set to try things on."""
+    from atrous.scenes.scene import write_scenes
+
+    dataset = write_scenes(folder, images, seed)
+    counts = ", ".join(f"{len(samples)} {split}" for split, samples in dataset.splits.items())
+    output.print(f"{folder}: {counts} images of {len(dataset.classes)} classes")

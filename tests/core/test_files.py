@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from atrous.core.errors import AtrousError
-from atrous.core.lock import hold, is_held
+from atrous.core.files import hold, is_held
 
 
 def test_a_lock_is_held_while_the_context_lasts(tmp_path: Path) -> None:

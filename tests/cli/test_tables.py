@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from rich.console import Console
 
-from atrous.cli.comparison_view import render
+from atrous.cli.tables import comparison_table as render
 from atrous.core.trial import Failed, Reason
 from atrous.stages.compare import Comparison
 from atrous.stages.replicates import Reading, fresh_jobs

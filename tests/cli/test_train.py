@@ -16,7 +16,7 @@ from atrous.cli import main
 from atrous.model.model import load_model
 from atrous.stages.train import config as training_config
 from atrous.stages.train.job import ABOUT, create, read
-from atrous.training.log import LOG
+from atrous.training.checkpoint import LOG
 from atrous.training.loop import CHECKPOINT
 from tests.processes import eventually
 from tests.report.runs import make_run, measured, reranked

@@ -16,7 +16,7 @@ from atrous.cli import main
 from atrous.model.model import load_model
 from atrous.stages.train import config as training_config
 from atrous.stages.train.job import create, read
-from atrous.training.log import LOG
+from atrous.training.checkpoint import LOG
 from atrous.training.loop import CHECKPOINT
 from tests.processes import eventually
 from tests.small_search import write_data

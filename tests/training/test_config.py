@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from atrous.core.errors import AtrousError
+from atrous.core.records import from_json, to_json
 from atrous.data.augment import SCALES
 from atrous.training.config import Protocol, derive_training_crop
 from tests.cases import each
@@ -24,13 +25,13 @@ def test_the_defaults_are_the_papers() -> None:
 
 def test_json_gives_back_the_same_numbers() -> None:
     one = protocol(rate=1 / 3, class_weights=(0.1, 1 / 7, 2.0), scales=(0.5,), average=0.999)
-    assert Protocol.from_json(json.loads(json.dumps(one.to_json()))) == one
+    assert from_json(Protocol, json.loads(json.dumps(to_json(one)))) == one
 
 
 def test_a_protocol_written_before_there_was_drop_path_drops_nothing() -> None:
-    written = protocol().to_json()
+    written = to_json(protocol())
     del written["drop_path"]
-    assert Protocol.from_json(written) == protocol(drop_path=0.0)
+    assert from_json(Protocol, written) == protocol(drop_path=0.0)
 
 
 @each(

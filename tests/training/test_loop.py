@@ -18,8 +18,7 @@ from atrous.core.trial import Metrics
 from atrous.data.dataset import Samples, read_image, read_labels
 from atrous.data.transform import Transform
 from atrous.training import loop
-from atrous.training.checkpoint import load
-from atrous.training.log import LOG, read_log
+from atrous.training.checkpoint import LOG, load, read_log
 from atrous.training.loop import BEST, CHECKPOINT, Selection, best_metrics, load_best
 from atrous.training.optimiser import NonFiniteError
 from tests.training.material import (

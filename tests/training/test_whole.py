@@ -21,9 +21,8 @@ from atrous.stages.train import trainer
 from atrous.stages.train.config import NETWORK_FILTERS, Subject, job_of, subject_of
 from atrous.stages.train.job import ABOUT, create, read
 from atrous.training import loop
-from atrous.training.checkpoint import load
+from atrous.training.checkpoint import LOG, load
 from atrous.training.config import RATE, SCRATCH_RATE
-from atrous.training.log import LOG
 from atrous.training.loop import BEST, CHECKPOINT
 from atrous.training.state import TrainingState
 from tests.report.runs import make_run

@@ -14,7 +14,7 @@ from safetensors.torch import load_file
 
 from atrous.core.errors import AtrousError
 from atrous.model.model import load_model
-from atrous.training.log import read_log
+from atrous.training.checkpoint import read_log
 from atrous.training.world import World, announced
 from tests.training.material import ALONE
 from tests.training.together import step
@@ -95,6 +95,7 @@ def torchrun(*module: str) -> str:
     return ended.stdout
 
 
+@pytest.mark.slow
 def test_two_processes_take_the_step_that_one_takes(together: tuple[Path, str]) -> None:
     """Also where more is ignored in one's images than in the other's; batch norms are frozen."""
     expected = step(ALONE)

@@ -67,16 +67,14 @@ def describe(
 ) -> None:
     """Draws an architecture and counts its parameters and multiply-adds."""
     from atrous.data.canvas import parse_size
-    from atrous.spaces import find_architecture, view_of
-    from atrous.spaces.dpc.cell import write_cell
-    from atrous.spaces.dpc.space import cell_of
+    from atrous.spaces import find_architecture, view_of, write_architecture
     from atrous.spaces.view import Asked
 
     found, extent = find_architecture(architecture), parse_size(size) if size else None
     asked = Asked(channels, extent, filters, backbone, output_stride)
     described = view_of(found).describe(found, asked)
     if write:
-        write.write_text(write_cell(cell_of(found)))
+        write.write_text(write_architecture(found))
     if as_json:
         print(json.dumps(described.facts, indent=2))
     else:

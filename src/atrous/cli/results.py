@@ -38,8 +38,11 @@ def report(
 def compare(
     run: RunPath,
     architectures: Annotated[
-        str, typer.Option(help="What to train anew; best is the best of the run.")
-    ] = "best,dpc:aspp,dpc:top1",
+        str | None,
+        typer.Option(
+            help="What to train anew; best is the best of the run [it and its family's baselines]."
+        ),
+    ] = None,
     on: Annotated[
         str, typer.Option(help="Splits to score on [all that the search has not seen].")
     ] = "",
@@ -50,11 +53,15 @@ def compare(
     """Trains the best of a run and others with fresh seeds, and scores them on other images."""
     from atrous.cli.tables import comparison_table
     from atrous.search.run import open_run
+    from atrous.spaces import family_of
     from atrous.stages import compare as comparison
 
-    chosen = tuple(name for name in architectures.split(",") if name)
+    opened = open_run(run)
+    usual = ("best", *family_of(opened.config.space).defaults.baselines)
+    told = usual if architectures is None else architectures.split(",")
+    chosen = tuple(name for name in told if name)
     splits = tuple(split for split in on.split(",") if split)
-    found = comparison.compare(open_run(run), chosen, splits, seeds, cache or default_cache())
+    found = comparison.compare(opened, chosen, splits, seeds, cache or default_cache())
     if as_json:
         print(json.dumps(asdict(found), indent=2))
     else:

@@ -34,6 +34,7 @@ def run(
     How the budget is split follows from a trial and a few training steps measured first.
     """
     from atrous.search.run import latest_run
+    from atrous.spaces import default_family
     from atrous.stages.whole.whole import WHOLE, begin, give, usual
 
     kept = cache or default_cache()
@@ -49,7 +50,7 @@ def run(
     if "data" not in told:
         raise AtrousError("Expected the folder of a data set: atrous run DATA.")
     out = out or RUNS / datetime.now().strftime("%Y-%m-%d-%H%M%S")
-    begin(told.on(usual(told.get("space", "dpc"))), out)
+    begin(told.on(usual(told.get("space", default_family().name))), out)
     drive_whole(out, kept)
 
 

@@ -92,6 +92,7 @@ def drive(path: Path, estimator: Estimator | None, cache: Path) -> None:
 
 def _asked(told: Told, plan: bool) -> SearchConfig:
     """The search that a user asks for."""
+    from atrous.spaces import default_family
     from atrous.stages.search import usual, usual_trials
 
     strategy = told.get("strategy", "local")
@@ -100,7 +101,7 @@ def _asked(told: Told, plan: bool) -> SearchConfig:
         raise AtrousError(
             f"--plan belongs to --strategy {GRADIENT}; the strategy here is {strategy}."
         )
-    config = told.on(usual(told.get("space", "dpc"), strategy))
+    config = told.on(usual(told.get("space", default_family().name), strategy))
     return config if "trials" in told else usual_trials(config)
 
 

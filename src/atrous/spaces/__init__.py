@@ -31,6 +31,11 @@ def view_of(of: str | Architecture) -> View:
     return family_of(space).view or plain_view(find_space(space))
 
 
+def default_family() -> Family:
+    """The family that is searched where the user names no space: the first."""
+    return next(iter(FAMILIES.values()))
+
+
 def find_space(name: str) -> Space:
     """The space of this name: a family's own, or one whose name says its sizes (`dpc-3`).
 
@@ -82,6 +87,18 @@ def find_architecture(text: str) -> Architecture:
             "whole numbers with dots between."
         ) from error
     return space.architecture(genotype)
+
+
+def write_architecture(architecture: Architecture) -> str:
+    """The architecture in the form in which other programs read its family; raises `AtrousError`
+    if there is none."""
+    if write := family_of(architecture).write_file:
+        return write(architecture)
+    known = next(f.yardstick for f in FAMILIES.values() if f.write_file)
+    raise AtrousError(
+        f"Expected an architecture that other programs can read, such as {known}, got "
+        f"{str(architecture)[:80]}."
+    )
 
 
 def published() -> list[str]:

@@ -48,7 +48,8 @@ class Family:
     (`None`: by their decisions). `relaxation` imports torch and gives what a search by gradients
     needs of the space of a name; `None` where the family cannot be relaxed, and `search_view` shows
     such a search. `read_file` reads an architecture from the JSON text of other programs and raises
-    `AtrousError` that says what was expected.
+    `AtrousError` that says what was expected; `write_file` writes it. `ablations` names every way
+    to leave parts out of the yardstick, the whole one last: a space that can be measured in full.
     """
 
     name: str
@@ -61,6 +62,8 @@ class Family:
     relaxation: Callable[[str], Relaxation] | None = None
     search_view: SearchView | None = None
     read_file: Callable[[str], Architecture] | None = None
+    write_file: Callable[[Architecture], str] | None = None
+    ablations: Callable[[], dict[str, Architecture]] | None = None
 
     def space(self, name: str) -> Space | None:
         """The space of this name, if the family has it. Raises `AtrousError` for a size that

@@ -9,6 +9,7 @@ from pathlib import Path
 from atrous.core.config import WholeConfig
 from atrous.core.options import replaced
 from atrous.scenes.scene import write_scenes
+from atrous.spaces import default_family
 from atrous.stages.whole.whole import usual
 
 IMAGES, SEED = 480, 0
@@ -27,6 +28,11 @@ def demo_config(out: Path) -> WholeConfig:
         write_scenes(partial, IMAGES, SEED)
         partial.rename(data)
     asked = replaced(
-        usual("dpc"), data=str(data), weights="builtin", budget=600.0, seed=SEED, batch=BATCH
+        usual(default_family().name),
+        data=str(data),
+        weights="builtin",
+        budget=600.0,
+        seed=SEED,
+        batch=BATCH,
     )
     return replace(asked, stretch=True)

@@ -63,16 +63,6 @@ class Protocol:
         """Optimiser and learning rate."""
         return Schedule(self.batch, self.rate, self.weight_decay)
 
-    def to_json(self) -> dict[str, Any]:
-        """The record in JSON's types."""
-        return dict(vars(self))
-
-    @classmethod
-    def from_json(cls, content: dict[str, Any]) -> Protocol:
-        """The record from `to_json`; raises `TypeError` for fields that are not known."""
-        tuples = {k: tuple(v) for k, v in content.items() if isinstance(v, list)}
-        return cls(**(content | tuples))
-
     def _wrong(self) -> list[str]:
         """Returns all that is wrong with the numbers."""
         asked = {f.name: getattr(self, f.name) for f in fields(TrainingConfig)}
@@ -84,7 +74,7 @@ class Protocol:
         return wrong + ([] if self.batch < 2 or self.accumulate < 1 else self._wrong_parts())
 
     def _wrong_parts(self) -> list[str]:
-        """What is wrong with the parts of a batch."""
+        """Lists what is wrong with the parts of a batch."""
         if self.batch % self.accumulate:
             return [f"--batch {self.batch} is not a multiple of --accumulate {self.accumulate}"]
         if self.tune_norm and self.batch // self.accumulate < 2:

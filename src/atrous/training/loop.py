@@ -15,14 +15,14 @@ from torch import nn
 
 from atrous.core.console import untracked
 from atrous.core.errors import AtrousError
+from atrous.core.records import from_json, to_json
 from atrous.core.trial import Metrics
 from atrous.data.dataset import Progress, Samples
 from atrous.networks.network import Network
 from atrous.tasks.segmentation.evaluate import evaluate
 from atrous.tasks.segmentation.metrics import summarise
-from atrous.training.checkpoint import Checkpoint, fill, load, save
+from atrous.training.checkpoint import Checkpoint, Log, fill, load, save
 from atrous.training.crops import Batch, Crops, parts
-from atrous.training.log import Log
 from atrous.training.optimiser import FINITE_EVERY, NonFiniteError
 from atrous.training.state import Best, TrainingState
 from atrous.training.world import World
@@ -126,7 +126,7 @@ def best_metrics(folder: Path) -> Metrics:
     """The metrics of the best weights of a run; raises `AtrousError`."""
     record = load(folder / BEST).record
     try:
-        return Metrics.from_json(dict(record["metrics"]))
+        return from_json(Metrics, record["metrics"])
     except (KeyError, TypeError, ValueError) as error:
         raise AtrousError(
             f"Expected the best weights of a training run in {folder / BEST}, but its record is of "
@@ -162,4 +162,4 @@ def _keep_best(state: TrainingState, metrics: Metrics, folder: Path) -> None:
         return
     state.best = Best(metrics.miou, state.step)
     tensors = {f"network.{k}": v for k, v in state.scored.state_dict().items()}
-    save(Checkpoint(tensors, {"step": state.step, "metrics": vars(metrics)}), folder / BEST)
+    save(Checkpoint(tensors, {"step": state.step, "metrics": to_json(metrics)}), folder / BEST)

@@ -12,6 +12,7 @@ from torch.nn import functional
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from atrous.core.errors import AtrousError
+from atrous.core.records import from_json, to_json
 from atrous.data.dataset import IGNORE
 from atrous.networks.compute import Compute
 from atrous.networks.layers import set_drop_path
@@ -96,14 +97,16 @@ class TrainingState:
                 tensors[f"momentum.{name}"] = momentum
         if self._average:
             tensors |= {f"average.{k}": v for k, v in self._average.state_dict().items()}
-        record = {"step": self.step, "best": vars(self.best), "protocol": self.protocol.to_json()}
+        record = {"step": self.step, "best": to_json(self.best)}
+        record["protocol"] = to_json(self.protocol)
         return Checkpoint(tensors, record)
 
     def restore(self, checkpoint: Checkpoint) -> None:
         """Goes on from a checkpoint; raises `AtrousError` if it is of another training run."""
         try:
-            protocol = Protocol.from_json(dict(checkpoint.record["protocol"]))
-            step, best = int(checkpoint.record["step"]), Best(**checkpoint.record["best"])
+            protocol = from_json(Protocol, checkpoint.record["protocol"])
+            step = int(checkpoint.record["step"])
+            best = from_json(Best, checkpoint.record["best"])
         except (KeyError, TypeError, ValueError) as error:
             raise AtrousError(
                 f"Expected the checkpoint of a training run, but its record is of another kind "

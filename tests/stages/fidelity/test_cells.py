@@ -9,16 +9,16 @@ import pytest
 from atrous.core.errors import AtrousError
 from atrous.spaces import find_architecture, find_space
 from atrous.spaces.dpc.cell import FEATURES
-from atrous.spaces.dpc.space import ASPP, canonical, decode
-from atrous.stages.fidelity.cells import NAMES, WHOLE, all_cells, some_cells
+from atrous.spaces.dpc.space import ASPP, ASPP_PARTS, canonical, decode
+from atrous.stages.fidelity.cells import WHOLE, all_cells, some_cells
 
 
 def test_they_are_the_subsets_of_aspps_branches() -> None:
     cells = all_cells()
     assert len(cells) == 31
-    assert list(cells)[:5] == list(NAMES)
+    assert list(cells)[:5] == list(ASPP_PARTS)
     assert cells[WHOLE] == find_architecture("dpc:aspp")
-    branches = dict(zip(NAMES, ASPP, strict=True))
+    branches = dict(zip(ASPP_PARTS, ASPP, strict=True))
     for name, cell in cells.items():
         built = decode(cell.genotype)
         assert set(built) == {branches[part] for part in name.split("+")}

@@ -18,7 +18,7 @@ from atrous.stages.train import trainer
 from atrous.stages.train.job import Job, create, held
 from atrous.stages.train.trainer import run
 from atrous.training import loop
-from atrous.training.log import read_log
+from atrous.training.checkpoint import read_log
 from atrous.training.loop import BEST, CHECKPOINT
 from tests.training.material import (
     Interruption,

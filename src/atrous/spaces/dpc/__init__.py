@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from atrous.core.architecture import Architecture
-from atrous.spaces.dpc.cell import read_cell
-from atrous.spaces.dpc.space import dpc, encode
+from atrous.spaces.dpc.cell import read_cell, write_cell
+from atrous.spaces.dpc.space import ablations, cell_of, dpc, encode
 from atrous.spaces.dpc.view import VIEW
 from atrous.spaces.family import Defaults, Family
 
@@ -13,6 +13,11 @@ def read_file(text: str) -> Architecture:
     """The cell in the JSON text of the reference implementation. Raises `AtrousError`."""
     cell = read_cell(text)
     return dpc(len(cell)).architecture(encode(cell))
+
+
+def write_file(architecture: Architecture) -> str:
+    """The cell in the JSON text of the reference implementation."""
+    return write_cell(cell_of(architecture))
 
 
 DPC = Family(
@@ -31,5 +36,7 @@ DPC = Family(
     ),
     yardstick="dpc:aspp",
     read_file=read_file,
+    write_file=write_file,
+    ablations=ablations,
     view=VIEW,
 )

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from itertools import product
+from itertools import combinations, product
 from typing import TYPE_CHECKING, Any
 
 from atrous.core.architecture import Architecture, Genotype
@@ -49,6 +49,9 @@ ASPP: Cell = (
     Branch(GridPooling((1, 1)), FEATURES),
 )
 """Atrous spatial pyramid pooling (DeepLabv3+), written as a cell."""
+
+ASPP_PARTS = ("1x1", "r6", "r12", "r18", "pool")
+"""ASPP's branches: a 1x1 convolution, a 3x3 at rates 6, 12 and 18, pooling over the whole map."""
 
 TOP1: Cell = (
     Branch(SeparableConvolution((1, 6)), FEATURES),
@@ -149,6 +152,23 @@ def canonical(genotype: Genotype) -> Genotype:
 
     emit(subtree(FEATURES), 0)
     return tuple(ordered)
+
+
+def ablations() -> dict[str, Architecture]:
+    """Every way to leave branches out of ASPP by name (`1x1+r6`), the smaller first.
+
+    Chen et al. 2018, section 4.1, measure a space of 31 cells but do not list them. ASPP's five
+    branches have 31 non-empty subsets; which 31 the authors took is not known. All branches read
+    the feature map.
+    """
+    numbers = range(len(ASPP))
+    subsets = [s for size in numbers for s in combinations(numbers, size + 1)]
+    return {"+".join(ASPP_PARTS[k] for k in subset): _part_of_aspp(subset) for subset in subsets}
+
+
+def _part_of_aspp(subset: tuple[int, ...]) -> Architecture:
+    space = dpc(len(subset))
+    return space.architecture(space.canonical(encode(tuple(ASPP[k] for k in subset))))
 
 
 def decision(position: int) -> str:

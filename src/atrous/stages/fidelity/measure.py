@@ -11,7 +11,7 @@ from atrous.search.loop import Estimator, Plan, Watcher, search
 from atrous.search.objective import find_objective
 from atrous.search.promotion import FullBudget
 from atrous.spaces import find_space
-from atrous.stages.fidelity.cells import some_cells
+from atrous.stages.fidelity.cells import WHOLE, all_cells, some_cells
 from atrous.stages.fidelity.study import Study
 from atrous.strategies.listed import Listed
 from atrous.strategies.strategy import Proposal, Stateless
@@ -47,7 +47,7 @@ def measure(
             ledger = study.ledger(name)
             begin(name, len(ledger.entries()))
             plan = Plan(
-                space=find_space("dpc"),
+                space=find_space(all_cells()[WHOLE].space),
                 strategy=Stateless(Listed(cells)),
                 promotion=FullBudget(way.steps),
                 objective=find_objective("miou"),

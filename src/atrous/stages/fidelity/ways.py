@@ -18,9 +18,8 @@ from atrous.estimation.tune import Choice, Workload, choose
 from atrous.networks.backbones import OUTPUT_STRIDES, Backbone, load_backbone
 from atrous.networks.compute import Compute, cores, pick_device
 from atrous.search.run import machine, software
-from atrous.spaces import find_architecture, yardstick
 from atrous.spaces.blueprint import Blueprint
-from atrous.stages.fidelity.cells import some_cells
+from atrous.stages.fidelity.cells import WHOLE, all_cells, some_cells
 from atrous.stages.fidelity.measure import Way
 from atrous.stages.fidelity.study import (
     CACHED,
@@ -118,7 +117,7 @@ def _choose(settings: Settings, name: str, material: Material, cache: Path) -> C
 def _workload(settings: Settings, name: str, material: Material) -> Workload:
     backbone = material.backbones[LARGE if name == LARGE else CACHED]
     return Workload(
-        yardstick("dpc"),
+        all_cells()[WHOLE],
         backbone.channels,
         material.crop,
         settings.filters,
@@ -170,7 +169,7 @@ def _fine_tune(
     """The estimator that trains cell and backbone together, as re-ranking does."""
     backbone, weights = settings.backbone_of(name)
     blueprint = Blueprint(
-        architecture=find_architecture("dpc:aspp"),
+        architecture=all_cells()[WHOLE],
         backbone=backbone,
         output_stride=settings.output_stride,
         filters=settings.filters,

@@ -27,9 +27,9 @@ from atrous.search.run import Run, open_run
 from atrous.spaces import find_architecture, find_space, needs_backbone
 from atrous.spaces.blueprint import Blueprint, blank_network, untrained_rates
 from atrous.stages.train.job import Job
+from atrous.training.checkpoint import load_board
 from atrous.training.config import derive_training_crop, protocol_of
 from atrous.training.crops import share_of
-from atrous.training.log import load_board
 from atrous.training.world import World, announced
 
 NETWORK_FILTERS = 20

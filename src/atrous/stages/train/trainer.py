@@ -11,6 +11,7 @@ import torch
 from atrous.core.console import track, untracked
 from atrous.core.errors import AtrousError
 from atrous.core.files import locate
+from atrous.core.records import to_json
 from atrous.core.trial import Metrics
 from atrous.data.dataset import Progress
 from atrous.data.transform import Transform
@@ -105,7 +106,7 @@ def training_record(job: Job, metrics: Metrics, images: int) -> dict[str, object
         "data_fingerprint": job.fingerprint,
         "select_on": job.select_on,
         "images": images,
-        **job.protocol.to_json(),
+        **to_json(job.protocol),
         **({"backbone_weights": Path(job.weights).name} if job.blueprint.backbone else {}),
         "selection_miou": metrics.miou,
         "parameters": cost.parameters,

@@ -9,11 +9,16 @@ from typing import Any
 from atrous.core.trial import Failed, Job, Metrics, Origin, Reason, Rung, Trial
 from atrous.search.ledger import Entry
 from atrous.spaces import find_space
-from atrous.stages.fidelity.cells import some_cells
-from atrous.stages.fidelity.study import Settings, Sources, Study, create_study
+from atrous.stages.fidelity.study import (
+    Fingerprints,
+    Study,
+    StudySettings,
+    create_study,
+    some_cells,
+)
 from tests.records import entry_of
 
-SETTINGS = Settings(
+SETTINGS = StudySettings(
     data="/data/streets",
     select_on="val",
     cells=31,
@@ -35,7 +40,7 @@ SETTINGS = Settings(
     device="cpu",
     executor="inline",
 )
-SOURCES = Sources("d1", "w1", "l1", "Linux x86_64, a processor", {"atrous": "0.1.0"})
+SOURCES = Fingerprints("d1", "w1", "l1", "Linux x86_64, a processor", {"atrous": "0.1.0"})
 COMPUTE = {
     "workers": 2,
     "device": "cpu",

@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from atrous.core.trial import Failed, Job, Metrics, Origin, Reason, Rung, Trial
+from atrous.estimation.tune import Choice
+from atrous.networks.compute import Compute
 from atrous.search.ledger import Entry
 from atrous.spaces import find_space
 from atrous.stages.fidelity.study import (
@@ -41,13 +43,7 @@ SETTINGS = StudySettings(
     executor="inline",
 )
 SOURCES = Fingerprints("d1", "w1", "l1", "Linux x86_64, a processor", {"atrous": "0.1.0"})
-COMPUTE = {
-    "workers": 2,
-    "device": "cpu",
-    "precision": "float32",
-    "layout": "channels_last",
-    "threads": 1,
-}
+COMPUTE = Choice(Compute("cpu", "float32", "channels_last", 1), 2)
 
 
 def new_study(path: Path, **changes: Any) -> Study:

@@ -19,7 +19,7 @@ from atrous.estimation.tune import Choice, Workload, choose
 from atrous.execution import find_executor
 from atrous.networks.backbones import OUTPUT_STRIDES, Backbone, load_backbone
 from atrous.networks.compute import Compute, cores, pick_device
-from atrous.search.loop import Estimator, Plan, Watcher, search
+from atrous.search.loop import Estimator, SearchPlan, Watcher, search
 from atrous.search.objective import find_objective
 from atrous.search.promotion import FullBudget
 from atrous.search.run import machine, software
@@ -48,7 +48,7 @@ LEAST = {"filters": 1, "steps": 1, "end_to_end_steps": 1, "batch": 2, "workers":
 
 @dataclass(frozen=True)
 class StudyData:
-    """What cells are trained and scored on; `crop` is the canvas (height, width) in pixels."""
+    """The images that cells are trained and scored on; `crop` is the canvas (height, width)."""
 
     dataset: Dataset
     training: Samples
@@ -255,7 +255,7 @@ def measure(
         for name, way in ways.items():
             ledger = study.ledger(name)
             begin(name, len(ledger.entries()))
-            plan = Plan(
+            plan = SearchPlan(
                 space=find_space(all_cells()[WHOLE].space),
                 strategy=Stateless(Listed(cells)),
                 promotion=FullBudget(way.steps),

@@ -1,4 +1,4 @@
-"""What a study has found: scores by cell, rank correlations, and what each setting costs."""
+"""The result of a study: scores by cell, rank correlations, and what each setting costs."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class Agreement:
 
 @dataclass(frozen=True)
 class Expense:
-    """What a setting costs: the median `seconds` of a cell, `workers` at a time, and how long all
+    """The cost of a setting: the median `seconds` of a cell, `workers` at a time, and how long all
     cells have taken, pauses left out."""
 
     seconds: float
@@ -70,7 +70,7 @@ class StudyResult:
 
 
 def pairs(settings: StudySettings) -> tuple[Pair, ...]:
-    """What is compared: small with large, cached with end-to-end, and the proxy with the whole.
+    """Returns the pairs: small with large, cached with end-to-end, the proxy with the whole.
 
     Small and large are compared under the same way of training, so that the size alone differs.
     """

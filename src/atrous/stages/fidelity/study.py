@@ -20,7 +20,7 @@ from uuid import uuid4
 from atrous.core import records
 from atrous.core.architecture import Architecture
 from atrous.core.errors import AtrousError
-from atrous.core.lock import hold
+from atrous.core.files import hold
 from atrous.estimation.tune import Choice
 from atrous.search.ledger import Entry, Ledger, file_url
 from atrous.spaces import FAMILIES
@@ -59,7 +59,7 @@ NO_BACKBONE = "none"
 
 @dataclass(frozen=True)
 class StudySettings:
-    """What the user asks for.
+    """A study as the user asks for it.
 
     `cells` is how many of the 31 are measured; `crop` the canvas (height, width) in pixels, `None`
     if it is to be derived; `large_backbone` is `none` where there is to be no large setting;
@@ -110,7 +110,7 @@ class StudySettings:
 
 @dataclass(frozen=True)
 class Fingerprints:
-    """What scores depend on besides the settings, by fingerprint; made on `machine`."""
+    """Fingerprints of all that scores depend on besides the settings; made on `machine`."""
 
     data: str
     weights: str
@@ -143,7 +143,7 @@ class Study:
         return file_url(self.path / f"{name}.db"), f"{name} {self.identity}"
 
     def entries(self) -> dict[str, list[Entry]]:
-        """What has ended so far, by setting."""
+        """Returns what has ended so far, by setting."""
         return {name: self.ledger(name).entries() for name in self.settings.names}
 
     def locked(self) -> AbstractContextManager[None]:
@@ -191,6 +191,11 @@ def open_study(path: Path) -> Study | None:
         return None
     mend = "Restore the file from a copy, or name another folder with --out."
     about = records.read(path / ABOUT, _About, FORMAT, "the settings of a study", "", mend)
+    if missing := [name for name in about.settings.names if name not in about.computes]:
+        raise AtrousError(
+            f"Expected the settings of a study in {path / ABOUT}, but it does not say how to "
+            f"compute: {', '.join(missing)}. {mend}"
+        )
     return Study(path, about.settings, about.sources, about.computes, about.identity)
 
 

@@ -95,6 +95,7 @@ def torchrun(*module: str) -> str:
     return ended.stdout
 
 
+@pytest.mark.slow
 def test_two_processes_take_the_step_that_one_takes(together: tuple[Path, str]) -> None:
     """Also where more is ignored in one's images than in the other's; batch norms are frozen."""
     expected = step(ALONE)

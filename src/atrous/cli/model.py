@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 
 import typer
 
+from atrous.cli.model_tables import evaluation_table, export_lines, latency_table
 from atrous.cli.shared import Json
 from atrous.core.console import output
 
@@ -36,7 +37,6 @@ def evaluate(
     from atrous.model.evaluation.assessment import EvaluationRequest, count, prepare
     from atrous.model.evaluation.publication import publish
     from atrous.model.evaluation.record import parse_scales
-    from atrous.model.evaluation.view import render
 
     assessment = prepare(
         EvaluationRequest(model, data, split, parse_scales(scales), flip, device, out, pictures)
@@ -55,7 +55,7 @@ def evaluate(
     if as_json:
         print(json.dumps(to_json(evaluation), indent=2))
     else:
-        output.print(render(evaluation))
+        output.print(evaluation_table(evaluation))
         output.print("\n".join(f"wrote {path}" for path in files), soft_wrap=True)
 
 
@@ -86,7 +86,6 @@ def export(
     """
     from atrous.core.records import to_json
     from atrous.model.export.exported import check_model, check_request, export_model
-    from atrous.model.export.view import render
     from atrous.model.model import load_model
 
     check_model(model)
@@ -96,7 +95,7 @@ def export(
     if as_json:
         print(json.dumps(to_json(exported), indent=2))
     else:
-        output.print(render(exported), soft_wrap=True)
+        output.print(export_lines(exported), soft_wrap=True)
 
 
 def latency(
@@ -122,7 +121,6 @@ def latency(
     from atrous.model.export.exported import check_model
     from atrous.model.latency.conditions import make_conditions, parse_runtimes
     from atrous.model.latency.measure import compare_latency
-    from atrous.model.latency.record import render
     from atrous.model.model import load_model
 
     check_model(model)
@@ -132,4 +130,4 @@ def latency(
     if as_json:
         print(json.dumps(to_json(found), indent=2))
     else:
-        output.print(render(found))
+        output.print(latency_table(found))

@@ -1,20 +1,20 @@
-"""One self-contained page with everything a run found."""
+"""One self-contained page with everything a run found, and the command that makes the run again."""
 
 from __future__ import annotations
 
+import shlex
 from importlib.resources import files
 from pathlib import Path
 
 from atrous.core import words
 from atrous.core.config import SearchConfig
+from atrous.core.errors import AtrousError
 from atrous.core.files import save_text
-from atrous.core.options import leaves
-from atrous.report.comparable import require_comparable
+from atrous.core.options import arguments, differences, leaves, replaced
 from atrous.report.content import Content, gather
 from atrous.report.curves import OtherRun
 from atrous.report.leaderboard import shown, write_csv
 from atrous.report.rerank import CAVEAT, agreement_words, left_words, winner_words
-from atrous.report.rerun import command
 from atrous.search.run import Run, Settings
 
 PAGE, TABLE = "report.html", "leaderboard.csv"
@@ -101,15 +101,15 @@ def _links(content: Content) -> dict[str, str]:
 
 def _cost_words(content: Content) -> str:
     """A sentence on the network and the input whose cost is counted."""
-    filters, context = content.run.config.proxy.filters, content.run.context
-    channels, height, width = context.maps[max(context.maps)]
-    size = words.size((height, width))
+    filters, maps = content.run.config.proxy.filters, content.run.context.maps.values()
     if content.is_whole:
+        (size,) = (words.size((height, width)) for _, height, width in maps)
         return f"Cost is that of trunk and head, at F = {filters} on an image of {size} pixels."
-    return (
-        f"Cost is that of the {content.view.noun} alone, at {filters} filters on {size} "
-        f"positions of {channels} channels."
+    read = " and ".join(
+        f"{words.size((height, width))} positions of {channels} channels"
+        for channels, height, width in maps
     )
+    return f"Cost is that of the {content.view.noun} alone, at {filters} filters on {read}."
 
 
 def _ranking_words(content: Content) -> dict[str, str]:
@@ -138,3 +138,34 @@ def _asked(settings: Settings) -> dict[str, str]:
     seconds = config.budget.seconds
     values["time"] = "no limit" if seconds is None else words.duration(seconds)
     return values
+
+
+OF_A_BACKBONE = ("backbone", "weights", "output_stride")
+
+
+def command(settings: Settings) -> list[str]:
+    """The command line in parts: the command with its data set, then an option with its value
+    each, quoted for a shell. Number type, layout and threads are measured on each machine anew."""
+    config = replaced(
+        settings.config, workers=settings.workers, crop=settings.crop, device=settings.device
+    )
+    asked = arguments(config, () if config.encoder.backbone else OF_A_BACKBONE)
+    parts = [flag if value is None else f"{flag} {shlex.quote(value)}" for flag, value in asked]
+    return [f"atrous search {shlex.quote(config.data.path)}", *parts]
+
+
+def require_comparable(run: Run, against: Run) -> None:
+    """Raises `AtrousError` that names every field that decides so and in which two runs differ."""
+    pairs = (
+        (run.config, against.config),
+        (run.settings, against.settings),
+        (run.context, against.context),
+    )
+    differing = [told for here, there in pairs for told in differences(here, there)]
+    if differing:
+        raise AtrousError(
+            f"Expected {against.path} to have been searched under the same proxy as {run.path}, "
+            f"so that scores compare, but they differ in {', '.join(differing)}. Name another run "
+            "with --against, or make one with the command on the report's page and --strategy "
+            "random."
+        )

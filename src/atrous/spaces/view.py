@@ -5,8 +5,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import asdict, dataclass, field
 from functools import partial
 from typing import Any
 
@@ -15,14 +15,18 @@ from atrous.core.cost import Cost
 from atrous.core.errors import AtrousError
 from atrous.data.canvas import Size
 from atrous.spaces.space import IMAGE as IMAGE_STRIDE
-from atrous.spaces.space import Space
+from atrous.spaces.space import Shape, Space, deepest
 
 IMAGE = (1025, 2049)
 """An image of Cityscapes, with the pixel more that canvases have."""
 MAP = (65, 129)
 """The feature map of such an image at stride 16."""
 CHANNELS, FILTERS, STRIDE, RGB = 320, 256, 16, 3
+STRIDES = (4, 8, 16)
+"""The strides of maps where no backbone is named."""
 
+Reads = Callable[[Collection[int]], tuple[int, ...]]
+"""Of the strides of some maps those that a space reads."""
 Observed = tuple[str, str]
 """A choice: what was chosen among, and what was chosen."""
 Branch = tuple[str, str]
@@ -55,11 +59,15 @@ class Asked:
 @dataclass(frozen=True)
 class FeatureMap:
     """The map of `size` (H, W) positions that a head reads; `backbone` is the cost of what made it,
-    if one was named."""
+    if one was named.
+
+    `finer` are maps of smaller strides (channels, height, width) that it reads besides.
+    """
 
     channels: int
     size: Size
     backbone: Cost | None = None
+    finer: Mapping[int, Shape] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -117,18 +125,28 @@ def plain_view(space: Space) -> View:
     )
 
 
-def feature_map(asked: Asked) -> FeatureMap:
-    """The map that a head reads, as asked for, or that of the named backbone. Raises
+def feature_map(asked: Asked, reads: Reads = deepest) -> FeatureMap:
+    """The maps that a head reads, as asked for, or those of the named backbone. Raises
     `AtrousError`."""
-    if asked.backbone is None:
-        return FeatureMap(asked.channels or CHANNELS, asked.size or MAP)
-    from atrous.data.canvas import feature_size
-    from atrous.networks.backbones import backbone_cost, outline
-
     stride, image = asked.output_stride or STRIDE, asked.size or IMAGE
-    network = outline(asked.backbone, stride)
-    size = feature_size(image, stride)
-    return FeatureMap(network.channels[stride], size, backbone_cost(network, image))
+    if asked.backbone is None:
+        channels, (height, width) = asked.channels or CHANNELS, asked.size or MAP
+        found = {
+            s: (channels, (height - 1) * stride // s + 1, (width - 1) * stride // s + 1)
+            for s in STRIDES
+            if s <= stride
+        }
+        backbone = None
+    else:
+        from atrous.data.canvas import feature_size
+        from atrous.networks.backbones import backbone_cost, outline
+
+        network = outline(asked.backbone, stride)
+        found = {s: (c, *feature_size(image, s)) for s, c in network.channels.items()}
+        backbone = backbone_cost(network, image)
+    finer = {s: found[s] for s in reads(found) if s != stride}
+    channels, height, width = found[stride]
+    return FeatureMap(channels, (height, width), backbone, finer)
 
 
 def refuse_backbone(architecture: Architecture, asked: Asked) -> None:
@@ -165,13 +183,14 @@ def _describe(space: Space, architecture: Architecture, asked: Asked) -> Descrip
         refuse_backbone(architecture, asked)
         reads, stride = FeatureMap(RGB, asked.size or IMAGE), IMAGE_STRIDE
     else:
-        reads, stride = feature_map(asked), asked.output_stride or STRIDE
+        reads, stride = feature_map(asked, space.reads), asked.output_stride or STRIDE
     filters = asked.filters or FILTERS
-    cost = space.cost(architecture.genotype, {stride: (reads.channels, *reads.size)}, filters)
+    maps = {**reads.finer, stride: (reads.channels, *reads.size)}
+    cost = space.cost(architecture.genotype, maps, filters)
     parts = [("architecture", cost)]
     if backbone := reads.backbone:
         parts += [("backbone", backbone), ("backbone and architecture", backbone + cost)]
-    facts = {
+    facts: dict[str, Any] = {
         "architecture": str(architecture),
         "channels": reads.channels,
         "filters": filters,
@@ -179,5 +198,8 @@ def _describe(space: Space, architecture: Architecture, asked: Asked) -> Descrip
         "cost": asdict(cost),
         "backbone": asdict(backbone) if backbone else None,
     }
-    title = f"on {reads.size[0]} x {reads.size[1]} positions, {filters} filters"
+    if reads.finer:
+        facts["finer"] = {str(s): list(shape) for s, shape in reads.finer.items()}
+    sizes = " and ".join(f"{height} x {width}" for _, height, width in maps.values())
+    title = f"on {sizes} positions, {filters} filters"
     return Description(space.text(architecture.genotype), title, (tuple(parts),), facts)

@@ -48,6 +48,7 @@ def test_export_writes_beside_the_model_and_says_what_it_wrote(folder: Path) -> 
     assert 'torch.export.load("model.pt2").module()(images)' in said
 
 
+@pytest.mark.slow
 def test_export_gives_json_and_takes_every_option(folder: Path, tmp_path: Path) -> None:
     out = tmp_path / "ids.onnx"
     options = ("--normalise", "out", "--output", "ids", "--opset", "20", "--out", out, "--json")

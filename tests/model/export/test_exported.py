@@ -75,6 +75,7 @@ def test_a_file_that_does_not_agree_is_removed_and_an_older_one_stays(
     assert path.read_text() == "older"
 
 
+@pytest.mark.slow
 def test_pooling_that_does_not_export_for_any_size_leaves_no_file(
     small: Network, tmp_path: Path
 ) -> None:
@@ -84,6 +85,7 @@ def test_pooling_that_does_not_export_for_any_size_leaves_no_file(
     assert names(tmp_path) == set()
 
 
+@pytest.mark.slow
 @pytest.mark.slow
 def test_a_backbone_that_rounds_sizes_down_exports_for_any_size(tmp_path: Path) -> None:
     original = network(blueprint(backbone="test_convnext"))

@@ -57,7 +57,7 @@ def exported(
     params=[
         pytest.param(("dpc:top1", ("onnx", "in", "logits")), marks=pytest.mark.slow),
         ("dpc:aspp", ("onnx", "in", "ids")),
-        ("dpc:top1", ("pt2", "in", "ids")),
+        pytest.param(("dpc:top1", ("pt2", "in", "ids")), marks=pytest.mark.slow),
         pytest.param(("dpc:aspp", ("pt2", "out", "logits")), marks=pytest.mark.slow),
     ],
     ids=lambda given: f"{given[0]}-{'-'.join(given[1])}",

@@ -65,6 +65,7 @@ def require_equal(every: AllOperations, given: Tensor, found: Tensor) -> None:
         assert (part - wanted).abs().max() <= TOLERANCE * wanted.max(), operation
 
 
+@pytest.mark.slow
 def test_all_81_operations_run_in_onnxruntime_at_other_sizes(
     every: AllOperations, program: torch.export.ExportedProgram, tmp_path: Path
 ) -> None:
@@ -75,6 +76,7 @@ def test_all_81_operations_run_in_onnxruntime_at_other_sizes(
         require_equal(every, given, torch.from_numpy(output))
 
 
+@pytest.mark.slow
 def test_all_81_operations_run_as_exported_programs_at_other_sizes(
     every: AllOperations, program: torch.export.ExportedProgram
 ) -> None:

@@ -7,7 +7,6 @@ import json
 
 import pytest
 import torch
-from rich.console import Console
 
 from atrous.core.errors import AtrousError
 from atrous.core.records import from_json, to_json
@@ -22,7 +21,7 @@ from atrous.model.latency.measure import (
     summarised,
     warm_up,
 )
-from atrous.model.latency.record import Latency, render
+from atrous.model.latency.record import Latency
 from atrous.networks.network import Network
 from atrous.spaces.blueprint import build_network
 from tests.model.export.material import blueprint
@@ -57,23 +56,6 @@ def test_a_number_comes_with_its_conditions(both: tuple[Latency, ...]) -> None:
     assert conditions <= record.keys()
     assert record["size"] == [33, 65]
     assert from_json(Latency, record) == both[1]
-
-
-def test_the_table_shows_all_conditions() -> None:
-    console = Console(width=80)
-    with console.capture() as capture:
-        console.print(render([MADE_UP]))
-    text = capture.get()
-    for part in (
-        "2 x 3 x 33 x 65",
-        "float32",
-        "1 CPU thread",
-        "cpu: ",
-        f"pytorch {torch.__version__}",
-    ):
-        assert part in text
-    for part in ("3.00", "2.00 - 4.00", "1.00 - 10.00", "5 passes, after 10 to warm up"):
-        assert part in text
 
 
 def test_median_and_spread_are_those_of_the_passes() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 
+import pytest
 import torch
 from torch import nn
 
@@ -35,6 +36,7 @@ print(foretold, peak() - before)
 """
 
 
+@pytest.mark.slow
 def test_what_is_foretold_is_enough_and_not_far_off() -> None:
     ran = subprocess.run(
         [sys.executable, "-c", MEASURED], capture_output=True, text=True, check=True

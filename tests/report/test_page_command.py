@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 from atrous.cli import app
 from atrous.core.config import GradientConfig, SearchConfig
 from atrous.core.options import replaced
-from atrous.report.rerun import command
+from atrous.report.page import command
 from atrous.search.run import Settings
 from atrous.stages import search as driver
 from tests.records import CONFIG, SETTINGS

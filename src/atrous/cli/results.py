@@ -116,14 +116,12 @@ def fidelity(
     Interrupted, it goes on where it stopped when it is asked for again.
     """
     from atrous.data.canvas import parse_size
-    from atrous.stages.fidelity.measure import measure
+    from atrous.stages.fidelity.measure import measure, prepare
     from atrous.stages.fidelity.result import gather
-    from atrous.stages.fidelity.study import Settings
-    from atrous.stages.fidelity.summary import write_summary
-    from atrous.stages.fidelity.view import StudyView, render
-    from atrous.stages.fidelity.ways import prepare
+    from atrous.stages.fidelity.study import StudySettings
+    from atrous.stages.fidelity.summary import StudyView, render, write_summary
 
-    asked = Settings(
+    asked = StudySettings(
         data=str(data),
         select_on=select_on,
         cells=cells,

@@ -7,13 +7,20 @@ from pathlib import Path
 from typing import Any
 
 from atrous.core.trial import Failed, Job, Metrics, Origin, Reason, Rung, Trial
+from atrous.estimation.tune import Choice
+from atrous.networks.compute import Compute
 from atrous.search.ledger import Entry
 from atrous.spaces import find_space
-from atrous.stages.fidelity.cells import some_cells
-from atrous.stages.fidelity.study import Settings, Sources, Study, create_study
+from atrous.stages.fidelity.study import (
+    Fingerprints,
+    Study,
+    StudySettings,
+    create_study,
+    some_cells,
+)
 from tests.records import entry_of
 
-SETTINGS = Settings(
+SETTINGS = StudySettings(
     data="/data/streets",
     select_on="val",
     cells=31,
@@ -35,14 +42,8 @@ SETTINGS = Settings(
     device="cpu",
     executor="inline",
 )
-SOURCES = Sources("d1", "w1", "l1", "Linux x86_64, a processor", {"atrous": "0.1.0"})
-COMPUTE = {
-    "workers": 2,
-    "device": "cpu",
-    "precision": "float32",
-    "layout": "channels_last",
-    "threads": 1,
-}
+SOURCES = Fingerprints("d1", "w1", "l1", "Linux x86_64, a processor", {"atrous": "0.1.0"})
+COMPUTE = Choice(Compute("cpu", "float32", "channels_last", 1), 2)
 
 
 def new_study(path: Path, **changes: Any) -> Study:

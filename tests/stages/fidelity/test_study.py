@@ -113,7 +113,7 @@ def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
 
 
 def test_two_do_not_measure_in_one_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("atrous.stages.fidelity.study.PATIENCE", 0.01)
+    monkeypatch.setattr("atrous.core.files.PATIENCE", 0.01)
     study = new_study(tmp_path)
     with (
         study.locked(),

@@ -17,12 +17,10 @@ from atrous.estimation.tune import Choice, Workload
 from atrous.networks.compute import Compute
 from atrous.scenes.scene import write_scenes
 from atrous.search.ledger import Entry
-from atrous.stages.fidelity import ways
-from atrous.stages.fidelity.cells import some_cells
-from atrous.stages.fidelity.measure import measure
+from atrous.stages.fidelity import measure as ways
+from atrous.stages.fidelity.measure import measure, prepare
 from atrous.stages.fidelity.result import gather
-from atrous.stages.fidelity.study import Settings, Study
-from atrous.stages.fidelity.ways import prepare
+from atrous.stages.fidelity.study import Study, StudySettings, some_cells
 from tests.stages.fidelity.studies import SETTINGS
 
 
@@ -53,7 +51,7 @@ def quick_choice(monkeypatch: pytest.MonkeyPatch) -> list[Workload]:
     return asked
 
 
-def asked(scenes: Path, **changes: Any) -> Settings:
+def asked(scenes: Path, **changes: Any) -> StudySettings:
     small: dict[str, Any] = {
         "data": str(scenes),
         "cells": 3,
@@ -67,7 +65,7 @@ def asked(scenes: Path, **changes: Any) -> Settings:
 
 
 def run(
-    settings: Settings, path: Path, cache: Path, stop_after: int | None = None
+    settings: StudySettings, path: Path, cache: Path, stop_after: int | None = None
 ) -> tuple[Study, list[tuple[str, int]]]:
     """Measures until all is done, or until so many trials have ended."""
     study, found = prepare(settings, path, cache)

@@ -1,38 +1,65 @@
-"""A study: a folder with what was asked for, what it is made on, and a ledger for each setting.
+"""A study of small cells: a folder with what was asked for, and a ledger for each setting.
 
 fidelity.json       settings, sources and how trials are computed, written once
 cached.db           the cells, trained on the small backbone's cached features
 end-to-end.db       trained with the small backbone
 large.db            trained with the large backbone, or on its cached features
+
+Chen et al. 2018, section 4.1, measure a space of 31 cells but do not list them. ASPP's five
+branches have 31 non-empty subsets; which 31 the authors took is not known.
 """
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field, fields
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar
+from random import Random
 from uuid import uuid4
 
-from filelock import FileLock, Timeout
-
+from atrous.core import records
+from atrous.core.architecture import Architecture
 from atrous.core.errors import AtrousError
+from atrous.core.files import hold
+from atrous.estimation.tune import Choice
 from atrous.search.ledger import Entry, Ledger, file_url
+from atrous.spaces import FAMILIES
+
+
+def all_cells() -> dict[str, Architecture]:
+    """The ablations by name, the smaller first."""
+    found = next(family.ablations for family in FAMILIES.values() if family.ablations)
+    return found()
+
+
+WHOLE = list(all_cells())[-1]
+"""The name of the yardstick itself."""
+
+
+def some_cells(count: int) -> dict[str, Architecture]:
+    """`count` of the cells, the whole one among them, the others drawn by chance but always the
+    same.
+
+    Fewer cells are a part of more. Raises `AtrousError` for a count that there is not.
+    """
+    cells = all_cells()
+    if not 3 <= count <= len(cells):
+        raise AtrousError(f"--cells is from 3 to {len(cells)}, got {count}.")
+    others = [name for name in cells if name != WHOLE]
+    Random(0).shuffle(others)
+    chosen = {WHOLE, *others[: count - 1]}
+    return {name: cell for name, cell in cells.items() if name in chosen}
+
 
 ABOUT, LOCK = "fidelity.json", "fidelity.lock"
 FORMAT = 2
 CACHED, END_TO_END, LARGE = "cached", "end-to-end", "large"
 NO_BACKBONE = "none"
-PATIENCE = 2
-
-T = TypeVar("T")
 
 
 @dataclass(frozen=True)
-class Settings:
-    """What the user asks for.
+class StudySettings:
+    """A study as the user asks for it.
 
     `cells` is how many of the 31 are measured; `crop` the canvas (height, width) in pixels, `None`
     if it is to be derived; `large_backbone` is `none` where there is to be no large setting;
@@ -82,8 +109,8 @@ class Settings:
 
 
 @dataclass(frozen=True)
-class Sources:
-    """What scores depend on besides the settings, by fingerprint; made on `machine`."""
+class Fingerprints:
+    """Fingerprints of all that scores depend on besides the settings; made on `machine`."""
 
     data: str
     weights: str
@@ -98,9 +125,9 @@ class Study:
     tells the study from all others, wherever its ledgers are."""
 
     path: Path
-    settings: Settings
-    sources: Sources
-    computes: dict[str, dict[str, Any]]
+    settings: StudySettings
+    sources: Fingerprints
+    computes: dict[str, Choice]
     identity: str = field(default_factory=lambda: uuid4().hex)
 
     def ledger(self, name: str) -> Ledger:
@@ -116,24 +143,26 @@ class Study:
         return file_url(self.path / f"{name}.db"), f"{name} {self.identity}"
 
     def entries(self) -> dict[str, list[Entry]]:
-        """What has ended so far, by setting."""
+        """Returns what has ended so far, by setting."""
         return {name: self.ledger(name).entries() for name in self.settings.names}
 
-    @contextmanager
-    def locked(self) -> Iterator[None]:
+    def locked(self) -> AbstractContextManager[None]:
         """Holds the study for one writer; raises `AtrousError` if another process has it."""
-        lock = FileLock(self.path / LOCK)
-        try:
-            lock.acquire(timeout=PATIENCE)
-        except Timeout as held:
-            raise AtrousError(
-                f"Another process is measuring in {self.path}. Wait for it, or name another folder "
-                "with --out."
-            ) from held
-        try:
-            yield
-        finally:
-            lock.release()
+        return hold(
+            self.path / LOCK,
+            f"Another process is measuring in {self.path}. Wait for it, or name another folder "
+            "with --out.",
+        )
+
+
+@dataclass(frozen=True)
+class _About:
+    """The content of `fidelity.json`."""
+
+    settings: StudySettings
+    sources: Fingerprints
+    computes: dict[str, Choice]
+    identity: str
 
 
 def create_study(study: Study) -> None:
@@ -147,9 +176,8 @@ def create_study(study: Study) -> None:
                 "that back, or name another folder with --out."
             )
         study.begin_ledgers()
-        partial = path / f"{ABOUT}.partial"
-        partial.write_text(json.dumps(_content(study), indent=2))
-        partial.replace(path / ABOUT)
+        about = _About(study.settings, study.sources, study.computes, study.identity)
+        records.write(path / ABOUT, about, FORMAT, "a study")
     except OSError as error:
         raise AtrousError(
             f"Expected to write a study to {path}, but {error}. Name a folder that can be written "
@@ -159,24 +187,19 @@ def create_study(study: Study) -> None:
 
 def open_study(path: Path) -> Study | None:
     """The study in a folder, or `None`; raises `AtrousError` if it is damaged."""
-    try:
-        content = json.loads((path / ABOUT).read_text())
-        if content["format"] != FORMAT:
-            raise ValueError(f"format {content['format']} is not {FORMAT}")
-        settings = _fill(Settings, content["settings"])
-        computes = {name: dict(content["computes"][name]) for name in settings.names}
-        sources = _fill(Sources, content["sources"])
-        return Study(path, settings, sources, computes, str(content["identity"]))
-    except FileNotFoundError:
+    if not (path / ABOUT).exists():
         return None
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    mend = "Restore the file from a copy, or name another folder with --out."
+    about = records.read(path / ABOUT, _About, FORMAT, "the settings of a study", "", mend)
+    if missing := [name for name in about.settings.names if name not in about.computes]:
         raise AtrousError(
-            f"Expected the settings of a study in {path / ABOUT}, but: {error}. Restore the file "
-            "from a copy, or name another folder with --out."
-        ) from error
+            f"Expected the settings of a study in {path / ABOUT}, but it does not say how to "
+            f"compute: {', '.join(missing)}. {mend}"
+        )
+    return Study(path, about.settings, about.sources, about.computes, about.identity)
 
 
-def require_same(study: Study, settings: Settings, sources: Sources) -> None:
+def require_same(study: Study, settings: StudySettings, sources: Fingerprints) -> None:
     """Raises `AtrousError` if a study that began under others would be gone on with."""
     before, now = vars(study.settings), vars(settings)
     changed = [
@@ -194,21 +217,3 @@ def require_same(study: Study, settings: Settings, sources: Sources) -> None:
             f"The study in {study.path} began otherwise, so that its scores would not be "
             f"comparable: {'; '.join(changed)}. Ask as before, or name another folder with --out."
         )
-
-
-def _content(study: Study) -> dict[str, Any]:
-    return {
-        "format": FORMAT,
-        "settings": asdict(study.settings),
-        "sources": asdict(study.sources),
-        "computes": study.computes,
-        "identity": study.identity,
-    }
-
-
-def _fill(kind: type[T], content: dict[str, Any]) -> T:
-    """A record from JSON, where tuples have become lists."""
-    expected = {each.name for each in fields(kind)}  # type: ignore[arg-type]
-    if expected != set(content):
-        raise ValueError(f"fields {sorted(expected ^ set(content))} are missing or unknown")
-    return kind(**{k: tuple(v) if isinstance(v, list) else v for k, v in content.items()})

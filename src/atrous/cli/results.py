@@ -1,4 +1,4 @@
-"""What a search has found: the report, a fair comparison, and how far its proxy can be trusted."""
+"""Shows what a search has found: the report, a fair comparison, how far its proxy is trusted."""
 
 from __future__ import annotations
 

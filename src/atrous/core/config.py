@@ -1,4 +1,4 @@
-"""What a user can ask for: a few records, composed by every stage."""
+"""Configurations: a few records of what a user can ask for, composed by every stage."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class ProxyConfig:
     """How a candidate is trained and scored while it is searched for."""
 
     filters: int = option(
-        "Width of the cell; the papers' are 256 for dpc, 20 to 48 for auto_deeplab.",
+        "Width of the cell (256 in papers), or F of a whole network (20 to 48).",
         64,
         derived="64; 8 for whole networks",
         least=1,
@@ -245,7 +245,7 @@ OF_ONE_TRAINING = (
     *("weight_decay", "scales", "flip", "tune_norm", "class_weights", "precision"),
     *("accumulate", "average", "drop_path", "score_every"),
 )
-"""What is asked of a training that is asked for by itself."""
+"""Fields that only a training by itself is asked for."""
 
 
 @dataclass(frozen=True)

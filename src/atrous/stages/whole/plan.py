@@ -19,14 +19,14 @@ from atrous.networks.compute import cores
 from atrous.report.trained import PLAN, PlannedStage
 from atrous.search.loop import Estimator
 from atrous.search.run import Run
-from atrous.spaces import find_architecture
+from atrous.spaces import default_family, find_architecture
 from atrous.spaces.blueprint import build_network
 from atrous.stages.train.job import Job
 from atrous.training.crops import crops_of, parts
 from atrous.training.state import TrainingState
 from atrous.training.world import World
 
-YARDSTICK = "dpc:aspp"
+YARDSTICK = str(default_family().yardstick)
 WARM, TIMED = 2, 3
 FORMAT = 1
 SEARCH, RERANK, TRAIN = 0.35, 0.2, 0.35

@@ -31,7 +31,7 @@ from atrous.estimation.search_data import cached_of, estimator, unchanged_data
 from atrous.execution import find_executor
 from atrous.networks.compute import Compute, whole_precision
 from atrous.search.ledger import Entry
-from atrous.search.loop import Plan, search
+from atrous.search.loop import SearchPlan, search
 from atrous.search.objective import find_objective
 from atrous.search.promotion import FullBudget
 from atrous.search.ranking import ranked
@@ -154,7 +154,7 @@ def proceed(run: Run, cache: Path, watch: Callable[[Entry], None]) -> None:
             )
         )
     )
-    plan = Plan(
+    plan = SearchPlan(
         space=find_space(config.space),
         strategy=listed,
         baselines=[(name, find_architecture(name)) for name in config.baselines],

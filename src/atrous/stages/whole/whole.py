@@ -211,11 +211,9 @@ def prepare(out: Path, cache: Path) -> None:
     pace = measure_pace(run, estimator or estimator_of(run, cache), job)
     ended = round(time.monotonic() - start)
     budget = BUDGET if config.search.budget.seconds is None else config.search.budget.seconds
-    beside = len(config.search.baselines)
+    beside, plain = len(config.search.baselines), yardstick_name(run.config.space)
     try:
-        plan = split(
-            budget, pace, ended, beside, (yardstick_name(run.config.space),), config.stretch
-        )
+        plan = split(budget, pace, ended, beside, (plain,), config.stretch)
     except AtrousError as error:
         raise AtrousError(
             f"{error} Go on with more: atrous run --resume {out} --budget ...; or begin anew with "

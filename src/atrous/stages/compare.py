@@ -50,7 +50,7 @@ def compare(
     runs out of memory is left out. Raises `AtrousError`.
     """
     if not chosen:
-        raise AtrousError("Expected at least one of --architectures, such as best,dpc:aspp.")
+        raise AtrousError("Expected at least one of --architectures, such as best.")
     names = {name: _chosen(run, name) for name in chosen}
     sources = unchanged_data(run)
     splits = splits or _unseen_splits(run.config, sources.dataset)

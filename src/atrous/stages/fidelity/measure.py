@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
+from atrous.core.config import CACHED, LARGE, FidelityConfig
 from atrous.core.errors import AtrousError
+from atrous.core.options import problems, replaced
 from atrous.core.trial import Origin
 from atrous.data.canvas import Size, derive_crop, require_crop
 from atrous.data.checks.check import require_sound
@@ -17,7 +19,7 @@ from atrous.estimation.end_to_end import FineTune
 from atrous.estimation.extraction import Extraction, cached_features
 from atrous.estimation.tune import Choice, Workload, choose
 from atrous.execution import find_executor
-from atrous.networks.backbones import OUTPUT_STRIDES, Backbone, load_backbone
+from atrous.networks.backbones import Backbone, load_backbone
 from atrous.networks.compute import Compute, cores, pick_device
 from atrous.search.loop import Estimator, SearchPlan, Watcher, search
 from atrous.search.objective import find_objective
@@ -26,12 +28,9 @@ from atrous.search.run import machine, software
 from atrous.spaces import find_space
 from atrous.spaces.blueprint import Blueprint
 from atrous.stages.fidelity.study import (
-    CACHED,
-    LARGE,
     WHOLE,
     Fingerprints,
     Study,
-    StudySettings,
     all_cells,
     create_study,
     open_study,
@@ -42,8 +41,6 @@ from atrous.strategies.listed import Listed
 from atrous.strategies.strategy import Proposal, Stateless
 from atrous.training.config import WEIGHT_DECAY, Protocol
 from atrous.training.optimiser import Schedule
-
-LEAST = {"filters": 1, "steps": 1, "end_to_end_steps": 1, "batch": 2, "workers": 1, "seed": 0}
 
 
 @dataclass(frozen=True)
@@ -69,7 +66,7 @@ class StudyData:
         )
 
 
-def prepare(asked: StudySettings, path: Path, cache: Path) -> tuple[Study, dict[str, Way]]:
+def prepare(asked: FidelityConfig, path: Path, cache: Path) -> tuple[Study, dict[str, Way]]:
     """The study in the folder, begun or gone on with, and how each of its settings is measured.
 
     Raises `AtrousError` before anything expensive if the request cannot be met, or if a study that
@@ -77,11 +74,11 @@ def prepare(asked: StudySettings, path: Path, cache: Path) -> tuple[Study, dict[
     """
     _require_possible(asked)
     material = _material(asked)
-    settings = replace(
+    settings = replaced(
         asked,
-        data=str(Path(asked.data).resolve()),
-        weights=_absolute(asked.weights),
-        large_weights=_absolute(asked.large_weights),
+        data=str(Path(asked.data.path).resolve()),
+        weights=_absolute(asked.small.weights),
+        large_weights=_absolute(asked.large.weights),
         crop=material.crop,
         device=material.device,
     )
@@ -95,22 +92,22 @@ def prepare(asked: StudySettings, path: Path, cache: Path) -> tuple[Study, dict[
     return study, {name: _way(study, name, material, cache) for name in settings.names}
 
 
-def _material(asked: StudySettings) -> StudyData:
+def _material(asked: FidelityConfig) -> StudyData:
     """Everything that is read, checked; nothing is computed."""
-    device = pick_device(asked.device)
-    dataset = read_dataset(Path(asked.data))
-    training, selection = select(dataset, asked.select_on)
+    device = pick_device(asked.machine.device)
+    dataset = read_dataset(Path(asked.data.path))
+    training, selection = select(dataset, asked.data.select_on)
     sizes = require_sound(dataset.root)
-    crop = asked.crop or derive_crop(sizes, asked.output_stride)
+    crop = asked.proxy.crop or derive_crop(sizes, asked.small.output_stride)
     backbones = {
-        name: load_backbone(*asked.backbone_of(name), asked.output_stride, asked.seed)
+        name: load_backbone(*asked.backbone_of(name), asked.small.output_stride, asked.seed)
         for name in asked.names
         if name in (CACHED, LARGE)
     }
     return StudyData(dataset, training, selection, backbones, crop, device)
 
 
-def _choose(settings: StudySettings, name: str, material: StudyData, cache: Path) -> Choice:
+def _choose(settings: FidelityConfig, name: str, material: StudyData, cache: Path) -> Choice:
     """How the trials of a setting are computed, and how many at a time.
 
     On a CPU, whole networks are trained in float32, one at a time on all cores unless said
@@ -118,20 +115,20 @@ def _choose(settings: StudySettings, name: str, material: StudyData, cache: Path
     """
     if settings.is_cached(name) or material.device != "cpu":
         workload = _workload(settings, name, material)
-        return choose(workload, material.device, settings.workers, settings.cells, cache)
-    workers = settings.workers or 1
+        return choose(workload, material.device, settings.machine.workers, settings.cells, cache)
+    workers = settings.machine.workers or 1
     return Choice(Compute("cpu", "float32", "channels_last", max(1, cores() // workers)), workers)
 
 
-def _workload(settings: StudySettings, name: str, material: StudyData) -> Workload:
+def _workload(settings: FidelityConfig, name: str, material: StudyData) -> Workload:
     backbone = material.backbones[LARGE if name == LARGE else CACHED]
     return Workload(
         all_cells()[WHOLE],
         backbone.channels,
         material.crop,
-        settings.filters,
+        settings.proxy.filters,
         len(material.dataset.classes),
-        settings.batch,
+        settings.proxy.batch,
     )
 
 
@@ -146,7 +143,7 @@ def _way(study: Study, name: str, material: StudyData, cache: Path) -> Way:
 
 
 def _proxy(
-    settings: StudySettings, name: str, compute: Compute, material: StudyData, cache: Path
+    settings: FidelityConfig, name: str, compute: Compute, material: StudyData, cache: Path
 ) -> Proxy:
     """The estimator that trains cells on cached features, as a search does."""
     training, selection = (
@@ -156,7 +153,7 @@ def _proxy(
                 material.backbones[name],
                 material.crop,
                 material.device,
-                (settings.output_stride,),
+                (settings.small.output_stride,),
             ),
             cache,
         )
@@ -166,29 +163,29 @@ def _proxy(
         training=training,
         selection=selection,
         classes=len(material.dataset.classes),
-        filters=settings.filters,
-        schedule=Schedule(settings.batch, settings.rate, WEIGHT_DECAY),
+        filters=settings.proxy.filters,
+        schedule=Schedule(settings.proxy.batch, settings.proxy.rate, WEIGHT_DECAY),
         compute=compute,
     )
 
 
 def _fine_tune(
-    settings: StudySettings, name: str, compute: Compute, material: StudyData, folder: Path
+    settings: FidelityConfig, name: str, compute: Compute, material: StudyData, folder: Path
 ) -> FineTune:
     """The estimator that trains cell and backbone together, as re-ranking does."""
     backbone, weights = settings.backbone_of(name)
     blueprint = Blueprint(
         architecture=all_cells()[WHOLE],
         backbone=backbone,
-        output_stride=settings.output_stride,
-        filters=settings.filters,
+        output_stride=settings.small.output_stride,
+        filters=settings.proxy.filters,
         decoder=False,
         classes=material.dataset.classes,
         colours=material.dataset.colours,
     )
     protocol = Protocol(
         steps=settings.end_to_end_steps,
-        batch=settings.batch,
+        batch=settings.proxy.batch,
         crop=material.crop,
         rate=settings.end_to_end_rate,
         precision=compute.precision,
@@ -204,25 +201,14 @@ def _absolute(text: str) -> str:
     return str(Path(text).resolve()) if Path(text).is_file() else text
 
 
-def _require_possible(asked: StudySettings) -> None:
-    """All that is wrong with the numbers, in one message."""
-    wrong = [
-        f"--{name.replace('_', '-')} is at least {low}, got {value}"
-        for name, low in LEAST.items()
-        if (value := getattr(asked, name)) is not None and value < low
-    ]
-    wrong += [
-        f"--{name.replace('_', '-')} is a positive number, got {getattr(asked, name)}"
-        for name in ("rate", "end_to_end_rate")
-        if not getattr(asked, name) > 0
-    ]
-    if asked.output_stride not in OUTPUT_STRIDES:
-        wrong.append(f"--output-stride is 8 or 16, got {asked.output_stride}")
+def _require_possible(asked: FidelityConfig) -> None:
+    """Raises `AtrousError` with all that is wrong with the numbers."""
+    wrong = problems(asked)
     if wrong:
         raise AtrousError("; ".join(wrong) + ".")
     some_cells(asked.cells)
-    if asked.crop:
-        require_crop(asked.crop, asked.output_stride)
+    if asked.proxy.crop:
+        require_crop(asked.proxy.crop, asked.small.output_stride)
 
 
 CELL = "cell"
@@ -265,5 +251,5 @@ def measure(
                 seed=study.settings.seed,
                 workers=way.workers,
             )
-            with find_executor(study.settings.executor, way.workers) as executor:
+            with find_executor(study.settings.machine.executor, way.workers) as executor:
                 search(plan, ledger, way.estimator, executor, watch)

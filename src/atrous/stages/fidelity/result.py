@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from statistics import median
 
 from atrous.core.architecture import Architecture
+from atrous.core.config import CACHED, END_TO_END, LARGE, FidelityConfig
 from atrous.core.statistics import Correlation, correlate
 from atrous.core.trial import Failed, Measured
 from atrous.search.ledger import Entry
-from atrous.stages.fidelity.study import CACHED, END_TO_END, LARGE, Study, StudySettings, some_cells
+from atrous.stages.fidelity.study import Study, some_cells
 
 Scores = dict[str, float]
 """mIoU by the name of a cell."""
@@ -55,7 +56,7 @@ class Expense:
 class StudyResult:
     """A study in numbers. `scores` and `expenses` are by setting, `failures` names cells' ends."""
 
-    settings: StudySettings
+    settings: FidelityConfig
     cells: dict[str, Architecture]
     scores: dict[str, Scores]
     agreements: tuple[Agreement, ...]
@@ -69,7 +70,7 @@ class StudyResult:
         return len(self.cells) * len(self.scores) - ended
 
 
-def pairs(settings: StudySettings) -> tuple[Pair, ...]:
+def pairs(settings: FidelityConfig) -> tuple[Pair, ...]:
     """Returns the pairs: small with large, cached with end-to-end, the proxy with the whole.
 
     Small and large are compared under the same way of training, so that the size alone differs.

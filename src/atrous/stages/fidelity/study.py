@@ -19,8 +19,10 @@ from uuid import uuid4
 
 from atrous.core import records
 from atrous.core.architecture import Architecture
+from atrous.core.config import FidelityConfig
 from atrous.core.errors import AtrousError
 from atrous.core.files import hold
+from atrous.core.options import leaves
 from atrous.estimation.tune import Choice
 from atrous.search.ledger import Entry, Ledger, file_url
 from atrous.spaces import FAMILIES
@@ -52,60 +54,7 @@ def some_cells(count: int) -> dict[str, Architecture]:
 
 
 ABOUT, LOCK = "fidelity.json", "fidelity.lock"
-FORMAT = 2
-CACHED, END_TO_END, LARGE = "cached", "end-to-end", "large"
-NO_BACKBONE = "none"
-
-
-@dataclass(frozen=True)
-class StudySettings:
-    """A study as the user asks for it.
-
-    `cells` is how many of the 31 are measured; `crop` the canvas (height, width) in pixels, `None`
-    if it is to be derived; `large_backbone` is `none` where there is to be no large setting;
-    `workers` is how many trials run at a time, `None` if that is to be measured; `rate` and
-    `end_to_end_rate` are base learning rates.
-    """
-
-    data: str
-    select_on: str
-    cells: int
-    backbone: str
-    weights: str
-    large_backbone: str
-    large_weights: str
-    large_cached: bool
-    output_stride: int
-    crop: tuple[int, int] | None
-    filters: int
-    steps: int
-    end_to_end_steps: int
-    batch: int
-    rate: float
-    end_to_end_rate: float
-    workers: int | None
-    seed: int
-    device: str
-    executor: str = "local"
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """The settings that are measured, the cheapest first."""
-        large = () if self.large_backbone == NO_BACKBONE else (LARGE,)
-        return (CACHED, END_TO_END, *large)
-
-    def backbone_of(self, name: str) -> tuple[str, str]:
-        """The backbone of a setting, and its weights."""
-        large = (self.large_backbone, self.large_weights)
-        return large if name == LARGE else (self.backbone, self.weights)
-
-    def is_cached(self, name: str) -> bool:
-        """Whether a setting trains cells on cached features, its backbone frozen."""
-        return name == CACHED or (name == LARGE and self.large_cached)
-
-    def steps_of(self, name: str) -> int:
-        """For how many steps a setting trains each cell."""
-        return self.steps if self.is_cached(name) else self.end_to_end_steps
+FORMAT = 3
 
 
 @dataclass(frozen=True)
@@ -125,7 +74,7 @@ class Study:
     tells the study from all others, wherever its ledgers are."""
 
     path: Path
-    settings: StudySettings
+    settings: FidelityConfig
     sources: Fingerprints
     computes: dict[str, Choice]
     identity: str = field(default_factory=lambda: uuid4().hex)
@@ -159,7 +108,7 @@ class Study:
 class _About:
     """The content of `fidelity.json`."""
 
-    settings: StudySettings
+    settings: FidelityConfig
     sources: Fingerprints
     computes: dict[str, Choice]
     identity: str
@@ -199,14 +148,12 @@ def open_study(path: Path) -> Study | None:
     return Study(path, about.settings, about.sources, about.computes, about.identity)
 
 
-def require_same(study: Study, settings: StudySettings, sources: Fingerprints) -> None:
+def require_same(study: Study, settings: FidelityConfig, sources: Fingerprints) -> None:
     """Raises `AtrousError` if a study that began under others would be gone on with."""
-    before, now = vars(study.settings), vars(settings)
-    changed = [
-        f"--{name.replace('_', '-')} was {before[name]}, now {now[name]}"
-        for name in before
-        if before[name] != now[name]
+    pairs = [
+        (leaf.flag, leaf.of(study.settings), leaf.of(settings)) for leaf in leaves(FidelityConfig)
     ]
+    changed = [f"--{flag} was {then}, now {now}" for flag, then, now in pairs if then != now]
     for what in ("data", "weights", "large_weights"):
         then, found = getattr(study.sources, what), getattr(sources, what)
         if then != found:

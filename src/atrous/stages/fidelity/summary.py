@@ -13,6 +13,7 @@ from rich.console import Console, Group, RenderableType
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
+from atrous.core.config import CACHED, LARGE, FidelityConfig
 from atrous.core.files import save_text
 from atrous.core.plot import draw
 from atrous.core.svg import BLUE, INK, MUTED, ORANGE
@@ -20,7 +21,7 @@ from atrous.core.trial import Measured
 from atrous.core.words import decimal, duration, interval, selection
 from atrous.search.ledger import Entry
 from atrous.stages.fidelity.result import Agreement, StudyResult, cell_name
-from atrous.stages.fidelity.study import CACHED, LARGE, WHOLE, StudySettings
+from atrous.stages.fidelity.study import WHOLE
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -33,7 +34,7 @@ def setting_words(name: str, large_backbone: str) -> str:
     return "small backbone, cached" if name == CACHED else "small backbone, end to end"
 
 
-def training_words(settings: StudySettings, name: str) -> str:
+def training_words(settings: FidelityConfig, name: str) -> str:
     """How a setting trains its cells: `tf_efficientnet_lite0, frozen, 400 steps`."""
     backbone, _ = settings.backbone_of(name)
     how = "frozen, features cached" if settings.is_cached(name) else "end to end"
@@ -130,7 +131,7 @@ def write_summary(result: StudyResult, folder: Path) -> Path:
     """
     for found in result.agreements:
         if len(found.cells) >= FEWEST:
-            picture = scatter(found, result.settings.large_backbone)
+            picture = scatter(found, result.settings.large.backbone)
             save_text(folder / picture_name(found), picture)
     save_text(folder / SUMMARY, markdown(result))
     return folder / SUMMARY
@@ -152,7 +153,7 @@ def markdown(result: StudyResult) -> str:
         "chance. Published: Spearman's rho of Chen et al. 2018, figure 3, on 31 other cells and on "
         "Cityscapes.",
         _agreements(result),
-        *(_picture(found, settings.large_backbone) for found in result.agreements),
+        *(_picture(found, settings.large.backbone) for found in result.agreements),
         "## Cost",
         "Median seconds of training and scoring one cell, while as many cells at a time ran as the "
         "table says. The features that are cached are computed once, which is not counted.",
@@ -169,9 +170,9 @@ def markdown(result: StudyResult) -> str:
 def _lead(result: StudyResult) -> str:
     settings = result.settings
     text = (
-        f"{len(result.cells)} cells on {settings.data}, scored on "
-        f"{selection(settings.select_on)}; {settings.filters} filters, output stride "
-        f"{settings.output_stride}, seed {settings.seed}."
+        f"{len(result.cells)} cells on {settings.data.path}, scored on "
+        f"{selection(settings.data.select_on)}; {settings.proxy.filters} filters, output stride "
+        f"{settings.small.output_stride}, seed {settings.seed}."
     )
     return f"{text} {result.missing} trials have not ended." if result.missing else text
 
@@ -180,8 +181,8 @@ def _agreements(result: StudyResult) -> str:
     rows = [
         (
             f"({found.pair.letter})" if found.pair.letter else "",
-            f"{setting_words(found.pair.first, result.settings.large_backbone)} / "
-            f"{setting_words(found.pair.second, result.settings.large_backbone)}",
+            f"{setting_words(found.pair.first, result.settings.large.backbone)} / "
+            f"{setting_words(found.pair.second, result.settings.large.backbone)}",
             str(len(found.cells)),
             interval(found.correlation.spearman),
             "" if found.pair.published is None else decimal(found.pair.published, 2),

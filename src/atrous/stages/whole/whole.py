@@ -43,7 +43,7 @@ from atrous.stages.train import trainer
 from atrous.stages.train.config import Subject, job_of, subject_in
 from atrous.stages.whole.finish import evaluated, exported, timed
 from atrous.stages.whole.plan import (
-    Plan,
+    BudgetPlan,
     measure_pace,
     read_plan,
     split,
@@ -223,7 +223,7 @@ def prepare(out: Path, cache: Path) -> None:
     write_plan(plan, out)
 
 
-def search(out: Path, plan: Plan, cache: Path) -> None:
+def search(out: Path, plan: BudgetPlan, cache: Path) -> None:
     """The search, for its share of the budget."""
     run = open_run(out)
     entries = run.ledger().entries()
@@ -234,7 +234,7 @@ def search(out: Path, plan: Plan, cache: Path) -> None:
         driver.proceed(run, estimator_of(run, cache), view.watch)
 
 
-def again(out: Path, plan: Plan, cache: Path) -> None:
+def again(out: Path, plan: BudgetPlan, cache: Path) -> None:
     """The re-ranking of the best."""
     run, asked = open_run(out), kept(out).training
     if not (run.path / RERANK).exists():
@@ -267,7 +267,7 @@ def training_of(run: Run, candidate: Candidate, steps: int, config: WholeConfig)
     return subject.but(training=training, seed=run.config.seed, device=run.settings.device)
 
 
-def train(run: Run, plan: Plan, candidate: Candidate, cache: Path, watch: Watch) -> None:
+def train(run: Run, plan: BudgetPlan, candidate: Candidate, cache: Path, watch: Watch) -> None:
     """The training of one network, from its cell as the proxy leaves it."""
     folder = run.path / TRAINED / candidate.name
     if not (folder / jobs.ABOUT).exists():

@@ -19,14 +19,13 @@ from atrous.networks.compute import cores
 from atrous.report.trained import PLAN, PlannedStage
 from atrous.search.loop import Estimator
 from atrous.search.run import Run
-from atrous.spaces import default_family, find_architecture
+from atrous.spaces import yardstick, yardstick_name
 from atrous.spaces.blueprint import build_network
 from atrous.stages.train.job import Job
 from atrous.training.crops import crops_of, parts
 from atrous.training.state import TrainingState
 from atrous.training.world import World
 
-YARDSTICK = str(default_family().yardstick)
 WARM, TIMED = 2, 3
 FORMAT = 1
 SEARCH, RERANK, TRAIN = 0.35, 0.2, 0.35
@@ -189,15 +188,16 @@ def read_plan(folder: Path) -> BudgetPlan:
 
 
 def measure_pace(run: Run, estimator: Estimator, job: Job) -> Pace:
-    """The seconds of a trial of ASPP, and of a training step of the job's network.
+    """The seconds of a trial of the yardstick, and of a training step of the job's network.
 
     Raises `AtrousError` if the trial fails, or if the memory does not hold a step.
     """
     config = run.config
-    trial = Trial(0, find_architecture(YARDSTICK), Origin("pace"), config.seed)
+    trial = Trial(0, yardstick(config.space), Origin("pace"), config.seed)
     outcome = estimator(TrialJob(trial, Rung(0, config.proxy.steps)))
     if isinstance(outcome, Failed):
-        raise AtrousError(f"A first trial, of {YARDSTICK}, failed: {outcome.error}")
+        plain = yardstick_name(config.space)
+        raise AtrousError(f"A first trial, of {plain}, failed: {outcome.error}")
     try:
         step = step_seconds(job)
     except torch.OutOfMemoryError as error:

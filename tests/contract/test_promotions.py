@@ -10,7 +10,7 @@ import pytest
 from atrous.core.trial import Job, Measured, Outcome, Rung
 from atrous.execution.inline import InlineExecutor
 from atrous.search.ledger import Entry, Ledger, file_url
-from atrous.search.loop import Plan, search
+from atrous.search.loop import SearchPlan, search
 from atrous.search.objective import find_objective
 from atrous.search.promotion import PROMOTIONS, Promotion, find_promotion
 from atrous.spaces.dpc.space import dpc
@@ -41,7 +41,7 @@ class Checkpointing:
 
 def run(promotion: Promotion, folder: Path, stop: int = 0, workers: int = 1) -> list[Entry]:
     """A search of 20 trials, interrupted after `stop` entries."""
-    plan = Plan(
+    plan = SearchPlan(
         space=dpc(3),
         strategy=find_strategy("local"),
         promotion=promotion,

@@ -22,7 +22,7 @@ from atrous.execution.executor import Executor, WorkerLostError
 from atrous.execution.inline import InlineExecutor
 from atrous.search import loop
 from atrous.search.ledger import Entry, Ledger, file_url
-from atrous.search.loop import Plan, Watcher, search
+from atrous.search.loop import SearchPlan, Watcher, search
 from atrous.search.objective import find_objective
 from atrous.search.promotion import FullBudget
 from atrous.spaces.dpc.space import dpc
@@ -38,7 +38,7 @@ SPACE = dpc()
 BASELINES = tuple(
     (f"dpc:{name}", SPACE.architecture(genotype)) for name, genotype in SPACE.published.items()
 )
-PLAN = Plan(
+PLAN = SearchPlan(
     space=SPACE,
     strategy=Stateless(LocalSearch(warmup=5)),
     promotion=FullBudget(7),
@@ -76,7 +76,7 @@ def blank() -> bytes:
 
 
 def run(
-    plan: Plan,
+    plan: SearchPlan,
     path: Path,
     executor: Executor | None = None,
     estimator: Callable[[Job], Outcome] = estimate,

@@ -12,7 +12,7 @@ import pytest
 from atrous.core.trial import Job, Measured, Outcome
 from atrous.search import loop
 from atrous.search.ledger import Entry
-from atrous.search.loop import Plan, search
+from atrous.search.loop import SearchPlan, search
 from atrous.search.objective import find_objective
 from atrous.search.promotion import FullBudget
 from atrous.spaces.dpc.space import dpc
@@ -39,7 +39,7 @@ def test_nobody_waits_and_memory_grows_by_the_same_small_amount_for_each_trial(
         if entry.trial.number % (TRIALS // 4) == TRIALS // 8:
             alive.append(len(gc.get_objects()))
 
-    plan = Plan(
+    plan = SearchPlan(
         space=dpc(),
         strategy=find_strategy("random"),
         promotion=FullBudget(400),

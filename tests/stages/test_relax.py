@@ -14,7 +14,7 @@ from atrous.core.options import replaced
 from atrous.core.trial import Measured
 from atrous.estimation.end_to_end import FineTune
 from atrous.estimation.estimators import estimator_of
-from atrous.estimation.search_data import unchanged_sources
+from atrous.estimation.search_data import unchanged_data
 from atrous.relax.history import Snapshot, histories, read_history
 from atrous.report.page import write_report
 from atrous.search.ledger import Entry
@@ -114,7 +114,7 @@ def test_a_search_that_was_stopped_between_its_stages_is_the_same(
 
 def test_the_published_numbers_are_filled_in(data: Path, tmp_path: Path) -> None:
     run, _ = driver.begin(asked(data, GradientConfig()), tmp_path / "run", tmp_path / "cache")
-    (protocol,) = relax.protocols(run.config, "cpu", unchanged_sources(run))
+    (protocol,) = relax.protocols(run.config, "cpu", unchanged_data(run))
     assert (protocol.steps, protocol.warm_up) == (40 * 3 // 2, 0.5)
     assert (protocol.crop, protocol.scale) == ((65, 97), 1.0)
     assert (protocol.space, protocol.filters) == ("auto_deeplab-2x1", 8)

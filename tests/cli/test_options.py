@@ -65,7 +65,7 @@ class Both:
     )
 
 
-BASE = Longer(DataConfig("streets"), encoder=EncoderConfig("resnet", "none", 16))
+BASE = Longer(DataConfig("streets"), "dpc", encoder=EncoderConfig("resnet", "none", 16))
 
 
 def asked(kind: type, *words: str) -> Told:

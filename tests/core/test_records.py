@@ -99,5 +99,5 @@ def test_an_architecture_is_spelled_in_its_short_form() -> None:
     assert from_json(Found, to_json(found)) == found
     texts = ("dpc:aspp", "dpc", "dpc:", "dpc:1.", ":1", "dpc:-1", "a.json")
     for wrong in (*texts, 7, None, ["dpc:1"]):
-        with pytest.raises(RecordError, match=r"architecture: .*such as dpc:0\.17"):
+        with pytest.raises(RecordError, match=r"architecture: .*such as space:0\.17"):
             from_json(Found, {"architecture": wrong})

@@ -18,7 +18,7 @@ from atrous.networks.compute import Compute
 from atrous.networks.network import Network
 from atrous.spaces import find_architecture
 from atrous.spaces.blueprint import Blueprint, build_network
-from atrous.stages.train.job import Job
+from atrous.stages.train.job import TrainingJob
 from atrous.training.config import Protocol
 from atrous.training.crops import Batch, crops_of
 from atrous.training.loop import Selection, train
@@ -127,9 +127,9 @@ def run(
     return train(state, crops, score, folder, progress, **options)
 
 
-def job(data: Path, fingerprint: str, **changes: Any) -> Job:
+def job(data: Path, fingerprint: str, **changes: Any) -> TrainingJob:
     """A job of the small network."""
-    usual = Job(
+    usual = TrainingJob(
         name="a small cell",
         data=str(data.resolve()),
         select_on="val",

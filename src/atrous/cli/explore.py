@@ -41,7 +41,7 @@ def spaces(as_json: Json = False) -> None:
 def describe(
     architecture: Annotated[
         str,
-        typer.Argument(help="dpc:top1, auto_deeplab:published, a genotype, or a .json file."),
+        typer.Argument(help="A published one (see atrous spaces), a genotype, or a .json file."),
     ],
     channels: Annotated[
         int | None, typer.Option(help="Channels of the feature map [320, or the backbone's].")

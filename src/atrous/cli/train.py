@@ -15,7 +15,7 @@ from atrous.core.console import output
 from atrous.core.errors import AtrousError
 
 if TYPE_CHECKING:
-    from atrous.stages.train.job import Job
+    from atrous.stages.train.job import TrainingJob
 
 TRAININGS = Path("trainings")
 
@@ -28,8 +28,8 @@ def train(
         str | None,
         typer.Argument(
             metavar="RUN|ARCHITECTURE",
-            help="A run, whose best is trained; or dpc:top1, auto_deeplab:published, a genotype, "
-            "a .json file.",
+            help="A run, whose best is trained; or a published architecture, as atrous spaces "
+            "lists, a genotype, a .json file.",
         ),
     ] = None,
     out: Annotated[Path | None, typer.Option(help="The folder [trainings/DATE].")] = None,
@@ -85,7 +85,7 @@ def _folder(out: Path | None) -> Path:
     return folder
 
 
-def _train(folder: Path, found: Job) -> None:
+def _train(folder: Path, found: TrainingJob) -> None:
     from atrous.stages.train import trainer
     from atrous.training.world import announced
 

@@ -41,7 +41,7 @@ class Architecture:
             return text
         space, _, choices = str(text).partition(":")
         if not space or not all(choice.isdecimal() for choice in choices.split(".")):
-            raise ValueError(f"expected a space and a genotype, such as dpc:0.17.1.3, got {text!r}")
+            raise ValueError(f"expected a genotype, such as space:0.17.1.3, got {text!r}")
         return cls(space, tuple(map(int, choices.split("."))))
 
 

@@ -17,7 +17,7 @@ from atrous.core.architecture import Architecture, Genotype
 from atrous.core.errors import AtrousError
 
 State = Any
-"""What the decisions so far leave to decide on; hashable. Equal states have equal continuations."""
+"""All that is left to decide on, hashable: equal states have equal continuations."""
 
 
 class Rules(Protocol):

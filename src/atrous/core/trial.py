@@ -109,7 +109,7 @@ class Job:
 
 @dataclass(frozen=True)
 class Metrics:
-    """What one trained candidate does on the selection images.
+    """Scores of one trained candidate on the selection images.
 
     Shares are in [0, 1]. `class_iou` follows the data set's class order and holds `None` for a
     class that is in neither label nor prediction; `cross_entropy` is `None` where only the winning

@@ -27,7 +27,7 @@ from atrous.recipes.result import Measurement, RecipeResult, page, read_result, 
 from atrous.recipes.stride import rebuild, require_stride
 from atrous.stages.train import job, trainer
 from atrous.stages.train.config import Subject, job_of
-from atrous.stages.train.job import Job
+from atrous.stages.train.job import TrainingJob
 from atrous.training.loop import Watch
 from atrous.training.world import announced
 
@@ -41,7 +41,7 @@ class Reproduction:
     """A recipe that can be carried out on a data set. Results go to `out`."""
 
     recipe: Recipe
-    job: Job
+    job: TrainingJob
     out: Path
     result: RecipeResult
 
@@ -102,7 +102,7 @@ def carry_out(reproduction: Reproduction, say: Say, watch: Watch) -> Reproductio
     return reproduction
 
 
-def _job(subject: Subject, folder: Path) -> Job:
+def _job(subject: Subject, folder: Path) -> TrainingJob:
     """The job that is asked for; raises `AtrousError` if another was begun in the folder."""
     if (folder / job.ABOUT).exists():
         asked = job_of(subject, sound=lambda _: [])
@@ -116,7 +116,7 @@ def _job(subject: Subject, folder: Path) -> Job:
     return asked
 
 
-def _require_same(begun: Job, asked: Job, folder: Path) -> None:
+def _require_same(begun: TrainingJob, asked: TrainingJob, folder: Path) -> None:
     before, now = _flat(begun), _flat(asked)
     changed = [f"{key} was {before[key]}, now {now[key]}" for key in now if now[key] != before[key]]
     if changed:
@@ -126,7 +126,7 @@ def _require_same(begun: Job, asked: Job, folder: Path) -> None:
         )
 
 
-def _flat(found: Job) -> dict[str, Any]:
+def _flat(found: TrainingJob) -> dict[str, Any]:
     """Returns the fields that must not change between two runs, blueprint and protocol unpacked."""
     fields = to_json(found)
     fields = {key: value for key, value in fields.items() if key not in MACHINE}
@@ -134,7 +134,7 @@ def _flat(found: Job) -> dict[str, Any]:
     return {**fields, **blueprint, **protocol}
 
 
-def _conditions(found: Job) -> dict[str, Any]:
+def _conditions(found: TrainingJob) -> dict[str, Any]:
     """All that a score depends on but the architecture, in JSON's types."""
     flat = _flat(found)
     own = ("architecture", "classes", "colours")

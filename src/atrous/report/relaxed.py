@@ -12,7 +12,7 @@ from atrous.relax.history import Snapshot, entropy, histories, read_history
 from atrous.report.figures import HEIGHT
 from atrous.search.run import Run
 from atrous.spaces import family_of, find_architecture
-from atrous.spaces.search_view import SOLID, Chart, Grid, Line, SearchView
+from atrous.spaces.search_view import SOLID, Chart, Grid, Line, RelaxationView
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -59,7 +59,7 @@ def relaxed(run: Run) -> list[Relaxed]:
     ]
 
 
-def _relaxed(view: SearchView, neutral: bool, seed: int, snapshots: list[Snapshot]) -> Relaxed:
+def _relaxed(view: RelaxationView, neutral: bool, seed: int, snapshots: list[Snapshot]) -> Relaxed:
     last = snapshots[-1]
     undecided = (
         (f"Entropy of {name}", f"{entropy(rows).share:.0%} of the largest")
@@ -78,7 +78,7 @@ def _relaxed(view: SearchView, neutral: bool, seed: int, snapshots: list[Snapsho
     )
 
 
-def _pictures(view: SearchView, snapshots: Sequence[Snapshot]) -> Iterator[Picture]:
+def _pictures(view: RelaxationView, snapshots: Sequence[Snapshot]) -> Iterator[Picture]:
     for chart in view.charts(snapshots):
         yield Picture(draw_chart(chart, snapshots), chart.words)
     taken = [snapshot for snapshot in snapshots if snapshot.eigenvalue is not None]

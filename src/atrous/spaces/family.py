@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from atrous.core.architecture import Architecture
-from atrous.spaces.search_view import SearchView
+from atrous.spaces.search_view import RelaxationView
 from atrous.spaces.space import Space
 from atrous.spaces.view import View
 
@@ -60,7 +60,7 @@ class Family:
     yardstick: str | None = None
     view: View | None = None
     relaxation: Callable[[str], Relaxation] | None = None
-    search_view: SearchView | None = None
+    search_view: RelaxationView | None = None
     read_file: Callable[[str], Architecture] | None = None
     write_file: Callable[[Architecture], str] | None = None
     ablations: Callable[[], dict[str, Architecture]] | None = None

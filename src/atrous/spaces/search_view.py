@@ -65,7 +65,7 @@ class Grid:
 
 
 @dataclass(frozen=True)
-class SearchView:
+class RelaxationView:
     """How a search by gradients is shown.
 
     `line` says in a few words, on the terminal, what a snapshot would decode; `facts` are names and

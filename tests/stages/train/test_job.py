@@ -12,16 +12,16 @@ from PIL import Image
 
 from atrous.core.errors import AtrousError
 from atrous.data.dataset import Samples, fingerprint
-from atrous.stages.train.job import ABOUT, Job, create, held, read, require_none
+from atrous.stages.train.job import ABOUT, TrainingJob, create, held, read, require_none
 from tests.training.material import job, never, protocol
 
 
 @pytest.fixture(scope="module")
-def sound(data: Path, samples: tuple[Samples, Samples]) -> Job:
+def sound(data: Path, samples: tuple[Samples, Samples]) -> TrainingJob:
     return job(data, fingerprint((*samples[0], *samples[1]), never))
 
 
-def test_what_is_written_is_read(sound: Job, tmp_path: Path) -> None:
+def test_what_is_written_is_read(sound: TrainingJob, tmp_path: Path) -> None:
     folder = tmp_path / "deep" / "folder"
     require_none(folder)
     create(folder, sound)
@@ -29,7 +29,7 @@ def test_what_is_written_is_read(sound: Job, tmp_path: Path) -> None:
     assert [path.name for path in folder.iterdir()] == [ABOUT]
 
 
-def test_a_folder_holds_one_training(sound: Job, tmp_path: Path) -> None:
+def test_a_folder_holds_one_training(sound: TrainingJob, tmp_path: Path) -> None:
     create(tmp_path, sound)
     with pytest.raises(AtrousError, match="There is a training run in"):
         require_none(tmp_path)
@@ -37,7 +37,7 @@ def test_a_folder_holds_one_training(sound: Job, tmp_path: Path) -> None:
         create(tmp_path, sound)
 
 
-def test_a_folder_that_cannot_be_written_is_told(sound: Job, tmp_path: Path) -> None:
+def test_a_folder_that_cannot_be_written_is_told(sound: TrainingJob, tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(AtrousError, match=r"Expected to write a training run to .*--out"):
         create(tmp_path / "file", sound)
@@ -60,7 +60,7 @@ def test_nothing_is_no_training(tmp_path: Path) -> None:
         lambda record: json.dumps(record | {"blueprint": {}}),
     ],
 )
-def test_a_damaged_record_is_told(damage: object, sound: Job, tmp_path: Path) -> None:
+def test_a_damaged_record_is_told(damage: object, sound: TrainingJob, tmp_path: Path) -> None:
     create(tmp_path, sound)
     record = json.loads((tmp_path / ABOUT).read_text())
     assert callable(damage)
@@ -70,7 +70,7 @@ def test_a_damaged_record_is_told(damage: object, sound: Job, tmp_path: Path) ->
 
 
 def test_the_samples_are_those_it_began_with(
-    sound: Job, data: Path, samples: tuple[Samples, Samples], tmp_path: Path
+    sound: TrainingJob, data: Path, samples: tuple[Samples, Samples], tmp_path: Path
 ) -> None:
     dataset, training, selection = sound.samples()
     assert dataset.classes == sound.blueprint.classes

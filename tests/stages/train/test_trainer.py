@@ -15,7 +15,7 @@ from atrous.core.files import PARTIAL
 from atrous.data.dataset import Samples, fingerprint
 from atrous.model.model import load_model, save_model
 from atrous.stages.train import trainer
-from atrous.stages.train.job import Job, create, held
+from atrous.stages.train.job import TrainingJob, create, held
 from atrous.stages.train.trainer import run
 from atrous.training import loop
 from atrous.training.checkpoint import read_log
@@ -33,12 +33,12 @@ from tests.training.test_checkpoint import no_room
 
 
 @pytest.fixture(scope="module")
-def asked(data: Path, samples: tuple[Samples, Samples]) -> Job:
+def asked(data: Path, samples: tuple[Samples, Samples]) -> TrainingJob:
     return job(data, fingerprint((*samples[0], *samples[1]), never))
 
 
 @pytest.fixture(scope="module")
-def trained(asked: Job, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def trained(asked: TrainingJob, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder in which a training has ended."""
     folder = tmp_path_factory.mktemp("trained")
     create(folder, asked)
@@ -51,7 +51,7 @@ def files(folder: Path) -> set[str]:
 
 
 def test_the_model_holds_the_best_weights_and_how_they_came_about(
-    trained: Path, asked: Job
+    trained: Path, asked: TrainingJob
 ) -> None:
     model = load_model(trained / "model")
     scores = [(line["step"], line["miou"]) for line in read_log(trained)]
@@ -66,7 +66,7 @@ def test_the_model_holds_the_best_weights_and_how_they_came_about(
     assert not torch.equal(model.network.logits.weight, network().logits.weight)
 
 
-def test_an_ended_training_is_left_as_it_is(trained: Path, asked: Job) -> None:
+def test_an_ended_training_is_left_as_it_is(trained: Path, asked: TrainingJob) -> None:
     before = (trained / "model" / "model.safetensors").stat().st_mtime_ns
     assert run(trained, asked, progress=never) == trained / "model"
     assert (trained / "model" / "model.safetensors").stat().st_mtime_ns == before
@@ -74,7 +74,7 @@ def test_an_ended_training_is_left_as_it_is(trained: Path, asked: Job) -> None:
 
 @pytest.mark.parametrize("place", [2, 9])
 def test_interrupted_and_resumed_the_model_is_the_same(
-    place: int, trained: Path, asked: Job, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    place: int, trained: Path, asked: TrainingJob, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(loop, "SAVE_SECONDS", -1)
     with pytest.raises(StoppedError):
@@ -85,7 +85,7 @@ def test_interrupted_and_resumed_the_model_is_the_same(
 
 
 def test_killed_while_the_model_was_written_it_is_written_again(
-    trained: Path, asked: Job, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    trained: Path, asked: TrainingJob, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """An empty folder of the model's name is no model."""
 
@@ -103,7 +103,7 @@ def test_killed_while_the_model_was_written_it_is_written_again(
 
 
 def test_a_disk_too_full_for_the_model_loses_nothing(
-    trained: Path, asked: Job, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    trained: Path, asked: TrainingJob, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def crowded(*arguments: Any) -> None:
         with no_room():
@@ -119,14 +119,14 @@ def test_a_disk_too_full_for_the_model_loses_nothing(
     assert (tmp_path / name).read_bytes() == (trained / name).read_bytes()
 
 
-def test_divergence_says_what_to_do(asked: Job, tmp_path: Path) -> None:
+def test_divergence_says_what_to_do(asked: TrainingJob, tmp_path: Path) -> None:
     wild = replace(asked, protocol=protocol(rate=1e30))
     with pytest.raises(AtrousError, match=r"Training diverged: .*lower --rate"):
         run(tmp_path, wild, progress=never)
 
 
 def test_lacking_memory_says_what_to_do(
-    asked: Job, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    asked: TrainingJob, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def too_much(*_: Any) -> None:
         raise torch.OutOfMemoryError("tried to allocate 80 GiB")
@@ -136,13 +136,13 @@ def test_lacking_memory_says_what_to_do(
         run(tmp_path, asked, progress=never)
 
 
-def test_a_folder_in_use_is_left_alone(asked: Job, tmp_path: Path) -> None:
+def test_a_folder_in_use_is_left_alone(asked: TrainingJob, tmp_path: Path) -> None:
     with held(tmp_path), pytest.raises(AtrousError, match="Another process is training"):
         run(tmp_path, asked, progress=never)
 
 
 def test_weights_are_not_needed_again_after_a_checkpoint(
-    trained: Path, asked: Job, tmp_path: Path
+    trained: Path, asked: TrainingJob, tmp_path: Path
 ) -> None:
     """The file may have gone since; the checkpoint holds all."""
     with pytest.raises(StoppedError):
@@ -155,14 +155,14 @@ def test_weights_are_not_needed_again_after_a_checkpoint(
         run(tmp_path / "other", gone, progress=never)
 
 
-def test_changed_data_is_refused(asked: Job, data: Path, tmp_path: Path) -> None:
+def test_changed_data_is_refused(asked: TrainingJob, data: Path, tmp_path: Path) -> None:
     copy = Path(shutil.copytree(data, tmp_path / "copy"))
     moved = replace(asked, data=str(copy), fingerprint="another")
     with pytest.raises(AtrousError, match="have changed since this training began"):
         run(tmp_path, moved, progress=never)
 
 
-def test_a_gpu_that_is_gone_is_told(asked: Job, tmp_path: Path) -> None:
+def test_a_gpu_that_is_gone_is_told(asked: TrainingJob, tmp_path: Path) -> None:
     elsewhere = replace(asked, compute=replace(asked.compute, device="cuda:77"))
     with pytest.raises(AtrousError, match="Expected a GPU for --device cuda:77"):
         run(tmp_path, elsewhere, progress=never)

@@ -14,7 +14,7 @@ from atrous.search.loop import Estimator
 from atrous.search.run import Run
 from atrous.stages import search as driver
 from atrous.stages.train.config import job_of
-from atrous.stages.train.job import Job
+from atrous.stages.train.job import TrainingJob
 from atrous.stages.whole import plan
 from atrous.stages.whole.plan import measure_pace
 from atrous.stages.whole.whole import STEPS, training_of, yardstick_of
@@ -23,7 +23,7 @@ from tests.stages.whole.small_run import quick, wish
 
 
 @pytest.fixture(scope="module")
-def begun(tmp_path_factory: pytest.TempPathFactory) -> tuple[Run, Estimator, Job]:
+def begun(tmp_path_factory: pytest.TempPathFactory) -> tuple[Run, Estimator, TrainingJob]:
     """A run that has just begun, and the training whose steps are timed."""
     folder = tmp_path_factory.mktemp("pace")
     asked = wish(write_data(folder / "data"), workers=3)
@@ -42,7 +42,7 @@ def _one_thread(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_trial_and_a_step_are_timed_and_nothing_is_kept(
-    begun: tuple[Run, Estimator, Job],
+    begun: tuple[Run, Estimator, TrainingJob],
 ) -> None:
     run, estimator, job = begun
     assert (job.protocol.batch, job.protocol.crop, job.protocol.steps) == (2, (33, 49), 1000)
@@ -56,7 +56,7 @@ def test_a_trial_and_a_step_are_timed_and_nothing_is_kept(
 
 
 def test_the_first_steps_do_not_count(
-    begun: tuple[Run, Estimator, Job], monkeypatch: pytest.MonkeyPatch
+    begun: tuple[Run, Estimator, TrainingJob], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     _, _, job = begun
     ends = iter([100.0, 150.0, 152.0, 154.0, 156.0])
@@ -65,9 +65,9 @@ def test_the_first_steps_do_not_count(
 
 
 def test_too_little_memory_is_told(
-    begun: tuple[Run, Estimator, Job], monkeypatch: pytest.MonkeyPatch
+    begun: tuple[Run, Estimator, TrainingJob], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def exhausted(_: Job) -> float:
+    def exhausted(_: TrainingJob) -> float:
         raise torch.OutOfMemoryError("CUDA out of memory.\nTried to allocate")
 
     monkeypatch.setattr(plan, "step_seconds", exhausted)
@@ -75,7 +75,7 @@ def test_too_little_memory_is_told(
         measure_pace(*begun)
 
 
-def test_a_trial_that_fails_is_told(begun: tuple[Run, Estimator, Job]) -> None:
+def test_a_trial_that_fails_is_told(begun: tuple[Run, Estimator, TrainingJob]) -> None:
     run, estimator, job = begun
     assert isinstance(estimator, Proxy)
     diverging = replace(estimator, schedule=replace(estimator.schedule, rate=1e30))

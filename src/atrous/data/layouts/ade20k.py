@@ -13,7 +13,7 @@ from atrous.data.encoding import IGNORE, UNKNOWN, ValueEncoding
 from atrous.data.layouts.layout import (
     Layout,
     LayoutContent,
-    Part,
+    Needed,
     is_any,
     lookup,
     published_rows,
@@ -32,7 +32,7 @@ ENCODING = ValueEncoding(
 
 _SPLITS = {"train": "training", "val": "validation"}
 _ARCHIVE = "ADEChallengeData2016.zip from http://sceneparsing.csail.mit.edu"
-_PARTS = (Part(("images/training",), _ARCHIVE), Part(("annotations/training",), _ARCHIVE))
+_PARTS = (Needed(("images/training",), _ARCHIVE), Needed(("annotations/training",), _ARCHIVE))
 
 LOOKS_FOR = """ADE20K (this folder, named ADEChallengeData2016, or the one that holds it):
     images/training/ADE_train_00000001.jpg        images/validation/ADE_val_00000001.jpg

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from atrous.data.dataset import Dataset
 from atrous.data.encoding import IGNORE, UNKNOWN, ValueEncoding
-from atrous.data.layouts.layout import Layout, LayoutContent, Part, is_any, lookup, parse, require
+from atrous.data.layouts.layout import Layout, LayoutContent, Needed, is_any, lookup, parse, require
 from atrous.data.layouts.pairing import SplitFiles, assemble, ending
 
 NAME = "Cityscapes"
@@ -47,8 +47,8 @@ ENCODING = ValueEncoding("the label ids 0 to 33", lookup(_IGNORED | _TRAINED, IG
 
 _SITE = "https://www.cityscapes-dataset.com/downloads/"
 _PARTS = (
-    Part(("leftImg8bit/train",), f"leftImg8bit_trainvaltest.zip from {_SITE}"),
-    Part(("gtFine/train",), f"gtFine_trainvaltest.zip from {_SITE}"),
+    Needed(("leftImg8bit/train",), f"leftImg8bit_trainvaltest.zip from {_SITE}"),
+    Needed(("gtFine/train",), f"gtFine_trainvaltest.zip from {_SITE}"),
 )
 
 LOOKS_FOR = """Cityscapes:

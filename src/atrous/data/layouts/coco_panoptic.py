@@ -19,7 +19,7 @@ from atrous.data.checks.inspection import below
 from atrous.data.dataset import Dataset, Sample, Samples
 from atrous.data.encoding import SegmentEncoding, segments_of
 from atrous.data.layouts.coco import PANOPTIC, SPLITS, require_images, unlabelled
-from atrous.data.layouts.layout import Layout, LayoutContent, Part, require
+from atrous.data.layouts.layout import Layout, LayoutContent, Needed, require
 from atrous.data.layouts.pairing import SplitFiles, assemble, ending, only
 
 NAME = "COCO panoptic"
@@ -53,7 +53,7 @@ def read(root: Path) -> LayoutContent:
     base = root.parent if root.name == "annotations" else root
     up = "../" if base != root else ""
     pngs = ("panoptic_train2017", f"{up}panoptic_train2017")
-    require(NAME, root, (Part(("panoptic_train2017.json",), _ARCHIVE), Part(pngs, _PNGS)))
+    require(NAME, root, (Needed(("panoptic_train2017.json",), _ARCHIVE), Needed(pngs, _PNGS)))
     images = require_images(NAME, base)
     present = [split for split in SPLITS if _json(root, split).is_file()]
     tracked = track(present, "reading panoptic annotations", len(present))

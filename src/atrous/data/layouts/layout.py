@@ -40,7 +40,7 @@ class Layout:
 
 
 @dataclass(frozen=True)
-class Part:
+class Needed:
     """A folder or file a layout needs: any one of `paths`, which are relative; comes from `source`.
 
     `source` reads on from 'download': the archive and where it is to be had.
@@ -50,7 +50,7 @@ class Part:
     source: str
 
 
-def require(layout: str, root: Path, parts: Sequence[Part]) -> None:
+def require(layout: str, root: Path, parts: Sequence[Needed]) -> None:
     """Raises AtrousError, with all that is missing, unless every part is there."""
     missing = [p for p in parts if not any((root / path).exists() for path in p.paths)]
     if missing:

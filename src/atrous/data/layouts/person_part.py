@@ -15,7 +15,7 @@ from atrous.data.encoding import IGNORE, UNKNOWN, ValueEncoding
 from atrous.data.layouts.layout import (
     Layout,
     LayoutContent,
-    Part,
+    Needed,
     is_any,
     lookup,
     read_names,
@@ -59,9 +59,9 @@ _IMAGES = (
 _ARCHIVE = "pascal_person_part.zip from http://liangchiehchen.com/projects/DeepLab.html"
 _VOC = "VOCtrainval_03-May-2010.tar from http://host.robots.ox.ac.uk/pascal/VOC/voc2010/"
 _PARTS = (
-    Part((MASKS,), _ARCHIVE),
-    *(Part(lists, _ARCHIVE) for lists in _LISTS.values()),
-    Part(_IMAGES, _VOC),
+    Needed((MASKS,), _ARCHIVE),
+    *(Needed(lists, _ARCHIVE) for lists in _LISTS.values()),
+    Needed(_IMAGES, _VOC),
 )
 
 LOOKS_FOR = """PASCAL-Person-Part (this folder, named pascal_person_part, or the one that holds it):

@@ -14,7 +14,7 @@ from atrous.data.encoding import IGNORE, UNKNOWN, ValueEncoding
 from atrous.data.layouts.layout import (
     Layout,
     LayoutContent,
-    Part,
+    Needed,
     is_any,
     lookup,
     read_names,
@@ -58,12 +58,12 @@ AUGMENTED_LISTS = (f"{LISTS}/train_aug.txt", f"{LISTS}/trainaug.txt")
 
 _ARCHIVE = "VOCtrainval_11-May-2012.tar from http://host.robots.ox.ac.uk/pascal/VOC/voc2012/"
 _PARTS = tuple(
-    Part((path,), _ARCHIVE)
+    Needed((path,), _ARCHIVE)
     for path in ("JPEGImages", "SegmentationClass", f"{LISTS}/train.txt", f"{LISTS}/val.txt")
 )
 _AUGMENTED_PARTS = (
-    Part((AUGMENTED,), "SegmentationClassAug.zip (the augmented masks as PNG)"),
-    Part(AUGMENTED_LISTS, "train_aug.txt (the 10,582 names of the augmented training set)"),
+    Needed((AUGMENTED,), "SegmentationClassAug.zip (the augmented masks as PNG)"),
+    Needed(AUGMENTED_LISTS, "train_aug.txt (the 10,582 names of the augmented training set)"),
 )
 
 LOOKS_FOR = """PASCAL VOC 2012 (this folder, VOCdevkit, or the folder that holds VOCdevkit):

@@ -26,7 +26,7 @@ from atrous.search.ranking import winner
 from atrous.search.run import Run, open_run
 from atrous.spaces import find_architecture, find_space, needs_backbone
 from atrous.spaces.blueprint import Blueprint, blank_network, untrained_rates
-from atrous.stages.train.job import Job
+from atrous.stages.train.job import TrainingJob
 from atrous.training.checkpoint import load_board
 from atrous.training.config import derive_training_crop, protocol_of
 from atrous.training.crops import share_of
@@ -107,7 +107,7 @@ def subject_in(run: Run, name: str, architecture: Architecture) -> Subject:
     return replace(found, config=replace(found.config, encoder=run.config.encoder))
 
 
-def job_of(subject: Subject, sound: Callable[[Path], list[Size]] = require_sound) -> Job:
+def job_of(subject: Subject, sound: Callable[[Path], list[Size]] = require_sound) -> TrainingJob:
     """Returns the job; raises `AtrousError` before anything expensive if it cannot be done."""
     config = subject.config
     device = pick_device(config.device)
@@ -130,7 +130,7 @@ def job_of(subject: Subject, sound: Callable[[Path], list[Size]] = require_sound
         weights = balanced_weights(training, len(dataset.classes), track)
         protocol = replace(protocol, class_weights=weights)
     file = Path(encoder.weights)
-    return Job(
+    return TrainingJob(
         name=subject.name,
         data=str(Path(config.data.path).resolve()),
         select_on=config.data.select_on,

@@ -25,7 +25,7 @@ FORMAT = 2
 
 
 @dataclass(frozen=True)
-class Job:
+class TrainingJob:
     """`name` is what the architecture was called, `licence` that of the data, as the user states
     it; `weights` those of the backbone. `fingerprint` is that of training and selection images."""
 
@@ -66,7 +66,7 @@ def require_none(folder: Path) -> None:
         )
 
 
-def create(folder: Path, job: Job) -> None:
+def create(folder: Path, job: TrainingJob) -> None:
     """Writes the job; raises `AtrousError` if another is there or the folder cannot be written."""
     require_none(folder)
     try:
@@ -79,14 +79,14 @@ def create(folder: Path, job: Job) -> None:
     records.write(folder / ABOUT, job, FORMAT, "a training run")
 
 
-def read(folder: Path) -> Job:
+def read(folder: Path) -> TrainingJob:
     """Returns the job of a folder; raises `AtrousError` if there is none or it is damaged."""
     absent = (
         f"Expected a training run at {folder}: a folder with {ABOUT}, as atrous train makes it. "
         "There is no such file."
     )
     mend = "Restore the file from a copy, or begin anew with another --out."
-    return records.read(folder / ABOUT, Job, FORMAT, "a training run", absent, mend)
+    return records.read(folder / ABOUT, TrainingJob, FORMAT, "a training run", absent, mend)
 
 
 def held(folder: Path) -> AbstractContextManager[None]:

@@ -20,7 +20,7 @@ from atrous.model.folder import RECORD
 from atrous.model.model import Model, save_model
 from atrous.networks.compute import pick_device
 from atrous.spaces.blueprint import build_network, network_cost
-from atrous.stages.train.job import MODEL, Job, held
+from atrous.stages.train.job import MODEL, TrainingJob, held
 from atrous.training.crops import crops_of, share_of
 from atrous.training.loop import BEST, CHECKPOINT, Selection, Watch, ignore, load_best, train
 from atrous.training.optimiser import NonFiniteError
@@ -30,7 +30,7 @@ from atrous.training.world import World, announced, joined
 
 def run(
     folder: Path,
-    job: Job,
+    job: TrainingJob,
     watch: Watch = ignore,
     progress: Progress = track,
     start: WarmStart | None = None,
@@ -50,7 +50,7 @@ def run(
 
 def _run(
     folder: Path,
-    job: Job,
+    job: TrainingJob,
     world: World,
     watch: Watch,
     progress: Progress,
@@ -86,7 +86,7 @@ def _run(
     return folder / MODEL
 
 
-def _write(folder: Path, job: Job, metrics: Metrics, images: int, warm: bool) -> None:
+def _write(folder: Path, job: TrainingJob, metrics: Metrics, images: int, warm: bool) -> None:
     """Writes the model of the best weights."""
     network = build_network(job.blueprint)
     load_best(network, folder)
@@ -96,7 +96,7 @@ def _write(folder: Path, job: Job, metrics: Metrics, images: int, warm: bool) ->
         (folder / name).unlink(missing_ok=True)
 
 
-def training_record(job: Job, metrics: Metrics, images: int) -> dict[str, object]:
+def training_record(job: TrainingJob, metrics: Metrics, images: int) -> dict[str, object]:
     """How a model was trained, in JSON's types."""
     cost = network_cost(job.blueprint, job.protocol.crop)
     return {

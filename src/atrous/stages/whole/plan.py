@@ -13,15 +13,14 @@ import torch
 from atrous.core.console import track
 from atrous.core.errors import AtrousError
 from atrous.core.records import read, write
-from atrous.core.trial import Failed, Origin, Rung, Trial
-from atrous.core.trial import Job as TrialJob
+from atrous.core.trial import Failed, Job, Origin, Rung, Trial
 from atrous.networks.compute import cores
 from atrous.report.trained import PLAN, PlannedStage
 from atrous.search.loop import Estimator
 from atrous.search.run import Run
 from atrous.spaces import yardstick, yardstick_name
 from atrous.spaces.blueprint import build_network
-from atrous.stages.train.job import Job
+from atrous.stages.train.job import TrainingJob
 from atrous.training.crops import crops_of, parts
 from atrous.training.state import TrainingState
 from atrous.training.world import World
@@ -187,14 +186,14 @@ def read_plan(folder: Path) -> BudgetPlan:
     return read(folder / PLAN, BudgetPlan, FORMAT, "the plan of a whole run", absent, mend)
 
 
-def measure_pace(run: Run, estimator: Estimator, job: Job) -> Pace:
+def measure_pace(run: Run, estimator: Estimator, job: TrainingJob) -> Pace:
     """The seconds of a trial of the yardstick, and of a training step of the job's network.
 
     Raises `AtrousError` if the trial fails, or if the memory does not hold a step.
     """
     config = run.config
     trial = Trial(0, yardstick(config.space), Origin("pace"), config.seed)
-    outcome = estimator(TrialJob(trial, Rung(0, config.proxy.steps)))
+    outcome = estimator(Job(trial, Rung(0, config.proxy.steps)))
     if isinstance(outcome, Failed):
         plain = yardstick_name(config.space)
         raise AtrousError(f"A first trial, of {plain}, failed: {outcome.error}")
@@ -209,7 +208,7 @@ def measure_pace(run: Run, estimator: Estimator, job: Job) -> Pace:
     return Pace(outcome.seconds, step, run.settings.workers)
 
 
-def step_seconds(job: Job) -> float:
+def step_seconds(job: TrainingJob) -> float:
     """Seconds of a training step, reading and augmenting its images counted."""
     _, training, _ = job.samples()
     world = World(job.compute.device)

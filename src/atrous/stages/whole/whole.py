@@ -148,7 +148,7 @@ def _require_cells(config: SearchConfig) -> None:
     time that the stages take."""
     if not needs_backbone(config.space):
         raise AtrousError(
-            f"Expected a space of cells on a backbone, such as dpc, got --space {config.space}. "
+            f"Expected a space of parts on a backbone, got --space {config.space}. "
             "Go the way of whole networks stage by stage: atrous search "
             f"{config.data.path} --space {config.space}, then rerank, train, evaluate and export."
         )

@@ -31,7 +31,7 @@ from atrous.spaces.search_view import (
     Grid,
     Line,
     Place,
-    SearchView,
+    RelaxationView,
 )
 
 NARROW, WIDE = 40.0, 62.0
@@ -96,7 +96,7 @@ def grids(snapshot: Snapshot) -> list[Grid]:
     return [_operations_grid(snapshot), _strides_grid(snapshot)]
 
 
-SEARCH_VIEW = SearchView(line, facts, draw, reading, charts, grids)
+SEARCH_VIEW = RelaxationView(line, facts, draw, reading, charts, grids)
 
 
 def operation_name(name: str) -> str:

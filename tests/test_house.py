@@ -1,0 +1,69 @@
+"""The rules of the house, checked over every source file."""
+
+from __future__ import annotations
+
+import ast
+from collections import defaultdict
+from collections.abc import Iterator
+from pathlib import Path
+
+from atrous.spaces import FAMILIES
+
+SOURCE = Path(__file__).parents[1] / "src" / "atrous"
+FILES = sorted(SOURCE.rglob("*.py"))
+TREES = {path.relative_to(SOURCE).as_posix(): ast.parse(path.read_text()) for path in FILES}
+RIDDLES = ("What ", "That of", "Those of")
+MAY_NAME_FAMILIES = ("spaces/__init__.py", "recipes/")
+MOST_FILES = 230
+
+
+def documented(tree: ast.Module) -> Iterator[tuple[int, str]]:
+    """The docstrings of a file, those under assignments too, with their lines."""
+    for node in ast.walk(tree):
+        body = getattr(node, "body", None)
+        for statement in body if isinstance(body, list) else ():
+            if isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant):
+                text = statement.value.value
+                if isinstance(text, str):
+                    yield statement.lineno, text
+
+
+def test_docstrings_begin_with_a_verb_or_name_the_value() -> None:
+    found = [
+        f"{name}:{line}: {text.splitlines()[0]}"
+        for name, tree in TREES.items()
+        for line, text in documented(tree)
+        if text.startswith(RIDDLES)
+    ]
+    assert not found, "\n".join(found)
+
+
+def test_only_its_own_folder_names_a_family() -> None:
+    found = []
+    for name, tree in TREES.items():
+        for family in FAMILIES:
+            if name.startswith((f"spaces/{family}/", *MAY_NAME_FAMILIES)):
+                continue
+            strings = (n for n in ast.walk(tree) if isinstance(n, ast.Constant))
+            imports = (n for n in ast.walk(tree) if isinstance(n, ast.ImportFrom))
+            docs = {text for _, text in documented(tree)}
+            texts = [(n.lineno, n.value) for n in strings if isinstance(n.value, str)]
+            texts = [(line, text) for line, text in texts if text not in docs]
+            texts += [(n.lineno, n.module or "") for n in imports]
+            found += [f"{name}:{line}: {text}" for line, text in texts if family in text]
+    assert not found, "\n".join(found)
+
+
+def test_no_name_stands_for_two_things() -> None:
+    defined = defaultdict(set)
+    for name, tree in TREES.items():
+        for node in tree.body:
+            if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+                defined[node.name].add(name)
+    found = {name: places for name, places in defined.items() if len(places) > 1}
+    assert not found, "\n".join(f"{name}: {', '.join(sorted(at))}" for name, at in found.items())
+
+
+def test_few_files_and_no_loose_module() -> None:
+    assert len(FILES) < MOST_FILES
+    assert {path.name for path in SOURCE.glob("*.py")} == {"__init__.py", "__main__.py"}

@@ -15,7 +15,7 @@ from atrous.spaces import find_space
 SPACE = find_space("dpc")
 
 CONFIG = replaced(
-    SearchConfig(DataConfig("/data/streets")),
+    SearchConfig(DataConfig("/data/streets"), "dpc"),
     baselines=("dpc:aspp", "dpc:top1"),
     trials=4,
     seed=3,

@@ -40,7 +40,7 @@ def write_data(root: Path) -> Path:
 
 def config(data: Path, **changes: Any) -> SearchConfig:
     asked = replaced(
-        SearchConfig(DataConfig(str(data))),
+        SearchConfig(DataConfig(str(data)), "dpc"),
         strategy="random",
         baselines=("dpc:aspp",),
         trials=2,

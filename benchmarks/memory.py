@@ -12,7 +12,7 @@ from random import Random
 
 from atrous.cli.shared import default_cache
 from atrous.core.trial import Job, Origin, Rung, Trial
-from atrous.estimation.search_data import estimator, material_of
+from atrous.estimation.search_data import cached_of, estimator
 from atrous.search.run import open_run
 from atrous.spaces import find_space
 
@@ -25,7 +25,7 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=5)
     asked = parser.parse_args()
     run = open_run(asked.run)
-    proxy = estimator(run.settings, material_of(run, default_cache()))
+    proxy = estimator(run.settings, cached_of(run, default_cache()))
     space, rng = find_space(run.config.space), Random(0)
     architecture = space.architecture(space.sample(rng))
     trial = Trial(0, architecture, Origin("uniform"), 0)

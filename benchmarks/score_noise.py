@@ -20,7 +20,7 @@ from scipy.stats import spearmanr
 from atrous.cli.shared import default_cache
 from atrous.core.console import track
 from atrous.core.trial import Failed
-from atrous.estimation.search_data import estimator, features_of, material_of
+from atrous.estimation.search_data import cached_of, estimator, features_of
 from atrous.execution import find_executor
 from atrous.search.objective import OBJECTIVES
 from atrous.search.run import open_run
@@ -36,11 +36,11 @@ def main() -> None:
     parser.add_argument("--on", nargs="*", default=["val", "test"])
     asked = parser.parse_args()
     run, cache = open_run(asked.run), default_cache()
-    material = material_of(run, cache)
+    material = cached_of(run, cache)
     sets = {"selection": material.selection}
     for split in asked.on:
-        samples = material.sources.dataset.splits[split]
-        sets[split] = features_of(samples, run.settings, material.sources, cache)
+        samples = material.data.dataset.splits[split]
+        sets[split] = features_of(samples, run.settings, material.data, cache)
     space, rng = find_space(run.config.space), Random(7)
     drawn = [space.architecture(space.sample(rng)) for _ in range(asked.cells)]
     named = [find_architecture(name) for name in run.config.baselines]

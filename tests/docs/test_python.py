@@ -11,10 +11,11 @@ from typing import Any
 import pytest
 from PIL import Image
 
+from atrous.execution import EXECUTORS, find_executor
 from atrous.spaces import FAMILIES
 from atrous.spaces.family import Family
 from atrous.strategies.strategy import AnyStrategy, Stateless
-from tests.contract import test_spaces, test_strategies
+from tests.contract import test_promotions, test_spaces, test_strategies
 from tests.docs.pages import PAGES, ROOT, blocks
 from tests.docs.sandbox import Sandbox
 
@@ -67,9 +68,25 @@ def test_the_spaces_keep_what_every_space_keeps(
 
 
 def test_the_strategy_keeps_what_every_strategy_keeps(extension: ModuleType) -> None:
-    strategy: AnyStrategy = Stateless(extension.uniform)
-    for space in (FAMILIES["dpc"].make(), extension.stack()):
-        assert keep(test_strategies, {"strategy": strategy, "space": space}) >= 4
+    strategies: list[AnyStrategy] = [Stateless(extension.uniform), extension.Preferring()]
+    for strategy in strategies:
+        for space in (FAMILIES["dpc"].make(), extension.stack()):
+            assert keep(test_strategies, {"strategy": strategy, "space": space}) >= 4
+
+
+def test_the_promotion_keeps_what_every_promotion_keeps(
+    extension: ModuleType, tmp_path: Path
+) -> None:
+    known = {"promotion": extension.AboveMedian(test_promotions.STEPS), "tmp_path": tmp_path}
+    assert keep(test_promotions, known) >= 3
+
+
+def test_the_executor_is_found_and_runs_jobs(
+    extension: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(EXECUTORS, "threads", extension.threads)
+    with find_executor("threads:2", 1) as executor:
+        assert executor.submit(divmod, 7, 2).result() == (3, 1)
 
 
 def keep(contract: ModuleType, known: dict[str, Any]) -> int:

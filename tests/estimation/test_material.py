@@ -14,7 +14,7 @@ from PIL import Image
 from atrous.core.errors import AtrousError
 from atrous.estimation import estimators
 from atrous.estimation.cached import Proxy
-from atrous.estimation.search_data import material_of
+from atrous.estimation.search_data import cached_of
 from atrous.search.loop import Estimator
 from atrous.search.run import Run
 from atrous.stages.search import begin
@@ -65,7 +65,7 @@ def test_changed_data_is_noticed_before_anything_is_computed(
     run, _ = begun
     change(data)
     with pytest.raises(AtrousError, match=r"images or masks of .*run have changed.*--out"):
-        material_of(run, tmp_path / "other cache")
+        cached_of(run, tmp_path / "other cache")
     assert not (tmp_path / "other cache").exists()
 
 
@@ -73,12 +73,12 @@ def test_changed_weights_are_noticed(begun: tuple[Run, Estimator], tmp_path: Pat
     run, _ = begun
     other = replace(run, settings=replace(run.settings, config=replace(run.config, seed=1)))
     with pytest.raises(AtrousError, match=r"backbone weights of .*run have changed"):
-        material_of(other, tmp_path / "other cache")
+        cached_of(other, tmp_path / "other cache")
 
 
 def test_lost_features_are_computed_again(begun: tuple[Run, Estimator], tmp_path: Path) -> None:
     run, before = begun
     assert isinstance(before, Proxy)
-    after = material_of(run, tmp_path / "other cache")
+    after = cached_of(run, tmp_path / "other cache")
     assert after.training.path != before.training.path
     assert (after.training.features[16] == before.training.features[16]).all()

@@ -33,7 +33,7 @@ from atrous.relax.config import SearchProtocol
 from atrous.scenes.canvas import CLASSES
 from atrous.scenes.scene import draw_scene
 from atrous.search.ledger import Ledger, file_url
-from atrous.search.loop import Plan, search
+from atrous.search.loop import SearchPlan, search
 from atrous.search.objective import find_objective
 from atrous.search.promotion import FullBudget
 from atrous.spaces import find_architecture, find_space
@@ -72,7 +72,7 @@ def _proposals(strategy: str, space: str, workers: int = 1) -> Values:
     baselines = [(name, find_architecture(name)) for name in names]
     trials = 40 - len(baselines)
     miou = find_objective("miou")
-    plan = Plan(
+    plan = SearchPlan(
         space=grammar,
         strategy=find_strategy(strategy),
         promotion=FullBudget(5),

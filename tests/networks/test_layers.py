@@ -13,11 +13,11 @@ from torch.nn import functional
 
 from atrous.networks.layers import (
     AtrousDepthwise,
-    Convolution1x1,
     Dropout,
-    GridPooling,
+    GridPoolingUnit,
     PointwiseConvolution,
-    SeparableConvolution,
+    PointwiseUnit,
+    SeparableUnit,
     averaging,
     grid_means,
     normalise,
@@ -54,7 +54,7 @@ def test_grid_pooling_averages_convolves_and_interpolates(
     grid: tuple[int, int], size: tuple[int, int]
 ) -> None:
     torch.manual_seed(0)
-    layer = GridPooling(3, 4, grid).double().eval()
+    layer = GridPoolingUnit(3, 4, grid).double().eval()
     features = drawn(2, 3, *size)
     weight = cast(nn.Conv2d, layer.convolution[0]).weight
     pooled = functional.conv2d(functional.adaptive_avg_pool2d(features, grid), weight)
@@ -65,7 +65,7 @@ def test_grid_pooling_averages_convolves_and_interpolates(
 
 
 def test_image_pooling_is_the_same_everywhere() -> None:
-    output = GridPooling(3, 4, (1, 1)).eval()(torch.randn(2, 3, 5, 6))
+    output = GridPoolingUnit(3, 4, (1, 1)).eval()(torch.randn(2, 3, 5, 6))
     torch.testing.assert_close(output, output[:, :, :1, :1].expand_as(output))
 
 
@@ -88,10 +88,10 @@ def test_a_layer_serves_after_its_shapes_were_inferred() -> None:
 
 
 def test_separable_layers_normalise_and_rectify_both_halves() -> None:
-    kinds = [type(layer) for layer in SeparableConvolution(4, 6, (3, 9))]
+    kinds = [type(layer) for layer in SeparableUnit(4, 6, (3, 9))]
     half = [nn.BatchNorm2d, nn.ReLU]
     assert kinds == [AtrousDepthwise, *half, PointwiseConvolution, *half]
-    assert [type(layer) for layer in Convolution1x1(4, 6)] == [PointwiseConvolution, *half]
+    assert [type(layer) for layer in PointwiseUnit(4, 6)] == [PointwiseConvolution, *half]
 
 
 def test_batch_norm_is_as_in_the_reference() -> None:
@@ -101,9 +101,9 @@ def test_batch_norm_is_as_in_the_reference() -> None:
 
 def test_no_convolution_has_a_bias() -> None:
     for layer in (
-        Convolution1x1(3, 4),
-        SeparableConvolution(3, 4, (1, 1)),
-        GridPooling(3, 4, (2, 2)),
+        PointwiseUnit(3, 4),
+        SeparableUnit(3, 4, (1, 1)),
+        GridPoolingUnit(3, 4, (2, 2)),
     ):
         convolutions = [m for m in layer.modules() if isinstance(m, nn.Conv2d)]
         assert convolutions
@@ -114,14 +114,14 @@ def test_no_convolution_has_a_bias() -> None:
 def test_separable_weights_start_truncated_normal(position: int, deviation: float) -> None:
     """Cutting a normal at two deviations leaves 0.8796 of its deviation."""
     torch.manual_seed(0)
-    layer = SeparableConvolution(2048, 256, (6, 3))[position]
+    layer = SeparableUnit(2048, 256, (6, 3))[position]
     weight = cast(nn.Conv2d, layer).weight.detach()
     assert weight.std().item() == pytest.approx(0.8796 * deviation, rel=0.02)
     assert abs(weight.mean().item()) < 0.02 * deviation
     assert 1.9 * deviation < weight.abs().max().item() <= 2 * deviation
 
 
-@pytest.mark.parametrize("layer", [Convolution1x1(320, 256), GridPooling(320, 256, (2, 2))])
+@pytest.mark.parametrize("layer", [PointwiseUnit(320, 256), GridPoolingUnit(320, 256, (2, 2))])
 def test_plain_weights_start_xavier_uniform(layer: nn.Module) -> None:
     (convolution,) = (m for m in layer.modules() if isinstance(m, nn.Conv2d))
     bound = (6 / (320 + 256)) ** 0.5

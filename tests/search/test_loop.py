@@ -20,8 +20,9 @@ from atrous.core.errors import AtrousError
 from atrous.core.trial import Failed, Job, Measured, Outcome, Reason
 from atrous.execution.executor import Executor, WorkerLostError
 from atrous.execution.inline import InlineExecutor
+from atrous.search import loop
 from atrous.search.ledger import Entry, Ledger, file_url
-from atrous.search.loop import Plan, Watcher, search
+from atrous.search.loop import SearchPlan, Watcher, search
 from atrous.search.objective import find_objective
 from atrous.search.promotion import FullBudget
 from atrous.spaces.dpc.space import dpc
@@ -30,12 +31,14 @@ from atrous.strategies.strategy import Stateless
 from atrous.strategies.uniform import uniform
 from tests.executors import Pick, Reordering
 from tests.records import metrics
+from tests.search.simulated import VirtualExecutor
+from tests.strategies.learning import Preferences, Preferring
 
 SPACE = dpc()
 BASELINES = tuple(
     (f"dpc:{name}", SPACE.architecture(genotype)) for name, genotype in SPACE.published.items()
 )
-PLAN = Plan(
+PLAN = SearchPlan(
     space=SPACE,
     strategy=Stateless(LocalSearch(warmup=5)),
     promotion=FullBudget(7),
@@ -73,7 +76,7 @@ def blank() -> bytes:
 
 
 def run(
-    plan: Plan,
+    plan: SearchPlan,
     path: Path,
     executor: Executor | None = None,
     estimator: Callable[[Job], Outcome] = estimate,
@@ -344,3 +347,52 @@ def test_an_error_of_the_user_stops_it_at_once(tmp_path: Path) -> None:
         run(SMALL, path, estimator=refuse)
     assert [entry.trial.number for entry in opened(path).entries()] == [0, 1]
     assert len(run(SMALL, path)) == 6
+
+
+def test_a_free_search_waits_for_no_slower_worker(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first trial ends last, and each other knows all that ended before it was proposed."""
+    path, durations = tmp_path / "ledger.db", iter([1000, *[1] * 14])
+    executor = VirtualExecutor(lambda: next(durations), 3, 15)
+    monkeypatch.setattr(loop, "wait", executor.wait)
+    run(replace(PLAN, workers=3), path, executor)
+    recorded = opened(path).recorded()
+    assert recorded[-1].trial.number == 0
+    known = {entry.trial.number: entry.trial.knows for entry in recorded}
+    assert sorted(known) == list(range(15))
+    assert all(known[number] == number - 2 for number in range(3, 15))
+
+
+def test_a_free_search_goes_on_from_what_is_recorded(tmp_path: Path) -> None:
+    path, plan = tmp_path / "ledger.db", replace(PLAN, workers=3)
+    for after in (3, 5):
+        with Reordering(max) as executor, pytest.raises(KeyboardInterrupt):
+            run(plan, path, executor, watch=Stopper(after))
+    before = opened(path).recorded()
+    with Reordering(max) as executor:
+        found = run(plan, path, executor)
+    assert opened(path).recorded()[: len(before)] == before
+    assert [entry.trial.number for entry in found] == list(range(15))
+    forms = [SPACE.canonical(entry.trial.architecture.genotype) for entry in found]
+    assert len(set(forms)) == 15
+
+
+def test_a_learning_strategy_is_killed_and_goes_on_with_what_it_learnt(tmp_path: Path) -> None:
+    plan = replace(PLAN, trials=118, strategy=Preferring())
+    whole = run(plan, tmp_path / "whole.db")
+    path = tmp_path / "killed.db"
+    for after in (57, 48):
+        with pytest.raises(KeyboardInterrupt):
+            run(replace(plan, strategy=Preferring()), path, watch=Stopper(after))
+    last = Preferring()
+    assert outcomes(run(replace(plan, strategy=last), path)) == outcomes(whole)
+    assert last.learnt == 120 - 100, "only what came after the kept state is learnt again"
+
+
+def test_a_state_that_knows_too_much_is_not_taken(tmp_path: Path) -> None:
+    path, plan = tmp_path / "ledger.db", replace(PLAN, trials=8, strategy=Preferring())
+    expected = outcomes(run(plan, tmp_path / "whole.db"))
+    path.write_bytes(blank())
+    opened(path).keep(99, Preferences({"0.0": (1e3, 1)}))
+    assert outcomes(run(replace(plan, strategy=Preferring()), path)) == expected

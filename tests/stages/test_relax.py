@@ -14,8 +14,9 @@ from atrous.core.options import replaced
 from atrous.core.trial import Measured
 from atrous.estimation.end_to_end import FineTune
 from atrous.estimation.estimators import estimator_of
-from atrous.estimation.search_data import unchanged_sources
+from atrous.estimation.search_data import unchanged_data
 from atrous.relax.history import Snapshot, histories, read_history
+from atrous.report.page import write_report
 from atrous.search.ledger import Entry
 from atrous.search.run import Run, open_run
 from atrous.stages import relax
@@ -90,6 +91,11 @@ def test_what_is_decoded_is_measured_and_random_ones_beside_it(
     for path in found.values():
         assert [snapshot.step for snapshot in read_history(path)] == [1, 2]
     assert (run.path / "supernet" / "latency.json").exists() == (gate == "fbnet")
+    page = write_report(run).read_text(encoding="utf-8")
+    assert f"through the gate <code>{gate}</code>. The trellis shows every way" in page
+    assert page.count("Strides decoded") == 2
+    assert "Entropy of ways" in page
+    assert relax.in_words(read_history(found[0])[-1]).startswith("step      2  loss ")
 
 
 @pytest.mark.slow
@@ -108,7 +114,7 @@ def test_a_search_that_was_stopped_between_its_stages_is_the_same(
 
 def test_the_published_numbers_are_filled_in(data: Path, tmp_path: Path) -> None:
     run, _ = driver.begin(asked(data, GradientConfig()), tmp_path / "run", tmp_path / "cache")
-    (protocol,) = relax.protocols(run.config, "cpu", unchanged_sources(run))
+    (protocol,) = relax.protocols(run.config, "cpu", unchanged_data(run))
     assert (protocol.steps, protocol.warm_up) == (40 * 3 // 2, 0.5)
     assert (protocol.crop, protocol.scale) == ((65, 97), 1.0)
     assert (protocol.space, protocol.filters) == ("auto_deeplab-2x1", 8)

@@ -26,7 +26,7 @@ from atrous.core.trial import Failed, Measured, Outcome, Reason
 from atrous.estimation import end_to_end as fine_tune
 from atrous.estimation import estimators
 from atrous.estimation.end_to_end import is_gentle
-from atrous.estimation.search_data import estimator, material_of
+from atrous.estimation.search_data import cached_of, estimator
 from atrous.networks.network import Network
 from atrous.networks.weights import digest
 from atrous.search.ledger import Entry, scored
@@ -226,7 +226,7 @@ def test_a_warm_start_is_the_cell_as_the_proxy_leaves_it(run: Run, cache: Path) 
     network = build_network(tuned.blueprint, "none", 3)
     backbone = digest(network.backbone)
     tuned.start(network, trial.architecture, trial.seed)
-    trained = estimator(run.settings, material_of(run, cache)).fit(
+    trained = estimator(run.settings, cached_of(run, cache)).fit(
         trial.architecture, run.config.proxy.steps, trial.seed
     )
     assert digest(network.head) == digest(trained.head)

@@ -9,7 +9,7 @@ from random import Random
 
 from atrous.core.architecture import Genotype
 from atrous.core.trial import Origin
-from atrous.strategies.strategy import Domain, History, Proposal, Result, first_unseen
+from atrous.strategies.strategy import Domain, Known, Proposal, Result, first_unseen
 
 
 @dataclass(frozen=True)
@@ -44,9 +44,7 @@ class Preferring:
                 totals[f"{position}.{choice}"] = (total + (result.score or 0.0), count + 1)
         return Preferences(totals)
 
-    def propose(
-        self, state: Preferences, domain: Domain, history: History, rng: Random
-    ) -> Proposal:
+    def propose(self, state: Preferences, domain: Domain, history: Known, rng: Random) -> Proposal:
         def draw() -> Genotype:
             prefix: Genotype = ()
             while count := domain.choices(prefix):

@@ -1,4 +1,4 @@
-"""What there is: search spaces, architectures, data sets and scenes to try things on."""
+"""Shows what there is: search spaces, architectures, data sets and scenes to try things on."""
 
 from __future__ import annotations
 

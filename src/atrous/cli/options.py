@@ -26,7 +26,7 @@ SECONDS = {"s": 1, "m": 60, "h": 3600}
 
 @dataclass(frozen=True)
 class Told:
-    """What a user typed of a configuration: texts and switches, by option."""
+    """Texts and switches that a user typed of a configuration, by option."""
 
     typed: Mapping[Leaf, str | bool]
 

@@ -1,4 +1,4 @@
-"""What a search has found: the report, a fair comparison, and how far its proxy can be trusted."""
+"""Shows what a search has found: the report, a fair comparison, how far its proxy is trusted."""
 
 from __future__ import annotations
 
@@ -9,8 +9,11 @@ from typing import Annotated
 
 import typer
 
+from atrous.cli.options import Told, takes
 from atrous.cli.shared import RUNS, CacheOption, Json, RunPath, default_cache
+from atrous.core.config import DataConfig, FidelityConfig
 from atrous.core.console import output
+from atrous.core.errors import AtrousError
 
 
 def report(
@@ -68,46 +71,9 @@ def compare(
         output.print(comparison_table(found))
 
 
+@takes(FidelityConfig)
 def fidelity(
-    data: Annotated[Path, typer.Argument(help="The folder of a data set.")],
-    large_backbone: Annotated[
-        str, typer.Option(help="A timm model, or none to leave the large backbone out.")
-    ] = "xception65",
-    large_weights: Annotated[
-        str, typer.Option(help="auto (timm's hub), builtin, none, or a file.")
-    ] = "auto",
-    large_cached: Annotated[
-        bool,
-        typer.Option(
-            "--large-cached", help="Freeze the large backbone too: for machines without a GPU."
-        ),
-    ] = False,
-    cells: Annotated[int, typer.Option(help="How many of the 31 cells to measure.")] = 31,
-    steps: Annotated[int, typer.Option(help="Training steps on cached features.")] = 400,
-    end_to_end_steps: Annotated[int, typer.Option(help="Training steps end to end.")] = 400,
-    select_on: Annotated[
-        str, typer.Option(help="What scores are taken on, as atrous search takes it.")
-    ] = "val",
-    backbone: Annotated[str, typer.Option(help="The small one: a timm model.")] = (
-        "tf_efficientnet_lite0"
-    ),
-    weights: Annotated[
-        str, typer.Option(help="auto (timm's hub), builtin, none, or a file.")
-    ] = "auto",
-    output_stride: Annotated[int, typer.Option(help="8 or 16.")] = 16,
-    crop: Annotated[
-        str | None, typer.Option(help="Canvas HxW of every image [the largest, 513 at most].")
-    ] = None,
-    filters: Annotated[int, typer.Option(help="Width of the cells; the paper's is 256.")] = 64,
-    batch: Annotated[int, typer.Option(help="Images a step.")] = 8,
-    rate: Annotated[float, typer.Option(help="Base learning rate on cached features.")] = 0.1,
-    end_to_end_rate: Annotated[float, typer.Option(help="Base learning rate end to end.")] = 0.01,
-    workers: Annotated[
-        int | None,
-        typer.Option(help="Trials at a time [cached: the fastest split, measured; else 1]."),
-    ] = None,
-    seed: Annotated[int, typer.Option(help="Of first weights and batches.")] = 0,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
+    told: Told,
     out: Annotated[Path | None, typer.Option(help="The study's folder [runs/fidelity].")] = None,
     cache: CacheOption = None,
 ) -> None:
@@ -115,38 +81,16 @@ def fidelity(
 
     Interrupted, it goes on where it stopped when it is asked for again.
     """
-    from atrous.data.canvas import parse_size
-    from atrous.stages.fidelity.measure import measure
+    from atrous.stages.fidelity.measure import measure, prepare
     from atrous.stages.fidelity.result import gather
-    from atrous.stages.fidelity.study import Settings
-    from atrous.stages.fidelity.summary import write_summary
-    from atrous.stages.fidelity.view import StudyView, render
-    from atrous.stages.fidelity.ways import prepare
+    from atrous.stages.fidelity.summary import StudyView, render, write_summary
 
-    asked = Settings(
-        data=str(data),
-        select_on=select_on,
-        cells=cells,
-        backbone=backbone,
-        weights=weights,
-        large_backbone=large_backbone,
-        large_weights=large_weights,
-        large_cached=large_cached,
-        output_stride=output_stride,
-        crop=parse_size(crop) if crop else None,
-        filters=filters,
-        steps=steps,
-        end_to_end_steps=end_to_end_steps,
-        batch=batch,
-        rate=rate,
-        end_to_end_rate=end_to_end_rate,
-        workers=workers,
-        seed=seed,
-        device=device,
-    )
+    if "data" not in told:
+        raise AtrousError("Expected the folder of a data set: atrous fidelity DATA.")
+    asked = told.on(FidelityConfig(DataConfig("")))
     out = out or RUNS / "fidelity"
     study, ways = prepare(asked, out, cache or default_cache())
-    view = StudyView(cells)
+    view = StudyView(asked.cells)
     try:
         with view.shown():
             measure(study, ways, view.begin, view.watch)

@@ -1,4 +1,4 @@
-"""What several commands share: their options, where things go by default, the output."""
+"""Parts that several commands share: their options, where things go by default, the output."""
 
 from __future__ import annotations
 

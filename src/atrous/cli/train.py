@@ -53,7 +53,9 @@ def train(
         _train(resume, read(resume))
         return
     if source is None:
-        raise AtrousError("Expected what to train: atrous train RUN, or a name such as dpc:aspp.")
+        raise AtrousError(
+            "Expected what to train: atrous train RUN, or the name of an architecture."
+        )
     folder = _folder(out)
     job = job_of(subject_of(source, trial, told.values()))
     if announced("cpu").leads:

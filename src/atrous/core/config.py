@@ -1,4 +1,4 @@
-"""What a user can ask for: a few records, composed by every stage."""
+"""Configurations: a few records of what a user can ask for, composed by every stage."""
 
 from __future__ import annotations
 
@@ -8,6 +8,9 @@ from typing import Literal
 from atrous.core.options import option, part
 
 Size = tuple[int, int]
+CACHED, END_TO_END, LARGE = "cached", "end-to-end", "large"
+"""The settings in which a study of fidelity trains its cells."""
+NO_BACKBONE = "none"
 GRADIENT = "gradient"
 """The strategy that trains supernets; a search that names it has a configuration for it."""
 
@@ -45,7 +48,7 @@ class ProxyConfig:
     """How a candidate is trained and scored while it is searched for."""
 
     filters: int = option(
-        "Width of the cell; the papers' are 256 for dpc, 20 to 48 for auto_deeplab.",
+        "Width of the cell (256 in papers), or F of a whole network (20 to 48).",
         64,
         derived="64; 8 for whole networks",
         least=1,
@@ -242,7 +245,7 @@ OF_ONE_TRAINING = (
     *("weight_decay", "scales", "flip", "tune_norm", "class_weights", "precision"),
     *("accumulate", "average", "drop_path", "score_every"),
 )
-"""What is asked of a training that is asked for by itself."""
+"""Fields that only a training by itself is asked for."""
 
 
 @dataclass(frozen=True)
@@ -290,3 +293,60 @@ class WholeConfig:
         crop={"help": "HxW of a training crop, end to end."},
     )
     stretch: bool = False
+
+
+@dataclass(frozen=True)
+class FidelityConfig:
+    """How far a proxy can be trusted: a few cells trained in several settings."""
+
+    data: DataConfig = part(select_on={"help": "What scores are taken on, as in a search."})
+    large: EncoderConfig = part(
+        EncoderConfig("xception65", "auto", 16),
+        prefix="large-",
+        without=("output_stride",),
+        backbone={
+            "help": "A timm model, or none to leave the large backbone out.",
+            "derived": "xception65",
+        },
+        weights={"help": "auto (timm's hub), builtin, none, or a file."},
+    )
+    large_cached: bool = option("Freeze the large backbone too: for machines without a GPU.", False)
+    cells: int = option("How many of the 31 cells to measure.", 31)
+    small: EncoderConfig = part(
+        EncoderConfig("tf_efficientnet_lite0", "auto", 16),
+        backbone={"help": "The small one: a timm model."},
+    )
+    proxy: ProxyConfig = part(
+        ProxyConfig,
+        without=("score",),
+        steps={"help": "Training steps on cached features.", "derived": "400"},
+        rate={"help": "Base learning rate on cached features.", "derived": "0.1"},
+        filters={"help": "Width of the cells; the paper's is 256.", "derived": "64"},
+    )
+    end_to_end_steps: int = option("Training steps end to end.", 400, least=1)
+    end_to_end_rate: float = option("Base learning rate end to end.", 0.01, above=0)
+    machine: MachineConfig = part(
+        MachineConfig,
+        without=("reproducible",),
+        workers={"derived": "cached: the fastest split, measured; else 1"},
+    )
+    seed: int = option("Of first weights and batches.", 0, least=0)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The settings that are measured, the cheapest first."""
+        large = () if self.large.backbone == NO_BACKBONE else (LARGE,)
+        return (CACHED, END_TO_END, *large)
+
+    def backbone_of(self, name: str) -> tuple[str, str]:
+        """Returns the backbone of a setting, and its weights."""
+        encoder = self.large if name == LARGE else self.small
+        return encoder.backbone, encoder.weights
+
+    def is_cached(self, name: str) -> bool:
+        """Whether a setting trains cells on cached features, its backbone frozen."""
+        return name == CACHED or (name == LARGE and self.large_cached)
+
+    def steps_of(self, name: str) -> int:
+        """For how many steps a setting trains each cell."""
+        return self.proxy.steps if self.is_cached(name) else self.end_to_end_steps

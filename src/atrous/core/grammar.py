@@ -150,12 +150,12 @@ class Grammar:
 
     def variants(self, genotype: Genotype, position: int) -> list[Genotype]:
         """The valid genotypes that differ from this one at `position` alone."""
-        state = self.rules.start
-        for choice in genotype[:position]:
-            state = self.rules.step(state, choice)
-        others = (c for c in range(self.rules.choices(state)) if c != genotype[position])
+        return list(self._variants(genotype, position))
+
+    def _variants(self, genotype: Genotype, position: int) -> Iterator[Genotype]:
+        others = (c for c in range(self.choices(genotype[:position])) if c != genotype[position])
         changed = ((*genotype[:position], c, *genotype[position + 1 :]) for c in others)
-        return [variant for variant in changed if self.is_valid(variant)]
+        return (variant for variant in changed if self.is_valid(variant))
 
     def neighbours(self, genotype: Genotype) -> list[Genotype]:
         """Every valid genotype that differs in exactly one decision."""
@@ -167,8 +167,9 @@ class Grammar:
 
         The genotype itself if it has no neighbour.
         """
-        movable = [v for p in range(len(genotype)) if (v := self.variants(genotype, p))]
-        return rng.choice(rng.choice(movable)) if movable else genotype
+        positions = range(len(genotype))
+        movable = [p for p in positions if next(self._variants(genotype, p), None) is not None]
+        return rng.choice(self.variants(genotype, rng.choice(movable))) if movable else genotype
 
     def architecture(self, genotype: Genotype) -> Architecture:
         """The genotype as a record of this space."""

@@ -21,7 +21,7 @@ NOTHING: Mapping[str, Any] = MappingProxyType({})
 
 @dataclass(frozen=True)
 class Option:
-    """What is known of a field.
+    """All that is known of a field.
 
     `flag` is its name on the command line, without dashes; `derived` says in words what a value
     left out is. A number is at least `least`, above `above` and below `below`; a value is one of
@@ -47,7 +47,7 @@ class Option:
 
 
 @dataclass(frozen=True)
-class Part:
+class Nested:
     """How a configuration stands in another: `prefix` goes before its flags; it belongs to one
     `strategy` if that is named; `changed` are what its options differ in here, by field; fields
     `without` are not asked for."""
@@ -124,7 +124,7 @@ def part(
     **changed: Mapping[str, Any],
 ) -> Any:
     """Declares a field that is a configuration itself, `kind` or `None` if it is left out."""
-    stands = Part(prefix, strategy, without, changed)
+    stands = Nested(prefix, strategy, without, changed)
     if isinstance(kind, type):
         return field(default_factory=kind, metadata={PART: stands})
     return field(default=kind, metadata={PART: stands})
@@ -198,7 +198,7 @@ def arguments(record: Any, but: tuple[str, ...] = ()) -> list[tuple[str, str | N
     return found
 
 
-def _leaves_of(name: str, kind: type, stands: Part) -> list[Leaf]:
+def _leaves_of(name: str, kind: type, stands: Nested) -> list[Leaf]:
     """Returns the options of a part, as they are where it stands."""
     return [
         replace(
@@ -213,7 +213,7 @@ def _leaves_of(name: str, kind: type, stands: Part) -> list[Leaf]:
     ]
 
 
-def _changed(known: Option, stands: Part, changes: Mapping[str, Any]) -> Option:
+def _changed(known: Option, stands: Nested, changes: Mapping[str, Any]) -> Option:
     told = {name: value for name, value in changes.items() if name != "default"}
     found = replace(known, **told)
     return replace(found, flag=f"{stands.prefix}{found.flag}")

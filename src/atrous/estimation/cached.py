@@ -17,7 +17,6 @@ from itertools import islice
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from atrous.core.architecture import Architecture
 from atrous.core.trial import Job, Metrics, Outcome
@@ -29,8 +28,9 @@ from atrous.networks.compute import Compute, GraphedGradients
 from atrous.networks.layers import interpolation, resample
 from atrous.networks.pyramid import Pyramid, require_maps
 from atrous.spaces import find_space
+from atrous.tasks.segmentation import SEGMENTATION
 from atrous.tasks.segmentation.head import Segmenter
-from atrous.tasks.segmentation.metrics import confusion, summarise, winners
+from atrous.tasks.segmentation.metrics import winners
 from atrous.training.loop import branch_norms
 from atrous.training.optimiser import (
     FINITE_EVERY,
@@ -121,12 +121,12 @@ def evaluate(network: Segmenter, data: FeatureSet, classes: int, compute: Comput
         band = max(1, BAND // (classes * len(columns)))
         for part, truth in zip(torch.split(rows, band), torch.split(label, band), strict=True):
             best = winners(resample(logits, part, columns)).cpu()
-            counts += confusion(truth, best, classes)
+            counts += SEGMENTATION.tally(truth, best, classes)
         targets = data.targets[number].to(logits.device).long().unsqueeze(0)
         counted = int((targets != IGNORE).sum())
         loss += float(roads.loss(logits.unsqueeze(0), targets)) * counted
         pixels += counted
-    scores = summarise(counts.numpy())
+    scores = SEGMENTATION.summary(counts.numpy())
     return Metrics(
         miou=scores.miou,
         mean_accuracy=scores.mean_accuracy,
@@ -164,7 +164,7 @@ class Geometry:
     def loss(self, logits: Tensor, targets: Tensor) -> Tensor:
         """Mean cross-entropy over the targets that are not ignored; logits [B, K, H, W]."""
         scores = resample(logits.float(), self.rows, self.columns)
-        total = functional.cross_entropy(scores, targets, ignore_index=IGNORE, reduction="sum")
+        total = SEGMENTATION.loss(scores, targets)
         return total / (targets != IGNORE).sum().clamp_min(1)
 
 

@@ -15,14 +15,14 @@ from atrous.data.checks.check import require_sound
 from atrous.data.palette import Colour
 from atrous.estimation.end_to_end import FineTune
 from atrous.estimation.search_data import (
-    Material,
-    Sources,
+    CachedFeatures,
+    SearchData,
+    cached_of,
+    cached_of_data,
     compute_of,
     estimator,
-    make_material,
-    material_of,
-    sources_of,
-    unchanged_sources,
+    search_data_of,
+    unchanged_data,
 )
 from atrous.estimation.tune import Choice, Workload, choose
 from atrous.networks.compute import Compute, cores, pick_device, whole_precision
@@ -43,17 +43,17 @@ WORK = "trials"
 
 @dataclass(frozen=True)
 class Prepared:
-    """What a run is made of, and what measures its trials when it lies in a folder."""
+    """The makings of a run, and of the estimator of its trials."""
 
     settings: Settings
     context: Context
-    material: Material | Sources
+    cached: CachedFeatures | SearchData
 
     def estimator(self, path: Path) -> Estimator:
-        """What measures the trials of the run in the folder `path`."""
-        if isinstance(self.material, Material):
-            return estimator(self.settings, self.material)
-        return _whole_estimator(self.settings, self.material, path)
+        """Returns the estimator of the trials of the run in the folder `path`."""
+        if isinstance(self.cached, CachedFeatures):
+            return estimator(self.settings, self.cached)
+        return _whole_estimator(self.settings, self.cached, path)
 
 
 def prepare(config: SearchConfig, lasting: SearchConfig, cache: Path) -> Prepared:
@@ -63,22 +63,22 @@ def prepare(config: SearchConfig, lasting: SearchConfig, cache: Path) -> Prepare
     if it cannot be met.
     """
     device = pick_device(config.machine.device)
-    sources = sources_of(config)
-    sizes = require_sound(sources.dataset.root)
-    if sources.backbone is None:
-        return _on_images(lasting, sources, sizes, device)
+    data = search_data_of(config)
+    sizes = require_sound(data.dataset.root)
+    if data.backbone is None:
+        return _on_images(lasting, data, sizes, device)
     crop = config.proxy.crop or derive_crop(sizes, config.encoder.output_stride)
-    material = make_material(sources, config, crop, device, cache)
-    choice = _choice(config, material, device, cache)
-    context = _context(sources, material.training.shapes)
-    return Prepared(_settings(lasting, choice, crop), context, material)
+    cached = cached_of_data(data, config, crop, device, cache)
+    choice = _choice(config, cached, device, cache)
+    context = _context(data, cached.training.shapes)
+    return Prepared(_settings(lasting, choice, crop), context, cached)
 
 
 def estimator_of(run: Run, cache: Path) -> Estimator:
-    """What measures the trials of a run; raises `AtrousError` if data or weights have changed."""
+    """Returns the estimator of a run; raises `AtrousError` if data or weights have changed."""
     if needs_backbone(run.config.space):
-        return estimator(run.settings, material_of(run, cache))
-    return _whole_estimator(run.settings, unchanged_sources(run), run.path)
+        return estimator(run.settings, cached_of(run, cache))
+    return _whole_estimator(run.settings, unchanged_data(run), run.path)
 
 
 def blueprint_of(
@@ -100,17 +100,17 @@ def blueprint_of(
     )
 
 
-def _on_images(config: SearchConfig, sources: Sources, sizes: list[Size], device: str) -> Prepared:
+def _on_images(config: SearchConfig, data: SearchData, sizes: list[Size], device: str) -> Prepared:
     canvas = find_space(config.space).coarsest(config.encoder.output_stride)
     crop = config.proxy.crop or derive_training_crop(sizes, canvas)
     workers = config.machine.workers or (1 if device != "cpu" else _most_workers(config))
     threads = max(1, cores() // workers)
     compute = Compute(device, whole_precision(device, None), "channels_last", threads)
     settings = _settings(config, Choice(compute, workers), crop)
-    return Prepared(settings, _context(sources, {IMAGE: (RGB, *crop)}), sources)
+    return Prepared(settings, _context(data, {IMAGE: (RGB, *crop)}), data)
 
 
-def _whole_estimator(settings: Settings, sources: Sources, path: Path) -> FineTune:
+def _whole_estimator(settings: Settings, data: SearchData, path: Path) -> FineTune:
     """Trains whole networks from the first step on, from random weights."""
     config = settings.config
     space = find_space(config.space)
@@ -123,10 +123,10 @@ def _whole_estimator(settings: Settings, sources: Sources, path: Path) -> FineTu
         precision=settings.precision,
     )
     return FineTune(
-        blueprint_of(config, template, sources.dataset.classes, sources.dataset.colours),
+        blueprint_of(config, template, data.dataset.classes, data.dataset.colours),
         "none",
-        sources.training,
-        sources.selection,
+        data.training,
+        data.selection,
         protocol,
         compute_of(settings),
         (path / WORK).resolve(),
@@ -145,13 +145,13 @@ def _settings(config: SearchConfig, choice: Choice, crop: Size) -> Settings:
     )
 
 
-def _choice(config: SearchConfig, material: Material, device: str, cache: Path) -> Choice:
+def _choice(config: SearchConfig, cached: CachedFeatures, device: str, cache: Path) -> Choice:
     workload = Workload(
         yardstick(config.space),
-        material.training.channels,
-        material.training.crop,
+        cached.training.channels,
+        cached.training.crop,
         config.proxy.filters,
-        len(material.sources.dataset.classes),
+        len(cached.data.dataset.classes),
         config.proxy.batch,
     )
     return choose(workload, device, config.machine.workers, _most_workers(config), cache)
@@ -161,13 +161,13 @@ def _most_workers(config: SearchConfig) -> int:
     return max(1, min(cores(), config.budget.trials // TRIALS_PER_WORKER))
 
 
-def _context(sources: Sources, maps: dict[int, Shape]) -> Context:
+def _context(data: SearchData, maps: dict[int, Shape]) -> Context:
     return Context(
-        classes=sources.dataset.classes,
-        training_images=len(sources.training),
-        selection_images=len(sources.selection),
-        data_fingerprint=sources.fingerprint,
-        weights_digest=sources.weights_digest,
+        classes=data.dataset.classes,
+        training_images=len(data.training),
+        selection_images=len(data.selection),
+        data_fingerprint=data.fingerprint,
+        weights_digest=data.weights_digest,
         maps=maps,
         versions=software(),
         python=platform.python_version(),

@@ -43,7 +43,7 @@ SPARE = 1.1
 
 @dataclass(frozen=True)
 class Extraction:
-    """What a feature set is computed from: everything its key depends on, and its images.
+    """The makings of a feature set: everything its key depends on, and its images.
 
     `strides` are those of the maps that somebody reads. With `labels`, it can be scored on;
     without, it takes less room, and can be trained on only.
@@ -57,7 +57,7 @@ class Extraction:
     labels: bool = True
 
     def key(self) -> dict[str, Any]:
-        """What the content depends on; the device's rounding is not counted in."""
+        """Everything the content depends on; the device's rounding is not counted in."""
         return {
             "format": FORMAT,
             "data": fingerprint(self.samples, untracked),

@@ -1,4 +1,4 @@
-"""What a search works on: images, a backbone, their features, and the proxy made of them."""
+"""The data of a search: images, a backbone, their cached features, and the proxy on them."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ WEIGHT_DECAY = 4e-5
 
 
 @dataclass(frozen=True)
-class Sources:
+class SearchData:
     """The images of a search, and the backbone of its cells: `None` for whole networks."""
 
     dataset: Dataset
@@ -34,21 +34,21 @@ class Sources:
 
     @property
     def weights_digest(self) -> str:
-        """That of the backbone; empty if there is none."""
+        """The digest of the backbone's weights; empty if there is none."""
         return self.backbone.weights_digest if self.backbone else ""
 
 
 @dataclass(frozen=True)
-class Material:
-    """What candidates train on and are scored on, and the sources it was made from."""
+class CachedFeatures:
+    """The features that candidates train on and are scored on, and the data they are of."""
 
     training: FeatureSet
     selection: FeatureSet
-    sources: Sources
+    data: SearchData
 
 
-def sources_of(config: SearchConfig) -> Sources:
-    """What a configuration names; raises `AtrousError` if it cannot be had."""
+def search_data_of(config: SearchConfig) -> SearchData:
+    """Reads the data that a configuration names; raises `AtrousError` if it cannot be had."""
     dataset = read_dataset(Path(config.data.path))
     training, selection = select(dataset, config.data.select_on)
     backbone = None
@@ -59,30 +59,30 @@ def sources_of(config: SearchConfig) -> Sources:
             config.encoder.output_stride,
             config.seed,
         )
-    return Sources(dataset, training, selection, backbone, fingerprint((*training, *selection)))
+    return SearchData(dataset, training, selection, backbone, fingerprint((*training, *selection)))
 
 
-def unchanged_sources(run: Run) -> Sources:
-    """What a run was made on; raises `AtrousError` if data or weights have changed since."""
-    sources = sources_of(run.config)
-    _require_unchanged(run, sources)
-    return sources
+def unchanged_data(run: Run) -> SearchData:
+    """Reads the data of a run; raises `AtrousError` if data or weights have changed since."""
+    data = search_data_of(run.config)
+    _require_unchanged(run, data)
+    return data
 
 
-def make_material(
-    sources: Sources, config: SearchConfig, crop: Size, device: str, cache: Path
-) -> Material:
-    """The features of the sources, from the cache if they are there.
+def cached_of_data(
+    data: SearchData, config: SearchConfig, crop: Size, device: str, cache: Path
+) -> CachedFeatures:
+    """The features of the data, from the cache if they are there.
 
-    Raises `AtrousError` for the sources of whole networks, which read no features.
+    Raises `AtrousError` for the data of whole networks, which read no features.
     """
-    backbone = feature_backbone(sources)
+    backbone = backbone_of(data)
     strides = strides_read(config, backbone)
     training, selection = (
         cached_features(Extraction(samples, backbone, crop, device, strides, labels), cache)
-        for samples, labels in ((sources.training, False), (sources.selection, True))
+        for samples, labels in ((data.training, False), (data.selection, True))
     )
-    return Material(training, selection, sources)
+    return CachedFeatures(training, selection, data)
 
 
 def strides_read(config: SearchConfig, backbone: Backbone) -> tuple[int, ...]:
@@ -92,25 +92,25 @@ def strides_read(config: SearchConfig, backbone: Backbone) -> tuple[int, ...]:
     return tuple(sorted(read))
 
 
-def feature_backbone(sources: Sources) -> Backbone:
+def backbone_of(data: SearchData) -> Backbone:
     """The backbone whose features cells read; raises `AtrousError` if there is none."""
-    if sources.backbone is None:
+    if data.backbone is None:
         raise AtrousError(
             "Expected cells that read a backbone's features, but the architectures of this run are "
             "whole networks, which are trained on images. To compare some, train them: atrous train"
         )
-    return sources.backbone
+    return data.backbone
 
 
-def material_of(run: Run, cache: Path) -> Material:
-    """What a run's candidates train on; raises `AtrousError` if data or weights have changed."""
-    sources, settings = unchanged_sources(run), run.settings
-    return make_material(sources, run.config, settings.crop, settings.device, cache)
+def cached_of(run: Run, cache: Path) -> CachedFeatures:
+    """Returns the features of a run; raises `AtrousError` if data or weights have changed."""
+    data, settings = unchanged_data(run), run.settings
+    return cached_of_data(data, run.config, settings.crop, settings.device, cache)
 
 
-def features_of(samples: Samples, settings: Settings, sources: Sources, cache: Path) -> FeatureSet:
+def features_of(samples: Samples, settings: Settings, data: SearchData, cache: Path) -> FeatureSet:
     """The features of any images of a run's data set, for scoring outside the search."""
-    backbone = feature_backbone(sources)
+    backbone = backbone_of(data)
     strides = strides_read(settings.config, backbone)
     extraction = Extraction(samples, backbone, settings.crop, settings.device, strides)
     return cached_features(extraction, cache)
@@ -121,23 +121,23 @@ def compute_of(settings: Settings) -> Compute:
     return Compute(settings.device, settings.precision, settings.layout, settings.threads)
 
 
-def estimator(settings: Settings, material: Material) -> Proxy:
+def estimator(settings: Settings, cached: CachedFeatures) -> Proxy:
     """The proxy of a run."""
     config = settings.config
     return Proxy(
-        training=material.training,
-        selection=material.selection,
-        classes=len(material.sources.dataset.classes),
+        training=cached.training,
+        selection=cached.selection,
+        classes=len(cached.data.dataset.classes),
         filters=config.proxy.filters,
         schedule=Schedule(config.proxy.batch, config.proxy.rate, WEIGHT_DECAY),
         compute=compute_of(settings),
     )
 
 
-def _require_unchanged(run: Run, sources: Sources) -> None:
-    before, weights = run.context, sources.weights_digest
+def _require_unchanged(run: Run, data: SearchData) -> None:
+    before, weights = run.context, data.weights_digest
     checks = (
-        ("images or masks", before.data_fingerprint, sources.fingerprint, run.config.data.path),
+        ("images or masks", before.data_fingerprint, data.fingerprint, run.config.data.path),
         ("backbone weights", before.weights_digest, weights, run.config.encoder.weights),
     )
     for what, expected, found, where in checks:

@@ -121,7 +121,7 @@ class _Worker:
 
 @contextlib.contextmanager
 def _interruptions_held() -> Iterator[None]:
-    """What is started here does not hear of Ctrl-C before it has set how to take it."""
+    """Keeps Ctrl-C from what is started here until that has set how to take it."""
     resource_tracker.ensure_running()  # starting it would let interruptions through again
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
@@ -145,7 +145,7 @@ def _serve(pipe: Connection) -> None:
 
 
 def _answer(request: bytes) -> bytes:
-    """What a pickled job gave, or the exception it raised, pickled."""
+    """Returns what a pickled job gave, or the exception it raised, pickled."""
     try:
         job, args, kwargs = pickle.loads(request)
         return pickle.dumps((job(*args, **kwargs), None))

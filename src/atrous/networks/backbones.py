@@ -200,7 +200,8 @@ def _padded(images: Tensor, multiple: int) -> Tensor:
 
 
 def _missing(side: int, multiple: int) -> int:
-    """What lacks to a multiple; without negative numbers, whose remainders differ in ONNX."""
+    """How many pixels lack to a multiple; never of a negative number, whose remainder ONNX has
+    otherwise."""
     return (side + multiple - 1) // multiple * multiple - side
 
 

@@ -38,7 +38,7 @@ class AtrousDepthwise(nn.Conv2d):
         return phased_depthwise(features, self.weight, (self.dilation[0], self.dilation[1]))
 
 
-class Convolution1x1(nn.Sequential):
+class PointwiseUnit(nn.Sequential):
     """1x1 convolution, batch norm, ReLU: [B, C, H, W] -> [B, filters, H, W]."""
 
     def __init__(self, channels: int, filters: int) -> None:
@@ -47,7 +47,7 @@ class Convolution1x1(nn.Sequential):
         super().__init__(convolution, normalise(filters), nn.ReLU(inplace=True))
 
 
-class SeparableConvolution(nn.Sequential):
+class SeparableUnit(nn.Sequential):
     """Depthwise 3x3 at an atrous rate, then 1x1, each with batch norm and ReLU.
 
     `rate` is (vertical, horizontal), in positions of the feature map. Zero padding keeps H x W.
@@ -68,7 +68,7 @@ class SeparableConvolution(nn.Sequential):
         )
 
 
-class GridPooling(nn.Module):
+class GridPoolingUnit(nn.Module):
     """The mean of each cell of a grid, a 1x1 convolution, and bilinear interpolation back to H x W.
 
     As Chen et al. 2018, section 3.2, describe it. The reference implementation slides a window of
@@ -79,7 +79,7 @@ class GridPooling(nn.Module):
     def __init__(self, channels: int, filters: int, grid: tuple[int, int]) -> None:
         super().__init__()
         self.grid = grid
-        self.convolution = Convolution1x1(channels, filters)
+        self.convolution = PointwiseUnit(channels, filters)
 
     def forward(self, features: Tensor) -> Tensor:
         """[B, C, H, W] -> [B, filters, H, W]."""

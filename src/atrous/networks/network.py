@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from atrous.networks.layers import Convolution1x1, SeparableConvolution
+from atrous.networks.layers import PointwiseUnit, SeparableUnit
 from atrous.networks.pyramid import Part, Pyramid, Refinement, require_maps
 
 
@@ -97,10 +97,10 @@ class Decoder(Refinement):
         super().__init__()
         self.reads, self.stride = (LOW_STRIDE,), LOW_STRIDE
         self.channels = filters = part.channels
-        self.low = Convolution1x1(channels[LOW_STRIDE], LOW_CHANNELS)
+        self.low = PointwiseUnit(channels[LOW_STRIDE], LOW_CHANNELS)
         self.refine = nn.Sequential(
-            SeparableConvolution(filters + LOW_CHANNELS, filters, (1, 1)),
-            SeparableConvolution(filters, filters, (1, 1)),
+            SeparableUnit(filters + LOW_CHANNELS, filters, (1, 1)),
+            SeparableUnit(filters, filters, (1, 1)),
         )
 
     def forward(self, maps: Pyramid, deep: Tensor) -> Tensor:

@@ -230,7 +230,7 @@ WAYS_OUT = (
 
 
 def hub_source(timm: ModuleType, name: str) -> dict[str, object]:
-    """What to overlay on timm's configuration of `name` so that it loads quickly or not at all.
+    """Returns the overlay on timm's configuration of `name` so that it loads quickly or not at all.
 
     A file that the hub's cache holds is named directly, so nothing is asked of the network.
     Otherwise one short request finds out whether the hub answers, because the hub's own client

@@ -1,4 +1,4 @@
-"""What is known of a search, kept so that a proposal costs the same at its end as at its start."""
+"""The history of a search, kept so that a proposal costs the same at its end as at its start."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Place = tuple[int, float, int]
 
 
 class History:
-    """The history of one search; see `atrous.strategies.strategy.History` for what may be read.
+    """The history of one search; see `Known` of the strategies for what may be read.
 
     The loop writes: `begin` when a job is submitted, `learn` when proposals may know its result.
     Each costs the logarithm of the history, and no reader ever goes through all of it.
@@ -71,7 +71,7 @@ class History:
         return self._results[known:]
 
     def seen(self, form: Genotype) -> bool:
-        """See `strategies.History`."""
+        """See `Known`."""
         return form in self._forms
 
     def has_begun(self, number: int, level: int = 0) -> bool:
@@ -79,24 +79,24 @@ class History:
         return self._levels.get(number, -1) >= level
 
     def best(self, count: int) -> Sequence[Result]:
-        """See `strategies.History`."""
+        """See `Known`."""
         return [self._at(place) for place in islice(self._order, count)]
 
     def last(self, count: int) -> Sequence[Result]:
-        """See `strategies.History`."""
+        """See `Known`."""
         return self._results[-count:] if count else []
 
     def at(self, level: int, count: int | None = None) -> Sequence[Result]:
-        """See `strategies.History`."""
+        """See `Known`."""
         return [self._at(place) for place in islice(self._rungs.get(level, ()), count)]
 
     def scored(self, level: int) -> int:
-        """See `strategies.History`."""
+        """See `Known`."""
         return len(self._rungs.get(level, ()))
 
     @property
     def failed(self) -> Sequence[Result]:
-        """See `strategies.History`."""
+        """See `Known`."""
         return self._failed
 
     def _at(self, place: Place) -> Result:

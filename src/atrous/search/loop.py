@@ -50,8 +50,8 @@ Watcher = Callable[[Entry], None]
 
 
 @dataclass(frozen=True)
-class Plan:
-    """What a search does. `trials` are proposed by the strategy, after the `baselines`; `workers`
+class SearchPlan:
+    """One search, whole: `trials` are proposed by the strategy, after the `baselines`; `workers`
     jobs run at a time; `seconds` is the time after which no job is begun any more, pauses between
     resumptions left out."""
 
@@ -81,7 +81,12 @@ class _Search:
     """The state of a running search: what was begun, what ended, what runs."""
 
     def __init__(
-        self, plan: Plan, ledger: Ledger, estimator: Estimator, executor: Executor, watch: Watcher
+        self,
+        plan: SearchPlan,
+        ledger: Ledger,
+        estimator: Estimator,
+        executor: Executor,
+        watch: Watcher,
     ) -> None:
         self.plan = plan
         self.ledger = ledger
@@ -237,7 +242,7 @@ class _Search:
 
 
 def search(
-    plan: Plan, ledger: Ledger, estimator: Estimator, executor: Executor, watch: Watcher
+    plan: SearchPlan, ledger: Ledger, estimator: Estimator, executor: Executor, watch: Watcher
 ) -> None:
     """Runs a plan to its end; jobs whose results the ledger holds are not run again.
 

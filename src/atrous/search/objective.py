@@ -1,4 +1,4 @@
-"""What is maximised: functions from measured values to one number. `OBJECTIVES` is the registry."""
+"""Functions from measured values to the number that is maximised; `OBJECTIVES` is the registry."""
 
 from __future__ import annotations
 

@@ -31,7 +31,7 @@ PACKAGES = ("atrous", "torch", "timm", "optuna", "numpy", "pillow")
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """What the user asked for, and what was chosen for it.
+    """The configuration that the user asked for, and the choices made for it.
 
     In `config`, files are named by whole paths. `workers`, `crop` and `device` are those of the
     config, or were derived where it left them open.
@@ -48,7 +48,7 @@ class Settings:
 
 @dataclass(frozen=True, kw_only=True)
 class Context:
-    """What the run was made on: what is needed to read its figures and to run it again.
+    """All that the run was made on, as it is needed to read its figures and to run it again.
 
     `data_fingerprint` is the content hash of training and selection images; `maps` are
     [channels, height, width] of what candidates read, by stride: feature maps, or the image, of
@@ -86,7 +86,7 @@ class Run:
 
     @property
     def config(self) -> SearchConfig:
-        """What the user asked for."""
+        """The configuration that the user asked for."""
         return self.settings.config
 
     def ledger(self) -> Ledger:
@@ -104,7 +104,7 @@ class Run:
         return ledger
 
     def reranked(self) -> list[Entry]:
-        """What was ranked again so far; nothing if that was not begun."""
+        """Returns the entries ranked again so far; none if that was not begun."""
         return self.second_ledger().entries() if (self.path / RERANK).exists() else []
 
     def _ledger(self, kind: str) -> Ledger:

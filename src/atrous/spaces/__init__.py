@@ -31,6 +31,11 @@ def view_of(of: str | Architecture) -> View:
     return family_of(space).view or plain_view(find_space(space))
 
 
+def yardstick_name(space: str) -> str:
+    """The name of the yardstick of a space, as a user would write it. Raises `AtrousError`."""
+    return family_of(space).yardstick or str(yardstick(space))
+
+
 def default_family() -> Family:
     """The family that is searched where the user names no space: the first."""
     return next(iter(FAMILIES.values()))

@@ -16,7 +16,7 @@ from atrous.data.palette import Colour
 from atrous.networks.backbones import load_backbone, outline
 from atrous.networks.network import LOW_STRIDE, Encoder, Network
 from atrous.spaces import find_space, needs_backbone
-from atrous.tasks.segmentation.head import class_scores
+from atrous.tasks.segmentation import SEGMENTATION
 
 
 @dataclass(frozen=True)
@@ -77,7 +77,7 @@ def network_cost(blueprint: Blueprint, size: Size) -> Cost:
 
 
 def untrained_rates(blueprint: Blueprint, crop: Size, image: Size) -> str | None:
-    """What to know of atrous rates that see beyond a crop's feature map but not beyond an image's.
+    """Tells of atrous rates that see beyond a crop's feature map but not beyond an image's.
 
     Their outer weights see only padding in training, keep their first values, and act when whole
     images are scored. `None` if there are no such rates.
@@ -128,5 +128,5 @@ def _assembled(blueprint: Blueprint, backbone: Encoder | None) -> Network:
     if blueprint.decoder:
         refinement = space.decoder(encoder.channels, part, blueprint.filters)
     channels = (refinement or part).channels
-    scores = class_scores(channels, len(blueprint.classes))
+    scores = SEGMENTATION.head(channels, len(blueprint.classes))
     return Network(encoder, part, scores, refinement).eval()

@@ -16,7 +16,7 @@ from atrous.core.errors import AtrousError
 from atrous.core.statistics import Interval, mean_interval
 from atrous.core.trial import Failed
 from atrous.data.dataset import Dataset, Samples
-from atrous.estimation.search_data import estimator, features_of, make_material, unchanged_sources
+from atrous.estimation.search_data import cached_of_data, estimator, features_of, unchanged_data
 from atrous.execution import find_executor
 from atrous.search.ranking import ranked
 from atrous.search.run import Run
@@ -50,12 +50,12 @@ def compare(
     runs out of memory is left out. Raises `AtrousError`.
     """
     if not chosen:
-        raise AtrousError("Expected at least one of --architectures, such as best,dpc:aspp.")
+        raise AtrousError("Expected at least one of --architectures, such as best.")
     names = {name: _chosen(run, name) for name in chosen}
-    sources = unchanged_sources(run)
+    sources = unchanged_data(run)
     splits = splits or _unseen_splits(run.config, sources.dataset)
     images = {split: _images(run.config, sources.dataset, split) for split in splits}
-    material = make_material(sources, run.config, run.settings.crop, run.settings.device, cache)
+    material = cached_of_data(sources, run.config, run.settings.crop, run.settings.device, cache)
     sets = {
         split: features_of(samples, run.settings, sources, cache)
         for split, samples in images.items()

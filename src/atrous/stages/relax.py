@@ -17,7 +17,7 @@ from atrous.core.errors import AtrousError
 from atrous.core.trial import Origin
 from atrous.data.canvas import Size, largest, require_crop, round_up
 from atrous.data.checks.check import require_sound
-from atrous.estimation.search_data import Sources, sources_of, unchanged_sources
+from atrous.estimation.search_data import SearchData, search_data_of, unchanged_data
 from atrous.model.latency.conditions import make_conditions
 from atrous.networks.compute import Compute, cores, pick_device, whole_precision
 from atrous.relax import loop
@@ -72,7 +72,7 @@ def relax(run: Run, watch: loop.Watch) -> AnyStrategy:
 
     Raises `AtrousError` if data have changed, for lack of memory, and for a search that diverges.
     """
-    sources, asked = unchanged_sources(run), _asked(run.config)
+    sources, asked = unchanged_data(run), _asked(run.config)
     proposals: list[Proposal] = []
     for protocol in protocols(run.config, run.settings.device, sources):
         if not proposals:  # all seeds need the same
@@ -88,7 +88,7 @@ def relax(run: Run, watch: loop.Watch) -> AnyStrategy:
 
 
 def _searched(
-    run: Run, protocol: SearchProtocol, sources: Sources, watch: loop.Watch
+    run: Run, protocol: SearchProtocol, sources: SearchData, watch: loop.Watch
 ) -> SearchState:
     """A supernet at the end of its search."""
     folder = run.path / FOLDER / str(protocol.seed)
@@ -114,11 +114,11 @@ def memory_needed(config: SearchConfig) -> MemoryPlan:
     """The memory that a step of the supernets takes; raises `AtrousError` for a search that there
     cannot be."""
     require_relaxable(config)
-    protocol = next(protocols(config, pick_device(config.machine.device), sources_of(config)))
+    protocol = next(protocols(config, pick_device(config.machine.device), search_data_of(config)))
     return _memory(protocol)
 
 
-def protocols(config: SearchConfig, device: str, sources: Sources) -> Iterator[SearchProtocol]:
+def protocols(config: SearchConfig, device: str, sources: SearchData) -> Iterator[SearchProtocol]:
     """How each supernet of a configuration is trained on a device, every number filled in."""
     asked = _asked(config)
     crop, scale = _crop(

@@ -27,11 +27,11 @@ from atrous.data.checks.check import require_sound
 from atrous.data.palette import distinct
 from atrous.estimation.end_to_end import FineTune, WarmStart, is_gentle, usual_rate
 from atrous.estimation.estimators import blueprint_of
-from atrous.estimation.search_data import estimator, material_of, unchanged_sources
+from atrous.estimation.search_data import cached_of, estimator, unchanged_data
 from atrous.execution import find_executor
 from atrous.networks.compute import Compute, whole_precision
 from atrous.search.ledger import Entry
-from atrous.search.loop import Plan, search
+from atrous.search.loop import SearchPlan, search
 from atrous.search.objective import find_objective
 from atrous.search.promotion import FullBudget
 from atrous.search.ranking import ranked
@@ -73,7 +73,7 @@ def begin(run: Run, asked: RerankConfig, again: bool = False) -> Reranking:
             f"it: atrous rerank --resume {run.path}; or forget it with --again."
         )
     reranking = _reranking(run, asked)
-    unchanged_sources(run)
+    unchanged_data(run)
     with run.locked():
         shutil.rmtree(run.path / WORK, ignore_errors=True)
         run.begin_ledger(SECOND)
@@ -154,7 +154,7 @@ def proceed(run: Run, cache: Path, watch: Callable[[Entry], None]) -> None:
             )
         )
     )
-    plan = Plan(
+    plan = SearchPlan(
         space=find_space(config.space),
         strategy=listed,
         baselines=[(name, find_architecture(name)) for name in config.baselines],
@@ -178,7 +178,7 @@ def fine_tune(run: Run, reranking: Reranking, template: Architecture, cache: Pat
 
     Raises `AtrousError` if data or weights have changed.
     """
-    sources = unchanged_sources(run)
+    sources = unchanged_data(run)
     dataset = sources.dataset
     blueprint = blueprint_of(run.config, template, dataset.classes, dataset.colours)
     return FineTune(
@@ -195,4 +195,4 @@ def fine_tune(run: Run, reranking: Reranking, template: Architecture, cache: Pat
 
 def warm_start(run: Run, cache: Path) -> WarmStart:
     """How cells start that are trained as a run trained them."""
-    return WarmStart(estimator(run.settings, material_of(run, cache)), run.config.proxy.steps)
+    return WarmStart(estimator(run.settings, cached_of(run, cache)), run.config.proxy.steps)

@@ -20,7 +20,7 @@ from atrous.data.canvas import require_crop
 from atrous.estimation.estimators import prepare
 from atrous.execution import find_executor
 from atrous.search.ledger import Entry
-from atrous.search.loop import Estimator, Plan, search
+from atrous.search.loop import Estimator, SearchPlan, search
 from atrous.search.objective import OBJECTIVES, find_objective
 from atrous.search.promotion import FullBudget
 from atrous.search.run import Run, create_run, require_no_run
@@ -77,7 +77,7 @@ def proceed(
     it was made of a differentiable search."""
     config, settings = run.config, run.settings
     space = find_space(config.space)
-    plan = Plan(
+    plan = SearchPlan(
         space=space,
         strategy=strategy or find_strategy(config.strategy),
         baselines=[(name, find_architecture(name)) for name in config.baselines],

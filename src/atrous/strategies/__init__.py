@@ -1,4 +1,4 @@
-"""What to try next: one file per strategy. `STRATEGIES` is the registry."""
+"""Strategies, which say what to try next: one file per strategy. `STRATEGIES` is the registry."""
 
 from __future__ import annotations
 

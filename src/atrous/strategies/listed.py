@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from random import Random
 
-from atrous.strategies.strategy import Domain, ExhaustedError, History, Proposal
+from atrous.strategies.strategy import Domain, ExhaustedError, Known, Proposal
 from atrous.strategies.uniform import uniform
 
 
@@ -21,7 +21,7 @@ class Listed:
     proposals: tuple[Proposal, ...]
     beside: bool = False
 
-    def __call__(self, domain: Domain, history: History, rng: Random) -> Proposal:
+    def __call__(self, domain: Domain, history: Known, rng: Random) -> Proposal:
         """See `Proposer`."""
         for proposal in self.proposals:
             if not history.seen(domain.canonical(proposal.genotype)):

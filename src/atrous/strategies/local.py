@@ -10,7 +10,7 @@ from atrous.core.trial import NEAR, Origin
 from atrous.strategies.strategy import (
     Domain,
     ExhaustedError,
-    History,
+    Known,
     Proposal,
     Result,
     first_unseen,
@@ -33,7 +33,7 @@ class LocalSearch:
     parents: int = 5
     mutations: int = 2
 
-    def __call__(self, domain: Domain, history: History, rng: Random) -> Proposal:
+    def __call__(self, domain: Domain, history: Known, rng: Random) -> Proposal:
         """See `Proposer`."""
         best = history.best(self.parents)
         if len(history) >= self.warmup and best and rng.random() >= self.uniform:
@@ -43,7 +43,7 @@ class LocalSearch:
                 pass
         return uniform(domain, history, rng)
 
-    def _near(self, parent: Result, domain: Domain, history: History, rng: Random) -> Proposal:
+    def _near(self, parent: Result, domain: Domain, history: Known, rng: Random) -> Proposal:
         def draw() -> Genotype:
             genotype = parent.genotype
             for _ in range(rng.randint(1, self.mutations)):

@@ -1,4 +1,4 @@
-"""What a search strategy is: proposals from what is known so far, and the state it learns."""
+"""The shape of a search strategy: proposals from what is known so far, and the state it learns."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ ATTEMPTS = 1000
 
 
 class Domain(Protocol):
-    """What a strategy may ask a space for."""
+    """Answers what a strategy may ask of a space."""
 
     def sample(self, rng: Random) -> Genotype:
         """Returns a genotype drawn uniformly."""
@@ -53,8 +53,8 @@ class Result:
         return self.trial.architecture.genotype
 
 
-class History(Protocol):
-    """What is known of a search, for strategies and promotions to read.
+class Known(Protocol):
+    """Holds what is known of a search, for strategies and promotions to read.
 
     Baselines count as trials and are never proposed again, but nothing is learnt from their scores:
     a search that leans on what was published is no search.
@@ -108,7 +108,7 @@ class Strategy(Protocol[S]):
     def update(self, state: S, results: Sequence[Result]) -> S:
         """Returns the state after these results, which come once each, in the order they ended."""
 
-    def propose(self, state: S, domain: Domain, history: History, rng: Random) -> Proposal:
+    def propose(self, state: S, domain: Domain, history: Known, rng: Random) -> Proposal:
         """Returns a genotype not tried before: the same for the same arguments.
 
         Raises `ExhaustedError` when none can be found.
@@ -118,7 +118,7 @@ class Strategy(Protocol[S]):
 class Proposer(Protocol):
     """A strategy that looks at the history alone."""
 
-    def __call__(self, domain: Domain, history: History, rng: Random) -> Proposal:
+    def __call__(self, domain: Domain, history: Known, rng: Random) -> Proposal:
         """Returns a genotype not tried before; raises `ExhaustedError`."""
 
 
@@ -134,7 +134,7 @@ class Stateless:
     def update(self, state: None, results: Sequence[Result]) -> None:
         """See `Strategy`."""
 
-    def propose(self, state: None, domain: Domain, history: History, rng: Random) -> Proposal:  # noqa: ARG002
+    def propose(self, state: None, domain: Domain, history: Known, rng: Random) -> Proposal:  # noqa: ARG002
         """See `Strategy`."""
         return self.proposer(domain, history, rng)
 
@@ -146,7 +146,7 @@ class ExhaustedError(Exception):
     """No genotype is left that was not tried."""
 
 
-def first_unseen(draw: Callable[[], Genotype], domain: Domain, history: History) -> Genotype:
+def first_unseen(draw: Callable[[], Genotype], domain: Domain, history: Known) -> Genotype:
     """Returns the first draw whose function was not tried before; raises `ExhaustedError`."""
     for _ in range(ATTEMPTS):
         genotype = draw()

@@ -2,52 +2,37 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from atrous.core.config import DataConfig, FidelityConfig
+from atrous.core.options import replaced
 from atrous.core.trial import Failed, Job, Metrics, Origin, Reason, Rung, Trial
+from atrous.estimation.tune import Choice
+from atrous.networks.compute import Compute
 from atrous.search.ledger import Entry
 from atrous.spaces import find_space
-from atrous.stages.fidelity.cells import some_cells
-from atrous.stages.fidelity.study import Settings, Sources, Study, create_study
+from atrous.stages.fidelity.study import Fingerprints, Study, create_study, some_cells
 from tests.records import entry_of
 
-SETTINGS = Settings(
-    data="/data/streets",
-    select_on="val",
-    cells=31,
-    backbone="tf_efficientnet_lite0",
+SETTINGS = replaced(
+    FidelityConfig(DataConfig("/data/streets")),
     weights="none",
-    large_backbone="xception65",
     large_weights="none",
-    large_cached=False,
-    output_stride=16,
     crop=(65, 97),
     filters=8,
-    steps=400,
     end_to_end_steps=200,
     batch=2,
-    rate=0.1,
-    end_to_end_rate=0.01,
-    workers=None,
-    seed=0,
     device="cpu",
     executor="inline",
 )
-SOURCES = Sources("d1", "w1", "l1", "Linux x86_64, a processor", {"atrous": "0.1.0"})
-COMPUTE = {
-    "workers": 2,
-    "device": "cpu",
-    "precision": "float32",
-    "layout": "channels_last",
-    "threads": 1,
-}
+SOURCES = Fingerprints("d1", "w1", "l1", "Linux x86_64, a processor", {"atrous": "0.1.0"})
+COMPUTE = Choice(Compute("cpu", "float32", "channels_last", 1), 2)
 
 
 def new_study(path: Path, **changes: Any) -> Study:
     """A study without trials."""
-    settings = replace(SETTINGS, **changes)
+    settings = replaced(SETTINGS, **changes)
     study = Study(path, settings, SOURCES, dict.fromkeys(settings.names, COMPUTE))
     create_study(study)
     return study

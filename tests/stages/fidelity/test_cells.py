@@ -10,7 +10,7 @@ from atrous.core.errors import AtrousError
 from atrous.spaces import find_architecture, find_space
 from atrous.spaces.dpc.cell import FEATURES
 from atrous.spaces.dpc.space import ASPP, ASPP_PARTS, canonical, decode
-from atrous.stages.fidelity.cells import WHOLE, all_cells, some_cells
+from atrous.stages.fidelity.study import WHOLE, all_cells, some_cells
 
 
 def test_they_are_the_subsets_of_aspps_branches() -> None:

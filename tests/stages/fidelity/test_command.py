@@ -13,7 +13,7 @@ from atrous.core.console import untracked
 from atrous.estimation.tune import Choice
 from atrous.networks.compute import Compute
 from atrous.scenes.scene import write_scenes
-from atrous.stages.fidelity import ways
+from atrous.stages.fidelity import measure as ways
 from atrous.stages.fidelity.study import open_study
 
 SMALL = (

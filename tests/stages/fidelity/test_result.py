@@ -8,13 +8,13 @@ from pathlib import Path
 import pytest
 from scipy import stats
 
-from atrous.stages.fidelity.result import Expense, Result, gather, pairs
+from atrous.stages.fidelity.result import Expense, StudyResult, gather, pairs
 from tests.stages.fidelity.studies import SETTINGS, fill, new_study
 
 CELLS = ("1x1", "r6", "r12", "r18", "pool")
 
 
-def result(path: Path, **changes: object) -> Result:
+def result(path: Path, **changes: object) -> StudyResult:
     """Five of 31 cells, one of them failed end to end, one not yet measured with the large."""
     study = new_study(path, **changes)
     fill(study, "cached", dict(zip(CELLS, (0.1, 0.2, 0.3, 0.4, 0.5), strict=True)), 2.0)

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from atrous.core.errors import AtrousError
+from atrous.core.options import replaced
 from atrous.stages.fidelity.study import ABOUT, create_study, open_study, require_same
 from tests.stages.fidelity.studies import SETTINGS, SOURCES, fill, new_study
 
@@ -63,7 +64,7 @@ def test_changed_settings_are_refused(
 ) -> None:
     study = new_study(tmp_path)
     with pytest.raises(AtrousError, match=f"{message}.*Ask as before"):
-        require_same(study, replace(SETTINGS, **changes), SOURCES)
+        require_same(study, replaced(SETTINGS, **changes), SOURCES)
     require_same(study, SETTINGS, SOURCES)
 
 
@@ -113,7 +114,7 @@ def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
 
 
 def test_two_do_not_measure_in_one_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("atrous.stages.fidelity.study.PATIENCE", 0.01)
+    monkeypatch.setattr("atrous.core.files.PATIENCE", 0.01)
     study = new_study(tmp_path)
     with (
         study.locked(),

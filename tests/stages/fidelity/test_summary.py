@@ -9,18 +9,23 @@ from xml.etree import ElementTree
 import pytest
 from rich.console import Console
 
-from atrous.stages.fidelity.cells import all_cells
-from atrous.stages.fidelity.figures import scatter
-from atrous.stages.fidelity.result import Result, gather
-from atrous.stages.fidelity.summary import SUMMARY, markdown, picture_name, write_summary
-from atrous.stages.fidelity.view import render
+from atrous.stages.fidelity.result import StudyResult, gather
+from atrous.stages.fidelity.study import all_cells
+from atrous.stages.fidelity.summary import (
+    SUMMARY,
+    markdown,
+    picture_name,
+    render,
+    scatter,
+    write_summary,
+)
 from tests.stages.fidelity.studies import fill, new_study
 
 SVG = "{http://www.w3.org/2000/svg}"
 
 
 @pytest.fixture(scope="module")
-def found(tmp_path_factory: pytest.TempPathFactory) -> Result:
+def found(tmp_path_factory: pytest.TempPathFactory) -> StudyResult:
     """31 cells; the order of both small settings is the same, the large one's nearly so."""
     study = new_study(tmp_path_factory.mktemp("study"))
     names = list(all_cells())
@@ -31,7 +36,7 @@ def found(tmp_path_factory: pytest.TempPathFactory) -> Result:
     return gather(study)
 
 
-def test_every_picture_is_a_file_that_stands_alone(found: Result) -> None:
+def test_every_picture_is_a_file_that_stands_alone(found: StudyResult) -> None:
     for agreement in found.agreements:
         text = scatter(agreement, "xception65")
         root = ElementTree.fromstring(text)
@@ -45,11 +50,11 @@ def test_every_picture_is_a_file_that_stands_alone(found: Result) -> None:
         assert sum(len(list(mark.iter(f"{SVG}use"))) for mark in marks) == len(agreement.cells)
 
 
-def test_the_same_result_gives_the_same_picture(found: Result) -> None:
+def test_the_same_result_gives_the_same_picture(found: StudyResult) -> None:
     assert scatter(found.agreements[0], "x") == scatter(found.agreements[0], "x")
 
 
-def test_the_summary_says_it_all(found: Result) -> None:
+def test_the_summary_says_it_all(found: StudyResult) -> None:
     text = markdown(found)
     assert "31 cells on /data/streets, scored on the val split" in text
     assert "1 trials have not ended" in text
@@ -70,7 +75,7 @@ def test_failures_are_told(tmp_path: Path) -> None:
     assert "## Failed trials\n\n- r6, cached: out of memory" in markdown(gather(study))
 
 
-def test_pictures_and_text_are_in_the_folder(found: Result, tmp_path: Path) -> None:
+def test_pictures_and_text_are_in_the_folder(found: StudyResult, tmp_path: Path) -> None:
     assert write_summary(found, tmp_path) == tmp_path / SUMMARY
     pictures = {picture_name(agreement) for agreement in found.agreements}
     assert pictures == {"end-to-end-large.svg", "cached-end-to-end.svg", "cached-large.svg"}
@@ -89,7 +94,7 @@ def test_with_hardly_a_score_there_is_text_and_no_picture(tmp_path: Path) -> Non
     assert "| 2 | 1.00 | 0.47 |" in (tmp_path / "out" / SUMMARY).read_text()
 
 
-def test_the_terminal_shows_it_in_80_columns(found: Result) -> None:
+def test_the_terminal_shows_it_in_80_columns(found: StudyResult) -> None:
     console = Console(width=80, record=True, file=None)
     with console.capture() as captured:
         console.print(render(found))

@@ -8,8 +8,10 @@ from typing import Any
 
 import pytest
 
+from atrous.core.config import FidelityConfig
 from atrous.core.console import untracked
 from atrous.core.errors import AtrousError
+from atrous.core.options import replaced
 from atrous.core.trial import Outcome
 from atrous.estimation.cached import Proxy
 from atrous.estimation.end_to_end import FineTune
@@ -17,12 +19,10 @@ from atrous.estimation.tune import Choice, Workload
 from atrous.networks.compute import Compute
 from atrous.scenes.scene import write_scenes
 from atrous.search.ledger import Entry
-from atrous.stages.fidelity import ways
-from atrous.stages.fidelity.cells import some_cells
-from atrous.stages.fidelity.measure import measure
+from atrous.stages.fidelity import measure as ways
+from atrous.stages.fidelity.measure import measure, prepare
 from atrous.stages.fidelity.result import gather
-from atrous.stages.fidelity.study import Settings, Study
-from atrous.stages.fidelity.ways import prepare
+from atrous.stages.fidelity.study import Study, some_cells
 from tests.stages.fidelity.studies import SETTINGS
 
 
@@ -53,7 +53,7 @@ def quick_choice(monkeypatch: pytest.MonkeyPatch) -> list[Workload]:
     return asked
 
 
-def asked(scenes: Path, **changes: Any) -> Settings:
+def asked(scenes: Path, **changes: Any) -> FidelityConfig:
     small: dict[str, Any] = {
         "data": str(scenes),
         "cells": 3,
@@ -63,11 +63,11 @@ def asked(scenes: Path, **changes: Any) -> Settings:
         "end_to_end_steps": 1,
         "workers": 1,
     }
-    return replace(SETTINGS, **(small | changes))
+    return replaced(SETTINGS, **(small | changes))
 
 
 def run(
-    settings: Settings, path: Path, cache: Path, stop_after: int | None = None
+    settings: FidelityConfig, path: Path, cache: Path, stop_after: int | None = None
 ) -> tuple[Study, list[tuple[str, int]]]:
     """Measures until all is done, or until so many trials have ended."""
     study, found = prepare(settings, path, cache)
@@ -136,11 +136,11 @@ def test_each_setting_trains_what_it_says(
     assert isinstance(large, Proxy)
     assert isinstance(tuned, FineTune)
     assert small.training.path != large.training.path
-    assert tuned.blueprint.backbone == settings.backbone
+    assert tuned.blueprint.backbone == settings.small.backbone
     assert (tuned.protocol.crop, tuned.protocol.rate) == ((33, 49), 0.01)
     assert len(tuned.selection) == len(small.selection)
     assert len(quick_choice) == 2
-    assert study.settings.crop == (33, 49)
+    assert study.settings.proxy.crop == (33, 49)
     whole = replace(settings, large_cached=False)
     _, ready = prepare(whole, tmp_path / "whole", cache)
     estimator = ready["large"].estimator

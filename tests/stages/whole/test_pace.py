@@ -17,7 +17,7 @@ from atrous.stages.train.config import job_of
 from atrous.stages.train.job import Job
 from atrous.stages.whole import plan
 from atrous.stages.whole.plan import measure_pace
-from atrous.stages.whole.whole import STEPS, YARDSTICK_CANDIDATE, training_of
+from atrous.stages.whole.whole import STEPS, training_of, yardstick_of
 from tests.small_search import write_data
 from tests.stages.whole.small_run import quick, wish
 
@@ -29,7 +29,11 @@ def begun(tmp_path_factory: pytest.TempPathFactory) -> tuple[Run, Estimator, Job
     asked = wish(write_data(folder / "data"), workers=3)
     with quick():
         run, estimator = driver.begin(asked.search, folder / "run", folder / "cache")
-        return run, estimator, job_of(training_of(run, YARDSTICK_CANDIDATE, STEPS, asked))
+        return (
+            run,
+            estimator,
+            job_of(training_of(run, yardstick_of(run.config.space), STEPS, asked)),
+        )
 
 
 @pytest.fixture(autouse=True)

@@ -18,8 +18,8 @@ from atrous.stages.whole.plan import (
     LEAST_TRIALS,
     MOST_AGAIN,
     WANTED_STEPS,
+    BudgetPlan,
     Pace,
-    Plan,
     read_plan,
     split,
     write_plan,
@@ -103,11 +103,11 @@ def test_a_budget_that_is_over_before_it_is_split_is_refused() -> None:
 
 
 @pytest.fixture
-def plan() -> Plan:
+def plan() -> BudgetPlan:
     return split(2 * HOUR, Pace(10, 0.5, 2), 200, 2, ASPP)
 
 
-def test_a_plan_comes_back_as_it_was(plan: Plan, tmp_path: Path) -> None:
+def test_a_plan_comes_back_as_it_was(plan: BudgetPlan, tmp_path: Path) -> None:
     write_plan(plan, tmp_path)
     assert read_plan(tmp_path) == plan
     schedule = read_timetable(tmp_path)
@@ -127,7 +127,7 @@ def test_a_plan_comes_back_as_it_was(plan: Plan, tmp_path: Path) -> None:
     ],
     ids=str,
 )
-def test_a_damaged_plan_is_told(plan: Plan, tmp_path: Path, damage: dict[str, Any]) -> None:
+def test_a_damaged_plan_is_told(plan: BudgetPlan, tmp_path: Path, damage: dict[str, Any]) -> None:
     write_plan(plan, tmp_path)
     path = tmp_path / PLAN
     path.write_text(json.dumps(json.loads(path.read_text()) | damage))

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from atrous.tasks.segmentation.probabilities import Block, blocks, overlap_of, plan_tiles
+from atrous.tasks.segmentation.probabilities import JoinedBlock, blocks, overlap_of, plan_tiles
 from tests.cases import each
 
 SIZES = [(1, 8), (8, 8), (9, 8), (100, 16), (257, 64), (1000, 65), (3001, 129), (12000, 1400)]
@@ -70,7 +70,7 @@ def joined(size: tuple[int, int], tile: tuple[int, int], values: Tensor | None =
     return result
 
 
-def _place(block: Block) -> tuple[slice, slice, slice]:
+def _place(block: JoinedBlock) -> tuple[slice, slice, slice]:
     height, width = block.probabilities.shape[1:]
     return (
         slice(None),

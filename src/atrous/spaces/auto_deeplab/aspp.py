@@ -9,7 +9,7 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-from atrous.networks.layers import Convolution1x1, Dropout, normalise
+from atrous.networks.layers import Dropout, PointwiseUnit, normalise
 from atrous.networks.pyramid import Part, Pyramid, Refinement
 from atrous.spaces.auto_deeplab.trellis import STRIDES, low_width, width_of
 from atrous.spaces.auto_deeplab.trunk import resized
@@ -34,7 +34,7 @@ class ImagePooling(nn.Module):
 
     def __init__(self, channels: int, filters: int) -> None:
         super().__init__()
-        self.convolution = Convolution1x1(channels, filters)
+        self.convolution = PointwiseUnit(channels, filters)
 
     def forward(self, features: Tensor) -> Tensor:
         """[B, channels, H, W] -> [B, filters, H, W], the same at every position."""
@@ -57,12 +57,12 @@ class DenseAspp(Part):
         deep, rates = channels[stride], [reach // stride for reach in REACHES]
         self.branches = nn.ModuleList(
             [
-                Convolution1x1(deep, width),
+                PointwiseUnit(deep, width),
                 *(Convolution3x3(deep, width, rate) for rate in rates),
                 ImagePooling(deep, width),
             ]
         )
-        self.projection = Convolution1x1(len(self.branches) * width, width)
+        self.projection = PointwiseUnit(len(self.branches) * width, width)
         self.dropout = Dropout(DROPOUT)
 
     def forward(self, maps: Pyramid) -> Tensor:
@@ -81,7 +81,7 @@ class DenseDecoder(Refinement):
         self.reads, self.stride = STRIDES[:1], STRIDES[0]
         self.channels = width = part.channels
         low = low_width(filters)
-        self.low = Convolution1x1(channels[self.stride], low)
+        self.low = PointwiseUnit(channels[self.stride], low)
         self.refine = nn.Sequential(
             Convolution3x3(width + low, width), Convolution3x3(width, width)
         )

@@ -19,7 +19,7 @@ BLOCKS = 5
 
 
 class Operation(str, Enum):
-    """What a block does to a state, in the order that genotypes count in."""
+    """The operation of a block on a state, in the order that genotypes count in."""
 
     SEPARABLE_3 = "sep 3x3"
     SEPARABLE_5 = "sep 5x5"
@@ -34,7 +34,7 @@ class Operation(str, Enum):
 
 
 OPERATIONS = tuple(Operation)
-"""What a decoded cell may hold. Relaxed, an edge also has `NONE`, at the end."""
+"""All that a decoded cell may hold. Relaxed, an edge also has `NONE`, at the end."""
 NONE = "none"
 
 

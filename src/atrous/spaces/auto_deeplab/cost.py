@@ -1,4 +1,4 @@
-"""What a network of Auto-DeepLab costs, by arithmetic alone: stem, layers and ASPP.
+"""Counts the cost of a network of Auto-DeepLab by arithmetic alone: stem, layers, ASPP, decoder.
 
 Parameters are all trainable ones: weights, and the scales and shifts of batch norms. Multiply-adds
 are those of convolutions for one image, which is padded as the network pads it.

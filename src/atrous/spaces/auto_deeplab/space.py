@@ -61,12 +61,12 @@ PUBLISHED_CELL: RepeatedCell = (
     Block(Edge(2, Operation.SEPARABLE_5), Edge(4, Operation.SEPARABLE_5)),
     Block(Edge(3, Operation.SEPARABLE_5), Edge(5, Operation.ATROUS_5)),
 )
-"""What the search on Cityscapes found (Liu et al. 2019, figure 3), as the authors released it."""
+"""The network found on Cityscapes (Liu et al. 2019, figure 3), as the authors released it."""
 
 
 @dataclass(frozen=True)
 class Decoded:
-    """What a genotype spells."""
+    """The path and the cell of a genotype."""
 
     path: Path
     cell: RepeatedCell

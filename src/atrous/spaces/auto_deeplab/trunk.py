@@ -125,7 +125,7 @@ class Layer(nn.Module):
         return torch.cat(states[GIVEN:], dim=1)
 
     def _applied(self, number: int, states: Sequence[Tensor]) -> Tensor:
-        """What an edge makes of the state that it reads."""
+        """Returns what an edge makes of the state that it reads."""
         edge = self.edges[number]
         result: Tensor = self.operations[number](states[edge.state])
         return result if edge.operation is Operation.SKIP else cast(Tensor, self.drop(result))

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from atrous.core.errors import AtrousError
-from atrous.networks.layers import Convolution1x1, Dropout, GridPooling, SeparableConvolution
+from atrous.networks.layers import Dropout, GridPoolingUnit, PointwiseUnit, SeparableUnit
 from atrous.networks.pyramid import Part, Pyramid
 from atrous.spaces.dpc import cell as records
 from atrous.spaces.dpc.cell import FEATURES, Cell
@@ -47,7 +47,7 @@ class DensePredictionCell(Part):
             for branch in cell
         )
         self.dropout = Dropout(DROPOUT)
-        self.projection = Convolution1x1(len(cell) * filters, filters)
+        self.projection = PointwiseUnit(len(cell) * filters, filters)
 
     def forward(self, maps: Pyramid) -> Tensor:
         """Maps by stride -> [B, filters, H, W] at the deepest one's stride."""
@@ -67,9 +67,9 @@ class DensePredictionCell(Part):
 def _layer(operation: records.Operation, channels: int, filters: int, multiplier: int) -> nn.Module:
     match operation:
         case records.Convolution1x1():
-            return Convolution1x1(channels, filters)
+            return PointwiseUnit(channels, filters)
         case records.SeparableConvolution(rate=(vertical, horizontal)):
             rate = (vertical * multiplier, horizontal * multiplier)
-            return SeparableConvolution(channels, filters, rate)
+            return SeparableUnit(channels, filters, rate)
         case records.GridPooling(grid=grid):
-            return GridPooling(channels, filters, grid)
+            return GridPoolingUnit(channels, filters, grid)

@@ -1,20 +1,215 @@
-"""The loop of a study: every cell under every setting."""
+"""From what the user asks to a study: checks, features, estimators, and every cell under each."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
+from atrous.core.config import CACHED, LARGE, FidelityConfig
+from atrous.core.errors import AtrousError
+from atrous.core.options import problems, replaced
 from atrous.core.trial import Origin
+from atrous.data.canvas import Size, derive_crop, require_crop
+from atrous.data.checks.check import require_sound
+from atrous.data.dataset import Dataset, Samples, fingerprint, select
+from atrous.data.layouts import read_dataset
+from atrous.estimation.cached import Proxy
+from atrous.estimation.end_to_end import FineTune
+from atrous.estimation.extraction import Extraction, cached_features
+from atrous.estimation.tune import Choice, Workload, choose
 from atrous.execution import find_executor
-from atrous.search.loop import Estimator, Plan, Watcher, search
+from atrous.networks.backbones import Backbone, load_backbone
+from atrous.networks.compute import Compute, cores, pick_device
+from atrous.search.loop import Estimator, SearchPlan, Watcher, search
 from atrous.search.objective import find_objective
 from atrous.search.promotion import FullBudget
+from atrous.search.run import machine, software
 from atrous.spaces import find_space
-from atrous.stages.fidelity.cells import WHOLE, all_cells, some_cells
-from atrous.stages.fidelity.study import Study
+from atrous.spaces.blueprint import Blueprint
+from atrous.stages.fidelity.study import (
+    WHOLE,
+    Fingerprints,
+    Study,
+    all_cells,
+    create_study,
+    open_study,
+    require_same,
+    some_cells,
+)
 from atrous.strategies.listed import Listed
 from atrous.strategies.strategy import Proposal, Stateless
+from atrous.training.config import WEIGHT_DECAY, Protocol
+from atrous.training.optimiser import Schedule
+
+
+@dataclass(frozen=True)
+class StudyData:
+    """The images that cells are trained and scored on; `crop` is the canvas (height, width)."""
+
+    dataset: Dataset
+    training: Samples
+    selection: Samples
+    backbones: dict[str, Backbone]
+    crop: Size
+    device: str
+
+    def sources(self) -> Fingerprints:
+        """The fingerprints of it all."""
+        digests = {name: backbone.weights_digest for name, backbone in self.backbones.items()}
+        return Fingerprints(
+            data=fingerprint((*self.training, *self.selection)),
+            weights=digests[CACHED],
+            large_weights=digests.get(LARGE, ""),
+            machine=machine(),
+            versions=software(),
+        )
+
+
+def prepare(asked: FidelityConfig, path: Path, cache: Path) -> tuple[Study, dict[str, Way]]:
+    """The study in the folder, begun or gone on with, and how each of its settings is measured.
+
+    Raises `AtrousError` before anything expensive if the request cannot be met, or if a study that
+    began otherwise is in the folder.
+    """
+    _require_possible(asked)
+    material = _material(asked)
+    settings = replaced(
+        asked,
+        data=str(Path(asked.data.path).resolve()),
+        weights=_absolute(asked.small.weights),
+        large_weights=_absolute(asked.large.weights),
+        crop=material.crop,
+        device=material.device,
+    )
+    study, sources = open_study(path), material.sources()
+    if study is None:
+        computes = {n: _choose(settings, n, material, cache) for n in settings.names}
+        study = Study(path, settings, sources, computes)
+        create_study(study)
+    else:
+        require_same(study, settings, sources)
+    return study, {name: _way(study, name, material, cache) for name in settings.names}
+
+
+def _material(asked: FidelityConfig) -> StudyData:
+    """Everything that is read, checked; nothing is computed."""
+    device = pick_device(asked.machine.device)
+    dataset = read_dataset(Path(asked.data.path))
+    training, selection = select(dataset, asked.data.select_on)
+    sizes = require_sound(dataset.root)
+    crop = asked.proxy.crop or derive_crop(sizes, asked.small.output_stride)
+    backbones = {
+        name: load_backbone(*asked.backbone_of(name), asked.small.output_stride, asked.seed)
+        for name in asked.names
+        if name in (CACHED, LARGE)
+    }
+    return StudyData(dataset, training, selection, backbones, crop, device)
+
+
+def _choose(settings: FidelityConfig, name: str, material: StudyData, cache: Path) -> Choice:
+    """How the trials of a setting are computed, and how many at a time.
+
+    On a CPU, whole networks are trained in float32, one at a time on all cores unless said
+    otherwise.
+    """
+    if settings.is_cached(name) or material.device != "cpu":
+        workload = _workload(settings, name, material)
+        return choose(workload, material.device, settings.machine.workers, settings.cells, cache)
+    workers = settings.machine.workers or 1
+    return Choice(Compute("cpu", "float32", "channels_last", max(1, cores() // workers)), workers)
+
+
+def _workload(settings: FidelityConfig, name: str, material: StudyData) -> Workload:
+    backbone = material.backbones[LARGE if name == LARGE else CACHED]
+    return Workload(
+        all_cells()[WHOLE],
+        backbone.channels,
+        material.crop,
+        settings.proxy.filters,
+        len(material.dataset.classes),
+        settings.proxy.batch,
+    )
+
+
+def _way(study: Study, name: str, material: StudyData, cache: Path) -> Way:
+    choice, settings = study.computes[name], study.settings
+    estimator = (
+        _proxy(settings, name, choice.compute, material, cache)
+        if settings.is_cached(name)
+        else _fine_tune(settings, name, choice.compute, material, study.path / f"{name}-training")
+    )
+    return Way(estimator, settings.steps_of(name), choice.workers)
+
+
+def _proxy(
+    settings: FidelityConfig, name: str, compute: Compute, material: StudyData, cache: Path
+) -> Proxy:
+    """The estimator that trains cells on cached features, as a search does."""
+    training, selection = (
+        cached_features(
+            Extraction(
+                samples,
+                material.backbones[name],
+                material.crop,
+                material.device,
+                (settings.small.output_stride,),
+            ),
+            cache,
+        )
+        for samples in (material.training, material.selection)
+    )
+    return Proxy(
+        training=training,
+        selection=selection,
+        classes=len(material.dataset.classes),
+        filters=settings.proxy.filters,
+        schedule=Schedule(settings.proxy.batch, settings.proxy.rate, WEIGHT_DECAY),
+        compute=compute,
+    )
+
+
+def _fine_tune(
+    settings: FidelityConfig, name: str, compute: Compute, material: StudyData, folder: Path
+) -> FineTune:
+    """The estimator that trains cell and backbone together, as re-ranking does."""
+    backbone, weights = settings.backbone_of(name)
+    blueprint = Blueprint(
+        architecture=all_cells()[WHOLE],
+        backbone=backbone,
+        output_stride=settings.small.output_stride,
+        filters=settings.proxy.filters,
+        decoder=False,
+        classes=material.dataset.classes,
+        colours=material.dataset.colours,
+    )
+    protocol = Protocol(
+        steps=settings.end_to_end_steps,
+        batch=settings.proxy.batch,
+        crop=material.crop,
+        rate=settings.end_to_end_rate,
+        precision=compute.precision,
+        seed=settings.seed,
+    )
+    return FineTune(
+        blueprint, weights, material.training, material.selection, protocol, compute, folder
+    )
+
+
+def _absolute(text: str) -> str:
+    """A path that is found from any folder, if the text is that of a file."""
+    return str(Path(text).resolve()) if Path(text).is_file() else text
+
+
+def _require_possible(asked: FidelityConfig) -> None:
+    """Raises `AtrousError` with all that is wrong with the numbers."""
+    wrong = problems(asked)
+    if wrong:
+        raise AtrousError("; ".join(wrong) + ".")
+    some_cells(asked.cells)
+    if asked.proxy.crop:
+        require_crop(asked.proxy.crop, asked.small.output_stride)
+
 
 CELL = "cell"
 """The kind of origin of a cell that is measured."""
@@ -46,7 +241,7 @@ def measure(
         for name, way in ways.items():
             ledger = study.ledger(name)
             begin(name, len(ledger.entries()))
-            plan = Plan(
+            plan = SearchPlan(
                 space=find_space(all_cells()[WHOLE].space),
                 strategy=Stateless(Listed(cells)),
                 promotion=FullBudget(way.steps),
@@ -56,5 +251,5 @@ def measure(
                 seed=study.settings.seed,
                 workers=way.workers,
             )
-            with find_executor(study.settings.executor, way.workers) as executor:
+            with find_executor(study.settings.machine.executor, way.workers) as executor:
                 search(plan, ledger, way.estimator, executor, watch)

@@ -1,4 +1,4 @@
-"""What a study has found: scores by cell, rank correlations, and what each setting costs."""
+"""The result of a study: scores by cell, rank correlations, and what each setting costs."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from statistics import median
 
 from atrous.core.architecture import Architecture
+from atrous.core.config import CACHED, END_TO_END, LARGE, FidelityConfig
 from atrous.core.statistics import Correlation, correlate
 from atrous.core.trial import Failed, Measured
 from atrous.search.ledger import Entry
-from atrous.stages.fidelity.cells import some_cells
-from atrous.stages.fidelity.study import CACHED, END_TO_END, LARGE, Settings, Study
+from atrous.stages.fidelity.study import Study, some_cells
 
 Scores = dict[str, float]
 """mIoU by the name of a cell."""
@@ -44,7 +44,7 @@ class Agreement:
 
 @dataclass(frozen=True)
 class Expense:
-    """What a setting costs: the median `seconds` of a cell, `workers` at a time, and how long all
+    """The cost of a setting: the median `seconds` of a cell, `workers` at a time, and how long all
     cells have taken, pauses left out."""
 
     seconds: float
@@ -53,10 +53,10 @@ class Expense:
 
 
 @dataclass(frozen=True)
-class Result:
+class StudyResult:
     """A study in numbers. `scores` and `expenses` are by setting, `failures` names cells' ends."""
 
-    settings: Settings
+    settings: FidelityConfig
     cells: dict[str, Architecture]
     scores: dict[str, Scores]
     agreements: tuple[Agreement, ...]
@@ -70,8 +70,8 @@ class Result:
         return len(self.cells) * len(self.scores) - ended
 
 
-def pairs(settings: Settings) -> tuple[Pair, ...]:
-    """What is compared: small with large, cached with end-to-end, and the proxy with the whole.
+def pairs(settings: FidelityConfig) -> tuple[Pair, ...]:
+    """Returns the pairs: small with large, cached with end-to-end, the proxy with the whole.
 
     Small and large are compared under the same way of training, so that the size alone differs.
     """
@@ -83,18 +83,16 @@ def pairs(settings: Settings) -> tuple[Pair, ...]:
     return (Pair("a", END_TO_END, LARGE, 0.36), cached, Pair("", CACHED, LARGE, None))
 
 
-def gather(study: Study) -> Result:
+def gather(study: Study) -> StudyResult:
     """The result so far."""
     entries, settings = study.entries(), study.settings
     scores = {name: scores_of(found) for name, found in entries.items()}
     expenses = {
-        name: Expense(
-            median(seconds), int(study.computes[name]["workers"]), max(e.elapsed for e in found)
-        )
+        name: Expense(median(seconds), study.computes[name].workers, max(e.elapsed for e in found))
         for name, found in entries.items()
         if (seconds := [e.outcome.seconds for e in found if isinstance(e.outcome, Measured)])
     }
-    return Result(
+    return StudyResult(
         settings,
         some_cells(settings.cells),
         scores,

@@ -1,89 +1,65 @@
-"""A study: a folder with what was asked for, what it is made on, and a ledger for each setting.
+"""A study of small cells: a folder with what was asked for, and a ledger for each setting.
 
 fidelity.json       settings, sources and how trials are computed, written once
 cached.db           the cells, trained on the small backbone's cached features
 end-to-end.db       trained with the small backbone
 large.db            trained with the large backbone, or on its cached features
+
+Chen et al. 2018, section 4.1, measure a space of 31 cells but do not list them. ASPP's five
+branches have 31 non-empty subsets; which 31 the authors took is not known.
 """
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field, fields
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar
+from random import Random
 from uuid import uuid4
 
-from filelock import FileLock, Timeout
-
+from atrous.core import records
+from atrous.core.architecture import Architecture
+from atrous.core.config import FidelityConfig
 from atrous.core.errors import AtrousError
+from atrous.core.files import hold
+from atrous.core.options import leaves
+from atrous.estimation.tune import Choice
 from atrous.search.ledger import Entry, Ledger, file_url
+from atrous.spaces import FAMILIES
+
+
+def all_cells() -> dict[str, Architecture]:
+    """The ablations by name, the smaller first."""
+    found = next(family.ablations for family in FAMILIES.values() if family.ablations)
+    return found()
+
+
+WHOLE = list(all_cells())[-1]
+"""The name of the yardstick itself."""
+
+
+def some_cells(count: int) -> dict[str, Architecture]:
+    """`count` of the cells, the whole one among them, the others drawn by chance but always the
+    same.
+
+    Fewer cells are a part of more. Raises `AtrousError` for a count that there is not.
+    """
+    cells = all_cells()
+    if not 3 <= count <= len(cells):
+        raise AtrousError(f"--cells is from 3 to {len(cells)}, got {count}.")
+    others = [name for name in cells if name != WHOLE]
+    Random(0).shuffle(others)
+    chosen = {WHOLE, *others[: count - 1]}
+    return {name: cell for name, cell in cells.items() if name in chosen}
+
 
 ABOUT, LOCK = "fidelity.json", "fidelity.lock"
-FORMAT = 2
-CACHED, END_TO_END, LARGE = "cached", "end-to-end", "large"
-NO_BACKBONE = "none"
-PATIENCE = 2
-
-T = TypeVar("T")
+FORMAT = 3
 
 
 @dataclass(frozen=True)
-class Settings:
-    """What the user asks for.
-
-    `cells` is how many of the 31 are measured; `crop` the canvas (height, width) in pixels, `None`
-    if it is to be derived; `large_backbone` is `none` where there is to be no large setting;
-    `workers` is how many trials run at a time, `None` if that is to be measured; `rate` and
-    `end_to_end_rate` are base learning rates.
-    """
-
-    data: str
-    select_on: str
-    cells: int
-    backbone: str
-    weights: str
-    large_backbone: str
-    large_weights: str
-    large_cached: bool
-    output_stride: int
-    crop: tuple[int, int] | None
-    filters: int
-    steps: int
-    end_to_end_steps: int
-    batch: int
-    rate: float
-    end_to_end_rate: float
-    workers: int | None
-    seed: int
-    device: str
-    executor: str = "local"
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """The settings that are measured, the cheapest first."""
-        large = () if self.large_backbone == NO_BACKBONE else (LARGE,)
-        return (CACHED, END_TO_END, *large)
-
-    def backbone_of(self, name: str) -> tuple[str, str]:
-        """The backbone of a setting, and its weights."""
-        large = (self.large_backbone, self.large_weights)
-        return large if name == LARGE else (self.backbone, self.weights)
-
-    def is_cached(self, name: str) -> bool:
-        """Whether a setting trains cells on cached features, its backbone frozen."""
-        return name == CACHED or (name == LARGE and self.large_cached)
-
-    def steps_of(self, name: str) -> int:
-        """For how many steps a setting trains each cell."""
-        return self.steps if self.is_cached(name) else self.end_to_end_steps
-
-
-@dataclass(frozen=True)
-class Sources:
-    """What scores depend on besides the settings, by fingerprint; made on `machine`."""
+class Fingerprints:
+    """Fingerprints of all that scores depend on besides the settings; made on `machine`."""
 
     data: str
     weights: str
@@ -98,9 +74,9 @@ class Study:
     tells the study from all others, wherever its ledgers are."""
 
     path: Path
-    settings: Settings
-    sources: Sources
-    computes: dict[str, dict[str, Any]]
+    settings: FidelityConfig
+    sources: Fingerprints
+    computes: dict[str, Choice]
     identity: str = field(default_factory=lambda: uuid4().hex)
 
     def ledger(self, name: str) -> Ledger:
@@ -116,24 +92,26 @@ class Study:
         return file_url(self.path / f"{name}.db"), f"{name} {self.identity}"
 
     def entries(self) -> dict[str, list[Entry]]:
-        """What has ended so far, by setting."""
+        """Returns what has ended so far, by setting."""
         return {name: self.ledger(name).entries() for name in self.settings.names}
 
-    @contextmanager
-    def locked(self) -> Iterator[None]:
+    def locked(self) -> AbstractContextManager[None]:
         """Holds the study for one writer; raises `AtrousError` if another process has it."""
-        lock = FileLock(self.path / LOCK)
-        try:
-            lock.acquire(timeout=PATIENCE)
-        except Timeout as held:
-            raise AtrousError(
-                f"Another process is measuring in {self.path}. Wait for it, or name another folder "
-                "with --out."
-            ) from held
-        try:
-            yield
-        finally:
-            lock.release()
+        return hold(
+            self.path / LOCK,
+            f"Another process is measuring in {self.path}. Wait for it, or name another folder "
+            "with --out.",
+        )
+
+
+@dataclass(frozen=True)
+class _About:
+    """The content of `fidelity.json`."""
+
+    settings: FidelityConfig
+    sources: Fingerprints
+    computes: dict[str, Choice]
+    identity: str
 
 
 def create_study(study: Study) -> None:
@@ -147,9 +125,8 @@ def create_study(study: Study) -> None:
                 "that back, or name another folder with --out."
             )
         study.begin_ledgers()
-        partial = path / f"{ABOUT}.partial"
-        partial.write_text(json.dumps(_content(study), indent=2))
-        partial.replace(path / ABOUT)
+        about = _About(study.settings, study.sources, study.computes, study.identity)
+        records.write(path / ABOUT, about, FORMAT, "a study")
     except OSError as error:
         raise AtrousError(
             f"Expected to write a study to {path}, but {error}. Name a folder that can be written "
@@ -159,31 +136,24 @@ def create_study(study: Study) -> None:
 
 def open_study(path: Path) -> Study | None:
     """The study in a folder, or `None`; raises `AtrousError` if it is damaged."""
-    try:
-        content = json.loads((path / ABOUT).read_text())
-        if content["format"] != FORMAT:
-            raise ValueError(f"format {content['format']} is not {FORMAT}")
-        settings = _fill(Settings, content["settings"])
-        computes = {name: dict(content["computes"][name]) for name in settings.names}
-        sources = _fill(Sources, content["sources"])
-        return Study(path, settings, sources, computes, str(content["identity"]))
-    except FileNotFoundError:
+    if not (path / ABOUT).exists():
         return None
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    mend = "Restore the file from a copy, or name another folder with --out."
+    about = records.read(path / ABOUT, _About, FORMAT, "the settings of a study", "", mend)
+    if missing := [name for name in about.settings.names if name not in about.computes]:
         raise AtrousError(
-            f"Expected the settings of a study in {path / ABOUT}, but: {error}. Restore the file "
-            "from a copy, or name another folder with --out."
-        ) from error
+            f"Expected the settings of a study in {path / ABOUT}, but it does not say how to "
+            f"compute: {', '.join(missing)}. {mend}"
+        )
+    return Study(path, about.settings, about.sources, about.computes, about.identity)
 
 
-def require_same(study: Study, settings: Settings, sources: Sources) -> None:
+def require_same(study: Study, settings: FidelityConfig, sources: Fingerprints) -> None:
     """Raises `AtrousError` if a study that began under others would be gone on with."""
-    before, now = vars(study.settings), vars(settings)
-    changed = [
-        f"--{name.replace('_', '-')} was {before[name]}, now {now[name]}"
-        for name in before
-        if before[name] != now[name]
+    pairs = [
+        (leaf.flag, leaf.of(study.settings), leaf.of(settings)) for leaf in leaves(FidelityConfig)
     ]
+    changed = [f"--{flag} was {then}, now {now}" for flag, then, now in pairs if then != now]
     for what in ("data", "weights", "large_weights"):
         then, found = getattr(study.sources, what), getattr(sources, what)
         if then != found:
@@ -194,21 +164,3 @@ def require_same(study: Study, settings: Settings, sources: Sources) -> None:
             f"The study in {study.path} began otherwise, so that its scores would not be "
             f"comparable: {'; '.join(changed)}. Ask as before, or name another folder with --out."
         )
-
-
-def _content(study: Study) -> dict[str, Any]:
-    return {
-        "format": FORMAT,
-        "settings": asdict(study.settings),
-        "sources": asdict(study.sources),
-        "computes": study.computes,
-        "identity": study.identity,
-    }
-
-
-def _fill(kind: type[T], content: dict[str, Any]) -> T:
-    """A record from JSON, where tuples have become lists."""
-    expected = {each.name for each in fields(kind)}  # type: ignore[arg-type]
-    if expected != set(content):
-        raise ValueError(f"fields {sorted(expected ^ set(content))} are missing or unknown")
-    return kind(**{k: tuple(v) if isinstance(v, list) else v for k, v in content.items()})

@@ -179,8 +179,10 @@ def _require_possible(subject: Subject, world: World) -> None:
 
 
 def _as_told(own: Subject, told: dict[str, object]) -> Subject:
-    """What the user says goes before the rest; raises `AtrousError` for what the architecture
-    cannot have."""
+    """Returns the subject with what the user says in the place of the rest.
+
+    Raises `AtrousError` for what the architecture cannot have.
+    """
     if not needs_backbone(own.architecture):
         _refuse_backbone(own.name, told)
     elif "backbone" in told and "weights" not in told:

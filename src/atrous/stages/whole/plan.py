@@ -19,14 +19,13 @@ from atrous.networks.compute import cores
 from atrous.report.trained import PLAN, PlannedStage
 from atrous.search.loop import Estimator
 from atrous.search.run import Run
-from atrous.spaces import find_architecture
+from atrous.spaces import yardstick, yardstick_name
 from atrous.spaces.blueprint import build_network
 from atrous.stages.train.job import Job
 from atrous.training.crops import crops_of, parts
 from atrous.training.state import TrainingState
 from atrous.training.world import World
 
-YARDSTICK = "dpc:aspp"
 WARM, TIMED = 2, 3
 FORMAT = 1
 SEARCH, RERANK, TRAIN = 0.35, 0.2, 0.35
@@ -39,7 +38,7 @@ LEAST_AGAIN = 3
 
 @dataclass(frozen=True)
 class Pace:
-    """What was measured: seconds of a trial on cached features and of a step end to end, for one
+    """Measured speed: seconds of a trial on cached features and of a step end to end, for one
     network that has the machine to itself, with `workers` trials at a time."""
 
     trial: float
@@ -48,7 +47,7 @@ class Pace:
 
 
 @dataclass(frozen=True)
-class Plan:
+class BudgetPlan:
     """Seconds and candidates for the search, steps for what follows. `baselines` are trained beside
     the best.
 
@@ -68,7 +67,7 @@ class Plan:
 
 @dataclass(frozen=True)
 class Seconds:
-    """What the three stages get."""
+    """Seconds that the three stages get."""
 
     search: float
     rerank: float
@@ -88,7 +87,7 @@ def split(
     beside: int,
     baselines: tuple[str, ...],
     stretch: bool = False,
-) -> Plan:
+) -> BudgetPlan:
     """The plan for `budget` seconds, of which `ended` are over already.
 
     So many as `beside` are searched and ranked again beside the candidates; `baselines` are trained
@@ -122,7 +121,7 @@ def split(
         f"A trial on cached features took {pace.trial:.1f} s here, {pace.workers} at a time, and a "
         f"step end to end {pace.step:.2f} s; {ended} s went into checks and features."
     )
-    return Plan(
+    return BudgetPlan(
         max(budget, whole) if stretch else budget,
         seconds.search,
         trials,
@@ -173,31 +172,32 @@ def least(pace: Pace, ended: int, beside: int, baselines: int) -> float:
     return ceil(round((ended + whole) / 30, 6)) * 30
 
 
-def write_plan(plan: Plan, folder: Path) -> None:
+def write_plan(plan: BudgetPlan, folder: Path) -> None:
     """Keeps the plan in a run's folder; raises `AtrousError` if it cannot be written."""
     write(folder / PLAN, plan, FORMAT, "the plan of a whole run")
 
 
-def read_plan(folder: Path) -> Plan:
+def read_plan(folder: Path) -> BudgetPlan:
     """Returns the plan of a run; raises `AtrousError` if there is none or it is damaged."""
     mend = (
         "Begin anew with another --out, or go on by hand: atrous search --resume, atrous rerank, "
         "atrous train."
     )
     absent = f"Expected the plan of a whole run in {folder / PLAN}, but there is none. {mend}"
-    return read(folder / PLAN, Plan, FORMAT, "the plan of a whole run", absent, mend)
+    return read(folder / PLAN, BudgetPlan, FORMAT, "the plan of a whole run", absent, mend)
 
 
 def measure_pace(run: Run, estimator: Estimator, job: Job) -> Pace:
-    """The seconds of a trial of ASPP, and of a training step of the job's network.
+    """The seconds of a trial of the yardstick, and of a training step of the job's network.
 
     Raises `AtrousError` if the trial fails, or if the memory does not hold a step.
     """
     config = run.config
-    trial = Trial(0, find_architecture(YARDSTICK), Origin("pace"), config.seed)
+    trial = Trial(0, yardstick(config.space), Origin("pace"), config.seed)
     outcome = estimator(TrialJob(trial, Rung(0, config.proxy.steps)))
     if isinstance(outcome, Failed):
-        raise AtrousError(f"A first trial, of {YARDSTICK}, failed: {outcome.error}")
+        plain = yardstick_name(config.space)
+        raise AtrousError(f"A first trial, of {plain}, failed: {outcome.error}")
     try:
         step = step_seconds(job)
     except torch.OutOfMemoryError as error:

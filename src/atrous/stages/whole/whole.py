@@ -34,7 +34,7 @@ from atrous.report.page import write_report
 from atrous.report.trained import PLAN
 from atrous.search.ranking import winner
 from atrous.search.run import ABOUT, RERANK, Run, extend, open_run, require_no_run
-from atrous.spaces import find_architecture, needs_backbone
+from atrous.spaces import find_architecture, needs_backbone, yardstick, yardstick_name
 from atrous.stages import rerank
 from atrous.stages import search as driver
 from atrous.stages.search_view import SearchView, state_of, total_of
@@ -43,8 +43,7 @@ from atrous.stages.train import trainer
 from atrous.stages.train.config import Subject, job_of, subject_in
 from atrous.stages.whole.finish import evaluated, exported, timed
 from atrous.stages.whole.plan import (
-    YARDSTICK,
-    Plan,
+    BudgetPlan,
     measure_pace,
     read_plan,
     split,
@@ -81,7 +80,9 @@ def candidates(run: Run, baselines: tuple[str, ...]) -> list[Candidate]:
     return [Candidate("best", f"trial {best.number} of the search", best.architecture), *beside]
 
 
-YARDSTICK_CANDIDATE = Candidate("yardstick", YARDSTICK, find_architecture(YARDSTICK))
+def yardstick_of(space: str) -> Candidate:
+    """Returns the plain architecture of a space as a network to train."""
+    return Candidate("yardstick", yardstick_name(space), yardstick(space))
 
 
 def usual(space: str) -> WholeConfig:
@@ -206,13 +207,13 @@ def prepare(out: Path, cache: Path) -> None:
     if (out / PLAN).exists():
         return
     run = open_run(out)
-    job = job_of(training_of(run, YARDSTICK_CANDIDATE, STEPS, config))
+    job = job_of(training_of(run, yardstick_of(run.config.space), STEPS, config))
     pace = measure_pace(run, estimator or estimator_of(run, cache), job)
     ended = round(time.monotonic() - start)
     budget = BUDGET if config.search.budget.seconds is None else config.search.budget.seconds
-    beside = len(config.search.baselines)
+    beside, plain = len(config.search.baselines), yardstick_name(run.config.space)
     try:
-        plan = split(budget, pace, ended, beside, (YARDSTICK,), config.stretch)
+        plan = split(budget, pace, ended, beside, (plain,), config.stretch)
     except AtrousError as error:
         raise AtrousError(
             f"{error} Go on with more: atrous run --resume {out} --budget ...; or begin anew with "
@@ -222,7 +223,7 @@ def prepare(out: Path, cache: Path) -> None:
     write_plan(plan, out)
 
 
-def search(out: Path, plan: Plan, cache: Path) -> None:
+def search(out: Path, plan: BudgetPlan, cache: Path) -> None:
     """The search, for its share of the budget."""
     run = open_run(out)
     entries = run.ledger().entries()
@@ -233,7 +234,7 @@ def search(out: Path, plan: Plan, cache: Path) -> None:
         driver.proceed(run, estimator_of(run, cache), view.watch)
 
 
-def again(out: Path, plan: Plan, cache: Path) -> None:
+def again(out: Path, plan: BudgetPlan, cache: Path) -> None:
     """The re-ranking of the best."""
     run, asked = open_run(out), kept(out).training
     if not (run.path / RERANK).exists():
@@ -266,7 +267,7 @@ def training_of(run: Run, candidate: Candidate, steps: int, config: WholeConfig)
     return subject.but(training=training, seed=run.config.seed, device=run.settings.device)
 
 
-def train(run: Run, plan: Plan, candidate: Candidate, cache: Path, watch: Watch) -> None:
+def train(run: Run, plan: BudgetPlan, candidate: Candidate, cache: Path, watch: Watch) -> None:
     """The training of one network, from its cell as the proxy leaves it."""
     folder = run.path / TRAINED / candidate.name
     if not (folder / jobs.ABOUT).exists():

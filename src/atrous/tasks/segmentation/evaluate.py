@@ -140,7 +140,7 @@ AHEAD = 4
 
 @dataclass(frozen=True)
 class Loaded:
-    """What the network reads, float32 [3, H, W], and what it should say, bytes [H, W]."""
+    """The input of the network, float32 [3, H, W], and the classes it should tell, bytes [H, W]."""
 
     image: Tensor
     label: Tensor

@@ -1,11 +1,13 @@
-"""The class scores of every position: the last layer of a segmenting network."""
+"""The class scores of every position: the last layer of a segmenting network, and its loss."""
 
 from __future__ import annotations
 
 from typing import cast
 
 from torch import Tensor, nn
+from torch.nn import functional
 
+from atrous.data.dataset import IGNORE
 from atrous.networks.pyramid import Part, Pyramid
 
 
@@ -29,3 +31,8 @@ def class_scores(channels: int, classes: int) -> nn.Conv2d:
     nn.init.trunc_normal_(layer.weight, std=0.01, a=-0.02, b=0.02)
     nn.init.zeros_(layer.bias)  # type: ignore[arg-type]
     return layer
+
+
+def summed_loss(scores: Tensor, targets: Tensor) -> Tensor:
+    """The cross-entropy summed over all targets that are not ignored; scores [B, K, H, W]."""
+    return functional.cross_entropy(scores, targets, ignore_index=IGNORE, reduction="sum")

@@ -1,4 +1,4 @@
-"""What a network believes about every pixel of an image: class probabilities.
+"""Class probabilities of every pixel of an image, also of one too large for one pass: in tiles.
 
 K classes, H x W pixels.
 """
@@ -127,7 +127,7 @@ class Span:
     after: int
 
     def weights(self, like: Tensor) -> Tensor:
-        """What this tile counts at each pixel, [stop - start]: 1, and towards a neighbour a
+        """How much this tile counts at each pixel, [stop - start]: 1, and towards a neighbour a
         straight line down; with the neighbour's, the sum is 1."""
         rise = torch.arange(1, self.before + 1, device=like.device) / (self.before + 1)
         fall = torch.arange(self.after, 0, -1, device=like.device) / (self.after + 1)
@@ -136,7 +136,7 @@ class Span:
 
 
 @dataclass(frozen=True)
-class Block:
+class JoinedBlock:
     """Finished class probabilities [K, h, w], whose first pixel is (top, left) of the image."""
 
     top: int
@@ -169,7 +169,7 @@ def blocks(
     size: tuple[int, int],
     tile: tuple[int, int],
     progress: Progress = untracked,
-) -> Iterator[Block]:
+) -> Iterator[JoinedBlock]:
     """The class probabilities of an image of `size` (H, W), in blocks that cover it exactly.
 
     `predict` gives those of the pixels in a slice of rows and one of columns, [K, h, w]; `tile` is
@@ -183,11 +183,11 @@ def blocks(
     tiles = [(row, column) for row in rows for column in columns]
     for row, column in progress(tiles, "predicting", len(tiles)):
         found = predict(slice(row.start, row.stop), slice(column.start, column.stop))
-        yield Block(row.start, column.start, seams.join(row, column, found))
+        yield JoinedBlock(row.start, column.start, seams.join(row, column, found))
 
 
 class _Seams:
-    """What tiles have contributed to pixels that later tiles contribute to as well: `rows` rows
+    """All that tiles have contributed to pixels that later tiles contribute to as well: `rows` rows
     along the whole width above, and the columns to the left."""
 
     def __init__(self, rows: int, width: int) -> None:

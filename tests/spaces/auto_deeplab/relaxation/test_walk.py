@@ -8,7 +8,7 @@ import torch
 
 from atrous.spaces.auto_deeplab.relaxation.walk import (
     arrow_probabilities,
-    layers_of,
+    layers_with,
     node_probabilities,
     outgoing,
     rows,
@@ -21,14 +21,14 @@ def _beta(layers: int) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
 
 
 def test_twelve_layers_have_105_arrows() -> None:
-    assert layers_of(105) == 12
-    assert [layers_of(count) for count in (2, 7, 15, 25)] == [1, 2, 3, 4]
+    assert layers_with(105) == 12
+    assert [layers_with(count) for count in (2, 7, 15, 25)] == [1, 2, 3, 4]
 
 
 @pytest.mark.parametrize("count", [0, 1, 3, 104, 106])
 def test_a_row_of_betas_that_fits_no_trellis_is_refused(count: int) -> None:
     with pytest.raises(ValueError, match=f"got {count}"):
-        layers_of(count)
+        layers_with(count)
 
 
 def test_probabilities_that_leave_a_level_sum_to_one() -> None:

@@ -17,7 +17,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from atrous.core.architecture import Genotype
 from atrous.spaces.auto_deeplab.cell import OPERATIONS, Block, Edge, Operation, RepeatedCell, edges
-from atrous.spaces.auto_deeplab.relaxation.walk import layers_of, log_outgoing, log_softmax
+from atrous.spaces.auto_deeplab.relaxation.walk import layers_with, log_outgoing, log_softmax
 from atrous.spaces.auto_deeplab.space import canonical, encode
 from atrous.spaces.auto_deeplab.trellis import Path, arrows, exits, levels_at
 
@@ -57,7 +57,7 @@ def decode_path(beta: ArrayLike, neutral: bool = False) -> Path:
 def best_paths(beta: ArrayLike, count: int, neutral: bool = False) -> list[tuple[float, Path]]:
     """The `count` best paths, best first, or all if there are fewer, each with its log weight."""
     gains = _gains(beta, neutral)
-    layers = layers_of(len(gains))
+    layers = layers_with(len(gains))
     found: dict[tuple[int, int], list[tuple[float, Path]]] = {(-1, 0): [(0.0, ())]}
     for arrow, gain in zip(arrows(layers), gains, strict=True):
         before = _best(found[arrow.layer - 1, arrow.source], count)
@@ -102,7 +102,7 @@ def _gains(beta: ArrayLike, neutral: bool) -> list[float]:
     gains = log_outgoing(beta)
     if not neutral:
         return gains
-    ways = arrows(layers_of(len(gains)))
+    ways = arrows(layers_with(len(gains)))
     return [g + log(len(exits(a.source)) / MOST_EXITS) for g, a in zip(gains, ways, strict=True)]
 
 

@@ -18,7 +18,7 @@ Result = TypeVar("Result")
 
 
 @dataclass(frozen=True)
-class Pass:
+class NodePass:
     """The things that all nodes need in one pass: by level, the size of maps and what is on; and
     whether cells are computed a second time, for their gradients, instead of being kept."""
 
@@ -59,7 +59,7 @@ class Node(nn.Module):
         self.cell = RelaxedCell(blocks, channels, strided=level - 1 in previous)
 
     def forward(
-        self, arrivals: Sequence[Arrival], before: tuple[int, Output], context: Pass
+        self, arrivals: Sequence[Arrival], before: tuple[int, Output], context: NodePass
     ) -> Tensor:
         """[B, blocks * C, H, W] at the node's level; `before` is a level and the output there."""
         of_before: dict[int, Sums] = {}
@@ -77,14 +77,14 @@ class Node(nn.Module):
         assert total is not None
         return total
 
-    def _of_before(self, context: Pass, source: int, level: int, output: Output) -> Sums:
+    def _of_before(self, context: NodePass, source: int, level: int, output: Output) -> Sums:
         size = context.sizes[level]
         known = str(source) in self.before
         state = self.before[str(source)](output.active(size)) if known else output.at(size)
         return self.cell.of_before(state, context.asked[self.level], 1 + self.level - level)
 
     def _cell(
-        self, context: Pass, source: int, level: int, output: Output, *of_before: Tensor | None
+        self, context: NodePass, source: int, level: int, output: Output, *of_before: Tensor | None
     ) -> Tensor:
         state = self.previous[str(source)](output.active(context.sizes[level]))
         made: Tensor = self.cell(
@@ -94,7 +94,7 @@ class Node(nn.Module):
 
 
 def _evaluated(
-    function: Callable[..., Result], context: Pass, output: Output, *rest: Tensor | None
+    function: Callable[..., Result], context: NodePass, output: Output, *rest: Tensor | None
 ) -> Result:
     """The function of an output, now, or now and again when its gradient is asked for."""
     if not context.checkpointing:

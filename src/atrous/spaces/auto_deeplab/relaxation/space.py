@@ -32,7 +32,7 @@ from atrous.spaces.auto_deeplab.relaxation.walk import (
     OPERATIONS_GROUP,
     WAYS_GROUP,
     arrow_probabilities,
-    layers_of,
+    layers_with,
 )
 from atrous.spaces.auto_deeplab.space import decode
 from atrous.spaces.auto_deeplab.trellis import LAYERS, LEVELS, MEAN, STD, STRIDES, arrows, exits
@@ -173,7 +173,7 @@ def expected_latency(milliseconds: Mapping[str, float], weights: Tensor, reached
     first = torch.tensor([state < GIVEN for state in states], device=weights.device)
     used = weights[:, : len(OPERATIONS)]
     cells = inputs + given @ used[first].sum(0) + later @ used[~first].sum(0)
-    moves = [MOVES.index((a.source, a.target)) for a in arrows(layers_of(len(reached)))]
+    moves = [MOVES.index((a.source, a.target)) for a in arrows(layers_with(len(reached)))]
     return reached @ cells[torch.tensor(moves, device=weights.device)]
 
 

@@ -23,7 +23,7 @@ from atrous.spaces.auto_deeplab.relaxation.mixture import (
     mixture_of,
     uses,
 )
-from atrous.spaces.auto_deeplab.relaxation.node import Arrival, Node, Pass
+from atrous.spaces.auto_deeplab.relaxation.node import Arrival, Node, NodePass
 from atrous.spaces.auto_deeplab.trellis import (
     LEVELS,
     STRIDES,
@@ -146,13 +146,13 @@ class Supernet(RelaxedNetwork):
             before, previous = previous, alive
         return {level: output.maps for level, output in previous.items()}
 
-    def _context(self, canvas: Tensor, mixture: Mixture) -> Pass:
+    def _context(self, canvas: Tensor, mixture: Mixture) -> NodePass:
         """Returns what all nodes need, with the mixture where the weights are."""
         mixture = replace(mixture, operations=mixture.operations.to(self.alpha))
         height, width = canvas.shape[-2:]
         sizes = [((height - 1) // stride + 1, (width - 1) // stride + 1) for stride in STRIDES]
         asked = [uses(mixture, self.size.blocks, self.size.channels(level)) for level in LEVELS]
-        return Pass(sizes, asked, self.checkpointing)
+        return NodePass(sizes, asked, self.checkpointing)
 
 
 def _node(size: SupernetSize, layer: int, level: int) -> Node:

@@ -15,12 +15,11 @@ from atrous.spaces.auto_deeplab.relaxation.walk import (
     OPERATIONS_GROUP,
     WAYS_GROUP,
     arrow_probabilities,
-    layers_of,
+    layers_with,
     node_probabilities,
     ways_of,
 )
-from atrous.spaces.auto_deeplab.space import Decoded, decode
-from atrous.spaces.auto_deeplab.space import layers_of as layers_in
+from atrous.spaces.auto_deeplab.space import Decoded, decode, layers_of
 from atrous.spaces.auto_deeplab.trellis import LEVELS, STRIDES, levels_at
 from atrous.spaces.auto_deeplab.trellis_drawing import draw_trellis
 from atrous.spaces.search_view import (
@@ -168,7 +167,7 @@ def _operations_grid(snapshot: Snapshot) -> Grid:
 
 def _strides_grid(snapshot: Snapshot) -> Grid:
     ways = ways_of(snapshot.probabilities)
-    layers, passed = layers_of(len(ways)), node_probabilities(ways)
+    layers, passed = layers_with(len(ways)), node_probabilities(ways)
     chosen: set[Place] = {(level, layer) for layer, level in enumerate(_decoded(snapshot).path)}
     return Grid(
         "relaxed-layers",
@@ -191,10 +190,10 @@ def _operations(snapshot: Snapshot) -> Sequence[Sequence[float]]:
 def _by_level(snapshot: Snapshot) -> list[float]:
     """The expected part of the layers at each level."""
     ways = ways_of(snapshot.probabilities)
-    passed, layers = node_probabilities(ways), layers_of(len(ways))
+    passed, layers = node_probabilities(ways), layers_with(len(ways))
     return [sum(p for (_, at), p in passed.items() if at == level) / layers for level in LEVELS]
 
 
 def _decoded(snapshot: Snapshot) -> Decoded:
     space, _, choices = snapshot.architecture.partition(":")
-    return decode(tuple(map(int, choices.split("."))), layers_in(space))
+    return decode(tuple(map(int, choices.split("."))), layers_of(space))

@@ -23,7 +23,7 @@ OPERATIONS_GROUP, WAYS_GROUP = "operations", "ways"
 """The groups of logits, alpha and beta."""
 
 
-def layers_of(arrow_count: int) -> int:
+def layers_with(arrow_count: int) -> int:
     """How many layers the trellis with so many arrows has; raises `ValueError` if there is none."""
     for layers in count(1):
         found = sum(1 for _ in arrows(layers))
@@ -71,7 +71,7 @@ def arrow_probabilities(outgoing: Sequence[Number]) -> dict[Arrow, Number]:
     """
     reached: dict[tuple[int, int], Number] = {}
     taken: dict[Arrow, Number] = {}
-    for arrow, share in zip(arrows(layers_of(len(outgoing))), outgoing, strict=True):
+    for arrow, share in zip(arrows(layers_with(len(outgoing))), outgoing, strict=True):
         before = reached.get((arrow.layer - 1, arrow.source))
         taken[arrow] = share if before is None else before * share
         place = (arrow.layer, arrow.target)
@@ -98,7 +98,7 @@ def log_softmax(values: NDArray[np.float64]) -> NDArray[np.float64]:
 def _rows(arrow_count: int) -> Iterator[slice]:
     """The places of the arrows that leave a level of a layer, which follow each other."""
     start = 0
-    by_place = list(arrows(layers_of(arrow_count)))
+    by_place = list(arrows(layers_with(arrow_count)))
     while start < arrow_count:
         stop = start + len(exits(by_place[start].source))
         yield slice(start, stop)

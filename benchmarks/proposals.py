@@ -1,0 +1,57 @@
+"""What a proposal of each strategy costs, by how many trials there are.
+
+    python -m benchmarks.proposals --trials 28 2800 28000
+
+Prints the milliseconds of a proposal at the median and at worst, of 50, in the space of the cells.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from random import Random
+from statistics import median
+from typing import Any
+
+from atrous.core.trial import Job, Origin, Rung, Trial
+from atrous.search.history import History
+from atrous.spaces import find_space
+from atrous.spaces.space import Space
+from atrous.strategies import STRATEGIES
+from atrous.strategies.strategy import Result
+
+PROPOSALS = 50
+
+
+def main() -> None:
+    """Prints the table."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--trials", type=int, nargs="*", default=[28, 2800, 28000])
+    parser.add_argument("--space", default="dpc")
+    asked = parser.parse_args()
+    space = find_space(asked.space)
+    print(f"{'strategy':10} {'trials':>7} {'median ms':>10} {'worst ms':>9}")
+    for trials in asked.trials:
+        history = _history(space, trials)
+        for name, make in STRATEGIES.items():
+            strategy, times = make(), []
+            state: Any = strategy.update(strategy.begin(), history.since(0))
+            for number in range(PROPOSALS):
+                start = time.perf_counter()
+                strategy.propose(state, space, history, Random(number))
+                times.append(1000 * (time.perf_counter() - start))
+            print(f"{name:10} {trials:7} {median(times):10.2f} {max(times):9.2f}", flush=True)
+
+
+def _history(space: Space, trials: int) -> History:
+    history, rng = History(space.canonical), Random(0)
+    for number in range(trials):
+        architecture = space.architecture(space.sample(rng))
+        trial = Trial(number, architecture, Origin("uniform"), 0)
+        history.begin(Job(trial, Rung(0, 1)))
+        history.learn(Result(trial, 0, rng.random()))
+    return history
+
+
+if __name__ == "__main__":
+    main()

@@ -85,6 +85,7 @@ def kill_after_a_checkpoint(folder: Path, wait: float) -> None:
         process.kill()
 
 
+@pytest.mark.slow
 def test_killed_and_resumed_the_model_is_the_same_to_the_byte(
     home: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -263,7 +263,7 @@ def test_a_folder_with_a_run_is_refused_and_one_where_none_began_is_not(
         ({"time": 0.0}, "--budget is a time such as 30m or 2h, got 0 s"),
         ({"steps": 0}, "--steps is at least 1"),
         ({"output_stride": 4}, "--output-stride is 8 or 16"),
-        ({"space": "auto_deeplab-4"}, "Expected a space of cells on a backbone"),
+        ({"space": "auto_deeplab-4"}, "Expected a space of parts on a backbone"),
     ],
 )
 def test_what_cannot_be_is_told_before_anything_is_made(

@@ -1,9 +1,9 @@
 """Records as JSON: one codec for every file this program keeps.
 
 A record is a frozen dataclass of plain types, of tuples, mappings and other records. Its fields are
-its format: nothing else says how it is written or read. Reading is strict: a missing or unknown
-field, a number that is a text, a tuple of another length is an error, and all errors of a file are
-told at once, each with the field it is in.
+its format: nothing else says how it is written or read. Reading is strict: an unknown field, a
+missing one that has no default, a number that is a text, a tuple of another length is an error, and
+all errors of a file are told at once, each with the field it is in.
 """
 
 from __future__ import annotations

@@ -21,9 +21,10 @@ from atrous.relax.config import MOMENTUM, WEIGHT_DECAY, SearchProtocol
 from atrous.relax.gates import GATES, Choices
 from atrous.relax.latency import Penalty, without_penalty
 from atrous.relax.relaxation import AnyMixture, Relaxation
+from atrous.tasks.segmentation.head import summed_loss
 from atrous.training.checkpoint import Checkpoint, fill
 from atrous.training.crops import Batch
-from atrous.training.state import labelled, mixed, normalisation, summed_loss
+from atrous.training.state import labelled, mixed, normalisation
 
 ADAM = ("exp_avg", "exp_avg_sq", "step")
 BUFFER = "momentum_buffer"

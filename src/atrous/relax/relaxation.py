@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+import torch
 from torch import Tensor, nn
 
 from atrous.core.architecture import Genotype
@@ -19,33 +21,34 @@ Probabilities = Mapping[str, Sequence[Sequence[float]]]
 """The softmax of the logits of each group, choice by choice."""
 
 
-class RelaxedNetwork(nn.Module):
+class RelaxedNetwork(nn.Module, ABC):
     """A network that holds all architectures of a space at once.
 
     Called with images [B, 3, H, W] and a mixture, it gives logits [B, K, H, W].
     """
 
+    @abstractmethod
     def architecture(self) -> list[nn.Parameter]:
         """Returns the parameters that weigh architectures against each other."""
-        raise NotImplementedError
 
     def weights(self) -> list[nn.Parameter]:
         """Returns all other parameters."""
         architecture = {id(parameter) for parameter in self.architecture()}
         return [p for p in self.parameters() if id(p) not in architecture]
 
+    @abstractmethod
     def groups(self) -> Groups:
         """Returns the architecture's parameters as named groups of logits."""
-        raise NotImplementedError
 
+    @abstractmethod
     def mixture(self, choices: Choices) -> AnyMixture:
         """Returns what a gate's choices mean here."""
-        raise NotImplementedError
 
     def contrast(self, first: AnyMixture, second: AnyMixture, temperature: float) -> Tensor:
         """Returns log p(first) - log p(second), a scalar, of what two mixtures take in groups that
-        are compared; asked only of networks that have such groups."""
-        raise NotImplementedError
+        are compared: 0 where there are none."""
+        del first, second, temperature
+        return torch.zeros(())
 
     def recomputed(self) -> Iterable[nn.Module]:
         """Returns the modules of which each is computed a second time for its gradients where

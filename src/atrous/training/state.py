@@ -8,7 +8,6 @@ from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from atrous.core.errors import AtrousError
@@ -17,6 +16,7 @@ from atrous.data.dataset import IGNORE
 from atrous.networks.compute import Compute
 from atrous.networks.layers import set_drop_path
 from atrous.networks.network import Network
+from atrous.tasks.segmentation.head import summed_loss
 from atrous.training.checkpoint import Checkpoint, fill
 from atrous.training.config import Protocol
 from atrous.training.crops import Batch
@@ -138,14 +138,6 @@ class TrainingState:
         loss = summed_loss(logits, labels.long(), self._weights) / count
         (loss * self.world.size).backward()  # type: ignore[no-untyped-call]
         return loss.detach()
-
-
-def summed_loss(logits: Tensor, labels: Tensor, weights: Tensor | None = None) -> Tensor:
-    """Cross-entropy of logits [B, K, H, W] at labels [B, H, W], summed over the pixels that are
-    not ignored, each with its class's weight."""
-    return functional.cross_entropy(
-        logits.float(), labels, weights, ignore_index=IGNORE, reduction="sum"
-    )
 
 
 def labelled(labels: Tensor) -> Tensor:

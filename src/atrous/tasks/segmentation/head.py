@@ -33,6 +33,9 @@ def class_scores(channels: int, classes: int) -> nn.Conv2d:
     return layer
 
 
-def summed_loss(scores: Tensor, targets: Tensor) -> Tensor:
-    """The cross-entropy summed over all targets that are not ignored; scores [B, K, H, W]."""
-    return functional.cross_entropy(scores, targets, ignore_index=IGNORE, reduction="sum")
+def summed_loss(scores: Tensor, targets: Tensor, weights: Tensor | None = None) -> Tensor:
+    """The cross-entropy of scores [B, K, H, W] at targets [B, H, W], summed over all that are not
+    ignored, each with its class's weight."""
+    return functional.cross_entropy(
+        scores.float(), targets, weights, ignore_index=IGNORE, reduction="sum"
+    )

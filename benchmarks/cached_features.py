@@ -20,7 +20,7 @@ from atrous.data.canvas import feature_size, parse_size
 from atrous.networks.backbones import Backbone, load_backbone
 from atrous.networks.pyramid import Pyramid
 from atrous.spaces.dpc.space import TOP1, build, encode
-from atrous.tasks.segmentation.head import Segmenter
+from atrous.tasks.segmentation.probabilities import Segmenter
 
 CLASSES, BATCH, STRIDE = 11, 8, 16
 

@@ -16,7 +16,7 @@ from atrous.estimation.cached import Geometry, make_step
 from atrous.networks.compute import Compute
 from atrous.networks.layers import interpolation
 from atrous.spaces.dpc.space import ASPP, TOP1, build, encode
-from atrous.tasks.segmentation.head import Segmenter
+from atrous.tasks.segmentation.probabilities import Segmenter
 from atrous.training.optimiser import Schedule, set_norm_decay
 
 SIDE, CHANNELS, FILTERS, BATCH, CLASSES = 49, 320, 256, 8, 19

@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from random import Random
 
-from atrous.cli.shared import default_cache
+from atrous.cli.options import default_cache
 from atrous.core.trial import Job, Origin, Rung, Trial
 from atrous.estimation.search_data import cached_of, estimator
 from atrous.search.run import open_run

@@ -25,10 +25,9 @@ from tests.spaces.auto_deeplab.relaxation.planted import (
 from torch.nn import functional
 
 from atrous.spaces.auto_deeplab.cell import Block, Edge, Operation
-from atrous.spaces.auto_deeplab.relaxation.decoding import decode_path
+from atrous.spaces.auto_deeplab.relaxation.decoding import decode_path, outgoing, rows
 from atrous.spaces.auto_deeplab.relaxation.mixture import one_hot
 from atrous.spaces.auto_deeplab.relaxation.supernet import Supernet, SupernetSize
-from atrous.spaces.auto_deeplab.relaxation.walk import outgoing, rows
 from atrous.spaces.auto_deeplab.trellis import STRIDES, Path
 
 ALONE = {"fine": Operation.SKIP, "coarse": Operation.AVERAGE}

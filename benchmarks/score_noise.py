@@ -17,7 +17,7 @@ from statistics import mean, pstdev
 
 from scipy.stats import spearmanr
 
-from atrous.cli.shared import default_cache
+from atrous.cli.options import default_cache
 from atrous.core.console import track
 from atrous.core.trial import Failed
 from atrous.estimation.search_data import cached_of, estimator, features_of
@@ -25,7 +25,7 @@ from atrous.execution import find_executor
 from atrous.search.objective import OBJECTIVES
 from atrous.search.run import open_run
 from atrous.spaces import find_architecture, find_space
-from atrous.stages.replicates import Reading, fresh_jobs, read_all
+from atrous.stages.compare import Reading, fresh_jobs, read_all
 
 
 def main() -> None:

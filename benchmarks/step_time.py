@@ -21,8 +21,7 @@ from atrous.estimation.tune import LAYOUTS, PRECISIONS, Workload, step_seconds
 from atrous.networks import layers as ops
 from atrous.networks.compute import Compute
 from atrous.spaces import find_architecture
-from atrous.spaces.dpc.cost import cell_cost
-from atrous.spaces.dpc.space import TOP1
+from atrous.spaces.dpc.space import TOP1, cell_cost
 
 REPEATS = 5
 CLASSES, STRIDE = 11, 16

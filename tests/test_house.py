@@ -14,7 +14,7 @@ FILES = sorted(SOURCE.rglob("*.py"))
 TREES = {path.relative_to(SOURCE).as_posix(): ast.parse(path.read_text()) for path in FILES}
 RIDDLES = ("What ", "That of", "Those of")
 MAY_NAME_FAMILIES = ("spaces/__init__.py", "recipes/")
-MOST_FILES = 230
+MOST_FILES = 200
 
 
 def documented(tree: ast.Module) -> Iterator[tuple[int, str]]:

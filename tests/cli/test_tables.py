@@ -8,8 +8,7 @@ from rich.console import Console
 
 from atrous.cli.tables import comparison_table as render
 from atrous.core.trial import Failed, Reason
-from atrous.stages.compare import Comparison
-from atrous.stages.replicates import Reading, fresh_jobs
+from atrous.stages.compare import Comparison, Reading, fresh_jobs
 from tests.records import SPACE, metrics
 
 TOP1, ASPP = (SPACE.architecture(SPACE.published[name]) for name in ("top1", "aspp"))

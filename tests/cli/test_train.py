@@ -15,7 +15,7 @@ import pytest
 from atrous.cli import main
 from atrous.model.model import load_model
 from atrous.stages.train import config as training_config
-from atrous.stages.train.job import ABOUT, create, read
+from atrous.stages.train.trainer import ABOUT, create, read
 from atrous.training.checkpoint import LOG
 from atrous.training.loop import CHECKPOINT
 from tests.processes import eventually

@@ -15,7 +15,7 @@ from PIL import Image
 from atrous.cli import main
 from atrous.model.model import load_model
 from atrous.stages.train import config as training_config
-from atrous.stages.train.job import create, read
+from atrous.stages.train.trainer import create, read
 from atrous.training.checkpoint import LOG
 from atrous.training.loop import CHECKPOINT
 from tests.processes import eventually

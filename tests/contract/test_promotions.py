@@ -8,7 +8,7 @@ from random import Random
 import pytest
 
 from atrous.core.trial import Job, Measured, Outcome, Rung
-from atrous.execution.inline import InlineExecutor
+from atrous.execution.executor import InlineExecutor
 from atrous.search.ledger import Entry, Ledger, file_url
 from atrous.search.loop import SearchPlan, search
 from atrous.search.objective import find_objective

@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import pairwise
 from random import Random
 
-from atrous.core.plot import spread
+from atrous.core.drawing import spread
 from tests.cases import each
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from atrous.data.augment import SCALES, Augmentation
+from atrous.data.transform import SCALES, Augmentation
 from tests.cases import each
 
 Pixels = npt.NDArray[np.uint8]

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from atrous.data.palette import distinct, voc_colours
+from atrous.data.encoding import distinct, voc_colours
 
 
 def test_the_voc_map_is_the_published_one() -> None:

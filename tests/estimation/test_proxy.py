@@ -17,7 +17,7 @@ from atrous.data.dataset import IGNORE
 from atrous.estimation.cached import Proxy, geometry
 from atrous.estimation.features import FeatureSet
 from atrous.networks.compute import Compute, Layout, Precision
-from atrous.tasks.segmentation.head import Segmenter
+from atrous.tasks.segmentation.probabilities import Segmenter
 from tests.estimation.material import ASPP, CLASSES, CROP, STRIDE, TOP1, job, proxy
 
 

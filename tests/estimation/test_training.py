@@ -15,7 +15,7 @@ from atrous.estimation.cached import geometry, make_step, train
 from atrous.estimation.features import FeatureSet
 from atrous.networks.pyramid import Pyramid
 from atrous.spaces import find_space
-from atrous.tasks.segmentation.head import Segmenter
+from atrous.tasks.segmentation.probabilities import Segmenter
 from atrous.training.optimiser import (
     NonFiniteError,
     Schedule,

@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 
 from atrous.cli import app
 from atrous.core.trial import Measured
-from atrous.data.palette import distinct
+from atrous.data.encoding import distinct
 from atrous.estimation import estimators
 from atrous.estimation.features import FeatureSet
 from atrous.estimation.tune import Workload

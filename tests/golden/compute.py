@@ -20,12 +20,12 @@ from torch import Tensor
 from atrous.core.architecture import Architecture
 from atrous.core.trial import Job, Measured, Metrics, Origin, Outcome, Rung, Trial
 from atrous.data.dataset import Sample
-from atrous.data.palette import distinct
+from atrous.data.encoding import distinct
 from atrous.estimation.cached import Proxy
 from atrous.estimation.end_to_end import FineTune
 from atrous.estimation.extraction import Extraction, cached_features
 from atrous.estimation.features import FeatureSet
-from atrous.execution.inline import InlineExecutor
+from atrous.execution.executor import InlineExecutor
 from atrous.networks.backbones import load_backbone
 from atrous.networks.compute import Compute
 from atrous.relax.bilevel import SearchState

@@ -15,15 +15,15 @@ import numpy as np
 from atrous.core.console import untracked
 from atrous.core.trial import Metrics
 from atrous.data.dataset import Dataset, Samples, read_image, read_labels
-from atrous.data.palette import distinct
+from atrous.data.encoding import distinct
 from atrous.data.transform import Transform
 from atrous.estimation.extraction import Extraction, cached_features
 from atrous.networks.backbones import load_backbone
 from atrous.relax.bilevel import SearchState
 from atrous.relax.config import SearchProtocol
-from atrous.relax.latency import Penalty, slow_is_bad, without_penalty
 from atrous.relax.loop import halves
 from atrous.relax.loop import run as run_search
+from atrous.relax.relaxation import Penalty, slow_is_bad, without_penalty
 from atrous.scenes.canvas import CLASSES
 from atrous.scenes.scene import write_scenes
 from atrous.spaces import find_architecture

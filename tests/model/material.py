@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from atrous.data.palette import distinct
+from atrous.data.encoding import distinct
 from atrous.model.evaluation.record import Evaluation
 from atrous.model.model import Model, save_model
 from atrous.spaces import find_architecture

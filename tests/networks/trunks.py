@@ -11,7 +11,7 @@ from atrous.spaces.auto_deeplab.aspp import DenseAspp, DenseDecoder
 from atrous.spaces.auto_deeplab.cell import GIVEN, OPERATIONS, Block, Edge, Operation, RepeatedCell
 from atrous.spaces.auto_deeplab.trellis import Path, exits
 from atrous.spaces.auto_deeplab.trunk import Trunk
-from atrous.tasks.segmentation.head import class_scores
+from atrous.tasks.segmentation.probabilities import class_scores
 
 PUBLISHED_PATH: Path = (0, 0, 0, 1, 2, 1, 2, 2, 3, 3, 2, 1)
 PUBLISHED_CELL: RepeatedCell = (

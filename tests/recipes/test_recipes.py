@@ -8,12 +8,12 @@ import pytest
 
 from atrous.core.errors import AtrousError
 from atrous.data.layouts import LAYOUTS, cityscapes, person_part, voc
-from atrous.model.evaluation.table import quantity
+from atrous.model.evaluation.publication import quantity
 from atrous.networks.backbones import outline
 from atrous.recipes import RECIPES, find_recipe
 from atrous.recipes.recipe import Recipe
+from atrous.recipes.reproduction import require_stride
 from atrous.recipes.result import counted
-from atrous.recipes.stride import require_stride
 from atrous.spaces import find_architecture
 from atrous.spaces.blueprint import Blueprint
 from tests.cases import each

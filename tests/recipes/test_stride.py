@@ -8,7 +8,7 @@ import torch
 
 from atrous.core.errors import AtrousError
 from atrous.model.model import Model, load_model, save_model
-from atrous.recipes.stride import at_stride, rebuild, require_stride
+from atrous.recipes.reproduction import at_stride, rebuild, require_stride
 from atrous.spaces import find_architecture
 from atrous.spaces.blueprint import Blueprint, build_network, network_cost
 from atrous.training.optimiser import set_norm_decay

@@ -11,8 +11,8 @@ from atrous.data.dataset import Samples
 from atrous.networks.compute import Compute
 from atrous.relax import loop
 from atrous.relax.bilevel import SearchState
+from atrous.relax.collapse import Snapshot
 from atrous.relax.config import SearchProtocol
-from atrous.relax.history import Snapshot
 from atrous.spaces.auto_deeplab.relaxation.space import relaxation_of
 from tests.small_search import CLASSES
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from atrous.relax.history import Snapshot
+from atrous.relax.collapse import Snapshot
 from atrous.spaces.auto_deeplab.cell import edges
-from atrous.spaces.auto_deeplab.relaxation.walk import nodes
+from atrous.spaces.auto_deeplab.relaxation.decoding import nodes
 from atrous.spaces.auto_deeplab.trellis import exits
 
 

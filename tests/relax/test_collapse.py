@@ -11,8 +11,7 @@ import torch
 from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
-from atrous.relax.collapse import Thresholds, dominant_eigenvalue, warning_of
-from atrous.relax.history import Snapshot
+from atrous.relax.collapse import Snapshot, Thresholds, dominant_eigenvalue, warning_of
 from atrous.spaces.auto_deeplab.cell import OPERATIONS, Operation, edges
 from atrous.spaces.auto_deeplab.relaxation.space import TrellisRelaxation
 from atrous.spaces.auto_deeplab.trunk import doubled, make_operation

@@ -11,7 +11,7 @@ import pytest
 
 from atrous.core.errors import AtrousError
 from atrous.core.records import to_json
-from atrous.relax.history import entropy, read_history, write_history
+from atrous.relax.collapse import entropy, read_history, write_history
 from tests.relax.snapshots import snapshot
 
 

@@ -15,8 +15,8 @@ from atrous.data.dataset import Samples
 from atrous.data.layouts import read_dataset
 from atrous.relax import loop
 from atrous.relax.bilevel import SearchState
+from atrous.relax.collapse import NAME, read_history
 from atrous.relax.config import FIRST_RATE, LAST_RATE
-from atrous.relax.history import NAME, read_history
 from atrous.relax.loop import halves
 from atrous.spaces import find_architecture
 from atrous.training.crops import crops_of

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from atrous.relax.history import Snapshot
+from atrous.relax.collapse import Snapshot
 from atrous.spaces.auto_deeplab.cell import OPERATIONS, edges
-from atrous.spaces.auto_deeplab.relaxation.decoding import decode
-from atrous.spaces.auto_deeplab.relaxation.walk import log_softmax, outgoing, rows
+from atrous.spaces.auto_deeplab.relaxation.decoding import decode, log_softmax, outgoing, rows
 from atrous.spaces.auto_deeplab.space import PUBLISHED_CELL, PUBLISHED_PATH, auto_deeplab
 from atrous.spaces.auto_deeplab.trellis import arrows
 

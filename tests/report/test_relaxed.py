@@ -11,8 +11,8 @@ from xml.etree import ElementTree
 
 import pytest
 
-from atrous.core.svg import INK
-from atrous.relax.history import Snapshot, write_history
+from atrous.core.drawing import INK
+from atrous.relax.collapse import Snapshot, write_history
 from atrous.report.relaxed import draw_chart, draw_grid, eigenvalue_chart
 from atrous.spaces import find_architecture
 from atrous.spaces.auto_deeplab.cell import NONE, OPERATIONS
@@ -112,7 +112,7 @@ def test_drawing_a_search_never_loads_torch(tmp_path: Path) -> None:
     code = (
         "import sys; from pathlib import Path; from atrous.report import relaxed; "
         "from atrous.spaces.auto_deeplab.relaxation import view; "
-        "from atrous.relax.history import read_history; "
+        "from atrous.relax.collapse import read_history; "
         "found = read_history(Path(sys.argv[1])); "
         "[relaxed.draw_chart(chart, found) for chart in view.charts(found)]; "
         "[relaxed.draw_grid(grid) for grid in view.grids(found[-1])]; view.draw(found[-1]); "

@@ -18,8 +18,7 @@ import pytest
 from atrous.core.architecture import Architecture, Genotype
 from atrous.core.errors import AtrousError
 from atrous.core.trial import Failed, Job, Measured, Outcome, Reason
-from atrous.execution.executor import Executor, WorkerLostError
-from atrous.execution.inline import InlineExecutor
+from atrous.execution.executor import Executor, InlineExecutor, WorkerLostError
 from atrous.search import loop
 from atrous.search.ledger import Entry, Ledger, file_url
 from atrous.search.loop import SearchPlan, Watcher, search

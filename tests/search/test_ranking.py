@@ -8,8 +8,7 @@ import pytest
 
 from atrous.core.errors import AtrousError
 from atrous.core.trial import Reason
-from atrous.search.ranking import ranked, winner
-from atrous.search.run import Run
+from atrous.search.run import Run, ranked, winner
 from tests.records import failed
 from tests.report.runs import make_run, measured, reranked
 

@@ -6,13 +6,12 @@ from dataclasses import replace
 
 import pytest
 
-from atrous.core.cost import Cost
-from atrous.data.palette import distinct
+from atrous.core.architecture import Cost
+from atrous.data.encoding import distinct
 from atrous.networks.backbones import backbone_cost, outline
 from atrous.spaces import find_architecture
 from atrous.spaces.blueprint import Blueprint, build_network, network_cost
-from atrous.spaces.dpc.cost import cell_cost
-from atrous.spaces.dpc.space import decode
+from atrous.spaces.dpc.space import cell_cost, decode
 from tests.model.material import BLUEPRINT
 
 CITYSCAPES = (1025, 2049)

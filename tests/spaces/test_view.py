@@ -10,8 +10,7 @@ import pytest
 from rich.console import Console
 
 from atrous.cli.explore import rendered
-from atrous.core.architecture import Genotype
-from atrous.core.cost import Cost
+from atrous.core.architecture import Cost, Genotype
 from atrous.spaces import FAMILIES, view_of
 from atrous.spaces.space import Shape
 from atrous.spaces.view import Asked, plain_view

@@ -7,8 +7,7 @@ from dataclasses import dataclass
 
 from torch import nn
 
-from atrous.core.architecture import Genotype
-from atrous.core.cost import Cost
+from atrous.core.architecture import Cost, Genotype
 from atrous.core.grammar import Rules
 from atrous.networks.pyramid import Part
 from atrous.spaces.family import Defaults, Family

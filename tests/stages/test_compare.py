@@ -17,10 +17,9 @@ from atrous.estimation.cached import Proxy
 from atrous.search.loop import Estimator
 from atrous.search.run import Run
 from atrous.spaces import find_architecture
-from atrous.stages.compare import compare, paired, scores
-from atrous.stages.replicates import Reading
+from atrous.stages.compare import Reading, compare, paired, scores
 from atrous.stages.search import begin, proceed
-from atrous.tasks.segmentation.head import Segmenter
+from atrous.tasks.segmentation.probabilities import Segmenter
 from atrous.training.optimiser import NonFiniteError
 from tests.records import metrics
 from tests.small_search import config, ignore, remembered, write_data

@@ -15,7 +15,7 @@ from atrous.core.trial import Measured
 from atrous.estimation.end_to_end import FineTune
 from atrous.estimation.estimators import estimator_of
 from atrous.estimation.search_data import unchanged_data
-from atrous.relax.history import Snapshot, histories, read_history
+from atrous.relax.collapse import Snapshot, histories, read_history
 from atrous.report.page import write_report
 from atrous.search.ledger import Entry
 from atrous.search.run import Run, open_run

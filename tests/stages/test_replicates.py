@@ -16,9 +16,8 @@ from atrous.core.architecture import Architecture
 from atrous.core.errors import AtrousError
 from atrous.core.trial import Failed, Job, Metrics, Reason
 from atrous.estimation.features import FeatureSet
-from atrous.execution.executor import WorkerLostError
-from atrous.execution.inline import InlineExecutor
-from atrous.stages.replicates import FIRST_SEED, Reading, fresh_jobs, read_all
+from atrous.execution.executor import InlineExecutor, WorkerLostError
+from atrous.stages.compare import FIRST_SEED, Reading, fresh_jobs, read_all
 from atrous.training.optimiser import NonFiniteError
 from tests.records import SPACE, metrics
 

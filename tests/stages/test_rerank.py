@@ -30,8 +30,7 @@ from atrous.estimation.search_data import cached_of, estimator
 from atrous.networks.network import Network
 from atrous.networks.weights import digest
 from atrous.search.ledger import Entry, scored
-from atrous.search.ranking import winner
-from atrous.search.run import LEDGER, RERANK, Run, open_run
+from atrous.search.run import LEDGER, RERANK, Run, open_run, winner
 from atrous.spaces.blueprint import build_network
 from atrous.stages import rerank
 from atrous.stages import search as driver

@@ -11,8 +11,7 @@ from atrous.core.errors import AtrousError
 from atrous.core.options import replaced
 from atrous.core.trial import Measured
 from atrous.estimation.end_to_end import FineTune
-from atrous.search.ranking import winner
-from atrous.search.run import RERANK, Run
+from atrous.search.run import RERANK, Run, winner
 from atrous.stages import rerank
 from atrous.stages import search as driver
 from atrous.stages.rerank import begin, proceed, read

@@ -10,7 +10,7 @@ from rich.console import Console
 from atrous.core.trial import Reason
 from atrous.search.ledger import Entry
 from atrous.search.run import Run
-from atrous.stages.search_view import SearchView, describe_state, status, total_of
+from atrous.stages.search import SearchView, describe_state, status, total_of
 from tests.records import CONTEXT, SETTINGS, architecture, failed, measured
 
 BAD = "expected [3, 4] in [/tmp/a], got [red]"

@@ -6,8 +6,8 @@ import pytest
 
 from atrous.core.trial import Origin
 from atrous.spaces.dpc.space import dpc
-from atrous.strategies.listed import Listed
 from atrous.strategies.strategy import ExhaustedError, Proposal, Stateless
+from atrous.strategies.uniform import Listed
 from tests.strategies.histories import play, propose, result
 
 

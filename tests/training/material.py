@@ -12,13 +12,13 @@ from torch import Tensor
 
 from atrous.core.trial import Metrics
 from atrous.data.dataset import IGNORE, Samples
-from atrous.data.palette import distinct
+from atrous.data.encoding import distinct
 from atrous.data.transform import Transform
 from atrous.networks.compute import Compute
 from atrous.networks.network import Network
 from atrous.spaces import find_architecture
 from atrous.spaces.blueprint import Blueprint, build_network
-from atrous.stages.train.job import TrainingJob
+from atrous.stages.train.trainer import TrainingJob
 from atrous.training.config import Protocol
 from atrous.training.crops import Batch, crops_of
 from atrous.training.loop import Selection, train

@@ -10,7 +10,7 @@ import pytest
 
 from atrous.core.errors import AtrousError
 from atrous.core.records import from_json, to_json
-from atrous.data.augment import SCALES
+from atrous.data.transform import SCALES
 from atrous.training.config import Protocol, derive_training_crop
 from tests.cases import each
 from tests.training.material import protocol

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from atrous.core.errors import AtrousError
 from atrous.data.dataset import IGNORE
 from atrous.networks.layers import AtrousDepthwise
-from atrous.tasks.segmentation.head import summed_loss
+from atrous.tasks.segmentation.probabilities import summed_loss
 from atrous.training.checkpoint import Checkpoint
 from atrous.training.crops import Batch
 from atrous.training.state import TrainingState, labelled

@@ -19,7 +19,7 @@ from atrous.spaces.auto_deeplab.trunk import Layer
 from atrous.spaces.blueprint import blank_network
 from atrous.stages.train import trainer
 from atrous.stages.train.config import NETWORK_FILTERS, Subject, job_of, subject_of
-from atrous.stages.train.job import ABOUT, create, read
+from atrous.stages.train.trainer import ABOUT, create, read
 from atrous.training import loop
 from atrous.training.checkpoint import LOG, load
 from atrous.training.config import RATE, SCRATCH_RATE

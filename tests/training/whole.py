@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from atrous.core.trial import Metrics, Origin, Trial
-from atrous.data.palette import distinct
+from atrous.data.encoding import distinct
 from atrous.search.ledger import Entry
 from atrous.spaces import find_architecture
 from atrous.spaces.blueprint import Blueprint

@@ -12,7 +12,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from atrous.cli.shared import Json
+from atrous.cli.options import Json
 from atrous.core.console import output
 
 if TYPE_CHECKING:

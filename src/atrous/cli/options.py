@@ -6,17 +6,24 @@ A command that `takes` a configuration has a parameter `told`: what the user typ
 from __future__ import annotations
 
 import inspect
+import os
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import wraps
-from typing import Annotated, Any, TypeVar, get_args
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar, get_args
 
 import typer
 from typer.core import TyperCommand
 
+from atrous.core.console import output
 from atrous.core.errors import AtrousError
 from atrous.core.options import Leaf, leaves, problems, replaced
+
+if TYPE_CHECKING:
+    from atrous.core.trial import Metrics
+
 
 T = TypeVar("T")
 RARE = "rare"
@@ -256,3 +263,30 @@ def _number(kind: Any, text: str) -> Any:
     except ValueError as error:
         what = "a whole number" if kind is int else "a number"
         raise ValueError(f"Expected {what}, got {text!r}") from error
+
+
+ResumeOption = Annotated[
+    bool,
+    typer.Option("--resume", help="Go on with the run named instead of DATA, or the last."),
+]
+
+RUNS = Path("runs")
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+RunPath = Annotated[Path, typer.Argument(metavar="RUN", help="The folder of a run.")]
+CacheOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--cache", help="Where features are kept [~/.cache/atrous].", rich_help_panel="rare"
+    ),
+]
+
+
+def default_cache() -> Path:
+    """Where features are kept unless --cache names another place."""
+    home = os.environ.get("XDG_CACHE_HOME")
+    return (Path(home) if home else Path.home() / ".cache") / "atrous"
+
+
+def tell_score(step: int, loss: float, metrics: Metrics) -> None:
+    """A line for each time that a training is scored."""
+    output.print(f"step {step:>6}  loss {loss:.4f}  selection mIoU {metrics.miou:.4f}")

@@ -28,7 +28,7 @@ recipe = typer.Typer(
 def list_recipes() -> None:
     """Lists the published results that there are recipes for."""
     from atrous.recipes import RECIPES
-    from atrous.recipes.view import render_list
+    from atrous.recipes.result import render_list
 
     output.print(render_list(RECIPES.values()))
 
@@ -37,7 +37,7 @@ def list_recipes() -> None:
 def show(name: Name) -> None:
     """Shows everything about a recipe: numbers, sources, protocol, data, commands."""
     from atrous.recipes import find_recipe
-    from atrous.recipes.view import text
+    from atrous.recipes.result import text
 
     output.print(text(find_recipe(name)), soft_wrap=True, highlight=False)
 

@@ -9,8 +9,7 @@ from typing import Annotated
 
 import typer
 
-from atrous.cli.options import Told, takes
-from atrous.cli.shared import RUNS, CacheOption, Json, RunPath, default_cache
+from atrous.cli.options import RUNS, CacheOption, Json, RunPath, Told, default_cache, takes
 from atrous.core.config import DataConfig, FidelityConfig
 from atrous.core.console import output
 from atrous.core.errors import AtrousError

@@ -8,12 +8,15 @@ from typing import Annotated
 
 import typer
 
-from atrous.cli.options import Told, extendable, given, takes
-from atrous.cli.shared import (
+from atrous.cli.options import (
     RUNS,
     CacheOption,
     ResumeOption,
+    Told,
     default_cache,
+    extendable,
+    given,
+    takes,
     tell_score,
 )
 from atrous.core.config import WholeConfig
@@ -84,8 +87,7 @@ def demo(
     cache: CacheOption = None,
 ) -> None:
     """The whole way on built-in scenes with real pretrained weights, in a few minutes."""
-    from atrous.stages.demo import demo_config
-    from atrous.stages.whole.whole import WHOLE, begin
+    from atrous.stages.whole.whole import WHOLE, begin, demo_config
 
     run, kept = out / "run", cache or default_cache()
     if not (run / WHOLE).exists():

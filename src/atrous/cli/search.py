@@ -8,8 +8,17 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from atrous.cli.options import Told, extendable, given, takes
-from atrous.cli.shared import RUNS, CacheOption, ResumeOption, RunPath, default_cache
+from atrous.cli.options import (
+    RUNS,
+    CacheOption,
+    ResumeOption,
+    RunPath,
+    Told,
+    default_cache,
+    extendable,
+    given,
+    takes,
+)
 from atrous.core.config import GRADIENT, RerankConfig, SearchConfig
 from atrous.core.console import output
 from atrous.core.errors import AtrousError
@@ -61,7 +70,7 @@ def search(
 def status(run: RunPath) -> None:
     """Shows how far a search is; from any terminal, at any time."""
     from atrous.search.run import open_run
-    from atrous.stages.search_view import status as render
+    from atrous.stages.search import status as render
 
     found = open_run(run)
     output.print(render(found, found.ledger().entries(), found.is_running()))
@@ -73,7 +82,7 @@ def drive(path: Path, estimator: Estimator | None, cache: Path) -> None:
     from atrous.search.run import open_run
     from atrous.stages import search as driver
     from atrous.stages.relax import relax, tell_snapshot
-    from atrous.stages.search_view import SearchView, state_of, total_of
+    from atrous.stages.search import SearchView, state_of, total_of
 
     run = open_run(path)
     estimator = estimator or estimator_of(run, cache)
@@ -161,7 +170,7 @@ def drive_rerank(run: Run, cache: Path) -> None:
     from atrous.cli.tables import rankings
     from atrous.report.rerank import second_ranking
     from atrous.stages import rerank as reranking
-    from atrous.stages.search_view import SearchView
+    from atrous.stages.search import SearchView
 
     plan = reranking.read(run)
     total = len(plan.trials) + len(run.config.baselines)

@@ -8,14 +8,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from atrous.cli.options import Told, given, takes
-from atrous.cli.shared import tell_score
+from atrous.cli.options import Told, given, takes, tell_score
 from atrous.core.config import TrainConfig
 from atrous.core.console import output
 from atrous.core.errors import AtrousError
 
 if TYPE_CHECKING:
-    from atrous.stages.train.job import TrainingJob
+    from atrous.stages.train.trainer import TrainingJob
 
 TRAININGS = Path("trainings")
 
@@ -45,7 +44,7 @@ def train(
     The defaults are the papers' protocols. Under torchrun, several processes train together.
     """
     from atrous.stages.train.config import job_of, subject_of
-    from atrous.stages.train.job import create, read
+    from atrous.stages.train.trainer import create, read
     from atrous.training.world import announced
 
     if resume:
@@ -73,7 +72,7 @@ def _refuse_to_change(changed: list[str]) -> None:
 
 def _folder(out: Path | None) -> Path:
     """Where a new training goes; raises `AtrousError` if one is there already."""
-    from atrous.stages.train.job import require_none
+    from atrous.stages.train.trainer import require_none
     from atrous.training.world import announced
 
     world = announced("cpu")

@@ -49,3 +49,14 @@ ArchitectureText = Annotated[
     Architecture, BeforeValidator(Architecture.parse), PlainSerializer(str, return_type=str)
 ]
 """An architecture that a record spells in its short form."""
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Counts for one image."""
+
+    parameters: int
+    multiply_adds: int
+
+    def __add__(self, other: Cost) -> Cost:
+        return Cost(self.parameters + other.parameters, self.multiply_adds + other.multiply_adds)

@@ -13,9 +13,8 @@ from typing import Protocol, TypeVar
 
 from atrous.core.console import track
 from atrous.core.errors import AtrousError
-from atrous.data.encoding import IDENTITY, UNKNOWN, Encoding
+from atrous.data.encoding import IDENTITY, UNKNOWN, Colour, Encoding, distinct
 from atrous.data.encoding import IGNORE as IGNORE
-from atrous.data.palette import Colour, distinct
 from atrous.data.pixels import Pixels, decode
 from atrous.data.pixels import read_image as read_image
 from atrous.data.pixels import read_mask as read_mask

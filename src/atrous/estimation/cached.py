@@ -29,8 +29,8 @@ from atrous.networks.layers import interpolation, resample
 from atrous.networks.pyramid import Pyramid, require_maps
 from atrous.spaces import find_space
 from atrous.tasks.segmentation import SEGMENTATION
-from atrous.tasks.segmentation.head import Segmenter
-from atrous.tasks.segmentation.metrics import winners
+from atrous.tasks.segmentation.evaluate import winners
+from atrous.tasks.segmentation.probabilities import Segmenter
 from atrous.training.loop import branch_norms
 from atrous.training.optimiser import (
     FINITE_EVERY,

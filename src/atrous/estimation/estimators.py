@@ -12,7 +12,7 @@ from atrous.core.architecture import Architecture
 from atrous.core.config import SearchConfig
 from atrous.data.canvas import Size, derive_crop
 from atrous.data.checks.check import require_sound
-from atrous.data.palette import Colour
+from atrous.data.encoding import Colour
 from atrous.estimation.end_to_end import FineTune
 from atrous.estimation.search_data import (
     CachedFeatures,

@@ -30,7 +30,7 @@ from atrous.execution import find_executor
 from atrous.execution.executor import WorkerLostError
 from atrous.networks.compute import Compute, Layout, Precision, cores
 from atrous.spaces import find_space
-from atrous.tasks.segmentation.head import Segmenter
+from atrous.tasks.segmentation.probabilities import Segmenter
 from atrous.training.optimiser import Schedule
 
 PRECISIONS: tuple[Precision, ...] = ("float32", "bfloat16")

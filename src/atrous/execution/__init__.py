@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from atrous.core.errors import AtrousError
-from atrous.execution.executor import Executor
-from atrous.execution.inline import InlineExecutor
+from atrous.execution.executor import Executor, InlineExecutor
 from atrous.execution.local import LocalExecutor
 
 EXECUTORS: Mapping[str, Callable[[str, int], Executor]] = {

@@ -12,7 +12,7 @@ from huggingface_hub.errors import LocalEntryNotFoundError
 from torch import Tensor, nn
 
 from atrous.core.errors import AtrousError
-from atrous.data.palette import Colour
+from atrous.data.encoding import Colour
 from atrous.data.transform import Transform
 from atrous.model.folder import FILES, Contents, Papers, read_folder, write_folder
 from atrous.networks.network import Network

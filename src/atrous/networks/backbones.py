@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.utils.flop_counter import FlopCounterMode
 
-from atrous.core.cost import Cost
+from atrous.core.architecture import Cost
 from atrous.core.errors import AtrousError
 from atrous.networks.network import Encoder
 from atrous.networks.weights import (

@@ -163,7 +163,7 @@ def _train(recipe: Recipe, data: str, out: str) -> str:
 def _rebuild(recipe: Recipe, out: str, stride: int) -> str:
     trained, other = (f"{out}/{model_folder(recipe, s)}" for s in (recipe.output_stride, stride))
     code = (
-        "from pathlib import Path; from atrous.recipes.stride import rebuild; "
+        "from pathlib import Path; from atrous.recipes.reproduction import rebuild; "
         f"rebuild(Path({trained!r}), {stride}, Path({other!r}))"
     )
     return f'python -c "{code}"'

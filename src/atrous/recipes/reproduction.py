@@ -14,20 +14,24 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from atrous.core.errors import AtrousError
 from atrous.core.records import to_json
 from atrous.model.evaluation.assessment import EvaluationRequest, count, prepare
 from atrous.model.evaluation.publication import publish
 from atrous.model.folder import RECORD
+from atrous.model.model import Model, load_model, save_model
 from atrous.model.record import read_record
 from atrous.networks.backbones import load_backbone
+from atrous.networks.weights import BUILTIN
 from atrous.recipes.changes import Changes, differences, require_data, subject_of
 from atrous.recipes.recipe import TRAINING, Recipe, Scoring, model_folder
 from atrous.recipes.result import Measurement, RecipeResult, page, read_result, write_result
-from atrous.recipes.stride import rebuild, require_stride
-from atrous.stages.train import job, trainer
+from atrous.spaces.blueprint import Blueprint, blank_network, build_network, network_cost
+from atrous.stages.train import trainer
 from atrous.stages.train.config import Subject, job_of
-from atrous.stages.train.job import TrainingJob
+from atrous.stages.train.trainer import TrainingJob
 from atrous.training.loop import Watch
 from atrous.training.world import announced
 
@@ -104,15 +108,15 @@ def carry_out(reproduction: Reproduction, say: Say, watch: Watch) -> Reproductio
 
 def _job(subject: Subject, folder: Path) -> TrainingJob:
     """The job that is asked for; raises `AtrousError` if another was begun in the folder."""
-    if (folder / job.ABOUT).exists():
+    if (folder / trainer.ABOUT).exists():
         asked = job_of(subject, sound=lambda _: [])
-        _require_same(job.read(folder), asked, folder)
+        _require_same(trainer.read(folder), asked, folder)
         return asked
     encoder = subject.config.encoder
     load_backbone(encoder.backbone, encoder.weights, encoder.output_stride)
     asked = job_of(subject)
     if announced(asked.compute.device).leads:
-        job.create(folder, asked)
+        trainer.create(folder, asked)
     return asked
 
 
@@ -169,3 +173,53 @@ def _scored(reproduction: Reproduction, scoring: Scoring, weights: str) -> Repro
 
 def _word(path: str | Path) -> str:
     return shlex.quote(str(path))
+
+
+KNOWN = ("xception65.tf_in1k", "mobilenetv2_100", BUILTIN)
+SOURCE = "weights_of"
+"""In the training record: the SHA-256 of the weights that a model was made of."""
+
+
+def require_stride(blueprint: Blueprint, output_stride: int) -> None:
+    """Raises `AtrousError` if the network has other tensors at another output stride.
+
+    In timm's Xception-71, for example, a block that no longer strides loses its shortcut.
+    """
+    other = replace(blueprint, output_stride=output_stride)
+    if _shapes(blueprint) != _shapes(other):
+        raise AtrousError(
+            f"--backbone {blueprint.backbone} has other tensors at output stride {output_stride} "
+            f"than at {blueprint.output_stride}, so what is trained at {blueprint.output_stride} "
+            f"cannot be scored at {output_stride}. Backbones that can: {', '.join(KNOWN)}."
+        )
+
+
+def at_stride(model: Model, output_stride: int) -> Model:
+    """The model at another output stride, in evaluation mode. Raises `AtrousError` as
+    `require_stride` does."""
+    require_stride(model.blueprint, output_stride)
+    blueprint = replace(model.blueprint, output_stride=output_stride)
+    network = build_network(blueprint)
+    network.load_state_dict(model.network.state_dict())
+    record = dict(model.training_record)
+    if "crop" in record:
+        height, width = record["crop"]
+        record["multiply_adds"] = network_cost(blueprint, (height, width)).multiply_adds
+    return Model(network, blueprint, record, model.transform).eval()
+
+
+def rebuild(trained: Path, output_stride: int, folder: Path) -> Path:
+    """Writes the model of the folder `trained` at another output stride to `folder`, unless it is
+    there. Raises `AtrousError`."""
+    seal = read_record(trained / RECORD).weights.sha256
+    if (folder / RECORD).exists() and read_record(folder / RECORD).training.get(SOURCE) == seal:
+        return folder
+    model = at_stride(load_model(trained), output_stride)
+    model.training_record = {**model.training_record, SOURCE: seal}
+    save_model(model, folder)
+    return folder
+
+
+def _shapes(blueprint: Blueprint) -> dict[str, torch.Size]:
+    state = blank_network(blueprint).state_dict()
+    return {key: tensor.shape for key, tensor in state.items()}

@@ -19,9 +19,8 @@ from atrous.core.records import RecordError, from_json, to_json
 from atrous.networks.compute import Compute
 from atrous.relax.config import MOMENTUM, WEIGHT_DECAY, SearchProtocol
 from atrous.relax.gates import GATES, Choices
-from atrous.relax.latency import Penalty, without_penalty
-from atrous.relax.relaxation import AnyMixture, Relaxation
-from atrous.tasks.segmentation.head import summed_loss
+from atrous.relax.relaxation import AnyMixture, Penalty, Relaxation, without_penalty
+from atrous.tasks.segmentation.probabilities import summed_loss
 from atrous.training.checkpoint import Checkpoint, fill
 from atrous.training.crops import Batch
 from atrous.training.state import labelled, mixed, normalisation

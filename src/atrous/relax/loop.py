@@ -15,8 +15,14 @@ from atrous.core.architecture import Architecture
 from atrous.core.errors import AtrousError
 from atrous.data.dataset import Progress, Samples
 from atrous.relax.bilevel import Losses, SearchState
-from atrous.relax.collapse import dominant_eigenvalue, warning_of
-from atrous.relax.history import NAME, Snapshot, read_history, write_history
+from atrous.relax.collapse import (
+    NAME,
+    Snapshot,
+    dominant_eigenvalue,
+    read_history,
+    warning_of,
+    write_history,
+)
 from atrous.relax.relaxation import Logits
 from atrous.training.checkpoint import load, save
 from atrous.training.crops import Batch, crops_of, parts

@@ -8,8 +8,18 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from atrous.core.plot import LINE, Label, draw, label_ends, whole_numbers
-from atrous.core.svg import BLUE, GREEN, INK, MUTED, ORANGE
+from atrous.core.drawing import (
+    BLUE,
+    GREEN,
+    INK,
+    LINE,
+    MUTED,
+    ORANGE,
+    Label,
+    draw,
+    label_ends,
+    whole_numbers,
+)
 from atrous.core.words import decimal, score_name
 from atrous.report.curves import Curve, Expectation, Level
 from atrous.search.ledger import Scored

@@ -6,13 +6,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from atrous.core.plot import draw, label_ends, whole_numbers
-from atrous.core.svg import BLUE, FAINT, INK, MUTED
-from atrous.relax.history import Snapshot, entropy, histories, read_history
+from atrous.core.drawing import BLUE, FAINT, INK, MUTED, draw, label_ends, whole_numbers
+from atrous.relax.collapse import Snapshot, entropy, histories, read_history
 from atrous.report.figures import HEIGHT
 from atrous.search.run import Run
 from atrous.spaces import family_of, find_architecture
-from atrous.spaces.search_view import SOLID, Chart, Grid, Line, RelaxationView
+from atrous.spaces.view import SOLID, Chart, Grid, Line, RelaxationView
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -16,8 +16,7 @@ from atrous.core.trial import TRIAL, Failed, Trial
 from atrous.core.words import interval, ordinal, quantity, score_name
 from atrous.report.leaderboard import Row, leaderboard
 from atrous.search.ledger import Entry, scored
-from atrous.search.ranking import ranked
-from atrous.search.run import RERANK, Run
+from atrous.search.run import RERANK, Run, ranked
 
 FEWEST = 2
 """With fewer pairs there is no order to agree on."""

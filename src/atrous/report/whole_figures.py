@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from atrous.core.plot import draw, label_ends, whole_numbers
-from atrous.core.svg import BLUE, GREEN, INK, MUTED, ORANGE
+from atrous.core.drawing import BLUE, GREEN, INK, MUTED, ORANGE, draw, label_ends, whole_numbers
 from atrous.core.words import decimal
 from atrous.report.figures import HEIGHT, WIDTH, shortened
 from atrous.report.measures import TitledNetwork
@@ -15,7 +14,7 @@ from atrous.report.rerank import Again, SecondRanking
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-    from atrous.core.plot import Label
+    from atrous.core.drawing import Label
 
 TALL = HEIGHT + 60
 

@@ -30,8 +30,7 @@ from atrous.core.trial import (
     Trial,
 )
 from atrous.execution.executor import Executor, WorkerLostError
-from atrous.search.history import History
-from atrous.search.learner import Learner
+from atrous.search.history import History, Learner
 from atrous.search.ledger import Entry, Ledger
 from atrous.search.objective import Objective
 from atrous.search.promotion import Promote, Promotion

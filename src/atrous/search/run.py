@@ -7,6 +7,7 @@ ledger.db    the trials
 from __future__ import annotations
 
 import platform
+from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from importlib.metadata import version
@@ -18,7 +19,8 @@ from atrous.core.errors import AtrousError
 from atrous.core.files import hold, is_held
 from atrous.core.options import option, replaced
 from atrous.core.records import read, write
-from atrous.search.ledger import Entry, Ledger, file_url, holds_results
+from atrous.core.trial import Trial
+from atrous.search.ledger import Entry, Ledger, Scored, file_url, holds_results, scored
 from atrous.spaces.space import Shape
 
 ABOUT, LEDGER, LOCK = "run.json", "ledger.db", "run.lock"
@@ -212,3 +214,25 @@ def _processor() -> str:
             if line.startswith("model name"):
                 return line.partition(":")[2].strip()
     return platform.processor() or "unknown processor"
+
+
+def ranked(entries: Sequence[Entry]) -> list[Scored]:
+    """The trials with a score that are no baselines, best first."""
+    proposed = [entry for entry in entries if not entry.trial.is_baseline]
+    return sorted(scored(proposed), key=lambda found: -found.score)
+
+
+def winner(run: Run) -> Trial:
+    """The trial of the search that was best when ranked again, or in the search if none was.
+
+    Raises `AtrousError` if no trial has a score yet.
+    """
+    entries = run.ledger().entries()
+    again = ranked(run.reranked())
+    if again:
+        number = again[0].trial.origin.parents[0]
+        return next(entry.trial for entry in entries if entry.trial.number == number)
+    first = ranked(entries)
+    if not first:
+        raise AtrousError(f"Expected a trial with a score in {run.path}, but there is none yet.")
+    return first[0].trial

@@ -8,11 +8,10 @@ import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from atrous.core.architecture import ArchitectureText
-from atrous.core.cost import Cost
+from atrous.core.architecture import ArchitectureText, Cost
 from atrous.core.errors import AtrousError
 from atrous.data.canvas import Size, feature_size, round_up
-from atrous.data.palette import Colour
+from atrous.data.encoding import Colour
 from atrous.networks.backbones import load_backbone, outline
 from atrous.networks.network import LOW_STRIDE, Encoder, Network
 from atrous.spaces import find_space, needs_backbone

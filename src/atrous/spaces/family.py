@@ -12,9 +12,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from atrous.core.architecture import Architecture
-from atrous.spaces.search_view import RelaxationView
 from atrous.spaces.space import Space
-from atrous.spaces.view import View
+from atrous.spaces.view import RelaxationView, View
 
 if TYPE_CHECKING:
     from atrous.relax.relaxation import Relaxation

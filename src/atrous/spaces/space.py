@@ -6,8 +6,7 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
-from atrous.core.architecture import Genotype
-from atrous.core.cost import Cost
+from atrous.core.architecture import Cost, Genotype
 from atrous.core.grammar import Grammar
 
 if TYPE_CHECKING:

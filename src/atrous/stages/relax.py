@@ -22,17 +22,16 @@ from atrous.model.latency.conditions import make_conditions
 from atrous.networks.compute import Compute, cores, pick_device, whole_precision
 from atrous.relax import loop
 from atrous.relax.bilevel import SearchState
+from atrous.relax.collapse import FOLDER, Snapshot, entropy
 from atrous.relax.config import CROP, EPOCHS, SIDE, SearchProtocol
 from atrous.relax.gates import GATES
-from atrous.relax.history import FOLDER, Snapshot, entropy
-from atrous.relax.latency import Penalty, slow_is_bad, without_penalty
 from atrous.relax.memory import MemoryPlan, memory_of
-from atrous.relax.relaxation import Relaxation
+from atrous.relax.relaxation import Penalty, Relaxation, slow_is_bad, without_penalty
 from atrous.search.run import Run
 from atrous.spaces import FAMILIES, family_of, find_architecture
 from atrous.stages.latency_table import measured_once
-from atrous.strategies.listed import Listed
 from atrous.strategies.strategy import AnyStrategy, Proposal, Stateless
+from atrous.strategies.uniform import Listed
 from atrous.training.optimiser import NonFiniteError
 
 LATENCIES = "latency.json"

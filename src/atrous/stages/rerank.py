@@ -24,7 +24,7 @@ from atrous.core.options import problems
 from atrous.core.trial import TRIAL, Origin
 from atrous.data.canvas import Size, largest, require_crop
 from atrous.data.checks.check import require_sound
-from atrous.data.palette import distinct
+from atrous.data.encoding import distinct
 from atrous.estimation.end_to_end import FineTune, WarmStart, is_gentle, usual_rate
 from atrous.estimation.estimators import blueprint_of
 from atrous.estimation.search_data import cached_of, estimator, unchanged_data
@@ -34,12 +34,11 @@ from atrous.search.ledger import Entry
 from atrous.search.loop import SearchPlan, search
 from atrous.search.objective import find_objective
 from atrous.search.promotion import FullBudget
-from atrous.search.ranking import ranked
-from atrous.search.run import RERANK, SECOND, Run
+from atrous.search.run import RERANK, SECOND, Run, ranked
 from atrous.spaces import find_architecture, find_space
 from atrous.spaces.blueprint import untrained_rates
-from atrous.strategies.listed import Listed
 from atrous.strategies.strategy import Proposal, Stateless
+from atrous.strategies.uniform import Listed
 from atrous.training.config import Protocol, derive_training_crop, protocol_of
 
 WORK = "rerank"

@@ -9,8 +9,8 @@ from typing import Any
 from atrous.core.config import TrainingConfig
 from atrous.core.errors import AtrousError
 from atrous.core.options import problems
-from atrous.data.augment import SCALES
 from atrous.data.canvas import LONGEST, Size, largest, round_up
+from atrous.data.transform import SCALES
 from atrous.networks.compute import Precision
 from atrous.training.optimiser import Schedule
 

@@ -13,8 +13,8 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from atrous.core.errors import AtrousError
-from atrous.data.augment import Augmentation
 from atrous.data.dataset import Samples, read_image, read_labels
+from atrous.data.transform import Augmentation
 from atrous.training.config import Protocol
 from atrous.training.world import World
 

@@ -19,8 +19,7 @@ from atrous.core.records import from_json, to_json
 from atrous.core.trial import Metrics
 from atrous.data.dataset import Progress, Samples
 from atrous.networks.network import Network
-from atrous.tasks.segmentation.evaluate import evaluate
-from atrous.tasks.segmentation.metrics import summarise
+from atrous.tasks.segmentation.evaluate import evaluate, summarise
 from atrous.training.checkpoint import Checkpoint, Log, fill, load, save
 from atrous.training.crops import Batch, Crops, parts
 from atrous.training.optimiser import FINITE_EVERY, NonFiniteError

@@ -16,7 +16,7 @@ from atrous.data.dataset import IGNORE
 from atrous.networks.compute import Compute
 from atrous.networks.layers import set_drop_path
 from atrous.networks.network import Network
-from atrous.tasks.segmentation.head import summed_loss
+from atrous.tasks.segmentation.probabilities import summed_loss
 from atrous.training.checkpoint import Checkpoint, fill
 from atrous.training.config import Protocol
 from atrous.training.crops import Batch
@@ -28,7 +28,7 @@ from atrous.training.optimiser import (
 )
 from atrous.training.world import World
 
-MOMENTUM = "momentum_buffer"
+BUFFER = "momentum_buffer"
 
 
 @dataclass(frozen=True)
@@ -92,7 +92,7 @@ class TrainingState:
         """The state, to be restored into a new one of the same network and protocol."""
         tensors = {f"network.{k}": v for k, v in self.network.state_dict().items()}
         for name, parameter in self.network.named_parameters():
-            momentum = self._optimiser.state[parameter].get(MOMENTUM)
+            momentum = self._optimiser.state[parameter].get(BUFFER)
             if momentum is not None:
                 tensors[f"momentum.{name}"] = momentum
         if self._average:
@@ -124,7 +124,7 @@ class TrainingState:
         for name, parameter in self.network.named_parameters():
             if name in momentum:
                 buffer = torch.empty_like(parameter).copy_(momentum[name])
-                self._optimiser.state[parameter] = {MOMENTUM: buffer}
+                self._optimiser.state[parameter] = {BUFFER: buffer}
         self.step, self.best = step, best
 
     def _gradients(self, part: Batch, count: Tensor) -> Tensor:

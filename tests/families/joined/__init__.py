@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
-from atrous.core.architecture import Genotype
-from atrous.core.cost import Cost
+from atrous.core.architecture import Cost, Genotype
 from atrous.networks.pyramid import Part
 from atrous.spaces.family import Defaults, Family
 from atrous.spaces.space import Shape, Space

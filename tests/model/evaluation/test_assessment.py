@@ -19,7 +19,7 @@ from atrous.cli.model import evaluate as command
 from atrous.core.errors import AtrousError
 from atrous.core.records import from_json, to_json
 from atrous.data.dataset import Dataset, read_labels
-from atrous.data.palette import distinct
+from atrous.data.encoding import distinct
 from atrous.model.evaluation.assessment import (
     TALLY,
     EvaluationRequest,

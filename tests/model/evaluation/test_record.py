@@ -10,7 +10,7 @@ import pytest
 from atrous.core.errors import AtrousError
 from atrous.core.records import RecordError, from_json, to_json
 from atrous.model.evaluation.record import Evaluation, parse_scales, scale_words
-from atrous.tasks.segmentation.metrics import summarise
+from atrous.tasks.segmentation.evaluate import summarise
 from tests.model.evaluation.material import COUNTS, evaluation
 
 

@@ -8,8 +8,8 @@ import io
 import numpy as np
 import pytest
 
-from atrous.core.cost import Cost
-from atrous.model.evaluation.table import (
+from atrous.core.architecture import Cost
+from atrous.model.evaluation.publication import (
     WIDE,
     ComparedNetwork,
     class_table,

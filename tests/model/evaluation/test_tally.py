@@ -12,8 +12,7 @@ from atrous.core.errors import AtrousError
 from atrous.data.dataset import Sample
 from atrous.model.evaluation import tally as module
 from atrous.model.evaluation.tally import Tally
-from atrous.tasks.segmentation.evaluate import Counted, Examination, evaluate
-from atrous.tasks.segmentation.metrics import summarise
+from atrous.tasks.segmentation.evaluate import Counted, Examination, evaluate, summarise
 from tests.model.evaluation.material import (
     ABSENT,
     CLASSES,

@@ -13,7 +13,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from atrous.data.palette import distinct
+from atrous.data.encoding import distinct
 from atrous.model.export.interface import noise
 from atrous.networks.network import Network
 from atrous.spaces import find_architecture

@@ -14,10 +14,10 @@ from PIL import Image
 
 from atrous.core.errors import AtrousError
 from atrous.data.dataset import Dataset, read_image, read_labels
+from atrous.data.encoding import voc_colours
 from atrous.data.layouts import read_dataset
-from atrous.data.palette import voc_colours
 from atrous.model.predict.images import SUBMISSIONS, find_images, find_submission, submitted_images
-from atrous.tasks.segmentation.metrics import summarise
+from atrous.tasks.segmentation.evaluate import summarise
 from tests.data import folder
 from tests.data.layouts import miniatures
 

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from atrous.core.errors import AtrousError
-from atrous.data.palette import distinct
+from atrous.data.encoding import distinct
 from atrous.model.predict.outputs import WRITERS, find_writers
 from tests.model.predict.material import picture
 

@@ -11,7 +11,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from atrous.spaces.auto_deeplab.aspp import DenseDecoder
 from atrous.spaces.auto_deeplab.cost import class_scores_cost, decoder_cost_of
 from atrous.spaces.auto_deeplab.trellis import Path, trunk_channels, width_of
-from atrous.tasks.segmentation.head import class_scores
+from atrous.tasks.segmentation.probabilities import class_scores
 from tests.cases import each
 from tests.parts import Alone
 

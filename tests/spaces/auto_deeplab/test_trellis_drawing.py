@@ -7,10 +7,9 @@ from xml.etree import ElementTree
 
 import pytest
 
-from atrous.core.svg import BLUE, MUTED, css
+from atrous.core.drawing import BLUE, MUTED, css
 from atrous.spaces.auto_deeplab.space import PUBLISHED_PATH
-from atrous.spaces.auto_deeplab.trellis import Arrow, Path, arrows
-from atrous.spaces.auto_deeplab.trellis_drawing import draw_trellis
+from atrous.spaces.auto_deeplab.trellis import Arrow, Path, arrows, draw_trellis
 
 UNIFORM = dict.fromkeys(arrows(12), 0.5)
 

@@ -11,7 +11,7 @@ import pytest
 from rich.console import Console
 
 from atrous.cli.explore import rendered
-from atrous.core.cost import Cost
+from atrous.core.architecture import Cost
 from atrous.core.errors import AtrousError
 from atrous.spaces import find_architecture
 from atrous.spaces.auto_deeplab.cell import Operation

@@ -9,11 +9,10 @@ import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from atrous.core.cost import Cost
+from atrous.core.architecture import Cost
 from atrous.spaces.dpc.cell import FEATURES, Branch, Cell, GridPooling
-from atrous.spaces.dpc.cost import cell_cost
 from atrous.spaces.dpc.module import DensePredictionCell
-from atrous.spaces.dpc.space import ASPP, OPERATIONS, TOP1, decode, dpc
+from atrous.spaces.dpc.space import ASPP, OPERATIONS, TOP1, cell_cost, decode, dpc
 from tests.cases import each
 
 CITYSCAPES = (65, 129)

@@ -9,9 +9,8 @@ from collections import Counter
 from rich.console import Console
 
 from atrous.cli.explore import rendered
-from atrous.core.architecture import Architecture
-from atrous.core.cost import Cost
-from atrous.core.svg import BLUE, GREEN, ORANGE
+from atrous.core.architecture import Architecture, Cost
+from atrous.core.drawing import BLUE, GREEN, ORANGE
 from atrous.spaces import find_architecture, view_of
 from atrous.spaces.dpc.space import ASPP, TOP1
 from atrous.spaces.dpc.view import ASPP_NOTE, VIEW, described, observed_in

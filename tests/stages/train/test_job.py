@@ -12,7 +12,7 @@ from PIL import Image
 
 from atrous.core.errors import AtrousError
 from atrous.data.dataset import Samples, fingerprint
-from atrous.stages.train.job import ABOUT, TrainingJob, create, held, read, require_none
+from atrous.stages.train.trainer import ABOUT, TrainingJob, create, held, read, require_none
 from tests.training.material import job, never, protocol
 
 

@@ -15,8 +15,7 @@ from atrous.core.files import PARTIAL
 from atrous.data.dataset import Samples, fingerprint
 from atrous.model.model import load_model, save_model
 from atrous.stages.train import trainer
-from atrous.stages.train.job import TrainingJob, create, held
-from atrous.stages.train.trainer import run
+from atrous.stages.train.trainer import TrainingJob, create, held, run
 from atrous.training import loop
 from atrous.training.checkpoint import read_log
 from atrous.training.loop import BEST, CHECKPOINT

@@ -14,7 +14,7 @@ from atrous.search.loop import Estimator
 from atrous.search.run import Run
 from atrous.stages import search as driver
 from atrous.stages.train.config import job_of
-from atrous.stages.train.job import TrainingJob
+from atrous.stages.train.trainer import TrainingJob
 from atrous.stages.whole import plan
 from atrous.stages.whole.plan import measure_pace
 from atrous.stages.whole.whole import STEPS, training_of, yardstick_of

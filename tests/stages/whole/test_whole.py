@@ -26,7 +26,7 @@ from atrous.report.trained import PLAN
 from atrous.search.ledger import Entry
 from atrous.search.run import ABOUT, RERANK, open_run
 from atrous.stages import search as driver
-from atrous.stages.search_view import SearchView
+from atrous.stages.search import SearchView
 from atrous.stages.whole import whole
 from atrous.stages.whole.finish import evaluated
 from atrous.stages.whole.plan import read_plan

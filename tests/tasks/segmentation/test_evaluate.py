@@ -26,8 +26,7 @@ from atrous.core.errors import AtrousError
 from atrous.data.dataset import Sample, read_image, read_labels
 from atrous.data.pixels import Pixels
 from atrous.tasks.segmentation import evaluate as loading
-from atrous.tasks.segmentation.evaluate import Examination, evaluate
-from atrous.tasks.segmentation.metrics import summarise
+from atrous.tasks.segmentation.evaluate import Examination, evaluate, summarise
 from tests.model.evaluation.material import (
     ABSENT,
     CLASSES,

@@ -3,7 +3,7 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from atrous.tasks.segmentation.head import Segmenter
+from atrous.tasks.segmentation.probabilities import Segmenter
 from tests.parts import Alone
 
 

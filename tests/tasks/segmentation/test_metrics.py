@@ -12,7 +12,7 @@ from sklearn.metrics import (
     jaccard_score,
 )
 
-from atrous.tasks.segmentation.metrics import confusion, summarise, winners
+from atrous.tasks.segmentation.evaluate import confusion, summarise, winners
 
 IGNORE = 255
 

@@ -14,12 +14,14 @@ from atrous.data.layouts.layout import (
     Layout,
     LayoutContent,
     Needed,
+    SplitFiles,
+    assemble,
+    ending,
     is_any,
     lookup,
     published_rows,
     require,
 )
-from atrous.data.layouts.pairing import SplitFiles, assemble, ending
 
 NAME = "ADE20K"
 FOLDER = "ADEChallengeData2016"

@@ -10,8 +10,18 @@ from pathlib import Path
 
 from atrous.data.dataset import Dataset
 from atrous.data.encoding import IGNORE, UNKNOWN, ValueEncoding
-from atrous.data.layouts.layout import Layout, LayoutContent, Needed, is_any, lookup, parse, require
-from atrous.data.layouts.pairing import SplitFiles, assemble, ending
+from atrous.data.layouts.layout import (
+    Layout,
+    LayoutContent,
+    Needed,
+    SplitFiles,
+    assemble,
+    ending,
+    is_any,
+    lookup,
+    parse,
+    require,
+)
 
 NAME = "Cityscapes"
 IMAGE, MASK = "_leftImg8bit.png", "_gtFine_labelIds.png"

@@ -10,8 +10,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from atrous.core.errors import AtrousError
-from atrous.data.layouts.layout import published, published_rows
-from atrous.data.layouts.pairing import ending
+from atrous.data.layouts.layout import ending, published, published_rows
 
 SPLITS = {"train": "train2017", "val": "val2017"}
 

@@ -19,8 +19,16 @@ from atrous.data.checks.inspection import below
 from atrous.data.dataset import Dataset, Sample, Samples
 from atrous.data.encoding import SegmentEncoding, segments_of
 from atrous.data.layouts.coco import PANOPTIC, SPLITS, require_images, unlabelled
-from atrous.data.layouts.layout import Layout, LayoutContent, Needed, require
-from atrous.data.layouts.pairing import SplitFiles, assemble, ending, only
+from atrous.data.layouts.layout import (
+    Layout,
+    LayoutContent,
+    Needed,
+    SplitFiles,
+    assemble,
+    ending,
+    only,
+    require,
+)
 
 NAME = "COCO panoptic"
 VALUES = "the segment ids that the JSON file lists for this image, and 0 for void"

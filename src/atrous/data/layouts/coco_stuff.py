@@ -12,7 +12,7 @@ from pathlib import Path
 
 from atrous.core.errors import AtrousError
 from atrous.data.dataset import Dataset
-from atrous.data.encoding import IGNORE, UNKNOWN, ValueEncoding
+from atrous.data.encoding import IGNORE, UNKNOWN, ValueEncoding, voc_colour
 from atrous.data.layouts import coco_panoptic
 from atrous.data.layouts.coco import (
     PANOPTIC,
@@ -24,9 +24,15 @@ from atrous.data.layouts.coco import (
     require_images,
     unlabelled,
 )
-from atrous.data.layouts.layout import ClassRow, Layout, LayoutContent, lookup
-from atrous.data.layouts.pairing import SplitFiles, assemble, ending
-from atrous.data.palette import voc_colour
+from atrous.data.layouts.layout import (
+    ClassRow,
+    Layout,
+    LayoutContent,
+    SplitFiles,
+    assemble,
+    ending,
+    lookup,
+)
 
 NAME = "COCO-Stuff"
 FOLDERS = ("stuffthingmaps_trainval2017", "stuffthingmaps", "annotations")

@@ -9,8 +9,14 @@ from pathlib import Path
 from atrous.core.errors import AtrousError
 from atrous.data.dataset import Dataset
 from atrous.data.encoding import IDENTITY
-from atrous.data.layouts.layout import Layout, LayoutContent, read_lines
-from atrous.data.layouts.pairing import Named, SplitFiles, assemble
+from atrous.data.layouts.layout import (
+    Layout,
+    LayoutContent,
+    Named,
+    SplitFiles,
+    assemble,
+    read_lines,
+)
 
 SPLITS = ("train", "val", "test")
 SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp"})

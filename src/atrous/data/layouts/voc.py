@@ -10,18 +10,21 @@ from __future__ import annotations
 from pathlib import Path
 
 from atrous.data.dataset import Dataset
-from atrous.data.encoding import IGNORE, UNKNOWN, ValueEncoding
+from atrous.data.encoding import IGNORE, UNKNOWN, ValueEncoding, voc_colours
 from atrous.data.layouts.layout import (
     Layout,
     LayoutContent,
+    Named,
     Needed,
+    SplitFiles,
+    assemble,
+    ending,
     is_any,
     lookup,
+    only,
     read_names,
     require,
 )
-from atrous.data.layouts.pairing import Named, SplitFiles, assemble, ending, only
-from atrous.data.palette import voc_colours
 
 NAME = "PASCAL VOC 2012"
 CLASSES = (

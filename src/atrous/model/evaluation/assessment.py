@@ -17,8 +17,7 @@ from atrous.model.evaluation.tally import Tally
 from atrous.model.model import Model, load_model
 from atrous.networks.compute import pick_device
 from atrous.networks.weights import digest
-from atrous.tasks.segmentation.evaluate import PLAIN, Examination
-from atrous.tasks.segmentation.metrics import Counts, summarise
+from atrous.tasks.segmentation.evaluate import PLAIN, Counts, Examination, summarise
 from atrous.tasks.segmentation.probabilities import evaluating
 
 TALLY = "counts.json"

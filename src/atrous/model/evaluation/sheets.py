@@ -15,7 +15,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from atrous.core.errors import AtrousError
 from atrous.core.files import whole
-from atrous.data.palette import Colour
+from atrous.data.encoding import Colour
 from atrous.data.pixels import Pixels
 
 PANEL = 480

@@ -16,8 +16,7 @@ import numpy as np
 from atrous.core.errors import AtrousError
 from atrous.core.files import write_whole
 from atrous.core.records import from_text, to_json
-from atrous.tasks.segmentation.evaluate import Counted
-from atrous.tasks.segmentation.metrics import Counts, summarise
+from atrous.tasks.segmentation.evaluate import Counted, Counts, summarise
 
 INTERVAL = 30.0
 """Seconds between two writings of the file."""

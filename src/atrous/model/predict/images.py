@@ -11,9 +11,9 @@ from PIL import Image
 
 from atrous.core.errors import AtrousError
 from atrous.data.dataset import Dataset
+from atrous.data.encoding import Colour, voc_colours
 from atrous.data.layouts import cityscapes, voc
 from atrous.data.layouts.folder import SUFFIXES
-from atrous.data.palette import Colour, voc_colours
 from atrous.data.pixels import Pixels
 from atrous.model.predict.outputs import InputImage, Writer
 

@@ -21,7 +21,7 @@ from PIL import Image
 from atrous.core.errors import AtrousError
 from atrous.core.files import whole, write_whole
 from atrous.core.records import to_json
-from atrous.data.palette import Colour
+from atrous.data.encoding import Colour
 from atrous.data.pixels import Pixels
 
 ABOUT = "predictions.json"

@@ -20,7 +20,7 @@ from atrous.data.pixels import Pixels, UnfitFileError
 from atrous.model.model import Model
 from atrous.model.predict.memory import bytes_per_pixel, fitting_tile, least, tidy
 from atrous.model.predict.outputs import LONGEST, InputImage, Outputs
-from atrous.tasks.segmentation.metrics import winners
+from atrous.tasks.segmentation.evaluate import winners
 from atrous.tasks.segmentation.probabilities import blocks, probabilities
 
 HELD = 4

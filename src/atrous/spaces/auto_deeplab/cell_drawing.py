@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import accumulate
 
-from atrous.core.svg import (
+from atrous.core.drawing import (
     ARROW,
     BAR,
     BLUE,

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from math import prod
 
-from atrous.core.cost import Cost
+from atrous.core.architecture import Cost
 from atrous.spaces.auto_deeplab.cell import GIVEN, Operation, RepeatedCell
 from atrous.spaces.auto_deeplab.trellis import (
     LEVELS,

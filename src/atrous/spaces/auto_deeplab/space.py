@@ -27,8 +27,7 @@ from itertools import combinations
 from math import comb, prod
 from typing import TYPE_CHECKING
 
-from atrous.core.architecture import Architecture, Genotype
-from atrous.core.cost import Cost
+from atrous.core.architecture import Architecture, Cost, Genotype
 from atrous.core.errors import AtrousError
 from atrous.spaces.auto_deeplab.cell import (
     BLOCKS,
@@ -41,8 +40,15 @@ from atrous.spaces.auto_deeplab.cell import (
     in_order,
 )
 from atrous.spaces.auto_deeplab.cost import network_cost_of
-from atrous.spaces.auto_deeplab.trellis import LAYERS, LEVELS, STRIDES, Path, exits, is_path
-from atrous.spaces.auto_deeplab.trellis_drawing import network_text
+from atrous.spaces.auto_deeplab.trellis import (
+    LAYERS,
+    LEVELS,
+    STRIDES,
+    Path,
+    exits,
+    is_path,
+    network_text,
+)
 from atrous.spaces.space import IMAGE, OwnEncoder, Shape, Space
 
 if TYPE_CHECKING:

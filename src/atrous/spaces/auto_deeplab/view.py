@@ -6,7 +6,7 @@ from __future__ import annotations
 from dataclasses import asdict
 
 from atrous.core.architecture import Architecture
-from atrous.core.svg import stacked
+from atrous.core.drawing import stacked
 from atrous.core.words import MINUS, quantity
 from atrous.spaces.auto_deeplab.cell import BEFORE, PREVIOUS, Edge, Operation, state_name
 from atrous.spaces.auto_deeplab.cell_drawing import (
@@ -17,8 +17,7 @@ from atrous.spaces.auto_deeplab.cell_drawing import (
 )
 from atrous.spaces.auto_deeplab.cost import class_scores_cost, decoder_cost_of, network_cost_of
 from atrous.spaces.auto_deeplab.space import PUBLISHED_CELL, PUBLISHED_PATH, Decoded, decoded
-from atrous.spaces.auto_deeplab.trellis import STRIDES
-from atrous.spaces.auto_deeplab.trellis_drawing import network_text, trellis
+from atrous.spaces.auto_deeplab.trellis import STRIDES, network_text, trellis
 from atrous.spaces.view import IMAGE, Asked, Description, Drawing, Observed, View, refuse_backbone
 
 SMALL = 20

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from atrous.core.svg import (
+from atrous.core.drawing import (
     ARROW,
     BAR,
     BLUE,

@@ -13,8 +13,7 @@ from functools import lru_cache
 from itertools import combinations, product
 from typing import TYPE_CHECKING, Any
 
-from atrous.core.architecture import Architecture, Genotype
-from atrous.core.cost import Cost
+from atrous.core.architecture import Architecture, Cost, Genotype
 from atrous.core.errors import AtrousError
 from atrous.spaces.dpc.cell import (
     FEATURES,
@@ -25,12 +24,12 @@ from atrous.spaces.dpc.cell import (
     Operation,
     SeparableConvolution,
 )
-from atrous.spaces.dpc.cost import cell_cost
 from atrous.spaces.dpc.drawing import tree
 from atrous.spaces.space import Shape, Space
 
 if TYPE_CHECKING:
     from atrous.networks.pyramid import Part
+
 
 NAME = "dpc"
 RATES = (1, 3, 6, 9, 12, 15, 18, 21)
@@ -192,3 +191,51 @@ def build(genotype: Genotype, channels: Mapping[int, int], filters: int) -> Part
     from atrous.spaces.dpc.module import DensePredictionCell
 
     return DensePredictionCell(decode(genotype), channels, filters)
+
+
+@dataclass(frozen=True)
+class CellCost:
+    """The cost of each branch, and of the projection, in convolution weights; `norms` counts the
+    batch norm scales and shifts of the whole cell."""
+
+    branches: tuple[Cost, ...]
+    projection: Cost
+    norms: int
+
+    @property
+    def branches_alone(self) -> Cost:
+        """The paper's convention."""
+        return sum(self.branches, Cost(0, 0))
+
+    @property
+    def total(self) -> Cost:
+        """Everything trainable in the cell, and every multiply-add of its convolutions."""
+        return self.branches_alone + self.projection + Cost(self.norms, 0)
+
+
+def cell_cost(cell: Cell, channels: int, filters: int, size: tuple[int, int]) -> CellCost:
+    """The cost of a cell on a feature map of `size` (H, W) positions with `channels` channels."""
+    positions = size[0] * size[1]
+    inputs = [channels if branch.input == FEATURES else filters for branch in cell]
+    costs = tuple(_branch_cost(b, c, filters, positions) for b, c in zip(cell, inputs, strict=True))
+    weights = len(cell) * filters * filters
+    norms = filters + sum(_norms(b, c, filters) for b, c in zip(cell, inputs, strict=True))
+    return CellCost(costs, Cost(weights, weights * positions), 2 * norms)
+
+
+def _branch_cost(branch: Branch, channels: int, filters: int, positions: int) -> Cost:
+    match branch.operation:
+        case Convolution1x1():
+            weights = channels * filters
+            return Cost(weights, weights * positions)
+        case SeparableConvolution():
+            weights = 9 * channels + channels * filters
+            return Cost(weights, weights * positions)
+        case GridPooling(grid=(rows, columns)):
+            weights = channels * filters
+            return Cost(weights, weights * rows * columns)
+
+
+def _norms(branch: Branch, channels: int, filters: int) -> int:
+    separable = isinstance(branch.operation, SeparableConvolution)
+    return filters + (channels if separable else 0)

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import asdict
 
-from atrous.core.architecture import Architecture
-from atrous.core.cost import Cost
+from atrous.core.architecture import Architecture, Cost
 from atrous.core.words import DASH, TIMES, quantity
 from atrous.spaces.dpc.cell import (
     FEATURES,
@@ -16,7 +15,6 @@ from atrous.spaces.dpc.cell import (
     Operation,
     SeparableConvolution,
 )
-from atrous.spaces.dpc.cost import CellCost, cell_cost
 from atrous.spaces.dpc.drawing import (
     branch_words,
     cell_words,
@@ -26,7 +24,7 @@ from atrous.spaces.dpc.drawing import (
     operation_colours,
     tree,
 )
-from atrous.spaces.dpc.space import ASPP, cell_of
+from atrous.spaces.dpc.space import ASPP, CellCost, cell_cost, cell_of
 from atrous.spaces.view import (
     FILTERS,
     Asked,

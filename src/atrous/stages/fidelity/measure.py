@@ -37,8 +37,8 @@ from atrous.stages.fidelity.study import (
     require_same,
     some_cells,
 )
-from atrous.strategies.listed import Listed
 from atrous.strategies.strategy import Proposal, Stateless
+from atrous.strategies.uniform import Listed
 from atrous.training.config import WEIGHT_DECAY, Protocol
 from atrous.training.optimiser import Schedule
 

@@ -14,9 +14,8 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
 from atrous.core.config import CACHED, LARGE, FidelityConfig
+from atrous.core.drawing import BLUE, INK, MUTED, ORANGE, draw
 from atrous.core.files import save_text
-from atrous.core.plot import draw
-from atrous.core.svg import BLUE, INK, MUTED, ORANGE
 from atrous.core.trial import Measured
 from atrous.core.words import decimal, duration, interval, selection
 from atrous.search.ledger import Entry

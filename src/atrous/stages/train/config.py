@@ -22,11 +22,10 @@ from atrous.estimation.end_to_end import usual_rate
 from atrous.networks.backbones import load_backbone
 from atrous.networks.compute import Compute, cores, pick_device, whole_precision
 from atrous.networks.weights import BUILTIN
-from atrous.search.ranking import winner
-from atrous.search.run import Run, open_run
+from atrous.search.run import Run, open_run, winner
 from atrous.spaces import find_architecture, find_space, needs_backbone
 from atrous.spaces.blueprint import Blueprint, blank_network, untrained_rates
-from atrous.stages.train.job import TrainingJob
+from atrous.stages.train.trainer import TrainingJob
 from atrous.training.checkpoint import load_board
 from atrous.training.config import derive_training_crop, protocol_of
 from atrous.training.crops import share_of

@@ -15,7 +15,7 @@ from atrous.model.export.exported import export_model
 from atrous.model.latency.conditions import make_conditions
 from atrous.model.latency.measure import compare_latency
 from atrous.model.model import load_model
-from atrous.stages.train.job import MODEL
+from atrous.stages.train.trainer import MODEL
 
 EVALUATION, EXPORT, LATENCY = "evaluation", "export.json", "latency.json"
 SCORED = "evaluation.json"

@@ -20,7 +20,7 @@ from atrous.search.loop import Estimator
 from atrous.search.run import Run
 from atrous.spaces import yardstick, yardstick_name
 from atrous.spaces.blueprint import build_network
-from atrous.stages.train.job import TrainingJob
+from atrous.stages.train.trainer import TrainingJob
 from atrous.training.crops import crops_of, parts
 from atrous.training.state import TrainingState
 from atrous.training.world import World

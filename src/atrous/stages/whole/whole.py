@@ -13,6 +13,7 @@ trained/NAME/latency.json       how long an image takes
 
 from __future__ import annotations
 
+import shutil
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -32,23 +33,23 @@ from atrous.networks.backbones import outline
 from atrous.networks.compute import pick_device
 from atrous.report.page import write_report
 from atrous.report.trained import PLAN
-from atrous.search.ranking import winner
-from atrous.search.run import ABOUT, RERANK, Run, extend, open_run, require_no_run
-from atrous.spaces import find_architecture, needs_backbone, yardstick, yardstick_name
+from atrous.scenes.scene import write_scenes
+from atrous.search.run import ABOUT, RERANK, Run, extend, open_run, require_no_run, winner
+from atrous.spaces import (
+    default_family,
+    find_architecture,
+    needs_backbone,
+    yardstick,
+    yardstick_name,
+)
 from atrous.stages import rerank
 from atrous.stages import search as driver
-from atrous.stages.search_view import SearchView, state_of, total_of
-from atrous.stages.train import job as jobs
+from atrous.stages.search import SearchView, state_of, total_of
 from atrous.stages.train import trainer
+from atrous.stages.train import trainer as jobs
 from atrous.stages.train.config import Subject, job_of, subject_in
 from atrous.stages.whole.finish import evaluated, exported, timed
-from atrous.stages.whole.plan import (
-    BudgetPlan,
-    measure_pace,
-    read_plan,
-    split,
-    write_plan,
-)
+from atrous.stages.whole.plan import BudgetPlan, measure_pace, read_plan, split, write_plan
 from atrous.training.loop import Watch
 
 Say = Callable[[str], None]
@@ -284,3 +285,29 @@ def prove(run: Run, candidate: Candidate) -> None:
             evaluated(folder, Path(run.config.data.path), name, run.settings.device)
     exported(folder)
     timed(folder, run.settings.device)
+
+
+IMAGES, SEED = 480, 0
+
+
+BATCH = 4
+"""Images a step end to end: few, so that a laptop gets somewhere in some minutes."""
+
+
+def demo_config(out: Path) -> WholeConfig:
+    """Draws the scenes into `out` and gives what to run on them."""
+    data = out / "scenes"
+    if not data.exists():
+        partial = out / "scenes.partial"
+        shutil.rmtree(partial, ignore_errors=True)
+        write_scenes(partial, IMAGES, SEED)
+        partial.rename(data)
+    asked = replaced(
+        usual(default_family().name),
+        data=str(data),
+        weights="builtin",
+        budget=600.0,
+        seed=SEED,
+        batch=BATCH,
+    )
+    return replace(asked, stretch=True)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from atrous.tasks import Task
-from atrous.tasks.segmentation.head import class_scores, summed_loss
-from atrous.tasks.segmentation.metrics import confusion, summarise
+from atrous.tasks.segmentation.evaluate import confusion, summarise
+from atrous.tasks.segmentation.probabilities import class_scores, summed_loss
 
 SEGMENTATION = Task(
     name="segmentation",

@@ -8,8 +8,13 @@ import numpy as np
 import pytest
 
 from atrous.spaces.auto_deeplab.cell import edges
-from atrous.spaces.auto_deeplab.relaxation.decoding import by_sum, decode, decode_candidates
-from atrous.spaces.auto_deeplab.relaxation.walk import log_outgoing, log_softmax
+from atrous.spaces.auto_deeplab.relaxation.decoding import (
+    by_sum,
+    decode,
+    decode_candidates,
+    log_outgoing,
+    log_softmax,
+)
 from atrous.spaces.auto_deeplab.space import auto_deeplab, canonical
 from atrous.spaces.auto_deeplab.space import decode as spelt_by
 from atrous.spaces.auto_deeplab.trellis import arrows, exits

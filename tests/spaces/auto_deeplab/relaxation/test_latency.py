@@ -8,8 +8,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from atrous.relax.latency import latency_loss
+from atrous.relax.relaxation import latency_loss
 from atrous.spaces.auto_deeplab.cell import GIVEN, OPERATIONS, Block, Edge, Operation, edges
+from atrous.spaces.auto_deeplab.relaxation.decoding import outgoing
 from atrous.spaces.auto_deeplab.relaxation.space import (
     MOVES,
     PLACES,
@@ -18,7 +19,6 @@ from atrous.spaces.auto_deeplab.relaxation.space import (
     operation_name,
     reached,
 )
-from atrous.spaces.auto_deeplab.relaxation.walk import outgoing
 from atrous.spaces.auto_deeplab.trellis import arrows
 
 CELL = (

@@ -7,6 +7,7 @@ import torch
 
 from atrous.relax.gates import GATES
 from atrous.spaces.auto_deeplab.cell import Block, Edge, Operation, edges
+from atrous.spaces.auto_deeplab.relaxation.decoding import nodes
 from atrous.spaces.auto_deeplab.relaxation.mixture import (
     Mixture,
     by_node,
@@ -15,7 +16,6 @@ from atrous.spaces.auto_deeplab.relaxation.mixture import (
     on_path,
     one_hot,
 )
-from atrous.spaces.auto_deeplab.relaxation.walk import nodes
 from atrous.spaces.auto_deeplab.trellis import arrows, is_path
 
 LAYERS, BLOCKS = 6, 4

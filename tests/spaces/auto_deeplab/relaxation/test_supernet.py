@@ -16,9 +16,9 @@ from atrous.core.errors import AtrousError
 from atrous.relax.memory import Kept
 from atrous.spaces.auto_deeplab.cell import Block, Edge, Operation, RepeatedCell
 from atrous.spaces.auto_deeplab.relaxation import cell, separable
+from atrous.spaces.auto_deeplab.relaxation.decoding import nodes
 from atrous.spaces.auto_deeplab.relaxation.mixture import Mixture, one_hot
 from atrous.spaces.auto_deeplab.relaxation.supernet import Supernet, SupernetSize
-from atrous.spaces.auto_deeplab.relaxation.walk import nodes
 from atrous.spaces.auto_deeplab.trellis import Arrow, Path, arrows, levels_at
 from tests.spaces.auto_deeplab.relaxation.nested import twins, with_weights_of
 from tests.spaces.auto_deeplab.relaxation.networks import (

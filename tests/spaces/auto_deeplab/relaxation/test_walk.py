@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from atrous.spaces.auto_deeplab.relaxation.walk import (
+from atrous.spaces.auto_deeplab.relaxation.decoding import (
     arrow_probabilities,
     layers_with,
     node_probabilities,

@@ -16,7 +16,7 @@ from torch.nn import functional
 
 from atrous.spaces.auto_deeplab.trellis import STRIDES, stem_widths
 from atrous.spaces.auto_deeplab.trunk import EPSILON, resized
-from atrous.tasks.segmentation.head import class_scores
+from atrous.tasks.segmentation.probabilities import class_scores
 
 
 def normalised(maps: Tensor, gains: Tensor | None = None) -> Tensor:

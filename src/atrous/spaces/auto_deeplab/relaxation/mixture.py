@@ -16,7 +16,7 @@ from torch import Tensor
 
 from atrous.relax.gates import Choices, Group, Groups
 from atrous.spaces.auto_deeplab.cell import GIVEN, OPERATIONS, Operation, RepeatedCell, edges
-from atrous.spaces.auto_deeplab.relaxation.walk import OPERATIONS_GROUP, WAYS_GROUP, nodes
+from atrous.spaces.auto_deeplab.relaxation.decoding import OPERATIONS_GROUP, WAYS_GROUP, nodes
 from atrous.spaces.auto_deeplab.trellis import Path, arrows, exits
 
 NEVER = len(OPERATIONS)

@@ -20,20 +20,18 @@ from atrous.core.errors import AtrousError
 from atrous.relax.relaxation import Logits, Probabilities, TimedPart
 from atrous.spaces.auto_deeplab.cell import BLOCKS, GIVEN, OPERATIONS, Operation, edges
 from atrous.spaces.auto_deeplab.relaxation.decoding import (
+    OPERATIONS_GROUP,
+    WAYS_GROUP,
+    arrow_probabilities,
     blocks_of,
     decode_candidates,
     decode_cell,
+    layers_with,
     pooling_share,
     skip_share,
 )
 from atrous.spaces.auto_deeplab.relaxation.mixture import Mixture, one_hot
 from atrous.spaces.auto_deeplab.relaxation.supernet import Supernet, SupernetSize
-from atrous.spaces.auto_deeplab.relaxation.walk import (
-    OPERATIONS_GROUP,
-    WAYS_GROUP,
-    arrow_probabilities,
-    layers_with,
-)
 from atrous.spaces.auto_deeplab.space import decode
 from atrous.spaces.auto_deeplab.trellis import LAYERS, LEVELS, MEAN, STD, STRIDES, arrows, exits
 from atrous.spaces.auto_deeplab.trunk import Projection, doubled, make_operation

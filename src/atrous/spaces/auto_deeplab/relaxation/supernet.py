@@ -13,7 +13,7 @@ from atrous.networks.network import pad_to_canvas
 from atrous.relax.gates import Choices, Groups
 from atrous.relax.relaxation import RelaxedNetwork
 from atrous.spaces.auto_deeplab.cell import edges
-from atrous.spaces.auto_deeplab.relaxation.cell import RelaxedCell
+from atrous.spaces.auto_deeplab.relaxation.cell import Arrival, Node, NodePass, RelaxedCell
 from atrous.spaces.auto_deeplab.relaxation.layers import Head, Output, SearchStem
 from atrous.spaces.auto_deeplab.relaxation.mixture import (
     CHOICES,
@@ -23,7 +23,6 @@ from atrous.spaces.auto_deeplab.relaxation.mixture import (
     mixture_of,
     uses,
 )
-from atrous.spaces.auto_deeplab.relaxation.node import Arrival, Node, NodePass
 from atrous.spaces.auto_deeplab.trellis import (
     LEVELS,
     STRIDES,

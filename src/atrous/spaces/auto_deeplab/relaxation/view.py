@@ -6,23 +6,24 @@ import re
 from collections.abc import Sequence
 from statistics import fmean
 
-from atrous.core.svg import BLUE, GREEN, INK, MUTED, ORANGE
+from atrous.core.drawing import BLUE, GREEN, INK, MUTED, ORANGE
 from atrous.core.words import MINUS, TIMES
-from atrous.relax.history import Snapshot, entropy
+from atrous.relax.collapse import Snapshot, entropy
 from atrous.spaces.auto_deeplab.cell import NONE, OPERATIONS, Operation, edges, state_name
-from atrous.spaces.auto_deeplab.relaxation.decoding import blocks_of, pooling_share, skip_share
-from atrous.spaces.auto_deeplab.relaxation.walk import (
+from atrous.spaces.auto_deeplab.relaxation.decoding import (
     OPERATIONS_GROUP,
     WAYS_GROUP,
     arrow_probabilities,
+    blocks_of,
     layers_with,
     node_probabilities,
+    pooling_share,
+    skip_share,
     ways_of,
 )
 from atrous.spaces.auto_deeplab.space import Decoded, decode, layers_of
-from atrous.spaces.auto_deeplab.trellis import LEVELS, STRIDES, levels_at
-from atrous.spaces.auto_deeplab.trellis_drawing import draw_trellis
-from atrous.spaces.search_view import (
+from atrous.spaces.auto_deeplab.trellis import LEVELS, STRIDES, draw_trellis, levels_at
+from atrous.spaces.view import (
     DASHED,
     DOTTED,
     SOLID,

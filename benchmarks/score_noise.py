@@ -18,14 +18,13 @@ from statistics import mean, pstdev
 from scipy.stats import spearmanr
 
 from atrous.cli.options import default_cache
-from atrous.core.console import track
-from atrous.core.trial import Failed
 from atrous.estimation.search_data import cached_of, estimator, features_of
 from atrous.execution import find_executor
+from atrous.search.ledger import Ledger, file_url
 from atrous.search.objective import OBJECTIVES
 from atrous.search.run import open_run
 from atrous.spaces import find_architecture, find_space
-from atrous.stages.compare import Reading, fresh_jobs, read_all
+from atrous.stages.compare import Replicate, ReplicatePlan, replicate_trials, replicated
 
 
 def main() -> None:
@@ -36,33 +35,33 @@ def main() -> None:
     parser.add_argument("--on", nargs="*", default=["val", "test"])
     asked = parser.parse_args()
     run, cache = open_run(asked.run), default_cache()
-    material = cached_of(run, cache)
-    sets = {"selection": material.selection}
+    cached = cached_of(run, cache)
+    sets = {"selection": cached.selection}
     for split in asked.on:
-        samples = material.data.dataset.splits[split]
-        sets[split] = features_of(samples, run.settings, material.data, cache)
+        samples = cached.data.dataset.splits[split]
+        sets[split] = features_of(samples, run.settings, cached.data, cache)
     space, rng = find_space(run.config.space), Random(7)
     drawn = [space.architecture(space.sample(rng)) for _ in range(asked.cells)]
     named = [find_architecture(name) for name in run.config.baselines]
-    jobs = fresh_jobs([*named, *drawn], 2, run.config.proxy.steps, run.config.seed)
-    executor = find_executor("local", run.settings.workers)
-    proxy, path = estimator(run.settings, material), run.path / "score-noise.jsonl"
-    found = read_all(proxy, jobs, sets, executor, path)
-    results = list(track(found, "training cells", len(jobs)))
-    failed = {r.trial.architecture: r.error for r in results if isinstance(r, Failed)}
+    steps, workers = run.config.proxy.steps, run.settings.workers
+    plan = ReplicatePlan(estimator(run.settings, cached), sets, steps, workers)
+    wanted = replicate_trials([*named, *drawn], 2, run.config.seed)
+    ledger = Ledger.create(file_url(run.path / "score-noise.db"), "score noise")
+    with find_executor("local", workers) as executor:
+        measured, left_out = replicated(plan, wanted, ledger, executor)
+    failed = {result.trial.architecture: result.error for result in left_out}
     for architecture, error in failed.items():
         print(f"left out {architecture}: {error}")
     drawn, named = ([a for a in cells if a not in failed] for cells in (drawn, named))
-    wanted = {str(a) for a in (*drawn, *named)}
-    measured = [r for result in results if not isinstance(result, Failed) for r in result]
-    readings = [reading for reading in measured if reading.architecture in wanted]
-    first, second = sorted({reading.seed for reading in readings})
+    wanted_cells = {str(a) for a in (*drawn, *named)}
+    replicates = [one for one in measured if one.architecture in wanted_cells]
+    first, second = sorted({one.seed for one in replicates})
     print(
         f"{'images':10} {'score':14} {'rho':>5}  {'sd cells':>8}  {'sd seeds':>8}  baselines' ranks"
     )
     for split in sets:
         for name in OBJECTIVES:
-            one, two = (_column(readings, split, name, seed) for seed in (first, second))
+            one, two = (_column(replicates, split, name, seed) for seed in (first, second))
             print(f"{split:10} {name:14} {_row(one, two, [str(a) for a in drawn])}  ", end="")
             means = {cell: one[cell] + two[cell] for cell in one}
             order = sorted(means, key=lambda cell: -means[cell])
@@ -77,10 +76,10 @@ def _row(one: dict[str, float], two: dict[str, float], cells: list[str]) -> str:
     return f"{rho:5.2f}  {between:8.4f}  {within:8.4f}"
 
 
-def _column(readings: list[Reading], split: str, name: str, seed: int) -> dict[str, float]:
+def _column(replicates: list[Replicate], split: str, name: str, seed: int) -> dict[str, float]:
     return {
         r.architecture: OBJECTIVES[name](r.metrics.values)
-        for r in readings
+        for r in replicates
         if r.split == split and r.seed == seed
     }
 

@@ -28,6 +28,7 @@ from atrous.core.trial import (
     Origin,
     Outcome,
     Trial,
+    may_pass,
 )
 from atrous.data.dataset import Dataset, Samples
 from atrous.estimation.cached import Proxy
@@ -278,7 +279,7 @@ def _key(trial: Trial) -> tuple[str, int]:
 
 def _listed(plan: ReplicatePlan, before: Sequence[Entry], left: Sequence[Trial]) -> list[Trial]:
     """The trials of a ledger by number, with those that are left at the numbers that are free."""
-    taken = {entry.trial.number: entry.trial for entry in before}
+    taken = {e.trial.number: e.trial for e in before if not may_pass(e.outcome)}
     origin, free = Origin(REPLICATE, note=plan.data), (n for n in count() if n not in taken)
     fresh = {
         number: replace(trial, number=number, origin=origin)

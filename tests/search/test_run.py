@@ -107,8 +107,8 @@ def test_a_folder_without_a_run_is_named(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        *("", "{", "[]", "7", "\x00", '{"format": 5}', '{"format": 5, "settings": []}'),
-        '{"format": 5, "settings": {"config": []}}',
+        *("", "{", "[]", "7", "\x00", '{"format": 6}', '{"format": 6, "settings": []}'),
+        '{"format": 6, "settings": {"config": []}}',
     ],
 )
 def test_damaged_settings_are_named(run: Run, text: str) -> None:
@@ -133,10 +133,10 @@ def test_fields_that_do_not_fit_are_named(run: Run) -> None:
         assert field in str(told.value)
 
 
-@pytest.mark.parametrize("other", [1, 4, None])
+@pytest.mark.parametrize("other", [1, 5, None])
 def test_a_run_of_another_version_is_refused(run: Run, other: object) -> None:
     with pytest.raises(
-        AtrousError, match=rf"has format {other} there, and this version reads format 5"
+        AtrousError, match=rf"has format {other} there, and this version reads format 6"
     ):
         open_run(edited(run, format=other))
 

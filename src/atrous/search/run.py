@@ -27,7 +27,7 @@ ABOUT, LEDGER, LOCK = "run.json", "ledger.db", "run.lock"
 RERANK = "rerank.json"
 SEARCH, SECOND = "search", "rerank"
 """Kinds of studies: of the scores of a search, and of what is ranked again."""
-FORMAT = 5
+FORMAT = 6
 PACKAGES = ("atrous", "torch", "timm", "optuna", "numpy", "pillow")
 
 

@@ -54,7 +54,7 @@ def some_cells(count: int) -> dict[str, Architecture]:
 
 
 ABOUT, LOCK = "fidelity.json", "fidelity.lock"
-FORMAT = 3
+FORMAT = 4
 
 
 @dataclass(frozen=True)

@@ -189,7 +189,7 @@ def test_candidates_train_as_the_configuration_says(
 ) -> None:
     asked = {"init": "torch", "optimiser": "adamw", "rate": 0.004, "rate_warm_up": 0.2}
     for changes in (asked, {"init": "reference", "optimiser": "sgd", "rate": 0.2}):
-        _, proxy = begin(config(data, **changes), tmp_path / changes["optimiser"], cache)
+        _, proxy = begin(config(data, **changes), tmp_path / str(changes["init"]), cache)
         assert isinstance(proxy, Proxy)
         schedule = proxy.schedule
         found = {"init": proxy.init, "optimiser": schedule.optimiser, "rate": schedule.rate}

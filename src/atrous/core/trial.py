@@ -157,12 +157,21 @@ class Measured:
 
 
 class Reason(str, Enum):
-    """Why a job has no result."""
+    """Why a job has no result.
+
+    Two are of the architecture, under the settings of its run: it diverges, or the device has too
+    little memory for it. They stay. The others are of the machine or the program, and may pass.
+    """
 
     NON_FINITE = "non-finite"
     OUT_OF_MEMORY = "out of memory"
     WORKER_LOST = "worker lost"
     ERROR = "error"
+
+    @property
+    def may_pass(self) -> bool:
+        """Whether the job is run again when its run goes on."""
+        return self in (Reason.WORKER_LOST, Reason.ERROR)
 
 
 @dataclass(frozen=True)
@@ -180,3 +189,8 @@ class Failed:
 
 
 Outcome = Measured | Failed
+
+
+def may_pass(outcome: Outcome) -> bool:
+    """Whether a job ended by what may pass, and is run again when its run goes on."""
+    return isinstance(outcome, Failed) and outcome.reason.may_pass

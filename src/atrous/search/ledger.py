@@ -137,11 +137,16 @@ class Ledger:
         return sorted(self.recorded(), key=lambda entry: entry.key)
 
     def recorded(self) -> list[Entry]:
-        """Returns all results, in the order in which they were recorded."""
+        """Returns all results, in the order in which they were recorded; the last of a job that was
+        run again."""
         with _guarded(self.url):
             found = self._study.get_trials(deepcopy=False)
         ended = (t for t in found if t.state in (TrialState.COMPLETE, TrialState.FAIL))
-        return list(map(self._from_optuna, ended))
+        last: dict[tuple[int, int], Entry] = {}
+        for entry in map(self._from_optuna, ended):
+            last.pop(entry.key, None)
+            last[entry.key] = entry
+        return list(last.values())
 
     def keep(self, results: int, state: Any) -> None:
         """Keeps the state that a strategy has after so many results, in the place of the last."""

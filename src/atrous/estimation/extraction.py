@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import shutil
 import zlib
 from collections.abc import Iterator, Sequence
@@ -22,6 +21,7 @@ from filelock import FileLock
 
 from atrous.core.console import track, untracked
 from atrous.core.errors import AtrousError
+from atrous.core.files import whole_folder
 from atrous.data.canvas import Placement, Size, feature_size, paint, place, sample_labels
 from atrous.data.dataset import IGNORE, Sample, fingerprint, read_image, read_labels
 from atrous.data.pixels import size_of
@@ -118,18 +118,11 @@ def cached_features(extraction: Extraction, cache: Path) -> FeatureSet:
 
 
 def _write(extraction: Extraction, key: dict[str, Any], path: Path) -> None:
-    partial = path.with_suffix(".partial")
-    shutil.rmtree(partial, ignore_errors=True)
-    try:
-        partial.mkdir()
+    with whole_folder(path) as partial:
         _require_room(extraction, partial)
         channels = {str(stride): c for stride, c in extraction.backbone.channels.items()}
         about = key | {"channels": channels} | _write_arrays(extraction, partial)
         (partial / ABOUT).write_text(json.dumps(about))
-    except BaseException:
-        shutil.rmtree(partial, ignore_errors=True)
-        raise
-    partial.replace(path)
 
 
 def _require_room(extraction: Extraction, folder: Path) -> None:
@@ -163,9 +156,7 @@ class _ArrayFile:
         self.checksum = zlib.crc32(content, self.checksum)
 
     def close(self) -> None:
-        with self._file:
-            self._file.flush()
-            os.fsync(self._file.fileno())
+        self._file.close()
 
 
 def _write_arrays(extraction: Extraction, folder: Path) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from atrous.core.errors import AtrousError
 from atrous.data.canvas import Size
 from atrous.data.dataset import Dataset, Samples, fingerprint, select
 from atrous.data.layouts import read_dataset
-from atrous.estimation.cached import Proxy
+from atrous.estimation.cached import Proxy, are_resident
 from atrous.estimation.extraction import Extraction, cached_features
 from atrous.estimation.features import FeatureSet
 from atrous.networks.backbones import Backbone, load_backbone
@@ -131,6 +131,9 @@ def estimator(settings: Settings, cached: CachedFeatures) -> Proxy:
         filters=config.proxy.filters,
         schedule=Schedule(config.proxy.batch, config.proxy.rate, WEIGHT_DECAY),
         compute=compute_of(settings),
+        resident=are_resident(
+            (cached.training, cached.selection), settings.device, settings.workers
+        ),
     )
 
 

@@ -1,9 +1,11 @@
-"""SGD as the reference implementation runs it: learning rate, weight decay, batch norm, batches."""
+"""Optimisers and learning rates, SGD as the reference implementation runs it among them; weight
+decay, batch norm, batches."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import torch
@@ -17,6 +19,7 @@ BIAS, TIMES = 2.0, "times"
 """Biases of convolutions learn so many times as fast; the name of that in a group of parameters."""
 REFERENCE_DECAY = 0.0003
 REFERENCE_STEPS = 30_000
+OptimiserName = Literal["sgd", "adamw"]
 
 
 class NonFiniteError(Exception):
@@ -25,15 +28,21 @@ class NonFiniteError(Exception):
 
 @dataclass(frozen=True)
 class Schedule:
-    """How a head is trained: SGD with momentum 0.9, learning rate `rate` * (1 - t / steps)^0.9."""
+    """How a head is trained: SGD with momentum 0.9 or AdamW, learning rate
+    `rate` * (1 - t / steps)^0.9; over the first share `warm_up` of the steps it rises linearly
+    to that from 0."""
 
     batch: int
     rate: float
     weight_decay: float
+    optimiser: OptimiserName = "sgd"
+    warm_up: float = 0.0
 
     def rate_at(self, step: int, steps: int) -> float:
         """The learning rate of a step, counted from 0."""
-        return float(self.rate * (1 - step / steps) ** POWER)
+        rising = self.warm_up * steps
+        risen = min(1.0, (step + 1) / rising) if rising else 1.0
+        return float(self.rate * risen * (1 - step / steps) ** POWER)
 
 
 def batches(
@@ -94,16 +103,21 @@ def parameter_groups(network: nn.Module) -> dict[Learning, list[nn.Parameter]]:
     return groups
 
 
-def make_optimiser(network: nn.Module, schedule: Schedule) -> torch.optim.SGD:
-    """SGD over the groups of a network's parameters. `set_rate` before each step."""
+def make_optimiser(network: nn.Module, schedule: Schedule) -> torch.optim.Optimizer:
+    """The optimiser of a schedule over the groups of a network's parameters. `set_rate` before each
+    step. Adam gives all the same rate: the reference multiplies gradients, whose scale it ignores.
+    """
+    plain = schedule.optimiser == "sgd"
     groups = [
         {
             "params": parameters,
             "weight_decay": schedule.weight_decay if learning.decays else 0.0,
-            TIMES: learning.times,
+            TIMES: learning.times if plain else 1.0,
         }
         for learning, parameters in parameter_groups(network).items()
     ]
+    if not plain:
+        return torch.optim.AdamW(groups, lr=schedule.rate, fused=True)
     return torch.optim.SGD(groups, lr=schedule.rate, momentum=MOMENTUM, fused=True)
 
 

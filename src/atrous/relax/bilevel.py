@@ -77,7 +77,7 @@ class SearchState:
     def advance(self, batch: Batch, other: Batch | None) -> Losses:
         """Takes one step: of the architecture on `other`, unless it warms up, then of the
         weights."""
-        generator = torch.Generator(self.compute.device)
+        generator = torch.Generator()
         generator.manual_seed(mixed(self.protocol.seed, self.step))
         torch.manual_seed(mixed(self.protocol.seed, self.step))
         architecture = self._learn(other, generator) if other else None

@@ -42,6 +42,7 @@ from atrous.training.optimiser import (
     batches,
     make_optimiser,
     set_norm_decay,
+    set_rate,
 )
 
 BATCH = 8
@@ -304,8 +305,7 @@ def make_step(network: nn.Module, geometry: Geometry, schedule: Schedule, comput
 
     def step(features: Pyramid, targets: Tensor, rate: float) -> Tensor:
         loss = run(features, targets)
-        for group in optimiser.param_groups:
-            group["lr"] = rate
+        set_rate(optimiser, rate)
         optimiser.step()
         return loss
 

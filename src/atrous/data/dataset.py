@@ -128,7 +128,9 @@ def fingerprint(samples: Sequence[Sample], progress: Progress = track) -> str:
     ordered = sorted(samples, key=lambda sample: sample.name)
     whole = hashlib.blake2b(digest_size=16)
     for sample in progress(ordered, "reading the data set", len(ordered)):
-        whole.update(hashlib.blake2b(sample.name.encode(), digest_size=16).digest())
+        whole.update(
+            hashlib.blake2b(sample.name.encode("utf-8", "surrogateescape"), digest_size=16).digest()
+        )
         for path in (sample.image, sample.mask):
             whole.update(_content(path))
         if sample.encoding != IDENTITY:
@@ -184,7 +186,7 @@ def _by_share(train: Samples, share: float, select_on: str) -> frozenset[Sample]
 
 def _rank(name: str) -> float:
     """A number in [0, 1) that depends on the name alone."""
-    digest = hashlib.blake2b(name.encode(), digest_size=8).digest()
+    digest = hashlib.blake2b(name.encode("utf-8", "surrogateescape"), digest_size=8).digest()
     return int.from_bytes(digest, "big") / 2**64
 
 

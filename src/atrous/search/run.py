@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Literal
 
 from atrous.core.config import SearchConfig, Size
+from atrous.core.console import command
 from atrous.core.errors import AtrousError
 from atrous.core.files import hold, is_held
 from atrous.core.options import option, replaced
@@ -124,7 +125,7 @@ class Run:
         """Holds the run for one writer; raises `AtrousError` if another process has it."""
         busy = (
             f"Another process is searching in {self.path}. Wait for it, or watch it with: "
-            f"atrous status {self.path}"
+            f"{command('status', self.path)}"
         )
         return hold(self.path / LOCK, busy)
 
@@ -133,8 +134,8 @@ def require_no_run(path: Path) -> None:
     """Raises `AtrousError` if there is a run in the folder."""
     if (path / ABOUT).exists():
         raise AtrousError(
-            f"There is a run in {path} already. Go on with it: atrous search --resume {path}; or "
-            "name another folder with --out."
+            f"There is a run in {path} already. Go on with it: "
+            f"{command('search', '--resume', path)}; or name another folder with --out."
         )
 
 

@@ -9,9 +9,9 @@ from datetime import timedelta
 from pathlib import Path
 
 from rich.console import Console, RenderableType
-from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn
 from rich.table import Table
+from rich.text import Text
 
 from atrous.core.config import (
     GRADIENT,
@@ -21,6 +21,7 @@ from atrous.core.config import (
     ProxyConfig,
     SearchConfig,
 )
+from atrous.core.console import command
 from atrous.core.errors import AtrousError
 from atrous.core.options import problems, replaced
 from atrous.core.trial import Failed
@@ -194,9 +195,8 @@ def status(run: Run, entries: Sequence[Entry], running: bool) -> RenderableType:
     total = total_of(run)
     failed = [e for e in entries if isinstance(e.outcome, Failed)]
     table = Table(show_header=False, box=None)
-    path = escape(str(run.path))
-    table.add_row("run", path)
-    table.add_row("state", state_of(run, entries, running))
+    table.add_row("run", Text(str(run.path)))
+    table.add_row("state", Text(state_of(run, entries, running)))
     table.add_row("trials", f"{len(entries)} of {total} ended, {len(failed)} of them failed")
     table.add_row("progress", describe_state(entries, total, run.config.budget.seconds))
     elapsed = max((entry.elapsed for entry in entries), default=0.0)
@@ -205,7 +205,7 @@ def status(run: Run, entries: Sequence[Entry], running: bool) -> RenderableType:
         if isinstance(entry.outcome, Failed):
             table.add_row(
                 f"trial {entry.trial.number}",
-                escape(f"{entry.outcome.reason.value}: {entry.outcome.error}"),
+                Text(f"{entry.outcome.reason.value}: {entry.outcome.error}"),
             )
     return table
 
@@ -218,7 +218,7 @@ def total_of(run: Run) -> int:
 def state_of(run: Run, entries: Sequence[Entry], running: bool) -> str:
     """Running, complete, or stopped, and how to go on."""
     total, limit = total_of(run), run.config.budget.seconds
-    again = f"atrous search --resume {escape(str(run.path))}"
+    again = command("search", "--resume", run.path)
     if running:
         return "running"
     if len(entries) >= total:

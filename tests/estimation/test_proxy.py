@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import pickle
+from dataclasses import replace
 from typing import NoReturn
 
 import numpy as np
 import pytest
 import torch
 from sklearn.metrics import accuracy_score, balanced_accuracy_score, jaccard_score
+from torch import nn
 from torch.nn import functional
 
 from atrous.core.errors import AtrousError
@@ -44,6 +46,27 @@ def test_the_same_trial_gives_exactly_the_same(
     assert (again.values, again.details) == (first.values, first.details)
     other = measured(estimate(job(seed=6)))
     assert other.values != first.values
+
+
+def convolutions(init: str, data: FeatureSet, seed: int = 5) -> dict[str, nn.Conv2d]:
+    network = replace(proxy(data), filters=64, init=init).network(TOP1, seed)
+    return {n: m for n, m in network.named_modules() if isinstance(m, nn.Conv2d)}
+
+
+def test_first_weights_are_torchs_own_or_those_of_the_reference(data: FeatureSet) -> None:
+    first, again, other = (convolutions("torch", data, seed) for seed in (5, 5, 6))
+    for name, layer in first.items():
+        assert torch.equal(layer.weight, again[name].weight)
+        assert not torch.equal(layer.weight, other[name].weight)
+        bound = layer.weight[0].numel() ** -0.5
+        assert float(layer.weight.detach().abs().max()) <= bound
+        assert float(layer.weight.detach().std()) == pytest.approx(bound / 3**0.5, rel=0.1)
+    reference = convolutions("reference", data)
+    assert float(reference["logits"].weight.detach().abs().max()) <= 0.02
+    depthwise = [m for m in reference.values() if m.groups > 1]
+    assert depthwise
+    for layer in depthwise:
+        assert float(layer.weight.detach().abs().max()) == pytest.approx(0.66, abs=0.02)
 
 
 def test_the_outcome_is_of_the_job(data: FeatureSet) -> None:

@@ -52,7 +52,8 @@ BAND = 1 << 24
 class Proxy:
     """The estimator: call it with a job to have its outcome. Pickles; holds no state.
 
-    `filters` is the width of the cell.
+    `filters` is the width of the cell, `init` the rule for its first weights: "reference" as the
+    reference implementation draws them, "torch" as torch's layers draw their own.
     """
 
     training: FeatureSet
@@ -61,6 +62,7 @@ class Proxy:
     filters: int
     schedule: Schedule
     compute: Compute
+    init: str = "reference"
 
     def __call__(self, job: Job) -> Outcome:
         """Trains and scores one candidate; failures come back as records, not exceptions."""
@@ -71,7 +73,10 @@ class Proxy:
         torch.manual_seed(seed)
         space = find_space(architecture.space)
         part = space.build(architecture.genotype, self.training.channels, self.filters)
-        return Segmenter(part, self.classes)
+        network = Segmenter(part, self.classes)
+        if self.init == "torch":
+            redraw(network)
+        return network
 
     def fit(self, architecture: Architecture, steps: int, seed: int) -> Segmenter:
         """The candidate, trained. Raises `NonFiniteError` and errors of lacking memory."""
@@ -95,6 +100,14 @@ class Proxy:
 
     def _measure(self, job: Job) -> Metrics:
         return self.evaluate(self.fit(job.architecture, job.steps, job.seed), self.selection)
+
+
+def redraw(network: nn.Module) -> None:
+    """Draws the weights of all convolutions anew, as torch's layers do unless told otherwise:
+    uniform within +-1 / sqrt(inputs of a position), whatever the layer is for."""
+    for module in network.modules():
+        if isinstance(module, nn.Conv2d):
+            module.reset_parameters()
 
 
 @torch.inference_mode()

@@ -1,9 +1,11 @@
-"""SGD as the reference implementation runs it: learning rate, weight decay, batch norm, batches."""
+"""Optimisers and learning rates, SGD as the reference implementation runs it among them; weight
+decay, batch norm, batches."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import torch
@@ -15,6 +17,7 @@ FINITE_EVERY = 20
 """Steps between checks that the loss is a number."""
 REFERENCE_DECAY = 0.0003
 REFERENCE_STEPS = 30_000
+OptimiserName = Literal["sgd", "adamw"]
 
 
 class NonFiniteError(Exception):
@@ -23,15 +26,21 @@ class NonFiniteError(Exception):
 
 @dataclass(frozen=True)
 class Schedule:
-    """How a head is trained: SGD with momentum 0.9, learning rate `rate` * (1 - t / steps)^0.9."""
+    """How a head is trained: SGD with momentum 0.9 or AdamW, learning rate
+    `rate` * (1 - t / steps)^0.9; over the first share `warm_up` of the steps it rises linearly
+    to that from 0."""
 
     batch: int
     rate: float
     weight_decay: float
+    optimiser: OptimiserName = "sgd"
+    warm_up: float = 0.0
 
     def rate_at(self, step: int, steps: int) -> float:
         """The learning rate of a step, counted from 0."""
-        return float(self.rate * (1 - step / steps) ** POWER)
+        rising = self.warm_up * steps
+        risen = min(1.0, (step + 1) / rising) if rising else 1.0
+        return float(self.rate * risen * (1 - step / steps) ** POWER)
 
 
 def batches(
@@ -57,7 +66,7 @@ def set_norm_decay(network: nn.Module, momentum: float) -> None:
             module.momentum = min(1.0, momentum)
 
 
-def make_optimiser(network: nn.Module, schedule: Schedule) -> torch.optim.SGD:
+def make_optimiser(network: nn.Module, schedule: Schedule) -> torch.optim.Optimizer:
     """Weight decay on convolutions only, as in the reference: not on depthwise weights, batch
     norms or biases."""
     decayed: list[nn.Parameter] = []
@@ -69,4 +78,6 @@ def make_optimiser(network: nn.Module, schedule: Schedule) -> torch.optim.SGD:
         {"params": decayed, "weight_decay": schedule.weight_decay},
         {"params": free, "weight_decay": 0.0},
     ]
+    if schedule.optimiser == "adamw":
+        return torch.optim.AdamW(groups, lr=schedule.rate, fused=True)
     return torch.optim.SGD(groups, lr=schedule.rate, momentum=MOMENTUM, fused=True)

@@ -17,6 +17,7 @@ from atrous.data.layouts import read_dataset
 from atrous.estimation.cached import Proxy
 from atrous.estimation.end_to_end import FineTune
 from atrous.estimation.extraction import Extraction, cached_features
+from atrous.estimation.search_data import schedule_of
 from atrous.estimation.tune import Choice, Workload, choose
 from atrous.execution import find_executor
 from atrous.networks.backbones import Backbone, load_backbone
@@ -39,8 +40,7 @@ from atrous.stages.fidelity.study import (
 )
 from atrous.strategies.strategy import Proposal, Stateless
 from atrous.strategies.uniform import Listed
-from atrous.training.config import WEIGHT_DECAY, Protocol
-from atrous.training.optimiser import Schedule
+from atrous.training.config import Protocol
 
 
 @dataclass(frozen=True)
@@ -164,8 +164,9 @@ def _proxy(
         selection=selection,
         classes=len(material.dataset.classes),
         filters=settings.proxy.filters,
-        schedule=Schedule(settings.proxy.batch, settings.proxy.rate, WEIGHT_DECAY),
+        schedule=schedule_of(settings.proxy),
         compute=compute,
+        init=settings.proxy.init,
     )
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import ast
 import csv
 import json
 import os
+import re
 import shlex
 import signal
 import subprocess
@@ -15,10 +17,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
+import atrous
+from atrous.cli import COMMANDS
+from atrous.core.console import command
 from atrous.scenes.scene import write_scenes
 
 RAW = os.fsdecode(b"d\xe9 [1]\xe2\x80\xa8")
 """A name with a byte that is no character, brackets, a space, and a line separator."""
+SOURCE = Path(atrous.__file__).parent
 SMALL = ("--steps", "2", "--filters", "8", "--batch", "4", "--workers", "1", "--crop", "65x65")
 
 
@@ -139,10 +145,22 @@ def test_an_interruption_while_the_program_is_loaded_ends_it(tmp_path: Path, mod
 
 
 def test_every_command_that_is_printed_can_be_pasted(tmp_path: Path) -> None:
-    from atrous.core.console import command
-
     hard = ["my runs/best 1", "my data [1]", RAW, "a'b\\c\n", "--x=$HOME", "plain"]
     script = f'set -- {command(*hard)}; printf "%s\\0" "$@"'
     words = subprocess.run(["bash", "-c", script], capture_output=True, check=True, cwd=tmp_path)
     assert [os.fsdecode(each) for each in words.stdout.split(b"\0")[:-1]] == ["atrous", *hard]
     assert shlex.split(command("report", "my data [1]")) == ["atrous", "report", "my data [1]"]
+
+
+def test_no_message_prints_a_command_with_a_place_that_is_not_quoted() -> None:
+    names = "|".join(each.__name__ for each in COMMANDS)
+    loose = re.compile(rf"atrous (?:recipe |{names})\b[^.;:`]*\x00")
+    found = []
+    for path in SOURCE.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            if isinstance(node, ast.JoinedStr):
+                parts = (p.value if isinstance(p, ast.Constant) else "\0" for p in node.values)
+                found += [f"{path.name}:{node.lineno}"] * bool(
+                    loose.search("".join(map(str, parts)))
+                )
+    assert found == []

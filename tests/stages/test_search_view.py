@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
+from atrous.core.console import command
 from atrous.core.trial import Reason
 from atrous.search.ledger import Entry
 from atrous.search.run import Run
@@ -45,7 +46,7 @@ def test_the_status_of_a_run(run: Run) -> None:
     found = text_of(run, entries)
     for expected in (
         str(run.path),
-        f"stopped; go on with: atrous search --resume {run.path}",
+        f"stopped; go on with: {command('search', '--resume', run.path)}",
         "2 of 6 ended, 1 of them failed",
         "best 0.5000 (trial 0)",
         "0:02:02",

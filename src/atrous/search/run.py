@@ -153,8 +153,8 @@ def create_run(path: Path, settings: Settings, context: Context) -> Run:
     with run.locked():
         if (path / ABOUT).exists():
             raise AtrousError(
-                f"Another process has begun a run in {path} meanwhile. Watch it with: atrous "
-                f"status {path}; or name another folder with --out."
+                f"Another process has begun a run in {path} meanwhile. Watch it with: "
+                f"{command('status', path)}; or name another folder with --out."
             )
         if (path / LEDGER).exists() and holds_results(file_url(path / LEDGER)):
             raise AtrousError(

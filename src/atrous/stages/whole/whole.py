@@ -188,8 +188,8 @@ def _locked(out: Path) -> Iterator[None]:
             "with --out."
         ) from error
     busy = (
-        f"Another process is at work on the run in {out}. Wait for it, or watch it with: atrous "
-        f"status {out}"
+        f"Another process is at work on the run in {out}. Wait for it, or watch it with: "
+        f"{command('status', out)}"
     )
     with hold(out / LOCK, busy):
         yield

@@ -160,7 +160,6 @@ def test_no_message_prints_a_command_with_a_place_that_is_not_quoted() -> None:
         for node in ast.walk(ast.parse(path.read_text("utf-8"))):
             if isinstance(node, ast.JoinedStr):
                 parts = (p.value if isinstance(p, ast.Constant) else "\0" for p in node.values)
-                found += [f"{path.name}:{node.lineno}"] * bool(
-                    loose.search("".join(map(str, parts)))
-                )
+                if loose.search("".join(map(str, parts))):
+                    found.append(f"{path.name}:{node.lineno}")
     assert found == []

@@ -73,7 +73,7 @@ def status(run: RunPath) -> None:
     from atrous.stages.search import status as render
 
     found = open_run(run)
-    output.print(render(found, found.ledger().entries(), found.is_running()))
+    say(render(found, found.ledger().entries(), found.is_running()))
 
 
 def drive(path: Path, estimator: Estimator | None, cache: Path) -> None:

@@ -168,8 +168,8 @@ def _other(recipe: Recipe, other: RecipeResult | None) -> str:
     if other:
         return f"{other.recipe} was trained and scored under the same protocol on the same data.\n"
     return (
-        f"Beside it: `atrous recipe run {recipe.beside}`, into a folder of that name beside this "
-        "one, and this command once more.\n"
+        f"Beside it: `{command('recipe', 'run', recipe.beside)}`, into a folder of that name "
+        "beside this one, and this command once more.\n"
     )
 
 

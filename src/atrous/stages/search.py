@@ -8,10 +8,8 @@ from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
-from rich.console import Console, RenderableType
+from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
-from rich.table import Table
-from rich.text import Text
 
 from atrous.core.config import (
     GRADIENT,
@@ -29,7 +27,7 @@ from atrous.data.canvas import require_crop
 from atrous.estimation.estimators import prepare
 from atrous.execution import find_executor
 from atrous.search.ledger import Entry, scored
-from atrous.search.loop import Estimator, SearchPlan, search
+from atrous.search.loop import Estimator, SearchPlan, baseline_trials, search
 from atrous.search.objective import OBJECTIVES, find_objective
 from atrous.search.promotion import FullBudget
 from atrous.search.run import Run, create_run, require_no_run
@@ -94,7 +92,7 @@ def proceed(
     plan = SearchPlan(
         space=space,
         strategy=strategy or find_strategy(config.strategy),
-        baselines=[(name, find_architecture(name)) for name in config.baselines],
+        listed=baseline_trials(config.baselines, config.seed),
         trials=config.budget.trials,
         promotion=FullBudget(config.proxy.steps),
         seed=config.seed,
@@ -205,24 +203,20 @@ def describe_state(entries: Sequence[Entry], total: int, limit: float | None) ->
     return f"{words}{60 * rate:.1f} a minute, {_duration(left)} left"
 
 
-def status(run: Run, entries: Sequence[Entry], running: bool) -> RenderableType:
-    """The state of a run, as a table."""
-    total = total_of(run)
-    failed = [e for e in entries if isinstance(e.outcome, Failed)]
-    table = Table(show_header=False, box=None)
-    table.add_row("run", Text(str(run.path)))
-    table.add_row("state", Text(state_of(run, entries, running)))
-    table.add_row("trials", f"{_begun(entries)} of {total} ended, {len(failed)} of them failed")
-    table.add_row("progress", describe_state(entries, total, run.config.budget.seconds))
+def status(run: Run, entries: Sequence[Entry], running: bool) -> str:
+    """The state of a run, a line for each thing."""
+    failed = [e.outcome for e in entries if isinstance(e.outcome, Failed)]
+    ended = f"{_begun(entries)} of {total_of(run)} ended, {len(failed)} of them failed"
     elapsed = max((entry.elapsed for entry in entries), default=0.0)
-    table.add_row("search time", _duration(elapsed))
-    for entry in failed[-3:]:
-        if isinstance(entry.outcome, Failed):
-            table.add_row(
-                f"trial {entry.trial.number}",
-                Text(f"{entry.outcome.reason.value}: {entry.outcome.error}"),
-            )
-    return table
+    lines = [
+        ("run", str(run.path)),
+        ("state", state_of(run, entries, running)),
+        ("trials", ended),
+        ("progress", describe_state(entries, total_of(run), run.config.budget.seconds)),
+        ("search time", _duration(elapsed)),
+        *((f"trial {f.trial.number}", f"{f.reason.value}: {f.error}") for f in failed[-3:]),
+    ]
+    return "\n".join(f"{name:<12} {words}" for name, words in lines)
 
 
 def total_of(run: Run) -> int:

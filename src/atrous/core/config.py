@@ -71,7 +71,7 @@ class ProxyConfig:
     score: str = option("What is maximised: miou, blend or cross-entropy.", "miou", compares=True)
     init: Literal["torch", "reference"] = option(
         "First weights of a cell: torch's defaults, or as the reference implementation draws them.",
-        "reference",
+        "torch",
         compares=True,
         rare=True,
     )

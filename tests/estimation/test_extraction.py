@@ -22,6 +22,7 @@ from atrous.estimation.extraction import Extraction, cached_features
 from atrous.estimation.features import FeatureSet
 from atrous.networks.backbones import Backbone, load_backbone
 from tests.estimation.material import CROP, FIT, SIZES, STRIDE, write_samples
+from tests.processes import left_behind
 
 Samples = tuple[Sample, ...]
 
@@ -176,8 +177,9 @@ def test_what_a_killed_extraction_left_is_replaced(
 ) -> None:
     extraction = Extraction(few, backbone, CROP, "cpu", (16,))
     path = cached_features(extraction, tmp_path / "sound").path
-    left = tmp_path / "cache" / "features" / f"{path.name}.partial"
-    left.mkdir(parents=True)
+    (tmp_path / "cache" / "features").mkdir(parents=True)
+    left = left_behind(tmp_path / "cache" / "features")
+    left.mkdir()
     (left / "features-16.npy").write_bytes(b"half")
     assert len(cached_features(extraction, tmp_path / "cache")) == 3
     assert folders(tmp_path / "cache") == [path.name]

@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import Any
 
 from atrous.core.architecture import Architecture
 
@@ -124,12 +123,6 @@ class Metrics:
     cross_entropy: float | None
     class_iou: tuple[float | None, ...]
     branch_norms: tuple[float, ...] = ()
-
-    @classmethod
-    def from_json(cls, fields: dict[str, Any]) -> Metrics:
-        """The record from its fields, where JSON has made lists of tuples."""
-        tuples = {k: tuple(v) for k, v in fields.items() if isinstance(v, list)}
-        return cls(**(fields | tuples))
 
     @property
     def values(self) -> dict[str, float]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import fnmatch
 import hashlib
 import re
+import unicodedata
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
@@ -99,7 +100,7 @@ def select(dataset: Dataset, select_on: str) -> tuple[Samples, Samples]:
 
     Raises AtrousError when either side would be empty.
     """
-    text = select_on.strip()
+    text = unicodedata.normalize("NFC", select_on.strip())
     train = dataset.splits.get("train", ())
     if text == "val":
         return train, _val(dataset)
@@ -128,7 +129,7 @@ def fingerprint(samples: Sequence[Sample], progress: Progress = track) -> str:
     ordered = sorted(samples, key=lambda sample: sample.name)
     whole = hashlib.blake2b(digest_size=16)
     for sample in progress(ordered, "reading the data set", len(ordered)):
-        whole.update(hashlib.blake2b(sample.name.encode(), digest_size=16).digest())
+        whole.update(hashlib.blake2b(_bytes(sample.name), digest_size=16).digest())
         for path in (sample.image, sample.mask):
             whole.update(_content(path))
         if sample.encoding != IDENTITY:
@@ -184,8 +185,13 @@ def _by_share(train: Samples, share: float, select_on: str) -> frozenset[Sample]
 
 def _rank(name: str) -> float:
     """A number in [0, 1) that depends on the name alone."""
-    digest = hashlib.blake2b(name.encode(), digest_size=8).digest()
+    digest = hashlib.blake2b(_bytes(name), digest_size=8).digest()
     return int.from_bytes(digest, "big") / 2**64
+
+
+def _bytes(name: str) -> bytes:
+    """A name as bytes, whatever bytes a file system gave for it."""
+    return name.encode(errors="surrogateescape")
 
 
 def _content(path: Path) -> bytes:

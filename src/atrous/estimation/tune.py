@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import platform
 import time
 from collections.abc import Iterator
@@ -23,6 +22,8 @@ from torch import Tensor
 from atrous.core.architecture import Architecture
 from atrous.core.console import track
 from atrous.core.errors import AtrousError
+from atrous.core.files import write_whole
+from atrous.core.records import from_text, to_json
 from atrous.data.canvas import Size, feature_size
 from atrous.estimation.cached import geometry, make_step
 from atrous.estimation.features import TARGET_STRIDE
@@ -150,18 +151,15 @@ def _random_maps(workload: Workload, stride: int, device: str) -> Tensor:
 def _recall(path: Path) -> Choice | None:
     """The choice kept at `path`, if there is a sound one."""
     try:
-        content = json.loads(path.read_text())
-        return Choice(Compute(**content["compute"]), content["workers"])
-    except (OSError, ValueError, KeyError, TypeError):
+        return from_text(Choice, path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
         return None
 
 
 def _remember(choice: Choice, path: Path) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        partial = path.with_suffix(f".{os.getpid()}")
-        partial.write_text(json.dumps(asdict(choice)))
-        partial.replace(path)
+        write_whole(path, json.dumps(to_json(choice)))
     except OSError as error:
         raise AtrousError(
             f"Expected to write to {path.parent}, but {error}. Name a folder that can be written "

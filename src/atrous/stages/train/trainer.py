@@ -173,7 +173,9 @@ def create(folder: Path, job: TrainingJob) -> None:
             f"Expected to write a training run to {folder}, but {error}. Name a folder that can be "
             "written with --out."
         ) from error
-    records.write(folder / ABOUT, job, FORMAT, "a training run")
+    with held(folder):
+        require_none(folder)
+        records.write(folder / ABOUT, job, FORMAT, "a training run")
 
 
 def read(folder: Path) -> TrainingJob:

@@ -29,7 +29,7 @@ from atrous.search.ledger import Entry
 from atrous.search.loop import Estimator
 from atrous.search.run import LEDGER, Run, open_run
 from atrous.spaces import yardstick
-from atrous.stages.search import begin, proceed, require_possible, usual
+from atrous.stages.search import begin, lasting, proceed, require_possible, usual
 from tests.processes import eventually
 from tests.small_search import CLASSES, HEIGHT, WIDTH, config, ignore, remembered, write_data
 
@@ -194,6 +194,19 @@ def test_candidates_train_as_the_configuration_says(
         schedule = proxy.schedule
         found = {"init": proxy.init, "optimiser": schedule.optimiser, "rate": schedule.rate}
         assert found | {"rate_warm_up": schedule.warm_up} == {"rate_warm_up": 0.0, **changes}
+
+
+@pytest.mark.parametrize(
+    ("space", "optimiser", "rate"),
+    [("dpc", "adamw", 0.01), ("dpc", "sgd", 0.1), ("auto_deeplab-3x1", "sgd", 0.05)],
+)
+def test_the_rate_follows_from_what_trains_unless_it_is_told(
+    space: str, optimiser: str, rate: float
+) -> None:
+    asked = replaced(usual(space), data="somewhere", optimiser=optimiser)
+    assert lasting(asked).proxy.rate == rate
+    assert lasting(replaced(asked, rate=0.7)).proxy.rate == 0.7
+    assert lasting(lasting(asked)) == lasting(asked)
 
 
 @pytest.mark.parametrize(

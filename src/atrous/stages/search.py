@@ -29,7 +29,7 @@ from atrous.data.canvas import require_crop
 from atrous.estimation.estimators import prepare
 from atrous.execution import find_executor
 from atrous.search.ledger import Entry, scored
-from atrous.search.loop import Estimator, SearchPlan, search
+from atrous.search.loop import Estimator, SearchPlan, baseline_trials, search
 from atrous.search.objective import OBJECTIVES, find_objective
 from atrous.search.promotion import FullBudget
 from atrous.search.run import Run, create_run, require_no_run
@@ -94,7 +94,7 @@ def proceed(
     plan = SearchPlan(
         space=space,
         strategy=strategy or find_strategy(config.strategy),
-        baselines=[(name, find_architecture(name)) for name in config.baselines],
+        listed=baseline_trials(config.baselines, config.seed),
         trials=config.budget.trials,
         promotion=FullBudget(config.proxy.steps),
         seed=config.seed,
@@ -241,9 +241,8 @@ def state_of(run: Run, entries: Sequence[Entry], running: bool) -> str:
         return "running"
     lost = sum(may_pass(entry.outcome) for entry in entries)
     if _begun(entries) >= total:
-        return (
-            f"complete, but for {lost} lost trials; run them again: {again}" if lost else "complete"
-        )
+        but = f", but for {lost} trials that the machine's trouble ended; once more: {again}"
+        return "complete" + (but if lost else "")
     if limit is not None and max((entry.elapsed for entry in entries), default=0.0) >= limit:
         return f"complete: its {_duration(limit)} are over; for more: {again} --time ..."
     return f"stopped; go on with: {again}"

@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
 
 from atrous.core.config import (
+    CELL_RATES,
     GRADIENT,
     DataConfig,
     EncoderConfig,
@@ -52,7 +53,7 @@ def usual(space: str, strategy: str = "local") -> SearchConfig:
         strategy,
         baselines=known.baselines,
         encoder=EncoderConfig(known.backbone or "", known.weights, known.output_stride or 0),
-        proxy=ProxyConfig(known.filters, known.steps, rate=known.rate),
+        proxy=ProxyConfig(known.filters, known.steps),
     )
     if not known.backbone:
         config = replaced(config, **OF_WHOLE_NETWORKS)
@@ -134,10 +135,12 @@ def require_possible(config: SearchConfig) -> None:
 
 
 def lasting(config: SearchConfig) -> SearchConfig:
-    """The configuration as it is kept: it means the same from any folder, and asks for no more
-    trials than there are architectures."""
+    """The configuration as it is kept: it means the same from any folder, says its rate, and asks
+    for no more trials than there are architectures."""
+    rate = config.proxy.rate or family_of(config.space).defaults.rate
     return replaced(
         config,
+        rate=rate or CELL_RATES[config.proxy.optimiser],
         data=str(Path(config.data.path).resolve()),
         weights=_absolute(config.encoder.weights),
         baselines=tuple(_absolute(name) for name in config.baselines),

@@ -321,7 +321,7 @@ def test_a_budget_that_is_too_short_is_mended_by_a_longer_one(home: Path, tmp_pa
 def test_what_a_run_began_with_cannot_be_changed(uninterrupted: Path) -> None:
     told = atrous("run", "--resume", uninterrupted, "--steps", "3", "--crop", "65x97")
     assert "--steps, --crop cannot be changed" in str(told)
-    assert "got 0 s" in str(atrous("run", uninterrupted, "--resume", "--budget", "0s"))
+    assert "got 0s" in str(atrous("run", uninterrupted, "--resume", "--budget", "0s"))
 
 
 def test_the_whole_run_that_began_last_goes_on(

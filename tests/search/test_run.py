@@ -123,8 +123,8 @@ def test_a_folder_without_a_run_is_named(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        *("", "{", "[]", "7", "\x00", '{"format": 6}', '{"format": 6, "settings": []}'),
-        '{"format": 6, "settings": {"config": []}}',
+        *("", "{", "[]", "7", "\x00", '{"format": 7}', '{"format": 6, "settings": []}'),
+        '{"format": 7, "settings": {"config": []}}',
     ],
 )
 def test_damaged_settings_are_named(run: Run, text: str) -> None:

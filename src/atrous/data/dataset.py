@@ -6,7 +6,9 @@ import fnmatch
 import hashlib
 import re
 import unicodedata
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -21,7 +23,11 @@ from atrous.data.pixels import Pixels, decode
 from atrous.data.pixels import read_image as read_image
 from atrous.data.pixels import read_mask as read_mask
 
+S = TypeVar("S")
 T = TypeVar("T")
+
+AHEAD = 4
+"""How many of what is read wait for each thread that reads."""
 
 FOLDER = "folder"
 """The layout of a data set of one's own: images/SPLIT, masks/SPLIT, classes.txt."""
@@ -238,3 +244,26 @@ def _content(path: Path) -> bytes:
 @cache
 def _digest(path: Path, _size: int, _modified: int) -> bytes:
     return hashlib.blake2b(path.read_bytes(), digest_size=16).digest()
+
+
+def read_ahead(read: Callable[[S], T], items: Iterable[S], threads: int) -> Iterator[T]:
+    """Yields `read` of each item in order, read by other threads; few exist at a time. Without
+    threads, each is read when it is asked for.
+
+    Threads serve as well as processes would: decoding and resizing pictures leaves the interpreter
+    free. They begin at once, and may begin in a process that is allowed no children.
+    """
+    if not threads:
+        yield from map(read, items)
+        return
+    pool = ThreadPoolExecutor(threads, thread_name_prefix="atrous-reader")
+    waiting: deque[Future[T]] = deque()
+    try:
+        for item in items:
+            waiting.append(pool.submit(read, item))
+            if len(waiting) > AHEAD * threads:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+    finally:
+        pool.shutdown(cancel_futures=True)

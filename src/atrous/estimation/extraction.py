@@ -35,6 +35,7 @@ from atrous.estimation.features import (
     features_file,
 )
 from atrous.networks.backbones import Backbone
+from atrous.networks.compute import release
 
 BATCH = 8
 BYTES = 2
@@ -106,7 +107,11 @@ def cached_features(extraction: Extraction, cache: Path) -> FeatureSet:
         path.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(path.with_suffix(".lock")):
             if not path.exists():
-                _write(extraction, key, path)
+                try:
+                    _write(extraction, key, path)
+                finally:  # the memory of a GPU is the workers' from now on
+                    extraction.backbone.to("cpu")
+                    release(extraction.device)
     except OSError as error:
         raise AtrousError(
             f"Expected to write features to {path.parent}, but {error}. Name a folder that can be "

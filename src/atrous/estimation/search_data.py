@@ -10,7 +10,7 @@ from atrous.core.errors import AtrousError
 from atrous.data.canvas import Size
 from atrous.data.dataset import DataFingerprint, Dataset, Samples, fingerprint_sides, select
 from atrous.data.layouts import read_dataset
-from atrous.estimation.cached import Proxy
+from atrous.estimation.cached import Proxy, are_resident
 from atrous.estimation.extraction import Extraction, cached_features
 from atrous.estimation.features import FeatureSet
 from atrous.networks.backbones import Backbone, load_backbone
@@ -141,6 +141,9 @@ def estimator(settings: Settings, cached: CachedFeatures) -> Proxy:
         schedule=schedule_of(config.proxy),
         compute=compute_of(settings),
         init=config.proxy.init,
+        resident=are_resident(
+            (cached.training, cached.selection), settings.device, settings.workers
+        ),
     )
 
 

@@ -238,9 +238,8 @@ def state_of(run: Run, entries: Sequence[Entry], running: bool) -> str:
         return "running"
     lost = sum(may_pass(entry.outcome) for entry in entries)
     if _begun(entries) >= total:
-        return (
-            f"complete, but for {lost} lost trials; run them again: {again}" if lost else "complete"
-        )
+        but = f", but for {lost} trials that the machine's trouble ended; once more: {again}"
+        return "complete" + (but if lost else "")
     if limit is not None and max((entry.elapsed for entry in entries), default=0.0) >= limit:
         return f"complete: its {_duration(limit)} are over; for more: {again} --time ..."
     return f"stopped; go on with: {again}"

@@ -14,7 +14,7 @@ from atrous.data.canvas import Size, derive_crop, require_crop
 from atrous.data.checks.check import require_sound
 from atrous.data.dataset import Dataset, Samples, fingerprint_sides, select
 from atrous.data.layouts import read_dataset
-from atrous.estimation.cached import Proxy
+from atrous.estimation.cached import Proxy, are_resident
 from atrous.estimation.end_to_end import FineTune
 from atrous.estimation.extraction import Extraction, cached_features
 from atrous.estimation.search_data import schedule_of
@@ -135,7 +135,7 @@ def _workload(settings: FidelityConfig, name: str, material: StudyData) -> Workl
 def _way(study: Study, name: str, material: StudyData, cache: Path) -> Way:
     choice, settings = study.computes[name], study.settings
     estimator = (
-        _proxy(settings, name, choice.compute, material, cache)
+        _proxy(settings, name, choice.compute, choice.workers, material, cache)
         if settings.is_cached(name)
         else _fine_tune(settings, name, choice.compute, material, study.path / f"{name}-training")
     )
@@ -143,7 +143,12 @@ def _way(study: Study, name: str, material: StudyData, cache: Path) -> Way:
 
 
 def _proxy(
-    settings: FidelityConfig, name: str, compute: Compute, material: StudyData, cache: Path
+    settings: FidelityConfig,
+    name: str,
+    compute: Compute,
+    workers: int,
+    material: StudyData,
+    cache: Path,
 ) -> Proxy:
     """The estimator that trains cells on cached features, as a search does."""
     training, selection = (
@@ -167,6 +172,7 @@ def _proxy(
         schedule=schedule_of(settings.proxy),
         compute=compute,
         init=settings.proxy.init,
+        resident=are_resident((training, selection), compute.device, workers),
     )
 
 

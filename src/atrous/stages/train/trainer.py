@@ -85,9 +85,9 @@ def _run(
             f"in {folder}."
         ) from error
     except torch.OutOfMemoryError as error:
+        advice = getattr(error, "advice", "Lower --batch or --crop, or raise --accumulate.")
         raise AtrousError(
-            f"Not enough memory on {job.compute.device} ({str(error).splitlines()[0]}). Lower "
-            "--batch or --crop, or raise --accumulate."
+            f"Not enough memory on {job.compute.device} ({str(error).splitlines()[0]}). {advice}"
         ) from error
     if world.leads:
         _write(folder, job, metrics, len(training), start is not None)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, as_completed
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from math import isfinite
 from pathlib import Path
 
@@ -16,7 +16,8 @@ from atrous.core.architecture import Architecture
 from atrous.core.config import SearchConfig
 from atrous.core.console import track
 from atrous.core.errors import AtrousError
-from atrous.core.files import hold
+from atrous.core.files import hold, write_whole
+from atrous.core.records import RecordError, from_text, to_json
 from atrous.core.statistics import Interval, mean_interval
 from atrous.core.trial import Failed, Job, Metrics, Origin, Reason, Rung, Trial
 from atrous.data.dataset import Dataset, Samples
@@ -218,10 +219,8 @@ def _result(future: Future[list[Reading] | Failed], job: Job) -> list[Reading] |
 
 def _append(readings: Sequence[Reading], path: Path) -> None:
     """Adds lines to a file, which never holds half a line."""
-    before = path.read_text() if path.exists() else ""
-    partial = path.with_suffix(".partial")
-    partial.write_text(before + "".join(json.dumps(asdict(r)) + "\n" for r in readings))
-    partial.replace(path)
+    before = path.read_text(encoding="utf-8") if path.exists() else ""
+    write_whole(path, before + "".join(json.dumps(to_json(r)) + "\n" for r in readings))
 
 
 def _kept(path: Path, jobs: Sequence[Job], sets: Sets) -> dict[tuple[str, int], list[Reading]]:
@@ -242,12 +241,10 @@ def _kept(path: Path, jobs: Sequence[Job], sets: Sets) -> dict[tuple[str, int], 
 def _read_file(path: Path) -> Iterator[Reading]:
     if not path.exists():
         return
-    for number, line in enumerate(path.read_text().splitlines(), 1):
+    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
         try:
-            fields = json.loads(line)
-            metrics = Metrics.from_json(fields.pop("metrics"))
-            yield Reading(**fields, metrics=metrics)
-        except (ValueError, TypeError, KeyError, AttributeError) as error:
+            yield from_text(Reading, line)
+        except RecordError as error:
             raise AtrousError(
                 f"Expected a reading in line {number} of {path}, but {error}. Delete the line; it "
                 "is measured again."

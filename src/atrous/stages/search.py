@@ -23,7 +23,7 @@ from atrous.core.config import (
 )
 from atrous.core.errors import AtrousError
 from atrous.core.options import problems, replaced
-from atrous.core.trial import Failed
+from atrous.core.trial import Failed, may_pass
 from atrous.data.canvas import require_crop
 from atrous.estimation.estimators import prepare
 from atrous.execution import find_executor
@@ -40,6 +40,9 @@ from atrous.strategies.strategy import AnyStrategy
 RANDOM_BESIDE = 8
 """Random architectures that what is decoded is compared with."""
 
+OF_WHOLE_NETWORKS = {"init": "reference", "optimiser": "sgd", "rate_warm_up": 0.0}
+"""How networks that train on images do so: their family draws their first weights."""
+
 
 def usual(space: str, strategy: str = "local") -> SearchConfig:
     """Returns the search of a space by a strategy where the user says nothing else."""
@@ -52,6 +55,8 @@ def usual(space: str, strategy: str = "local") -> SearchConfig:
         encoder=EncoderConfig(known.backbone or "", known.weights, known.output_stride or 0),
         proxy=ProxyConfig(known.filters, known.steps, rate=known.rate),
     )
+    if not known.backbone:
+        config = replaced(config, **OF_WHOLE_NETWORKS)
     return replace(config, gradient=GradientConfig()) if strategy == GRADIENT else config
 
 
@@ -110,6 +115,10 @@ def require_possible(config: SearchConfig) -> None:
     if config.proxy.score not in OBJECTIVES:
         told = ", ".join(OBJECTIVES)
         wrong.append(f"--score is one of {told}, got {config.proxy.score!r}")
+    for name, only in OF_WHOLE_NETWORKS.items() if space.encoder else ():
+        if (asked := getattr(config.proxy, name)) != only:
+            told = f"--{name.replace('_', '-')} is {only} for whole networks"
+            wrong.append(f"{told} (--space {config.space}), got {asked}")
     if wrong:
         raise AtrousError("; ".join(wrong) + ".")
     if config.strategy != GRADIENT:
@@ -148,8 +157,8 @@ class SearchView:
     def __init__(self, total: int, limit: float | None, entries: Sequence[Entry]) -> None:
         self._console = Console(stderr=True)
         self._total, self._limit = total, limit
-        self._entries = list(entries)
-        self._resumed = len(self._entries)
+        self._entries = {entry.key: entry for entry in entries}
+        self._resumed = _begun(entries)
         self._progress = Progress(
             TextColumn("{task.completed:.0f}/{task.total:.0f} trials"),
             BarColumn(),
@@ -169,10 +178,16 @@ class SearchView:
 
     def watch(self, entry: Entry) -> None:
         """Shows one more ended trial."""
-        self._entries.append(entry)
+        self._entries[entry.key] = entry
         self._console.print(_line(entry), soft_wrap=True, markup=False)
-        state = describe_state(self._entries, self._total, self._limit)
-        self._progress.update(self._task, completed=len(self._entries), state=state)
+        entries = tuple(self._entries.values())
+        state = describe_state(entries, self._total, self._limit)
+        self._progress.update(self._task, completed=_begun(entries), state=state)
+
+
+def _begun(entries: Sequence[Entry]) -> int:
+    """How many trials have an entry; one that was promoted has several."""
+    return len({entry.trial.number for entry in entries})
 
 
 def describe_state(entries: Sequence[Entry], total: int, limit: float | None) -> str:
@@ -180,8 +195,8 @@ def describe_state(entries: Sequence[Entry], total: int, limit: float | None) ->
     if not entries:
         return "no trial has ended yet"
     elapsed = max(entry.elapsed for entry in entries)
-    rate = len(entries) / max(elapsed, 1e-9)
-    left = (total - len(entries)) / rate
+    rate = _begun(entries) / max(elapsed, 1e-9)
+    left = (total - _begun(entries)) / rate
     if limit is not None:
         left = min(left, max(0.0, limit - elapsed))
     best = max(scored(entries), default=None, key=lambda found: found.score)
@@ -197,7 +212,7 @@ def status(run: Run, entries: Sequence[Entry], running: bool) -> RenderableType:
     path = escape(str(run.path))
     table.add_row("run", path)
     table.add_row("state", state_of(run, entries, running))
-    table.add_row("trials", f"{len(entries)} of {total} ended, {len(failed)} of them failed")
+    table.add_row("trials", f"{_begun(entries)} of {total} ended, {len(failed)} of them failed")
     table.add_row("progress", describe_state(entries, total, run.config.budget.seconds))
     elapsed = max((entry.elapsed for entry in entries), default=0.0)
     table.add_row("search time", _duration(elapsed))
@@ -221,8 +236,10 @@ def state_of(run: Run, entries: Sequence[Entry], running: bool) -> str:
     again = f"atrous search --resume {escape(str(run.path))}"
     if running:
         return "running"
-    if len(entries) >= total:
-        return "complete"
+    lost = sum(may_pass(entry.outcome) for entry in entries)
+    if _begun(entries) >= total:
+        but = f", but for {lost} trials that the machine's trouble ended; once more: {again}"
+        return "complete" + (but if lost else "")
     if limit is not None and max((entry.elapsed for entry in entries), default=0.0) >= limit:
         return f"complete: its {_duration(limit)} are over; for more: {again} --time ..."
     return f"stopped; go on with: {again}"

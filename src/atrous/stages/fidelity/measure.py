@@ -14,9 +14,10 @@ from atrous.data.canvas import Size, derive_crop, require_crop
 from atrous.data.checks.check import require_sound
 from atrous.data.dataset import Dataset, Samples, fingerprint, select
 from atrous.data.layouts import read_dataset
-from atrous.estimation.cached import Proxy
+from atrous.estimation.cached import Proxy, are_resident
 from atrous.estimation.end_to_end import FineTune
 from atrous.estimation.extraction import Extraction, cached_features
+from atrous.estimation.search_data import schedule_of
 from atrous.estimation.tune import Choice, Workload, choose
 from atrous.execution import find_executor
 from atrous.networks.backbones import Backbone, load_backbone
@@ -39,8 +40,7 @@ from atrous.stages.fidelity.study import (
 )
 from atrous.strategies.strategy import Proposal, Stateless
 from atrous.strategies.uniform import Listed
-from atrous.training.config import WEIGHT_DECAY, Protocol
-from atrous.training.optimiser import Schedule
+from atrous.training.config import Protocol
 
 
 @dataclass(frozen=True)
@@ -135,7 +135,7 @@ def _workload(settings: FidelityConfig, name: str, material: StudyData) -> Workl
 def _way(study: Study, name: str, material: StudyData, cache: Path) -> Way:
     choice, settings = study.computes[name], study.settings
     estimator = (
-        _proxy(settings, name, choice.compute, material, cache)
+        _proxy(settings, name, choice.compute, choice.workers, material, cache)
         if settings.is_cached(name)
         else _fine_tune(settings, name, choice.compute, material, study.path / f"{name}-training")
     )
@@ -143,7 +143,12 @@ def _way(study: Study, name: str, material: StudyData, cache: Path) -> Way:
 
 
 def _proxy(
-    settings: FidelityConfig, name: str, compute: Compute, material: StudyData, cache: Path
+    settings: FidelityConfig,
+    name: str,
+    compute: Compute,
+    workers: int,
+    material: StudyData,
+    cache: Path,
 ) -> Proxy:
     """The estimator that trains cells on cached features, as a search does."""
     training, selection = (
@@ -164,8 +169,10 @@ def _proxy(
         selection=selection,
         classes=len(material.dataset.classes),
         filters=settings.proxy.filters,
-        schedule=Schedule(settings.proxy.batch, settings.proxy.rate, WEIGHT_DECAY),
+        schedule=schedule_of(settings.proxy),
         compute=compute,
+        init=settings.proxy.init,
+        resident=are_resident((training, selection), compute.device, workers),
     )
 
 

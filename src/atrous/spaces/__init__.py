@@ -76,7 +76,7 @@ def yardstick(space: str) -> Architecture:
 def find_architecture(text: str) -> Architecture:
     """The architecture that `text` names.
 
-    A published one (`dpc:top1`, or `fpn` where one space alone has it), a genotype
+    A published one (`dpc:top1`, or `fpn` of a family whose names stand alone), a genotype
     (`dpc:0.17.1.3...`), or a JSON file: this program's, or one that a family reads. Raises
     `AtrousError`.
     """
@@ -120,9 +120,9 @@ def published() -> list[str]:
 
 
 def _in_full(text: str) -> str:
-    """A published name with its space, if the text is one without (`fpn`)."""
-    named = [name for name in published() if name.partition(":")[2] == text]
-    return named[0] if len(named) == 1 else text
+    """A published name with its space, if the text is one that may stand alone (`fpn`)."""
+    alone = (f.name for f in FAMILIES.values() if f.alone and text in f.make().published)
+    return next((f"{name}:{text}" for name in alone), text)
 
 
 def _unknown(space: str) -> AtrousError:

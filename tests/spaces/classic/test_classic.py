@@ -50,3 +50,7 @@ def test_the_gate_of_lraspp_reads_the_whole_map() -> None:
     assert (part(maps)[0, :8, -1, -1] - before[0, :8, -1, -1]).abs().max() > 0
     assert torch.equal(part(maps)[:, 8:], before[:, 8:])
     assert isinstance(part.gate, nn.Conv2d)
+
+
+def test_a_name_that_two_families_have_is_the_one_that_stands_alone() -> None:
+    assert find_architecture("1x1").family == "classic"

@@ -104,4 +104,5 @@ CLASSIC = Family(
         baselines=("classic:1x1",),
     ),
     yardstick="classic:fpn",
+    alone=True,
 )

@@ -124,7 +124,9 @@ def _means(comparison: Comparison) -> Table:
     title = "mIoU over seeds, mean [95 % interval]"
     table = Table("architecture", "seeds", *comparison.splits, title=title)
     for name, text in comparison.names.items():
-        values = (scores(comparison.readings, text, split).values() for split in comparison.splits)
+        values = (
+            scores(comparison.replicates, text, split).values() for split in comparison.splits
+        )
         _add(table, name, [mean_interval(list(each)) for each in values], comparison.seeds)
     return table
 
@@ -134,7 +136,7 @@ def _differences(comparison: Comparison) -> Table:
     first, *others = comparison.names
     for other in others:
         one, two = comparison.names[first], comparison.names[other]
-        found = [paired(comparison.readings, one, two, split) for split in comparison.splits]
+        found = [paired(comparison.replicates, one, two, split) for split in comparison.splits]
         _add(table, f"{first} - {other}", found, comparison.seeds)
     return table
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from typing import TypeVar
 
 from rich.console import Console
@@ -19,14 +20,21 @@ def track(items: Iterable[T], label: str, total: int) -> Iterator[T]:
 
     Where the error stream is no terminal, a single line says what has begun.
     """
+    with counted(label, total) as advance:
+        for item in items:
+            yield item
+            advance()
+
+
+@contextmanager
+def counted(label: str, total: int, done: int = 0) -> Iterator[Callable[[], None]]:
+    """Shows how many of `total` are done, as `track` does; yields what to call for each more."""
     console = Console(stderr=True)
     if not console.is_terminal:
         print(f"{label} ...", file=sys.stderr, flush=True)
     with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
-        task = progress.add_task(label, total=total)
-        for item in items:
-            yield item
-            progress.advance(task)
+        task = progress.add_task(label, total=total, completed=done)
+        yield lambda: progress.advance(task)
 
 
 def note(text: str) -> None:

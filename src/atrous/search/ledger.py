@@ -93,6 +93,12 @@ def holds_results(url: str) -> bool:
         return any(study.n_trials for study in optuna.get_all_study_summaries(url))
 
 
+def is_there(url: str, study: str) -> bool:
+    """Returns whether a database has a study of this name; raises `AtrousError`."""
+    with _guarded(url):
+        return study in optuna.get_all_study_names(url)
+
+
 class Ledger:
     """One study of a database, which is opened from its URL; raises `AtrousError` if it cannot be.
 

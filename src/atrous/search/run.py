@@ -1,7 +1,7 @@
 """A run: a folder with what was asked for, what it was asked on, and the ledger of its trials.
 
 run.json     settings and context, written once, when the run begins
-ledger.db    the trials
+ledger.db    the trials, and in studies of their own what is ranked again and replicates
 """
 
 from __future__ import annotations
@@ -20,13 +20,21 @@ from atrous.core.files import hold, is_held
 from atrous.core.options import option, replaced
 from atrous.core.records import read, write
 from atrous.core.trial import Trial
-from atrous.search.ledger import Entry, Ledger, Scored, file_url, holds_results, scored
+from atrous.search.ledger import (
+    Entry,
+    Ledger,
+    Scored,
+    file_url,
+    holds_results,
+    is_there,
+    scored,
+)
 from atrous.spaces.space import Shape
 
 ABOUT, LEDGER, LOCK = "run.json", "ledger.db", "run.lock"
 RERANK = "rerank.json"
-SEARCH, SECOND = "search", "rerank"
-"""Kinds of studies: of the scores of a search, and of what is ranked again."""
+SEARCH, SECOND, COMPARED = "search", "rerank", "compare"
+"""Kinds of studies: of the scores of a search, of what is ranked again, of replicates."""
 FORMAT = 6
 PACKAGES = ("atrous", "torch", "timm", "optuna", "numpy", "pillow")
 
@@ -108,6 +116,15 @@ class Run:
     def reranked(self) -> list[Entry]:
         """Returns the entries ranked again so far; none if that was not begun."""
         return self.second_ledger().entries() if (self.path / RERANK).exists() else []
+
+    def comparison(self) -> Ledger:
+        """The ledger of the replicates, made if there is none."""
+        return Ledger.create(file_url(self.path / LEDGER), self._study(COMPARED))
+
+    def compared(self) -> list[Entry]:
+        """Returns the replicates trained so far; none if nothing was compared."""
+        there = is_there(file_url(self.path / LEDGER), self._study(COMPARED))
+        return self._ledger(COMPARED).entries() if there else []
 
     def _ledger(self, kind: str) -> Ledger:
         return Ledger(file_url(self.path / LEDGER), self._study(kind))

@@ -28,7 +28,7 @@ from atrous.data.canvas import require_crop
 from atrous.estimation.estimators import prepare
 from atrous.execution import find_executor
 from atrous.search.ledger import Entry, scored
-from atrous.search.loop import Estimator, SearchPlan, search
+from atrous.search.loop import Estimator, SearchPlan, baseline_trials, search
 from atrous.search.objective import OBJECTIVES, find_objective
 from atrous.search.promotion import FullBudget
 from atrous.search.run import Run, create_run, require_no_run
@@ -93,7 +93,7 @@ def proceed(
     plan = SearchPlan(
         space=space,
         strategy=strategy or find_strategy(config.strategy),
-        baselines=[(name, find_architecture(name)) for name in config.baselines],
+        listed=baseline_trials(config.baselines, config.seed),
         trials=config.budget.trials,
         promotion=FullBudget(config.proxy.steps),
         seed=config.seed,

@@ -23,8 +23,9 @@ if TYPE_CHECKING:
 class Defaults:
     """The values of a search where the user says nothing.
 
-    `backbone` is `None` where architectures are whole networks, trained from scratch; `baselines`
-    are names of architectures that every search trains beside its own.
+    `backbone` is `None` where architectures are whole networks, trained from scratch; these have a
+    base learning `rate`, while cells take that of the proxy's optimiser. `baselines` are names of
+    architectures that every search trains beside its own.
     """
 
     backbone: str | None
@@ -32,7 +33,7 @@ class Defaults:
     output_stride: int | None
     filters: int
     steps: int
-    rate: float
+    rate: float | None = None
     baselines: tuple[str, ...] = ()
 
 

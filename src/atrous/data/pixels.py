@@ -282,7 +282,7 @@ def _range(picture: Image.Image) -> str:
 
 
 def doubts(picture: Image.Image, pixels: Pixels) -> tuple[str, str] | None:
-    """The doubt about an image that can be read, and the mend; None if there is none."""
+    """Tells of what an image that can be read may hide, and how to mend it; None if nothing."""
     if not is_sixteen_bit(picture):
         return None
     finding = (

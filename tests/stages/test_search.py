@@ -156,7 +156,7 @@ def test_all_that_is_wrong_with_the_numbers_is_told_at_once(tmp_path: Path) -> N
         ({"crop": (64, 96)}, "--crop 65x97"),
         ({"select_on": "9"}, "No train image is named like"),
         ({"backbone": "resnet"}, "expected the name of a timm model"),
-        ({"output_stride": 4}, "--output-stride is 8 or 16"),
+        ({"output_stride": 4}, "--output-stride is 8, 16 or 32"),
         ({"device": "tpu"}, "got 'tpu'"),
         ({"init": "zeros"}, "--init is one of torch, reference, got 'zeros'"),
         ({"optimiser": "adam"}, "--optimiser is one of sgd, adamw, got 'adam'"),

@@ -41,7 +41,7 @@ class EncoderConfig:
         "Of the backbone: auto (timm's hub), builtin, none, or a file.", "none", derived="auto"
     )
     output_stride: int = option(
-        "Of the backbone.", 0, derived="16", choices=(8, 16), compares=True, rare=True
+        "Of the backbone.", 0, derived="16", choices=(8, 16, 32), compares=True, rare=True
     )
 
 

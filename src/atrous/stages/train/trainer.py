@@ -9,12 +9,19 @@ from pathlib import Path
 import torch
 
 from atrous.core import records
-from atrous.core.console import track, untracked
+from atrous.core.console import command, track, untracked
 from atrous.core.errors import AtrousError
 from atrous.core.files import hold, locate
 from atrous.core.records import to_json
 from atrous.core.trial import Metrics
-from atrous.data.dataset import Dataset, Progress, Samples, fingerprint, select
+from atrous.data.dataset import (
+    DataFingerprint,
+    Dataset,
+    Progress,
+    Samples,
+    fingerprint_sides,
+    select,
+)
 from atrous.data.layouts import read_dataset
 from atrous.data.transform import Transform
 from atrous.estimation.end_to_end import WarmStart
@@ -105,7 +112,8 @@ def training_record(job: TrainingJob, metrics: Metrics, images: int) -> dict[str
         "name": job.name,
         "data": Path(job.data).name,
         "data_licence": job.licence,
-        "data_fingerprint": job.fingerprint,
+        "training_fingerprint": job.fingerprint.training,
+        "selection_fingerprint": job.fingerprint.selection,
         "select_on": job.select_on,
         "images": images,
         **to_json(job.protocol),
@@ -118,7 +126,7 @@ def training_record(job: TrainingJob, metrics: Metrics, images: int) -> dict[str
 
 
 ABOUT, MODEL, LOCK = "training.json", "model", "training.lock"
-FORMAT = 2
+FORMAT = 3
 
 
 @dataclass(frozen=True)
@@ -135,7 +143,7 @@ class TrainingJob:
     protocol: Protocol
     compute: Compute
     tensorboard: bool
-    fingerprint: str
+    fingerprint: DataFingerprint
 
     def samples(self) -> tuple[Dataset, Samples, Samples]:
         """The data set, and the samples to train and to select on.
@@ -144,12 +152,15 @@ class TrainingJob:
         """
         dataset = read_dataset(Path(self.data))
         training, selection = select(dataset, self.select_on)
-        found = fingerprint((*training, *selection))
-        if found != self.fingerprint:
+        found = fingerprint_sides(training, selection)
+        sides = self.fingerprint.changes(found, self.select_on)
+        classes = self.blueprint.classes
+        if not sides and classes != dataset.classes:
+            sides = f"class names (they were {', '.join(classes)})"
+        if sides:
             raise AtrousError(
-                f"The images or masks of {self.data} have changed since this training began "
-                f"(fingerprint {self.fingerprint}, now {found}). Put them back, or begin anew with "
-                "another --out."
+                f"The {sides} of {self.data} have changed since this training began. Put them "
+                "back, or begin anew with another --out."
             )
         return dataset, training, selection
 
@@ -158,8 +169,8 @@ def require_none(folder: Path) -> None:
     """Raises `AtrousError` if there is a training run in the folder."""
     if (folder / ABOUT).exists():
         raise AtrousError(
-            f"There is a training run in {folder} already. Go on with it: atrous train --resume "
-            f"{folder}; or name another folder with --out."
+            f"There is a training run in {folder} already. Go on with it: "
+            f"{command('train', '--resume', folder)}; or name another folder with --out."
         )
 
 

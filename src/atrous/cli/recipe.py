@@ -110,5 +110,6 @@ def _say(text: str) -> None:
     output.print(text, soft_wrap=True, highlight=False)
 
 
-def _tell(step: int, loss: float, metrics: Metrics) -> None:
-    _say(f"step {step:>6}  loss {loss:.4f}  mIoU on val {metrics.miou:.4f}")
+def _tell(step: int, loss: float | None, metrics: Metrics) -> None:
+    told = "" if loss is None else f"loss {loss:.4f}  "
+    _say(f"step {step:>6}  {told}mIoU on val {metrics.miou:.4f}")

@@ -68,7 +68,11 @@ class ProxyConfig:
     rate: float = option(
         "Base learning rate.", 0.1, derived="0.1; 0.05 for whole networks", above=0, compares=True
     )
-    score: str = option("What is maximised: miou, blend or cross-entropy.", "miou", compares=True)
+    score: str = option(
+        "What the search maximises: miou, blend or (not of whole networks) cross-entropy.",
+        "miou",
+        compares=True,
+    )
     init: Literal["torch", "reference"] = option(
         "First weights of a cell: torch's defaults, or as the reference implementation draws them.",
         "reference",
@@ -219,7 +223,10 @@ class TrainingConfig:
     )
     accumulate: int = option("Parts a batch is worked on in, for lack of memory.", 1, least=1)
     average: float = option(
-        "Decay of a moving average of the weights, such as 0.999; 0: none.", 0.0, least=0, below=1
+        "Decay of a moving average of the weights, such as 0.999, reached step by step; 0: none.",
+        0.0,
+        least=0,
+        below=1,
     )
     drop_path: float = option(
         "Of a whole network: drop operations, at the end with this share.", 0.0, least=0, below=1

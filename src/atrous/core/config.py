@@ -11,6 +11,8 @@ Size = tuple[int, int]
 CACHED, END_TO_END, LARGE = "cached", "end-to-end", "large"
 """The settings in which a study of fidelity trains its cells."""
 NO_BACKBONE = "none"
+CELL_RATES = {"adamw": 0.01, "sgd": 0.1}
+"""Base learning rates for a few hundred steps on cached features, by optimiser."""
 GRADIENT = "gradient"
 """The strategy that trains supernets; a search that names it has a configuration for it."""
 
@@ -39,7 +41,7 @@ class EncoderConfig:
         "Of the backbone: auto (timm's hub), builtin, none, or a file.", "none", derived="auto"
     )
     output_stride: int = option(
-        "Of the backbone.", 0, derived="16", choices=(8, 16), compares=True, rare=True
+        "Of the backbone.", 0, derived="16", choices=(8, 16, 32), compares=True, rare=True
     )
 
 
@@ -65,8 +67,12 @@ class ProxyConfig:
     crop: Size | None = option(
         "Canvas HxW of every image.", None, derived="the largest image, 513 at most"
     )
-    rate: float = option(
-        "Base learning rate.", 0.1, derived="0.1; 0.05 for whole networks", above=0, compares=True
+    rate: float | None = option(
+        "Base learning rate.",
+        None,
+        derived="0.01 with adamw, 0.1 with sgd; 0.05 for whole networks",
+        above=0,
+        compares=True,
     )
     score: str = option(
         "What the search maximises: miou, blend or (not of whole networks) cross-entropy.",
@@ -75,16 +81,16 @@ class ProxyConfig:
     )
     init: Literal["torch", "reference"] = option(
         "First weights of a cell: torch's defaults, or as the reference implementation draws them.",
-        "reference",
+        "torch",
         compares=True,
         rare=True,
     )
     optimiser: Literal["sgd", "adamw"] = option(
-        "Of a cell: sgd with momentum 0.9, or adamw.", "sgd", compares=True, rare=True
+        "Of a cell: adamw, or sgd with momentum 0.9.", "adamw", compares=True, rare=True
     )
     rate_warm_up: float = option(
         "Share of the steps over which the rate rises from 0.",
-        0.0,
+        0.1,
         least=0,
         below=1,
         compares=True,
@@ -349,7 +355,7 @@ class FidelityConfig:
         ProxyConfig,
         without=("score",),
         steps={"help": "Training steps on cached features.", "derived": "400"},
-        rate={"help": "Base learning rate on cached features.", "derived": "0.1"},
+        rate={"help": "Base learning rate on cached features."},
         filters={"help": "Width of the cells; the paper's is 256.", "derived": "64"},
     )
     end_to_end_steps: int = option("Training steps end to end.", 400, least=1)

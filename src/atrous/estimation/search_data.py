@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from atrous.core.config import ProxyConfig, SearchConfig
+from atrous.core.config import CELL_RATES, ProxyConfig, SearchConfig
 from atrous.core.errors import AtrousError
 from atrous.data.canvas import Size
 from atrous.data.dataset import Dataset, Samples, fingerprint, select
@@ -126,7 +126,8 @@ def compute_of(settings: Settings) -> Compute:
 def schedule_of(asked: ProxyConfig) -> Schedule:
     """How a candidate is trained under the proxy that is asked for."""
     decay = DECOUPLED_DECAY if asked.optimiser == "adamw" else WEIGHT_DECAY
-    return Schedule(asked.batch, asked.rate, decay, asked.optimiser, asked.rate_warm_up)
+    rate = asked.rate or CELL_RATES[asked.optimiser]
+    return Schedule(asked.batch, rate, decay, asked.optimiser, asked.rate_warm_up)
 
 
 def estimator(settings: Settings, cached: CachedFeatures) -> Proxy:

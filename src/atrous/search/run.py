@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Literal
 
 from atrous.core.config import SearchConfig, Size
+from atrous.core.console import command
 from atrous.core.errors import AtrousError
 from atrous.core.files import hold, is_held
 from atrous.core.options import option, replaced
@@ -141,7 +142,7 @@ class Run:
         """Holds the run for one writer; raises `AtrousError` if another process has it."""
         busy = (
             f"Another process is searching in {self.path}. Wait for it, or watch it with: "
-            f"atrous status {self.path}"
+            f"{command('status', self.path)}"
         )
         return hold(self.path / LOCK, busy)
 
@@ -150,8 +151,8 @@ def require_no_run(path: Path) -> None:
     """Raises `AtrousError` if there is a run in the folder."""
     if (path / ABOUT).exists():
         raise AtrousError(
-            f"There is a run in {path} already. Go on with it: atrous search --resume {path}; or "
-            "name another folder with --out."
+            f"There is a run in {path} already. Go on with it: "
+            f"{command('search', '--resume', path)}; or name another folder with --out."
         )
 
 
@@ -169,8 +170,8 @@ def create_run(path: Path, settings: Settings, context: Context) -> Run:
     with run.locked():
         if (path / ABOUT).exists():
             raise AtrousError(
-                f"Another process has begun a run in {path} meanwhile. Watch it with: atrous "
-                f"status {path}; or name another folder with --out."
+                f"Another process has begun a run in {path} meanwhile. Watch it with: "
+                f"{command('status', path)}; or name another folder with --out."
             )
         if (path / LEDGER).exists() and holds_results(file_url(path / LEDGER)):
             raise AtrousError(

@@ -8,12 +8,11 @@ from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
-from rich.console import Console, RenderableType
-from rich.markup import escape
+from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
-from rich.table import Table
 
 from atrous.core.config import (
+    CELL_RATES,
     GRADIENT,
     DataConfig,
     EncoderConfig,
@@ -21,6 +20,7 @@ from atrous.core.config import (
     ProxyConfig,
     SearchConfig,
 )
+from atrous.core.console import command
 from atrous.core.errors import AtrousError
 from atrous.core.options import problems, replaced
 from atrous.core.trial import Failed, may_pass
@@ -59,7 +59,7 @@ def usual(space: str, strategy: str = "local") -> SearchConfig:
         strategy,
         baselines=known.baselines,
         encoder=EncoderConfig(known.backbone or "", known.weights, known.output_stride or 0),
-        proxy=ProxyConfig(known.filters, known.steps, rate=known.rate),
+        proxy=ProxyConfig(known.filters, known.steps),
     )
     if not known.backbone:
         config = replaced(config, **OF_WHOLE_NETWORKS)
@@ -152,10 +152,12 @@ def wrong_score(config: SearchConfig) -> list[str]:
 
 
 def lasting(config: SearchConfig) -> SearchConfig:
-    """The configuration as it is kept: it means the same from any folder, and asks for no more
-    trials than there are architectures."""
+    """The configuration as it is kept: it means the same from any folder, says its rate, and asks
+    for no more trials than there are architectures."""
+    rate = config.proxy.rate or family_of(config.space).defaults.rate
     return replaced(
         config,
+        rate=rate or CELL_RATES[config.proxy.optimiser],
         data=str(Path(config.data.path).resolve()),
         weights=_absolute(config.encoder.weights),
         baselines=tuple(_absolute(name) for name in config.baselines),
@@ -221,25 +223,20 @@ def describe_state(entries: Sequence[Entry], total: int, limit: float | None) ->
     return f"{words}{60 * rate:.1f} a minute, {_duration(left)} left"
 
 
-def status(run: Run, entries: Sequence[Entry], running: bool) -> RenderableType:
-    """The state of a run, as a table."""
-    total = total_of(run)
-    failed = [e for e in entries if isinstance(e.outcome, Failed)]
-    table = Table(show_header=False, box=None)
-    path = escape(str(run.path))
-    table.add_row("run", path)
-    table.add_row("state", state_of(run, entries, running))
-    table.add_row("trials", f"{_begun(entries)} of {total} ended, {len(failed)} of them failed")
-    table.add_row("progress", describe_state(entries, total, run.config.budget.seconds))
+def status(run: Run, entries: Sequence[Entry], running: bool) -> str:
+    """The state of a run, a line for each thing."""
+    failed = [e.outcome for e in entries if isinstance(e.outcome, Failed)]
+    ended = f"{_begun(entries)} of {total_of(run)} ended, {len(failed)} of them failed"
     elapsed = max((entry.elapsed for entry in entries), default=0.0)
-    table.add_row("search time", _duration(elapsed))
-    for entry in failed[-3:]:
-        if isinstance(entry.outcome, Failed):
-            table.add_row(
-                f"trial {entry.trial.number}",
-                escape(f"{entry.outcome.reason.value}: {entry.outcome.error}"),
-            )
-    return table
+    lines = [
+        ("run", str(run.path)),
+        ("state", state_of(run, entries, running)),
+        ("trials", ended),
+        ("progress", describe_state(entries, total_of(run), run.config.budget.seconds)),
+        ("search time", _duration(elapsed)),
+        *((f"trial {f.trial.number}", f"{f.reason.value}: {f.error}") for f in failed[-3:]),
+    ]
+    return "\n".join(f"{name:<12} {words}" for name, words in lines)
 
 
 def total_of(run: Run) -> int:
@@ -250,7 +247,7 @@ def total_of(run: Run) -> int:
 def state_of(run: Run, entries: Sequence[Entry], running: bool) -> str:
     """Running, complete, or stopped, and how to go on."""
     total, limit = total_of(run), run.config.budget.seconds
-    again = f"atrous search --resume {escape(str(run.path))}"
+    again = command("search", "--resume", run.path)
     if running:
         return "running"
     lost = sum(may_pass(entry.outcome) for entry in entries)

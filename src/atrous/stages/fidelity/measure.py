@@ -77,6 +77,7 @@ def prepare(asked: FidelityConfig, path: Path, cache: Path) -> tuple[Study, dict
         data=str(Path(asked.data.path).resolve()),
         weights=_absolute(asked.small.weights),
         large_weights=_absolute(asked.large.weights),
+        rate=schedule_of(asked.proxy).rate,
         crop=data.crop,
         device=data.device,
     )

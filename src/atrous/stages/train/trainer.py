@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 
 from atrous.core import records
-from atrous.core.console import track, untracked
+from atrous.core.console import command, track, untracked
 from atrous.core.errors import AtrousError, within_memory
 from atrous.core.files import hold, locate
 from atrous.core.records import to_json
@@ -157,8 +157,8 @@ def require_none(folder: Path) -> None:
     """Raises `AtrousError` if there is a training run in the folder."""
     if (folder / ABOUT).exists():
         raise AtrousError(
-            f"There is a training run in {folder} already. Go on with it: atrous train --resume "
-            f"{folder}; or name another folder with --out."
+            f"There is a training run in {folder} already. Go on with it: "
+            f"{command('train', '--resume', folder)}; or name another folder with --out."
         )
 
 

@@ -13,7 +13,7 @@ import torch
 from atrous.core.errors import AtrousError
 from atrous.core.files import PARTIAL
 from atrous.core.trial import Metrics
-from atrous.data.dataset import Samples, fingerprint
+from atrous.data.dataset import DataFingerprint, Samples, fingerprint_sides
 from atrous.model.model import load_model, save_model
 from atrous.stages.train import trainer
 from atrous.stages.train.trainer import TrainingJob, create, held, run
@@ -34,7 +34,7 @@ from tests.training.test_checkpoint import no_room
 
 @pytest.fixture(scope="module")
 def asked(data: Path, samples: tuple[Samples, Samples]) -> TrainingJob:
-    return job(data, fingerprint((*samples[0], *samples[1]), never))
+    return job(data, fingerprint_sides(*samples, never))
 
 
 @pytest.fixture(scope="module")
@@ -160,7 +160,7 @@ def test_a_warm_start_that_training_spoils_is_what_is_kept(
         miou = 0.471 if good else 0.460
         return Metrics(miou, miou, miou, miou, None, (miou, None, None))
 
-    monkeypatch.setattr(trainer.Selection, "__call__", score)
+    monkeypatch.setattr(loop.Selection, "__call__", score)
     monkeypatch.setattr(loop, "SAVE_SECONDS", -1)
     warm: Any = start
     with pytest.raises(StoppedError):
@@ -199,7 +199,7 @@ def test_weights_are_not_needed_again_after_a_checkpoint(
 
 def test_changed_data_is_refused(asked: TrainingJob, data: Path, tmp_path: Path) -> None:
     copy = Path(shutil.copytree(data, tmp_path / "copy"))
-    moved = replace(asked, data=str(copy), fingerprint="another")
+    moved = replace(asked, data=str(copy), fingerprint=DataFingerprint("another", "one"))
     with pytest.raises(AtrousError, match="have changed since this training began"):
         run(tmp_path, moved, progress=never)
 

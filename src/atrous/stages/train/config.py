@@ -16,7 +16,14 @@ from atrous.core.options import problems, replaced
 from atrous.core.trial import Trial
 from atrous.data.canvas import Size, largest, require_crop
 from atrous.data.checks.check import require_sound
-from atrous.data.dataset import Dataset, Progress, Samples, fingerprint, read_labels, select
+from atrous.data.dataset import (
+    Dataset,
+    Progress,
+    Samples,
+    fingerprint_sides,
+    read_labels,
+    select,
+)
 from atrous.data.layouts import read_dataset
 from atrous.estimation.end_to_end import usual_rate
 from atrous.networks.backbones import load_backbone
@@ -139,7 +146,7 @@ def job_of(subject: Subject, sound: Callable[[Path], list[Size]] = require_sound
         protocol=protocol,
         compute=Compute(device, precision, "channels_last", cores()),
         tensorboard=config.tensorboard,
-        fingerprint=fingerprint((*training, *selection)),
+        fingerprint=fingerprint_sides(training, selection),
     )
 
 

@@ -14,7 +14,14 @@ from atrous.core.errors import AtrousError, within_memory
 from atrous.core.files import hold, locate
 from atrous.core.records import to_json
 from atrous.core.trial import Metrics
-from atrous.data.dataset import Dataset, Progress, Samples, fingerprint, select
+from atrous.data.dataset import (
+    DataFingerprint,
+    Dataset,
+    Progress,
+    Samples,
+    fingerprint_sides,
+    select,
+)
 from atrous.data.layouts import read_dataset
 from atrous.data.transform import Transform
 from atrous.estimation.end_to_end import WarmStart
@@ -104,7 +111,8 @@ def training_record(job: TrainingJob, metrics: Metrics, images: int) -> dict[str
         "name": job.name,
         "data": Path(job.data).name,
         "data_licence": job.licence,
-        "data_fingerprint": job.fingerprint,
+        "training_fingerprint": job.fingerprint.training,
+        "selection_fingerprint": job.fingerprint.selection,
         "select_on": job.select_on,
         "images": images,
         **to_json(job.protocol),
@@ -117,7 +125,7 @@ def training_record(job: TrainingJob, metrics: Metrics, images: int) -> dict[str
 
 
 ABOUT, MODEL, LOCK = "training.json", "model", "training.lock"
-FORMAT = 2
+FORMAT = 3
 
 
 @dataclass(frozen=True)
@@ -134,7 +142,7 @@ class TrainingJob:
     protocol: Protocol
     compute: Compute
     tensorboard: bool
-    fingerprint: str
+    fingerprint: DataFingerprint
 
     def samples(self) -> tuple[Dataset, Samples, Samples]:
         """The data set, and the samples to train and to select on.
@@ -143,12 +151,15 @@ class TrainingJob:
         """
         dataset = read_dataset(Path(self.data))
         training, selection = select(dataset, self.select_on)
-        found = fingerprint((*training, *selection))
-        if found != self.fingerprint:
+        found = fingerprint_sides(training, selection)
+        sides = self.fingerprint.changes(found, self.select_on)
+        classes = self.blueprint.classes
+        if not sides and classes != dataset.classes:
+            sides = f"class names (they were {', '.join(classes)})"
+        if sides:
             raise AtrousError(
-                f"The images or masks of {self.data} have changed since this training began "
-                f"(fingerprint {self.fingerprint}, now {found}). Put them back, or begin anew with "
-                "another --out."
+                f"The {sides} of {self.data} have changed since this training began. Put them "
+                "back, or begin anew with another --out."
             )
         return dataset, training, selection
 

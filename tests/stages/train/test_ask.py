@@ -77,7 +77,7 @@ def test_what_is_asked_for_is_in_the_job(usual: Subject) -> None:
 def test_balanced_weights_are_worked_out_once(usual: Subject) -> None:
     weights = job_of(usual.but(class_weights="balanced")).protocol.class_weights
     assert len(weights) == 3
-    assert sum(weights) == pytest.approx(3)
+    assert min(weights) < 1 < max(weights)
 
 
 def test_a_weights_file_is_kept_by_its_whole_path(

@@ -152,13 +152,15 @@ def job_of(subject: Subject, sound: Callable[[Path], list[Size]] = require_sound
 
 def balanced_weights(samples: Samples, classes: int, progress: Progress) -> tuple[float, ...]:
     """Weights that let rare classes count for more: 1 / ln(1.02 + share of the pixels), per class
-    (Paszke et al. 2016, ENet, section 5.2), scaled to a mean of 1."""
+    (Paszke et al. 2016, ENet, section 5.2), scaled to a mean of 1 over the labelled pixels, so that
+    loss and gradients stay as large as without them."""
     counts = np.zeros(256, np.int64)
     for sample in progress(samples, "counting classes", len(samples)):
         counts += np.bincount(read_labels(sample).ravel(), minlength=256)
     shares = counts[:classes] / max(1, counts[:classes].sum())
     weights = 1 / np.log(BASE + shares)
-    scaled: list[float] = (weights / weights.mean()).tolist()
+    mean = (weights * shares).sum() or weights.mean()
+    scaled: list[float] = (weights / mean).tolist()
     return tuple(scaled)
 
 

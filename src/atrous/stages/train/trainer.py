@@ -10,7 +10,7 @@ import torch
 
 from atrous.core import records
 from atrous.core.console import command, track, untracked
-from atrous.core.errors import AtrousError
+from atrous.core.errors import AtrousError, within_memory
 from atrous.core.files import hold, locate
 from atrous.core.records import to_json
 from atrous.core.trial import Metrics
@@ -46,7 +46,8 @@ def run(
 ) -> Path:
     """Trains what is left of a job and writes the model; gives the model's folder.
 
-    Without a `start`, the cell begins with random weights.
+    Without a `start`, the cell begins with random weights. With one, the start is scored too, and
+    stays the best until a score is higher.
 
     Under `torchrun`, all processes call it with the same job. Raises `AtrousError`.
     """
@@ -73,21 +74,19 @@ def _run(
     transform = Transform(network.backbone.mean, network.backbone.std)
     crops = crops_of(training, job.protocol, network.backbone.mean)
     score = Selection(selection, len(dataset.classes), transform, world)
+    mend = "Lower --batch or --crop, or raise --accumulate."
     try:
-        if start and begins:
-            start(network, job.blueprint.architecture, job.protocol.seed)
-        torch.set_num_threads(max(1, compute.threads // world.local_size))
-        state = TrainingState(network, job.protocol, compute, world)
-        metrics = train(state, crops, score, folder, progress, watch, job.tensorboard)
+        with within_memory(f"on {job.compute.device}", mend):
+            if start and begins:
+                start(network, job.blueprint.architecture, job.protocol.seed)
+            torch.set_num_threads(max(1, compute.threads // world.local_size))
+            state = TrainingState(network, job.protocol, compute, world)
+            warm = start is not None
+            metrics = train(state, crops, score, folder, progress, watch, job.tensorboard, warm)
     except NonFiniteError as error:
         raise AtrousError(
             f"Training diverged: {error}. Begin anew with a lower --rate; what was best before is "
             f"in {folder}."
-        ) from error
-    except torch.OutOfMemoryError as error:
-        advice = getattr(error, "advice", "Lower --batch or --crop, or raise --accumulate.")
-        raise AtrousError(
-            f"Not enough memory on {job.compute.device} ({str(error).splitlines()[0]}). {advice}"
         ) from error
     if world.leads:
         _write(folder, job, metrics, len(training), start is not None)

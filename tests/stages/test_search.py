@@ -156,7 +156,7 @@ def test_all_that_is_wrong_with_the_numbers_is_told_at_once(tmp_path: Path) -> N
         ({"crop": (64, 96)}, "--crop 65x97"),
         ({"select_on": "9"}, "No train image is named like"),
         ({"backbone": "resnet"}, "expected the name of a timm model"),
-        ({"output_stride": 4}, "--output-stride is 8 or 16"),
+        ({"output_stride": 4}, "--output-stride is 8, 16 or 32"),
         ({"device": "tpu"}, "got 'tpu'"),
         ({"init": "zeros"}, "--init is one of torch, reference, got 'zeros'"),
         ({"optimiser": "adam"}, "--optimiser is one of sgd, adamw, got 'adam'"),
@@ -183,6 +183,22 @@ def test_what_only_cells_can_be_trained_with_is_refused_for_whole_networks(
     require_possible(whole)
     with pytest.raises(AtrousError, match=f"--{name.replace('_', '-')} is .* for whole networks"):
         require_possible(replaced(whole, **{name: value}))
+
+
+def test_a_score_that_is_not_measured_is_refused_before_anything_is_trained(
+    tmp_path: Path, begun: tuple[Run, Estimator]
+) -> None:
+    """The winning classes of whole networks are counted, which tells no cross-entropy."""
+    whole = replaced(usual("auto_deeplab-3x1"), data=str(tmp_path / "missing"))
+    words = "--score is one of miou, blend for whole networks .*, got 'cross-entropy'"
+    with pytest.raises(AtrousError, match=words):
+        require_possible(replaced(whole, score="cross-entropy"))
+    for score in ("miou", "blend"):
+        require_possible(replaced(whole, score=score))
+    run, estimator = begun
+    settings = replace(run.settings, config=replaced(whole, score="cross-entropy"))
+    with pytest.raises(AtrousError, match=words):
+        proceed(replace(run, settings=settings), estimator, ignore)
 
 
 def test_candidates_train_as_the_configuration_says(

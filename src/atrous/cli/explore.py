@@ -58,7 +58,7 @@ def describe(
     ] = None,
     backbone: Annotated[str | None, typer.Option(help="A timm model to count too.")] = None,
     output_stride: Annotated[
-        int | None, typer.Option(help="Of the backbone: 8 or 16 [16].")
+        int | None, typer.Option(help="Of the backbone: 8, 16 or 32 [16].")
     ] = None,
     write: Annotated[
         Path | None, typer.Option(help="Also write the cell, in the reference's JSON format.")

@@ -250,9 +250,7 @@ def _expected(leaf: Leaf, value: Any) -> str:
     known = leaf.option
     if leaf.choices and value not in leaf.choices:
         numbers = all(isinstance(choice, int) for choice in leaf.choices)
-        return (
-            " or ".join(map(str, leaf.choices)) if numbers else f"one of {', '.join(leaf.choices)}"
-        )
+        return _either(leaf.choices) if numbers else f"one of {', '.join(leaf.choices)}"
     values = value if isinstance(value, tuple) else (value,)
     if not leaf.is_number or (values and all(_is_within(leaf, each) for each in values)):
         return ""
@@ -287,3 +285,8 @@ def _shown(leaf: Leaf, value: Any) -> str:
     if leaf.option.unit or isinstance(value, tuple):
         return leaf.spell(value) or "none"
     return repr(value) if isinstance(value, str) else str(value)
+
+
+def _either(choices: tuple[Any, ...]) -> str:
+    *rest, last = map(str, choices)
+    return f"{', '.join(rest)} or {last}"

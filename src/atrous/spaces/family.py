@@ -50,6 +50,7 @@ class Family:
     such a search. `read_file` reads an architecture from the JSON text of other programs and raises
     `AtrousError` that says what was expected; `write_file` writes it. `ablations` names every way
     to leave parts out of the yardstick, the whole one last: a space that can be measured in full.
+    `alone`: the names of its published architectures are known without the family's.
     """
 
     name: str
@@ -64,6 +65,7 @@ class Family:
     read_file: Callable[[str], Architecture] | None = None
     write_file: Callable[[Architecture], str] | None = None
     ablations: Callable[[], dict[str, Architecture]] | None = None
+    alone: bool = False
 
     def space(self, name: str) -> Space | None:
         """The space of this name, if the family has it. Raises `AtrousError` for a size that

@@ -59,6 +59,8 @@ def run(
 
 def drive_whole(out: Path, cache: Path) -> None:
     """Goes through the stages that are left, and says how to go on if it is interrupted."""
+    from atrous.report.page import judged, recommended_model
+    from atrous.search.run import open_run
     from atrous.stages.whole.whole import finish
 
     try:
@@ -67,7 +69,10 @@ def drive_whole(out: Path, cache: Path) -> None:
         output.print(f"Stopped. Go on: atrous run --resume {out}", soft_wrap=True)
         raise
     output.print(f"report: {page.resolve()}", soft_wrap=True)
-    output.print(f"the model: {out / 'trained' / 'best' / 'model'}", soft_wrap=True)
+    run = open_run(out)
+    if verdict := judged(run):
+        output.print(verdict.words, soft_wrap=True)
+    output.print(f"the model: {recommended_model(run)}", soft_wrap=True)
 
 
 def _refuse_to_change(changed: list[str]) -> None:

@@ -169,6 +169,7 @@ def drive_rerank(run: Run, cache: Path) -> None:
     """Ranks again what is left of a run, and prints both rankings."""
     from atrous.cli.tables import rankings
     from atrous.report.rerank import second_ranking
+    from atrous.search.verdict import verdict_of
     from atrous.stages import rerank as reranking
     from atrous.stages.search import SearchView
 
@@ -183,4 +184,6 @@ def drive_rerank(run: Run, cache: Path) -> None:
         output.print(f"Stopped; {len(run.reranked())} are ranked again. {again}", soft_wrap=True)
         raise
     output.print(rankings(second_ranking(run)))
+    if verdict := verdict_of(run, run.ledger().entries()):
+        output.print(verdict.words, soft_wrap=True)
     output.print(f"Next: atrous train {run.path}", soft_wrap=True)

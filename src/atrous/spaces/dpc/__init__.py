@@ -32,7 +32,7 @@ DPC = Family(
         filters=64,
         steps=400,
         rate=0.1,
-        baselines=("dpc:aspp", "dpc:top1"),
+        baselines=("dpc:1x1", "dpc:aspp", "dpc:top1"),
     ),
     yardstick="dpc:aspp",
     read_file=read_file,

@@ -58,6 +58,12 @@ def test_the_status_of_a_run(run: Run) -> None:
     assert "complete" in complete
     assert "--resume" not in complete
     assert "no trial has ended yet" in text_of(run, [])
+    stay = [failed(0, Reason.OUT_OF_MEMORY, BAD), *map(measured, range(1, 6))]
+    assert "complete" in text_of(run, stay)
+    assert "--resume" not in text_of(run, stay)
+    lost = [failed(0, Reason.WORKER_LOST, BAD), *map(measured, range(1, 6))]
+    told = "complete, but for 1 trials that the machine's trouble ended; once more: atrous search"
+    assert f"{told} --resume {run.path}" in text_of(run, lost)
 
 
 def test_the_last_three_failures_are_told(run: Run) -> None:

@@ -65,6 +65,7 @@ def describe(
     as_json: Json = False,
 ) -> None:
     """Draws an architecture and counts its parameters and multiply-adds."""
+    from atrous.core.files import save_text
     from atrous.data.canvas import parse_size
     from atrous.spaces import find_architecture, view_of, write_architecture
     from atrous.spaces.view import Asked
@@ -73,7 +74,7 @@ def describe(
     asked = Asked(channels, extent, filters, backbone, output_stride)
     described = view_of(found).describe(found, asked)
     if write:
-        write.write_text(write_architecture(found))
+        save_text(write, write_architecture(found))
     if as_json:
         print(json.dumps(described.facts, indent=2))
     else:

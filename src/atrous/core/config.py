@@ -69,6 +69,23 @@ class ProxyConfig:
         "Base learning rate.", 0.1, derived="0.1; 0.05 for whole networks", above=0, compares=True
     )
     score: str = option("What is maximised: miou, blend or cross-entropy.", "miou", compares=True)
+    init: Literal["torch", "reference"] = option(
+        "First weights of a cell: torch's defaults, or as the reference implementation draws them.",
+        "reference",
+        compares=True,
+        rare=True,
+    )
+    optimiser: Literal["sgd", "adamw"] = option(
+        "Of a cell: sgd with momentum 0.9, or adamw.", "sgd", compares=True, rare=True
+    )
+    rate_warm_up: float = option(
+        "Share of the steps over which the rate rises from 0.",
+        0.0,
+        least=0,
+        below=1,
+        compares=True,
+        rare=True,
+    )
 
 
 @dataclass(frozen=True)
@@ -277,7 +294,10 @@ class WholeConfig:
     refused, or with `stretch` made just long enough."""
 
     search: SearchConfig = part(
-        without=("strategy", "trials", "crop", "batch", "rate", "score", "baselines", "gradient"),
+        without=(
+            *("strategy", "trials", "crop", "batch", "rate", "score", "baselines", "gradient"),
+            *("init", "optimiser", "rate_warm_up"),
+        ),
         path={"help": "The folder of a data set; with --resume, of a run."},
         seconds={
             "flag": "budget",

@@ -25,7 +25,7 @@ from atrous.estimation.search_data import (
     unchanged_data,
 )
 from atrous.estimation.tune import Choice, Workload, choose
-from atrous.networks.compute import Compute, cores, pick_device, whole_precision
+from atrous.networks.compute import Compute, cards, cores, pick_device, whole_precision
 from atrous.search.loop import Estimator
 from atrous.search.run import Context, Run, Settings, machine, software
 from atrous.spaces import find_space, needs_backbone, yardstick
@@ -103,7 +103,8 @@ def blueprint_of(
 def _on_images(config: SearchConfig, data: SearchData, sizes: list[Size], device: str) -> Prepared:
     canvas = find_space(config.space).coarsest(config.encoder.output_stride)
     crop = config.proxy.crop or derive_training_crop(sizes, canvas)
-    workers = config.machine.workers or (1 if device != "cpu" else _most_workers(config))
+    most = _most_workers(config)
+    workers = config.machine.workers or min(cards(device) or most, most)
     threads = max(1, cores() // workers)
     compute = Compute(device, whole_precision(device, None), "channels_last", threads)
     settings = _settings(config, Choice(compute, workers), crop)

@@ -58,4 +58,5 @@ def _is_lack_of_memory(error: BaseException | None) -> bool:
 
 def _out_of_memory(error: BaseException) -> str:
     why = (str(error).splitlines() or ["no details"])[0]
-    return f"Not enough memory for this candidate ({why}). Lower --batch, --filters or --workers."
+    advice = getattr(error, "advice", "Lower --batch, --filters or --workers.")
+    return f"Not enough memory for this candidate ({why}). {advice}"

@@ -35,7 +35,7 @@ ABOUT, LEDGER, LOCK = "run.json", "ledger.db", "run.lock"
 RERANK = "rerank.json"
 SEARCH, SECOND, COMPARED = "search", "rerank", "compare"
 """Kinds of studies: of the scores of a search, of what is ranked again, of replicates."""
-FORMAT = 5
+FORMAT = 6
 PACKAGES = ("atrous", "torch", "timm", "optuna", "numpy", "pillow")
 
 
@@ -161,6 +161,17 @@ def create_run(path: Path, settings: Settings, context: Context) -> Run:
     run = Run(path, settings, context)
     try:
         path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise AtrousError(
+            f"Expected to write a run to {path}, but {error}. Name a folder that can be written "
+            "with --out."
+        ) from error
+    with run.locked():
+        if (path / ABOUT).exists():
+            raise AtrousError(
+                f"Another process has begun a run in {path} meanwhile. Watch it with: atrous "
+                f"status {path}; or name another folder with --out."
+            )
         if (path / LEDGER).exists() and holds_results(file_url(path / LEDGER)):
             raise AtrousError(
                 f"There are trials of another run in {path / LEDGER}, but no {ABOUT} beside it. "
@@ -168,11 +179,6 @@ def create_run(path: Path, settings: Settings, context: Context) -> Run:
             )
         run.begin_ledger(SEARCH)
         _write_about(run)
-    except OSError as error:
-        raise AtrousError(
-            f"Expected to write a run to {path}, but {error}. Name a folder that can be written "
-            "with --out."
-        ) from error
     return run
 
 

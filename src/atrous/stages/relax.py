@@ -19,7 +19,7 @@ from atrous.data.canvas import Size, largest, require_crop, round_up
 from atrous.data.checks.check import require_sound
 from atrous.estimation.search_data import SearchData, search_data_of, unchanged_data
 from atrous.model.latency.conditions import make_conditions
-from atrous.networks.compute import Compute, cores, pick_device, whole_precision
+from atrous.networks.compute import Compute, cores, pick_device, release, whole_precision
 from atrous.relax import loop
 from atrous.relax.bilevel import SearchState
 from atrous.relax.collapse import FOLDER, Snapshot, entropy
@@ -106,6 +106,8 @@ def _searched(
             f"({str(error).splitlines()[0]}). Begin anew with --checkpointing, or lower "
             "--search-batch, --search-crop or --search-filters; --plan tells what they need."
         ) from error
+    finally:
+        release(run.settings.device)
     return state
 
 

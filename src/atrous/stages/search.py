@@ -40,6 +40,9 @@ from atrous.strategies.strategy import AnyStrategy
 RANDOM_BESIDE = 8
 """Random architectures that what is decoded is compared with."""
 
+OF_WHOLE_NETWORKS = {"init": "reference", "optimiser": "sgd", "rate_warm_up": 0.0}
+"""How networks that train on images do so: their family draws their first weights."""
+
 
 def usual(space: str, strategy: str = "local") -> SearchConfig:
     """Returns the search of a space by a strategy where the user says nothing else."""
@@ -52,6 +55,8 @@ def usual(space: str, strategy: str = "local") -> SearchConfig:
         encoder=EncoderConfig(known.backbone or "", known.weights, known.output_stride or 0),
         proxy=ProxyConfig(known.filters, known.steps, rate=known.rate),
     )
+    if not known.backbone:
+        config = replaced(config, **OF_WHOLE_NETWORKS)
     return replace(config, gradient=GradientConfig()) if strategy == GRADIENT else config
 
 
@@ -110,6 +115,10 @@ def require_possible(config: SearchConfig) -> None:
     if config.proxy.score not in OBJECTIVES:
         told = ", ".join(OBJECTIVES)
         wrong.append(f"--score is one of {told}, got {config.proxy.score!r}")
+    for name, only in OF_WHOLE_NETWORKS.items() if space.encoder else ():
+        if (asked := getattr(config.proxy, name)) != only:
+            told = f"--{name.replace('_', '-')} is {only} for whole networks"
+            wrong.append(f"{told} (--space {config.space}), got {asked}")
     if wrong:
         raise AtrousError("; ".join(wrong) + ".")
     if config.strategy != GRADIENT:
@@ -229,9 +238,8 @@ def state_of(run: Run, entries: Sequence[Entry], running: bool) -> str:
         return "running"
     lost = sum(may_pass(entry.outcome) for entry in entries)
     if _begun(entries) >= total:
-        return (
-            f"complete, but for {lost} lost trials; run them again: {again}" if lost else "complete"
-        )
+        but = f", but for {lost} trials that the machine's trouble ended; once more: {again}"
+        return "complete" + (but if lost else "")
     if limit is not None and max((entry.elapsed for entry in entries), default=0.0) >= limit:
         return f"complete: its {_duration(limit)} are over; for more: {again} --time ..."
     return f"stopped; go on with: {again}"

@@ -14,9 +14,10 @@ from atrous.data.canvas import Size, derive_crop, require_crop
 from atrous.data.checks.check import require_sound
 from atrous.data.dataset import Dataset, Samples, fingerprint, select
 from atrous.data.layouts import read_dataset
-from atrous.estimation.cached import Proxy
+from atrous.estimation.cached import Proxy, are_resident
 from atrous.estimation.end_to_end import FineTune
 from atrous.estimation.extraction import Extraction, cached_features
+from atrous.estimation.search_data import schedule_of
 from atrous.estimation.tune import Choice, Workload, choose
 from atrous.execution import find_executor
 from atrous.networks.backbones import Backbone, load_backbone
@@ -37,8 +38,7 @@ from atrous.stages.fidelity.study import (
     require_same,
     some_cells,
 )
-from atrous.training.config import WEIGHT_DECAY, Protocol
-from atrous.training.optimiser import Schedule
+from atrous.training.config import Protocol
 
 
 @dataclass(frozen=True)
@@ -133,7 +133,7 @@ def _workload(settings: FidelityConfig, name: str, data: StudyData) -> Workload:
 def _way(study: Study, name: str, data: StudyData, cache: Path) -> Way:
     choice, settings = study.computes[name], study.settings
     estimator = (
-        _proxy(settings, name, choice.compute, data, cache)
+        _proxy(settings, name, choice.compute, choice.workers, data, cache)
         if settings.is_cached(name)
         else _fine_tune(settings, name, choice.compute, data, study.path / f"{name}-training")
     )
@@ -141,7 +141,12 @@ def _way(study: Study, name: str, data: StudyData, cache: Path) -> Way:
 
 
 def _proxy(
-    settings: FidelityConfig, name: str, compute: Compute, data: StudyData, cache: Path
+    settings: FidelityConfig,
+    name: str,
+    compute: Compute,
+    workers: int,
+    data: StudyData,
+    cache: Path,
 ) -> Proxy:
     """The estimator that trains cells on cached features, as a search does."""
     training, selection = (
@@ -162,8 +167,10 @@ def _proxy(
         selection=selection,
         classes=len(data.dataset.classes),
         filters=settings.proxy.filters,
-        schedule=Schedule(settings.proxy.batch, settings.proxy.rate, WEIGHT_DECAY),
+        schedule=schedule_of(settings.proxy),
         compute=compute,
+        init=settings.proxy.init,
+        resident=are_resident((training, selection), compute.device, workers),
     )
 
 

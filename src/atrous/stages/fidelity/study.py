@@ -119,6 +119,17 @@ def create_study(study: Study) -> None:
     path = study.path
     try:
         path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise AtrousError(
+            f"Expected to write a study to {path}, but {error}. Name a folder that can be written "
+            "with --out."
+        ) from error
+    with study.locked():
+        if (path / ABOUT).exists():
+            raise AtrousError(
+                f"Another process has begun a study in {path} meanwhile. Wait for it, or name "
+                "another folder with --out."
+            )
         if found := sorted(path.glob("*.db")):
             raise AtrousError(
                 f"There are trials of another study in {found[0]}, but no {ABOUT} beside it. Put "
@@ -127,11 +138,6 @@ def create_study(study: Study) -> None:
         study.begin_ledgers()
         about = _About(study.settings, study.fingerprints, study.computes, study.identity)
         records.write(path / ABOUT, about, FORMAT, "a study")
-    except OSError as error:
-        raise AtrousError(
-            f"Expected to write a study to {path}, but {error}. Name a folder that can be written "
-            "with --out."
-        ) from error
 
 
 def open_study(path: Path) -> Study | None:

@@ -78,9 +78,9 @@ def _run(
             f"in {folder}."
         ) from error
     except torch.OutOfMemoryError as error:
+        advice = getattr(error, "advice", "Lower --batch or --crop, or raise --accumulate.")
         raise AtrousError(
-            f"Not enough memory on {job.compute.device} ({str(error).splitlines()[0]}). Lower "
-            "--batch or --crop, or raise --accumulate."
+            f"Not enough memory on {job.compute.device} ({str(error).splitlines()[0]}). {advice}"
         ) from error
     if world.leads:
         _write(folder, job, metrics, len(training), start is not None)
@@ -173,7 +173,9 @@ def create(folder: Path, job: TrainingJob) -> None:
             f"Expected to write a training run to {folder}, but {error}. Name a folder that can be "
             "written with --out."
         ) from error
-    records.write(folder / ABOUT, job, FORMAT, "a training run")
+    with held(folder):
+        require_none(folder)
+        records.write(folder / ABOUT, job, FORMAT, "a training run")
 
 
 def read(folder: Path) -> TrainingJob:

@@ -68,8 +68,8 @@ def _tiled(
 
 def _whole(network: nn.Module, image: Tensor, scales: Sequence[float], flip: bool) -> Tensor:
     with evaluating(network):
-        total = _total(network, image, scales, flip)
-    return total / (len(scales) * (1 + flip))
+        total, passes = _total(network, image, scales, flip), len(scales) * (1 + flip)
+    return total / passes if passes > 1 else total
 
 
 @torch.inference_mode()

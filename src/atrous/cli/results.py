@@ -9,9 +9,18 @@ from typing import Annotated
 
 import typer
 
-from atrous.cli.options import RUNS, CacheOption, Json, RunPath, Told, default_cache, takes
+from atrous.cli.options import (
+    RUNS,
+    CacheOption,
+    Json,
+    MovedOption,
+    RunPath,
+    Told,
+    default_cache,
+    takes,
+)
 from atrous.core.config import DataConfig, FidelityConfig
-from atrous.core.console import output
+from atrous.core.console import output, say
 from atrous.core.errors import AtrousError
 
 
@@ -35,8 +44,8 @@ def report(
     if found.reranked():
         output.print(rankings(second_ranking(found)))
     if verdict := judged(found):
-        output.print(verdict.words, soft_wrap=True)
-    output.print(f"report: {page.resolve()}", soft_wrap=True)
+        say(verdict.words)
+    say(f"report: {page.resolve()}")
 
 
 def compare(
@@ -52,15 +61,17 @@ def compare(
     ] = "",
     seeds: Annotated[int, typer.Option(min=2, help="Fresh seeds for each architecture.")] = 3,
     as_json: Json = False,
+    moved: MovedOption = None,
     cache: CacheOption = None,
 ) -> None:
     """Trains the best of a run and others with fresh seeds, and scores them on other images."""
     from atrous.cli.tables import comparison_table
+    from atrous.estimation.search_data import moved as with_data
     from atrous.search.run import open_run
     from atrous.spaces import family_of
     from atrous.stages import compare as comparison
 
-    opened = open_run(run)
+    opened = with_data(open_run(run), moved)
     usual = ("best", *family_of(opened.config.space).defaults.baselines)
     told = usual if architectures is None else architectures.split(",")
     chosen = tuple(name for name in told if name)
@@ -97,9 +108,9 @@ def fidelity(
             measure(study, ways, view.begin, view.watch)
     except KeyboardInterrupt:
         done = sum(map(len, study.entries().values()))
-        output.print(f"Stopped; {done} trials are kept. Go on: ask again as before.")
+        say(f"Stopped; {done} trials are kept. Go on: ask again as before.")
         write_summary(gather(study), out)
         raise
     found = gather(study)
     output.print(render(found))
-    output.print(f"summary: {write_summary(found, out).resolve()}", soft_wrap=True)
+    say(f"summary: {write_summary(found, out).resolve()}")

@@ -11,16 +11,18 @@ import typer
 from atrous.cli.options import (
     RUNS,
     CacheOption,
+    MovedOption,
     ResumeOption,
     Told,
     default_cache,
     extendable,
     given,
+    refuse_moved,
     takes,
     tell_score,
 )
 from atrous.core.config import WholeConfig
-from atrous.core.console import output
+from atrous.core.console import command, say
 from atrous.core.errors import AtrousError
 
 
@@ -30,6 +32,7 @@ def run(
     told: Told,
     out: Annotated[Path | None, typer.Option(help="The run's folder [runs/DATE].")] = None,
     resume: ResumeOption = False,
+    moved: MovedOption = None,
     cache: CacheOption = None,
 ) -> None:
     """Checks, searches, re-ranks, trains, evaluates, exports and reports, within a budget of time.
@@ -38,18 +41,21 @@ def run(
     """
     from atrous.search.run import latest_run
     from atrous.spaces import default_family
-    from atrous.stages.whole.whole import WHOLE, begin, give, usual
+    from atrous.stages.whole.whole import WHOLE, begin, give, move, usual
 
     kept = cache or default_cache()
     if resume:
         _refuse_to_change(
-            given(context, "data", "out", "resume", "cache", *extendable(WholeConfig))
+            given(context, "data", "out", "resume", "moved", "cache", *extendable(WholeConfig))
         )
         folder = Path(told.get("data", "")) if "data" in told else out or latest_run(RUNS, WHOLE)
         if "budget" in told:
             give(folder, told.values()["budget"])
+        if moved:
+            move(folder, moved)
         drive_whole(folder, kept)
         return
+    refuse_moved(moved)
     if "data" not in told:
         raise AtrousError("Expected the folder of a data set: atrous run DATA.")
     out = out or RUNS / datetime.now().strftime("%Y-%m-%d-%H%M%S")
@@ -64,15 +70,15 @@ def drive_whole(out: Path, cache: Path) -> None:
     from atrous.stages.whole.whole import finish
 
     try:
-        page = finish(out, cache, _say, tell_score)
+        page = finish(out, cache, say, tell_score)
     except KeyboardInterrupt:
-        output.print(f"Stopped. Go on: atrous run --resume {out}", soft_wrap=True)
+        say(f"Stopped. Go on: {command('run', '--resume', out)}")
         raise
-    output.print(f"report: {page.resolve()}", soft_wrap=True)
+    say(f"report: {page.resolve()}")
     run = open_run(out)
     if verdict := judged(run):
-        output.print(verdict.words, soft_wrap=True)
-    output.print(f"the model: {recommended_model(run)}", soft_wrap=True)
+        say(verdict.words)
+    say(f"the model: {recommended_model(run)}")
 
 
 def _refuse_to_change(changed: list[str]) -> None:
@@ -81,10 +87,6 @@ def _refuse_to_change(changed: list[str]) -> None:
             f"With --resume, a run goes on as it began: {', '.join(changed)} cannot be changed. "
             "Begin another with another --out."
         )
-
-
-def _say(text: str) -> None:
-    output.print(text, soft_wrap=True)
 
 
 def demo(

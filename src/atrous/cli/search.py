@@ -11,16 +11,18 @@ import typer
 from atrous.cli.options import (
     RUNS,
     CacheOption,
+    MovedOption,
     ResumeOption,
     RunPath,
     Told,
     default_cache,
     extendable,
     given,
+    refuse_moved,
     takes,
 )
 from atrous.core.config import GRADIENT, RerankConfig, SearchConfig
-from atrous.core.console import output
+from atrous.core.console import command, output, say
 from atrous.core.errors import AtrousError
 
 if TYPE_CHECKING:
@@ -34,6 +36,7 @@ def search(
     told: Told,
     out: Annotated[Path | None, typer.Option(help="The run's folder [runs/DATE].")] = None,
     resume: ResumeOption = False,
+    moved: MovedOption = None,
     plan: Annotated[
         bool,
         typer.Option(
@@ -50,17 +53,18 @@ def search(
     kept = cache or default_cache()
     if resume:
         _refuse_to_change(
-            given(context, "data", "out", "resume", "cache", *extendable(SearchConfig))
+            given(context, "data", "out", "resume", "moved", "cache", *extendable(SearchConfig))
         )
-        drive(_extended(told, out), None, kept)
+        drive(_extended(told, out, moved), None, kept)
         return
+    refuse_moved(moved)
     if "data" not in told:
         raise AtrousError("Expected the folder of a data set: atrous search DATA.")
     config = _asked(told, plan)
     if plan:
         from atrous.stages.relax import memory_needed
 
-        output.print(f"A step of a supernet needs {memory_needed(config)}.", soft_wrap=True)
+        say(f"A step of a supernet needs {memory_needed(config)}.")
         return
     out = out or RUNS / datetime.now().strftime("%Y-%m-%d-%H%M%S")
     _, estimator = driver.begin(config, out, kept)
@@ -73,7 +77,7 @@ def status(run: RunPath) -> None:
     from atrous.stages.search import status as render
 
     found = open_run(run)
-    output.print(render(found, found.ledger().entries(), found.is_running()))
+    say(render(found, found.ledger().entries(), found.is_running()))
 
 
 def drive(path: Path, estimator: Estimator | None, cache: Path) -> None:
@@ -93,10 +97,10 @@ def drive(path: Path, estimator: Estimator | None, cache: Path) -> None:
             driver.proceed(run, estimator, view.watch, strategy)
     except KeyboardInterrupt:
         done = len(run.ledger().entries())
-        output.print(f"Stopped; {done} trials are kept. Go on: atrous search --resume {path}")
+        say(f"Stopped; {done} trials are kept. Go on: {command('search', '--resume', path)}")
         raise
     state = state_of(run, run.ledger().entries(), running=False)
-    output.print(f"The search is {state}. See the results: atrous report {path}", soft_wrap=True)
+    say(f"The search is {state}. See the results: {command('report', path)}")
 
 
 def _asked(told: Told, plan: bool) -> SearchConfig:
@@ -114,12 +118,14 @@ def _asked(told: Told, plan: bool) -> SearchConfig:
     return config if "trials" in told else usual_trials(config)
 
 
-def _extended(told: Told, out: Path | None) -> Path:
-    """The folder of the run to go on with, whose budget is another if that is asked for."""
+def _extended(told: Told, out: Path | None, moved: Path | None) -> Path:
+    """The folder of the run to go on with, whose budget and data are elsewhere if asked for."""
+    from atrous.estimation.search_data import moved as with_data
     from atrous.search.run import extend, latest_run, open_run
 
     path = Path(told.get("data", "")) if "data" in told else out or latest_run(RUNS)
     changed = told.values()
+    with_data(open_run(path), moved)
     if "trials" in told or "time" in told:
         extend(open_run(path), changed.get("trials"), changed.get("time"))
     return path
@@ -144,17 +150,19 @@ def rerank(
         bool, typer.Option("--again", help="Forget an earlier re-ranking of the run.")
     ] = False,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with what was begun.")] = False,
+    moved: MovedOption = None,
     cache: CacheOption = None,
 ) -> None:
     """Trains the best of a search end to end with their backbone, and ranks them by that.
 
     The proxy's best is seldom the task's best. Interrupted, it goes on with --resume.
     """
+    from atrous.estimation.search_data import moved as with_data
     from atrous.search.run import open_run
     from atrous.stages.rerank import begin
 
-    found = open_run(run)
-    changed = given(context, "run", "resume", "cache")
+    found = with_data(open_run(run), moved)
+    changed = given(context, "run", "resume", "moved", "cache")
     if resume and changed:
         raise AtrousError(
             f"With --resume, a re-ranking goes on as it began: {', '.join(changed)} cannot be "
@@ -180,10 +188,10 @@ def drive_rerank(run: Run, cache: Path) -> None:
         with view.shown():
             reranking.proceed(run, cache, view.watch)
     except KeyboardInterrupt:
-        again = f"Go on: atrous rerank --resume {run.path}"
-        output.print(f"Stopped; {len(run.reranked())} are ranked again. {again}", soft_wrap=True)
+        again = command("rerank", "--resume", run.path)
+        say(f"Stopped; {len(run.reranked())} are ranked again. Go on: {again}")
         raise
     output.print(rankings(second_ranking(run)))
     if verdict := verdict_of(run, run.ledger().entries()):
-        output.print(verdict.words, soft_wrap=True)
-    output.print(f"Next: atrous train {run.path}", soft_wrap=True)
+        say(verdict.words)
+    say(f"Next: {command('train', run.path)}")

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from rich.console import Group, RenderableType
-from rich.markup import escape
 from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
@@ -52,11 +51,11 @@ def rankings(second: SecondRanking) -> RenderableType:
     return Group(_ranking_table(second), "", *(Text(line) for line in lines if line))
 
 
-def _row_cells(row: Row, with_miou: bool) -> list[str]:
+def _row_cells(row: Row, with_miou: bool) -> list[str | Text]:
     return [
         str(row.rank),
         str(row.number),
-        escape(row.name),
+        Text(row.name),
         row.source,
         decimal(row.score),
         *([decimal(row.miou)] if with_miou else []),

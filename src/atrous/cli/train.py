@@ -10,7 +10,7 @@ import typer
 
 from atrous.cli.options import Told, given, takes, tell_score
 from atrous.core.config import TrainConfig
-from atrous.core.console import output
+from atrous.core.console import command, say
 from atrous.core.errors import AtrousError
 
 if TYPE_CHECKING:
@@ -44,12 +44,13 @@ def train(
     The defaults are the papers' protocols. Under torchrun, several processes train together.
     """
     from atrous.stages.train.config import job_of, subject_of
-    from atrous.stages.train.trainer import create, read
+    from atrous.stages.train.trainer import create, moved, read
     from atrous.training.world import announced
 
     if resume:
-        _refuse_to_change(given(context, "resume"))
-        _train(resume, read(resume))
+        _refuse_to_change(given(context, "resume", "data"))
+        job = read(resume)
+        _train(resume, moved(resume, job, told.values()["data"]) if "data" in told else job)
         return
     if source is None:
         raise AtrousError(
@@ -93,12 +94,10 @@ def _train(folder: Path, found: TrainingJob) -> None:
         model = trainer.run(folder, found, tell_score)
     except KeyboardInterrupt:
         if leads:
-            output.print(f"Stopped. Go on: atrous train --resume {folder}", soft_wrap=True)
+            say(f"Stopped. Go on: {command('train', '--resume', folder)}")
         raise
     if not leads:
         return
-    output.print(f"The model: {model}", soft_wrap=True)
-    output.print(
-        f"Next: atrous evaluate {model} {found.data}  |  atrous export {model} --to onnx",
-        soft_wrap=True,
-    )
+    say(f"The model: {model}")
+    say(f"Next: {command('evaluate', model, found.data)}")
+    say(f"Then: {command('export', model, '--to', 'onnx')}")

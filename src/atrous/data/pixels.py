@@ -282,7 +282,7 @@ def _range(picture: Image.Image) -> str:
 
 
 def doubts(picture: Image.Image, pixels: Pixels) -> tuple[str, str] | None:
-    """What is to be known of an image that can be read, and how to mend it; None if nothing is."""
+    """Tells of what an image that can be read may hide, and how to mend it; None if nothing."""
     if not is_sixteen_bit(picture):
         return None
     finding = (

@@ -31,7 +31,7 @@ from atrous.search.run import Context, Run, Settings, machine, software
 from atrous.spaces import find_space, needs_backbone, yardstick
 from atrous.spaces.blueprint import Blueprint
 from atrous.spaces.space import IMAGE, Shape
-from atrous.training.config import Protocol, derive_training_crop
+from atrous.training.config import SCRATCH_RATE, Protocol, derive_training_crop
 
 TRIALS_PER_WORKER = 8
 """No more workers are picked than leave each so many trials: the more there are, the less a
@@ -120,7 +120,7 @@ def _whole_estimator(settings: Settings, data: SearchData, path: Path) -> FineTu
         steps=config.proxy.steps,
         batch=config.proxy.batch,
         crop=settings.crop,
-        rate=config.proxy.rate,
+        rate=config.proxy.rate or SCRATCH_RATE,
         precision=settings.precision,
     )
     return FineTune(
@@ -167,7 +167,7 @@ def _context(data: SearchData, maps: dict[int, Shape]) -> Context:
         classes=data.dataset.classes,
         training_images=len(data.training),
         selection_images=len(data.selection),
-        data_fingerprint=data.fingerprint,
+        fingerprint=data.fingerprint,
         weights_digest=data.weights_digest,
         maps=maps,
         versions=software(),

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager
@@ -16,6 +17,7 @@ from datetime import timedelta
 from math import isclose, isfinite
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote, unquote_to_bytes
 
 import optuna
 from optuna.distributions import BaseDistribution, IntDistribution
@@ -83,8 +85,15 @@ def scored(entries: Iterable[Entry]) -> list[Scored]:
 
 
 def file_url(path: Path) -> str:
-    """Returns the URL of a ledger in a file of its own."""
-    return URL.create("sqlite", database=str(path)).render_as_string(hide_password=False)
+    """Returns the URL of a ledger in a file of its own.
+
+    A path with bytes that are no characters is spelt as a URI, which SQLite reads by itself.
+    """
+    whole = quote(os.fsencode(path))
+    held = any("\ud800" <= character <= "\udfff" for character in str(path))
+    database, query = (f"file:{whole}", {"uri": "true"}) if held else (str(path), {})
+    url = URL.create("sqlite", database=database, query=query)
+    return url.render_as_string(hide_password=False)
 
 
 def holds_results(url: str) -> bool:
@@ -214,7 +223,11 @@ def _guarded(url: str) -> Iterator[None]:
 def _file(url: str) -> Path | None:
     """Returns the file that a URL names, if it is one of SQLite."""
     found = make_url(url)
-    return Path(found.database) if found.drivername == "sqlite" and found.database else None
+    if found.drivername != "sqlite" or not found.database:
+        return None
+    if "uri" in found.query:
+        return Path(os.fsdecode(unquote_to_bytes(found.database.removeprefix("file:"))))
+    return Path(found.database)
 
 
 def _place(url: str) -> str:

@@ -15,11 +15,13 @@ from pathlib import Path
 from typing import Literal
 
 from atrous.core.config import SearchConfig, Size
+from atrous.core.console import command
 from atrous.core.errors import AtrousError
 from atrous.core.files import hold, is_held
-from atrous.core.options import option, replaced
+from atrous.core.options import option, part, replaced
 from atrous.core.records import read, write
 from atrous.core.trial import Trial
+from atrous.data.dataset import DataFingerprint
 from atrous.search.ledger import (
     Entry,
     Ledger,
@@ -35,7 +37,7 @@ ABOUT, LEDGER, LOCK = "run.json", "ledger.db", "run.lock"
 RERANK = "rerank.json"
 SEARCH, SECOND, COMPARED = "search", "rerank", "compare"
 """Kinds of studies: of the scores of a search, of what is ranked again, of replicates."""
-FORMAT = 6
+FORMAT = 7
 PACKAGES = ("atrous", "torch", "timm", "optuna", "numpy", "pillow")
 
 
@@ -60,7 +62,7 @@ class Settings:
 class Context:
     """All that the run was made on, as it is needed to read its figures and to run it again.
 
-    `data_fingerprint` is the content hash of training and selection images; `maps` are
+    `fingerprint` is that of training and of selection images; `maps` are
     [channels, height, width] of what candidates read, by stride: feature maps, or the image, of
     stride 1. `identity` tells the run from all others, wherever its ledger is.
     """
@@ -68,7 +70,7 @@ class Context:
     classes: tuple[str, ...]
     training_images: int
     selection_images: int
-    data_fingerprint: str = option("Of training and selection images.", compares=True)
+    fingerprint: DataFingerprint = part()
     weights_digest: str = option("Of the backbone.", compares=True)
     maps: dict[int, Shape]
     versions: dict[str, str]
@@ -141,7 +143,7 @@ class Run:
         """Holds the run for one writer; raises `AtrousError` if another process has it."""
         busy = (
             f"Another process is searching in {self.path}. Wait for it, or watch it with: "
-            f"atrous status {self.path}"
+            f"{command('status', self.path)}"
         )
         return hold(self.path / LOCK, busy)
 
@@ -150,8 +152,8 @@ def require_no_run(path: Path) -> None:
     """Raises `AtrousError` if there is a run in the folder."""
     if (path / ABOUT).exists():
         raise AtrousError(
-            f"There is a run in {path} already. Go on with it: atrous search --resume {path}; or "
-            "name another folder with --out."
+            f"There is a run in {path} already. Go on with it: "
+            f"{command('search', '--resume', path)}; or name another folder with --out."
         )
 
 
@@ -169,8 +171,8 @@ def create_run(path: Path, settings: Settings, context: Context) -> Run:
     with run.locked():
         if (path / ABOUT).exists():
             raise AtrousError(
-                f"Another process has begun a run in {path} meanwhile. Watch it with: atrous "
-                f"status {path}; or name another folder with --out."
+                f"Another process has begun a run in {path} meanwhile. Watch it with: "
+                f"{command('status', path)}; or name another folder with --out."
             )
         if (path / LEDGER).exists() and holds_results(file_url(path / LEDGER)):
             raise AtrousError(
@@ -178,7 +180,7 @@ def create_run(path: Path, settings: Settings, context: Context) -> Run:
                 "Put that back, or name another folder with --out."
             )
         run.begin_ledger(SEARCH)
-        _write_about(run)
+        write_about(run)
     return run
 
 
@@ -192,11 +194,12 @@ def extend(run: Run, trials: int | None, seconds: float | None) -> Run:
     config = replaced(run.config, trials=trials, time=seconds)
     extended = replace(run, settings=replace(run.settings, config=config))
     with run.locked():
-        _write_about(extended)
+        write_about(extended)
     return extended
 
 
-def _write_about(run: Run) -> None:
+def write_about(run: Run) -> None:
+    """Writes what a run was asked for and made on; raises `AtrousError` if it cannot."""
     write(run.path / ABOUT, About(run.settings, run.context), FORMAT, "the record of a run")
 
 

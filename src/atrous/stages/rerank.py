@@ -18,7 +18,7 @@ from pathlib import Path
 from atrous.core import records
 from atrous.core.architecture import Architecture
 from atrous.core.config import RerankConfig
-from atrous.core.console import note
+from atrous.core.console import command, note
 from atrous.core.errors import AtrousError
 from atrous.core.options import problems
 from atrous.core.trial import TRIAL, Origin, Trial
@@ -67,7 +67,7 @@ def begin(run: Run, asked: RerankConfig, again: bool = False) -> Reranking:
     if path.exists() and not again:
         raise AtrousError(
             f"The best of {run.path} are being ranked again already, as {path} says. Go on with "
-            f"it: atrous rerank --resume {run.path}; or forget it with --again."
+            f"it: {command('rerank', '--resume', run.path)}; or forget it with --again."
         )
     reranking = _reranking(run, asked)
     unchanged_data(run)
@@ -121,7 +121,7 @@ def _best_trials(run: Run, top: int) -> tuple[int, ...]:
     if not best:
         raise AtrousError(
             f"Expected a search with scores in {run.path}, but no trial has one yet. Go on with "
-            f"it: atrous search --resume {run.path}"
+            f"it: {command('search', '--resume', run.path)}"
         )
     return tuple(outcome.trial.number for outcome in best)
 
@@ -129,8 +129,8 @@ def _best_trials(run: Run, top: int) -> tuple[int, ...]:
 def read(run: Run) -> Reranking:
     """Returns how the best of a run are ranked again; raises `AtrousError`."""
     absent = (
-        f"Expected a re-ranking in {run.path}, but there is none. Begin it: atrous rerank "
-        f"{run.path}"
+        f"Expected a re-ranking in {run.path}, but there is none. Begin it: "
+        f"{command('rerank', run.path)}"
     )
     mend = "Restore the file from a copy, or delete it to begin anew."
     return records.read(run.path / RERANK, Reranking, FORMAT, "a re-ranking", absent, mend)

@@ -16,7 +16,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from atrous.core.errors import AtrousError
-from atrous.core.files import whole, write_whole
+from atrous.core.files import openable, whole, write_whole
 
 if TYPE_CHECKING:
     from torch.utils.tensorboard import SummaryWriter
@@ -58,7 +58,7 @@ def save(checkpoint: Checkpoint, path: Path) -> None:
 def load(path: Path) -> Checkpoint:
     """Reads the file; raises `AtrousError` if it is absent, damaged or foreign."""
     try:
-        with safe_open(path, "pt") as file:
+        with openable(path) as name, safe_open(name, "pt") as file:
             metadata = file.metadata() or {}
             if metadata.get("format") != FORMAT:
                 raise ValueError(f"its format is {metadata.get('format')}, not {FORMAT}")

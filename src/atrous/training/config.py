@@ -31,7 +31,8 @@ class Protocol:
     learning rate falls from `rate` as (1 - t / steps)^0.9. A step's batch is worked on in
     `accumulate` parts. `tune_norm`: batch norms see the batch's statistics, not the pretrained
     ones. `class_weights`, one per class, weigh the loss; none weigh all alike. `average` is the
-    decay of a moving average of the weights, which is then what is scored and kept; 0 keeps none.
+    decay of a moving average of the weights, reached gradually (`state.decay_after`), which is then
+    what is scored and kept; 0 keeps none.
     `drop_path` is the probability with which the last layer's operations are dropped at the end of
     the training, less in earlier layers and at earlier steps (networks of Auto-DeepLab alone).
     Every `score_every` steps the selection images are scored.
@@ -67,8 +68,6 @@ class Protocol:
         """Returns all that is wrong with the numbers."""
         asked = {f.name: getattr(self, f.name) for f in fields(TrainingConfig)}
         wrong = problems(TrainingConfig(**{**asked, "class_weights": "none"}))
-        if not self.scales:
-            wrong.append("--random-scales are positive numbers, got none")
         if self.seed < 0:
             wrong.append(f"--seed is at least 0, got {self.seed}")
         return wrong + ([] if self.batch < 2 or self.accumulate < 1 else self._wrong_parts())
@@ -94,7 +93,7 @@ def protocol_of(
     derived: dict[str, Any] = {"crop": crop, "rate": rate, "precision": precision}
     derived["score_every"] = max(1, asked.steps // SCORES_A_RUN)
     filled = {name: derived[name] if value is None else value for name, value in told.items()}
-    filled |= {"class_weights": (), "scales": asked.scales or SCALES, "seed": seed}
+    filled |= {"class_weights": (), "seed": seed}
     return Protocol(**filled)
 
 

@@ -69,14 +69,14 @@ def set_norm_decay(network: nn.Module, momentum: float) -> None:
 
 
 @dataclass(frozen=True)
-class Learning:
+class GroupRule:
     """How parameters learn: whether they decay, and at how many times the rate."""
 
     decays: bool
     times: float = 1.0
 
 
-def learning_of(module: nn.Module, name: str) -> Learning:
+def learning_of(module: nn.Module, name: str) -> GroupRule:
     """Returns how a module's own parameter of this name learns, as in the reference.
 
     Convolutions decay, batch norms and biases do not. Depthwise kernels do only where their module
@@ -84,16 +84,16 @@ def learning_of(module: nn.Module, name: str) -> Learning:
     scores among them, learn at twice the rate.
     """
     if not isinstance(module, nn.modules.conv._ConvNd):
-        return Learning(decays=getattr(module, name).ndim == 4)
+        return GroupRule(decays=getattr(module, name).ndim == 4)
     if name == "bias":
-        return Learning(decays=False, times=BIAS)
+        return GroupRule(decays=False, times=BIAS)
     depthwise = module.groups > 1 and module.weight.shape[1] == 1
-    return Learning(decays=not depthwise or getattr(module, "decays", False))
+    return GroupRule(decays=not depthwise or getattr(module, "decays", False))
 
 
-def parameter_groups(network: nn.Module) -> dict[Learning, list[nn.Parameter]]:
+def parameter_groups(network: nn.Module) -> dict[GroupRule, list[nn.Parameter]]:
     """Returns the parameters of a network, each once, by how they learn."""
-    groups: dict[Learning, list[nn.Parameter]] = {}
+    groups: dict[GroupRule, list[nn.Parameter]] = {}
     seen: set[int] = set()
     for module in network.modules():
         for name, parameter in module.named_parameters(recurse=False):

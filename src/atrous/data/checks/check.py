@@ -12,7 +12,7 @@ from typing import Literal
 
 import numpy as np
 
-from atrous.core.console import track
+from atrous.core.console import command, track
 from atrous.core.errors import AtrousError
 from atrous.data.canvas import Size
 from atrous.data.checks import findings
@@ -195,4 +195,4 @@ def _refusal(root: Path, report: Report) -> str:
         listed.append(f"  and {len(errors) - SHOWN} more")
     count = "a problem" if len(errors) == 1 else f"{len(errors)} problems"
     first = f"The data set {root} has {count} that must be mended first:"
-    return "\n".join([first, *listed, f"See all of them with: atrous check {root}"])
+    return "\n".join([first, *listed, f"See all of them with: {command('check', root)}"])

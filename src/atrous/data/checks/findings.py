@@ -66,7 +66,7 @@ class Terms:
     """The value that masks of all classes hold if they count from 1."""
 
     def mend_of(self, values: Sequence[int]) -> str:
-        """What mends values that are no class."""
+        """Returns what mends values that are no class."""
         from_one = self.first_undeclared in values
         return f"{_FROM_ONE}; else {self.undeclared_mend}" if from_one else self.undeclared_mend
 

@@ -115,7 +115,7 @@ _JUNK = frozenset(
 
 @dataclass(frozen=True)
 class Below:
-    """What a person sees in and below a folder: `files`, sorted; `dead` are links that lead
+    """All that a person sees in and below a folder: `files`, sorted; `dead` are links that lead
     nowhere, or back to a folder that they lie in."""
 
     files: tuple[Path, ...]

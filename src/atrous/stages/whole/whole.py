@@ -21,6 +21,7 @@ from pathlib import Path
 
 from atrous.core.architecture import Architecture
 from atrous.core.config import RerankConfig, SearchConfig, TrainingConfig, WholeConfig
+from atrous.core.console import command
 from atrous.core.errors import AtrousError
 from atrous.core.files import hold, whole_folder
 from atrous.core.options import problems, replaced
@@ -30,6 +31,7 @@ from atrous.data.dataset import select
 from atrous.data.layouts import read_dataset
 from atrous.estimation.end_to_end import is_gentle, usual_rate
 from atrous.estimation.estimators import estimator_of
+from atrous.estimation.search_data import moved
 from atrous.networks.backbones import outline
 from atrous.networks.compute import pick_device
 from atrous.report.page import write_report
@@ -105,13 +107,13 @@ def usual(space: str) -> WholeConfig:
 def begin(config: WholeConfig, out: Path) -> None:
     """Keeps what is asked for; `finish` does it. Raises `AtrousError`."""
     _require_cells(config.search)
+    _require_time(config.search.budget.seconds)
     search = driver.lasting(config.search)
     driver.require_possible(search)
     if wrong := problems(config.training):
         raise AtrousError("; ".join(wrong) + ".")
     if config.training.crop:
         require_crop(config.training.crop, search.encoder.output_stride)
-    _require_time(search.budget.seconds)
     _require_room(out)
     _require_there(search)
     with _locked(out):
@@ -127,9 +129,21 @@ def give(out: Path, seconds: float) -> None:
         if (out / PLAN).exists():
             raise AtrousError(
                 f"The budget of {out} is split already, as {out / PLAN} says, so --budget cannot "
-                f"be changed. Go on without it: atrous run --resume {out}"
+                f"be changed. Go on without it: {command('run', '--resume', out)}"
             )
         keep(replaced(config, budget=seconds), out)
+
+
+def move(out: Path, data: Path) -> None:
+    """Takes the data set of a run from another folder from now on, if it is the same.
+
+    Raises `AtrousError`.
+    """
+    config = kept(out)
+    if (out / ABOUT).exists():
+        moved(open_run(out), data)
+    with _locked(out):
+        keep(replaced(config, data=str(data.resolve())), out)
 
 
 def keep(config: WholeConfig, folder: Path) -> None:
@@ -156,22 +170,23 @@ def _require_cells(config: SearchConfig) -> None:
     if not needs_backbone(config.space):
         raise AtrousError(
             f"Expected a space of parts on a backbone, got --space {config.space}. "
-            "Go the way of whole networks stage by stage: atrous search "
-            f"{config.data.path} --space {config.space}, then rerank, train, evaluate and export."
+            "Go the way of whole networks stage by stage: "
+            f"{command('search', config.data.path, '--space', config.space)}, then rerank, train, "
+            "evaluate and export."
         )
 
 
 def _require_time(seconds: float | None) -> None:
     if seconds is not None and not seconds > 0:
-        raise AtrousError(f"--budget is a time such as 30m or 2h, got {seconds:g} s.")
+        raise AtrousError(f"--budget is a time such as 90s, 30m or 2h, got {seconds:g}s.")
 
 
 def _require_room(out: Path) -> None:
     """Raises `AtrousError` if a run has begun in the folder; until then, it may be asked anew."""
     if (out / WHOLE).exists() and (out / ABOUT).exists():
         raise AtrousError(
-            f"There is a run in {out} already. Go on with it: atrous run --resume {out}; or name "
-            "another folder with --out."
+            f"There is a run in {out} already. Go on with it: "
+            f"{command('run', '--resume', out)}; or name another folder with --out."
         )
     require_no_run(out)
 
@@ -194,8 +209,8 @@ def _locked(out: Path) -> Iterator[None]:
             "with --out."
         ) from error
     busy = (
-        f"Another process is at work on the run in {out}. Wait for it, or watch it with: atrous "
-        f"status {out}"
+        f"Another process is at work on the run in {out}. Wait for it, or watch it with: "
+        f"{command('status', out)}"
     )
     with hold(out / LOCK, busy):
         yield
@@ -247,8 +262,8 @@ def prepare(out: Path, cache: Path) -> None:
         plan = split(budget, pace, ended, beside, trained_beside(run), config.stretch)
     except AtrousError as error:
         raise AtrousError(
-            f"{error} Go on with more: atrous run --resume {out} --budget ...; or begin anew with "
-            "fewer --steps and another --out."
+            f"{error} Go on with more: {command('run', '--resume', out, '--budget')} ...; or begin "
+            "anew with fewer --steps and another --out."
         ) from error
     extend(run, plan.trials, plan.search_seconds)
     write_plan(plan, out)
@@ -303,7 +318,8 @@ def train(run: Run, plan: BudgetPlan, candidate: Candidate, cache: Path, watch: 
     folder = run.path / TRAINED / candidate.name
     if not (folder / jobs.ABOUT).exists():
         jobs.create(folder, job_of(training_of(run, candidate, plan.train_steps, kept(run.path))))
-    trainer.run(folder, jobs.read(folder), watch, start=rerank.warm_start(run, cache))
+    job = replace(jobs.read(folder), data=run.config.data.path)
+    trainer.run(folder, job, watch, start=rerank.warm_start(run, cache))
 
 
 def prove(run: Run, candidate: Candidate) -> None:

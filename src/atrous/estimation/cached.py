@@ -11,7 +11,7 @@ number of steps, and images are not augmented.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import islice
 
 import numpy as np
@@ -26,7 +26,7 @@ from atrous.estimation.features import TARGET_STRIDE, FeatureSet
 from atrous.estimation.outcome import outcome_of
 from atrous.networks.compute import Compute, GraphedGradients
 from atrous.networks.layers import interpolation, resample
-from atrous.networks.pyramid import Pyramid, require_maps
+from atrous.networks.pyramid import Offsets, Pyramid, require_maps
 from atrous.spaces import find_space
 from atrous.tasks.segmentation import SEGMENTATION
 from atrous.tasks.segmentation.evaluate import winners
@@ -52,7 +52,7 @@ BAND = 1 << 24
 class Proxy:
     """The estimator: call it with a job to have its outcome. Pickles; holds no state.
 
-    `filters` is the width of the cell.
+    `filters` is the width of the cell; `offsets` are those of the maps.
     """
 
     training: FeatureSet
@@ -61,6 +61,7 @@ class Proxy:
     filters: int
     schedule: Schedule
     compute: Compute
+    offsets: Offsets = field(default_factory=dict)
 
     def __call__(self, job: Job) -> Outcome:
         """Trains and scores one candidate; failures come back as records, not exceptions."""
@@ -71,7 +72,7 @@ class Proxy:
         torch.manual_seed(seed)
         space = find_space(architecture.space)
         part = space.build(architecture.genotype, self.training.channels, self.filters)
-        return Segmenter(part, self.classes)
+        return Segmenter(part, self.classes, self.offsets)
 
     def fit(self, architecture: Architecture, steps: int, seed: int) -> Segmenter:
         """The candidate, trained. Raises `NonFiniteError` and errors of lacking memory."""
@@ -106,14 +107,15 @@ def evaluate(network: Segmenter, data: FeatureSet, classes: int, compute: Comput
     """
     network.eval()
     counts = torch.zeros(classes, classes, dtype=torch.int64)
-    roads = geometry(data.crop, network.stride, compute.device)
+    roads = geometry(data.crop, network.stride, compute.device, network.offset)
     loss, pixels = 0.0, 0
     images = zip(predictions(network, data, compute), data.labels(), range(len(data)), strict=True)
     for logits, label, number in images:
         placement = data.placements[number]
         rows, columns = (
             interpolation(
-                torch.from_numpy(placement.coordinates(axis)).to(logits.device) / network.stride,
+                (torch.from_numpy(placement.coordinates(axis)).to(logits.device) - network.offset)
+                / network.stride,
                 logits.shape[axis + 1],
             )
             for axis in (0, 1)
@@ -168,10 +170,11 @@ class Geometry:
         return total / (targets != IGNORE).sum().clamp_min(1)
 
 
-def geometry(crop: Size, stride: int, device: str) -> Geometry:
-    """The geometry of logits at a stride, on canvases of `crop` (height, width) pixels."""
+def geometry(crop: Size, stride: int, device: str, offset: float = 0.0) -> Geometry:
+    """The geometry of logits at a stride, on canvases of `crop` (height, width) pixels; position i
+    belongs to pixel stride * i + `offset`."""
     lines = (
-        interpolation(torch.arange(n, device=device) * (TARGET_STRIDE / stride), size)
+        interpolation((torch.arange(n, device=device) * TARGET_STRIDE - offset) / stride, size)
         for n, size in zip(
             feature_size(crop, TARGET_STRIDE), feature_size(crop, stride), strict=True
         )
@@ -194,7 +197,7 @@ def train(
     0.9997 does in its 30,000 steps. Raises `NonFiniteError`.
     """
     set_norm_decay(network, max(REFERENCE_DECAY, REFERENCE_DECAY * REFERENCE_STEPS / steps))
-    road = geometry(data.crop, network.stride, compute.device)
+    road = geometry(data.crop, network.stride, compute.device, network.offset)
     step = make_step(network, road, schedule, compute)
     network.train()
     require_maps(network.head, data.strides, f"the feature set {data.path}")

@@ -13,8 +13,9 @@ from atrous.data.layouts import read_dataset
 from atrous.estimation.cached import Proxy
 from atrous.estimation.extraction import Extraction, cached_features
 from atrous.estimation.features import FeatureSet
-from atrous.networks.backbones import Backbone, load_backbone
+from atrous.networks.backbones import Backbone, fitted_offsets, load_backbone
 from atrous.networks.compute import Compute
+from atrous.networks.pyramid import IN_PLACE, Offsets
 from atrous.search.run import Run, Settings
 from atrous.spaces import find_architecture, find_space, needs_backbone
 from atrous.training.optimiser import Schedule
@@ -37,6 +38,11 @@ class SearchData:
         """The digest of the backbone's weights; empty if there is none."""
         return self.backbone.weights_digest if self.backbone else ""
 
+    @property
+    def offsets(self) -> Offsets:
+        """Those of the backbone's maps."""
+        return self.backbone.offsets if self.backbone else IN_PLACE
+
 
 @dataclass(frozen=True)
 class CachedFeatures:
@@ -47,8 +53,11 @@ class CachedFeatures:
     data: SearchData
 
 
-def search_data_of(config: SearchConfig) -> SearchData:
-    """Reads the data that a configuration names; raises `AtrousError` if it cannot be had."""
+def search_data_of(config: SearchConfig, offsets: Offsets | None = None) -> SearchData:
+    """Reads the data that a configuration names; raises `AtrousError` if it cannot be had.
+
+    `offsets` are those of the backbone's maps where they are known.
+    """
     dataset = read_dataset(Path(config.data.path))
     training, selection = select(dataset, config.data.select_on)
     backbone = None
@@ -59,12 +68,16 @@ def search_data_of(config: SearchConfig) -> SearchData:
             config.encoder.output_stride,
             config.seed,
         )
+        if offsets is None:
+            fit = config.encoder.alignment == "fitted"
+            offsets = fitted_offsets(backbone) if fit else IN_PLACE
+        backbone.offsets = offsets
     return SearchData(dataset, training, selection, backbone, fingerprint((*training, *selection)))
 
 
 def unchanged_data(run: Run) -> SearchData:
     """Reads the data of a run; raises `AtrousError` if data or weights have changed since."""
-    data = search_data_of(run.config)
+    data = search_data_of(run.config, run.context.offsets)
     _require_unchanged(run, data)
     return data
 
@@ -131,6 +144,7 @@ def estimator(settings: Settings, cached: CachedFeatures) -> Proxy:
         filters=config.proxy.filters,
         schedule=Schedule(config.proxy.batch, config.proxy.rate, WEIGHT_DECAY),
         compute=compute_of(settings),
+        offsets=dict(cached.data.offsets),
     )
 
 

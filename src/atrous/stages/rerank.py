@@ -179,7 +179,9 @@ def fine_tune(run: Run, reranking: Reranking, template: Architecture, cache: Pat
     """
     sources = unchanged_data(run)
     dataset = sources.dataset
-    blueprint = blueprint_of(run.config, template, dataset.classes, dataset.colours)
+    blueprint = blueprint_of(
+        run.config, template, dataset.classes, dataset.colours, sources.offsets
+    )
     return FineTune(
         blueprint,
         run.config.encoder.weights,

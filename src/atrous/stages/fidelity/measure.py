@@ -19,7 +19,7 @@ from atrous.estimation.end_to_end import FineTune
 from atrous.estimation.extraction import Extraction, cached_features
 from atrous.estimation.tune import Choice, Workload, choose
 from atrous.execution import find_executor
-from atrous.networks.backbones import Backbone, load_backbone
+from atrous.networks.backbones import Backbone, fitted_offsets, load_backbone
 from atrous.networks.compute import Compute, cores, pick_device
 from atrous.search.loop import Estimator, SearchPlan, Watcher, search
 from atrous.search.objective import find_objective
@@ -104,6 +104,9 @@ def _material(asked: FidelityConfig) -> StudyData:
         for name in asked.names
         if name in (CACHED, LARGE)
     }
+    if asked.small.alignment == "fitted":
+        for backbone in backbones.values():
+            backbone.offsets = fitted_offsets(backbone)
     return StudyData(dataset, training, selection, backbones, crop, device)
 
 
@@ -166,6 +169,7 @@ def _proxy(
         filters=settings.proxy.filters,
         schedule=Schedule(settings.proxy.batch, settings.proxy.rate, WEIGHT_DECAY),
         compute=compute,
+        offsets=dict(material.backbones[name].offsets),
     )
 
 
@@ -182,6 +186,7 @@ def _fine_tune(
         decoder=False,
         classes=material.dataset.classes,
         colours=material.dataset.colours,
+        offsets=dict(material.backbones[LARGE if name == LARGE else CACHED].offsets),
     )
     protocol = Protocol(
         steps=settings.end_to_end_steps,

@@ -18,7 +18,7 @@ from torch.nn import functional
 
 from atrous.core.console import untracked
 from atrous.data.dataset import IGNORE, Progress
-from atrous.networks.pyramid import Part, Pyramid
+from atrous.networks.pyramid import IN_PLACE, Offsets, Part, Pyramid
 
 
 def probabilities(
@@ -215,12 +215,18 @@ class _Seams:
 
 
 class Segmenter(nn.Module):
-    """A part on cached maps, then a 1x1 convolution with bias: pyramid -> logits [B, K, H, W]."""
+    """A part on cached maps, then a 1x1 convolution with bias: pyramid -> logits [B, K, H, W].
 
-    def __init__(self, head: Part, classes: int) -> None:
+    Position i of the logits belongs to pixel `stride` * i + `offset`; `offsets` are those of the
+    maps.
+    """
+
+    def __init__(self, head: Part, classes: int, offsets: Offsets = IN_PLACE) -> None:
         super().__init__()
         self.head = head
         self.stride = head.stride
+        self.offset = offsets.get(head.stride, 0.0)
+        head.offsets = offsets
         self.logits = class_scores(head.channels, classes)
 
     def forward(self, maps: Pyramid) -> Tensor:

@@ -108,10 +108,10 @@ _FITTED: dict[tuple[str, int], dict[int, float]] = {}
 def fitted_offsets(backbone: Backbone) -> dict[int, float]:
     """Finds by stride how many pixels what a position sees lies beyond pixel stride * position.
 
-    It is the centre of gravity of the gradient of a middle position (its effective receptive field;
-    Luo et al. 2016), by pixels of noise, as a mean over squares of noise and both axes, rounded to
-    half a pixel. Padding, strides of even kernels, and weights that were trained on images of even
-    sides all move it. The backbone is on the CPU, in evaluation mode.
+    It is the centre of gravity of the squared gradient of a middle position by pixels (effective
+    receptive field; Luo et al. 2016), as a mean over squares of noise and both axes, rounded to
+    half a pixel. Padding, even kernels, and weights that were trained on images of even sides all
+    move it. The backbone is on the CPU, in evaluation mode.
     """
     key = (backbone.weights_digest, backbone.output_stride)
     if key not in _FITTED:
@@ -124,15 +124,25 @@ def _centres(backbone: Backbone) -> dict[int, float]:
     middle = SIDE // 2
     found: dict[int, list[float]] = {stride: [] for stride in backbone.channels}
     for _ in range(NOISE):
-        noise = torch.randn(1, 3, SIDE, SIDE, generator=chance).requires_grad_()
+        noise = _noise(chance).requires_grad_()
         with torch.enable_grad():
             maps = backbone(noise)
         for stride, one in maps.items():
             seen = one[0, :, middle // stride, middle // stride]
             signs = torch.randn(len(seen), generator=chance)
             (slopes,) = torch.autograd.grad(seen, noise, signs, retain_graph=True)
-            found[stride].append(_centre(slopes[0].abs().sum(0)) - middle)
+            found[stride].append(_centre(slopes[0].square().sum(0)) - middle)
     return {stride: sum(values) / NOISE for stride, values in found.items()}
+
+
+def _noise(chance: torch.Generator) -> Tensor:
+    """Noise [1, 3, SIDE, SIDE] of variance 1 whose amplitudes fall with frequency, as those of
+    pictures do (Field 1987)."""
+    waves = torch.fft.rfft2(torch.randn(1, 3, SIDE, SIDE, generator=chance))
+    rows, columns = torch.fft.fftfreq(SIDE)[:, None], torch.fft.rfftfreq(SIDE)
+    waves = waves / (rows.square() + columns.square()).sqrt().clamp_min(1 / SIDE)
+    noise = torch.fft.irfft2(waves, s=(SIDE, SIDE))
+    return noise / noise.std()
 
 
 def _centre(weights: Tensor) -> float:

@@ -123,6 +123,5 @@ class Decoder(Refinement):
     def forward(self, maps: Pyramid, deep: Tensor) -> Tensor:
         """The pyramid and deep [B, channels, H, W] -> [B, channels, h, w], at stride 4."""
         low = maps[LOW_STRIDE]
-        size = (low.shape[-2], low.shape[-1])
-        spread = onto(deep, self.deep, LOW_STRIDE, size, self.offsets)
+        spread = onto(deep, self.deep, LOW_STRIDE, low.shape[-2:], self.offsets)
         return cast(Tensor, self.refine(torch.cat([spread, self.low(low)], dim=1)))

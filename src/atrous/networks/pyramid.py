@@ -11,7 +11,7 @@ but `enlarge` and `onto` says where a position lies.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 
 import torch
@@ -65,8 +65,8 @@ def require_maps(part: Part | Refinement, strides: tuple[int, ...], where: str) 
         )
 
 
-def onto(maps: Tensor, stride: int, target: int, size: tuple[int, int], offsets: Offsets) -> Tensor:
-    """Maps at a stride, [B, C, H, W], read where the positions of another stride lie: [B, C, *size].
+def onto(maps: Tensor, stride: int, target: int, size: Sequence[int], offsets: Offsets) -> Tensor:
+    """Maps [B, C, H, W] of a stride, read where the positions of another lie: [B, C, *size].
 
     Bilinear; what lies beyond the outermost positions reads those. Towards a finer stride, places
     are exact to a quarter of its pixels.
@@ -81,8 +81,9 @@ def onto(maps: Tensor, stride: int, target: int, size: tuple[int, int], offsets:
         )
         rows, columns = (line.to(maps.dtype) for line in lines)
         return resample(maps, rows, columns)
-    larger, first = enlarge(maps, stride // target, apart / target, size)
-    return larger[..., first : first + size[0], first : first + size[1]]
+    height, width = size
+    larger, first = enlarge(maps, stride // target, apart / target, (height, width))
+    return larger[..., first : first + height, first : first + width]
 
 
 def enlarge(maps: Tensor, ratio: int, shift: float, size: tuple[int, int]) -> tuple[Tensor, int]:

@@ -1,88 +1,155 @@
-"""How much of a proxy score is the architecture: rank correlation between seeds.
+"""How much of a proxy score is the architecture, and does it last: seeds, steps, protocols.
 
     python -m benchmarks.score_noise RUN --cells 24 --on val test
+    python -m benchmarks.score_noise RUN --cells 6 --steps 100 400 --protocols PROTOCOLS
 
-Trains random cells of the run's space under the run's own proxy, each with two seeds, and prints,
-for each score and each set of images, Spearman's correlation between the two seeds over the random
-cells, the spread between cells (of the mean of both seeds) and between seeds, and the ranks of the
-run's baselines among all.
+Trains the cheapest cell, the run's baselines and random cells of its space under the run's own
+proxy, or under others: "init=torch optimiser=adamw rate=0.003" is one that differs from the run's
+in these. Prints, for each protocol and number of steps, score and set of images: Spearman's
+correlation between two seeds over the cells, the spread between cells (of the mean over seeds) and
+between seeds, and the ranks of the named cells; and the correlation of each number of steps with
+the next. What was trained is kept in the run's folder, so that it goes on where it stopped.
 """
 
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from random import Random
-from statistics import mean, pstdev
+from statistics import mean, pstdev, variance
 
 from scipy.stats import spearmanr
 
-from atrous.cli.options import default_cache
-from atrous.core.console import track
-from atrous.core.trial import Failed
-from atrous.estimation.search_data import cached_of, estimator, features_of
+from atrous.cli.options import default_cache, read_value
+from atrous.core.architecture import Architecture
+from atrous.core.config import SearchConfig
+from atrous.core.options import leaves, replaced
+from atrous.estimation.features import FeatureSet
+from atrous.estimation.search_data import CachedFeatures, cached_of, estimator, features_of
 from atrous.execution import find_executor
+from atrous.search.ledger import Ledger, file_url
 from atrous.search.objective import OBJECTIVES
-from atrous.search.run import open_run
+from atrous.search.run import Run, open_run
 from atrous.spaces import find_architecture, find_space
-from atrous.stages.compare import Reading, fresh_jobs, read_all
+from atrous.stages.compare import Replicate, ReplicatePlan, replicate_trials, replicated
+
+Means = dict[str, float]
+"""By cell, the mean of a score over seeds."""
 
 
 def main() -> None:
-    """Prints the table."""
+    """Prints the tables."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("run", type=Path)
-    parser.add_argument("--cells", type=int, default=24)
+    parser.add_argument("--cells", type=int, default=24, help="random ones")
+    parser.add_argument("--also", nargs="*", default=[], help="architectures beside the baselines")
+    parser.add_argument("--seeds", type=int, default=2)
     parser.add_argument("--on", nargs="*", default=["val", "test"])
+    parser.add_argument("--steps", nargs="*", type=int, default=[], help="the run's, if none")
+    parser.add_argument("--protocols", nargs="*", default=[""])
+    parser.add_argument("--scores", nargs="*", default=list(OBJECTIVES))
     asked = parser.parse_args()
     run, cache = open_run(asked.run), default_cache()
-    material = cached_of(run, cache)
-    sets = {"selection": material.selection}
+    cached = cached_of(run, cache)
+    sets = {"selection": cached.selection}
     for split in asked.on:
-        samples = material.data.dataset.splits[split]
-        sets[split] = features_of(samples, run.settings, material.data, cache)
+        samples = cached.data.dataset.splits[split]
+        sets[split] = features_of(samples, run.settings, cached.data, cache)
     space, rng = find_space(run.config.space), Random(7)
     drawn = [space.architecture(space.sample(rng)) for _ in range(asked.cells)]
-    named = [find_architecture(name) for name in run.config.baselines]
-    jobs = fresh_jobs([*named, *drawn], 2, run.config.proxy.steps, run.config.seed)
-    executor = find_executor("local", run.settings.workers)
-    proxy, path = estimator(run.settings, material), run.path / "score-noise.jsonl"
-    found = read_all(proxy, jobs, sets, executor, path)
-    results = list(track(found, "training cells", len(jobs)))
-    failed = {r.trial.architecture: r.error for r in results if isinstance(r, Failed)}
-    for architecture, error in failed.items():
-        print(f"left out {architecture}: {error}")
-    drawn, named = ([a for a in cells if a not in failed] for cells in (drawn, named))
-    wanted = {str(a) for a in (*drawn, *named)}
-    measured = [r for result in results if not isinstance(result, Failed) for r in result]
-    readings = [reading for reading in measured if reading.architecture in wanted]
-    first, second = sorted({reading.seed for reading in readings})
-    print(
-        f"{'images':10} {'score':14} {'rho':>5}  {'sd cells':>8}  {'sd seeds':>8}  baselines' ranks"
-    )
+    named = [find_architecture(name) for name in (*run.config.baselines, *asked.also)]
+    for protocol in asked.protocols:
+        before: dict[tuple[str, str], Means] = {}
+        for steps in asked.steps or [run.config.proxy.steps]:
+            cells = list(dict.fromkeys([*named, *drawn]))
+            found = train_all(run, protocol, steps, cached, sets, cells, asked.seeds)
+            print(f"\n{protocol or 'the protocol of the run'}; {steps} steps", flush=True)
+            before = tell(found, sets, asked.scores, named, drawn, before)
+
+
+def train_all(
+    run: Run,
+    protocol: str,
+    steps: int,
+    cached: CachedFeatures,
+    sets: dict[str, FeatureSet],
+    cells: Sequence[Architecture],
+    seeds: int,
+) -> list[Replicate]:
+    """Returns the replicates of all cells with all seeds, and says which failed."""
+    config = varied(run.config, protocol)
+    name, workers = "-".join(["score-noise", *protocol.split(), str(steps)]), run.settings.workers
+    proxy = estimator(replace(run.settings, config=config), cached)
+    plan = ReplicatePlan(proxy, sets, steps, workers)
+    ledger = Ledger.create(file_url(run.path / "score-noise.db"), name)
+    with find_executor(config.machine.executor, workers) as executor:
+        trials = replicate_trials(cells, seeds, config.seed)
+        replicates, left_out = replicated(plan, trials, ledger, executor)
+    for result in left_out:
+        print(f"left out {result.trial.architecture}: {result.error}")
+    return replicates
+
+
+def varied(config: SearchConfig, protocol: str) -> SearchConfig:
+    """Returns the configuration with the options that a text names, `name=value` each."""
+    known = {leaf.name: leaf for leaf in leaves(SearchConfig)}
+    told = dict(pair.split("=") for pair in protocol.split())
+    values = {name: read_value(known[name], text) for name, text in told.items()}
+    return replaced(config, **values)
+
+
+def tell(
+    replicates: Sequence[Replicate],
+    sets: dict[str, FeatureSet],
+    scores: Sequence[str],
+    named: Sequence[Architecture],
+    drawn: Sequence[Architecture],
+    before: dict[tuple[str, str], Means],
+) -> dict[tuple[str, str], Means]:
+    """Prints a line for each set of images and score; returns the means over seeds."""
+    head = f"{'images':10} {'score':14} {'rho':>5}  {'sd cells':>8}  {'sd seeds':>8}  {'ratio':>5}"
+    print(f"{head}  {'fewer':>5}  named cells, ranks and scores")
+    found: dict[tuple[str, str], Means] = {}
+    every = list(dict.fromkeys(map(str, (*named, *drawn))))
     for split in sets:
-        for name in OBJECTIVES:
-            one, two = (_column(readings, split, name, seed) for seed in (first, second))
-            print(f"{split:10} {name:14} {_row(one, two, [str(a) for a in drawn])}  ", end="")
-            means = {cell: one[cell] + two[cell] for cell in one}
+        for score in scores:
+            table = _table(replicates, split, score)
+            cells = [cell for cell in every if cell in table]
+            means = found[split, score] = {cell: mean(table[cell].values()) for cell in cells}
+            earlier = before.get((split, score), {})
+            shared = [cell for cell in cells if cell in earlier]
+            rho = _rho([earlier[c] for c in shared], [means[c] for c in shared])
             order = sorted(means, key=lambda cell: -means[cell])
-            print(", ".join(str(order.index(str(a)) + 1) for a in named), f"of {len(order)}")
+            ranks = [f"{order.index(c) + 1}: {means[c]:.4f}" for c in map(str, named) if c in means]
+            print(f"{split:10} {score:14} {_spread(table, cells)}  {rho}  {', '.join(ranks)}")
+    return found
 
 
-def _row(one: dict[str, float], two: dict[str, float], cells: list[str]) -> str:
-    a, b = [one[cell] for cell in cells], [two[cell] for cell in cells]
-    rho = spearmanr(a, b).statistic
-    between = pstdev([(x + y) / 2 for x, y in zip(a, b, strict=True)])
-    within = mean((x - y) ** 2 / 2 for x, y in zip(a, b, strict=True)) ** 0.5
-    return f"{rho:5.2f}  {between:8.4f}  {within:8.4f}"
+def _table(replicates: Sequence[Replicate], split: str, score: str) -> dict[str, dict[int, float]]:
+    """By cell and seed, a score on a set of images."""
+    found: dict[str, dict[int, float]] = {}
+    for r in replicates:
+        if r.split == split:
+            found.setdefault(r.architecture, {})[r.seed] = OBJECTIVES[score](r.metrics.values)
+    return found
 
 
-def _column(readings: list[Reading], split: str, name: str, seed: int) -> dict[str, float]:
-    return {
-        r.architecture: OBJECTIVES[name](r.metrics.values)
-        for r in readings
-        if r.split == split and r.seed == seed
-    }
+def _spread(table: dict[str, dict[int, float]], cells: Sequence[str]) -> str:
+    """The correlation between the first two seeds, and how far cells and seeds lie apart."""
+    between = pstdev([mean(table[cell].values()) for cell in cells])
+    several = [table[cell] for cell in cells if len(table[cell]) > 1]
+    if not several:
+        return f"    -  {between:8.4f}         -      -"
+    pairs = [[score for _, score in sorted(each.items())[:2]] for each in several]
+    within = mean(variance(each.values()) for each in several) ** 0.5
+    rho = _rho([a for a, _ in pairs], [b for _, b in pairs])
+    return f"{rho}  {between:8.4f}  {within:8.4f}  {between / within:5.2f}"
+
+
+def _rho(one: Sequence[float], other: Sequence[float]) -> str:
+    return f"{spearmanr(one, other).statistic:5.2f}" if len(one) > 2 else "    -"
 
 
 if __name__ == "__main__":

@@ -7,6 +7,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from atrous.core.files import HOST, PARTIAL
+
 PATIENCE = 120.0
 """Seconds after which a test gives up waiting."""
 
@@ -31,6 +33,17 @@ def is_alive(pid: int) -> bool:
             return False
     found = subprocess.run(["ps", "-o", "stat=", "-p", str(pid)], capture_output=True, text=True)
     return bool(found.stdout.strip()) and not found.stdout.startswith("Z")
+
+
+def ended() -> int:
+    """The id of a process that is no more."""
+    with subprocess.Popen(["true"]) as process:
+        return process.pid
+
+
+def left_behind(folder: Path, name: str = "0") -> Path:
+    """The path of something that a killed process was writing to the folder."""
+    return folder / f"{PARTIAL}-{HOST}-{ended()}-{name}"
 
 
 def pids(folder: Path) -> list[int]:

@@ -14,6 +14,7 @@ import pytest
 from atrous.cli.options import parse_duration
 from atrous.core.errors import AtrousError
 from atrous.scenes.scene import write_scenes
+from atrous.search.run import open_run
 from tests.cases import each
 from tests.cli.running import atrous
 
@@ -109,16 +110,16 @@ def test_resuming_a_complete_run_runs_nothing(home: Path) -> None:
 
 
 @pytest.mark.slow
-def test_compare_trains_anew_and_keeps_its_readings(home: Path) -> None:
+def test_compare_trains_anew_and_keeps_its_replicates(home: Path) -> None:
     asked = ("compare", "run", "--seeds", "2", "--cache", "cache")
     found = atrous(*asked, folder=home)
     assert found.returncode == 0, found.stderr
     assert "best - dpc:aspp" in found.stdout
-    kept = (home / "run/comparison.jsonl").read_text()
-    assert {json.loads(line)["split"] for line in kept.splitlines()} == {"test"}
-    assert kept.count("\n") == 6
+    kept = open_run(home / "run").compared()
+    assert {tuple(entry.trial.origin.note) for entry in kept} == {("test",)}
+    assert len(kept) == 6
     again = atrous(*asked, folder=home)
-    assert (home / "run/comparison.jsonl").read_text() == kept
+    assert open_run(home / "run").compared() == kept
     assert again.stdout == found.stdout
 
 

@@ -22,6 +22,7 @@ from atrous.estimation.extraction import Extraction, cached_features
 from atrous.estimation.features import FeatureSet
 from atrous.networks.backbones import Backbone, load_backbone
 from tests.estimation.material import CROP, FIT, SIZES, STRIDE, write_samples
+from tests.processes import left_behind
 
 Samples = tuple[Sample, ...]
 
@@ -176,8 +177,9 @@ def test_what_a_killed_extraction_left_is_replaced(
 ) -> None:
     extraction = Extraction(few, backbone, CROP, "cpu", (16,))
     path = cached_features(extraction, tmp_path / "sound").path
-    left = tmp_path / "cache" / "features" / f"{path.name}.partial"
-    left.mkdir(parents=True)
+    (tmp_path / "cache" / "features").mkdir(parents=True)
+    left = left_behind(tmp_path / "cache" / "features")
+    left.mkdir()
     (left / "features-16.npy").write_bytes(b"half")
     assert len(cached_features(extraction, tmp_path / "cache")) == 3
     assert folders(tmp_path / "cache") == [path.name]
@@ -264,3 +266,27 @@ def test_a_file_that_does_not_serve_is_named(
     assert str(path) in str(told.value)
     assert "--cache" not in str(told.value)
     assert folders(tmp_path) == []
+
+
+def test_the_backbone_leaves_the_accelerator_when_the_features_are_there(
+    few: Samples, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`meta` devices hold no numbers; the wish to be moved is what is seen here."""
+    moved: list[str] = []
+    released: list[str] = []
+    network = load_backbone("tf_efficientnet_lite0", "none", STRIDE)
+    plain = network.to
+
+    def move(*where: object, **more: object) -> Backbone:
+        moved.extend(str(place) for place in where)
+        return plain(*where, **more)  # type: ignore[no-any-return, call-overload]
+
+    monkeypatch.setattr(network, "to", move)
+    monkeypatch.setattr(module, "release", released.append)
+    wanted = Extraction(few, network, CROP, "cpu:0", (16,))
+    cached_features(wanted, tmp_path)
+    assert moved[0] == "cpu:0"
+    assert moved[-1] == "cpu"
+    assert released == ["cpu:0"]
+    cached_features(wanted, tmp_path)
+    assert len(released) == 1

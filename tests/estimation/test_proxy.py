@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 import pickle
+from copy import copy
+from dataclasses import replace
+from types import SimpleNamespace
 from typing import NoReturn
 
 import numpy as np
 import pytest
 import torch
 from sklearn.metrics import accuracy_score, balanced_accuracy_score, jaccard_score
+from torch import Tensor, nn
 from torch.nn import functional
 
 from atrous.core.errors import AtrousError
 from atrous.core.trial import Failed, Measured, Outcome, Reason
 from atrous.data.dataset import IGNORE
-from atrous.estimation.cached import Proxy, geometry
+from atrous.estimation import cached
+from atrous.estimation.cached import Proxy, are_resident, evaluate, geometry
 from atrous.estimation.features import FeatureSet
 from atrous.networks.compute import Compute, Layout, Precision
+from atrous.tasks.segmentation import evaluate as segmentation
 from atrous.tasks.segmentation.probabilities import Segmenter
 from tests.estimation.material import ASPP, CLASSES, CROP, STRIDE, TOP1, job, proxy
 
@@ -44,6 +50,27 @@ def test_the_same_trial_gives_exactly_the_same(
     assert (again.values, again.details) == (first.values, first.details)
     other = measured(estimate(job(seed=6)))
     assert other.values != first.values
+
+
+def convolutions(init: str, data: FeatureSet, seed: int = 5) -> dict[str, nn.Conv2d]:
+    network = replace(proxy(data), filters=64, init=init).network(TOP1, seed)
+    return {n: m for n, m in network.named_modules() if isinstance(m, nn.Conv2d)}
+
+
+def test_first_weights_are_torchs_own_or_those_of_the_reference(data: FeatureSet) -> None:
+    first, again, other = (convolutions("torch", data, seed) for seed in (5, 5, 6))
+    for name, layer in first.items():
+        assert torch.equal(layer.weight, again[name].weight)
+        assert not torch.equal(layer.weight, other[name].weight)
+        bound = layer.weight[0].numel() ** -0.5
+        assert float(layer.weight.detach().abs().max()) <= bound
+        assert float(layer.weight.detach().std()) == pytest.approx(bound / 3**0.5, rel=0.1)
+    reference = convolutions("reference", data)
+    assert float(reference["logits"].weight.detach().abs().max()) <= 0.02
+    depthwise = [m for m in reference.values() if m.groups > 1]
+    assert depthwise
+    for layer in depthwise:
+        assert float(layer.weight.detach().abs().max()) == pytest.approx(0.66, abs=0.02)
 
 
 def test_the_outcome_is_of_the_job(data: FeatureSet) -> None:
@@ -114,6 +141,66 @@ def test_scores_do_not_depend_on_how_many_images_are_scored_at_a_time(
     found = proxy(data).evaluate(fitted, data)
     assert found.miou == pytest.approx(expected.miou, abs=1e-3)
     assert found.cross_entropy == pytest.approx(expected.cross_entropy, rel=1e-5)
+
+
+def test_an_accelerator_scores_neighbours_together_and_keeps_what_it_reads(
+    data: FeatureSet, fitted: Segmenter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`cpu:0` is the processor under a name that is treated as a GPU is."""
+    gpu = Compute("cpu:0", "float32", "channels_last", 1)
+    expected = proxy(data).evaluate(fitted, data)
+    groups: list[int] = []
+    plain = segmentation.winners
+
+    def winners(logits: Tensor) -> Tensor:
+        groups.append(len(logits))
+        return plain(logits)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(cached, "winners", winners)
+        found = evaluate(fitted, data, CLASSES, gpu)
+    assert groups == [1, 1, 1, 1, 1, 1, 2, 1]
+    assert found.class_iou == expected.class_iou
+    assert found.miou == expected.miou
+    assert found.cross_entropy == pytest.approx(expected.cross_entropy, rel=1e-6)
+    kept = replace(proxy(data, gpu), resident=True)
+    assert kept.evaluate(fitted, data) == found
+    trained = kept.fit(TOP1, 2, 5).state_dict()
+    again = copy(data)
+    monkeypatch.setattr(FeatureSet, "features", property(refuse))
+    monkeypatch.setattr(FeatureSet, "targets", property(refuse))
+    kept = replace(kept, training=again, selection=again)
+    for name, tensor in kept.fit(TOP1, 2, 5).state_dict().items():
+        assert torch.equal(tensor, trained[name])
+
+
+def refuse(_: FeatureSet) -> NoReturn:
+    raise AssertionError("the features are in the memory of the accelerator already")
+
+
+def test_whether_features_stay_on_a_card_depends_on_the_card_and_the_run_alone(
+    data: FeatureSet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def taken_now(*_: object) -> NoReturn:
+        raise AssertionError("what is free at the moment is chance")
+
+    monkeypatch.setattr(torch.cuda, "mem_get_info", taken_now)
+    assert not are_resident((data,), "cpu", 1)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    size = 9 * (2 * 320 * 5 * 7 + 17 * 25)
+    assert data.size == size
+    for memory, workers, expected in (
+        (2 * size + 1, 2, True),
+        (2 * size + 1, 3, False),
+        (4 * size + 1, 4, True),
+        (2 * size, 1, False),
+    ):
+        monkeypatch.setattr(
+            torch.cuda,
+            "get_device_properties",
+            lambda _, total=memory: SimpleNamespace(total_memory=total),
+        )
+        assert are_resident((data,), "cuda", workers) is expected
 
 
 def test_scoring_changes_nothing(data: FeatureSet, fitted: Segmenter) -> None:

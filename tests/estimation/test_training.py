@@ -18,6 +18,7 @@ from atrous.spaces import find_space
 from atrous.tasks.segmentation.probabilities import Segmenter
 from atrous.training.optimiser import (
     NonFiniteError,
+    OptimiserName,
     Schedule,
     batches,
     make_optimiser,
@@ -26,6 +27,7 @@ from atrous.training.optimiser import (
 from tests.estimation.material import ASPP, CLASSES, CROP, FLOAT32, STRIDE, TOP1
 
 SCHEDULE = Schedule(4, 0.1, 4e-5)
+OPTIMISERS: tuple[OptimiserName, OptimiserName] = ("sgd", "adamw")
 
 
 def network(architecture: object = TOP1) -> Segmenter:
@@ -71,7 +73,8 @@ def test_every_architecture_sees_the_same_batches(data: FeatureSet) -> None:
     assert not torch.equal(seen[0][0], seen[0][1])
 
 
-def test_training_lowers_the_loss(data: FeatureSet) -> None:
+@pytest.mark.parametrize("schedule", [SCHEDULE, Schedule(4, 0.03, 0.01, "adamw", 0.1)])
+def test_training_lowers_the_loss(data: FeatureSet, schedule: Schedule) -> None:
     head, road = network(), geometry(CROP, STRIDE, "cpu")
 
     def loss() -> float:
@@ -81,7 +84,7 @@ def test_training_lowers_the_loss(data: FeatureSet) -> None:
             )
 
     before = loss()
-    train(head, data, SCHEDULE, FLOAT32, steps=40, seed=3)
+    train(head, data, schedule, FLOAT32, steps=40, seed=3)
     assert loss() < 0.8 * before
 
 
@@ -109,13 +112,15 @@ def test_a_batch_of_ignored_labels_has_no_loss_and_no_gradient(data: FeatureSet)
 
 def test_weights_of_1x1_convolutions_alone_decay() -> None:
     head = network()
-    decayed, free = make_optimiser(head, Schedule(4, 0.1, 0.5)).param_groups
-    assert (decayed["weight_decay"], free["weight_decay"]) == (0.5, 0.0)
+    groups = make_optimiser(head, Schedule(4, 0.1, 0.5)).param_groups
+    decayed, free = (
+        {id(p) for group in groups if group["weight_decay"] == decay for p in group["params"]}
+        for decay in (0.5, 0.0)
+    )
     convolutions = [module for module in head.modules() if isinstance(module, nn.Conv2d)]
     pointwise = {id(c.weight) for c in convolutions if c.kernel_size == (1, 1)}
-    assert {id(parameter) for parameter in decayed["params"]} == pointwise
-    everything = {id(parameter) for parameter in head.parameters()}
-    assert {id(parameter) for parameter in free["params"]} == everything - pointwise
+    assert decayed == pointwise
+    assert free == {id(parameter) for parameter in head.parameters()} - pointwise
     assert any(c.kernel_size == (3, 3) for c in convolutions)
 
 
@@ -146,6 +151,23 @@ def test_the_rate_falls_by_the_poly_rule() -> None:
     rates = [schedule.rate_at(step, 100) for step in range(100)]
     assert rates == sorted(rates, reverse=True)
     assert rates[-1] > 0
+
+
+def test_the_rate_rises_over_the_warm_up_and_falls_by_the_same_rule() -> None:
+    warm, cold = Schedule(8, 0.2, 0, warm_up=0.1), Schedule(8, 0.2, 0)
+    ratios = [warm.rate_at(step, 100) / cold.rate_at(step, 100) for step in range(100)]
+    assert ratios[:10] == pytest.approx([0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1])
+    assert ratios[10:] == [1] * 90
+    assert Schedule(8, 0.2, 0, warm_up=0.001).rate_at(0, 100) == 0.2
+
+
+def test_the_optimiser_is_the_one_of_the_schedule() -> None:
+    sgd, adamw = (make_optimiser(network(), Schedule(4, 0.1, 0.5, name)) for name in OPTIMISERS)
+    assert isinstance(sgd, torch.optim.SGD)
+    assert isinstance(adamw, torch.optim.AdamW)
+    assert {group["weight_decay"] for group in adamw.param_groups} == {0.5, 0}
+    for one, other in zip(sgd.param_groups, adamw.param_groups, strict=True):
+        assert [p.shape for p in one["params"]] == [p.shape for p in other["params"]]
 
 
 def test_each_step_has_its_rate(data: FeatureSet, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,7 +15,7 @@ import pytest
 
 from atrous.core.errors import AtrousError
 from atrous.execution.executor import WorkerLostError
-from atrous.execution.local import LocalExecutor
+from atrous.execution.local import GROWTH, LocalExecutor
 from tests.execution import jobs
 from tests.processes import PATIENCE, eventually, is_alive, pids
 
@@ -24,7 +24,7 @@ ROOT = Path(__file__).parents[2]
 DRIVER = """
 import signal, sys
 from pathlib import Path
-from atrous.execution.local import LocalExecutor
+from atrous.execution.local import GROWTH, LocalExecutor
 from tests.execution import jobs
 
 folder, deaf = Path(sys.argv[1]), sys.argv[2] == "deaf"
@@ -82,19 +82,61 @@ def test_one_worker_is_one_process_that_stays() -> None:
         assert os.getpid() not in found
 
 
-def test_an_exception_comes_back_and_the_worker_stays() -> None:
-    with LocalExecutor(1) as executor:
-        before = executor.submit(jobs.pid).result()
-        with pytest.raises(LookupError, match="no such thing"):
-            executor.submit(jobs.fail, "no such thing").result()
-        assert executor.submit(jobs.pid).result() == before
-
-
-def test_what_does_not_pickle_comes_back_in_words_and_the_worker_stays() -> None:
+def test_an_error_of_the_user_comes_back_and_the_worker_stays() -> None:
     with LocalExecutor(1) as executor:
         before = executor.submit(jobs.pid).result()
         with pytest.raises(AtrousError, match=r"^here: because$"):
             executor.submit(jobs.fail_demandingly).result()
+        assert executor.submit(jobs.pid).result() == before
+
+
+def test_an_unforeseen_error_comes_back_and_its_process_is_not_used_again() -> None:
+    """As an accelerator is broken for its process by an error, here a variable is."""
+    with LocalExecutor(1) as executor:
+        before = executor.submit(jobs.pid).result()
+        with pytest.raises(RuntimeError, match="device-side assert"):
+            executor.submit(jobs.break_device).result()
+        assert executor.submit(jobs.use_device).result() != before
+        assert eventually(lambda: not is_alive(before))
+
+
+def test_a_job_may_start_processes() -> None:
+    with LocalExecutor(1) as executor:
+        assert executor.submit(jobs.add_in_a_process, 2, 3).result() == 5
+
+
+def test_a_cancelled_job_is_killed_and_another_finds_a_process(tmp_path: Path) -> None:
+    with LocalExecutor(1) as executor:
+        hanging = executor.submit(jobs.stay, tmp_path)
+        waiting = executor.submit(jobs.add, 1)
+        never = executor.submit(jobs.add, 2)
+        assert never.cancel()
+        assert eventually(lambda: bool(pids(tmp_path)))
+        hanging.cancel()
+        with pytest.raises(WorkerLostError):
+            hanging.result(timeout=PATIENCE)
+        assert not is_alive(pids(tmp_path)[0])
+        assert waiting.result() == 1
+        with pytest.raises(CancelledError):
+            never.result()
+
+
+def test_each_process_has_a_seat_of_its_own_and_its_successor_has_the_same(tmp_path: Path) -> None:
+    with LocalExecutor(2) as executor:
+        other = executor.submit(jobs.stay_until, tmp_path, "go")
+        seats = {executor.submit(jobs.seat).result() for _ in range(2)}
+        assert len(seats) == 1
+        with pytest.raises(WorkerLostError):
+            executor.submit(jobs.end_process, 7).result()
+        assert executor.submit(jobs.seat).result() in seats
+        (tmp_path / "go").touch()
+        assert other.result()
+        found = [executor.submit(jobs.meeting_seat, tmp_path, a, b) for a, b in ("ab", "ba")]
+        assert sorted(future.result() for future in found) == [0, 1]
+
+
+def test_what_does_not_pickle_comes_back_in_words() -> None:
+    with LocalExecutor(1) as executor:
         with pytest.raises(RuntimeError, match="LocalError: of this process alone"):
             executor.submit(jobs.fail_locally).result()
         with pytest.raises(TypeError, match="pickle"):
@@ -103,7 +145,7 @@ def test_what_does_not_pickle_comes_back_in_words_and_the_worker_stays() -> None
             executor.submit(lambda: None).result()
         with pytest.raises(TypeError, match="Unwelcome"):
             executor.submit(jobs.add, jobs.Unwelcome()).result()  # type: ignore[arg-type]
-        assert executor.submit(jobs.pid).result() == before
+        assert executor.submit(jobs.add, 1).result() == 1
 
 
 def test_a_process_that_ends_costs_its_own_job_alone(tmp_path: Path) -> None:
@@ -180,9 +222,10 @@ def test_workers_do_not_hear_interruptions_even_while_they_start(tmp_path: Path)
     assert (out, err) == ("[True, True]\n", "")
 
 
-def test_a_process_retires_after_its_share_of_jobs(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("atrous.execution.local.JOBS", 3)
+def test_a_process_retires_when_it_holds_much_more_than_after_its_first_job() -> None:
     with LocalExecutor(1) as executor:
-        served = [executor.submit(jobs.pid).result() for _ in range(7)]
-        assert [served.count(one) for one in dict.fromkeys(served)] == [3, 3, 1]
-        assert not any(is_alive(one) for one in set(served[:6]))
+        first = executor.submit(jobs.pid).result()
+        assert executor.submit(jobs.hold, GROWTH // 2).result() == first
+        assert executor.submit(jobs.hold, GROWTH).result() == first
+        assert executor.submit(jobs.pid).result() != first
+        assert not is_alive(first)

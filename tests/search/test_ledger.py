@@ -8,8 +8,8 @@ import shutil
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Callable
-from contextlib import closing
+from collections.abc import Callable, Mapping
+from contextlib import closing, suppress
 from dataclasses import replace
 from pathlib import Path
 from random import Random
@@ -20,7 +20,7 @@ import pytest
 
 from atrous.core.errors import AtrousError
 from atrous.core.trial import Measured, Reason
-from atrous.search.ledger import Entry, Ledger, file_url
+from atrous.search.ledger import SEAL, Entry, Ledger, _seal, file_url
 from tests.records import failed, measured, widths
 
 ENTRIES = [
@@ -175,17 +175,31 @@ def test_single_flipped_bytes_end_in_words_or_in_nothing(path: Path) -> None:
     assert refused
 
 
-def edit(path: Path, change: Callable[[dict[str, Any]], object]) -> None:
-    """Changes the record of the first trial as someone with an editor would."""
-    where = "key = 'outcome' AND trial_id = 1"
-    connection = sqlite3.connect(path)
-    query = f"SELECT value_json FROM trial_user_attributes WHERE {where}"
-    (text,) = connection.execute(query).fetchone()
-    changed = json.dumps(change(json.loads(json.loads(text))))
-    update = f"UPDATE trial_user_attributes SET value_json = ? WHERE {where}"
-    connection.execute(update, (json.dumps(changed),))
-    connection.commit()
-    connection.close()
+def attributes(path: Path) -> dict[str, Any]:
+    """The attributes of the first trial."""
+    with closing(sqlite3.connect(path)) as connection:
+        query = "SELECT key, value_json FROM trial_user_attributes WHERE trial_id = 1"
+        return {key: json.loads(text) for key, text in connection.execute(query)}
+
+
+def rewrite(path: Path, changes: Mapping[str, object]) -> None:
+    """Changes attributes of the first trial as someone with an editor would."""
+    update = "UPDATE trial_user_attributes SET value_json = ? WHERE trial_id = 1 AND key = ?"
+    with closing(sqlite3.connect(path)) as connection:
+        for key, value in changes.items():
+            connection.execute(update, (json.dumps(value), key))
+        connection.commit()
+
+
+def edit(path: Path, change: Callable[[dict[str, Any]], object], sealed: bool) -> None:
+    """Changes the record of the first trial, and its seal if asked."""
+    before = attributes(path)
+    changed = {"outcome": json.dumps(change(json.loads(before["outcome"])))}
+    rewrite(path, changed)
+    if sealed:
+        params = opened(path)._study.get_trials()[0].params
+        rest = {k: v for k, v in {**before, **changed}.items() if k != SEAL}
+        rewrite(path, {SEAL: _seal((rest, params))})
 
 
 def with_trial(fields: dict[str, Any], **changes: object) -> dict[str, object]:
@@ -207,10 +221,43 @@ def with_trial(fields: dict[str, Any], **changes: object) -> dict[str, object]:
         lambda fields: with_trial(fields, architecture={"space": "dpc", "genotype": ["a"]}),
     ],
 )
-def test_an_edited_record_is_named(path: Path, change: Callable[[dict[str, Any]], object]) -> None:
-    edit(path, change)
+@pytest.mark.parametrize("sealed", [False, True])
+def test_an_edited_record_is_named(
+    path: Path, change: Callable[[dict[str, Any]], object], sealed: bool
+) -> None:
+    edit(path, change, sealed)
     with pytest.raises(AtrousError, match=r"row 0 of .*ledger\.db.*Restore the file.*--out"):
         opened(path).entries()
+
+
+def test_no_changed_digit_goes_unnoticed(path: Path) -> None:
+    """Every digit of every attribute, the score of Optuna's own column and every choice."""
+    sound, changed = path.read_bytes(), 0
+    for key, value in attributes(path).items():
+        text = json.dumps(value)
+        for place in (n for n, sign in enumerate(text) if sign.isdecimal()):
+            digit = "1" if text[place] != "1" else "2"
+            other = f"{text[:place]}{digit}{text[place + 1 :]}"
+            if changed % 5 == 0:  # opening costs much
+                path.write_bytes(sound)
+                with suppress(ValueError):
+                    rewrite(path, {key: json.loads(other)})
+                    with pytest.raises(AtrousError, match=r"trial \d+ .*ledger\.db"):
+                        opened(path).entries()
+            changed += 1
+    assert changed > 150
+    for column in (
+        "UPDATE trial_values SET value = value + 1e-9 WHERE trial_id = 1",
+        "UPDATE trial_params SET param_value = 1 - param_value WHERE trial_id = 1",
+        "UPDATE trials SET state = 'FAIL' WHERE trial_id = 1",
+        "DELETE FROM trial_user_attributes WHERE trial_id = 1 AND key = 'seal'",
+    ):
+        path.write_bytes(sound)
+        with closing(sqlite3.connect(path)) as connection:
+            connection.execute(column)
+            connection.commit()
+        with pytest.raises(AtrousError, match=r"trial 0 .*ledger\.db.*(seal|score|record)"):
+            opened(path).entries()
 
 
 def test_a_score_that_is_no_number_is_not_written(tmp_path: Path) -> None:

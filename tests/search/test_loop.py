@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import Future, wait
 from contextlib import suppress
 from dataclasses import replace
 from functools import cache
 from hashlib import blake2b
+from math import inf
 from pathlib import Path
 from random import Random
 from tempfile import TemporaryDirectory
 from types import SimpleNamespace
+from typing import Any
 
 import optuna
 import pytest
@@ -18,36 +21,46 @@ import pytest
 from atrous.core.architecture import Architecture, Genotype
 from atrous.core.errors import AtrousError
 from atrous.core.trial import Failed, Job, Measured, Outcome, Reason
-from atrous.execution.executor import Executor, InlineExecutor, WorkerLostError
+from atrous.execution.executor import (
+    FLOOR,
+    LOOK,
+    TIMES,
+    Executor,
+    InlineExecutor,
+    Patience,
+    WorkerLostError,
+)
+from atrous.execution.local import LocalExecutor
 from atrous.search import loop
 from atrous.search.ledger import Entry, Ledger, file_url
-from atrous.search.loop import SearchPlan, Watcher, search
+from atrous.search.loop import SearchPlan, Watcher, baseline_trials, search
 from atrous.search.objective import find_objective
 from atrous.search.promotion import FullBudget
+from atrous.spaces import find_space
 from atrous.spaces.dpc.space import dpc
 from atrous.strategies.local import LocalSearch
 from atrous.strategies.strategy import Stateless
 from atrous.strategies.uniform import uniform
+from tests.execution import jobs
 from tests.executors import Pick, Reordering
+from tests.processes import is_alive, pids
 from tests.records import metrics
 from tests.search.simulated import VirtualExecutor
 from tests.strategies.learning import Preferences, Preferring
 
 SPACE = dpc()
-BASELINES = tuple(
-    (f"dpc:{name}", SPACE.architecture(genotype)) for name, genotype in SPACE.published.items()
-)
+BASELINES = baseline_trials(["dpc:aspp", "dpc:top1"], 11)
 PLAN = SearchPlan(
     space=SPACE,
     strategy=Stateless(LocalSearch(warmup=5)),
     promotion=FullBudget(7),
-    baselines=BASELINES,
+    listed=BASELINES,
     objective=find_objective("miou"),
     trials=13,
     seed=11,
     workers=1,
 )
-SMALL = replace(PLAN, space=dpc(2), baselines=(), trials=6)
+SMALL = replace(PLAN, space=dpc(2), listed=(), trials=6)
 
 
 def score_of(architecture: Architecture) -> float:
@@ -130,7 +143,7 @@ def test_it_runs_baselines_first_and_then_what_the_strategy_proposes(whole: list
     trials = [entry.trial for entry in whole]
     assert [trial.number for trial in trials] == list(range(15))
     assert [str(trial.origin) for trial in trials[:2]] == ["baseline dpc:aspp", "baseline dpc:top1"]
-    assert [trial.architecture for trial in trials[:2]] == [found for _, found in BASELINES]
+    assert trials[:2] == BASELINES
     assert not any(trial.is_baseline for trial in trials[2:])
     assert {(entry.outcome.job.steps, entry.trial.seed) for entry in whole} == {(7, 11)}
     assert outcomes(whole) == [estimate(entry.outcome.job) for entry in whole]
@@ -218,7 +231,7 @@ def test_as_many_trials_run_at_a_time_as_there_are_workers(tmp_path: Path, worke
 
 
 def test_an_exhausted_space_ends_the_search(tmp_path: Path) -> None:
-    plan = replace(PLAN, space=dpc(1), baselines=(), trials=100, workers=2)
+    plan = replace(PLAN, space=dpc(1), listed=(), trials=100, workers=2)
     found = run(plan, tmp_path / "ledger.db")
     assert sorted(entry.trial.architecture.genotype for entry in found) == sorted(dpc(1).all())
 
@@ -229,19 +242,35 @@ def merged(genotype: Genotype) -> Genotype:
 
 def test_what_has_one_canonical_form_runs_once(tmp_path: Path) -> None:
     space = replace(dpc(1), canonical=merged)
-    plan = replace(PLAN, space=space, strategy=Stateless(uniform), baselines=(), trials=100)
+    plan = replace(PLAN, space=space, strategy=Stateless(uniform), listed=(), trials=100)
     found = run(plan, tmp_path / "ledger.db")
     forms = [merged(entry.trial.architecture.genotype) for entry in found]
     assert len(forms) == len(set(forms)) == 21
 
 
 def test_a_baseline_of_another_space_is_recorded_with_its_own_choices(tmp_path: Path) -> None:
-    plan = replace(SMALL, baselines=BASELINES, trials=2)
+    plan = replace(SMALL, listed=BASELINES, trials=2)
     path = tmp_path / "ledger.db"
     spaces = [entry.trial.architecture.space for entry in run(plan, path)]
     assert spaces == ["dpc", "dpc", "dpc-2", "dpc-2"]
     study = optuna.load_study(study_name="search", storage=f"sqlite:///{path}")
     assert [len(trial.params) for trial in study.get_trials()] == [9, 9, 3, 3]
+
+
+def test_a_baseline_of_another_size_is_no_hindrance_and_a_resumed_search_goes_on(
+    tmp_path: Path,
+) -> None:
+    """Twelve layers beside three: the form of one is no genotype of the other."""
+    space = find_space("auto_deeplab-3x1")
+    listed = baseline_trials(["auto_deeplab:published"], 11)
+    plan, path = replace(SMALL, space=space, listed=listed, trials=3), tmp_path / "ledger.db"
+    with pytest.raises(KeyboardInterrupt):
+        run(plan, path, watch=Stopper(2))
+    found = run(plan, path)
+    assert [entry.trial.architecture.space for entry in found] == [
+        "auto_deeplab",
+        *[space.name] * 3,
+    ]
 
 
 class Clock:
@@ -395,3 +424,126 @@ def test_a_state_that_knows_too_much_is_not_taken(tmp_path: Path) -> None:
     path.write_bytes(blank())
     opened(path).keep(99, Preferences({"0.0": (1e3, 1)}))
     assert outcomes(run(replace(plan, strategy=Preferring()), path)) == expected
+
+
+def test_what_ended_together_is_kept_when_one_of_it_raises(tmp_path: Path) -> None:
+    """Three jobs have ended before anyone looks; the first of them raises."""
+
+    def refuse(job: Job) -> Outcome:
+        if job.trial.number == 0:
+            raise AtrousError("The features are gone.")
+        return estimate(job)
+
+    path, plan = tmp_path / "ledger.db", replace(SMALL, workers=3)
+    with pytest.raises(AtrousError, match="The features are gone"):
+        run(plan, path, estimator=refuse)
+    assert [entry.trial.number for entry in opened(path).entries()] == [1, 2]
+    assert len(run(plan, path)) == 6
+
+
+def test_what_ended_together_is_kept_by_the_real_executor(tmp_path: Path) -> None:
+    """Both jobs end while the driver is busy, and it looks at the one that raises first."""
+    path, plan = tmp_path / "ledger.db", replace(SMALL, workers=2)
+    with LocalExecutor(2) as executor:
+        together = Together(executor, 2)
+        with pytest.raises(AtrousError, match="The features are gone"):
+            run(plan, path, together, jobs.Refusing(0))
+    assert [entry.trial.number for entry in opened(path).entries()] == [1]
+
+
+class Together:
+    """An executor whose first jobs have all ended when the last of them is submitted."""
+
+    def __init__(self, executor: Executor, count: int) -> None:
+        self._executor, self._count = executor, count
+        self._begun: list[Future[Any]] = []
+
+    def submit(self, job: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        self._begun.append(self._executor.submit(job, *args, **kwargs))
+        if len(self._begun) == self._count:
+            wait(self._begun)
+        return self._begun[-1]
+
+    def __enter__(self) -> Together:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+
+@pytest.mark.parametrize("reproducible", [False, True])
+def test_what_the_machine_ended_is_run_again_when_the_search_goes_on(
+    tmp_path: Path, whole: list[Entry], reproducible: bool
+) -> None:
+    path, plan = tmp_path / "ledger.db", replace(PLAN, reproducible=reproducible)
+
+    def trouble(job: Job) -> Outcome:
+        if job.trial.number == 3:
+            raise OSError(28, "No space left on device")
+        if job.trial.number == 5:
+            raise WorkerLostError("the worker process ended with exit code -9")
+        if job.trial.number == 7:
+            return Failed(job, Reason.NON_FINITE, "Training diverged")
+        return estimate(job)
+
+    first = run(plan, path, estimator=trouble)
+    failed = {e.trial.number: e.outcome for e in first if isinstance(e.outcome, Failed)}
+    assert sorted(failed) == [3, 5, 7]
+    losing = Losing({})
+    found = run(plan, path, estimator=losing)
+    assert losing.begun == [3, 5]
+    assert [entry.trial for entry in found] == [entry.trial for entry in first]
+    assert [e.trial.number for e in found if isinstance(e.outcome, Failed)] == [7]
+    assert [entry.trial.number for entry in found] == list(range(len(whole)))
+    assert run(plan, path, estimator=losing) == found
+    assert losing.begun == [3, 5]
+
+
+def test_nobody_learns_from_what_the_machine_ended(tmp_path: Path) -> None:
+    found = run(SMALL, tmp_path / "ledger.db", estimator=failing({0, 1}))
+    assert [entry.trial.knows for entry in found] == [0, 0, 0, 1, 2, 3]
+
+
+def test_a_job_that_hangs_is_ended_and_run_again_when_the_search_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One of the processes stands still; the other one goes on, and the search ends."""
+    monkeypatch.setattr("atrous.execution.executor.FLOOR", 3.0)
+    monkeypatch.setattr("atrous.execution.executor.LOOK", 0.2)
+    monkeypatch.setattr("atrous.search.loop.LOOK", 0.1)
+    path, plan = tmp_path / "ledger.db", replace(SMALL, workers=2)
+    with LocalExecutor(2) as executor:
+        found = run(plan, path, executor, jobs.Hanging(2, tmp_path))
+    assert [entry.trial.number for entry in found] == list(range(6))
+    (lost,) = (e.outcome for e in found if isinstance(e.outcome, Failed))
+    assert lost.trial.number == 2
+    assert lost.reason is Reason.WORKER_LOST
+    assert "far longer than any trial before" in lost.error
+    assert not any(map(is_alive, pids(tmp_path)))
+    again = run(plan, path)
+    assert not any(isinstance(entry.outcome, Failed) for entry in again)
+
+
+def seconds_until_overdue(patience: Patience, size: float, stride: float) -> float:
+    """How long a job may run where somebody looks every `stride` seconds, a million at most."""
+    future = Future[None]()
+    future.set_running_or_notify_cancel()
+    now = begun = stride
+    while now < 1e6:
+        if patience.overdue([(future, size)], now):
+            return now - begun
+        now += stride
+    return inf
+
+
+def test_patience_is_that_of_the_slowest_by_its_size_and_sleep_is_not_counted() -> None:
+    assert seconds_until_overdue(Patience(), 100, LOOK) == inf
+    for size in (100, 400):
+        allowed = TIMES * 4.0 * size / 100 + FLOOR
+        for stride in (LOOK, 3600):
+            patience = Patience()
+            patience.learn(4.0, 100)
+            patience.learn(1.0, 100)
+            found = seconds_until_overdue(patience, size, stride)
+            counted = found if stride == LOOK else 2 * LOOK * found / stride
+            assert allowed < counted <= allowed + 2 * LOOK

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -28,6 +30,20 @@ from atrous.search.run import (
 )
 from tests.processes import eventually
 from tests.records import CONFIG, CONTEXT, SETTINGS, measured, widths
+
+BEGINNER = """
+import sys, time
+from pathlib import Path
+from atrous.core.errors import AtrousError
+from atrous.search.run import create_run
+from tests.records import CONTEXT, SETTINGS
+time.sleep(max(0.0, float(sys.argv[2]) - time.time()))
+try:
+    create_run(Path(sys.argv[1]), SETTINGS, CONTEXT)
+    print("begun")
+except AtrousError as error:
+    print(error)
+"""
 
 HOLDER = """
 import sys, time
@@ -107,8 +123,8 @@ def test_a_folder_without_a_run_is_named(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        *("", "{", "[]", "7", "\x00", '{"format": 5}', '{"format": 5, "settings": []}'),
-        '{"format": 5, "settings": {"config": []}}',
+        *("", "{", "[]", "7", "\x00", '{"format": 6}', '{"format": 6, "settings": []}'),
+        '{"format": 6, "settings": {"config": []}}',
     ],
 )
 def test_damaged_settings_are_named(run: Run, text: str) -> None:
@@ -133,10 +149,10 @@ def test_fields_that_do_not_fit_are_named(run: Run) -> None:
         assert field in str(told.value)
 
 
-@pytest.mark.parametrize("other", [1, 4, None])
+@pytest.mark.parametrize("other", [1, 5, None])
 def test_a_run_of_another_version_is_refused(run: Run, other: object) -> None:
     with pytest.raises(
-        AtrousError, match=rf"has format {other} there, and this version reads format 5"
+        AtrousError, match=rf"has format {other} there, and this version reads format 6"
     ):
         open_run(edited(run, format=other))
 
@@ -153,6 +169,18 @@ def test_a_run_is_held_by_one_process(run: Run) -> None:
         assert eventually(lambda: not run.is_running())
         with run.locked():
             pass
+
+
+def test_of_two_that_begin_a_run_at_once_one_is_told_of_the_other(tmp_path: Path) -> None:
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    for turn in range(6):
+        path = tmp_path / str(turn)
+        command = [sys.executable, "-c", BEGINNER, str(path), str(time.time() + 4)]
+        both = [subprocess.Popen(command, env=environment, stdout=subprocess.PIPE) for _ in "ab"]
+        said = sorted(each.communicate()[0].decode().strip() for each in both)
+        assert said[1] == "begun"
+        assert re.fullmatch(r"Another process (is searching|has begun a run) in .*", said[0])
+        assert open_run(path).ledger().entries() == []
 
 
 def test_a_run_is_free_after_an_error(run: Run) -> None:

@@ -13,6 +13,7 @@ from atrous.data.checks.check import require_sound
 from atrous.stages import search as driver
 from atrous.stages.whole import whole as demo
 from atrous.stages.whole.whole import kept
+from tests.processes import left_behind
 
 
 @pytest.fixture(autouse=True)
@@ -21,8 +22,9 @@ def _few_images(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_the_scenes_are_drawn_once_and_are_sound(tmp_path: Path) -> None:
-    (tmp_path / "scenes.partial").mkdir()
-    (tmp_path / "scenes.partial" / "half").touch()
+    killed = left_behind(tmp_path)
+    killed.mkdir()
+    (killed / "half").touch()
     wish = demo.demo_config(tmp_path)
     driver.require_possible(wish.search)
     assert require_sound(Path(wish.search.data.path)) == [(256, 384)]

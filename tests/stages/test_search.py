@@ -17,7 +17,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from atrous.core.config import ProxyConfig
 from atrous.core.errors import AtrousError
+from atrous.core.options import differences, replaced
 from atrous.core.trial import Outcome
 from atrous.estimation import estimators
 from atrous.estimation.cached import Proxy
@@ -28,7 +30,7 @@ from atrous.search.ledger import Entry
 from atrous.search.loop import Estimator
 from atrous.search.run import LEDGER, Run, open_run
 from atrous.spaces import yardstick
-from atrous.stages.search import begin, proceed
+from atrous.stages.search import begin, lasting, proceed, require_possible, usual
 from tests.processes import eventually
 from tests.small_search import CLASSES, HEIGHT, WIDTH, config, ignore, remembered, write_data
 
@@ -154,8 +156,11 @@ def test_all_that_is_wrong_with_the_numbers_is_told_at_once(tmp_path: Path) -> N
         ({"crop": (64, 96)}, "--crop 65x97"),
         ({"select_on": "9"}, "No train image is named like"),
         ({"backbone": "resnet"}, "expected the name of a timm model"),
-        ({"output_stride": 4}, "--output-stride is 8 or 16"),
+        ({"output_stride": 4}, "--output-stride is 8, 16 or 32"),
         ({"device": "tpu"}, "got 'tpu'"),
+        ({"init": "zeros"}, "--init is one of torch, reference, got 'zeros'"),
+        ({"optimiser": "adam"}, "--optimiser is one of sgd, adamw, got 'adam'"),
+        ({"rate_warm_up": 1.0}, "--rate-warm-up is at least 0 and below 1, got 1"),
         ({"workers": 0}, "--workers is at least 1"),
     ],
 )
@@ -166,6 +171,58 @@ def test_what_cannot_be_is_told_before_anything_is_made(
         begin(config(data, **changes), tmp_path / "run", tmp_path / "cache")
     assert not (tmp_path / "run").exists()
     assert not (tmp_path / "cache").exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("init", "torch"), ("optimiser", "adamw"), ("rate_warm_up", 0.1)]
+)
+def test_what_only_cells_can_be_trained_with_is_refused_for_whole_networks(
+    tmp_path: Path, name: str, value: Any
+) -> None:
+    whole = replaced(usual("auto_deeplab-3x1"), data=str(tmp_path / "missing"))
+    require_possible(whole)
+    with pytest.raises(AtrousError, match=f"--{name.replace('_', '-')} is .* for whole networks"):
+        require_possible(replaced(whole, **{name: value}))
+
+
+def test_candidates_train_as_the_configuration_says(
+    data: Path, tmp_path: Path, cache: Path
+) -> None:
+    asked: dict[str, Any]
+    asked = {"init": "torch", "optimiser": "adamw", "rate": 0.004, "rate_warm_up": 0.2}
+    other = {"init": "reference", "optimiser": "sgd", "rate": 0.2, "rate_warm_up": 0.0}
+    for changes in (asked, other):
+        _, proxy = begin(config(data, **changes), tmp_path / str(changes["init"]), cache)
+        assert isinstance(proxy, Proxy)
+        told = replaced(ProxyConfig(), **changes)
+        assert (proxy.init, proxy.schedule.optimiser) == (told.init, told.optimiser)
+        assert (proxy.schedule.rate, proxy.schedule.warm_up) == (told.rate, told.rate_warm_up)
+
+
+@pytest.mark.parametrize(
+    ("space", "optimiser", "rate"),
+    [("dpc", "adamw", 0.01), ("dpc", "sgd", 0.1), ("auto_deeplab-3x1", "sgd", 0.05)],
+)
+def test_the_rate_follows_from_what_trains_unless_it_is_told(
+    space: str, optimiser: str, rate: float
+) -> None:
+    asked = replaced(usual(space), data="somewhere", optimiser=optimiser)
+    assert lasting(asked).proxy.rate == rate
+    assert lasting(replaced(asked, rate=0.7)).proxy.rate == 0.7
+    assert lasting(lasting(asked)) == lasting(asked)
+
+
+@pytest.mark.parametrize(
+    ("name", "one", "other"),
+    [("init", "torch", "reference"), ("optimiser", "sgd", "adamw"), ("rate_warm_up", 0.0, 0.2)],
+)
+def test_runs_that_train_otherwise_do_not_compare(
+    data: Path, name: str, one: Any, other: Any
+) -> None:
+    here, there = (config(data, **{name: value}) for value in (one, other))
+    assert differences(here, here) == []
+    flag = name.replace("_", "-")
+    assert differences(here, there) == [f"{flag} ({one} here, {other} there)"]
 
 
 def test_a_faulty_data_set_is_refused_with_its_faults(data: Path, tmp_path: Path) -> None:

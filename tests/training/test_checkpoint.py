@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from random import Random
 
 import pytest
 import torch
@@ -97,6 +98,20 @@ def test_a_file_cut_short_is_refused(tmp_path: Path, length: int) -> None:
         load(path)
 
 
+def test_no_flipped_bit_is_accepted(tmp_path: Path) -> None:
+    path, rng = tmp_path / "one", Random(0)
+    save(ONE, path)
+    sound = path.read_bytes()
+    header = 8 + int.from_bytes(sound[:8], "little")
+    places = [*range(0, header, 7), *(rng.randrange(header, len(sound)) for _ in range(200))]
+    for place in places:
+        content = bytearray(sound)
+        content[place] ^= 1 << rng.randrange(8)
+        path.write_bytes(content)
+        with pytest.raises(AtrousError, match=str(path)):
+            load(path)
+
+
 def test_foreign_files_are_refused(tmp_path: Path) -> None:
     with pytest.raises(AtrousError, match="Expected a checkpoint"):
         load(tmp_path / "absent")
@@ -104,10 +119,10 @@ def test_foreign_files_are_refused(tmp_path: Path) -> None:
     with pytest.raises(AtrousError, match="Expected a checkpoint"):
         load(tmp_path / "text")
     save_file({"a": torch.ones(2)}, tmp_path / "plain")
-    with pytest.raises(AtrousError, match="its format is None, not 1"):
+    with pytest.raises(AtrousError, match="its format is None, not 2"):
         load(tmp_path / "plain")
-    save_file({"a": torch.ones(2)}, tmp_path / "later", {"format": "2", "record": "{}"})
-    with pytest.raises(AtrousError, match="its format is 2, not 1"):
+    save_file({"a": torch.ones(2)}, tmp_path / "later", {"format": "3", "record": "{}"})
+    with pytest.raises(AtrousError, match="its format is 3, not 2"):
         load(tmp_path / "later")
     save_file({"a": torch.ones(2)}, tmp_path / "bare", {"format": FORMAT})
     with pytest.raises(AtrousError, match="Expected a checkpoint"):

@@ -183,7 +183,6 @@ def test_a_log_that_cannot_be_written_is_told(
         return 0
 
     monkeypatch.setattr(Path, "write_text", full)
-    (tmp_path / f"{LOG}.partial").touch()
     with pytest.raises(AtrousError, match=r"No space left on device.*--resume"):
         run(state(protocol()), samples, tmp_path)
     monkeypatch.undo()

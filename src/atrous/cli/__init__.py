@@ -18,6 +18,7 @@ from atrous.cli.results import compare, fidelity, report
 from atrous.cli.run import demo, run
 from atrous.cli.search import rerank, search, status
 from atrous.cli.train import train
+from atrous.core.console import forgive
 from atrous.core.errors import AtrousError
 
 COMMANDS = (
@@ -55,7 +56,10 @@ app.add_typer(recipe_commands, name="recipe")
 
 def main() -> None:
     """Runs the command line; ends the process with 1 for an error, 130 for an interruption."""
-    signal.signal(signal.SIGTERM, _terminate)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        if signal.getsignal(number) is not signal.SIG_IGN:  # as for jobs in the background
+            signal.signal(number, _interrupt)
+    forgive()
     try:
         app()
     except AtrousError as error:
@@ -65,5 +69,5 @@ def main() -> None:
         sys.exit(130)
 
 
-def _terminate(_number: int, _frame: FrameType | None) -> NoReturn:
+def _interrupt(_number: int, _frame: FrameType | None) -> NoReturn:
     raise KeyboardInterrupt

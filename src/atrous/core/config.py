@@ -11,6 +11,8 @@ Size = tuple[int, int]
 CACHED, END_TO_END, LARGE = "cached", "end-to-end", "large"
 """The settings in which a study of fidelity trains its cells."""
 NO_BACKBONE = "none"
+CELL_RATES = {"adamw": 0.01, "sgd": 0.1}
+"""Base learning rates for a few hundred steps on cached features, by optimiser."""
 GRADIENT = "gradient"
 """The strategy that trains supernets; a search that names it has a configuration for it."""
 
@@ -39,7 +41,7 @@ class EncoderConfig:
         "Of the backbone: auto (timm's hub), builtin, none, or a file.", "none", derived="auto"
     )
     output_stride: int = option(
-        "Of the backbone.", 0, derived="16", choices=(8, 16), compares=True, rare=True
+        "Of the backbone.", 0, derived="16", choices=(8, 16, 32), compares=True, rare=True
     )
     alignment: Literal["fitted", "none"] = option(
         "Where positions of feature maps are read: where they see (fitted), or at pixel i * stride "
@@ -72,10 +74,31 @@ class ProxyConfig:
     crop: Size | None = option(
         "Canvas HxW of every image.", None, derived="the largest image, 513 at most"
     )
-    rate: float = option(
-        "Base learning rate.", 0.1, derived="0.1; 0.05 for whole networks", above=0, compares=True
+    rate: float | None = option(
+        "Base learning rate.",
+        None,
+        derived="0.01 with adamw, 0.1 with sgd; 0.05 for whole networks",
+        above=0,
+        compares=True,
     )
     score: str = option("What is maximised: miou, blend or cross-entropy.", "miou", compares=True)
+    init: Literal["torch", "reference"] = option(
+        "First weights of a cell: torch's defaults, or as the reference implementation draws them.",
+        "torch",
+        compares=True,
+        rare=True,
+    )
+    optimiser: Literal["sgd", "adamw"] = option(
+        "Of a cell: adamw, or sgd with momentum 0.9.", "adamw", compares=True, rare=True
+    )
+    rate_warm_up: float = option(
+        "Share of the steps over which the rate rises from 0.",
+        0.1,
+        least=0,
+        below=1,
+        compares=True,
+        rare=True,
+    )
 
 
 @dataclass(frozen=True)
@@ -284,7 +307,10 @@ class WholeConfig:
     refused, or with `stretch` made just long enough."""
 
     search: SearchConfig = part(
-        without=("strategy", "trials", "crop", "batch", "rate", "score", "baselines", "gradient"),
+        without=(
+            *("strategy", "trials", "crop", "batch", "rate", "score", "baselines", "gradient"),
+            *("init", "optimiser", "rate_warm_up"),
+        ),
         path={"help": "The folder of a data set; with --resume, of a run."},
         seconds={
             "flag": "budget",
@@ -329,7 +355,7 @@ class FidelityConfig:
         ProxyConfig,
         without=("score",),
         steps={"help": "Training steps on cached features.", "derived": "400"},
-        rate={"help": "Base learning rate on cached features.", "derived": "0.1"},
+        rate={"help": "Base learning rate on cached features."},
         filters={"help": "Width of the cells; the paper's is 256.", "derived": "64"},
     )
     end_to_end_steps: int = option("Training steps end to end.", 400, least=1)

@@ -239,9 +239,7 @@ def _expected(leaf: Leaf, value: Any) -> str:
     known = leaf.option
     if leaf.choices and value not in leaf.choices:
         numbers = all(isinstance(choice, int) for choice in leaf.choices)
-        return (
-            " or ".join(map(str, leaf.choices)) if numbers else f"one of {', '.join(leaf.choices)}"
-        )
+        return _either(leaf.choices) if numbers else f"one of {', '.join(leaf.choices)}"
     values = value if isinstance(value, tuple) else (value,)
     limits = (known.least, known.above, known.below)
     if limits == (None, None, None) or all(_is_within(known, each) for each in values):
@@ -265,3 +263,8 @@ def _is_within(known: Option, value: float) -> bool:
 
 def _shown(value: Any) -> str:
     return repr(value) if isinstance(value, str) else str(value)
+
+
+def _either(choices: tuple[Any, ...]) -> str:
+    *rest, last = map(str, choices)
+    return f"{', '.join(rest)} or {last}"

@@ -4,11 +4,15 @@ A record is a frozen dataclass of plain types, of tuples, mappings and other rec
 its format: nothing else says how it is written or read. Reading is strict: an unknown field, a
 missing one that has no default, a number that is a text, a tuple of another length is an error, and
 all errors of a file are told at once, each with the field it is in.
+
+File names are bytes. What is no character in them is a lone surrogate in Python's texts, and an
+escape in a file; a private character carries it through the check of types.
 """
 
 from __future__ import annotations
 
 import json
+from dataclasses import fields, is_dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
@@ -23,6 +27,9 @@ FORMAT = "format"
 """The field of a file that holds the number of its format, beside the fields of its record."""
 STRICT = ConfigDict(strict=True, extra="forbid", allow_inf_nan=True, arbitrary_types_allowed=False)
 
+CARRIED = {0xDC00 + byte: 0x10DC00 + byte for byte in range(0x80, 0x100)}
+RESTORED = {carrier: byte for byte, carrier in CARRIED.items()}
+
 
 class RecordError(ValueError):
     """All that keeps a content from being a record, one phrase an error, with its field."""
@@ -36,11 +43,18 @@ def to_json(record: Any) -> Any:
 
 def from_json(kind: type[T], content: Any) -> T:
     """Returns the record of a type that JSON's types spell; raises `RecordError`."""
-    return from_text(kind, json.dumps(content))
+    text = json.dumps(content, ensure_ascii=False)
+    carried = text.translate(CARRIED)
+    record = _record(kind, carried)
+    return record if carried == text else _restored(record)
 
 
 def from_text(kind: type[T], text: str) -> T:
     """Returns the record of a type that a JSON text spells; raises `RecordError`."""
+    return from_json(kind, json.loads(text)) if "\\ud" in text.lower() else _record(kind, text)
+
+
+def _record(kind: type[T], text: str) -> T:
     try:
         # JSON has no tuples, which strict reading takes from a text only, not from Python's lists.
         record: T = _adapter(kind).validate_json(f"[{text}]")[0]
@@ -87,6 +101,20 @@ def read(path: Path, kind: type[T], number: int, what: str, absent: str, mend: s
         raise AtrousError(absent) from error
     except (OSError, ValueError, RecursionError) as error:
         raise AtrousError(f"Expected {what} in {path}, but: {error}. {mend}") from error
+
+
+def _restored(value: Any) -> Any:
+    """Returns a value with the bytes of file names in the place of what carried them."""
+    if isinstance(value, str):
+        return value.translate(RESTORED)
+    if isinstance(value, tuple):
+        return tuple(map(_restored, value))
+    if isinstance(value, dict):
+        return {_restored(key): _restored(each) for key, each in value.items()}
+    if is_dataclass(value) and not isinstance(value, type):
+        held = {each.name: _restored(getattr(value, each.name)) for each in fields(value)}
+        return replace(value, **held)
+    return value
 
 
 def _adapter(kind: Any) -> TypeAdapter[Any]:

@@ -8,12 +8,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import Any
 
 from atrous.core.architecture import Architecture
 
-UNIFORM, NEAR, BASELINE, TRIAL = "uniform", "near", "baseline", "trial"
-"""Kinds of origin: drawn uniformly, near a parent, asked for by name, an earlier trial again."""
+UNIFORM, NEAR, BASELINE = "uniform", "near", "baseline"
+"""Kinds of origin: drawn uniformly, near a parent, asked for by name."""
+TRIAL, REPLICATE = "trial", "replicate"
+"""Kinds of origin: an earlier trial again, an architecture again with a fresh seed."""
 
 Note = dict[str, float | str | tuple[float, ...]]
 
@@ -125,12 +126,6 @@ class Metrics:
     class_iou: tuple[float | None, ...]
     branch_norms: tuple[float, ...] = ()
 
-    @classmethod
-    def from_json(cls, fields: dict[str, Any]) -> Metrics:
-        """The record from its fields, where JSON has made lists of tuples."""
-        tuples = {k: tuple(v) for k, v in fields.items() if isinstance(v, list)}
-        return cls(**(fields | tuples))
-
     @property
     def values(self) -> dict[str, float]:
         """The single numbers by name, which an objective may read."""
@@ -164,12 +159,21 @@ class Measured:
 
 
 class Reason(str, Enum):
-    """Why a job has no result."""
+    """Why a job has no result.
+
+    Two are of the architecture, under the settings of its run: it diverges, or the device has too
+    little memory for it. They stay. The others are of the machine or the program, and may pass.
+    """
 
     NON_FINITE = "non-finite"
     OUT_OF_MEMORY = "out of memory"
     WORKER_LOST = "worker lost"
     ERROR = "error"
+
+    @property
+    def may_pass(self) -> bool:
+        """Whether the job is run again when its run goes on."""
+        return self in (Reason.WORKER_LOST, Reason.ERROR)
 
 
 @dataclass(frozen=True)
@@ -187,3 +191,8 @@ class Failed:
 
 
 Outcome = Measured | Failed
+
+
+def may_pass(outcome: Outcome) -> bool:
+    """Whether a job ended by what may pass, and is run again when its run goes on."""
+    return isinstance(outcome, Failed) and outcome.reason.may_pass

@@ -5,7 +5,10 @@ from __future__ import annotations
 import fnmatch
 import hashlib
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import unicodedata
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -19,7 +22,11 @@ from atrous.data.pixels import Pixels, decode
 from atrous.data.pixels import read_image as read_image
 from atrous.data.pixels import read_mask as read_mask
 
+S = TypeVar("S")
 T = TypeVar("T")
+
+AHEAD = 4
+"""How many of what is read wait for each thread that reads."""
 
 FOLDER = "folder"
 """The layout of a data set of one's own: images/SPLIT, masks/SPLIT, classes.txt."""
@@ -99,7 +106,7 @@ def select(dataset: Dataset, select_on: str) -> tuple[Samples, Samples]:
 
     Raises AtrousError when either side would be empty.
     """
-    text = select_on.strip()
+    text = unicodedata.normalize("NFC", select_on.strip())
     train = dataset.splits.get("train", ())
     if text == "val":
         return train, _val(dataset)
@@ -128,7 +135,7 @@ def fingerprint(samples: Sequence[Sample], progress: Progress = track) -> str:
     ordered = sorted(samples, key=lambda sample: sample.name)
     whole = hashlib.blake2b(digest_size=16)
     for sample in progress(ordered, "reading the data set", len(ordered)):
-        whole.update(hashlib.blake2b(sample.name.encode(), digest_size=16).digest())
+        whole.update(hashlib.blake2b(_bytes(sample.name), digest_size=16).digest())
         for path in (sample.image, sample.mask):
             whole.update(_content(path))
         if sample.encoding != IDENTITY:
@@ -184,8 +191,13 @@ def _by_share(train: Samples, share: float, select_on: str) -> frozenset[Sample]
 
 def _rank(name: str) -> float:
     """A number in [0, 1) that depends on the name alone."""
-    digest = hashlib.blake2b(name.encode(), digest_size=8).digest()
+    digest = hashlib.blake2b(_bytes(name), digest_size=8).digest()
     return int.from_bytes(digest, "big") / 2**64
+
+
+def _bytes(name: str) -> bytes:
+    """A name as bytes, whatever bytes a file system gave for it."""
+    return name.encode(errors="surrogateescape")
 
 
 def _content(path: Path) -> bytes:
@@ -199,3 +211,26 @@ def _content(path: Path) -> bytes:
 @cache
 def _digest(path: Path, _size: int, _modified: int) -> bytes:
     return hashlib.blake2b(path.read_bytes(), digest_size=16).digest()
+
+
+def read_ahead(read: Callable[[S], T], items: Iterable[S], threads: int) -> Iterator[T]:
+    """Yields `read` of each item in order, read by other threads; few exist at a time. Without
+    threads, each is read when it is asked for.
+
+    Threads serve as well as processes would: decoding and resizing pictures leaves the interpreter
+    free. They begin at once, and may begin in a process that is allowed no children.
+    """
+    if not threads:
+        yield from map(read, items)
+        return
+    pool = ThreadPoolExecutor(threads, thread_name_prefix="atrous-reader")
+    waiting: deque[Future[T]] = deque()
+    try:
+        for item in items:
+            waiting.append(pool.submit(read, item))
+            if len(waiting) > AHEAD * threads:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+    finally:
+        pool.shutdown(cancel_futures=True)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import shutil
 import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
+from importlib.metadata import version
 from math import prod
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -18,12 +18,13 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from filelock import FileLock
-from PIL import Image
 
 from atrous.core.console import track, untracked
 from atrous.core.errors import AtrousError
+from atrous.core.files import whole_folder
 from atrous.data.canvas import Placement, Size, feature_size, paint, place, sample_labels
 from atrous.data.dataset import IGNORE, Sample, fingerprint, read_image, read_labels
+from atrous.data.pixels import size_of
 from atrous.estimation.features import (
     ABOUT,
     FORMAT,
@@ -34,9 +35,13 @@ from atrous.estimation.features import (
     features_file,
 )
 from atrous.networks.backbones import Backbone
+from atrous.networks.compute import release
 
 BATCH = 8
 BYTES = 2
+COMPUTE = ("torch", "timm", "pillow")
+"""Packages that decode images, and compute the maps of a backbone: another version of one may give
+other features."""
 SPARE = 1.1
 """So much more room is asked for than the arrays take."""
 
@@ -60,6 +65,7 @@ class Extraction:
         """Everything the content depends on; the device's rounding is not counted in."""
         return {
             "format": FORMAT,
+            "versions": {name: version(name) for name in COMPUTE},
             "data": fingerprint(self.samples, untracked),
             "backbone": self.backbone.name,
             "weights": self.backbone.weights_digest,
@@ -101,7 +107,11 @@ def cached_features(extraction: Extraction, cache: Path) -> FeatureSet:
         path.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(path.with_suffix(".lock")):
             if not path.exists():
-                _write(extraction, key, path)
+                try:
+                    _write(extraction, key, path)
+                finally:  # the memory of a GPU is the workers' from now on
+                    extraction.backbone.to("cpu")
+                    release(extraction.device)
     except OSError as error:
         raise AtrousError(
             f"Expected to write features to {path.parent}, but {error}. Name a folder that can be "
@@ -113,24 +123,17 @@ def cached_features(extraction: Extraction, cache: Path) -> FeatureSet:
 
 
 def _write(extraction: Extraction, key: dict[str, Any], path: Path) -> None:
-    partial = path.with_suffix(".partial")
-    shutil.rmtree(partial, ignore_errors=True)
-    try:
-        partial.mkdir()
+    with whole_folder(path) as partial:
         _require_room(extraction, partial)
         channels = {str(stride): c for stride, c in extraction.backbone.channels.items()}
         about = key | {"channels": channels} | _write_arrays(extraction, partial)
         (partial / ABOUT).write_text(json.dumps(about))
-    except BaseException:
-        shutil.rmtree(partial, ignore_errors=True)
-        raise
-    partial.replace(path)
 
 
 def _require_room(extraction: Extraction, folder: Path) -> None:
     needed = BYTES * sum(map(prod, extraction.shapes().values())) + prod(extraction.target_shape())
     if extraction.labels:
-        needed += sum(height * width for height, width in map(_size, extraction.samples))
+        needed += sum(prod(size_of(sample.image)) for sample in extraction.samples)
     free = shutil.disk_usage(folder).free
     if SPARE * needed > free:
         raise AtrousError(
@@ -158,13 +161,11 @@ class _ArrayFile:
         self.checksum = zlib.crc32(content, self.checksum)
 
     def close(self) -> None:
-        with self._file:
-            self._file.flush()
-            os.fsync(self._file.fileno())
+        self._file.close()
 
 
 def _write_arrays(extraction: Extraction, folder: Path) -> dict[str, Any]:
-    placements = [place(_size(sample), extraction.crop) for sample in extraction.samples]
+    placements = [place(size_of(sample.image), extraction.crop) for sample in extraction.samples]
     arrays: list[tuple[str, str, tuple[int, ...]]] = [
         *((features_file(stride), "<f2", shape) for stride, shape in extraction.shapes().items()),
         (TARGETS, "|u1", extraction.target_shape()),
@@ -187,17 +188,6 @@ def _write_arrays(extraction: Extraction, folder: Path) -> dict[str, Any]:
         "original": [p.original for p in placements],
         "placed": [p.placed for p in placements],
     }
-
-
-def _size(sample: Sample) -> Size:
-    try:
-        with Image.open(sample.image) as image:
-            return image.height, image.width
-    except (OSError, ValueError, SyntaxError) as error:
-        raise AtrousError(
-            f"Expected an image at {sample.image}, but {error}. Copy or export it again, or delete "
-            "it together with its mask."
-        ) from error
 
 
 def _read_mask(sample: Sample, placement: Placement) -> npt.NDArray[np.uint8]:

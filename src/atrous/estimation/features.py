@@ -102,6 +102,12 @@ class FeatureSet:
         return tuple(Placement((o[0], o[1]), (p[0], p[1])) for o, p in pairs)
 
     @property
+    def size(self) -> int:
+        """Bytes of the maps and the targets."""
+        kept = (*self.features.values(), self.targets)
+        return sum(each.numel() * each.element_size() for each in kept)
+
+    @property
     def has_labels(self) -> bool:
         """Whether it can be scored on."""
         return bool(self.about["labels"])

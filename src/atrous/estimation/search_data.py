@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from atrous.core.config import SearchConfig
+from atrous.core.config import CELL_RATES, ProxyConfig, SearchConfig
 from atrous.core.errors import AtrousError
 from atrous.data.canvas import Size
 from atrous.data.dataset import Dataset, Samples, fingerprint, select
 from atrous.data.layouts import read_dataset
-from atrous.estimation.cached import Proxy
+from atrous.estimation.cached import Proxy, are_resident
 from atrous.estimation.extraction import Extraction, cached_features
 from atrous.estimation.features import FeatureSet
 from atrous.networks.backbones import Backbone, fitted_offsets, load_backbone
@@ -21,6 +21,8 @@ from atrous.spaces import find_architecture, find_space, needs_backbone
 from atrous.training.optimiser import Schedule
 
 WEIGHT_DECAY = 4e-5
+DECOUPLED_DECAY = 0.01
+"""Of AdamW, whose decay is a share of the learning rate and not of the loss."""
 
 
 @dataclass(frozen=True)
@@ -134,6 +136,13 @@ def compute_of(settings: Settings) -> Compute:
     return Compute(settings.device, settings.precision, settings.layout, settings.threads)
 
 
+def schedule_of(asked: ProxyConfig) -> Schedule:
+    """How a candidate is trained under the proxy that is asked for."""
+    decay = DECOUPLED_DECAY if asked.optimiser == "adamw" else WEIGHT_DECAY
+    rate = asked.rate or CELL_RATES[asked.optimiser]
+    return Schedule(asked.batch, rate, decay, asked.optimiser, asked.rate_warm_up)
+
+
 def estimator(settings: Settings, cached: CachedFeatures) -> Proxy:
     """The proxy of a run."""
     config = settings.config
@@ -142,9 +151,13 @@ def estimator(settings: Settings, cached: CachedFeatures) -> Proxy:
         selection=cached.selection,
         classes=len(cached.data.dataset.classes),
         filters=config.proxy.filters,
-        schedule=Schedule(config.proxy.batch, config.proxy.rate, WEIGHT_DECAY),
+        schedule=schedule_of(config.proxy),
         compute=compute_of(settings),
         offsets=dict(cached.data.offsets),
+        init=config.proxy.init,
+        resident=are_resident(
+            (cached.training, cached.selection), settings.device, settings.workers
+        ),
     )
 
 

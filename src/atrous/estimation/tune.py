@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import platform
 import time
 from collections.abc import Iterator
@@ -23,12 +22,14 @@ from torch import Tensor
 from atrous.core.architecture import Architecture
 from atrous.core.console import track
 from atrous.core.errors import AtrousError
+from atrous.core.files import write_whole
+from atrous.core.records import from_text, to_json
 from atrous.data.canvas import Size, feature_size
 from atrous.estimation.cached import geometry, make_step
 from atrous.estimation.features import TARGET_STRIDE
 from atrous.execution import find_executor
 from atrous.execution.executor import WorkerLostError
-from atrous.networks.compute import Compute, Layout, Precision, cores
+from atrous.networks.compute import Compute, Layout, Precision, cards, cores
 from atrous.spaces import find_space
 from atrous.tasks.segmentation.probabilities import Segmenter
 from atrous.training.optimiser import Schedule
@@ -62,12 +63,13 @@ class Choice:
 def choose(workload: Workload, device: str, workers: int | None, most: int, cache: Path) -> Choice:
     """The fastest choice for a workload; `workers` None leaves their number free, up to `most`.
 
-    On a GPU: bfloat16 where it is native, channels last, one worker unless said otherwise. On a
-    CPU: measured, or remembered from an earlier measurement of the same workload on the same kind
-    of machine.
+    On a GPU: bfloat16 where it is native, channels last, a worker for each GPU that the device
+    stands for unless said otherwise. On a CPU: measured, or remembered from an earlier measurement
+    of the same workload on the same kind of machine.
     """
     if device != "cpu":
-        return Choice(Compute(device, _gpu_precision(device), "channels_last", 1), workers or 1)
+        compute = Compute(device, _gpu_precision(device), "channels_last", 1)
+        return Choice(compute, workers or min(cards(device), max(1, most)))
     splits = worker_counts(workers, most)
     remembered = cache / "compute" / f"{_key(workload, splits)}.json"
     choice = _recall(remembered)
@@ -150,18 +152,15 @@ def _random_maps(workload: Workload, stride: int, device: str) -> Tensor:
 def _recall(path: Path) -> Choice | None:
     """The choice kept at `path`, if there is a sound one."""
     try:
-        content = json.loads(path.read_text())
-        return Choice(Compute(**content["compute"]), content["workers"])
-    except (OSError, ValueError, KeyError, TypeError):
+        return from_text(Choice, path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
         return None
 
 
 def _remember(choice: Choice, path: Path) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        partial = path.with_suffix(f".{os.getpid()}")
-        partial.write_text(json.dumps(asdict(choice)))
-        partial.replace(path)
+        write_whole(path, json.dumps(to_json(choice)))
     except OSError as error:
         raise AtrousError(
             f"Expected to write to {path.parent}, but {error}. Name a folder that can be written "

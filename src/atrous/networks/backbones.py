@@ -1,4 +1,4 @@
-"""Backbones: timm's feature networks at an output stride of 8 or 16.
+"""Backbones: timm's feature networks at an output stride of 8, 16 or 32.
 
 Shapes: images B x 3 x H x W, already normalised with the backbone's `mean` and `std`; the map at
 stride s is B x channels[s] x ceil(H / s) x ceil(W / s).
@@ -35,7 +35,7 @@ from atrous.networks.weights import (
     read_weights,
 )
 
-OUTPUT_STRIDES = (8, 16)
+OUTPUT_STRIDES = (8, 16, 32)
 KNOWN_GOOD = ("mobilenetv2_100", BUILTIN, "resnet50d", "regnety_016", "xception65")
 """Backbones a message may recommend: they give both output strides."""
 PROBE = (65, 97)
@@ -141,7 +141,7 @@ def _noise(chance: torch.Generator) -> Tensor:
     waves = torch.fft.rfft2(torch.randn(1, 3, SIDE, SIDE, generator=chance))
     rows, columns = torch.fft.fftfreq(SIDE)[:, None], torch.fft.rfftfreq(SIDE)
     waves = waves / (rows.square() + columns.square()).sqrt().clamp_min(1 / SIDE)
-    noise = torch.fft.irfft2(waves, s=(SIDE, SIDE))
+    noise: Tensor = torch.fft.irfft2(waves, s=(SIDE, SIDE))
     return noise / noise.std()
 
 
@@ -199,7 +199,7 @@ def _checked(name: str, output_stride: int) -> tuple[nn.Module, int]:
     Raises AtrousError when timm has no such backbone or it cannot give the output stride.
     """
     if output_stride not in OUTPUT_STRIDES:
-        raise AtrousError(f"Expected an output stride of 8 or 16; got {output_stride}.")
+        raise AtrousError(f"Expected an output stride of 8, 16 or 32; got {output_stride}.")
     _check_name(name)
     try:
         with torch.device("meta"):

@@ -16,6 +16,7 @@ from atrous.networks.pyramid import (
     Part,
     Pyramid,
     Refinement,
+    align,
     enlarge,
     onto,
     require_maps,
@@ -62,7 +63,7 @@ class Network(nn.Module):
         super().__init__()
         for part in (head, decoder) if decoder else (head,):
             require_maps(part, tuple(backbone.channels), backbone.name)
-            part.offsets = backbone.offsets
+            align(part, backbone.offsets)
         self.backbone = backbone
         self.head = head
         self.decoder = decoder
@@ -109,19 +110,25 @@ class Decoder(Refinement):
     a block.
     """
 
-    def __init__(self, channels: Mapping[int, int], part: Part) -> None:
+    def __init__(
+        self,
+        channels: Mapping[int, int],
+        part: Part,
+        low: int = LOW_STRIDE,
+        deep: int | None = None,
+    ) -> None:
         super().__init__()
-        self.reads, self.stride = (LOW_STRIDE,), LOW_STRIDE
-        self.channels, self.deep = part.channels, part.stride
+        self.reads, self.stride = (low,), low
+        self.channels, self.deep = part.channels, deep or part.stride
         filters = part.channels
-        self.low = PointwiseUnit(channels[LOW_STRIDE], LOW_CHANNELS)
+        self.low = PointwiseUnit(channels[low], LOW_CHANNELS)
         self.refine = nn.Sequential(
             SeparableUnit(filters + LOW_CHANNELS, filters, (1, 1)),
             SeparableUnit(filters, filters, (1, 1)),
         )
 
     def forward(self, maps: Pyramid, deep: Tensor) -> Tensor:
-        """The pyramid and deep [B, channels, H, W] -> [B, channels, h, w], at stride 4."""
-        low = maps[LOW_STRIDE]
-        spread = onto(deep, self.deep, LOW_STRIDE, low.shape[-2:], self.offsets)
+        """The pyramid and deep [B, channels, H, W] -> [B, channels, h, w], at the low stride."""
+        low = maps[self.stride]
+        spread = onto(deep, self.deep, self.stride, low.shape[-2:], self.offsets)
         return cast(Tensor, self.refine(torch.cat([spread, self.low(low)], dim=1)))

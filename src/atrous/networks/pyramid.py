@@ -33,14 +33,16 @@ class Part(nn.Module):
     """A module from a pyramid to one map [B, `channels`, H, W] at `stride`.
 
     `reads` are the strides of the maps that it takes from the pyramid; it may be given more.
-    `forward` takes the pyramid. `offsets` are those of its maps, set by the network that it becomes
-    a part of; one that joins maps of several strides brings them together by `onto`.
+    `forward` takes the pyramid. Class scores are made of the map by a convolution of `kernel` x
+    `kernel`. `offsets` are those of its maps, set by the network that it becomes a part of; one
+    that joins maps of several strides brings them together by `onto`.
     """
 
     reads: tuple[int, ...]
     stride: int
     channels: int
     offsets: Offsets = IN_PLACE
+    kernel: int = 1
 
 
 class Refinement(nn.Module):
@@ -63,6 +65,13 @@ def require_maps(part: Part | Refinement, strides: tuple[int, ...], where: str) 
             f"Expected a map at stride {', '.join(map(str, missing))} for the architecture, but "
             f"{where} holds those at {', '.join(map(str, strides))}."
         )
+
+
+def align(part: Part | Refinement, offsets: Offsets) -> None:
+    """Tells a part, and the parts that it is made of, which pixels maps see."""
+    for module in part.modules():
+        if isinstance(module, Part | Refinement):
+            module.offsets = offsets
 
 
 def onto(maps: Tensor, stride: int, target: int, size: Sequence[int], offsets: Offsets) -> Tensor:

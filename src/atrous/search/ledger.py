@@ -6,15 +6,18 @@ when its job has ended, so that whatever is in the ledger is finished.
 
 from __future__ import annotations
 
+import hashlib
 import json
+import os
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
-from math import isfinite
+from math import isclose, isfinite
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote, unquote_to_bytes
 
 import optuna
 from optuna.distributions import BaseDistribution, IntDistribution
@@ -27,6 +30,10 @@ from atrous.core.trial import Failed, Measured, Outcome, Trial
 
 STATE = "state"
 """The attribute of a study under which the state of its strategy is kept."""
+SEAL = "seal"
+"""The attribute of a trial that holds the digest of all others, so that no digit changes unseen."""
+EXACT = 1e-12
+"""Databases of all kinds keep a score to so small a part of it."""
 
 
 @dataclass(frozen=True)
@@ -78,14 +85,27 @@ def scored(entries: Iterable[Entry]) -> list[Scored]:
 
 
 def file_url(path: Path) -> str:
-    """Returns the URL of a ledger in a file of its own."""
-    return URL.create("sqlite", database=str(path)).render_as_string(hide_password=False)
+    """Returns the URL of a ledger in a file of its own.
+
+    A path with bytes that are no characters is spelt as a URI, which SQLite reads by itself.
+    """
+    whole = quote(os.fsencode(path))
+    held = any("\ud800" <= character <= "\udfff" for character in str(path))
+    database, query = (f"file:{whole}", {"uri": "true"}) if held else (str(path), {})
+    url = URL.create("sqlite", database=database, query=query)
+    return url.render_as_string(hide_password=False)
 
 
 def holds_results(url: str) -> bool:
     """Returns whether any study of a database has results; raises `AtrousError`."""
     with _guarded(url):
         return any(study.n_trials for study in optuna.get_all_study_summaries(url))
+
+
+def is_there(url: str, study: str) -> bool:
+    """Returns whether a database has a study of this name; raises `AtrousError`."""
+    with _guarded(url):
+        return study in optuna.get_all_study_names(url)
 
 
 class Ledger:
@@ -132,16 +152,22 @@ class Ledger:
         return sorted(self.recorded(), key=lambda entry: entry.key)
 
     def recorded(self) -> list[Entry]:
-        """Returns all results, in the order in which they were recorded."""
+        """Returns all results, in the order in which they were recorded; the last of a job that was
+        run again."""
         with _guarded(self.url):
             found = self._study.get_trials(deepcopy=False)
         ended = (t for t in found if t.state in (TrialState.COMPLETE, TrialState.FAIL))
-        return list(map(self._from_optuna, ended))
+        last: dict[tuple[int, int], Entry] = {}
+        for entry in map(self._from_optuna, ended):
+            last.pop(entry.key, None)
+            last[entry.key] = entry
+        return list(last.values())
 
     def keep(self, results: int, state: Any) -> None:
         """Keeps the state that a strategy has after so many results, in the place of the last."""
+        kept = {"results": results, "state": to_json(state)}
         with _guarded(self.url):
-            self._study.set_user_attr(STATE, {"results": results, "state": to_json(state)})
+            self._study.set_user_attr(STATE, {**kept, SEAL: _seal(kept)})
 
     def kept(self, kind: type[Any]) -> tuple[int, Any]:
         """Returns the state that was kept, of this type, and after how many results; raises
@@ -149,7 +175,10 @@ class Ledger:
         with _guarded(self.url):
             found = self._study.user_attrs.get(STATE, {})
         try:
-            return int(found["results"]), from_json(kind, found["state"])
+            kept = {"results": found["results"], "state": found["state"]}
+            if found[SEAL] != _seal(kept):
+                raise ValueError("it is not what was kept")
+            return int(kept["results"]), from_json(kind, kept["state"])
         except (KeyError, TypeError, ValueError) as error:
             raise LookupError(f"no state of {kind.__name__}") from error
 
@@ -165,10 +194,12 @@ class Ledger:
         try:
             return _require_consistent(_to_entry(found), found)
         except (AttributeError, KeyError, TypeError, ValueError) as error:
+            lacks = isinstance(error, KeyError)
             raise AtrousError(
-                f"Expected a trial of this program in row {found.number} of "
-                f"{_place(self.url)}, but it has {type(error).__name__}: {error}. Restore the "
-                "file from a copy, or start a new run with --out."
+                f"Expected trial {found.user_attrs.get('number', found.number)} as this program "
+                f"wrote it in row {found.number} of {_place(self.url)}, but "
+                f"{f'it has no {error}' if lacks else error}. Restore the file from a copy, or "
+                "start a new run with --out."
             ) from error
 
 
@@ -189,7 +220,11 @@ def _guarded(url: str) -> Iterator[None]:
 def _file(url: str) -> Path | None:
     """Returns the file that a URL names, if it is one of SQLite."""
     found = make_url(url)
-    return Path(found.database) if found.drivername == "sqlite" and found.database else None
+    if found.drivername != "sqlite" or not found.database:
+        return None
+    if "uri" in found.query:
+        return Path(os.fsdecode(unquote_to_bytes(found.database.removeprefix("file:"))))
+    return Path(found.database)
 
 
 def _place(url: str) -> str:
@@ -214,20 +249,23 @@ def _to_optuna(entry: Entry, widths: Mapping[str, int]) -> FrozenTrial:
         k: IntDistribution(0, n - 1) for k, n in free.items()
     }
     measured = isinstance(outcome, Measured)
+    params = {name: chosen[name] for name in free}
+    attributes = {
+        "record": "measured" if measured else "failed",
+        "number": trial.number,
+        "level": outcome.job.rung.level,
+        "architecture": str(trial.architecture),
+        "origin": str(trial.origin),
+        "score": entry.score,
+        "elapsed": round(entry.elapsed, 3),
+        "outcome": json.dumps(to_json(outcome)),
+    }
     found = create_trial(
         state=TrialState.COMPLETE if measured else TrialState.FAIL,
         value=entry.score,
-        params={name: chosen[name] for name in free},
+        params=params,
         distributions=distributions,
-        user_attrs={
-            "record": "measured" if measured else "failed",
-            "number": trial.number,
-            "level": outcome.job.rung.level,
-            "architecture": str(trial.architecture),
-            "origin": str(trial.origin),
-            "elapsed": round(entry.elapsed, 3),
-            "outcome": json.dumps(to_json(outcome)),
-        },
+        user_attrs={**attributes, SEAL: _seal((attributes, params))},
     )
     if found.datetime_complete is not None:
         found.datetime_start = found.datetime_complete - timedelta(seconds=outcome.seconds)
@@ -242,21 +280,38 @@ def _require_finite(entry: Entry) -> None:
             raise ValueError(f"JSON has no {value}, which is the {name} of {entry.trial}")
 
 
+def _seal(content: Any) -> str:
+    """Returns a digest of JSON's types, whatever the order of names."""
+    text = json.dumps(content, sort_keys=True)
+    return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
+
+
 def _to_entry(found: FrozenTrial) -> Entry:
-    attributes = found.user_attrs
+    attributes = dict(found.user_attrs)
+    if attributes.pop(SEAL) != _seal((attributes, found.params)):
+        raise ValueError("its seal says that it was changed after the trial had ended")
     kind: type[Outcome] = Measured if attributes["record"] == "measured" else Failed
-    return Entry(from_text(kind, attributes["outcome"]), found.value, attributes["elapsed"])
+    outcome = from_text(kind, attributes["outcome"])
+    return Entry(outcome, attributes["score"], attributes["elapsed"])
 
 
 def _require_consistent(entry: Entry, found: FrozenTrial) -> Entry:
     """Returns the entry itself; raises `ValueError` if what is kept twice differs."""
     kept = found.user_attrs
     pairs = (
-        ("record", found.value is not None, isinstance(entry.outcome, Measured)),
+        ("record", found.state is TrialState.COMPLETE, isinstance(entry.outcome, Measured)),
         ("number", (kept["number"], kept["level"]), entry.key),
         ("architecture", kept["architecture"], str(entry.trial.architecture)),
     )
     for name, expected, got in pairs:
         if expected != got:
             raise ValueError(f"the {name} is {expected} in one place and {got} in another")
+    if not _agree(found.value, entry.score):
+        raise ValueError(f"the score is {entry.score} in one place and {found.value} in another")
     return entry
+
+
+def _agree(first: float | None, second: float | None) -> bool:
+    if first is None or second is None:
+        return first is second
+    return isclose(first, second, rel_tol=EXACT)

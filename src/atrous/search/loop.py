@@ -7,6 +7,9 @@ with several workers depends on who ended first; a resumed one keeps what is rec
 A `reproducible` search pays with waiting: job j learns from jobs below j - 2 (W - 1) alone, so that
 it depends on its seed and its number of workers W, not on who ended first. With one worker both
 ways are the same, and a resumed search equals an uninterrupted one.
+
+What the machine's trouble ended (a lost or hanging worker, an error that no one foresaw) says
+nothing of an architecture: nobody learns from it, and a search that goes on runs it again.
 """
 
 from __future__ import annotations
@@ -14,6 +17,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
+from contextlib import suppress
 from dataclasses import dataclass
 from random import Random
 
@@ -28,38 +32,50 @@ from atrous.core.trial import (
     Outcome,
     Reason,
     Trial,
+    may_pass,
 )
-from atrous.execution.executor import Executor, WorkerLostError
+from atrous.execution.executor import LOOK, Executor, Patience, WorkerLostError
 from atrous.search.history import History, Learner
 from atrous.search.ledger import Entry, Ledger
 from atrous.search.objective import Objective
 from atrous.search.promotion import Promote, Promotion
-from atrous.spaces import find_space
+from atrous.spaces import find_architecture, find_space
 from atrous.spaces.space import Space
-from atrous.strategies.strategy import AnyStrategy, ExhaustedError, Result
+from atrous.strategies.strategy import AnyStrategy, ExhaustedError, Result, Stateless
+from atrous.strategies.uniform import uniform
 
 ATTEMPTS = 3
 """How often a job is begun whose worker dies."""
-UNFORESEEN = (Reason.ERROR, Reason.WORKER_LOST)
 SAME_ERROR = 3
 """A search stops when so many jobs in a row end in an unforeseen error."""
 
+
+def baseline_trials(names: Sequence[str], seed: int) -> list[Trial]:
+    """Returns architectures that are asked for by name as the first trials of a search."""
+    return [
+        Trial(number, find_architecture(name), Origin(BASELINE, label=name), seed)
+        for number, name in enumerate(names)
+    ]
+
+
 Estimator = Callable[[Job], Outcome]
+RANDOM = Stateless(uniform)
+"""The strategy where none is named, as where all trials are listed."""
 Watcher = Callable[[Entry], None]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class SearchPlan:
-    """One search, whole: `trials` are proposed by the strategy, after the `baselines`; `workers`
-    jobs run at a time; `seconds` is the time after which no job is begun any more, pauses between
-    resumptions left out."""
+    """One search, whole: `listed` are trials that are known before, by number, such as baselines;
+    after them, `trials` are proposed by the strategy. `workers` jobs run at a time; `seconds` is
+    the time after which no job is begun any more, pauses between resumptions left out."""
 
     space: Space
-    strategy: AnyStrategy
+    strategy: AnyStrategy = RANDOM
     promotion: Promotion
     objective: Objective
-    baselines: Sequence[tuple[str, Architecture]]
-    trials: int
+    listed: Sequence[Trial] = ()
+    trials: int = 0
     seed: int
     workers: int
     seconds: float | None = None
@@ -67,8 +83,8 @@ class SearchPlan:
 
     @property
     def total(self) -> int:
-        """Baselines and proposed trials."""
-        return len(self.baselines) + self.trials
+        """Listed and proposed trials."""
+        return len(self.listed) + self.trials
 
     @property
     def lag(self) -> int:
@@ -92,12 +108,15 @@ class _Search:
         self.estimator = estimator
         self.executor = executor
         self.watch = watch
-        self._history = History(plan.space.canonical)
+        self._history = History(plan.space)
         self._learner = Learner(plan.strategy, ledger)
         self._number = 0
         self._order: list[tuple[int, int]] = []
+        self._caught = 0
         self._ended: dict[tuple[int, int], Entry] = {}
+        self._again: dict[int, Trial] = {}
         self._running: dict[Future[Outcome], Job] = {}
+        self._patience = Patience()
         self._attempts: dict[tuple[int, int], int] = {}
         self._errors = 0
         self._exhausted = False
@@ -109,22 +128,39 @@ class _Search:
         for entry in self.ledger.recorded():
             self._before = max(self._before, entry.elapsed)
             self._take_up(entry)
-        while True:
-            self._fill()
-            if not self._running:
-                self._learner.finish(self._history)
-                return
-            done, _ = wait(self._running, return_when=FIRST_COMPLETED)
-            for future in done:
-                self._end(future, self._running.pop(future))
+        try:
+            while self._turn():
+                pass
+        finally:
+            # What ended beside the job that ends the search is kept all the same.
+            for future in filter(Future.done, tuple(self._running)):
+                with suppress(Exception):
+                    self._record(future.result())
+        self._learner.finish(self._history)
+
+    def _turn(self) -> bool:
+        """Begins jobs and waits until one ends; returns whether there was any."""
+        self._fill()
+        if not self._running:
+            return False
+        done, _ = wait(self._running, timeout=LOOK, return_when=FIRST_COMPLETED)
+        for future in done:
+            self._end(future, self._running.pop(future))
+        sizes = ((future, job.steps) for future, job in self._running.items())
+        for future in self._patience.overdue(sizes, time.monotonic()):
+            self._give_up(future, self._running.pop(future))
+        return True
 
     def _take_up(self, entry: Entry) -> None:
-        """Takes a result that the ledger holds.
+        """Takes a result that the ledger holds, unless its job is to be run again.
 
         A free-running search knows all of them at once. A reproducible one goes through its jobs
         again, in their order, and finds their results here.
         """
-        if self.plan.reproducible:
+        self._be_patient(entry.outcome)
+        if may_pass(entry.outcome):
+            self._again[entry.trial.number] = entry.trial
+        elif self.plan.reproducible:
             self._ended[entry.key] = entry
         else:
             self._history.begin(entry.outcome.job)
@@ -152,10 +188,11 @@ class _Search:
         it waits for that. A free-running one waits for nothing."""
         if not self.plan.reproducible:
             return True
-        for key in self._order[self._history.known : max(0, len(self._order) - self.plan.lag)]:
+        for key in self._order[self._caught : max(0, len(self._order) - self.plan.lag)]:
             if key not in self._ended:
                 return False
             self._learn(self._ended[key])
+            self._caught += 1
         return True
 
     def _next_job(self) -> Job | None:
@@ -175,17 +212,17 @@ class _Search:
             return None
 
     def _trial(self, number: int) -> Trial:
-        """Returns the trial of this number: recorded, a baseline, or proposed now."""
+        """Returns the trial of this number: recorded, listed, or proposed now."""
         plan = self.plan
         if (number, 0) in self._ended:
             return self._ended[number, 0].trial
-        if number < len(plan.baselines):
-            name, architecture = plan.baselines[number]
-            return Trial(number, architecture, Origin(BASELINE, label=name), plan.seed)
+        if number < len(plan.listed):
+            return plan.listed[number]
+        if number in self._again:
+            return self._again[number]
         rng = Random(f"{plan.seed}/{number}")
         proposal = self._learner.propose(plan.space, self._history, rng)
-        space = find_space(proposal.space) if proposal.space else plan.space
-        architecture = space.architecture(proposal.genotype)
+        architecture = plan.space.architecture(proposal.genotype)
         return Trial(number, architecture, proposal.origin, plan.seed, self._history.known)
 
     def _begin(self, job: Job) -> None:
@@ -205,10 +242,23 @@ class _Search:
             raise
         except Exception as error:
             outcome = Failed(job, Reason.ERROR, f"{type(error).__name__}: {error}")
-        del self._attempts[job.key]
         self._record(outcome)
 
+    def _give_up(self, future: Future[Outcome], job: Job) -> None:
+        """Ends a job that hangs, and its process with it."""
+        future.cancel()
+        limit = self._patience.allowed(job.steps) or 0.0
+        text = f"it was ended after {limit:.0f} s, far longer than any trial before it took"
+        self._record(Failed(job, Reason.WORKER_LOST, text, limit))
+
+    def _be_patient(self, outcome: Outcome) -> None:
+        """Learns how long jobs take."""
+        if isinstance(outcome, Measured):
+            self._patience.learn(outcome.seconds, outcome.job.steps)
+
     def _record(self, outcome: Outcome) -> None:
+        self._attempts.pop(outcome.job.key, None)
+        self._be_patient(outcome)
         score = self.plan.objective(outcome.values) if isinstance(outcome, Measured) else None
         entry = Entry(outcome, score, self._elapsed())
         self.ledger.record(entry, self._widths(outcome.trial.architecture))
@@ -220,17 +270,18 @@ class _Search:
         self._require_sense(outcome)
 
     def _learn(self, entry: Entry) -> None:
-        self._history.learn(Result(entry.trial, entry.outcome.job.rung.level, entry.score))
+        if not may_pass(entry.outcome):
+            self._history.learn(Result(entry.trial, entry.outcome.job.rung.level, entry.score))
 
     def _require_sense(self, outcome: Outcome) -> None:
         """Raises `AtrousError` when unforeseen errors do not cease."""
-        unforeseen = isinstance(outcome, Failed) and outcome.reason in UNFORESEEN
-        self._errors = self._errors + 1 if unforeseen else 0
+        self._errors = self._errors + 1 if may_pass(outcome) else 0
         if self._errors == SAME_ERROR and isinstance(outcome, Failed):
             raise AtrousError(
                 f"{SAME_ERROR} trials in a row ended in an unforeseen error, the last (trial "
                 f"{outcome.trial.number}) in: {outcome.error}. This is a bug of the program or of "
-                "an extension; the trials before are in the ledger."
+                "an extension, or the machine is in trouble; the trials before are in the ledger, "
+                "and these are run again when the search goes on with --resume."
             )
 
     def _widths(self, architecture: Architecture) -> dict[str, int]:
@@ -243,9 +294,11 @@ class _Search:
 def search(
     plan: SearchPlan, ledger: Ledger, estimator: Estimator, executor: Executor, watch: Watcher
 ) -> None:
-    """Runs a plan to its end; jobs whose results the ledger holds are not run again.
+    """Runs a plan to its end; jobs whose results the ledger holds are not run again, but for those
+    that the machine's trouble ended.
 
-    A job whose worker dies is begun up to 3 times. `watch` hears of each new entry. Raises
+    A job whose worker dies is begun up to 3 times; one that takes far longer than those before it
+    is ended. `watch` hears of each new entry. Raises
     `AtrousError` that a job raised, and when unforeseen errors do not cease.
     """
     _Search(plan, ledger, estimator, executor, watch).run()

@@ -1,7 +1,7 @@
 """A run: a folder with what was asked for, what it was asked on, and the ledger of its trials.
 
 run.json     settings and context, written once, when the run begins
-ledger.db    the trials
+ledger.db    the trials, and in studies of their own what is ranked again and replicates
 """
 
 from __future__ import annotations
@@ -15,19 +15,28 @@ from pathlib import Path
 from typing import Literal
 
 from atrous.core.config import SearchConfig, Size
+from atrous.core.console import command
 from atrous.core.errors import AtrousError
 from atrous.core.files import hold, is_held
 from atrous.core.options import option, replaced
 from atrous.core.records import read, write
 from atrous.core.trial import Trial
-from atrous.search.ledger import Entry, Ledger, Scored, file_url, holds_results, scored
+from atrous.search.ledger import (
+    Entry,
+    Ledger,
+    Scored,
+    file_url,
+    holds_results,
+    is_there,
+    scored,
+)
 from atrous.spaces.space import Shape
 
 ABOUT, LEDGER, LOCK = "run.json", "ledger.db", "run.lock"
 RERANK = "rerank.json"
-SEARCH, SECOND = "search", "rerank"
-"""Kinds of studies: of the scores of a search, and of what is ranked again."""
-FORMAT = 5
+SEARCH, SECOND, COMPARED = "search", "rerank", "compare"
+"""Kinds of studies: of the scores of a search, of what is ranked again, of replicates."""
+FORMAT = 6
 PACKAGES = ("atrous", "torch", "timm", "optuna", "numpy", "pillow")
 
 
@@ -111,6 +120,15 @@ class Run:
         """Returns the entries ranked again so far; none if that was not begun."""
         return self.second_ledger().entries() if (self.path / RERANK).exists() else []
 
+    def comparison(self) -> Ledger:
+        """The ledger of the replicates, made if there is none."""
+        return Ledger.create(file_url(self.path / LEDGER), self._study(COMPARED))
+
+    def compared(self) -> list[Entry]:
+        """Returns the replicates trained so far; none if nothing was compared."""
+        there = is_there(file_url(self.path / LEDGER), self._study(COMPARED))
+        return self._ledger(COMPARED).entries() if there else []
+
     def _ledger(self, kind: str) -> Ledger:
         return Ledger(file_url(self.path / LEDGER), self._study(kind))
 
@@ -126,7 +144,7 @@ class Run:
         """Holds the run for one writer; raises `AtrousError` if another process has it."""
         busy = (
             f"Another process is searching in {self.path}. Wait for it, or watch it with: "
-            f"atrous status {self.path}"
+            f"{command('status', self.path)}"
         )
         return hold(self.path / LOCK, busy)
 
@@ -135,8 +153,8 @@ def require_no_run(path: Path) -> None:
     """Raises `AtrousError` if there is a run in the folder."""
     if (path / ABOUT).exists():
         raise AtrousError(
-            f"There is a run in {path} already. Go on with it: atrous search --resume {path}; or "
-            "name another folder with --out."
+            f"There is a run in {path} already. Go on with it: "
+            f"{command('search', '--resume', path)}; or name another folder with --out."
         )
 
 
@@ -146,6 +164,17 @@ def create_run(path: Path, settings: Settings, context: Context) -> Run:
     run = Run(path, settings, context)
     try:
         path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise AtrousError(
+            f"Expected to write a run to {path}, but {error}. Name a folder that can be written "
+            "with --out."
+        ) from error
+    with run.locked():
+        if (path / ABOUT).exists():
+            raise AtrousError(
+                f"Another process has begun a run in {path} meanwhile. Watch it with: "
+                f"{command('status', path)}; or name another folder with --out."
+            )
         if (path / LEDGER).exists() and holds_results(file_url(path / LEDGER)):
             raise AtrousError(
                 f"There are trials of another run in {path / LEDGER}, but no {ABOUT} beside it. "
@@ -153,11 +182,6 @@ def create_run(path: Path, settings: Settings, context: Context) -> Run:
             )
         run.begin_ledger(SEARCH)
         _write_about(run)
-    except OSError as error:
-        raise AtrousError(
-            f"Expected to write a run to {path}, but {error}. Name a folder that can be written "
-            "with --out."
-        ) from error
     return run
 
 

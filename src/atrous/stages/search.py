@@ -8,12 +8,11 @@ from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
-from rich.console import Console, RenderableType
-from rich.markup import escape
+from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
-from rich.table import Table
 
 from atrous.core.config import (
+    CELL_RATES,
     GRADIENT,
     DataConfig,
     EncoderConfig,
@@ -21,14 +20,15 @@ from atrous.core.config import (
     ProxyConfig,
     SearchConfig,
 )
+from atrous.core.console import command
 from atrous.core.errors import AtrousError
 from atrous.core.options import problems, replaced
-from atrous.core.trial import Failed
+from atrous.core.trial import Failed, may_pass
 from atrous.data.canvas import require_crop
 from atrous.estimation.estimators import prepare
 from atrous.execution import find_executor
 from atrous.search.ledger import Entry, scored
-from atrous.search.loop import Estimator, SearchPlan, search
+from atrous.search.loop import Estimator, SearchPlan, baseline_trials, search
 from atrous.search.objective import OBJECTIVES, find_objective
 from atrous.search.promotion import FullBudget
 from atrous.search.run import Run, create_run, require_no_run
@@ -40,6 +40,9 @@ from atrous.strategies.strategy import AnyStrategy
 RANDOM_BESIDE = 8
 """Random architectures that what is decoded is compared with."""
 
+OF_WHOLE_NETWORKS = {"init": "reference", "optimiser": "sgd", "rate_warm_up": 0.0}
+"""How networks that train on images do so: their family draws their first weights."""
+
 
 def usual(space: str, strategy: str = "local") -> SearchConfig:
     """Returns the search of a space by a strategy where the user says nothing else."""
@@ -50,8 +53,10 @@ def usual(space: str, strategy: str = "local") -> SearchConfig:
         strategy,
         baselines=known.baselines,
         encoder=EncoderConfig(known.backbone or "", known.weights, known.output_stride or 0),
-        proxy=ProxyConfig(known.filters, known.steps, rate=known.rate),
+        proxy=ProxyConfig(known.filters, known.steps),
     )
+    if not known.backbone:
+        config = replaced(config, **OF_WHOLE_NETWORKS)
     return replace(config, gradient=GradientConfig()) if strategy == GRADIENT else config
 
 
@@ -88,7 +93,7 @@ def proceed(
     plan = SearchPlan(
         space=space,
         strategy=strategy or find_strategy(config.strategy),
-        baselines=[(name, find_architecture(name)) for name in config.baselines],
+        listed=baseline_trials(config.baselines, config.seed),
         trials=config.budget.trials,
         promotion=FullBudget(config.proxy.steps),
         seed=config.seed,
@@ -110,6 +115,10 @@ def require_possible(config: SearchConfig) -> None:
     if config.proxy.score not in OBJECTIVES:
         told = ", ".join(OBJECTIVES)
         wrong.append(f"--score is one of {told}, got {config.proxy.score!r}")
+    for name, only in OF_WHOLE_NETWORKS.items() if space.encoder else ():
+        if (asked := getattr(config.proxy, name)) != only:
+            told = f"--{name.replace('_', '-')} is {only} for whole networks"
+            wrong.append(f"{told} (--space {config.space}), got {asked}")
     if wrong:
         raise AtrousError("; ".join(wrong) + ".")
     if config.strategy != GRADIENT:
@@ -126,10 +135,12 @@ def require_possible(config: SearchConfig) -> None:
 
 
 def lasting(config: SearchConfig) -> SearchConfig:
-    """The configuration as it is kept: it means the same from any folder, and asks for no more
-    trials than there are architectures."""
+    """The configuration as it is kept: it means the same from any folder, says its rate, and asks
+    for no more trials than there are architectures."""
+    rate = config.proxy.rate or family_of(config.space).defaults.rate
     return replaced(
         config,
+        rate=rate or CELL_RATES[config.proxy.optimiser],
         data=str(Path(config.data.path).resolve()),
         weights=_absolute(config.encoder.weights),
         baselines=tuple(_absolute(name) for name in config.baselines),
@@ -148,8 +159,8 @@ class SearchView:
     def __init__(self, total: int, limit: float | None, entries: Sequence[Entry]) -> None:
         self._console = Console(stderr=True)
         self._total, self._limit = total, limit
-        self._entries = list(entries)
-        self._resumed = len(self._entries)
+        self._entries = {entry.key: entry for entry in entries}
+        self._resumed = _begun(entries)
         self._progress = Progress(
             TextColumn("{task.completed:.0f}/{task.total:.0f} trials"),
             BarColumn(),
@@ -169,10 +180,16 @@ class SearchView:
 
     def watch(self, entry: Entry) -> None:
         """Shows one more ended trial."""
-        self._entries.append(entry)
+        self._entries[entry.key] = entry
         self._console.print(_line(entry), soft_wrap=True, markup=False)
-        state = describe_state(self._entries, self._total, self._limit)
-        self._progress.update(self._task, completed=len(self._entries), state=state)
+        entries = tuple(self._entries.values())
+        state = describe_state(entries, self._total, self._limit)
+        self._progress.update(self._task, completed=_begun(entries), state=state)
+
+
+def _begun(entries: Sequence[Entry]) -> int:
+    """How many trials have an entry; one that was promoted has several."""
+    return len({entry.trial.number for entry in entries})
 
 
 def describe_state(entries: Sequence[Entry], total: int, limit: float | None) -> str:
@@ -180,8 +197,8 @@ def describe_state(entries: Sequence[Entry], total: int, limit: float | None) ->
     if not entries:
         return "no trial has ended yet"
     elapsed = max(entry.elapsed for entry in entries)
-    rate = len(entries) / max(elapsed, 1e-9)
-    left = (total - len(entries)) / rate
+    rate = _begun(entries) / max(elapsed, 1e-9)
+    left = (total - _begun(entries)) / rate
     if limit is not None:
         left = min(left, max(0.0, limit - elapsed))
     best = max(scored(entries), default=None, key=lambda found: found.score)
@@ -189,25 +206,20 @@ def describe_state(entries: Sequence[Entry], total: int, limit: float | None) ->
     return f"{words}{60 * rate:.1f} a minute, {_duration(left)} left"
 
 
-def status(run: Run, entries: Sequence[Entry], running: bool) -> RenderableType:
-    """The state of a run, as a table."""
-    total = total_of(run)
-    failed = [e for e in entries if isinstance(e.outcome, Failed)]
-    table = Table(show_header=False, box=None)
-    path = escape(str(run.path))
-    table.add_row("run", path)
-    table.add_row("state", state_of(run, entries, running))
-    table.add_row("trials", f"{len(entries)} of {total} ended, {len(failed)} of them failed")
-    table.add_row("progress", describe_state(entries, total, run.config.budget.seconds))
+def status(run: Run, entries: Sequence[Entry], running: bool) -> str:
+    """The state of a run, a line for each thing."""
+    failed = [e.outcome for e in entries if isinstance(e.outcome, Failed)]
+    ended = f"{_begun(entries)} of {total_of(run)} ended, {len(failed)} of them failed"
     elapsed = max((entry.elapsed for entry in entries), default=0.0)
-    table.add_row("search time", _duration(elapsed))
-    for entry in failed[-3:]:
-        if isinstance(entry.outcome, Failed):
-            table.add_row(
-                f"trial {entry.trial.number}",
-                escape(f"{entry.outcome.reason.value}: {entry.outcome.error}"),
-            )
-    return table
+    lines = [
+        ("run", str(run.path)),
+        ("state", state_of(run, entries, running)),
+        ("trials", ended),
+        ("progress", describe_state(entries, total_of(run), run.config.budget.seconds)),
+        ("search time", _duration(elapsed)),
+        *((f"trial {f.trial.number}", f"{f.reason.value}: {f.error}") for f in failed[-3:]),
+    ]
+    return "\n".join(f"{name:<12} {words}" for name, words in lines)
 
 
 def total_of(run: Run) -> int:
@@ -218,11 +230,13 @@ def total_of(run: Run) -> int:
 def state_of(run: Run, entries: Sequence[Entry], running: bool) -> str:
     """Running, complete, or stopped, and how to go on."""
     total, limit = total_of(run), run.config.budget.seconds
-    again = f"atrous search --resume {escape(str(run.path))}"
+    again = command("search", "--resume", run.path)
     if running:
         return "running"
-    if len(entries) >= total:
-        return "complete"
+    lost = sum(may_pass(entry.outcome) for entry in entries)
+    if _begun(entries) >= total:
+        but = f", but for {lost} trials that the machine's trouble ended; once more: {again}"
+        return "complete" + (but if lost else "")
     if limit is not None and max((entry.elapsed for entry in entries), default=0.0) >= limit:
         return f"complete: its {_duration(limit)} are over; for more: {again} --time ..."
     return f"stopped; go on with: {again}"

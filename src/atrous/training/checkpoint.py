@@ -3,24 +3,25 @@ or not at all, and its log, JSON lines, and TensorBoard where it is asked for.""
 
 from __future__ import annotations
 
+import hashlib
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from atrous.core.errors import AtrousError
-from atrous.core.files import whole, write_whole
+from atrous.core.files import openable, whole, write_whole
 
 if TYPE_CHECKING:
     from torch.utils.tensorboard import SummaryWriter
 
-FORMAT = "1"
+FORMAT = "2"
 LOG, BOARD = "log.jsonl", "tensorboard"
 
 
@@ -40,14 +41,12 @@ class Checkpoint:
 def save(checkpoint: Checkpoint, path: Path) -> None:
     """Writes the file; raises `AtrousError`, with the file before still whole, if it cannot be."""
     tensors = {name: tensor.contiguous() for name, tensor in checkpoint.tensors.items()}
-    metadata = {"format": FORMAT, "record": json.dumps(checkpoint.record)}
+    record = json.dumps(checkpoint.record)
+    metadata = {"format": FORMAT, "record": record, "seal": _seal(tensors, record)}
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with whole(path) as partial:
             save_file(tensors, partial, metadata)
-            # A machine that stops may otherwise keep the name and lose the content.
-            with partial.open("rb") as file:
-                os.fsync(file.fileno())
     except (OSError, SafetensorError) as error:
         kept = "What was written there before is whole" if path.exists() else "Nothing is there yet"
         raise AtrousError(
@@ -59,17 +58,28 @@ def save(checkpoint: Checkpoint, path: Path) -> None:
 def load(path: Path) -> Checkpoint:
     """Reads the file; raises `AtrousError` if it is absent, damaged or foreign."""
     try:
-        with safe_open(path, "pt") as file:
+        with openable(path) as name, safe_open(name, "pt") as file:
             metadata = file.metadata() or {}
             if metadata.get("format") != FORMAT:
                 raise ValueError(f"its format is {metadata.get('format')}, not {FORMAT}")
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        if metadata["seal"] != _seal(tensors, metadata["record"]):
+            raise ValueError("its seal says that bits of it have changed since it was written")
         return Checkpoint(tensors, json.loads(metadata["record"]))
-    except (OSError, SafetensorError, ValueError, KeyError) as error:
+    except (OSError, SafetensorError, ValueError, KeyError, RecursionError) as error:
         raise AtrousError(
             f"Expected a checkpoint of a training run at {path}, but {error}. Delete the file to "
             "train from the beginning, or restore it from a copy."
         ) from error
+
+
+def _seal(tensors: Mapping[str, Tensor], record: str) -> str:
+    """Returns the SHA-256 of a checkpoint's record and tensors: names, shapes, types and bytes."""
+    summary = hashlib.sha256(record.encode())
+    for name, tensor in sorted(tensors.items()):
+        summary.update(f"\0{name} {tensor.dtype} {tuple(tensor.shape)} ".encode())
+        summary.update(tensor.detach().cpu().reshape(-1).view(torch.uint8).numpy().data)
+    return summary.hexdigest()
 
 
 def fill(network: nn.Module, tensors: Mapping[str, Tensor]) -> None:

@@ -25,6 +25,7 @@ from atrous.training.optimiser import (
     REFERENCE_STEPS,
     make_optimiser,
     set_norm_decay,
+    set_rate,
 )
 from atrous.training.world import World
 
@@ -80,8 +81,7 @@ class TrainingState:
         counted = self.world.total(sum((labelled(labels) for _, labels in parts), torch.tensor(0)))
         pixels = counted.clamp_min(1).to(self.compute.device)
         loss = torch.stack([self._gradients(part, pixels) for part in parts]).sum()
-        for group in self._optimiser.param_groups:
-            group["lr"] = self.protocol.schedule.rate_at(self.step, self.protocol.steps)
+        set_rate(self._optimiser, self.protocol.schedule.rate_at(self.step, self.protocol.steps))
         self._optimiser.step()
         if self._average:
             self._average.update_parameters(self.network)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from atrous.core.console import track
+from atrous.core.console import command, track
 from atrous.core.errors import AtrousError
 from atrous.core.records import to_json
 from atrous.data.dataset import Dataset, Samples, fingerprint
@@ -180,8 +180,8 @@ def labelled_split(root: Path, split: str) -> tuple[Dataset, Samples]:
         )
     if split in dataset.splits:
         raise AtrousError(
-            f"The {split} split of {root} has no image with a mask. {mend} `atrous check {root}` "
-            "tells what is missing."
+            f"The {split} split of {root} has no image with a mask. {mend} See what is "
+            f"missing: {command('check', root)}"
         )
     raise AtrousError(f"{root} has no split {split!r}; it has {', '.join(dataset.splits)}. {mend}")
 

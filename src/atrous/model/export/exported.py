@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import torch
@@ -16,7 +15,7 @@ from torch.export import ExportedProgram
 
 from atrous.core.console import track
 from atrous.core.errors import AtrousError
-from atrous.core.files import locate
+from atrous.core.files import flush, locate, scratch
 from atrous.core.records import to_json
 from atrous.data.canvas import Size
 from atrous.model.export import onnx_file, pt2_file
@@ -104,12 +103,14 @@ def export_network(
     network = prepared(network)
     about = {**describe(network, interface), **(metadata or {})}
     try:
-        with TemporaryDirectory(prefix=f".{path.stem}-", dir=path.parent) as folder:
-            partial = Path(folder, path.name)
+        with scratch(path.parent) as folder:
+            partial = folder / path.name
             work = _work(network, partial, format, interface, about, opset, sizes)
             *_, comparisons = track(work, f"exporting to {path.name}", 3)
             size = partial.stat().st_size
+            flush(partial)
             partial.replace(path)
+            flush(path.parent)
     except OSError as error:
         raise AtrousError(f"--out: {path} cannot be written ({error}).") from error
     return ExportedFile(path, format, size, interface, about, tuple(comparisons))

@@ -1,6 +1,6 @@
 """A study of small cells: a folder with what was asked for, and a ledger for each setting.
 
-fidelity.json       settings, sources and how trials are computed, written once
+fidelity.json       settings, fingerprints and how trials are computed, written once
 cached.db           the cells, trained on the small backbone's cached features
 end-to-end.db       trained with the small backbone
 large.db            trained with the large backbone, or on its cached features
@@ -54,7 +54,7 @@ def some_cells(count: int) -> dict[str, Architecture]:
 
 
 ABOUT, LOCK = "fidelity.json", "fidelity.lock"
-FORMAT = 3
+FORMAT = 4
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,7 @@ class Study:
 
     path: Path
     settings: FidelityConfig
-    sources: Fingerprints
+    fingerprints: Fingerprints
     computes: dict[str, Choice]
     identity: str = field(default_factory=lambda: uuid4().hex)
 
@@ -109,7 +109,7 @@ class _About:
     """The content of `fidelity.json`."""
 
     settings: FidelityConfig
-    sources: Fingerprints
+    fingerprints: Fingerprints
     computes: dict[str, Choice]
     identity: str
 
@@ -119,19 +119,25 @@ def create_study(study: Study) -> None:
     path = study.path
     try:
         path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise AtrousError(
+            f"Expected to write a study to {path}, but {error}. Name a folder that can be written "
+            "with --out."
+        ) from error
+    with study.locked():
+        if (path / ABOUT).exists():
+            raise AtrousError(
+                f"Another process has begun a study in {path} meanwhile. Wait for it, or name "
+                "another folder with --out."
+            )
         if found := sorted(path.glob("*.db")):
             raise AtrousError(
                 f"There are trials of another study in {found[0]}, but no {ABOUT} beside it. Put "
                 "that back, or name another folder with --out."
             )
         study.begin_ledgers()
-        about = _About(study.settings, study.sources, study.computes, study.identity)
+        about = _About(study.settings, study.fingerprints, study.computes, study.identity)
         records.write(path / ABOUT, about, FORMAT, "a study")
-    except OSError as error:
-        raise AtrousError(
-            f"Expected to write a study to {path}, but {error}. Name a folder that can be written "
-            "with --out."
-        ) from error
 
 
 def open_study(path: Path) -> Study | None:
@@ -145,17 +151,17 @@ def open_study(path: Path) -> Study | None:
             f"Expected the settings of a study in {path / ABOUT}, but it does not say how to "
             f"compute: {', '.join(missing)}. {mend}"
         )
-    return Study(path, about.settings, about.sources, about.computes, about.identity)
+    return Study(path, about.settings, about.fingerprints, about.computes, about.identity)
 
 
-def require_same(study: Study, settings: FidelityConfig, sources: Fingerprints) -> None:
+def require_same(study: Study, settings: FidelityConfig, fingerprints: Fingerprints) -> None:
     """Raises `AtrousError` if a study that began under others would be gone on with."""
     pairs = [
         (leaf.flag, leaf.of(study.settings), leaf.of(settings)) for leaf in leaves(FidelityConfig)
     ]
     changed = [f"--{flag} was {then}, now {now}" for flag, then, now in pairs if then != now]
     for what in ("data", "weights", "large_weights"):
-        then, found = getattr(study.sources, what), getattr(sources, what)
+        then, found = getattr(study.fingerprints, what), getattr(fingerprints, what)
         if then != found:
             name = "images or masks" if what == "data" else f"--{what.replace('_', '-')} as loaded"
             changed.append(f"{name} had fingerprint {then}, now {found}")

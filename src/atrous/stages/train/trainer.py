@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 
 from atrous.core import records
-from atrous.core.console import track, untracked
+from atrous.core.console import command, track, untracked
 from atrous.core.errors import AtrousError
 from atrous.core.files import hold, locate
 from atrous.core.records import to_json
@@ -78,9 +78,9 @@ def _run(
             f"in {folder}."
         ) from error
     except torch.OutOfMemoryError as error:
+        advice = getattr(error, "advice", "Lower --batch or --crop, or raise --accumulate.")
         raise AtrousError(
-            f"Not enough memory on {job.compute.device} ({str(error).splitlines()[0]}). Lower "
-            "--batch or --crop, or raise --accumulate."
+            f"Not enough memory on {job.compute.device} ({str(error).splitlines()[0]}). {advice}"
         ) from error
     if world.leads:
         _write(folder, job, metrics, len(training), start is not None)
@@ -158,8 +158,8 @@ def require_none(folder: Path) -> None:
     """Raises `AtrousError` if there is a training run in the folder."""
     if (folder / ABOUT).exists():
         raise AtrousError(
-            f"There is a training run in {folder} already. Go on with it: atrous train --resume "
-            f"{folder}; or name another folder with --out."
+            f"There is a training run in {folder} already. Go on with it: "
+            f"{command('train', '--resume', folder)}; or name another folder with --out."
         )
 
 
@@ -173,7 +173,9 @@ def create(folder: Path, job: TrainingJob) -> None:
             f"Expected to write a training run to {folder}, but {error}. Name a folder that can be "
             "written with --out."
         ) from error
-    records.write(folder / ABOUT, job, FORMAT, "a training run")
+    with held(folder):
+        require_none(folder)
+        records.write(folder / ABOUT, job, FORMAT, "a training run")
 
 
 def read(folder: Path) -> TrainingJob:

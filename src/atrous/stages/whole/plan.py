@@ -14,7 +14,7 @@ from atrous.core.console import track
 from atrous.core.errors import AtrousError
 from atrous.core.records import read, write
 from atrous.core.trial import Failed, Job, Origin, Rung, Trial
-from atrous.networks.compute import cores
+from atrous.networks.compute import cores, release
 from atrous.report.trained import PLAN, PlannedStage
 from atrous.search.loop import Estimator
 from atrous.search.run import Run
@@ -205,6 +205,8 @@ def measure_pace(run: Run, estimator: Estimator, job: TrainingJob) -> Pace:
             f"({str(error).splitlines()[0]}). Begin anew with a smaller --batch or --crop, and "
             "another --out."
         ) from error
+    finally:
+        release(job.compute.device)
     return Pace(outcome.seconds, step, run.settings.workers)
 
 

@@ -13,15 +13,17 @@ trained/NAME/latency.json       how long an image takes
 
 from __future__ import annotations
 
-import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from atrous.core.architecture import Architecture
 from atrous.core.config import RerankConfig, SearchConfig, TrainingConfig, WholeConfig
+from atrous.core.console import command
 from atrous.core.errors import AtrousError
+from atrous.core.files import hold, whole_folder
 from atrous.core.options import problems, replaced
 from atrous.core.records import read, write
 from atrous.data.canvas import require_crop
@@ -53,7 +55,8 @@ from atrous.stages.whole.plan import BudgetPlan, measure_pace, read_plan, split,
 from atrous.training.loop import Watch
 
 Say = Callable[[str], None]
-WHOLE, FORMAT, WHAT = "whole.json", 3, "what a whole run was asked for"
+WHOLE, FORMAT, WHAT = "whole.json", 4, "what a whole run was asked for"
+LOCK = "whole.lock"
 TRAINED = Path("trained")
 BUDGET = 7200
 """Seconds, where a run has no limit."""
@@ -104,19 +107,22 @@ def begin(config: WholeConfig, out: Path) -> None:
     _require_time(search.budget.seconds)
     _require_room(out)
     _require_there(search)
-    keep(replace(config, search=search), out)
+    with _locked(out):
+        _require_room(out)
+        keep(replace(config, search=search), out)
 
 
 def give(out: Path, seconds: float) -> None:
     """Another budget for a run, as long as it is not split. Raises `AtrousError`."""
     config = kept(out)
     _require_time(seconds)
-    if (out / PLAN).exists():
-        raise AtrousError(
-            f"The budget of {out} is split already, as {out / PLAN} says, so --budget cannot be "
-            f"changed. Go on without it: atrous run --resume {out}"
-        )
-    keep(replaced(config, budget=seconds), out)
+    with _locked(out):
+        if (out / PLAN).exists():
+            raise AtrousError(
+                f"The budget of {out} is split already, as {out / PLAN} says, so --budget cannot "
+                f"be changed. Go on without it: {command('run', '--resume', out)}"
+            )
+        keep(replaced(config, budget=seconds), out)
 
 
 def keep(config: WholeConfig, folder: Path) -> None:
@@ -124,13 +130,6 @@ def keep(config: WholeConfig, folder: Path) -> None:
 
     Raises `AtrousError` if it cannot be written.
     """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise AtrousError(
-            f"Expected to write a run to {folder}, but {error}. Name a folder that can be written "
-            "with --out."
-        ) from error
     write(folder / WHOLE, config, FORMAT, WHAT)
 
 
@@ -150,8 +149,9 @@ def _require_cells(config: SearchConfig) -> None:
     if not needs_backbone(config.space):
         raise AtrousError(
             f"Expected a space of parts on a backbone, got --space {config.space}. "
-            "Go the way of whole networks stage by stage: atrous search "
-            f"{config.data.path} --space {config.space}, then rerank, train, evaluate and export."
+            "Go the way of whole networks stage by stage: "
+            f"{command('search', config.data.path, '--space', config.space)}, then rerank, train, "
+            "evaluate and export."
         )
 
 
@@ -164,8 +164,8 @@ def _require_room(out: Path) -> None:
     """Raises `AtrousError` if a run has begun in the folder; until then, it may be asked anew."""
     if (out / WHOLE).exists() and (out / ABOUT).exists():
         raise AtrousError(
-            f"There is a run in {out} already. Go on with it: atrous run --resume {out}; or name "
-            "another folder with --out."
+            f"There is a run in {out} already. Go on with it: "
+            f"{command('run', '--resume', out)}; or name another folder with --out."
         )
     require_no_run(out)
 
@@ -177,8 +177,32 @@ def _require_there(config: SearchConfig) -> None:
     pick_device(config.machine.device)
 
 
+@contextmanager
+def _locked(out: Path) -> Iterator[None]:
+    """Holds the folder for one whole run; raises `AtrousError` if another process has it."""
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise AtrousError(
+            f"Expected to write a run to {out}, but {error}. Name a folder that can be written "
+            "with --out."
+        ) from error
+    busy = (
+        f"Another process is at work on the run in {out}. Wait for it, or watch it with: "
+        f"{command('status', out)}"
+    )
+    with hold(out / LOCK, busy):
+        yield
+
+
 def finish(out: Path, cache: Path, say: Say, watch: Watch) -> Path:
     """Goes through what is left; gives the path of the report. Raises `AtrousError`."""
+    kept(out)
+    with _locked(out):
+        return _finish(out, cache, say, watch)
+
+
+def _finish(out: Path, cache: Path, say: Say, watch: Watch) -> Path:
     prepare(out, cache)
     plan = read_plan(out)
     say(plan.told)
@@ -217,8 +241,8 @@ def prepare(out: Path, cache: Path) -> None:
         plan = split(budget, pace, ended, beside, (plain,), config.stretch)
     except AtrousError as error:
         raise AtrousError(
-            f"{error} Go on with more: atrous run --resume {out} --budget ...; or begin anew with "
-            "fewer --steps and another --out."
+            f"{error} Go on with more: {command('run', '--resume', out, '--budget')} ...; or begin "
+            "anew with fewer --steps and another --out."
         ) from error
     extend(run, plan.trials, plan.search_seconds)
     write_plan(plan, out)
@@ -298,10 +322,9 @@ def demo_config(out: Path) -> WholeConfig:
     """Draws the scenes into `out` and gives what to run on them."""
     data = out / "scenes"
     if not data.exists():
-        partial = out / "scenes.partial"
-        shutil.rmtree(partial, ignore_errors=True)
-        write_scenes(partial, IMAGES, SEED)
-        partial.rename(data)
+        out.mkdir(parents=True, exist_ok=True)
+        with whole_folder(data) as partial:
+            write_scenes(partial, IMAGES, SEED)
     asked = replaced(
         usual(default_family().name),
         data=str(data),

@@ -18,7 +18,7 @@ from torch.nn import functional
 
 from atrous.core.console import untracked
 from atrous.data.dataset import IGNORE, Progress
-from atrous.networks.pyramid import IN_PLACE, Offsets, Part, Pyramid
+from atrous.networks.pyramid import IN_PLACE, Offsets, Part, Pyramid, align
 
 
 def probabilities(
@@ -215,7 +215,7 @@ class _Seams:
 
 
 class Segmenter(nn.Module):
-    """A part on cached maps, then a 1x1 convolution with bias: pyramid -> logits [B, K, H, W].
+    """A part on cached maps, then a convolution with bias: pyramid -> logits [B, K, H, W].
 
     Position i of the logits belongs to pixel `stride` * i + `offset`; `offsets` are those of the
     maps.
@@ -226,17 +226,17 @@ class Segmenter(nn.Module):
         self.head = head
         self.stride = head.stride
         self.offset = offsets.get(head.stride, 0.0)
-        head.offsets = offsets
-        self.logits = class_scores(head.channels, classes)
+        align(head, offsets)
+        self.logits = class_scores(head.channels, classes, head.kernel)
 
     def forward(self, maps: Pyramid) -> Tensor:
         """Maps by stride -> [B, K, H, W] at the part's stride."""
         return cast(Tensor, self.logits(self.head(maps)))
 
 
-def class_scores(channels: int, classes: int) -> nn.Conv2d:
+def class_scores(channels: int, classes: int, kernel: int = 1) -> nn.Conv2d:
     """The last layer, with first weights as in the reference implementation."""
-    layer = nn.Conv2d(channels, classes, 1)
+    layer = nn.Conv2d(channels, classes, kernel, padding=kernel // 2)
     nn.init.trunc_normal_(layer.weight, std=0.01, a=-0.02, b=0.02)
     nn.init.zeros_(layer.bias)  # type: ignore[arg-type]
     return layer

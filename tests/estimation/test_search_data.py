@@ -12,13 +12,12 @@ import pytest
 from PIL import Image
 
 from atrous.core.errors import AtrousError
-from atrous.estimation import estimators
 from atrous.estimation.cached import Proxy
 from atrous.estimation.search_data import cached_of
 from atrous.search.loop import Estimator
 from atrous.search.run import Run
-from atrous.stages.search import begin
-from tests.small_search import config, remembered, write_data
+from tests import small_search
+from tests.small_search import write_data
 
 
 @pytest.fixture(scope="module")
@@ -32,11 +31,8 @@ def data(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def begun(
-    data: Path, tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
-) -> tuple[Run, Estimator]:
-    monkeypatch.setattr(estimators, "choose", remembered([]))
-    return begin(config(data), tmp_path / "run", cache)
+def begun(data: Path, tmp_path: Path, cache: Path) -> tuple[Run, Estimator]:
+    return small_search.begun(data, tmp_path / "run", cache)
 
 
 def brighten(data: Path) -> None:

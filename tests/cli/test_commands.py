@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from atrous import cli
 from atrous.cli.options import parse_duration
 from atrous.core.errors import AtrousError
 from atrous.scenes.scene import write_scenes
@@ -170,3 +171,16 @@ def test_a_complete_run_is_extended_with_more_trials(home: Path, tmp_path: Path)
     found = atrous(*asked, folder=home)
     assert found.returncode == 0, found.stderr
     assert "5 of 5" in atrous("status", tmp_path / "longer", folder=home).stdout
+
+
+def test_a_lack_of_memory_ends_every_command_in_a_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def too_much() -> None:
+        raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to\nframe #0")
+
+    monkeypatch.setattr(cli, "app", too_much)
+    ended = atrous("evaluate", "model", folder=tmp_path)
+    assert ended.returncode == 1
+    assert ended.stderr.startswith("error: Not enough memory (DefaultCPUAllocator: can't allocate")
+    assert "Traceback" not in ended.stderr

@@ -185,6 +185,22 @@ def test_what_only_cells_can_be_trained_with_is_refused_for_whole_networks(
         require_possible(replaced(whole, **{name: value}))
 
 
+def test_a_score_that_is_not_measured_is_refused_before_anything_is_trained(
+    tmp_path: Path, begun: tuple[Run, Estimator]
+) -> None:
+    """The winning classes of whole networks are counted, which tells no cross-entropy."""
+    whole = replaced(usual("auto_deeplab-3x1"), data=str(tmp_path / "missing"))
+    words = "--score is one of miou, blend for whole networks .*, got 'cross-entropy'"
+    with pytest.raises(AtrousError, match=words):
+        require_possible(replaced(whole, score="cross-entropy"))
+    for score in ("miou", "blend"):
+        require_possible(replaced(whole, score=score))
+    run, estimator = begun
+    settings = replace(run.settings, config=replaced(whole, score="cross-entropy"))
+    with pytest.raises(AtrousError, match=words):
+        proceed(replace(run, settings=settings), estimator, ignore)
+
+
 def test_candidates_train_as_the_configuration_says(
     data: Path, tmp_path: Path, cache: Path
 ) -> None:

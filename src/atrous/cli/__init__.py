@@ -19,8 +19,10 @@ from atrous.cli.run import demo, run
 from atrous.cli.search import rerank, search, status
 from atrous.cli.train import train
 from atrous.core.console import forgive
-from atrous.core.errors import AtrousError
+from atrous.core.errors import AtrousError, in_a_line, lacks_memory
 
+MEND = "Close other programs, ask for less at a time, or take a machine with more."
+"""How to go on without memory, where a stage does not know better."""
 COMMANDS = (
     run,
     spaces,
@@ -67,6 +69,11 @@ def main() -> None:
         sys.exit(1)
     except KeyboardInterrupt:
         sys.exit(130)
+    except Exception as error:
+        if not lacks_memory(error):
+            raise
+        print(f"error: Not enough memory ({in_a_line(error)}). {MEND}", file=sys.stderr)
+        sys.exit(1)
 
 
 def _interrupt(_number: int, _frame: FrameType | None) -> NoReturn:

@@ -287,6 +287,7 @@ def default_cache() -> Path:
     return (Path(home) if home else Path.home() / ".cache") / "atrous"
 
 
-def tell_score(step: int, loss: float, metrics: Metrics) -> None:
+def tell_score(step: int, loss: float | None, metrics: Metrics) -> None:
     """A line for each time that a training is scored."""
-    say(f"step {step:>6}  loss {loss:.4f}  selection mIoU {metrics.miou:.4f}")
+    told = "before      " if loss is None else f"loss {loss:.4f} "
+    say(f"step {step:>6}  {told} selection mIoU {metrics.miou:.4f}")

@@ -106,5 +106,6 @@ def _warn(differences: tuple[Difference, ...]) -> None:
         say(f"This is not the published protocol:\n{difference_table(differences)}")
 
 
-def _tell(step: int, loss: float, metrics: Metrics) -> None:
-    say(f"step {step:>6}  loss {loss:.4f}  mIoU on val {metrics.miou:.4f}")
+def _tell(step: int, loss: float | None, metrics: Metrics) -> None:
+    told = "" if loss is None else f"loss {loss:.4f}  "
+    say(f"step {step:>6}  {told}mIoU on val {metrics.miou:.4f}")

@@ -81,7 +81,11 @@ class ProxyConfig:
         above=0,
         compares=True,
     )
-    score: str = option("What is maximised: miou, blend or cross-entropy.", "miou", compares=True)
+    score: str = option(
+        "What the search maximises: miou, blend or (not of whole networks) cross-entropy.",
+        "miou",
+        compares=True,
+    )
     init: Literal["torch", "reference"] = option(
         "First weights of a cell: torch's defaults, or as the reference implementation draws them.",
         "torch",
@@ -232,7 +236,10 @@ class TrainingConfig:
     )
     accumulate: int = option("Parts a batch is worked on in, for lack of memory.", 1, least=1)
     average: float = option(
-        "Decay of a moving average of the weights, such as 0.999; 0: none.", 0.0, least=0, below=1
+        "Decay of a moving average of the weights, such as 0.999, reached step by step; 0: none.",
+        0.0,
+        least=0,
+        below=1,
     )
     drop_path: float = option(
         "Of a whole network: drop operations, at the end with this share.", 0.0, least=0, below=1

@@ -14,8 +14,9 @@ from functools import cache
 from pathlib import Path
 from typing import Protocol, TypeVar
 
-from atrous.core.console import track
+from atrous.core.console import track, untracked
 from atrous.core.errors import AtrousError
+from atrous.core.options import option
 from atrous.data.encoding import IDENTITY, UNKNOWN, Colour, Encoding, distinct
 from atrous.data.encoding import IGNORE as IGNORE
 from atrous.data.pixels import Pixels, decode
@@ -141,6 +142,38 @@ def fingerprint(samples: Sequence[Sample], progress: Progress = track) -> str:
         if sample.encoding != IDENTITY:
             whole.update(sample.encoding.digest())
     return whole.hexdigest()
+
+
+@dataclass(frozen=True)
+class DataFingerprint:
+    """The fingerprints of the two sides of a search or a training: each has its own, so that an
+    image moved from one side to the other is noticed."""
+
+    training: str = option("Of training images.", flag="training-fingerprint", compares=True)
+    selection: str = option("Of selection images.", flag="selection-fingerprint", compares=True)
+
+    def changes(self, now: DataFingerprint, select_on: str) -> str:
+        """Names the sides that have changed until `now`, with their splits; empty if none has."""
+        val = select_on.strip() == "val"
+        sides = (
+            ("training", "train", self.training, now.training),
+            ("selection", "val" if val else f"{select_on} of train", self.selection, now.selection),
+        )
+        return " and ".join(
+            f"{side} images or masks (split {split}: fingerprint {then}, now {found})"
+            for side, split, then, found in sides
+            if then != found
+        )
+
+
+def fingerprint_sides(
+    training: Sequence[Sample], selection: Sequence[Sample], progress: Progress = track
+) -> DataFingerprint:
+    """The fingerprint of each side; see `fingerprint`."""
+    both = (*training, *selection)
+    for sample in progress(both, "reading the data set", len(both)):
+        _content(sample.image), _content(sample.mask)
+    return DataFingerprint(fingerprint(training, untracked), fingerprint(selection, untracked))
 
 
 _CHOICES = (

@@ -171,7 +171,7 @@ def _context(data: SearchData, maps: dict[int, Shape]) -> Context:
         classes=data.dataset.classes,
         training_images=len(data.training),
         selection_images=len(data.selection),
-        data_fingerprint=data.fingerprint,
+        fingerprint=data.fingerprint,
         weights_digest=data.weights_digest,
         maps=maps,
         offsets=dict(data.offsets),

@@ -7,8 +7,7 @@ from collections.abc import Callable, Mapping
 from math import isfinite
 from typing import Protocol
 
-import torch
-
+from atrous.core.errors import in_a_line, lacks_memory
 from atrous.core.trial import Details, Failed, Job, Measured, Outcome, Reason
 from atrous.training.optimiser import NonFiniteError
 
@@ -34,8 +33,8 @@ def outcome_of(job: Job, measure: Callable[[Job], Measures]) -> Outcome:
         return Measured(job, metrics.values, metrics.details, time.monotonic() - start)
     except NonFiniteError as error:
         reason, text = Reason.NON_FINITE, f"Training diverged: {error}. Lower --rate."
-    except (RuntimeError, MemoryError) as error:
-        if not _is_lack_of_memory(error):
+    except Exception as error:
+        if not lacks_memory(error):
             raise
         reason, text = Reason.OUT_OF_MEMORY, _out_of_memory(error)
     return Failed(job, reason, text, time.monotonic() - start)
@@ -48,15 +47,6 @@ def require_finite(values: Mapping[str, float], where: str = "the selection imag
             raise NonFiniteError(f"the {name.replace('_', '-')} on {where} is {value}")
 
 
-def _is_lack_of_memory(error: BaseException | None) -> bool:
-    """Whether this error, or one it was raised in the handling of, tells of lacking memory."""
-    if error is None:
-        return False
-    told = isinstance(error, torch.OutOfMemoryError | MemoryError)
-    return told or "can't allocate memory" in str(error) or _is_lack_of_memory(error.__context__)
-
-
 def _out_of_memory(error: BaseException) -> str:
-    why = (str(error).splitlines() or ["no details"])[0]
     advice = getattr(error, "advice", "Lower --batch, --filters or --workers.")
-    return f"Not enough memory for this candidate ({why}). {advice}"
+    return f"Not enough memory for this candidate ({in_a_line(error)}). {advice}"

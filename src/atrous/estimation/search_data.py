@@ -8,7 +8,7 @@ from pathlib import Path
 from atrous.core.config import CELL_RATES, ProxyConfig, SearchConfig
 from atrous.core.errors import AtrousError
 from atrous.data.canvas import Size
-from atrous.data.dataset import Dataset, Samples, fingerprint, select
+from atrous.data.dataset import DataFingerprint, Dataset, Samples, fingerprint_sides, select
 from atrous.data.layouts import read_dataset
 from atrous.estimation.cached import Proxy, are_resident
 from atrous.estimation.extraction import Extraction, cached_features
@@ -33,7 +33,7 @@ class SearchData:
     training: Samples
     selection: Samples
     backbone: Backbone | None
-    fingerprint: str
+    fingerprint: DataFingerprint
 
     @property
     def weights_digest(self) -> str:
@@ -74,7 +74,8 @@ def search_data_of(config: SearchConfig, offsets: Offsets | None = None) -> Sear
             fit = config.encoder.alignment == "fitted"
             offsets = fitted_offsets(backbone) if fit else IN_PLACE
         backbone.offsets = offsets
-    return SearchData(dataset, training, selection, backbone, fingerprint((*training, *selection)))
+    sides = fingerprint_sides(training, selection)
+    return SearchData(dataset, training, selection, backbone, sides)
 
 
 def unchanged_data(run: Run) -> SearchData:
@@ -162,15 +163,18 @@ def estimator(settings: Settings, cached: CachedFeatures) -> Proxy:
 
 
 def _require_unchanged(run: Run, data: SearchData) -> None:
-    before, weights = run.context, data.weights_digest
-    checks = (
-        ("images or masks", before.data_fingerprint, data.fingerprint, run.config.data.path),
-        ("backbone weights", before.weights_digest, weights, run.config.encoder.weights),
-    )
-    for what, expected, found, where in checks:
-        if expected != found:
-            raise AtrousError(
-                f"The {what} of {run.path} have changed since it began (fingerprint {expected}, "
-                f"now {found}, in {where}): its scores would not be comparable. Put them back, or "
-                "start a new run with --out."
-            )
+    before, config = run.context, run.config
+    sides = before.fingerprint.changes(data.fingerprint, config.data.select_on)
+    changes = [f"{sides}, in {config.data.path}"] if sides else []
+    if before.classes != data.dataset.classes:
+        names = ", ".join(before.classes), ", ".join(data.dataset.classes)
+        changes.append(f"classes (they were {names[0]}; now {names[1]})")
+    if before.weights_digest != data.weights_digest:
+        digests = f"fingerprint {before.weights_digest}, now {data.weights_digest}"
+        changes.append(f"backbone weights ({digests}, in {config.encoder.weights})")
+    if changes:
+        raise AtrousError(
+            f"What {run.path} was searched on has changed since it began, so that its scores "
+            f"would not be comparable: {'; '.join(changes)}. Put them back, or start a new run "
+            "with --out."
+        )

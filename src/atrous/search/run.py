@@ -18,9 +18,10 @@ from atrous.core.config import SearchConfig, Size
 from atrous.core.console import command
 from atrous.core.errors import AtrousError
 from atrous.core.files import hold, is_held
-from atrous.core.options import option, replaced
+from atrous.core.options import option, part, replaced
 from atrous.core.records import read, write
 from atrous.core.trial import Trial
+from atrous.data.dataset import DataFingerprint
 from atrous.search.ledger import (
     Entry,
     Ledger,
@@ -36,7 +37,7 @@ ABOUT, LEDGER, LOCK = "run.json", "ledger.db", "run.lock"
 RERANK = "rerank.json"
 SEARCH, SECOND, COMPARED = "search", "rerank", "compare"
 """Kinds of studies: of the scores of a search, of what is ranked again, of replicates."""
-FORMAT = 6
+FORMAT = 7
 PACKAGES = ("atrous", "torch", "timm", "optuna", "numpy", "pillow")
 
 
@@ -61,7 +62,7 @@ class Settings:
 class Context:
     """All that the run was made on, as it is needed to read its figures and to run it again.
 
-    `data_fingerprint` is the content hash of training and selection images; `maps` are
+    `fingerprint` is that of training and of selection images; `maps` are
     [channels, height, width] of what candidates read, by stride: feature maps, or the image, of
     stride 1; `offsets` are how many pixels beyond stride * i position i of a map sees. `identity`
     tells the run from all others, wherever its ledger is.
@@ -70,7 +71,7 @@ class Context:
     classes: tuple[str, ...]
     training_images: int
     selection_images: int
-    data_fingerprint: str = option("Of training and selection images.", compares=True)
+    fingerprint: DataFingerprint = part()
     weights_digest: str = option("Of the backbone.", compares=True)
     maps: dict[int, Shape]
     offsets: dict[int, float] = field(default_factory=dict)

@@ -13,7 +13,7 @@ from rich.console import Console
 
 from atrous.core.config import GRADIENT, GradientConfig, SearchConfig
 from atrous.core.console import note, track
-from atrous.core.errors import AtrousError
+from atrous.core.errors import AtrousError, within_memory
 from atrous.core.trial import Origin
 from atrous.data.canvas import Size, largest, require_crop, round_up
 from atrous.data.checks.check import require_sound
@@ -92,19 +92,18 @@ def _searched(
     """A supernet at the end of its search."""
     folder = run.path / FOLDER / str(protocol.seed)
     torch.set_num_threads(cores())
+    mend = (
+        "Begin anew with --checkpointing, or lower --search-batch, --search-crop or "
+        "--search-filters; --plan tells what they need."
+    )
     try:
-        relaxation = relaxation_of(protocol.space)
-        state = SearchState(relaxation, protocol, _compute(run), _penalty(run, relaxation))
-        loop.run(state, data.training, folder, track, watch)
+        with within_memory(f"on {run.settings.device}", mend):
+            relaxation = relaxation_of(protocol.space)
+            state = SearchState(relaxation, protocol, _compute(run), _penalty(run, relaxation))
+            loop.run(state, data.training, folder, track, watch)
     except NonFiniteError as error:
         raise AtrousError(
             f"The search diverged: {error}. Begin anew with another --seed or --search-batch."
-        ) from error
-    except torch.OutOfMemoryError as error:
-        raise AtrousError(
-            f"Not enough memory on {run.settings.device} "
-            f"({str(error).splitlines()[0]}). Begin anew with --checkpointing, or lower "
-            "--search-batch, --search-crop or --search-filters; --plan tells what they need."
         ) from error
     finally:
         release(run.settings.device)

@@ -29,7 +29,13 @@ from atrous.estimation.estimators import prepare
 from atrous.execution import find_executor
 from atrous.search.ledger import Entry, scored
 from atrous.search.loop import Estimator, SearchPlan, baseline_trials, search
-from atrous.search.objective import OBJECTIVES, find_objective
+from atrous.search.objective import (
+    END_TO_END,
+    OBJECTIVES,
+    ON_FEATURES,
+    find_objective,
+    objectives_of,
+)
 from atrous.search.promotion import FullBudget
 from atrous.search.run import Run, create_run, require_no_run
 from atrous.spaces import family_of, find_architecture, find_space
@@ -89,6 +95,8 @@ def proceed(
     """Runs what is left of a run's trials; `strategy` stands for that of the configuration, where
     it was made of a differentiable search."""
     config, settings = run.config, run.settings
+    if wrong := wrong_score(config):
+        raise AtrousError(f"{run.path}: {wrong[0]}. Begin anew with another --out.")
     space = find_space(config.space)
     plan = SearchPlan(
         space=space,
@@ -112,9 +120,7 @@ def require_possible(config: SearchConfig) -> None:
     space = find_space(config.space)
     require_relaxable(config)
     wrong = problems(config, ("output_stride",) if space.encoder else ())
-    if config.proxy.score not in OBJECTIVES:
-        told = ", ".join(OBJECTIVES)
-        wrong.append(f"--score is one of {told}, got {config.proxy.score!r}")
+    wrong += wrong_score(config)
     for name, only in OF_WHOLE_NETWORKS.items() if space.encoder else ():
         if (asked := getattr(config.proxy, name)) != only:
             told = f"--{name.replace('_', '-')} is {only} for whole networks"
@@ -132,6 +138,17 @@ def require_possible(config: SearchConfig) -> None:
             )
     if config.proxy.crop:
         require_crop(config.proxy.crop, space.coarsest(config.encoder.output_stride))
+
+
+def wrong_score(config: SearchConfig) -> list[str]:
+    """Returns why a search cannot have its --score, if it cannot: there is no such thing, or it is
+    not measured where whole networks are trained."""
+    whole, score = find_space(config.space).encoder is not None, config.proxy.score
+    able = objectives_of(END_TO_END if whole else ON_FEATURES)
+    if score in able:
+        return []
+    why = f" for whole networks (--space {config.space})" if score in OBJECTIVES else ""
+    return [f"--score is one of {', '.join(able)}{why}, got {score!r}"]
 
 
 def lasting(config: SearchConfig) -> SearchConfig:

@@ -148,7 +148,21 @@ def labelled(labels: Tensor) -> Tensor:
 def _average(network: Network, decay: float) -> AveragedModel | None:
     if not decay:
         return None
-    return AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(decay), use_buffers=True)  # type: ignore[no-untyped-call]
+
+    def add(averages: Any, values: Any, count: Tensor | int) -> None:
+        mean = get_ema_multi_avg_fn(decay_after(int(count), decay))  # type: ignore[no-untyped-call]
+        mean(averages, values, count)
+
+    return AveragedModel(network, multi_avg_fn=add, use_buffers=True)
+
+
+def decay_after(count: int, decay: float) -> float:
+    """Returns the decay of an average of `count` values so far: `decay`, or less while it is young.
+
+    min(decay, (1 + t) / (10 + t)), as TensorFlow's `ExponentialMovingAverage` has it for a number
+    of updates t: a young average follows the last ninth of its values, and forgets the first.
+    """
+    return min(decay, (1 + count) / (10 + count))
 
 
 def normalisation(

@@ -11,6 +11,7 @@ import pytest
 
 from atrous.core.errors import AtrousError
 from atrous.core.options import replaced
+from atrous.data.dataset import DataFingerprint
 from atrous.stages.fidelity.study import ABOUT, create_study, open_study, require_same
 from tests.stages.fidelity.studies import FINGERPRINTS, SETTINGS, fill, new_study
 
@@ -71,7 +72,8 @@ def test_changed_settings_are_refused(
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"data": "d2"}, "images or masks had fingerprint d1, now d2"),
+        ({"data": DataFingerprint("d2", "s1")}, "training images or masks .*d1, now d2"),
+        ({"data": DataFingerprint("d1", "s2")}, "selection images or masks .*s1, now s2"),
         ({"weights": "w2"}, "--weights as loaded had fingerprint w1, now w2"),
         ({"large_weights": "l2"}, "--large-weights as loaded had fingerprint l1, now l2"),
     ],

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from atrous.core.console import command, track
-from atrous.core.errors import AtrousError
+from atrous.core.errors import AtrousError, within_memory
 from atrous.core.records import to_json
 from atrous.data.dataset import Dataset, Samples, fingerprint
 from atrous.data.layouts import read_layout
@@ -95,7 +95,14 @@ def count(assessment: Assessment) -> Evaluation:
     rest = assessment.samples[tally.done :]
     label = f"evaluating, {tally.done} images done before" if tally.done else "evaluating"
     examination.network.to(examination.device)
-    with evaluating(examination.network), tally.keeping():
+    images = "an image" if examination.plain else "an image at its largest scale"
+    where = f"on {examination.device} to look at {images} as a whole"
+    mend = "Evaluate with smaller --scales, with another --device, or on a machine with more."
+    with (
+        within_memory(where, mend),
+        evaluating(examination.network),
+        tally.keeping(),
+    ):
         for one in track(examination.counted(rest), label, len(rest)):
             tally.add(one)
     return assessment.evaluation

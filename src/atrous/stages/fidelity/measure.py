@@ -12,7 +12,7 @@ from atrous.core.options import problems, replaced
 from atrous.core.trial import Origin, Trial
 from atrous.data.canvas import Size, derive_crop, require_crop
 from atrous.data.checks.check import require_sound
-from atrous.data.dataset import Dataset, Samples, fingerprint, select
+from atrous.data.dataset import Dataset, Samples, fingerprint_sides, select
 from atrous.data.layouts import read_dataset
 from atrous.estimation.cached import Proxy, are_resident
 from atrous.estimation.end_to_end import FineTune
@@ -56,7 +56,7 @@ class StudyData:
         """The fingerprints of it all."""
         digests = {name: backbone.weights_digest for name, backbone in self.backbones.items()}
         return Fingerprints(
-            data=fingerprint((*self.training, *self.selection)),
+            data=fingerprint_sides(self.training, self.selection),
             weights=digests[CACHED],
             large_weights=digests.get(LARGE, ""),
             machine=machine(),

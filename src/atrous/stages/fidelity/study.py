@@ -23,6 +23,7 @@ from atrous.core.config import FidelityConfig
 from atrous.core.errors import AtrousError
 from atrous.core.files import hold
 from atrous.core.options import leaves
+from atrous.data.dataset import DataFingerprint
 from atrous.estimation.tune import Choice
 from atrous.search.ledger import Entry, Ledger, file_url
 from atrous.spaces import FAMILIES
@@ -54,14 +55,14 @@ def some_cells(count: int) -> dict[str, Architecture]:
 
 
 ABOUT, LOCK = "fidelity.json", "fidelity.lock"
-FORMAT = 4
+FORMAT = 5
 
 
 @dataclass(frozen=True)
 class Fingerprints:
     """Fingerprints of all that scores depend on besides the settings; made on `machine`."""
 
-    data: str
+    data: DataFingerprint
     weights: str
     large_weights: str
     machine: str
@@ -160,11 +161,13 @@ def require_same(study: Study, settings: FidelityConfig, fingerprints: Fingerpri
         (leaf.flag, leaf.of(study.settings), leaf.of(settings)) for leaf in leaves(FidelityConfig)
     ]
     changed = [f"--{flag} was {then}, now {now}" for flag, then, now in pairs if then != now]
-    for what in ("data", "weights", "large_weights"):
+    if sides := study.fingerprints.data.changes(fingerprints.data, settings.data.select_on):
+        changed.append(sides)
+    for what in ("weights", "large_weights"):
         then, found = getattr(study.fingerprints, what), getattr(fingerprints, what)
         if then != found:
-            name = "images or masks" if what == "data" else f"--{what.replace('_', '-')} as loaded"
-            changed.append(f"{name} had fingerprint {then}, now {found}")
+            name = what.replace("_", "-")
+            changed.append(f"--{name} as loaded had fingerprint {then}, now {found}")
     if changed:
         raise AtrousError(
             f"The study in {study.path} began otherwise, so that its scores would not be "

@@ -42,7 +42,7 @@ class SearchData:
 
     @property
     def offsets(self) -> Offsets:
-        """Those of the backbone's maps."""
+        """Pixels from stride * i to what position i of a map sees, by stride."""
         return self.backbone.offsets if self.backbone else IN_PLACE
 
 

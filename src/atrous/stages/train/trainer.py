@@ -36,6 +36,84 @@ from atrous.training.optimiser import NonFiniteError
 from atrous.training.state import TrainingState
 from atrous.training.world import World, announced, joined
 
+ABOUT, MODEL, LOCK = "training.json", "model", "training.lock"
+FORMAT = 3
+
+
+@dataclass(frozen=True)
+class TrainingJob:
+    """`name` is what the architecture was called, `licence` that of the data, as the user states
+    it; `weights` those of the backbone. `fingerprint` is that of training and selection images."""
+
+    name: str
+    data: str
+    select_on: str
+    licence: str
+    blueprint: Blueprint
+    weights: str
+    protocol: Protocol
+    compute: Compute
+    tensorboard: bool
+    fingerprint: DataFingerprint
+
+    def samples(self) -> tuple[Dataset, Samples, Samples]:
+        """The data set, and the samples to train and to select on.
+
+        Raises AtrousError if they are not those that the run began with.
+        """
+        dataset = read_dataset(Path(self.data))
+        training, selection = select(dataset, self.select_on)
+        found = fingerprint_sides(training, selection)
+        sides = self.fingerprint.changes(found, self.select_on)
+        classes = self.blueprint.classes
+        if not sides and classes != dataset.classes:
+            sides = f"class names (they were {', '.join(classes)})"
+        if sides:
+            raise AtrousError(
+                f"The {sides} of {self.data} have changed since this training began. Put them "
+                "back, or begin anew with another --out."
+            )
+        return dataset, training, selection
+
+
+def require_none(folder: Path) -> None:
+    """Raises `AtrousError` if there is a training run in the folder."""
+    if (folder / ABOUT).exists():
+        raise AtrousError(
+            f"There is a training run in {folder} already. Go on with it: "
+            f"{command('train', '--resume', folder)}; or name another folder with --out."
+        )
+
+
+def create(folder: Path, job: TrainingJob) -> None:
+    """Writes the job; raises `AtrousError` if another is there or the folder cannot be written."""
+    require_none(folder)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise AtrousError(
+            f"Expected to write a training run to {folder}, but {error}. Name a folder that can be "
+            "written with --out."
+        ) from error
+    with held(folder):
+        require_none(folder)
+        records.write(folder / ABOUT, job, FORMAT, "a training run")
+
+
+def read(folder: Path) -> TrainingJob:
+    """Returns the job of a folder; raises `AtrousError` if there is none or it is damaged."""
+    absent = (
+        f"Expected a training run at {folder}: a folder with {ABOUT}, as atrous train makes it. "
+        "There is no such file."
+    )
+    mend = "Restore the file from a copy, or begin anew with another --out."
+    return records.read(folder / ABOUT, TrainingJob, FORMAT, "a training run", absent, mend)
+
+
+def held(folder: Path) -> AbstractContextManager[None]:
+    """Holds the folder for one process; raises `AtrousError` if another trains in it."""
+    return hold(folder / LOCK, f"Another process is training in {folder}. Wait for it.")
+
 
 def run(
     folder: Path,
@@ -122,82 +200,3 @@ def training_record(job: TrainingJob, metrics: Metrics, images: int) -> dict[str
         "multiply_adds": cost.multiply_adds,
         "device": job.compute.device,
     }
-
-
-ABOUT, MODEL, LOCK = "training.json", "model", "training.lock"
-FORMAT = 3
-
-
-@dataclass(frozen=True)
-class TrainingJob:
-    """`name` is what the architecture was called, `licence` that of the data, as the user states
-    it; `weights` those of the backbone. `fingerprint` is that of training and selection images."""
-
-    name: str
-    data: str
-    select_on: str
-    licence: str
-    blueprint: Blueprint
-    weights: str
-    protocol: Protocol
-    compute: Compute
-    tensorboard: bool
-    fingerprint: DataFingerprint
-
-    def samples(self) -> tuple[Dataset, Samples, Samples]:
-        """The data set, and the samples to train and to select on.
-
-        Raises AtrousError if they are not those that the run began with.
-        """
-        dataset = read_dataset(Path(self.data))
-        training, selection = select(dataset, self.select_on)
-        found = fingerprint_sides(training, selection)
-        sides = self.fingerprint.changes(found, self.select_on)
-        classes = self.blueprint.classes
-        if not sides and classes != dataset.classes:
-            sides = f"class names (they were {', '.join(classes)})"
-        if sides:
-            raise AtrousError(
-                f"The {sides} of {self.data} have changed since this training began. Put them "
-                "back, or begin anew with another --out."
-            )
-        return dataset, training, selection
-
-
-def require_none(folder: Path) -> None:
-    """Raises `AtrousError` if there is a training run in the folder."""
-    if (folder / ABOUT).exists():
-        raise AtrousError(
-            f"There is a training run in {folder} already. Go on with it: "
-            f"{command('train', '--resume', folder)}; or name another folder with --out."
-        )
-
-
-def create(folder: Path, job: TrainingJob) -> None:
-    """Writes the job; raises `AtrousError` if another is there or the folder cannot be written."""
-    require_none(folder)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise AtrousError(
-            f"Expected to write a training run to {folder}, but {error}. Name a folder that can be "
-            "written with --out."
-        ) from error
-    with held(folder):
-        require_none(folder)
-        records.write(folder / ABOUT, job, FORMAT, "a training run")
-
-
-def read(folder: Path) -> TrainingJob:
-    """Returns the job of a folder; raises `AtrousError` if there is none or it is damaged."""
-    absent = (
-        f"Expected a training run at {folder}: a folder with {ABOUT}, as atrous train makes it. "
-        "There is no such file."
-    )
-    mend = "Restore the file from a copy, or begin anew with another --out."
-    return records.read(folder / ABOUT, TrainingJob, FORMAT, "a training run", absent, mend)
-
-
-def held(folder: Path) -> AbstractContextManager[None]:
-    """Holds the folder for one process; raises `AtrousError` if another trains in it."""
-    return hold(folder / LOCK, f"Another process is training in {folder}. Wait for it.")

@@ -223,8 +223,8 @@ def spread(wanted: Sequence[float], gap: float, extent: float) -> list[float]:
     groups: list[tuple[float, list[int]]] = []
     for index in order:
         centre, members = wanted[index], [index]
-        # Those that would touch become one group about their common centre, which may then touch the
-        # group before it.
+        # Those that would touch become one group about their common centre, which may then touch
+        # the group before it.
         while groups and centre - groups[-1][0] < gap * (len(members) + len(groups[-1][1])) / 2:
             _, before = groups.pop()
             members = before + members

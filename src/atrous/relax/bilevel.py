@@ -77,8 +77,8 @@ class SearchState:
     def advance(self, batch: Batch, other: Batch | None) -> Losses:
         """Takes one step: of the architecture on `other`, unless it warms up, then of the
         weights."""
-        # Gates draw from a generator of their own, dropout and the like from torch's: both begin anew
-        # at each step, so that a step depends on its number and not on what was drawn before.
+        # Gates draw from a generator of their own, dropout from torch's: both begin anew at each
+        # step, so that a step depends on its number and not on what was drawn before.
         generator = torch.Generator()
         generator.manual_seed(mixed(self.protocol.seed, self.step))
         torch.manual_seed(mixed(self.protocol.seed, self.step))
@@ -164,8 +164,8 @@ class SearchState:
             with torch.no_grad():
                 more = loss.detach() - self._penalised(batch, rival)
             learnt = loss + more / 2 * self.supernet.contrast(mixture, rival, self.temperature)
-        # Not `backward`: it would leave gradients of these crops in the weights, which learn from the
-        # other half of the images alone.
+        # Not `backward`: it would leave gradients of these crops in the weights, which learn from
+        # the other half of the images alone.
         gradients = torch.autograd.grad(learnt, parameters, allow_unused=True)
         for parameter, gradient in zip(parameters, gradients, strict=True):
             parameter.grad = gradient

@@ -100,7 +100,6 @@ CLASSIC = Family(
         output_stride=16,
         filters=64,
         steps=400,
-        rate=0.1,
         baselines=("classic:1x1",),
     ),
     yardstick="classic:fpn",

@@ -34,7 +34,6 @@ FAST_DENSE = Family(
         output_stride=16,
         filters=32,
         steps=400,
-        rate=0.1,
         baselines=("fast_dense:arch0",),
     ),
     yardstick="fast_dense:arch0",

@@ -36,6 +36,95 @@ from atrous.training.optimiser import NonFiniteError
 from atrous.training.state import TrainingState
 from atrous.training.world import World, announced, joined
 
+
+def run(
+    folder: Path,
+    job: TrainingJob,
+    watch: Watch = ignore,
+    progress: Progress = track,
+    start: WarmStart | None = None,
+) -> Path:
+    """Trains what is left of a job and writes the model; gives the model's folder.
+
+    Without a `start`, the cell begins with random weights. With one, the start is scored too, and
+    stays the best until a score is higher.
+
+    Under `torchrun`, all processes call it with the same job. Raises `AtrousError`.
+    """
+    if locate(folder / MODEL, RECORD).exists():
+        return folder / MODEL
+    share_of(job.protocol, announced(pick_device(job.compute.device)))
+    with joined(job.compute.device) as world, held(folder) if world.leads else nullcontext():
+        return _run(folder, job, world, watch, progress, start)
+
+
+def _run(
+    folder: Path,
+    job: TrainingJob,
+    world: World,
+    watch: Watch,
+    progress: Progress,
+    start: WarmStart | None,
+) -> Path:
+    progress = progress if world.leads else untracked
+    require_there(folder, job)
+    dataset, training, selection = job.samples()
+    compute = replace(job.compute, device=world.device)
+    begins = not (folder / CHECKPOINT).exists()
+    network = build_network(job.blueprint, job.weights if begins else "none", job.protocol.seed)
+    transform = Transform(network.backbone.mean, network.backbone.std)
+    crops = crops_of(training, job.protocol, network.backbone.mean)
+    score = Selection(selection, len(dataset.classes), transform, world)
+    mend = "Lower --batch or --crop, or raise --accumulate."
+    try:
+        with within_memory(f"on {job.compute.device}", mend):
+            if start and begins:
+                start(network, job.blueprint.architecture, job.protocol.seed)
+            torch.set_num_threads(max(1, compute.threads // world.local_size))
+            state = TrainingState(network, job.protocol, compute, world)
+            warm = start is not None
+            metrics = train(state, crops, score, folder, progress, watch, job.tensorboard, warm)
+    except NonFiniteError as error:
+        raise AtrousError(
+            f"Training diverged: {error}. Begin anew with a lower --rate; what was best before is "
+            f"in {folder}."
+        ) from error
+    if world.leads:
+        _write(folder, job, metrics, len(training), start is not None)
+    world.wait()
+    return folder / MODEL
+
+
+def _write(folder: Path, job: TrainingJob, metrics: Metrics, images: int, warm: bool) -> None:
+    """Writes the model of the best weights."""
+    network = build_network(job.blueprint)
+    load_best(network, folder)
+    record = {**training_record(job, metrics, images), "warm_start": warm}
+    save_model(Model(network, job.blueprint, record), folder / MODEL)
+    for name in (CHECKPOINT, BEST):
+        (folder / name).unlink(missing_ok=True)
+
+
+def training_record(job: TrainingJob, metrics: Metrics, images: int) -> dict[str, object]:
+    """How a model was trained, in JSON's types."""
+    cost = network_cost(job.blueprint, job.protocol.crop)
+    return {
+        "name": job.name,
+        "data": Path(job.data).name,
+        "data_licence": job.licence,
+        "training_fingerprint": job.fingerprint.training,
+        "selection_fingerprint": job.fingerprint.selection,
+        "select_on": job.select_on,
+        "images": images,
+        **to_json(job.protocol),
+        **({"backbone_weights": Path(job.weights).name} if job.blueprint.backbone else {}),
+        "selection_miou": metrics.miou,
+        "parameters": cost.parameters,
+        "multiply_adds": cost.multiply_adds,
+        "device": job.compute.device,
+    }
+
+
 ABOUT, MODEL, LOCK = "training.json", "model", "training.lock"
 FORMAT = 3
 
@@ -110,93 +199,27 @@ def read(folder: Path) -> TrainingJob:
     return records.read(folder / ABOUT, TrainingJob, FORMAT, "a training run", absent, mend)
 
 
+def require_there(folder: Path, job: TrainingJob) -> None:
+    """Raises `AtrousError` if the data set of a training is not where it was."""
+    if not Path(job.data).exists():
+        raise AtrousError(
+            f"The data set of the training in {folder} was in {job.data}, where nothing is now. "
+            f"Put it back, or say where it is: {command('train', '--resume', folder, '--data')} ..."
+        )
+
+
+def moved(folder: Path, job: TrainingJob, data: str) -> TrainingJob:
+    """Returns the job of a folder with its data set in another place from now on.
+
+    Raises `AtrousError` unless the images and masks there are those that it began with.
+    """
+    there = replace(job, data=str(Path(data).resolve()))
+    there.samples()
+    with held(folder):
+        records.write(folder / ABOUT, there, FORMAT, "a training run")
+    return there
+
+
 def held(folder: Path) -> AbstractContextManager[None]:
     """Holds the folder for one process; raises `AtrousError` if another trains in it."""
     return hold(folder / LOCK, f"Another process is training in {folder}. Wait for it.")
-
-
-def run(
-    folder: Path,
-    job: TrainingJob,
-    watch: Watch = ignore,
-    progress: Progress = track,
-    start: WarmStart | None = None,
-) -> Path:
-    """Trains what is left of a job and writes the model; gives the model's folder.
-
-    Without a `start`, the cell begins with random weights. With one, the start is scored too, and
-    stays the best until a score is higher.
-
-    Under `torchrun`, all processes call it with the same job. Raises `AtrousError`.
-    """
-    if locate(folder / MODEL, RECORD).exists():
-        return folder / MODEL
-    share_of(job.protocol, announced(pick_device(job.compute.device)))
-    with joined(job.compute.device) as world, held(folder) if world.leads else nullcontext():
-        return _run(folder, job, world, watch, progress, start)
-
-
-def _run(
-    folder: Path,
-    job: TrainingJob,
-    world: World,
-    watch: Watch,
-    progress: Progress,
-    start: WarmStart | None,
-) -> Path:
-    progress = progress if world.leads else untracked
-    dataset, training, selection = job.samples()
-    compute = replace(job.compute, device=world.device)
-    begins = not (folder / CHECKPOINT).exists()
-    network = build_network(job.blueprint, job.weights if begins else "none", job.protocol.seed)
-    transform = Transform(network.backbone.mean, network.backbone.std)
-    crops = crops_of(training, job.protocol, network.backbone.mean)
-    score = Selection(selection, len(dataset.classes), transform, world)
-    mend = "Lower --batch or --crop, or raise --accumulate."
-    try:
-        with within_memory(f"on {job.compute.device}", mend):
-            if start and begins:
-                start(network, job.blueprint.architecture, job.protocol.seed)
-            torch.set_num_threads(max(1, compute.threads // world.local_size))
-            state = TrainingState(network, job.protocol, compute, world)
-            warm = start is not None
-            metrics = train(state, crops, score, folder, progress, watch, job.tensorboard, warm)
-    except NonFiniteError as error:
-        raise AtrousError(
-            f"Training diverged: {error}. Begin anew with a lower --rate; what was best before is "
-            f"in {folder}."
-        ) from error
-    if world.leads:
-        _write(folder, job, metrics, len(training), start is not None)
-    world.wait()
-    return folder / MODEL
-
-
-def _write(folder: Path, job: TrainingJob, metrics: Metrics, images: int, warm: bool) -> None:
-    """Writes the model of the best weights."""
-    network = build_network(job.blueprint)
-    load_best(network, folder)
-    record = {**training_record(job, metrics, images), "warm_start": warm}
-    save_model(Model(network, job.blueprint, record), folder / MODEL)
-    for name in (CHECKPOINT, BEST):
-        (folder / name).unlink(missing_ok=True)
-
-
-def training_record(job: TrainingJob, metrics: Metrics, images: int) -> dict[str, object]:
-    """How a model was trained, in JSON's types."""
-    cost = network_cost(job.blueprint, job.protocol.crop)
-    return {
-        "name": job.name,
-        "data": Path(job.data).name,
-        "data_licence": job.licence,
-        "training_fingerprint": job.fingerprint.training,
-        "selection_fingerprint": job.fingerprint.selection,
-        "select_on": job.select_on,
-        "images": images,
-        **to_json(job.protocol),
-        **({"backbone_weights": Path(job.weights).name} if job.blueprint.backbone else {}),
-        "selection_miou": metrics.miou,
-        "parameters": cost.parameters,
-        "multiply_adds": cost.multiply_adds,
-        "device": job.compute.device,
-    }

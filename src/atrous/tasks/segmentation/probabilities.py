@@ -203,8 +203,8 @@ class _Seams:
         height, width = found.shape[1:]
         weighted = found * row.weights(found)[:, None]
         weighted *= column.weights(found)
-        # First the columns that the left neighbour shares, then, of what is whole by columns, the rows
-        # of the tiles above: a corner where four tiles meet gets all four shares so.
+        # First the columns that the left neighbour shares, then, of what is whole by columns, the
+        # rows of the tiles above: a corner where four tiles meet gets all four shares so.
         if column.before and self._left is not None:
             weighted[:, :, : column.before] += self._left
         self._left = weighted[:, :, width - column.after :].clone()

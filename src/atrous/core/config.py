@@ -346,7 +346,7 @@ class FidelityConfig:
         weights={"help": "auto (timm's hub), builtin, none, or a file."},
     )
     large_cached: bool = option("Freeze the large backbone too: for machines without a GPU.", False)
-    cells: int = option("How many of the 31 cells to measure.", 31)
+    cells: int = option("How many of the 31 cells to measure.", 31, least=1)
     small: EncoderConfig = part(
         EncoderConfig("tf_efficientnet_lite0", "auto", 16),
         backbone={"help": "The small one: a timm model."},

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from atrous.core.config import CELL_RATES, ProxyConfig, SearchConfig
 from atrous.core.errors import AtrousError
+from atrous.core.options import replaced
 from atrous.data.canvas import Size
 from atrous.data.dataset import DataFingerprint, Dataset, Samples, fingerprint_sides, select
 from atrous.data.layouts import read_dataset
@@ -15,7 +16,7 @@ from atrous.estimation.extraction import Extraction, cached_features
 from atrous.estimation.features import FeatureSet
 from atrous.networks.backbones import Backbone, load_backbone
 from atrous.networks.compute import Compute
-from atrous.search.run import Run, Settings
+from atrous.search.run import Run, Settings, write_about
 from atrous.spaces import find_architecture, find_space, needs_backbone
 from atrous.training.optimiser import Schedule
 
@@ -67,9 +68,34 @@ def search_data_of(config: SearchConfig) -> SearchData:
 
 def unchanged_data(run: Run) -> SearchData:
     """Reads the data of a run; raises `AtrousError` if data or weights have changed since."""
+    require_there(run)
     data = search_data_of(run.config)
     _require_unchanged(run, data)
     return data
+
+
+def require_there(run: Run) -> None:
+    """Raises `AtrousError` if the data set of a run is not where it was."""
+    if not Path(run.config.data.path).exists():
+        raise AtrousError(
+            f"The data set of {run.path} was in {run.config.data.path}, where nothing is now. Put "
+            "it back, or give the same command with --data and the folder where it is now."
+        )
+
+
+def moved(run: Run, folder: Path | None) -> Run:
+    """Returns the run with its data set in another folder from now on, if one is given.
+
+    Raises `AtrousError` unless the images and masks there are those that the run began with.
+    """
+    if folder is None:
+        return run
+    config = replaced(run.config, data=str(folder.resolve()))
+    there = replace(run, settings=replace(run.settings, config=config))
+    unchanged_data(there)
+    with run.locked():
+        write_about(there)
+    return there
 
 
 def cached_of_data(

@@ -180,7 +180,7 @@ def create_run(path: Path, settings: Settings, context: Context) -> Run:
                 "Put that back, or name another folder with --out."
             )
         run.begin_ledger(SEARCH)
-        _write_about(run)
+        write_about(run)
     return run
 
 
@@ -194,11 +194,12 @@ def extend(run: Run, trials: int | None, seconds: float | None) -> Run:
     config = replaced(run.config, trials=trials, time=seconds)
     extended = replace(run, settings=replace(run.settings, config=config))
     with run.locked():
-        _write_about(extended)
+        write_about(extended)
     return extended
 
 
-def _write_about(run: Run) -> None:
+def write_about(run: Run) -> None:
+    """Writes what a run was asked for and made on; raises `AtrousError` if it cannot."""
     write(run.path / ABOUT, About(run.settings, run.context), FORMAT, "the record of a run")
 
 

@@ -26,6 +26,7 @@ from atrous.data.dataset import (
 )
 from atrous.data.layouts import read_dataset
 from atrous.estimation.end_to_end import usual_rate
+from atrous.estimation.search_data import require_there
 from atrous.networks.backbones import load_backbone
 from atrous.networks.compute import Compute, cores, pick_device, whole_precision
 from atrous.networks.weights import BUILTIN
@@ -87,6 +88,8 @@ def subject_of(source: str, trial: int | None, told: dict[str, object]) -> Subje
         run = open_run(Path(source))
         chosen = _trial(run, trial)
         name = f"trial {chosen.number} of {run.path.resolve().name}"
+        if "data" not in told:
+            require_there(run)
         return _as_told(subject_in(run, name, chosen.architecture), told)
     if trial is not None:
         raise AtrousError(f"--trial names a trial of a run, but {source!r} is no folder of a run.")

@@ -73,6 +73,7 @@ class Network(nn.Module):
     def forward(self, images: Tensor) -> Tensor:
         """Normalised images [B, 3, H, W] -> logits [B, K, H, W]."""
         height, width = images.shape[-2:]
+        # Only right and below: position 0 stays on pixel 0, and what is added is cut off again.
         canvas = pad_to_canvas(images, self.backbone.canvas)
         scores, first = self.enlarged(self.coarse(canvas), (canvas.shape[-2], canvas.shape[-1]))
         return scores[..., first : first + height, first : first + width]

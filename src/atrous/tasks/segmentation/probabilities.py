@@ -159,6 +159,7 @@ def plan_tiles(size: int, tile: int, overlap: int) -> tuple[Span, ...]:
         raise ValueError(f"expected an overlap of 0 to {tile // SHARE} pixels, got {overlap}")
     if size <= tile:
         return (Span(0, size, 0, 0),)
+    # As few tiles as will do, then each as short as so many may be: equal tiles, no thin last one.
     count = math.ceil((size - overlap) / (tile - overlap))
     side = math.ceil((size + (count - 1) * overlap) / count)
     starts = [number * (size - side) // (count - 1) for number in range(count)]
@@ -202,6 +203,8 @@ class _Seams:
         height, width = found.shape[1:]
         weighted = found * row.weights(found)[:, None]
         weighted *= column.weights(found)
+        # First the columns that the left neighbour shares, then, of what is whole by columns, the
+        # rows of the tiles above: a corner where four tiles meet gets all four shares so.
         if column.before and self._left is not None:
             weighted[:, :, : column.before] += self._left
         self._left = weighted[:, :, width - column.after :].clone()

@@ -334,8 +334,6 @@ def prove(run: Run, candidate: Candidate) -> None:
 
 
 IMAGES, SEED = 480, 0
-
-
 BATCH = 4
 """Images a step end to end: few, so that a laptop gets somewhere in some minutes."""
 

@@ -183,9 +183,7 @@ class SearchConfig:
     """A search; `None` is left to be derived from data and machine."""
 
     data: DataConfig = part()
-    space: str = option(
-        "A space; atrous spaces lists them.", derived="the first of them", compares=True
-    )
+    space: str = option("A space; atrous spaces lists them.", derived="{space}", compares=True)
     strategy: str = option("random, local or gradient.", "local")
     budget: BudgetConfig = part(BudgetConfig)
     seed: int = option("Of proposals, first weights and batches.", 0, least=0)

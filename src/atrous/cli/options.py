@@ -189,7 +189,7 @@ def parse_duration(text: str) -> float:
 def parse_memory(text: str) -> int:
     """Returns `2GiB` or `500 MB` in bytes."""
     match = re.fullmatch(r"(\d+(?:\.\d+)?) ?([a-z]+)", text.strip().lower())
-    if not match or match[2] not in BYTES:
+    if not match or match[2] not in BYTES or not float(match[1]):
         raise AtrousError(f"Expected an amount such as 2GiB or 500MiB, got {text!r}.")
     return int(min(float(match[1]) * BYTES[match[2]], MOST))
 

@@ -6,14 +6,16 @@ import hashlib
 import json
 import sys
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from functools import partial
+from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import typer
 
 from atrous.cli.options import Json, Told, takes
-from atrous.core.console import output, say, shell
+from atrous.core.console import note, output, say, shell
 from atrous.core.errors import AtrousError
 from atrous.core.requests import EvaluationRequest, ExportConfig, LatencyConfig, PredictConfig
 
@@ -29,12 +31,13 @@ def evaluate(told: Told, as_json: Json = False) -> None:
     """Scores a model on labelled images; stopped, the same command goes on."""
     from atrous.cli.tables import evaluation_table
     from atrous.core.records import to_json
-    from atrous.model.evaluation.assessment import count, prepare
+    from atrous.model.evaluation.assessment import count as counted
+    from atrous.model.evaluation.assessment import prepare
     from atrous.model.evaluation.publication import publish
 
     assessment = prepare(told.made(EvaluationRequest))
     try:
-        evaluation = count(assessment)
+        evaluation = counted(assessment)
     except KeyboardInterrupt:
         done, total = assessment.tally.done, len(assessment.samples)
         typer.echo(
@@ -134,9 +137,25 @@ def _predicted(asked: PredictConfig, server: Submission | None) -> Counter[str]:
     provenance = Provenance(_identity(loaded), asked.scales, asked.flip)
     open_outputs(outputs, found, provenance, asked.overwrite)
     one = len(found) == 1
-    read = read_image if server else read_upright
+    read = partial(read_image if server else read_upright, tell=_first(TOLD))
     outcomes = predict_images(loaded, found, outputs, method, read, track if one else untracked)
     return _follow((untracked if one else track)(outcomes, "predicting", len(found)), asked.out)
+
+
+TOLD = 3
+"""So many images of which something is to be known are named."""
+
+
+def _first(most: int) -> Callable[[str], None]:
+    """Returns a function that tells the first `most` sentences, and that there are more."""
+    told = count(1)
+
+    def tell(text: str) -> None:
+        number = next(told)
+        if number <= most + 1:
+            note(text if number <= most else "there are more images like these")
+
+    return tell
 
 
 def _submitted(server: Submission, asked: PredictConfig, model: Model) -> tuple[InputImage, ...]:

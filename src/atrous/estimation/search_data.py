@@ -14,8 +14,9 @@ from atrous.data.layouts import read_dataset
 from atrous.estimation.cached import Proxy, are_resident
 from atrous.estimation.extraction import Extraction, cached_features
 from atrous.estimation.features import FeatureSet
-from atrous.networks.backbones import Backbone, load_backbone
+from atrous.networks.backbones import Backbone, fitted_offsets, load_backbone
 from atrous.networks.compute import Compute
+from atrous.networks.pyramid import IN_PLACE, Offsets
 from atrous.search.run import Run, Settings, write_about
 from atrous.spaces import find_architecture, find_space, needs_backbone
 from atrous.training.optimiser import Schedule
@@ -40,6 +41,11 @@ class SearchData:
         """The digest of the backbone's weights; empty if there is none."""
         return self.backbone.weights_digest if self.backbone else ""
 
+    @property
+    def offsets(self) -> Offsets:
+        """Pixels from stride * i to what position i of a map sees, by stride."""
+        return self.backbone.offsets if self.backbone else IN_PLACE
+
 
 @dataclass(frozen=True)
 class CachedFeatures:
@@ -50,8 +56,11 @@ class CachedFeatures:
     data: SearchData
 
 
-def search_data_of(config: SearchConfig) -> SearchData:
-    """Reads the data that a configuration names; raises `AtrousError` if it cannot be had."""
+def search_data_of(config: SearchConfig, offsets: Offsets | None = None) -> SearchData:
+    """Reads the data that a configuration names; raises `AtrousError` if it cannot be had.
+
+    `offsets` are those of the backbone's maps where they are known.
+    """
     dataset = read_dataset(Path(config.data.path))
     training, selection = select(dataset, config.data.select_on)
     backbone = None
@@ -62,6 +71,10 @@ def search_data_of(config: SearchConfig) -> SearchData:
             config.encoder.output_stride,
             config.seed,
         )
+        if offsets is None:
+            fit = config.encoder.alignment == "fitted"
+            offsets = fitted_offsets(backbone) if fit else IN_PLACE
+        backbone.offsets = offsets
     sides = fingerprint_sides(training, selection)
     return SearchData(dataset, training, selection, backbone, sides)
 
@@ -69,7 +82,7 @@ def search_data_of(config: SearchConfig) -> SearchData:
 def unchanged_data(run: Run) -> SearchData:
     """Reads the data of a run; raises `AtrousError` if data or weights have changed since."""
     require_there(run)
-    data = search_data_of(run.config)
+    data = search_data_of(run.config, run.context.offsets)
     _require_unchanged(run, data)
     return data
 
@@ -167,6 +180,7 @@ def estimator(settings: Settings, cached: CachedFeatures) -> Proxy:
         filters=config.proxy.filters,
         schedule=schedule_of(config.proxy),
         compute=compute_of(settings),
+        offsets=dict(cached.data.offsets),
         init=config.proxy.init,
         resident=are_resident(
             (cached.training, cached.selection), settings.device, settings.workers

@@ -104,6 +104,9 @@ def holds_results(url: str) -> bool:
 
 def is_there(url: str, study: str) -> bool:
     """Returns whether a database has a study of this name; raises `AtrousError`."""
+    file = _file(url)
+    if file is not None and not file.is_file():
+        return False
     with _guarded(url):
         return study in optuna.get_all_study_names(url)
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import platform
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Literal
@@ -64,7 +64,8 @@ class Context:
 
     `fingerprint` is that of training and of selection images; `maps` are
     [channels, height, width] of what candidates read, by stride: feature maps, or the image, of
-    stride 1. `identity` tells the run from all others, wherever its ledger is.
+    stride 1; `offsets` are how many pixels beyond stride * i position i of a map sees. `identity`
+    tells the run from all others, wherever its ledger is.
     """
 
     classes: tuple[str, ...]
@@ -73,6 +74,7 @@ class Context:
     fingerprint: DataFingerprint = part()
     weights_digest: str = option("Of the backbone.", compares=True)
     maps: dict[int, Shape]
+    offsets: dict[int, float] = field(default_factory=dict)
     versions: dict[str, str]
     python: str
     machine: str
@@ -253,12 +255,17 @@ def winner(run: Run) -> Trial:
 
     Raises `AtrousError` if no trial has a score yet.
     """
-    entries = run.ledger().entries()
-    again = ranked(run.reranked())
-    if again:
-        number = again[0].trial.origin.parents[0]
-        return next(entry.trial for entry in entries if entry.trial.number == number)
-    first = ranked(entries)
-    if not first:
+    found = best_trial(run.ledger().entries(), run.reranked())
+    if found is None:
         raise AtrousError(f"Expected a trial with a score in {run.path}, but there is none yet.")
-    return first[0].trial
+    return found
+
+
+def best_trial(entries: Sequence[Entry], again: Sequence[Entry]) -> Trial | None:
+    """The trial among the entries of a search that was best when ranked `again`, or in the search
+    if none was; `None` if none has a score."""
+    second, first = ranked(again), ranked(entries)
+    if second:
+        number = second[0].trial.origin.parents[0]
+        return next(entry.trial for entry in entries if entry.trial.number == number)
+    return first[0].trial if first else None

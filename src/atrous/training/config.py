@@ -23,7 +23,7 @@ SCORES_A_RUN = 20
 
 @dataclass(frozen=True, kw_only=True)
 class Protocol(TrainingConfig):
-    """What was asked of a training, with nothing left to be derived.
+    """The configuration of a training with nothing left to be derived.
 
     By default the paper's protocol (Chen et al. 2018, section 4, and the reference's flags).
 

@@ -22,7 +22,6 @@ from torch import Tensor, nn
 from atrous.core.architecture import Architecture
 from atrous.core.trial import Job, Metrics, Outcome
 from atrous.data.canvas import Placement, Size, feature_size
-from atrous.data.dataset import IGNORE
 from atrous.estimation.features import TARGET_STRIDE, FeatureSet
 from atrous.estimation.outcome import outcome_of
 from atrous.networks.compute import Compute, GraphedGradients, card_memory, cards
@@ -145,7 +144,7 @@ def evaluate(
             best = winners(scores.view(*logits.shape[:2], *scores.shape[1:]))
             counts += SEGMENTATION.tally(some, best, classes)
         targets = data.targets[numbers[0] : numbers[-1] + 1].to(device).long()
-        counted = (targets != IGNORE).sum()
+        counted = SEGMENTATION.labelled(targets)
         loss += road.loss(logits, targets).double() * counted
         pixels += counted
     scores = SEGMENTATION.summary(counts.cpu().numpy())
@@ -219,7 +218,7 @@ class Geometry:
         """Mean cross-entropy over the targets that are not ignored; logits [B, K, H, W]."""
         scores = resample(logits.float(), self.rows, self.columns)
         total = SEGMENTATION.loss(scores, targets)
-        return total / (targets != IGNORE).sum().clamp_min(1)
+        return total / SEGMENTATION.labelled(targets).clamp_min(1)
 
 
 def geometry(crop: Size, stride: int, device: str, offset: float = 0.0) -> Geometry:

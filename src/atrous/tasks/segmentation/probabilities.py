@@ -251,3 +251,8 @@ def summed_loss(scores: Tensor, targets: Tensor, weights: Tensor | None = None) 
     return functional.cross_entropy(
         scores.float(), targets, weights, ignore_index=IGNORE, reduction="sum"
     )
+
+
+def labelled(labels: Tensor) -> Tensor:
+    """How many pixels are not ignored, a scalar."""
+    return (labels != IGNORE).sum()

@@ -129,7 +129,7 @@ def _predicted(asked: PredictConfig, server: Submission | None) -> Counter[str]:
     require_scales(asked.scales)
     method = PredictionMethod(asked.scales, asked.flip, pick_device(asked.device), asked.memory)
     writers = (server.writer,) if server else find_writers(asked.write)
-    found = () if server else find_images(asked.images, asked.out)
+    found = () if server else find_images(asked.images, asked.out, _first(TOLD))
     loaded = load_model(asked.model)
     if server:
         found = _submitted(server, asked, loaded)
@@ -143,7 +143,7 @@ def _predicted(asked: PredictConfig, server: Submission | None) -> Counter[str]:
 
 
 TOLD = 3
-"""So many images of which something is to be known are named."""
+"""So many files of which something is to be known are named."""
 
 
 def _first(most: int) -> Callable[[str], None]:
@@ -153,7 +153,7 @@ def _first(most: int) -> Callable[[str], None]:
     def tell(text: str) -> None:
         number = next(told)
         if number <= most + 1:
-            note(text if number <= most else "there are more images like these")
+            note(text if number <= most else "there are more like these")
 
     return tell
 

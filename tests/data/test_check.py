@@ -393,3 +393,21 @@ def test_a_tiff_that_pillow_turns_is_told(root: Path) -> None:
     (root / "images/train/train0.png").unlink()
     folder.picture(0).save(root / "images/train/train0.tif", tiffinfo={274: 3})
     _only(check(root), "error", "nothing tells whether the mask is too")
+
+
+def test_a_ramp_of_greys_is_told_both_readings(root: Path) -> None:
+    for path in root.glob("masks/*/*.png"):
+        mask = folder.labels(0, 1, 2)
+        mask.putpalette([channel for grey in (0, 127, 255) for channel in (grey,) * 3])
+        mask.save(path)
+    problem = _find(check(root), "mask value 127 is no class")
+    assert "if the indices are meant, save them as 8-bit greyscale PNG" in problem.mend
+
+
+def test_black_and_white_in_a_map_of_colours_may_be_rearranged_too(root: Path) -> None:
+    colours = [(0, 0, 0), (255, 255, 255), (0, 200, 0)]
+    for name, order in (("train0", [0, 1, 2]), ("train1", [1, 0, 2])):
+        mask = Image.fromarray(np.asarray(order, np.uint8)[np.asarray(folder.labels(0, 1, 2))])
+        mask.putpalette([channel for k in np.argsort(order) for channel in colours[k]])
+        mask.save(root / f"masks/train/{name}.png")
+    _only(check(root), "error", "shows the colour (255, 255, 255) by index 0")

@@ -9,7 +9,16 @@ from typing import Annotated
 
 import typer
 
-from atrous.cli.options import RUNS, CacheOption, Json, RunPath, Told, default_cache, takes
+from atrous.cli.options import (
+    RUNS,
+    CacheOption,
+    Json,
+    MovedOption,
+    RunPath,
+    Told,
+    default_cache,
+    takes,
+)
 from atrous.core.config import DataConfig, FidelityConfig
 from atrous.core.console import output, say
 from atrous.core.errors import AtrousError
@@ -50,15 +59,17 @@ def compare(
     ] = "",
     seeds: Annotated[int, typer.Option(min=2, help="Fresh seeds for each architecture.")] = 3,
     as_json: Json = False,
+    moved: MovedOption = None,
     cache: CacheOption = None,
 ) -> None:
     """Trains the best of a run and others with fresh seeds, and scores them on other images."""
     from atrous.cli.tables import comparison_table
+    from atrous.estimation.search_data import moved as with_data
     from atrous.search.run import open_run
     from atrous.spaces import family_of
     from atrous.stages import compare as comparison
 
-    opened = open_run(run)
+    opened = with_data(open_run(run), moved)
     usual = ("best", *family_of(opened.config.space).defaults.baselines)
     told = usual if architectures is None else architectures.split(",")
     chosen = tuple(name for name in told if name)

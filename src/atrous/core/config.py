@@ -43,6 +43,13 @@ class EncoderConfig:
     output_stride: int = option(
         "Of the backbone.", 0, derived="16", choices=(8, 16, 32), compares=True, rare=True
     )
+    alignment: Literal["fitted", "none"] = option(
+        "Where positions of feature maps are read: where they see (fitted), or at pixel i * stride "
+        "(none), as published networks are.",
+        "fitted",
+        compares=True,
+        rare=True,
+    )
 
 
 @dataclass(frozen=True)
@@ -338,7 +345,7 @@ class FidelityConfig:
     large: EncoderConfig = part(
         EncoderConfig("xception65", "auto", 16),
         prefix="large-",
-        without=("output_stride",),
+        without=("output_stride", "alignment"),
         backbone={
             "help": "A timm model, or none to leave the large backbone out.",
             "derived": "xception65",
@@ -346,7 +353,7 @@ class FidelityConfig:
         weights={"help": "auto (timm's hub), builtin, none, or a file."},
     )
     large_cached: bool = option("Freeze the large backbone too: for machines without a GPU.", False)
-    cells: int = option("How many of the 31 cells to measure.", 31)
+    cells: int = option("How many of the 31 cells to measure.", 31, least=1)
     small: EncoderConfig = part(
         EncoderConfig("tf_efficientnet_lite0", "auto", 16),
         backbone={"help": "The small one: a timm model."},

@@ -16,6 +16,10 @@ from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_
 
 T = TypeVar("T")
 OPTION, PART = "option", "part"
+MOST = 2**62
+"""Whole numbers are smaller than this: twice as many still fit what generators and files take."""
+LONGEST = 2**16
+"""The most pixels of a side."""
 NOTHING: Mapping[str, Any] = MappingProxyType({})
 
 
@@ -82,6 +86,11 @@ class Leaf:
     def is_size(self) -> bool:
         """Whether a value is (height, width) in pixels."""
         return bool(get_args(self.kind) == (int, int))
+
+    @property
+    def is_number(self) -> bool:
+        """Whether a value is a number, or several."""
+        return self.is_size or self.kind in (int, float) or self.kind == tuple[float, ...]
 
     @property
     def choices(self) -> tuple[Any, ...]:
@@ -163,13 +172,15 @@ def replaced(record: T, **values: Any) -> T:
 
 def problems(record: Any, but: tuple[str, ...] = ()) -> list[str]:
     """Returns all values that are out of their range, a phrase each; options `but` some."""
-    found = []
-    for leaf in leaves(type(record)):
-        value = leaf.of(record)
-        if value is not None and leaf.name not in but and (told := _expected(leaf, value)):
-            verb = "are" if told.endswith("numbers") else "is"
-            found.append(f"--{leaf.flag} {verb} {told}, got {_shown(value)}")
-    return found
+    values = {leaf: leaf.of(record) for leaf in leaves(type(record)) if leaf.name not in but}
+    return [told for leaf, value in values.items() if (told := problem(leaf, value))]
+
+
+def problem(leaf: Leaf, value: Any) -> str:
+    """Returns a phrase on a value out of its range, or nothing."""
+    told = "" if value is None else _expected(leaf, value)
+    verb = "are" if told.endswith("numbers") else "is"
+    return f"--{leaf.flag} {verb} {told}, got {_shown(leaf, value)}" if told else ""
 
 
 def differences(here: Any, there: Any) -> list[str]:
@@ -241,27 +252,38 @@ def _expected(leaf: Leaf, value: Any) -> str:
         numbers = all(isinstance(choice, int) for choice in leaf.choices)
         return _either(leaf.choices) if numbers else f"one of {', '.join(leaf.choices)}"
     values = value if isinstance(value, tuple) else (value,)
-    limits = (known.least, known.above, known.below)
-    if limits == (None, None, None) or all(_is_within(known, each) for each in values):
+    if not leaf.is_number or (values and all(_is_within(leaf, each) for each in values)):
         return ""
+    if known.unit:
+        return "a time such as 90s, 30m or 2h"
+    if leaf.is_size:
+        return f"a size with sides from 1 to {LONGEST} pixels"
     if known.above == 0:
         return "a positive number" if not isinstance(value, tuple) else "positive numbers"
+    if any(isinstance(each, int) and each >= MOST for each in values):
+        return "below 2^62"
     words = [f"at least {known.least:g}"] if known.least is not None else []
     words += [f"below {known.below:g}"] if known.below is not None else []
-    return " and ".join(words)
+    return " and ".join(words) or "a finite number"
 
 
-def _is_within(known: Option, value: float) -> bool:
+def _is_within(leaf: Leaf, value: float) -> bool:
+    known = leaf.option
     finite = value - value == 0
     return (
         finite
+        and (not isinstance(value, int) or abs(value) < MOST)
+        and (not leaf.is_size or 0 < value <= LONGEST)
+        and (not known.unit or value > 0)
         and (known.least is None or value >= known.least)
         and (known.above is None or value > known.above)
         and (known.below is None or value < known.below)
     )
 
 
-def _shown(value: Any) -> str:
+def _shown(leaf: Leaf, value: Any) -> str:
+    if leaf.option.unit or isinstance(value, tuple):
+        return leaf.spell(value) or "none"
     return repr(value) if isinstance(value, str) else str(value)
 
 

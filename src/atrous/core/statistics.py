@@ -99,6 +99,7 @@ def _resamples(count: int, seed: int) -> Array:
     if count < FEWEST:
         return np.empty((0, count))
     rng = np.random.default_rng(seed)
+    # Drawing pairs with replacement is drawing how often each is there: ranks then need no sorting.
     return rng.multinomial(count, np.full(count, 1 / count), RESAMPLES).astype(np.float64)
 
 

@@ -11,7 +11,7 @@ number of steps, and images are not augmented.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from itertools import islice
 
@@ -27,7 +27,7 @@ from atrous.estimation.features import TARGET_STRIDE, FeatureSet
 from atrous.estimation.outcome import outcome_of
 from atrous.networks.compute import Compute, GraphedGradients, card_memory, cards
 from atrous.networks.layers import interpolation, resample
-from atrous.networks.pyramid import Pyramid, require_maps
+from atrous.networks.pyramid import Offsets, Pyramid, require_maps
 from atrous.spaces import find_space
 from atrous.tasks.segmentation import SEGMENTATION
 from atrous.tasks.segmentation.evaluate import winners
@@ -57,7 +57,7 @@ class Proxy:
     `filters` is the width of the cell, `init` the rule for its first weights: "reference" as the
     reference implementation draws them, "torch" as torch's layers draw their own. Where `resident`,
     all of its features stay in the memory of the accelerator, from one trial of a process to the
-    next.
+    next. `offsets` are those of the maps.
     """
 
     training: FeatureSet
@@ -68,6 +68,7 @@ class Proxy:
     compute: Compute
     init: str = "reference"
     resident: bool = False
+    offsets: Offsets = field(default_factory=dict)
 
     def __call__(self, job: Job) -> Outcome:
         """Trains and scores one candidate; failures come back as records, not exceptions."""
@@ -78,7 +79,7 @@ class Proxy:
         torch.manual_seed(seed)
         space = find_space(architecture.space)
         part = space.build(architecture.genotype, self.training.channels, self.filters)
-        network = Segmenter(part, self.classes)
+        network = Segmenter(part, self.classes, self.offsets)
         if self.init == "torch":
             redraw(network)
         return network
@@ -132,11 +133,12 @@ def evaluate(
     counts = torch.zeros(classes, classes, dtype=torch.int64, device=device)
     loss = torch.zeros((), dtype=torch.float64, device=device)
     pixels = torch.zeros((), dtype=torch.int64, device=device)
-    road = geometry(data.crop, network.stride, device)
+    road = geometry(data.crop, network.stride, device, network.offset)
     labels = data.labels()
     for logits, numbers in _grouped(predictions(network, data, compute, resident), data, device):
         truth = torch.stack(list(islice(labels, len(numbers)))).to(device)
-        rows, columns = _lines(data.placements[numbers[0]], data.crop, network.stride, device)
+        where = data.placements[numbers[0]]
+        rows, columns = _lines(where, data.crop, network.stride, network.offset, device)
         band = max(1, BAND // (len(logits) * classes * len(columns)))
         for part, some in zip(torch.split(rows, band), torch.split(truth, band, 1), strict=True):
             scores = resample(logits.flatten(0, 1), part, columns)
@@ -188,11 +190,13 @@ def _grouped(
 
 
 @lru_cache(maxsize=64)
-def _lines(placement: Placement, crop: Size, stride: int, device: str) -> tuple[Tensor, Tensor]:
+def _lines(
+    placement: Placement, crop: Size, stride: int, offset: float, device: str
+) -> tuple[Tensor, Tensor]:
     """The matrices that read logits on a canvas at the rows, and at the columns, of an image."""
     rows, columns = (
         interpolation(
-            torch.from_numpy(placement.coordinates(axis)).to(device) / stride,
+            (torch.from_numpy(placement.coordinates(axis)).to(device) - offset) / stride,
             feature_size(crop, stride)[axis],
         )
         for axis in (0, 1)
@@ -218,10 +222,11 @@ class Geometry:
         return total / (targets != IGNORE).sum().clamp_min(1)
 
 
-def geometry(crop: Size, stride: int, device: str) -> Geometry:
-    """The geometry of logits at a stride, on canvases of `crop` (height, width) pixels."""
+def geometry(crop: Size, stride: int, device: str, offset: float = 0.0) -> Geometry:
+    """The geometry of logits at a stride, on canvases of `crop` (height, width) pixels; position i
+    belongs to pixel stride * i + `offset`."""
     lines = (
-        interpolation(torch.arange(n, device=device) * (TARGET_STRIDE / stride), size)
+        interpolation((torch.arange(n, device=device) * TARGET_STRIDE - offset) / stride, size)
         for n, size in zip(
             feature_size(crop, TARGET_STRIDE), feature_size(crop, stride), strict=True
         )
@@ -245,7 +250,7 @@ def train(
     0.9997 does in its 30,000 steps. Raises `NonFiniteError`.
     """
     set_norm_decay(network, max(REFERENCE_DECAY, REFERENCE_DECAY * REFERENCE_STEPS / steps))
-    road = geometry(data.crop, network.stride, compute.device)
+    road = geometry(data.crop, network.stride, compute.device, network.offset)
     step = make_step(network, road, schedule, compute)
     network.train()
     require_maps(network.head, data.strides, f"the feature set {data.path}")

@@ -26,6 +26,7 @@ from atrous.estimation.search_data import (
 )
 from atrous.estimation.tune import Choice, Workload, choose
 from atrous.networks.compute import Compute, cards, cores, pick_device, whole_precision
+from atrous.networks.pyramid import IN_PLACE, Offsets
 from atrous.search.loop import Estimator
 from atrous.search.run import Context, Run, Settings, machine, software
 from atrous.spaces import find_space, needs_backbone, yardstick
@@ -86,8 +87,10 @@ def blueprint_of(
     architecture: Architecture,
     classes: tuple[str, ...],
     colours: tuple[Colour, ...],
+    offsets: Offsets = IN_PLACE,
 ) -> Blueprint:
-    """The network of an architecture under a configuration, without a decoder."""
+    """The network of an architecture under a configuration, without a decoder; `offsets` are those
+    of the backbone's maps."""
     whole = not needs_backbone(architecture)
     return Blueprint(
         architecture,
@@ -97,6 +100,7 @@ def blueprint_of(
         False,
         classes,
         colours,
+        dict(offsets),
     )
 
 
@@ -170,6 +174,7 @@ def _context(data: SearchData, maps: dict[int, Shape]) -> Context:
         fingerprint=data.fingerprint,
         weights_digest=data.weights_digest,
         maps=maps,
+        offsets=dict(data.offsets),
         versions=software(),
         python=platform.python_version(),
         machine=machine(),

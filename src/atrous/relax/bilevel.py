@@ -77,6 +77,8 @@ class SearchState:
     def advance(self, batch: Batch, other: Batch | None) -> Losses:
         """Takes one step: of the architecture on `other`, unless it warms up, then of the
         weights."""
+        # Gates draw from a generator of their own, dropout from torch's: both begin anew at each
+        # step, so that a step depends on its number and not on what was drawn before.
         generator = torch.Generator()
         generator.manual_seed(mixed(self.protocol.seed, self.step))
         torch.manual_seed(mixed(self.protocol.seed, self.step))
@@ -84,6 +86,7 @@ class SearchState:
         set_rate(self._weights, self.protocol.rate_at(self.step))
         self._weights.zero_grad(set_to_none=True)
         with torch.no_grad():
+            # The weights learn under the architecture as it is: first order, no unrolled step.
             mixture = self.mixture(generator)
         loss = self.cross_entropy(batch, mixture)
         loss.backward()  # type: ignore[no-untyped-call]
@@ -161,6 +164,8 @@ class SearchState:
             with torch.no_grad():
                 more = loss.detach() - self._penalised(batch, rival)
             learnt = loss + more / 2 * self.supernet.contrast(mixture, rival, self.temperature)
+        # Not `backward`: it would leave gradients of these crops in the weights, which learn from
+        # the other half of the images alone.
         gradients = torch.autograd.grad(learnt, parameters, allow_unused=True)
         for parameter, gradient in zip(parameters, gradients, strict=True):
             parameter.grad = gradient

@@ -141,7 +141,7 @@ def _asked(settings: Settings) -> dict[str, str]:
     return values
 
 
-OF_A_BACKBONE = ("backbone", "weights", "output_stride")
+OF_A_BACKBONE = ("backbone", "weights", "output_stride", "alignment")
 
 
 def command(settings: Settings) -> list[str]:

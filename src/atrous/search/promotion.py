@@ -78,6 +78,7 @@ class SuccessiveHalving:
 
     def next(self, history: History) -> Promote | Propose:
         """See `Promotion`."""
+        # The highest rung first: what is nearest to its end is finished before anything is begun.
         for rung in reversed(self.rungs[1:]):
             below = rung.level - 1
             for result in history.at(below, history.scored(below) // self.eta):

@@ -9,7 +9,7 @@ from __future__ import annotations
 import platform
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Literal
@@ -64,7 +64,8 @@ class Context:
 
     `fingerprint` is that of training and of selection images; `maps` are
     [channels, height, width] of what candidates read, by stride: feature maps, or the image, of
-    stride 1. `identity` tells the run from all others, wherever its ledger is.
+    stride 1; `offsets` are how many pixels beyond stride * i position i of a map sees. `identity`
+    tells the run from all others, wherever its ledger is.
     """
 
     classes: tuple[str, ...]
@@ -73,6 +74,7 @@ class Context:
     fingerprint: DataFingerprint = part()
     weights_digest: str = option("Of the backbone.", compares=True)
     maps: dict[int, Shape]
+    offsets: dict[int, float] = field(default_factory=dict)
     versions: dict[str, str]
     python: str
     machine: str
@@ -180,7 +182,7 @@ def create_run(path: Path, settings: Settings, context: Context) -> Run:
                 "Put that back, or name another folder with --out."
             )
         run.begin_ledger(SEARCH)
-        _write_about(run)
+        write_about(run)
     return run
 
 
@@ -194,11 +196,12 @@ def extend(run: Run, trials: int | None, seconds: float | None) -> Run:
     config = replaced(run.config, trials=trials, time=seconds)
     extended = replace(run, settings=replace(run.settings, config=config))
     with run.locked():
-        _write_about(extended)
+        write_about(extended)
     return extended
 
 
-def _write_about(run: Run) -> None:
+def write_about(run: Run) -> None:
+    """Writes what a run was asked for and made on; raises `AtrousError` if it cannot."""
     write(run.path / ABOUT, About(run.settings, run.context), FORMAT, "the record of a run")
 
 

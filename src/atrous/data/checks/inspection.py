@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -95,16 +96,22 @@ def _look_at_mask(
     labels = sample.encoding.labels(raw)
     counts = np.bincount(labels.ravel(), minlength=256).astype(np.int64)
     strange = _strange(raw, labels, len(dataset.classes))
-    return picture, Seen(split, name, counts, strange, is_one_bit(picture), _indices(picture, raw))
+    indices, by_grey = _indices(picture, raw)
+    return picture, Seen(split, name, counts, strange, is_one_bit(picture), by_grey, indices)
 
 
-def _indices(picture: Image.Image, raw: Raw) -> Mapping[Colour, int]:
-    """The index of every colour that a mask shows; greys are left out, for they may be numbers."""
+def _indices(picture: Image.Image, raw: Raw) -> tuple[Mapping[Colour, int], bool]:
+    """The index of every colour that a mask shows, where its palette has the colour once, and
+    whether the ids are the greys of the palette instead."""
     if picture.mode != "P" or raw.dtype != np.uint8:
-        return {}
-    palette, used = palette_of(picture), np.unique(np.asarray(picture))
-    shown = [(int(index), tuple(palette[index].tolist())) for index in used]
-    return {(r, g, b): index for index, (r, g, b) in shown if not r == g == b}
+        return {}, False
+    index = np.asarray(picture)
+    if (index != raw).any():
+        return {}, True
+    palette, used = palette_of(picture), np.unique(index)
+    colours: list[Colour] = [(r, g, b) for r, g, b in palette.tolist()]
+    times = Counter(colours)
+    return {colours[k]: k for k in used.tolist() if times[colours[k]] == 1}, False
 
 
 def _strange(raw: Raw, labels: Pixels, classes: int) -> Mapping[int, int]:

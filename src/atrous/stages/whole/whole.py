@@ -31,6 +31,7 @@ from atrous.data.dataset import select
 from atrous.data.layouts import read_dataset
 from atrous.estimation.end_to_end import is_gentle, usual_rate
 from atrous.estimation.estimators import estimator_of
+from atrous.estimation.search_data import moved
 from atrous.networks.backbones import outline
 from atrous.networks.compute import pick_device
 from atrous.report.page import write_report
@@ -98,13 +99,13 @@ def usual(space: str) -> WholeConfig:
 def begin(config: WholeConfig, out: Path) -> None:
     """Keeps what is asked for; `finish` does it. Raises `AtrousError`."""
     _require_cells(config.search)
+    _require_time(config.search.budget.seconds)
     search = driver.lasting(config.search)
     driver.require_possible(search)
     if wrong := problems(config.training):
         raise AtrousError("; ".join(wrong) + ".")
     if config.training.crop:
         require_crop(config.training.crop, search.encoder.output_stride)
-    _require_time(search.budget.seconds)
     _require_room(out)
     _require_there(search)
     with _locked(out):
@@ -123,6 +124,18 @@ def give(out: Path, seconds: float) -> None:
                 f"be changed. Go on without it: {command('run', '--resume', out)}"
             )
         keep(replaced(config, budget=seconds), out)
+
+
+def move(out: Path, data: Path) -> None:
+    """Takes the data set of a run from another folder from now on, if it is the same.
+
+    Raises `AtrousError`.
+    """
+    config = kept(out)
+    if (out / ABOUT).exists():
+        moved(open_run(out), data)
+    with _locked(out):
+        keep(replaced(config, data=str(data.resolve())), out)
 
 
 def keep(config: WholeConfig, folder: Path) -> None:
@@ -157,7 +170,7 @@ def _require_cells(config: SearchConfig) -> None:
 
 def _require_time(seconds: float | None) -> None:
     if seconds is not None and not seconds > 0:
-        raise AtrousError(f"--budget is a time such as 30m or 2h, got {seconds:g} s.")
+        raise AtrousError(f"--budget is a time such as 90s, 30m or 2h, got {seconds:g}s.")
 
 
 def _require_room(out: Path) -> None:
@@ -297,7 +310,8 @@ def train(run: Run, plan: BudgetPlan, candidate: Candidate, cache: Path, watch: 
     folder = run.path / TRAINED / candidate.name
     if not (folder / jobs.ABOUT).exists():
         jobs.create(folder, job_of(training_of(run, candidate, plan.train_steps, kept(run.path))))
-    trainer.run(folder, jobs.read(folder), watch, start=rerank.warm_start(run, cache))
+    job = replace(jobs.read(folder), data=run.config.data.path)
+    trainer.run(folder, job, watch, start=rerank.warm_start(run, cache))
 
 
 def prove(run: Run, candidate: Candidate) -> None:
@@ -312,8 +326,6 @@ def prove(run: Run, candidate: Candidate) -> None:
 
 
 IMAGES, SEED = 480, 0
-
-
 BATCH = 4
 """Images a step end to end: few, so that a laptop gets somewhere in some minutes."""
 

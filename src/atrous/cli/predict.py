@@ -76,7 +76,7 @@ def predict(
     method = PredictionMethod(parse_scales(scales), flip, pick_device(device), parse_memory(memory))
     server = find_submission(submission) if submission else None
     writers = (server.writer,) if server else find_writers(write)
-    found = () if server else find_images(images, out)
+    found = () if server else find_images(images, out, _first(TOLD))
     loaded = load_model(model)
     if server:
         found = _submitted(server, images, split, loaded)
@@ -95,7 +95,7 @@ def predict(
 
 
 TOLD = 3
-"""So many images of which something is to be known are named."""
+"""So many files of which something is to be known are named."""
 
 
 def _first(most: int) -> Callable[[str], None]:
@@ -105,7 +105,7 @@ def _first(most: int) -> Callable[[str], None]:
     def tell(text: str) -> None:
         number = next(told)
         if number <= most + 1:
-            note(text if number <= most else "there are more images like these")
+            note(text if number <= most else "there are more like these")
 
     return tell
 

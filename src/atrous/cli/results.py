@@ -33,7 +33,7 @@ def report(
     """Prints the leaderboard and writes it as CSV beside a page with everything about the run."""
     from atrous.cli.tables import leaderboard_table, rankings
     from atrous.report.leaderboard import leaderboard
-    from atrous.report.page import write_report
+    from atrous.report.page import judged, write_report
     from atrous.report.rerank import second_ranking
     from atrous.search.run import open_run
 
@@ -43,6 +43,8 @@ def report(
     output.print(leaderboard_table(leaderboard(found, entries), entries))
     if found.reranked():
         output.print(rankings(second_ranking(found)))
+    if verdict := judged(found):
+        say(verdict.words)
     say(f"report: {page.resolve()}")
 
 

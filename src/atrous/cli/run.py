@@ -65,6 +65,8 @@ def run(
 
 def drive_whole(out: Path, cache: Path) -> None:
     """Goes through the stages that are left, and says how to go on if it is interrupted."""
+    from atrous.report.page import judged, recommended_model
+    from atrous.search.run import open_run
     from atrous.stages.whole.whole import finish
 
     try:
@@ -73,7 +75,10 @@ def drive_whole(out: Path, cache: Path) -> None:
         say(f"Stopped. Go on: {command('run', '--resume', out)}")
         raise
     say(f"report: {page.resolve()}")
-    say(f"the model: {out / 'trained' / 'best' / 'model'}")
+    run = open_run(out)
+    if verdict := judged(run):
+        say(verdict.words)
+    say(f"the model: {recommended_model(run)}")
 
 
 def _refuse_to_change(changed: list[str]) -> None:

@@ -177,6 +177,7 @@ def drive_rerank(run: Run, cache: Path) -> None:
     """Ranks again what is left of a run, and prints both rankings."""
     from atrous.cli.tables import rankings
     from atrous.report.rerank import second_ranking
+    from atrous.search.verdict import verdict_of
     from atrous.stages import rerank as reranking
     from atrous.stages.search import SearchView
 
@@ -191,4 +192,6 @@ def drive_rerank(run: Run, cache: Path) -> None:
         say(f"Stopped; {len(run.reranked())} are ranked again. Go on: {again}")
         raise
     output.print(rankings(second_ranking(run)))
+    if verdict := verdict_of(run, run.ledger().entries()):
+        say(verdict.words)
     say(f"Next: {command('train', run.path)}")

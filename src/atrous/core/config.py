@@ -194,6 +194,13 @@ class SearchConfig:
         "A space; atrous spaces lists them.", derived="the first of them", compares=True
     )
     strategy: str = option("random, local or gradient.", "local")
+    promotion: str = option(
+        "Who is trained on: full, all candidates for --steps; or halving, the better third of them "
+        "for three times as many, twice, --steps in the end.",
+        "full",
+        compares=True,
+        rare=True,
+    )
     budget: BudgetConfig = part(BudgetConfig)
     seed: int = option("Of proposals, first weights and batches.", 0, least=0)
     encoder: EncoderConfig = part(EncoderConfig)
@@ -316,7 +323,7 @@ class WholeConfig:
     search: SearchConfig = part(
         without=(
             *("strategy", "trials", "crop", "batch", "rate", "score", "baselines", "gradient"),
-            *("init", "optimiser", "rate_warm_up"),
+            *("promotion", "init", "optimiser", "rate_warm_up"),
         ),
         path={"help": "The folder of a data set; with --resume, of a run."},
         seconds={

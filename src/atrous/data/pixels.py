@@ -55,8 +55,8 @@ _DARKEST = range(1, 16)
 _ORIENTATION = 0x0112
 MOST_PIXELS = 2**30
 """Larger images are refused: decoded, they would take 7 GB and more."""
-_STRIP = 1024
-"""Rows of a large image that are converted at a time."""
+_STRIP = 128
+"""Rows of a large image that are converted at a time: what a strip takes comes on top."""
 _OPENING = Lock()
 TEXT = 64 << 20
 """Bytes that a text or a colour profile within a PNG may take. Pillow's own limit, 1 MiB, refuses

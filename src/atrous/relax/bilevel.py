@@ -20,11 +20,12 @@ from atrous.networks.compute import Compute
 from atrous.relax.config import MOMENTUM, WEIGHT_DECAY, SearchProtocol
 from atrous.relax.gates import GATES, Choices
 from atrous.relax.relaxation import AnyMixture, Penalty, Relaxation, without_penalty
-from atrous.tasks.segmentation.probabilities import summed_loss
+from atrous.tasks import Task
+from atrous.tasks.segmentation import SEGMENTATION
 from atrous.training.checkpoint import Checkpoint, fill
 from atrous.training.crops import Batch
 from atrous.training.optimiser import set_rate
-from atrous.training.state import labelled, mixed, normalisation
+from atrous.training.state import batch_loss, mixed
 
 ADAM = ("exp_avg", "exp_avg_sq", "step")
 BUFFER = "momentum_buffer"
@@ -48,6 +49,7 @@ class SearchState:
         protocol: SearchProtocol,
         compute: Compute,
         penalty: Penalty = without_penalty,
+        task: Task = SEGMENTATION,
     ) -> None:
         self.relaxation, self.protocol = relaxation, protocol
         self.compute, self.penalty = compute, penalty
@@ -66,7 +68,7 @@ class SearchState:
         self._architecture = torch.optim.Adam(
             self.supernet.architecture(), learning.rate, learning.betas, weight_decay=learning.decay
         )
-        self._normalisation = normalisation(relaxation.mean, relaxation.std, compute.device)
+        self._loss = batch_loss(task, compute, relaxation.mean, relaxation.std)
         self._names = {id(p): name for name, p in self.supernet.named_parameters()}
 
     @property
@@ -100,14 +102,8 @@ class SearchState:
 
     def cross_entropy(self, batch: Batch, mixture: AnyMixture) -> Tensor:
         """Returns the mean over labelled pixels."""
-        images, labels = (tensor.to(self.compute.device, non_blocking=True) for tensor in batch)
-        mean, std = self._normalisation
-        pixels = ((images.float() - mean) / std).contiguous(
-            memory_format=self.compute.memory_format
-        )
-        with self.compute.autocast():
-            logits = self.supernet(pixels, mixture)
-        return summed_loss(logits, labels.long()) / labelled(labels).clamp_min(1)
+        counted = self._loss.task.labelled(batch[1]).clamp_min(1)
+        return self._loss(self.supernet, batch, mixture) / counted.to(self.compute.device)
 
     def checkpoint(self) -> Checkpoint:
         """Returns the state, to be restored into a new one under the same protocol."""

@@ -247,7 +247,7 @@ def _processor() -> str:
 def ranked(entries: Sequence[Entry]) -> list[Scored]:
     """The trials with a score that are no baselines, best first."""
     proposed = [entry for entry in entries if not entry.trial.is_baseline]
-    return sorted(scored(proposed), key=lambda found: -found.score)
+    return sorted(scored(proposed), key=lambda found: found.standing, reverse=True)
 
 
 def winner(run: Run) -> Trial:
@@ -255,12 +255,17 @@ def winner(run: Run) -> Trial:
 
     Raises `AtrousError` if no trial has a score yet.
     """
-    entries = run.ledger().entries()
-    again = ranked(run.reranked())
-    if again:
-        number = again[0].trial.origin.parents[0]
-        return next(entry.trial for entry in entries if entry.trial.number == number)
-    first = ranked(entries)
-    if not first:
+    found = best_trial(run.ledger().entries(), run.reranked())
+    if found is None:
         raise AtrousError(f"Expected a trial with a score in {run.path}, but there is none yet.")
-    return first[0].trial
+    return found
+
+
+def best_trial(entries: Sequence[Entry], again: Sequence[Entry]) -> Trial | None:
+    """The trial among the entries of a search that was best when ranked `again`, or in the search
+    if none was; `None` if none has a score."""
+    second, first = ranked(again), ranked(entries)
+    if second:
+        number = second[0].trial.origin.parents[0]
+        return next(entry.trial for entry in entries if entry.trial.number == number)
+    return first[0].trial if first else None

@@ -38,6 +38,7 @@ from atrous.report.page import write_report
 from atrous.report.trained import PLAN
 from atrous.scenes.scene import write_scenes
 from atrous.search.run import ABOUT, RERANK, Run, extend, open_run, require_no_run, winner
+from atrous.search.verdict import cheapest_baseline
 from atrous.spaces import (
     default_family,
     find_architecture,
@@ -83,6 +84,13 @@ def candidates(run: Run, baselines: tuple[str, ...]) -> list[Candidate]:
     best = winner(run)
     beside = (Candidate(b.replace(":", "-"), b, find_architecture(b)) for b in baselines)
     return [Candidate("best", f"trial {best.number} of the search", best.architecture), *beside]
+
+
+def trained_beside(run: Run) -> tuple[str, ...]:
+    """The names of the networks that the best is compared with when it is trained: the cheapest
+    baseline, which is recommended where nothing better is shown, and the yardstick."""
+    plain, cheap = yardstick_name(run.config.space), cheapest_baseline(run)
+    return tuple(dict.fromkeys([cheap.name, plain] if cheap else [plain]))
 
 
 def yardstick_of(space: str) -> Candidate:
@@ -249,9 +257,9 @@ def prepare(out: Path, cache: Path) -> None:
     pace = measure_pace(run, estimator or estimator_of(run, cache), job)
     ended = round(time.monotonic() - start)
     budget = BUDGET if config.search.budget.seconds is None else config.search.budget.seconds
-    beside, plain = len(config.search.baselines), yardstick_name(run.config.space)
+    beside = len(config.search.baselines)
     try:
-        plan = split(budget, pace, ended, beside, (plain,), config.stretch)
+        plan = split(budget, pace, ended, beside, trained_beside(run), config.stretch)
     except AtrousError as error:
         raise AtrousError(
             f"{error} Go on with more: {command('run', '--resume', out, '--budget')} ...; or begin "

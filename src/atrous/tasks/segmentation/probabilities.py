@@ -68,8 +68,8 @@ def _tiled(
 
 def _whole(network: nn.Module, image: Tensor, scales: Sequence[float], flip: bool) -> Tensor:
     with evaluating(network):
-        total = _total(network, image, scales, flip)
-    return total / (len(scales) * (1 + flip))
+        total, passes = _total(network, image, scales, flip), len(scales) * (1 + flip)
+    return total / passes if passes > 1 else total
 
 
 @torch.inference_mode()
@@ -251,3 +251,8 @@ def summed_loss(scores: Tensor, targets: Tensor, weights: Tensor | None = None) 
     return functional.cross_entropy(
         scores.float(), targets, weights, ignore_index=IGNORE, reduction="sum"
     )
+
+
+def labelled(labels: Tensor) -> Tensor:
+    """How many pixels are not ignored, a scalar."""
+    return (labels != IGNORE).sum()

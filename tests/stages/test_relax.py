@@ -15,6 +15,7 @@ from atrous.core.trial import Measured
 from atrous.estimation.end_to_end import FineTune
 from atrous.estimation.estimators import estimator_of
 from atrous.estimation.search_data import unchanged_data
+from atrous.relax import loop
 from atrous.relax.collapse import Snapshot, histories, read_history
 from atrous.report.page import write_report
 from atrous.search.ledger import Entry
@@ -165,6 +166,6 @@ def test_lacking_memory_of_a_cpu_is_told(
         raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to")
 
     run, _ = driver.begin(asked(data, SMALL), tmp_path / "run", tmp_path)
-    monkeypatch.setattr(relax.loop, "run", too_much)
+    monkeypatch.setattr(loop, "run", too_much)
     with pytest.raises(AtrousError, match=r"Not enough memory on cpu .*--checkpointing"):
         relax.relax(run, unheard)

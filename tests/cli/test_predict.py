@@ -10,7 +10,8 @@ import typer
 from PIL import Image
 from typer.testing import CliRunner, Result
 
-from atrous.cli.predict import parse_memory, predict
+from atrous.cli.model import predict
+from atrous.cli.options import parse_memory
 from atrous.core.errors import AtrousError
 from atrous.data.layouts.cityscapes import ROWS
 from tests.data.layouts import miniatures
@@ -84,7 +85,18 @@ def test_what_the_check_says_of_images_is_told(model: Path, tmp_path: Path) -> N
     assert found.exit_code == 0
     assert "0.png has 16 bits a pixel, of which the upper 8 are used (its brightest" in found.stderr
     assert found.stderr.count("upper 8 are used") == 3
-    assert found.stderr.count("there are more images like these") == 1
+    assert found.stderr.count("there are more like these") == 1
+
+
+def test_files_that_are_not_read_are_told(model: Path, photos: Path, tmp_path: Path) -> None:
+    (photos / "more.gif").touch()
+    (photos / "gone.png").symlink_to(tmp_path / "nowhere.png")
+    found = run(model, photos, "--out", photos / "out", "--write", "ids")
+    assert "3 predicted" in found.stdout
+    assert f"note: {photos / 'more.gif'} is not read: its name ends in .gif" in found.stderr
+    assert f"note: {photos / 'gone.png'} is a link to nothing" in found.stderr
+    again = run(model, photos, "--out", photos / "out", "--write", "ids").stderr
+    assert str(photos / "out") not in again
 
 
 def test_an_image_that_would_be_black_is_refused(model: Path, tmp_path: Path) -> None:
@@ -123,7 +135,7 @@ def test_a_submission_is_written_and_how_to_pack_it(tmp_path: Path) -> None:
     ("options", "words"),
     [
         (("--scales", "0"), "numbers from 0.1 to 4"),
-        (("--memory", "lots"), "--memory: expected an amount such as 2GiB"),
+        (("--memory", "lots"), "--memory: Expected an amount such as 2GiB"),
         (("--write", "video"), "one or more of ids, colours, overlay"),
         (("--submission", "moon"), "cityscapes or voc"),
         (("--submission", "voc"), "not laid out as a data set"),

@@ -384,9 +384,26 @@ def test_a_mask_with_a_turn_that_its_image_lacks(root: Path) -> None:
     exif = Image.Exif()
     exif[0x0112] = 3
     folder.labels(0, 1, 2).save(root / "masks/train/train0.png", exif=exif)
-    _only(check(root), "error", "which its image does not")
+    _only(check(root), "error", "which does not go for its image")
     folder.picture(0).save(root / "images/train/train0.png", exif=exif)
     assert check(root).problems == ()
+
+
+def test_a_turn_that_is_applied_to_one_of_two_files_only(root: Path) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 3
+    (root / "images/train/train0.png").unlink()
+    folder.picture(0).save(root / "images/train/train0.tif", tiffinfo={274: 3})
+    folder.labels(0, 1, 2).save(root / "masks/train/train0.png", exif=exif)
+    _only(check(root), "error", "which does not go for its image")
+
+
+def test_folders_and_files_beside_the_splits_are_named(root: Path) -> None:
+    (root / "images/val").rename(root / "images/validation")
+    folder.picture(5).save(root / "masks/lost.png")
+    report = check(root)
+    named = {p.file for p in report.problems if "is not read: " in p.finding}
+    assert named == {"images/validation", "masks/lost.png"}
 
 
 def test_a_tiff_that_pillow_turns_is_told(root: Path) -> None:

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from itertools import islice
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -23,7 +24,7 @@ from atrous.core.architecture import Architecture
 from atrous.core.trial import Job, Metrics, Outcome
 from atrous.data.canvas import Placement, Size, feature_size
 from atrous.estimation.features import TARGET_STRIDE, FeatureSet
-from atrous.estimation.outcome import outcome_of
+from atrous.estimation.outcome import Rungs, outcome_of
 from atrous.networks.compute import Compute, GraphedGradients, card_memory, cards
 from atrous.networks.layers import interpolation, resample
 from atrous.networks.pyramid import Offsets, Pyramid, require_maps
@@ -31,7 +32,8 @@ from atrous.spaces import find_space
 from atrous.tasks.segmentation import SEGMENTATION
 from atrous.tasks.segmentation.evaluate import winners
 from atrous.tasks.segmentation.probabilities import Segmenter
-from atrous.training.loop import branch_norms
+from atrous.training.checkpoint import Checkpoint, load, save
+from atrous.training.loop import CHECKPOINT, branch_norms
 from atrous.training.optimiser import (
     FINITE_EVERY,
     REFERENCE_DECAY,
@@ -39,10 +41,13 @@ from atrous.training.optimiser import (
     NonFiniteError,
     Schedule,
     batches,
+    kept_state,
     make_optimiser,
+    restore_state,
     set_norm_decay,
     set_rate,
 )
+from atrous.training.state import mixed
 
 BATCH = 8
 BAND = 1 << 24
@@ -56,7 +61,8 @@ class Proxy:
     `filters` is the width of the cell, `init` the rule for its first weights: "reference" as the
     reference implementation draws them, "torch" as torch's layers draw their own. Where `resident`,
     all of its features stay in the memory of the accelerator, from one trial of a process to the
-    next. `offsets` are those of the maps.
+    next. `offsets` are those of the maps. With `rungs`, a job goes on from the state in which its
+    trial ended the rung below.
     """
 
     training: FeatureSet
@@ -68,10 +74,14 @@ class Proxy:
     init: str = "reference"
     resident: bool = False
     offsets: Offsets = field(default_factory=dict)
+    rungs: Rungs | None = None
 
     def __call__(self, job: Job) -> Outcome:
         """Trains and scores one candidate; failures come back as records, not exceptions."""
-        return outcome_of(job, self._measure)
+        outcome = outcome_of(job, self._measure)
+        if self.rungs:
+            self.rungs.clear(job, outcome)
+        return outcome
 
     def network(self, architecture: Architecture, seed: int) -> Segmenter:
         """The untrained candidate, its first weights drawn from the seed."""
@@ -83,12 +93,14 @@ class Proxy:
             redraw(network)
         return network
 
-    def fit(self, architecture: Architecture, steps: int, seed: int) -> Segmenter:
+    def fit(
+        self, architecture: Architecture, steps: int, seed: int, stretch: Stretch | None = None
+    ) -> Segmenter:
         """The candidate, trained. Raises `NonFiniteError` and errors of lacking memory."""
         torch.set_num_threads(self.compute.threads)
         network = self.network(architecture, seed)
         self.compute.arrange(network)
-        torch.manual_seed(seed)
+        torch.manual_seed(seed if stretch is None else mixed(seed, stretch.first))
         train(
             network,
             self.training,
@@ -97,6 +109,7 @@ class Proxy:
             steps,
             seed,
             self.resident,
+            stretch,
         )
         return network
 
@@ -106,7 +119,29 @@ class Proxy:
         return evaluate(network, data, self.classes, self.compute, resident)
 
     def _measure(self, job: Job) -> Metrics:
-        return self.evaluate(self.fit(job.architecture, job.steps, job.seed), self.selection)
+        stretch = _stretch(self.rungs, job) if self.rungs else None
+        network = self.fit(job.architecture, job.steps, job.seed, stretch)
+        return self.evaluate(network, self.selection)
+
+
+@dataclass(frozen=True)
+class Stretch:
+    """The part of a training after step `first`, from the state kept in the file `before`; its end
+    is kept in `after`."""
+
+    first: int
+    before: Path | None
+    after: Path | None
+
+
+def _stretch(rungs: Rungs, job: Job) -> Stretch | None:
+    """The part of a trial's training that a job is; `None` where it is all of it."""
+    last = job.rung.level == rungs.top
+    if last and job.resume is None:
+        return None
+    after = None if last else rungs.place(job, job.rung.level) / CHECKPOINT
+    first = job.resume.steps if job.resume else 0
+    return Stretch(first, rungs.begins(job, CHECKPOINT), after)
 
 
 def redraw(network: nn.Module) -> None:
@@ -242,27 +277,34 @@ def train(
     steps: int,
     seed: int,
     resident: bool = False,
+    stretch: Stretch | None = None,
 ) -> None:
-    """Trains in place. Which images make up which batch depends on `seed` alone.
+    """Trains in place, all `steps` or a stretch of them. Which images make up which batch depends
+    on `seed` alone.
 
     Batch norm keeps running means over the last tenth of the run, as the reference's decay of
     0.9997 does in its 30,000 steps. Raises `NonFiniteError`.
     """
     set_norm_decay(network, max(REFERENCE_DECAY, REFERENCE_DECAY * REFERENCE_STEPS / steps))
     road = geometry(data.crop, network.stride, compute.device, network.offset)
-    step = make_step(network, road, schedule, compute)
+    optimiser, first = make_optimiser(network, schedule), stretch.first if stretch else 0
+    if stretch and stretch.before:
+        restore_state(network, optimiser, load(stretch.before).tensors)
+    step = make_step(network, road, optimiser, compute)
     network.train()
     require_maps(network.head, data.strides, f"the feature set {data.path}")
     features = features_of(data, network, compute, resident)
     targets = _kept(data, None, compute.device) if resident else data.targets
     order = np.array(list(islice(batches(len(data), schedule.batch, seed), steps)), np.int64)
-    for number, index in enumerate(torch.from_numpy(order).to(targets.device)):
+    for number, index in enumerate(torch.from_numpy(order[first:]).to(targets.device), first):
         batch = {stride: compute.place(maps[index]) for stride, maps in features.items()}
         loss = step(
             batch, targets[index].to(compute.device).long(), schedule.rate_at(number, steps)
         )
         if (number % FINITE_EVERY == 0 or number == steps - 1) and not torch.isfinite(loss):
             raise NonFiniteError(f"the loss was {float(loss)} at step {number + 1} of {steps}")
+    if stretch and stretch.after:
+        save(Checkpoint(kept_state(network, optimiser), {"step": steps}), stretch.after)
 
 
 def features_of(data: FeatureSet, network: Segmenter, compute: Compute, resident: bool) -> Pyramid:
@@ -293,9 +335,10 @@ def are_resident(sets: Sequence[FeatureSet], device: str, workers: int) -> bool:
     return False
 
 
-def make_step(network: nn.Module, geometry: Geometry, schedule: Schedule, compute: Compute) -> Step:
+def make_step(
+    network: nn.Module, geometry: Geometry, optimiser: torch.optim.Optimizer, compute: Compute
+) -> Step:
     """The training step; on a GPU, forward and backward pass are one CUDA graph."""
-    optimiser = make_optimiser(network, schedule)
 
     def gradients(features: Pyramid, targets: Tensor) -> Tensor:
         optimiser.zero_grad(set_to_none=True)

@@ -61,8 +61,9 @@ class Row:
 
 
 def leaderboard(run: Run, entries: Sequence[Entry]) -> list[Row]:
-    """The measured trials, best first; of equals, the earlier first."""
-    ordered = sorted(scored(entries), key=lambda found: (-found.score, found.trial.number))
+    """The measured trials, best first, higher rungs before lower; of equals, the earlier first."""
+    numbered = sorted(scored(entries), key=lambda found: found.trial.number)
+    ordered = sorted(numbered, key=lambda found: found.standing, reverse=True)
     return [_row(run, rank, found) for rank, found in enumerate(ordered, 1)]
 
 

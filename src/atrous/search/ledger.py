@@ -74,14 +74,22 @@ class Scored:
     def values(self) -> Mapping[str, float]:
         return self.measured.values
 
+    @property
+    def standing(self) -> tuple[int, float]:
+        """Rung, then score, larger being better: scores of different rungs do not compare."""
+        return self.measured.job.rung.level, self.score
+
 
 def scored(entries: Iterable[Entry]) -> list[Scored]:
-    """Returns the entries that have a score, in their order."""
-    return [
-        Scored(e.outcome, e.score)
-        for e in entries
-        if isinstance(e.outcome, Measured) and e.score is not None
-    ]
+    """Returns the trials that have a score, each on its highest rung, in the order of their first
+    entries."""
+    found: dict[int, Scored] = {}
+    for e in entries:
+        if isinstance(e.outcome, Measured) and e.score is not None:
+            each, before = Scored(e.outcome, e.score), found.get(e.trial.number)
+            if before is None or each.standing[0] > before.standing[0]:
+                found[e.trial.number] = each
+    return list(found.values())
 
 
 def file_url(path: Path) -> str:

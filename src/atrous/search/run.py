@@ -247,7 +247,7 @@ def _processor() -> str:
 def ranked(entries: Sequence[Entry]) -> list[Scored]:
     """The trials with a score that are no baselines, best first."""
     proposed = [entry for entry in entries if not entry.trial.is_baseline]
-    return sorted(scored(proposed), key=lambda found: -found.score)
+    return sorted(scored(proposed), key=lambda found: found.standing, reverse=True)
 
 
 def winner(run: Run) -> Trial:

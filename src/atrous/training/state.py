@@ -138,6 +138,13 @@ class TrainingState:
         return loss.detach()
 
 
+def promoted(checkpoint: Checkpoint, protocol: Protocol) -> Checkpoint:
+    """The end of a shorter training as a moment of a longer one, whose learning rate is what it
+    would be there; what was best in the shorter one does not count."""
+    record = {**checkpoint.record, "protocol": to_json(protocol), "best": to_json(Best())}
+    return Checkpoint(checkpoint.tensors, record)
+
+
 def _average(network: Network, decay: float) -> AveragedModel | None:
     if not decay:
         return None

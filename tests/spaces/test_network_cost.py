@@ -43,7 +43,7 @@ def test_networks_of_the_model_zoo_cost_what_is_published(
 
 def test_a_network_costs_what_its_parts_cost() -> None:
     one = blueprint("dpc:top1", "mobilenetv2_100", False)
-    backbone = backbone_cost(outline(one.backbone, 16), CITYSCAPES)
+    backbone = backbone_cost(outline("mobilenetv2_100", 16), CITYSCAPES)
     cell = cell_cost(decode(one.architecture.genotype), 320, 256, (65, 129))
     scores = Cost(256 * CLASSES + CLASSES, 256 * CLASSES * 65 * 129)
     assert network_cost(one, CITYSCAPES) == backbone + cell.total + scores

@@ -41,7 +41,7 @@ def test_the_best_are_trained_again_from_random_weights(run: Run, tmp_path: Path
     tuned = rerank.fine_tune(run, reranking, architectures[0], tmp_path / "cache")
     assert isinstance(tuned, FineTune)
     assert tuned.start is None
-    assert (tuned.blueprint.backbone, tuned.blueprint.output_stride) == ("", 0)
+    assert (tuned.blueprint.backbone, tuned.blueprint.output_stride) == (None, None)
     assert tuned.blueprint.filters == 2
     proceed(run, tmp_path / "cache", ignore)
     again = run.reranked()

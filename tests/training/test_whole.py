@@ -60,7 +60,7 @@ def probabilities(state: TrainingState) -> list[float]:
 
 def test_it_has_no_backbone_and_a_width_of_its_own(origin: Subject) -> None:
     usual = subject_of("auto_deeplab:published", None, {"data": "streets"})
-    assert usual.config.encoder == EncoderConfig("", "none", 0)
+    assert usual.config.encoder == EncoderConfig(None, "none", None)
     assert usual.config.filters == NETWORK_FILTERS == 20
     assert origin.config.filters == 2
 
@@ -89,7 +89,7 @@ def test_of_a_run_it_takes_images_and_width_alone(tmp_path: Path) -> None:
     run = make_run(tmp_path / "run", [whole_entry(0, 0.5)], filters=3)
     found = subject_of(str(run.path), None, {})
     assert found.config.data == run.config.data
-    assert found.config.encoder == EncoderConfig("", "none", 0)
+    assert found.config.encoder == EncoderConfig(None, "none", None)
     assert found.config.filters == 3
 
 

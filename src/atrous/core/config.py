@@ -32,16 +32,16 @@ class DataConfig:
 
 @dataclass(frozen=True)
 class EncoderConfig:
-    """The backbone whose features cells read; spaces of whole networks name none ("", 0)."""
+    """The backbone whose features cells read; whole networks have none."""
 
-    backbone: str = option(
-        "A timm model, for cells.", "", derived="tf_efficientnet_lite0", compares=True
+    backbone: str | None = option(
+        "A timm model, for cells.", None, derived="tf_efficientnet_lite0", compares=True
     )
     weights: str = option(
         "Of the backbone: auto (timm's hub), builtin, none, or a file.", "none", derived="auto"
     )
-    output_stride: int = option(
-        "Of the backbone.", 0, derived="16", choices=(8, 16, 32), compares=True, rare=True
+    output_stride: int | None = option(
+        "Of the backbone.", None, derived="16", choices=(8, 16, 32), compares=True, rare=True
     )
     alignment: Literal["fitted", "none"] = option(
         "Where positions of feature maps are read: where they see (fitted), or at pixel i * stride "
@@ -50,6 +50,13 @@ class EncoderConfig:
         compares=True,
         rare=True,
     )
+
+    @property
+    def chosen(self) -> tuple[str, str, int]:
+        """Backbone, weights and output stride; raises `ValueError` where there is no backbone."""
+        if self.backbone is None or self.output_stride is None:
+            raise ValueError("expected a backbone with its output stride, got none")
+        return self.backbone, self.weights, self.output_stride
 
 
 @dataclass(frozen=True)
@@ -385,10 +392,15 @@ class FidelityConfig:
         large = () if self.large.backbone == NO_BACKBONE else (LARGE,)
         return (CACHED, END_TO_END, *large)
 
+    @property
+    def output_stride(self) -> int:
+        """The output stride of every backbone."""
+        return self.small.chosen[2]
+
     def backbone_of(self, name: str) -> tuple[str, str]:
         """Returns the backbone of a setting, and its weights."""
-        encoder = self.large if name == LARGE else self.small
-        return encoder.backbone, encoder.weights
+        backbone, weights, _ = (self.large if name == LARGE else self.small).chosen
+        return backbone, weights
 
     def is_cached(self, name: str) -> bool:
         """Whether a setting trains cells on cached features, its backbone frozen."""

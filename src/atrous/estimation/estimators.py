@@ -71,7 +71,7 @@ def prepare(config: SearchConfig, lasting: SearchConfig, cache: Path) -> Prepare
     sizes = require_sound(data.dataset.root)
     if data.backbone is None:
         return _on_images(lasting, data, sizes, device)
-    crop = config.proxy.crop or derive_crop(sizes, config.encoder.output_stride)
+    crop = config.proxy.crop or derive_crop(sizes, data.backbone.output_stride)
     cached = cached_of_data(data, config, crop, device, cache)
     choice = _choice(config, cached, device, cache)
     context = _context(data, cached.training.shapes)
@@ -97,8 +97,8 @@ def blueprint_of(
     whole = not needs_backbone(architecture)
     return Blueprint(
         architecture,
-        "" if whole else config.encoder.backbone,
-        0 if whole else config.encoder.output_stride,
+        None if whole else config.encoder.backbone,
+        None if whole else config.encoder.output_stride,
         config.proxy.filters,
         False,
         classes,

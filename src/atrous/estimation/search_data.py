@@ -65,12 +65,7 @@ def search_data_of(config: SearchConfig, offsets: Offsets | None = None) -> Sear
     training, selection = select(dataset, config.data.select_on)
     backbone = None
     if needs_backbone(config.space):
-        backbone = load_backbone(
-            config.encoder.backbone,
-            config.encoder.weights,
-            config.encoder.output_stride,
-            config.seed,
-        )
+        backbone = load_backbone(*config.encoder.chosen, config.seed)
         if offsets is None:
             fit = config.encoder.alignment == "fitted"
             offsets = fitted_offsets(backbone) if fit else IN_PLACE

@@ -111,8 +111,7 @@ def _job(subject: Subject, folder: Path) -> TrainingJob:
         asked = job_of(subject, sound=lambda _: [])
         _require_same(trainer.read(folder), asked, folder)
         return asked
-    encoder = subject.config.encoder
-    load_backbone(encoder.backbone, encoder.weights, encoder.output_stride)
+    load_backbone(*subject.config.encoder.chosen)
     asked = job_of(subject)
     if announced(asked.compute.device).leads:
         trainer.create(folder, asked)

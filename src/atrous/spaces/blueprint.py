@@ -22,12 +22,12 @@ from atrous.tasks.segmentation import SEGMENTATION
 class Blueprint:
     """`filters` is the width of the cell and the decoder, `decoder` whether there is one; class k
     is called `classes[k]` and drawn in `colours[k]` (RGB). An architecture with an encoder of its
-    own has the `backbone` "" and the `output_stride` 0. `offsets` are those of the backbone's
+    own has no `backbone` and no `output_stride`. `offsets` are those of the backbone's
     maps."""
 
     architecture: ArchitectureText
-    backbone: str
-    output_stride: int
+    backbone: str | None
+    output_stride: int | None
     filters: int
     decoder: bool
     classes: tuple[str, ...]
@@ -39,6 +39,16 @@ class Blueprint:
         if len(self.colours) != len(self.classes):
             raise ValueError(f"{len(self.colours)} colours for {len(self.classes)} classes")
 
+    @property
+    def encoder(self) -> tuple[str, int] | None:
+        """The backbone and its output stride, where the architecture reads one; raises `ValueError`
+        if it is not named."""
+        if not needs_backbone(self.architecture):
+            return None
+        if self.backbone is None or self.output_stride is None:
+            raise ValueError(f"{self.architecture} needs a backbone")
+        return self.backbone, self.output_stride
+
 
 def build_network(blueprint: Blueprint, weights: str = "none", seed: int = 0) -> Network:
     """The network in evaluation mode: the backbone's `weights` as `load_backbone` takes them,
@@ -47,8 +57,9 @@ def build_network(blueprint: Blueprint, weights: str = "none", seed: int = 0) ->
     Raises AtrousError.
     """
     backbone = None
-    if needs_backbone(blueprint.architecture):
-        backbone = load_backbone(blueprint.backbone, weights, blueprint.output_stride, seed)
+    if encoder := blueprint.encoder:
+        name, stride = encoder
+        backbone = load_backbone(name, weights, stride, seed)
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed)
         return _assembled(blueprint, backbone)
@@ -56,9 +67,7 @@ def build_network(blueprint: Blueprint, weights: str = "none", seed: int = 0) ->
 
 def blank_network(blueprint: Blueprint) -> Network:
     """The network without storage, for its shapes and its cost. Raises AtrousError."""
-    backbone = None
-    if needs_backbone(blueprint.architecture):
-        backbone = outline(blueprint.backbone, blueprint.output_stride)
+    backbone = outline(*blueprint.encoder) if blueprint.encoder else None
     with torch.device("meta"):
         return _assembled(blueprint, backbone)
 

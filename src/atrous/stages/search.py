@@ -59,7 +59,7 @@ def usual(space: str, strategy: str = "local") -> SearchConfig:
         space,
         strategy,
         baselines=known.baselines,
-        encoder=EncoderConfig(known.backbone or "", known.weights, known.output_stride or 0),
+        encoder=EncoderConfig(known.backbone, known.weights, known.output_stride),
         proxy=ProxyConfig(known.filters, known.steps),
     )
     if not known.backbone:
@@ -120,7 +120,7 @@ def require_possible(config: SearchConfig) -> None:
     """Raises `AtrousError` with all that is wrong with a search, before data is looked at."""
     space = find_space(config.space)
     require_relaxable(config)
-    wrong = problems(config, ("output_stride",) if space.encoder else ())
+    wrong = problems(config)
     wrong += wrong_score(config)
     for name, only in OF_WHOLE_NETWORKS.items() if space.encoder else ():
         if (asked := getattr(config.proxy, name)) != only:

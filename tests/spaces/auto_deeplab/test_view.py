@@ -63,8 +63,8 @@ def test_the_note_takes_the_right_difference() -> None:
 def test_the_parts_add_up_to_the_network_that_is_built(architecture: object) -> None:
     blueprint = Blueprint(
         architecture=architecture,  # type: ignore[arg-type]
-        backbone="",
-        output_stride=0,
+        backbone=None,
+        output_stride=None,
         filters=4,
         decoder=True,
         classes=("class",) * 19,

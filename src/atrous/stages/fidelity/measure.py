@@ -97,9 +97,9 @@ def _study_data(asked: FidelityConfig) -> StudyData:
     dataset = read_dataset(Path(asked.data.path))
     training, selection = select(dataset, asked.data.select_on)
     sizes = require_sound(dataset.root)
-    crop = asked.proxy.crop or derive_crop(sizes, asked.small.output_stride)
+    crop = asked.proxy.crop or derive_crop(sizes, asked.output_stride)
     backbones = {
-        name: load_backbone(*asked.backbone_of(name), asked.small.output_stride, asked.seed)
+        name: load_backbone(*asked.backbone_of(name), asked.output_stride, asked.seed)
         for name in asked.names
         if name in (CACHED, LARGE)
     }
@@ -160,7 +160,7 @@ def _proxy(
                 data.backbones[name],
                 data.crop,
                 data.device,
-                (settings.small.output_stride,),
+                (settings.output_stride,),
             ),
             cache,
         )
@@ -187,7 +187,7 @@ def _fine_tune(
     blueprint = Blueprint(
         architecture=all_cells()[WHOLE],
         backbone=backbone,
-        output_stride=settings.small.output_stride,
+        output_stride=settings.output_stride,
         filters=settings.proxy.filters,
         decoder=False,
         classes=data.dataset.classes,
@@ -217,7 +217,7 @@ def _require_possible(asked: FidelityConfig) -> None:
         raise AtrousError("; ".join(wrong) + ".")
     some_cells(asked.cells)
     if asked.proxy.crop:
-        require_crop(asked.proxy.crop, asked.small.output_stride)
+        require_crop(asked.proxy.crop, asked.output_stride)
 
 
 CELL = "cell"

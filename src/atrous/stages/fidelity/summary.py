@@ -130,7 +130,7 @@ def write_summary(result: StudyResult, folder: Path) -> Path:
     """
     for found in result.agreements:
         if len(found.cells) >= FEWEST:
-            picture = scatter(found, result.settings.large.backbone)
+            picture = scatter(found, result.settings.backbone_of(LARGE)[0])
             save_text(folder / picture_name(found), picture)
     save_text(folder / SUMMARY, markdown(result))
     return folder / SUMMARY
@@ -152,7 +152,7 @@ def markdown(result: StudyResult) -> str:
         "chance. Published: Spearman's rho of Chen et al. 2018, figure 3, on 31 other cells and on "
         "Cityscapes.",
         _agreements(result),
-        *(_picture(found, settings.large.backbone) for found in result.agreements),
+        *(_picture(found, settings.backbone_of(LARGE)[0]) for found in result.agreements),
         "## Cost",
         "Median seconds of training and scoring one cell, while as many cells at a time ran as the "
         "table says. The features that are cached are computed once, which is not counted.",
@@ -171,7 +171,7 @@ def _lead(result: StudyResult) -> str:
     text = (
         f"{len(result.cells)} cells on {settings.data.path}, scored on "
         f"{selection(settings.data.select_on)}; {settings.proxy.filters} filters, output stride "
-        f"{settings.small.output_stride}, seed {settings.seed}."
+        f"{settings.output_stride}, seed {settings.seed}."
     )
     return f"{text} {result.missing} trials have not ended." if result.missing else text
 
@@ -180,8 +180,8 @@ def _agreements(result: StudyResult) -> str:
     rows = [
         (
             f"({found.pair.letter})" if found.pair.letter else "",
-            f"{setting_words(found.pair.first, result.settings.large.backbone)} / "
-            f"{setting_words(found.pair.second, result.settings.large.backbone)}",
+            f"{setting_words(found.pair.first, result.settings.backbone_of(LARGE)[0])} / "
+            f"{setting_words(found.pair.second, result.settings.backbone_of(LARGE)[0])}",
             str(len(found.cells)),
             interval(found.correlation.spearman),
             "" if found.pair.published is None else decimal(found.pair.published, 2),

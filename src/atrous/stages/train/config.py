@@ -48,7 +48,7 @@ BASE = 1.02
 @dataclass(frozen=True)
 class Subject:
     """An architecture and how it is trained; `name` is what the user called it. One with an encoder
-    of its own has the backbone "", the weights "none" and the output stride 0."""
+    of its own has no backbone, and the weights "none"."""
 
     name: str
     architecture: Architecture
@@ -127,10 +127,8 @@ def job_of(subject: Subject, sound: Callable[[Path], list[Size]] = require_sound
     blueprint = subject.blueprint(dataset)
     blank_network(blueprint)
     encoder = config.encoder
-    if encoder.backbone:
-        backbone = load_backbone(
-            encoder.backbone, encoder.weights, encoder.output_stride, config.seed
-        )
+    if blueprint.encoder:
+        backbone = load_backbone(*encoder.chosen, config.seed)
         if encoder.alignment == "fitted":
             blueprint = replace(blueprint, offsets=fitted_offsets(backbone))
     sizes = sound(dataset.root)

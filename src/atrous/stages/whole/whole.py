@@ -113,7 +113,7 @@ def begin(config: WholeConfig, out: Path) -> None:
     if wrong := problems(config.training):
         raise AtrousError("; ".join(wrong) + ".")
     if config.training.crop:
-        require_crop(config.training.crop, search.encoder.output_stride)
+        require_crop(config.training.crop, search.encoder.chosen[2])
     _require_room(out)
     _require_there(search)
     with _locked(out):
@@ -194,7 +194,8 @@ def _require_room(out: Path) -> None:
 def _require_there(config: SearchConfig) -> None:
     """Raises `AtrousError` for data, a backbone or a device that there is not."""
     select(read_dataset(Path(config.data.path)), config.data.select_on)
-    outline(config.encoder.backbone, config.encoder.output_stride)
+    backbone, _, output_stride = config.encoder.chosen
+    outline(backbone, output_stride)
     pick_device(config.machine.device)
 
 

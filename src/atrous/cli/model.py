@@ -18,7 +18,7 @@ from atrous.core.console import output
 if TYPE_CHECKING:
     from atrous.model.evaluation.record import Evaluation
     from atrous.model.export.exported import ExportedFile
-    from atrous.model.latency.record import Latency
+    from atrous.model.facts import Latency
 
 
 def evaluate(

@@ -11,6 +11,11 @@ Size = tuple[int, int]
 CACHED, END_TO_END, LARGE = "cached", "end-to-end", "large"
 """The settings in which a study of fidelity trains its cells."""
 NO_BACKBONE = "none"
+SEEDS = 2**63
+"""Seeds are below this, which every generator takes."""
+SIDES = 2**16
+"""A crop has fewer pixels a side."""
+MOST_WORKERS = 1025
 GRADIENT = "gradient"
 """The strategy that trains supernets; a search that names it has a configuration for it."""
 
@@ -39,7 +44,7 @@ class EncoderConfig:
         "Of the backbone: auto (timm's hub), builtin, none, or a file.", "none", derived="auto"
     )
     output_stride: int = option(
-        "Of the backbone.", 0, derived="16", choices=(8, 16), compares=True, rare=True
+        "Of the backbone.", 0, derived="16", nothing=0, choices=(8, 16), compares=True, rare=True
     )
 
 
@@ -63,7 +68,11 @@ class ProxyConfig:
     )
     batch: int = option("Images a step.", 8, least=2, compares=True)
     crop: Size | None = option(
-        "Canvas HxW of every image.", None, derived="the largest image, 513 at most"
+        "Canvas HxW of every image.",
+        None,
+        derived="the largest image, 513 at most",
+        least=1,
+        below=SIDES,
     )
     rate: float = option(
         "Base learning rate.", 0.1, derived="0.1; 0.05 for whole networks", above=0, compares=True
@@ -93,7 +102,11 @@ class MachineConfig:
     """Where trials are computed."""
 
     workers: int | None = option(
-        "Trials at a time.", None, derived="the fastest split, measured", least=1
+        "Trials at a time.",
+        None,
+        derived="the fastest split, measured",
+        least=1,
+        below=MOST_WORKERS,
     )
     device: str = option("auto, cpu, cuda or cuda:N.", "auto")
     executor: str = option(
@@ -143,7 +156,12 @@ class GradientConfig:
     filters: int = option("Width F of a supernet.", 8, flag="search-filters", least=1)
     batch: int = option("Crops a step of a supernet.", 2, flag="search-batch", least=1)
     crop: Size | None = option(
-        "HxW of its crops.", None, flag="search-crop", derived="the largest image, 321 at most"
+        "HxW of its crops.",
+        None,
+        flag="search-crop",
+        derived="the largest image, 321 at most",
+        least=1,
+        below=SIDES,
     )
     warm_up: float | None = option(
         "Share of its steps before the architecture is learnt.",
@@ -178,7 +196,7 @@ class SearchConfig:
     )
     strategy: str = option("random, local or gradient.", "local")
     budget: BudgetConfig = part(BudgetConfig)
-    seed: int = option("Of proposals, first weights and batches.", 0, least=0)
+    seed: int = option("Of proposals, first weights and batches.", 0, least=0, below=SEEDS)
     encoder: EncoderConfig = part(EncoderConfig)
     proxy: ProxyConfig = part(ProxyConfig)
     baselines: tuple[str, ...] = option(
@@ -195,7 +213,11 @@ class TrainingConfig:
     steps: int = option("Training steps.", 30_000, least=1)
     batch: int = option("Images a step, over all processes.", 8, least=2)
     crop: Size | None = option(
-        "HxW of a training crop.", None, derived="the largest image, 513 at most"
+        "HxW of a training crop.",
+        None,
+        derived="the largest image, 513 at most",
+        least=1,
+        below=SIDES,
     )
     rate: float | None = option(
         "Base learning rate.", None, derived="0.01; 0.05 for a whole network", above=0
@@ -254,7 +276,7 @@ class TrainConfig:
     )
     decoder: bool = option("Add the decoder of DeepLabv3+ at stride 4.", False)
     training: TrainingConfig = part(TrainingConfig)
-    seed: int = option("Of first weights, crops and dropout.", 0, least=0)
+    seed: int = option("Of first weights, crops and dropout.", 0, least=0, below=SEEDS)
     device: str = option("auto, cpu, cuda or cuda:N.", "auto")
     licence: str = option("Of the data, for the model card.", "")
     tensorboard: bool = option("Log to TensorBoard, too.", False)
@@ -279,7 +301,9 @@ class RerankConfig:
         batch={"help": "Images a step."},
         rate={"derived": "0.01; 0.0005 below 500 steps"},
     )
-    workers: int | None = option("At a time.", None, derived="as many as searched", least=1)
+    workers: int | None = option(
+        "At a time.", None, derived="as many as searched", least=1, below=MOST_WORKERS
+    )
     seconds: float | None = option(
         "None begins after this: 90s, 30m, 2h.", None, flag="time", derived="no limit", unit="time"
     )
@@ -352,7 +376,7 @@ class FidelityConfig:
         without=("reproducible",),
         workers={"derived": "cached: the fastest split, measured; else 1"},
     )
-    seed: int = option("Of first weights and batches.", 0, least=0)
+    seed: int = option("Of first weights and batches.", 0, least=0, below=SEEDS)
 
     @property
     def names(self) -> tuple[str, ...]:

@@ -7,3 +7,7 @@ class AtrousError(Exception):
     The message says what was expected, what came, where, and how to mend it; the command line
     prints it without a traceback.
     """
+
+
+class InvalidError(AtrousError, ValueError):
+    """A record whose values do not go together, told in the words of whoever asked for them."""

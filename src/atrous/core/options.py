@@ -16,6 +16,8 @@ from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_
 
 T = TypeVar("T")
 OPTION, PART = "option", "part"
+LARGEST = 10**9
+"""No number is larger that has no limit of its own; no machine could do what it asks for."""
 NOTHING: Mapping[str, Any] = MappingProxyType({})
 
 
@@ -24,9 +26,10 @@ class Option:
     """All that is known of a field.
 
     `flag` is its name on the command line, without dashes; `derived` says in words what a value
-    left out is. A number is at least `least`, above `above` and below `below`; a value is one of
-    `choices`. Scores of runs that differ in a field that `compares` are not comparable; one that
-    `extends` may change when a run goes on. `unit` is that of a number of seconds, written as a
+    left out is, and `nothing` is how a file spells that there is none. A number is at least
+    `least`, above `above` and below `below`, or at most `LARGEST`; a value is one of `choices`.
+    Scores of runs that differ in a field that `compares` are not comparable; one that `extends` may
+    change when a run goes on. `unit` is that of a number of seconds, written as a
     time. A `rare` one has no line of its own in a command's help. `negative`
     is the flag that takes back a switch which is on unless said otherwise (`no-FLAG`).
     """
@@ -34,6 +37,7 @@ class Option:
     help: str
     flag: str = ""
     derived: str = ""
+    nothing: Any = None
     least: float | None = None
     above: float | None = None
     below: float | None = None
@@ -86,8 +90,7 @@ class Leaf:
     @property
     def choices(self) -> tuple[Any, ...]:
         """All values there are, if they can be listed."""
-        listed = get_args(self.kind) if get_origin(self.kind) is Literal else ()
-        return self.option.choices or listed
+        return self.option.choices or _listed(self.kind)
 
     @property
     def negative(self) -> str:
@@ -161,12 +164,36 @@ def replaced(record: T, **values: Any) -> T:
     return record
 
 
+def options_of(kind: Any) -> dict[str, Option]:
+    """Returns what is known of the fields of a record that are options, by name.
+
+    A record whose class names another in `RANGES` shares the options of its fields.
+    """
+    return _options_of(kind)
+
+
+@cache
+def _options_of(kind: Any) -> dict[str, Option]:
+    shared = options_of(kind.RANGES) if hasattr(kind, "RANGES") else {}
+    hints = get_type_hints(kind)
+    own = {
+        each.name: replace(known, choices=known.choices or _listed(_bare(hints[each.name])))
+        for each in fields(kind)
+        if (known := each.metadata.get(OPTION))
+    }
+    return {**{each.name: shared[each.name] for each in fields(kind) if each.name in shared}, **own}
+
+
 def problems(record: Any, but: tuple[str, ...] = ()) -> list[str]:
     """Returns all values that are out of their range, a phrase each; options `but` some."""
     found = []
     for leaf in leaves(type(record)):
         value = leaf.of(record)
-        if value is not None and leaf.name not in but and (told := _expected(leaf, value)):
+        if (
+            value is not None
+            and leaf.name not in but
+            and (told := expected(leaf.option, value, leaf.choices))
+        ):
             verb = "are" if told.endswith("numbers") else "is"
             found.append(f"--{leaf.flag} {verb} {told}, got {_shown(value)}")
     return found
@@ -234,23 +261,35 @@ def _with(record: Any, path: tuple[str, ...], value: Any) -> Any:
     )
 
 
-def _expected(leaf: Leaf, value: Any) -> str:
-    """Returns what is expected of a value that is not so; nothing if all is well."""
-    known = leaf.option
-    if leaf.choices and value not in leaf.choices:
-        numbers = all(isinstance(choice, int) for choice in leaf.choices)
-        return (
-            " or ".join(map(str, leaf.choices)) if numbers else f"one of {', '.join(leaf.choices)}"
-        )
-    values = value if isinstance(value, tuple) else (value,)
-    limits = (known.least, known.above, known.below)
-    if limits == (None, None, None) or all(_is_within(known, each) for each in values):
+def _listed(kind: Any) -> tuple[Any, ...]:
+    """Returns the values of a `Literal`."""
+    return get_args(kind) if get_origin(kind) is Literal else ()
+
+
+def expected(known: Option, value: Any, choices: tuple[Any, ...] = ()) -> str:
+    """Returns what is expected of a value, of one of several, that is not so; nothing if all is
+    well. Values of another type than the option's are for others to refuse."""
+    choices = choices or known.choices
+    if choices and value not in choices:
+        numbers = all(isinstance(choice, int) for choice in choices)
+        return " or ".join(map(str, choices)) if numbers else f"one of {', '.join(choices)}"
+    several = isinstance(value, (tuple, list))
+    values = [v for v in (value if several else (value,)) if _is_number(v)]
+    if all(_is_within(known, each) for each in values):
         return ""
+    if known.below is None and any(abs(each) > LARGEST for each in values):
+        return f"at most {LARGEST}"
     if known.above == 0:
-        return "a positive number" if not isinstance(value, tuple) else "positive numbers"
+        return "positive numbers" if several else "a positive number"
+    low = known.least is not None and any(each < known.least for each in values)
     words = [f"at least {known.least:g}"] if known.least is not None else []
-    words += [f"below {known.below:g}"] if known.below is not None else []
-    return " and ".join(words)
+    if known.below is not None and not (low and known.below > 1):
+        words += [f"below {known.below:g}"]
+    return " and ".join(words) or "a finite number"
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
 def _is_within(known: Option, value: float) -> bool:
@@ -259,7 +298,7 @@ def _is_within(known: Option, value: float) -> bool:
         finite
         and (known.least is None or value >= known.least)
         and (known.above is None or value > known.above)
-        and (known.below is None or value < known.below)
+        and (abs(value) <= LARGEST if known.below is None else value < known.below)
     )
 
 

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from atrous.core.errors import AtrousError
+from atrous.core.records import Device, Positive
 from atrous.networks.pyramid import Pyramid
 
 Precision = Literal["float32", "bfloat16"]
@@ -43,10 +44,10 @@ class Compute:
     one worker, on a CPU.
     """
 
-    device: str
+    device: Device
     precision: Precision
     layout: Layout
-    threads: int
+    threads: Positive
 
     @property
     def dtype(self) -> torch.dtype:
@@ -88,11 +89,11 @@ class LatencyConditions:
     `precision` is that of the products.
     """
 
-    size: tuple[int, int]
-    batch: int
-    device: str
+    size: tuple[Positive, Positive]
+    batch: Positive
+    device: Device
     device_name: str
-    threads: int
+    threads: Positive
     precision: Precision
 
 

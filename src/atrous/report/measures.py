@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from atrous.core.words import quantity, size
 from atrous.model.evaluation.record import Evaluation
-from atrous.model.latency.record import Latency
+from atrous.model.facts import Latency
 from atrous.report.trained import Trained
 from atrous.search.ledger import Entry
 

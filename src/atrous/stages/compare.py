@@ -5,7 +5,6 @@ The best score of a search is too good: it was picked for being high on the sele
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, as_completed
 from dataclasses import dataclass
@@ -16,8 +15,8 @@ from atrous.core.architecture import Architecture
 from atrous.core.config import SearchConfig
 from atrous.core.console import track
 from atrous.core.errors import AtrousError
-from atrous.core.files import hold, write_whole
-from atrous.core.records import RecordError, from_text, to_json
+from atrous.core.files import hold
+from atrous.core.records import Count, read_lines, write_lines
 from atrous.core.statistics import Interval, mean_interval
 from atrous.core.trial import Failed, Job, Metrics, Origin, Reason, Rung, Trial
 from atrous.data.dataset import Dataset, Samples
@@ -139,7 +138,7 @@ class Reading:
     """One trained candidate on one split, whose feature set is called `data`."""
 
     architecture: str
-    seed: int
+    seed: Count
     split: str
     data: str
     metrics: Metrics
@@ -219,8 +218,7 @@ def _result(future: Future[list[Reading] | Failed], job: Job) -> list[Reading] |
 
 def _append(readings: Sequence[Reading], path: Path) -> None:
     """Adds lines to a file, which never holds half a line."""
-    before = path.read_text(encoding="utf-8") if path.exists() else ""
-    write_whole(path, before + "".join(json.dumps(to_json(r)) + "\n" for r in readings))
+    write_lines(path, (*_read_file(path), *readings), "readings")
 
 
 def _kept(path: Path, jobs: Sequence[Job], sets: Sets) -> dict[tuple[str, int], list[Reading]]:
@@ -238,14 +236,5 @@ def _kept(path: Path, jobs: Sequence[Job], sets: Sets) -> dict[tuple[str, int], 
     }
 
 
-def _read_file(path: Path) -> Iterator[Reading]:
-    if not path.exists():
-        return
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
-        try:
-            yield from_text(Reading, line)
-        except RecordError as error:
-            raise AtrousError(
-                f"Expected a reading in line {number} of {path}, but {error}. Delete the line; it "
-                "is measured again."
-            ) from error
+def _read_file(path: Path) -> list[Reading]:
+    return read_lines(path, Reading, "a reading", "Delete the line; it is measured again.")

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, fields
-from typing import Any
+from typing import Any, ClassVar
 
 from atrous.core.config import TrainingConfig
-from atrous.core.errors import AtrousError
+from atrous.core.errors import InvalidError
 from atrous.core.options import problems
+from atrous.core.records import Amount, Count
 from atrous.data.canvas import LONGEST, Size, largest, round_up
 from atrous.data.transform import SCALES
 from atrous.networks.compute import Precision
@@ -45,18 +46,20 @@ class Protocol:
     scales: tuple[float, ...] = SCALES
     flip: bool = True
     tune_norm: bool = True
-    class_weights: tuple[float, ...] = ()
+    class_weights: tuple[Amount, ...] = ()
     precision: Precision = "float32"
     accumulate: int = 1
     average: float = 0.0
     drop_path: float = 0.0
     score_every: int = 1000
-    seed: int = 0
+    seed: Count = 0
+    RANGES: ClassVar[type] = TrainingConfig
+    """The configuration whose options say what the numbers may be."""
 
     def __post_init__(self) -> None:
         wrong = self._wrong()
         if wrong:
-            raise AtrousError("; ".join(wrong) + ".")
+            raise InvalidError("; ".join(wrong) + ".")
 
     @property
     def schedule(self) -> Schedule:

@@ -10,6 +10,7 @@ import torch
 
 from atrous.core.errors import AtrousError
 from atrous.core.records import from_json, to_json
+from atrous.model.facts import Latency
 from atrous.model.latency.conditions import make_conditions
 from atrous.model.latency.measure import (
     MOST,
@@ -21,7 +22,6 @@ from atrous.model.latency.measure import (
     summarised,
     warm_up,
 )
-from atrous.model.latency.record import Latency
 from atrous.networks.network import Network
 from atrous.spaces.blueprint import build_network
 from tests.model.export.material import blueprint

@@ -44,7 +44,7 @@ def main() -> None:
 
 
 def _history(space: Space, trials: int) -> History:
-    history, rng = History(space.canonical), Random(0)
+    history, rng = History(space), Random(0)
     for number in range(trials):
         architecture = space.architecture(space.sample(rng))
         trial = Trial(number, architecture, Origin("uniform"), 0)

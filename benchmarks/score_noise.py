@@ -25,16 +25,15 @@ from scipy.stats import spearmanr
 from atrous.cli.options import default_cache, read_value
 from atrous.core.architecture import Architecture
 from atrous.core.config import SearchConfig
-from atrous.core.console import track
 from atrous.core.options import leaves, replaced
-from atrous.core.trial import Failed
 from atrous.estimation.features import FeatureSet
 from atrous.estimation.search_data import CachedFeatures, cached_of, estimator, features_of
 from atrous.execution import find_executor
+from atrous.search.ledger import Ledger, file_url
 from atrous.search.objective import OBJECTIVES
 from atrous.search.run import Run, open_run
 from atrous.spaces import find_architecture, find_space
-from atrous.stages.compare import Reading, fresh_jobs, read_all
+from atrous.stages.compare import Replicate, ReplicatePlan, replicate_trials, replicated
 
 Means = dict[str, float]
 """By cell, the mean of a score over seeds."""
@@ -78,19 +77,19 @@ def train_all(
     sets: dict[str, FeatureSet],
     cells: Sequence[Architecture],
     seeds: int,
-) -> list[Reading]:
-    """Returns the readings of all cells with all seeds, and says which failed."""
+) -> list[Replicate]:
+    """Returns the replicates of all cells with all seeds, and says which failed."""
     config = varied(run.config, protocol)
-    jobs = fresh_jobs(cells, seeds, steps, config.seed)
-    name = "-".join(["score-noise", *protocol.split(), str(steps)])
+    name, workers = "-".join(["score-noise", *protocol.split(), str(steps)]), run.settings.workers
     proxy = estimator(replace(run.settings, config=config), cached)
-    executor = find_executor(config.machine.executor, run.settings.workers)
-    found = read_all(proxy, jobs, sets, executor, run.path / f"{name}.jsonl")
-    results = list(track(found, "training cells", len(jobs)))
-    for result in results:
-        if isinstance(result, Failed):
-            print(f"left out {result.trial.architecture}: {result.error}")
-    return [r for result in results if not isinstance(result, Failed) for r in result]
+    plan = ReplicatePlan(proxy, sets, steps, workers)
+    ledger = Ledger.create(file_url(run.path / "score-noise.db"), name)
+    with find_executor(config.machine.executor, workers) as executor:
+        trials = replicate_trials(cells, seeds, config.seed)
+        replicates, left_out = replicated(plan, trials, ledger, executor)
+    for result in left_out:
+        print(f"left out {result.trial.architecture}: {result.error}")
+    return replicates
 
 
 def varied(config: SearchConfig, protocol: str) -> SearchConfig:
@@ -102,7 +101,7 @@ def varied(config: SearchConfig, protocol: str) -> SearchConfig:
 
 
 def tell(
-    readings: Sequence[Reading],
+    replicates: Sequence[Replicate],
     sets: dict[str, FeatureSet],
     scores: Sequence[str],
     named: Sequence[Architecture],
@@ -116,7 +115,7 @@ def tell(
     every = list(dict.fromkeys(map(str, (*named, *drawn))))
     for split in sets:
         for score in scores:
-            table = _table(readings, split, score)
+            table = _table(replicates, split, score)
             cells = [cell for cell in every if cell in table]
             means = found[split, score] = {cell: mean(table[cell].values()) for cell in cells}
             earlier = before.get((split, score), {})
@@ -128,10 +127,10 @@ def tell(
     return found
 
 
-def _table(readings: Sequence[Reading], split: str, score: str) -> dict[str, dict[int, float]]:
+def _table(replicates: Sequence[Replicate], split: str, score: str) -> dict[str, dict[int, float]]:
     """By cell and seed, a score on a set of images."""
     found: dict[str, dict[int, float]] = {}
-    for r in readings:
+    for r in replicates:
         if r.split == split:
             found.setdefault(r.architecture, {})[r.seed] = OBJECTIVES[score](r.metrics.values)
     return found

@@ -8,6 +8,7 @@ from atrous.core.architecture import Architecture
 from atrous.core.config import DataConfig, SearchConfig
 from atrous.core.options import replaced
 from atrous.core.trial import Failed, Job, Measured, Metrics, Origin, Reason, Rung, Trial
+from atrous.data.dataset import DataFingerprint
 from atrous.search.ledger import Entry
 from atrous.search.run import Context, Settings
 from atrous.spaces import find_space
@@ -38,7 +39,7 @@ CONTEXT = Context(
     classes=("road", "sky"),
     training_images=30,
     selection_images=10,
-    data_fingerprint="3f9ac1d27be0",
+    fingerprint=DataFingerprint("3f9ac1d27be0", "41c06b7ae9d2"),
     weights_digest="9d41fe07c55a",
     maps={16: (320, 24, 31)},
     versions={"atrous": "0.1.0"},

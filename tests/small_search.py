@@ -7,13 +7,18 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 from PIL import Image
 
 from atrous.core.config import DataConfig, SearchConfig
 from atrous.core.options import replaced
+from atrous.estimation import estimators
 from atrous.estimation.tune import Choice, Workload
 from atrous.networks.compute import Compute
 from atrous.search.ledger import Entry
+from atrous.search.loop import Estimator
+from atrous.search.run import Run
+from atrous.stages.search import begin
 
 HEIGHT, WIDTH = 64, 96
 CLASSES = ("sky", "wall", "floor")
@@ -59,6 +64,13 @@ def config(data: Path, **changes: Any) -> SearchConfig:
 
 def ignore(_: Entry) -> None:
     """Hears of ended trials."""
+
+
+def begun(data: Path, path: Path, cache: Path, **changes: Any) -> tuple[Run, Estimator]:
+    """The smallest search in the folder `path`, which has no trial yet."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(estimators, "choose", remembered([]))
+        return begin(config(data, **changes), path, cache)
 
 
 def remembered(asked: list[Workload]) -> Callable[..., Choice]:

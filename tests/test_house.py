@@ -14,7 +14,8 @@ FILES = sorted(SOURCE.rglob("*.py"))
 TREES = {path.relative_to(SOURCE).as_posix(): ast.parse(path.read_text()) for path in FILES}
 RIDDLES = ("What ", "That of", "Those of")
 MAY_NAME_FAMILIES = ("spaces/__init__.py", "recipes/")
-MOST_FILES = 200
+MOST_FILES, A_FAMILY = 200, 4
+"""Of the house with its first two families, and for each family that came after."""
 
 
 def documented(tree: ast.Module) -> Iterator[tuple[int, str]]:
@@ -65,5 +66,5 @@ def test_no_name_stands_for_two_things() -> None:
 
 
 def test_few_files_and_no_loose_module() -> None:
-    assert len(FILES) < MOST_FILES
+    assert len(FILES) < MOST_FILES + A_FAMILY * (len(FAMILIES) - 2)
     assert {path.name for path in SOURCE.glob("*.py")} == {"__init__.py", "__main__.py"}

@@ -5,9 +5,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+TYPE_CHECKING = False  # typing takes a while to load, in which no interruption could be met
 
 if TYPE_CHECKING:
+    from typing import Any
+
     from atrous.model.model import Model as Model
     from atrous.model.model import load as load
 

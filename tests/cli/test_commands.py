@@ -11,9 +11,11 @@ from pathlib import Path
 
 import pytest
 
+from atrous import cli
 from atrous.cli.options import parse_duration
 from atrous.core.errors import AtrousError
 from atrous.scenes.scene import write_scenes
+from atrous.search.run import open_run
 from tests.cases import each
 from tests.cli.running import atrous
 
@@ -109,16 +111,16 @@ def test_resuming_a_complete_run_runs_nothing(home: Path) -> None:
 
 
 @pytest.mark.slow
-def test_compare_trains_anew_and_keeps_its_readings(home: Path) -> None:
+def test_compare_trains_anew_and_keeps_its_replicates(home: Path) -> None:
     asked = ("compare", "run", "--seeds", "2", "--cache", "cache")
     found = atrous(*asked, folder=home)
     assert found.returncode == 0, found.stderr
     assert "best - dpc:aspp" in found.stdout
-    kept = (home / "run/comparison.jsonl").read_text()
-    assert {json.loads(line)["split"] for line in kept.splitlines()} == {"test"}
-    assert kept.count("\n") == 6
+    kept = open_run(home / "run").compared()
+    assert {tuple(entry.trial.origin.note) for entry in kept} == {("test",)}
+    assert len(kept) == 6
     again = atrous(*asked, folder=home)
-    assert (home / "run/comparison.jsonl").read_text() == kept
+    assert open_run(home / "run").compared() == kept
     assert again.stdout == found.stdout
 
 
@@ -169,3 +171,16 @@ def test_a_complete_run_is_extended_with_more_trials(home: Path, tmp_path: Path)
     found = atrous(*asked, folder=home)
     assert found.returncode == 0, found.stderr
     assert "5 of 5" in atrous("status", tmp_path / "longer", folder=home).stdout
+
+
+def test_a_lack_of_memory_ends_every_command_in_a_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def too_much() -> None:
+        raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to\nframe #0")
+
+    monkeypatch.setattr(cli, "app", too_much)
+    ended = atrous("evaluate", "model", folder=tmp_path)
+    assert ended.returncode == 1
+    assert ended.stderr.startswith("error: Not enough memory (DefaultCPUAllocator: can't allocate")
+    assert "Traceback" not in ended.stderr

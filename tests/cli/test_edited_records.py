@@ -38,11 +38,11 @@ from atrous.report.trained import read_timetable, read_trained
 from atrous.search.ledger import SEAL, _seal
 from atrous.search.run import Run, create_run, open_run
 from atrous.spaces import find_architecture
-from atrous.stages import compare, latency_table, rerank
+from atrous.stages import latency_table, rerank
 from atrous.stages.fidelity import study
 from atrous.stages.train import trainer
 from atrous.stages.whole import plan, whole
-from atrous.training.checkpoint import LOG, Checkpoint, load, read_log, save
+from atrous.training.checkpoint import LOG, Checkpoint, read_log, save
 from atrous.training.config import Protocol
 from atrous.training.loop import BEST, BestWeights, best_metrics
 from atrous.training.state import Best, TrainingProgress
@@ -56,6 +56,7 @@ LONG: Any = 10**30
 WRONG: tuple[Any, ...] = ("abc", None, 1e30, LONG, -1, 0, True, [], [1, 2, 3], {}, {"a": {"b": []}})
 MISSING = object()
 PROTOCOL = Protocol(steps=4, batch=2, crop=(33, 33))
+DATA = CONTEXT.fingerprint
 COMPUTE = Compute("cpu", "float32", "channels_last", 1)
 SETTING = LatencyConditions((33, 33), 1, "cpu", "a processor", 1, "float32")
 SEARCHED = SearchProtocol(
@@ -205,13 +206,6 @@ def test_the_other_records_of_a_run(run: Run) -> None:
     asked = replaced(whole.usual("dpc"), data="/data", budget=600.0)
     whole.keep(asked, run.path)
     told += in_file(lambda: whole.kept(run.path), run.path / "whole.json")
-    write_lines(
-        run.path / compare.READINGS,
-        [compare.Reading("dpc:0", seed, "val", "abc", metrics(0.25)) for seed in (1, 2)],
-        "readings",
-    )
-    readings = run.path / compare.READINGS
-    told += in_file(lambda: compare._read_file(readings), readings, lines=True)
     write_history(run.path / "relaxation.jsonl", [snapshot(100), snapshot(200)])
     history = run.path / "relaxation.jsonl"
     told += in_file(lambda: read_history(history), history, lines=True)
@@ -253,32 +247,29 @@ def test_the_records_of_a_training(tmp_path: Path) -> None:
         protocol=PROTOCOL,
         compute=COMPUTE,
         tensorboard=False,
-        fingerprint="3f9a",
+        fingerprint=DATA,
     )
     trainer.create(tmp_path, job)
     told = in_file(lambda: trainer.read(tmp_path), tmp_path / "training.json")
     write_lines(tmp_path / LOG, [Score(1, 2.0, 0.5), Score(2, 1.0, 0.75)], "a log")
     told += in_file(lambda: read_log(tmp_path), tmp_path / LOG, lines=True)
-    tensors = {"network.a": torch.ones(3)}
     path = tmp_path / "checkpoint.safetensors"
     kinds: tuple[tuple[Any, type[Any]], ...] = (
         (TrainingProgress(3, Best(0.5, 2), PROTOCOL), TrainingProgress),
         (SearchProgress(3, SEARCHED), SearchProgress),
+        (BestWeights(3, metrics(0.5)), BestWeights),
     )
     for record, kind in kinds:
-
-        def read(kind: type[Any] = kind) -> object:
-            return load(path).told(kind, "a checkpoint", "Delete it.")
-
+        kept: list[Any] = []
         told += faults(
-            read, path.name, to_json(record), lambda new: save(Checkpoint(tensors, new), path)
+            lambda kind=kind, kept=kept: Checkpoint({}, kept[-1], path).told(kind, "it", "Mend."),
+            path.name,
+            to_json(record),
+            kept.append,
         )
-    told += faults(
-        lambda: best_metrics(tmp_path),
-        BEST,
-        to_json(BestWeights(3, metrics(0.5))),
-        lambda new: save(Checkpoint(tensors, new), tmp_path / BEST),
-    )
+    save(Checkpoint({"network.a": torch.ones(3)}, {"step": LONG, "metrics": 3}), tmp_path / BEST)
+    with pytest.raises(AtrousError, match=rf"{BEST}, but: .*metrics: .*step: "):
+        best_metrics(tmp_path)
     assert not told, "\n".join(told)
 
 
@@ -323,7 +314,7 @@ def test_the_records_of_other_folders(tmp_path: Path) -> None:
     made = study.Study(
         tmp_path / "study",
         FidelityConfig(replaced(CONFIG, data="/data").data),
-        study.Fingerprints("3f9a", "9d41", "77aa", "a machine", {"torch": "2.13"}),
+        study.Fingerprints(DATA, "9d41", "77aa", "a machine", {"torch": "2.13"}),
         dict.fromkeys((CACHED, END_TO_END, "large"), choice),
     )
     study.create_study(made)
@@ -375,7 +366,7 @@ def test_legal_but_strange_values_end_no_command(run: Run) -> None:
     path = run.path / "run.json"
     content = json.loads(path.read_text())
     for place in places(content["settings"]):
-        for value in ("abc", 0, 1, 1e9, None):
+        for value in ("abc", 0, None):
             path.write_text(json.dumps(edited(content, ("settings", *place), value)))
             ended = atrous("status", run.path, folder=run.path.parent)
             assert ended.returncode in (0, 1)

@@ -8,18 +8,18 @@ from rich.console import Console
 
 from atrous.cli.tables import comparison_table as render
 from atrous.core.trial import Failed, Reason
-from atrous.stages.compare import Comparison, Reading, fresh_jobs
-from tests.records import SPACE, metrics
+from atrous.stages.compare import Comparison, Replicate, replicate_trials
+from tests.records import SPACE, job, metrics
 
 TOP1, ASPP = (SPACE.architecture(SPACE.published[name]) for name in ("top1", "aspp"))
-JOBS = fresh_jobs([TOP1, ASPP], seeds=3, steps=7, avoid=0)
+TRIALS = replicate_trials([TOP1, ASPP], seeds=3, avoid=0)
 WHOLE = Comparison(
     names={"best": str(TOP1), "dpc:aspp": str(ASPP)},
     splits=("val", "test"),
     seeds=3,
-    readings=[
-        Reading(str(t.architecture), t.seed, split, "", metrics(0.5 + shift + t.trial.number / 100))
-        for t in JOBS
+    replicates=[
+        Replicate(str(t.architecture), t.seed, split, "", metrics(0.5 + shift + t.number / 100))
+        for t in TRIALS
         for split, shift in (("val", 0.0), ("test", 0.1))
     ],
     left_out=[],
@@ -35,14 +35,16 @@ def lines_of(comparison: Comparison) -> list[str]:
 
 
 def without(*left_out: Failed) -> Comparison:
-    """The comparison with failed trials in the place of their readings."""
+    """The comparison with failed trials in the place of their replicates."""
     gone = {(str(f.trial.architecture), f.trial.seed) for f in left_out}
-    kept = [r for r in WHOLE.readings if (r.architecture, r.seed) not in gone]
-    return replace(WHOLE, readings=kept, left_out=left_out)
+    kept = [r for r in WHOLE.replicates if (r.architecture, r.seed) not in gone]
+    return replace(WHOLE, replicates=kept, left_out=left_out)
 
 
 def failed(number: int) -> Failed:
-    return Failed(JOBS[number], Reason.NON_FINITE, "Training diverged [/red]: why. Lower --rate.")
+    return Failed(
+        job(TRIALS[number], 7), Reason.NON_FINITE, "Training diverged [/red]: why. Lower --rate."
+    )
 
 
 def test_means_and_differences_with_their_seeds() -> None:

@@ -174,7 +174,7 @@ def test_a_training_that_is_there_is_not_begun_again(
         (("run", "--steps", "0", "--rate", "nan"), "--rate is a positive number"),
         (("run", "--random-scales", "big"), "such as 0.5,1,2"),
         (("run", "--random-scales", "0,1"), "--random-scales are positive numbers"),
-        (("run", "--output-stride", "4"), "--output-stride is 8 or 16, got 4"),
+        (("run", "--output-stride", "4"), "--output-stride is 8, 16 or 32, got 4"),
         (("run", "--filters", "0"), "--filters is at least 1, got 0"),
         (("run", "--select-on", "9"), "No train image is named like"),
         (("run", "--device", "tpu"), "got 'tpu'"),

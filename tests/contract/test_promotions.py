@@ -46,7 +46,6 @@ def run(promotion: Promotion, folder: Path, stop: int = 0, workers: int = 1) -> 
         strategy=find_strategy("local"),
         promotion=promotion,
         objective=find_objective("miou"),
-        baselines=(),
         trials=20,
         seed=4,
         workers=workers,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from math import nan
-from pathlib import Path
 
 import pytest
 
@@ -52,9 +51,8 @@ def test_interval_tells_only_what_is_defined() -> None:
     assert words.interval(Coefficient(nan, nan, nan)) == "not defined"
 
 
-def test_files_in_a_shell() -> None:
+def test_the_length_of_a_file() -> None:
     assert words.megabytes(13_949_000) == "13.9 MB"
-    assert words.shell(Path("my runs/one")) == "'my runs/one'"
 
 
 def test_signs() -> None:

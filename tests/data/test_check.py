@@ -2,7 +2,9 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import unicodedata
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -11,8 +13,9 @@ from rich.console import Console
 
 from atrous.cli.tables import check_report as render
 from atrous.core.errors import AtrousError
-from atrous.data.checks.check import Report, check
+from atrous.data.checks.check import Report, check, require_sound
 from atrous.data.checks.findings import Problem
+from atrous.data.dataset import select
 from atrous.data.layouts import read_dataset
 from tests.data import folder
 
@@ -267,3 +270,126 @@ def test_the_view_shows_problems_before_the_tables(root: Path) -> None:
 def test_the_view_of_a_faultless_folder(root: Path) -> None:
     text = _shown(check(root)).replace("\n", " ")
     assert "4 train, 2 val, 2 test images, 3 classes. No problems found." in text
+
+
+def _split_names(root: Path, split: str = "train") -> list[str]:
+    return [sample.name for sample in read_dataset(root).splits[split]]
+
+
+def test_linked_folders_are_read_and_loops_are_named(root: Path, tmp_path: Path) -> None:
+    for kind in ("images", "masks"):
+        away = tmp_path / "away" / kind
+        away.mkdir(parents=True)
+        (root / kind / "train/train3.png").rename(away / "train3.png")
+        (root / kind / "train/city").symlink_to(away)
+    assert _split_names(root) == ["city/train3", "train0", "train1", "train2"]
+    assert check(root).problems == ()
+    (root / "images/train/loop").symlink_to(root / "images")
+    (root / "images/train/gone.png").symlink_to(tmp_path / "nothing")
+    report = check(root)
+    assert (report.errors, report.warnings, report.images["train"]) == (0, 2, 4)
+    assert all("a link to nothing, or to a folder" in p.finding for p in report.problems)
+    assert {p.file for p in report.problems} == {"images/train/loop", "images/train/gone.png"}
+
+
+@pytest.mark.parametrize(
+    "name", ["@eaDir/train0.png/SMALL.jpg", "__MACOSX/a.png", "._train0.png", ".a/b.png"]
+)
+def test_what_systems_leave_behind_is_no_image(root: Path, name: str) -> None:
+    for kind in ("images", "masks"):
+        path = root / kind / "train" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        folder.picture(9, 8, 8).save(path)
+        (root / kind / "train" / "Thumbs.db").touch()
+    assert check(root).problems == ()
+
+
+def test_files_that_are_not_read_are_named(root: Path) -> None:
+    (root / "masks/train/train0.png").unlink()
+    folder.labels(0, 1, 2).save(root / "masks/train/train0.gif")
+    (root / "images/train/notes.txt").touch()
+    report = check(root)
+    assert _find(report, "is not read: its name ends in .gif").file == "masks/train/train0.gif"
+    assert (report.errors, report.warnings) == (0, 2)
+
+
+def test_a_name_in_two_unicode_forms_is_one_name(root: Path) -> None:
+    forms: tuple[tuple[str, Literal["NFC", "NFD"]], ...] = (("images", "NFC"), ("masks", "NFD"))
+    for kind, form in forms:
+        there = root / kind / "train" / unicodedata.normalize(form, "Café")
+        there.mkdir()
+        name = unicodedata.normalize(form, "Größe.png")
+        (root / kind / "train/train0.png").rename(there / name)
+    assert check(root).problems == ()
+    assert "Café/Größe" in _split_names(root)
+    dataset = read_dataset(root)
+    held = select(dataset, unicodedata.normalize("NFD", "Café"))[1]
+    assert [sample.name for sample in held] == ["Café/Größe"]
+    twin = root / "images/train" / unicodedata.normalize("NFD", "Café")
+    twin.mkdir()
+    folder.picture(77).save(twin / unicodedata.normalize("NFD", "Größe.png"))
+    assert "different forms of Unicode" in _find(check(root), "shares its name").finding
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+def test_a_line_of_the_class_names_ends_where_an_editor_ends_it(root: Path, end: str) -> None:
+    names = ["sky\u2028line", "roa\u0085d", unicodedata.normalize("NFD", "çar")]
+    text = "\ufeff" + end.join([*names, "", ""])
+    (root / "classes.txt").write_bytes(text.encode())
+    assert read_dataset(root).classes == ("sky line", "roa d", unicodedata.normalize("NFC", "çar"))
+
+
+def test_one_class_is_nothing_to_learn(root: Path) -> None:
+    for path in root.glob("masks/*/*.png"):
+        folder.labels(1 if "train" in path.name else 0).save(path)
+    problem = _find(check(root), "every labelled pixel of train is 'floor'")
+    assert problem.severity == "error"
+    assert "there is one class, and nothing to learn" in problem.finding
+    (root / "classes.txt").write_text("sky\n")
+    assert _find(check(root), "names 'sky' alone: there is one class").file == "classes.txt"
+    with pytest.raises(AtrousError, match="one class, and nothing to learn"):
+        require_sound(root)
+
+
+def test_masks_that_count_from_one_are_not_told_to_shift_their_classes(root: Path) -> None:
+    for path in root.glob("masks/*/*.png"):
+        folder.labels(0, 1, 2, 3).save(path)
+    problem = _only(check(root), "error", "mask value 3 is no class")
+    assert "count from 1 and their 0 is unlabelled, write 255 for 0 and subtract 1" in problem.mend
+    assert "put its name first" in problem.mend
+
+
+def test_one_bit_masks_are_0_and_1_and_not_beside_others(root: Path) -> None:
+    paths = sorted(root.glob("masks/*/*.png"))
+    for path in paths:
+        folder.labels(0, 255).convert("1").save(path)
+    assert check(root).errors == 0
+    folder.labels(0, 1, 2).save(paths[0])
+    problem = _find(check(root), "has one bit a pixel, others such as")
+    assert (problem.severity, problem.files) == ("error", len(paths) - 1)
+
+
+def test_palettes_rearranged_file_by_file_are_an_error(root: Path) -> None:
+    colours = [(0, 0, 0), (200, 0, 0), (0, 200, 0)]
+    for number, path in enumerate(sorted(root.glob("masks/train/*.png"))):
+        order = [0, 2, 1] if number % 2 else [0, 1, 2]
+        mask = Image.fromarray(np.asarray(order, np.uint8)[np.asarray(folder.labels(0, 1, 2))])
+        mask.putpalette([channel for k in np.argsort(order) for channel in colours[k]])
+        mask.save(path)
+    problem = _only(check(root), "error", "shows the colour (0, 200, 0) by index 1")
+    assert problem.file == "masks/train/train1.png"
+
+
+def test_a_mask_with_a_turn_that_its_image_lacks(root: Path) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 3
+    folder.labels(0, 1, 2).save(root / "masks/train/train0.png", exif=exif)
+    _only(check(root), "error", "which its image does not")
+    folder.picture(0).save(root / "images/train/train0.png", exif=exif)
+    assert check(root).problems == ()
+
+
+def test_a_tiff_that_pillow_turns_is_told(root: Path) -> None:
+    (root / "images/train/train0.png").unlink()
+    folder.picture(0).save(root / "images/train/train0.tif", tiffinfo={274: 3})
+    _only(check(root), "error", "nothing tells whether the mask is too")

@@ -266,3 +266,27 @@ def test_a_file_that_does_not_serve_is_named(
     assert str(path) in str(told.value)
     assert "--cache" not in str(told.value)
     assert folders(tmp_path) == []
+
+
+def test_the_backbone_leaves_the_accelerator_when_the_features_are_there(
+    few: Samples, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`meta` devices hold no numbers; the wish to be moved is what is seen here."""
+    moved: list[str] = []
+    released: list[str] = []
+    network = load_backbone("tf_efficientnet_lite0", "none", STRIDE)
+    plain = network.to
+
+    def move(*where: object, **more: object) -> Backbone:
+        moved.extend(str(place) for place in where)
+        return plain(*where, **more)  # type: ignore[no-any-return, call-overload]
+
+    monkeypatch.setattr(network, "to", move)
+    monkeypatch.setattr(module, "release", released.append)
+    wanted = Extraction(few, network, CROP, "cpu:0", (16,))
+    cached_features(wanted, tmp_path)
+    assert moved[0] == "cpu:0"
+    assert moved[-1] == "cpu"
+    assert released == ["cpu:0"]
+    cached_features(wanted, tmp_path)
+    assert len(released) == 1

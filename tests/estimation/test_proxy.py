@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 import pickle
+from copy import copy
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import NoReturn
 
 import numpy as np
 import pytest
 import torch
 from sklearn.metrics import accuracy_score, balanced_accuracy_score, jaccard_score
-from torch import nn
+from torch import Tensor, nn
 from torch.nn import functional
 
 from atrous.core.errors import AtrousError
 from atrous.core.trial import Failed, Measured, Outcome, Reason
 from atrous.data.dataset import IGNORE
-from atrous.estimation.cached import Proxy, geometry
+from atrous.estimation import cached
+from atrous.estimation.cached import Proxy, are_resident, evaluate, geometry
 from atrous.estimation.features import FeatureSet
 from atrous.networks.compute import Compute, Layout, Precision
+from atrous.tasks.segmentation import evaluate as segmentation
 from atrous.tasks.segmentation.probabilities import Segmenter
 from tests.estimation.material import ASPP, CLASSES, CROP, STRIDE, TOP1, job, proxy
 
@@ -137,6 +141,66 @@ def test_scores_do_not_depend_on_how_many_images_are_scored_at_a_time(
     found = proxy(data).evaluate(fitted, data)
     assert found.miou == pytest.approx(expected.miou, abs=1e-3)
     assert found.cross_entropy == pytest.approx(expected.cross_entropy, rel=1e-5)
+
+
+def test_an_accelerator_scores_neighbours_together_and_keeps_what_it_reads(
+    data: FeatureSet, fitted: Segmenter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`cpu:0` is the processor under a name that is treated as a GPU is."""
+    gpu = Compute("cpu:0", "float32", "channels_last", 1)
+    expected = proxy(data).evaluate(fitted, data)
+    groups: list[int] = []
+    plain = segmentation.winners
+
+    def winners(logits: Tensor) -> Tensor:
+        groups.append(len(logits))
+        return plain(logits)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(cached, "winners", winners)
+        found = evaluate(fitted, data, CLASSES, gpu)
+    assert groups == [1, 1, 1, 1, 1, 1, 2, 1]
+    assert found.class_iou == expected.class_iou
+    assert found.miou == expected.miou
+    assert found.cross_entropy == pytest.approx(expected.cross_entropy, rel=1e-6)
+    kept = replace(proxy(data, gpu), resident=True)
+    assert kept.evaluate(fitted, data) == found
+    trained = kept.fit(TOP1, 2, 5).state_dict()
+    again = copy(data)
+    monkeypatch.setattr(FeatureSet, "features", property(refuse))
+    monkeypatch.setattr(FeatureSet, "targets", property(refuse))
+    kept = replace(kept, training=again, selection=again)
+    for name, tensor in kept.fit(TOP1, 2, 5).state_dict().items():
+        assert torch.equal(tensor, trained[name])
+
+
+def refuse(_: FeatureSet) -> NoReturn:
+    raise AssertionError("the features are in the memory of the accelerator already")
+
+
+def test_whether_features_stay_on_a_card_depends_on_the_card_and_the_run_alone(
+    data: FeatureSet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def taken_now(*_: object) -> NoReturn:
+        raise AssertionError("what is free at the moment is chance")
+
+    monkeypatch.setattr(torch.cuda, "mem_get_info", taken_now)
+    assert not are_resident((data,), "cpu", 1)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    size = 9 * (2 * 320 * 5 * 7 + 17 * 25)
+    assert data.size == size
+    for memory, workers, expected in (
+        (2 * size + 1, 2, True),
+        (2 * size + 1, 3, False),
+        (4 * size + 1, 4, True),
+        (2 * size, 1, False),
+    ):
+        monkeypatch.setattr(
+            torch.cuda,
+            "get_device_properties",
+            lambda _, total=memory: SimpleNamespace(total_memory=total),
+        )
+        assert are_resident((data,), "cuda", workers) is expected
 
 
 def test_scoring_changes_nothing(data: FeatureSet, fitted: Segmenter) -> None:

@@ -80,6 +80,7 @@ def test_workers_are_powers_of_two_up_to_what_a_search_can_use(
 
 def test_an_old_gpu_computes_in_float32(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(torch.cuda, "get_device_capability", lambda _: (7, 5))
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
     assert choose(WORKLOAD, "cuda", None, 9, tmp_path).compute.precision == "float32"
 
 
@@ -87,8 +88,11 @@ def test_a_gpu_is_not_measured(
     measured: list[Workload], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(torch.cuda, "get_device_capability", lambda _: (9, 0))
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 4)
     found = choose(WORKLOAD, "cuda", None, 9, tmp_path)
-    assert (found.compute.device, found.compute.precision, found.workers) == ("cuda", "bfloat16", 1)
+    assert (found.compute.device, found.compute.precision, found.workers) == ("cuda", "bfloat16", 4)
+    assert choose(WORKLOAD, "cuda:1", None, 9, tmp_path).workers == 1
+    assert choose(WORKLOAD, "cuda", None, 2, tmp_path).workers == 2
     assert choose(WORKLOAD, "cuda:1", 3, 9, tmp_path).workers == 3
     assert not measured
 

@@ -33,7 +33,7 @@ from atrous.relax.config import SearchProtocol
 from atrous.scenes.canvas import CLASSES
 from atrous.scenes.scene import draw_scene
 from atrous.search.ledger import Ledger, file_url
-from atrous.search.loop import SearchPlan, search
+from atrous.search.loop import SearchPlan, baseline_trials, search
 from atrous.search.objective import find_objective
 from atrous.search.promotion import FullBudget
 from atrous.spaces import find_architecture, find_space
@@ -69,15 +69,14 @@ def _proposals(strategy: str, space: str, workers: int = 1) -> Values:
     """[number, architecture, origin, seed] of each trial of a search."""
     grammar = find_space(space)
     names = ("dpc:aspp", "dpc:top1") if space.startswith("dpc") else ()
-    baselines = [(name, find_architecture(name)) for name in names]
-    trials = 40 - len(baselines)
+    trials = 40 - len(names)
     miou = find_objective("miou")
     plan = SearchPlan(
         space=grammar,
         strategy=find_strategy(strategy),
         promotion=FullBudget(5),
         objective=miou,
-        baselines=baselines,
+        listed=baseline_trials(names, 11),
         trials=trials,
         seed=11,
         workers=workers,

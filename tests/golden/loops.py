@@ -95,9 +95,9 @@ def training() -> Values:
     )
     network, alone = build_network(blueprint, seed=1), World("cpu")
     mean, std = network.backbone.mean, network.backbone.std
-    history: list[list[float]] = []
+    history: list[list[float | None]] = []
 
-    def watch(step: int, loss: float, metrics: Metrics) -> None:
+    def watch(step: int, loss: float | None, metrics: Metrics) -> None:
         history.append([step, loss, metrics.miou, metrics.pixel_accuracy])
 
     with TemporaryDirectory() as folder:

@@ -7,7 +7,8 @@ import torch
 from torch import nn
 
 from atrous.core.errors import AtrousError
-from atrous.networks.compute import Compute, whole_precision
+from atrous.execution import executor
+from atrous.networks.compute import Compute, cards, whole_precision
 
 
 def test_products_are_taken_in_the_precision_and_weights_stay() -> None:
@@ -35,3 +36,24 @@ def test_whole_networks_take_bfloat16_on_a_gpu_alone() -> None:
     assert whole_precision("cpu", None) == "float32"
     with pytest.raises(AtrousError, match=r"--precision bfloat16 .* on a GPU only"):
         whole_precision("cpu", "bfloat16")
+
+
+@pytest.mark.parametrize(
+    ("device", "seat", "card"),
+    [("cuda", 0, 0), ("cuda", 2, 2), ("cuda", 4, 1), ("cuda:1", 0, 1), ("cuda:1", 2, 1)],
+)
+def test_workers_take_the_cards_of_a_machine_in_turns(
+    device: str, seat: int, card: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    taken: list[int] = []
+    monkeypatch.setattr(executor, "seat", seat)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 3)
+    monkeypatch.setattr(torch.cuda, "set_device", taken.append)
+    network = nn.Sequential()
+    Compute(device, "bfloat16", "channels_last", 1).arrange(network)
+    assert taken == [card]
+
+
+def test_a_device_stands_for_one_card_or_for_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 3)
+    assert [cards(device) for device in ("cuda", "cuda:2", "cpu")] == [3, 1, 0]

@@ -77,7 +77,7 @@ def test_another_stride_is_built_before_it_is_scored(recipe: Recipe) -> None:
     for k in building:
         code = shlex.split(typed[k])[2]
         compile(code, "command", "exec")
-        assert "rebuild(Path('OUT/training/model'), 8, Path('OUT/stride-8'))" in code
+        assert 'rebuild(Path("OUT/training/model"), 8, Path("OUT/stride-8"))' in code
 
 
 def test_the_server() -> None:

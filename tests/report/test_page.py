@@ -243,8 +243,9 @@ def test_another_run_under_another_proxy_is_refused() -> None:
     run, other = a_run(), a_run(steps=800, filters=32)
     with pytest.raises(AtrousError, match=r"filters \(64 here, 32 there\), steps \(400 here, 800"):
         write_report(run, other)
-    shifted = replace(run, context=replace(run.context, data_fingerprint="ffff"))
-    with pytest.raises(AtrousError, match="data-fingerprint"):
+    sides = replace(run.context.fingerprint, selection="ffff")
+    shifted = replace(run, context=replace(run.context, fingerprint=sides))
+    with pytest.raises(AtrousError, match=r"selection-fingerprint \(ffff here"):
         write_report(shifted, run)
 
 

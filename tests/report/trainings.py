@@ -52,7 +52,8 @@ def write_trained(
     training = {
         "name": "the name it was given",
         "data": "my street",
-        "data_fingerprint": "3f9ac1d27be0",
+        "training_fingerprint": "3f9ac1d27be0",
+        "selection_fingerprint": "41c06b7ae9d2",
         "select_on": "val",
         "images": 294,
         "steps": STEPS,

@@ -33,9 +33,10 @@ from atrous.execution.executor import (
 from atrous.execution.local import LocalExecutor
 from atrous.search import loop
 from atrous.search.ledger import Entry, Ledger, file_url
-from atrous.search.loop import SearchPlan, Watcher, search
+from atrous.search.loop import SearchPlan, Watcher, baseline_trials, search
 from atrous.search.objective import find_objective
 from atrous.search.promotion import FullBudget
+from atrous.spaces import find_space
 from atrous.spaces.dpc.space import dpc
 from atrous.strategies.local import LocalSearch
 from atrous.strategies.strategy import Stateless
@@ -48,20 +49,18 @@ from tests.search.simulated import VirtualExecutor
 from tests.strategies.learning import Preferences, Preferring
 
 SPACE = dpc()
-BASELINES = tuple(
-    (f"dpc:{name}", SPACE.architecture(genotype)) for name, genotype in SPACE.published.items()
-)
+BASELINES = baseline_trials(["dpc:aspp", "dpc:top1"], 11)
 PLAN = SearchPlan(
     space=SPACE,
     strategy=Stateless(LocalSearch(warmup=5)),
     promotion=FullBudget(7),
-    baselines=BASELINES,
+    listed=BASELINES,
     objective=find_objective("miou"),
     trials=13,
     seed=11,
     workers=1,
 )
-SMALL = replace(PLAN, space=dpc(2), baselines=(), trials=6)
+SMALL = replace(PLAN, space=dpc(2), listed=(), trials=6)
 
 
 def score_of(architecture: Architecture) -> float:
@@ -144,7 +143,7 @@ def test_it_runs_baselines_first_and_then_what_the_strategy_proposes(whole: list
     trials = [entry.trial for entry in whole]
     assert [trial.number for trial in trials] == list(range(15))
     assert [str(trial.origin) for trial in trials[:2]] == ["baseline dpc:aspp", "baseline dpc:top1"]
-    assert [trial.architecture for trial in trials[:2]] == [found for _, found in BASELINES]
+    assert trials[:2] == BASELINES
     assert not any(trial.is_baseline for trial in trials[2:])
     assert {(entry.outcome.job.steps, entry.trial.seed) for entry in whole} == {(7, 11)}
     assert outcomes(whole) == [estimate(entry.outcome.job) for entry in whole]
@@ -232,7 +231,7 @@ def test_as_many_trials_run_at_a_time_as_there_are_workers(tmp_path: Path, worke
 
 
 def test_an_exhausted_space_ends_the_search(tmp_path: Path) -> None:
-    plan = replace(PLAN, space=dpc(1), baselines=(), trials=100, workers=2)
+    plan = replace(PLAN, space=dpc(1), listed=(), trials=100, workers=2)
     found = run(plan, tmp_path / "ledger.db")
     assert sorted(entry.trial.architecture.genotype for entry in found) == sorted(dpc(1).all())
 
@@ -243,19 +242,35 @@ def merged(genotype: Genotype) -> Genotype:
 
 def test_what_has_one_canonical_form_runs_once(tmp_path: Path) -> None:
     space = replace(dpc(1), canonical=merged)
-    plan = replace(PLAN, space=space, strategy=Stateless(uniform), baselines=(), trials=100)
+    plan = replace(PLAN, space=space, strategy=Stateless(uniform), listed=(), trials=100)
     found = run(plan, tmp_path / "ledger.db")
     forms = [merged(entry.trial.architecture.genotype) for entry in found]
     assert len(forms) == len(set(forms)) == 21
 
 
 def test_a_baseline_of_another_space_is_recorded_with_its_own_choices(tmp_path: Path) -> None:
-    plan = replace(SMALL, baselines=BASELINES, trials=2)
+    plan = replace(SMALL, listed=BASELINES, trials=2)
     path = tmp_path / "ledger.db"
     spaces = [entry.trial.architecture.space for entry in run(plan, path)]
     assert spaces == ["dpc", "dpc", "dpc-2", "dpc-2"]
     study = optuna.load_study(study_name="search", storage=f"sqlite:///{path}")
     assert [len(trial.params) for trial in study.get_trials()] == [9, 9, 3, 3]
+
+
+def test_a_baseline_of_another_size_is_no_hindrance_and_a_resumed_search_goes_on(
+    tmp_path: Path,
+) -> None:
+    """Twelve layers beside three: the form of one is no genotype of the other."""
+    space = find_space("auto_deeplab-3x1")
+    listed = baseline_trials(["auto_deeplab:published"], 11)
+    plan, path = replace(SMALL, space=space, listed=listed, trials=3), tmp_path / "ledger.db"
+    with pytest.raises(KeyboardInterrupt):
+        run(plan, path, watch=Stopper(2))
+    found = run(plan, path)
+    assert [entry.trial.architecture.space for entry in found] == [
+        "auto_deeplab",
+        *[space.name] * 3,
+    ]
 
 
 class Clock:

@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from atrous.core.errors import AtrousError
-from atrous.search.objective import OBJECTIVES, find_objective
+from atrous.search.objective import (
+    END_TO_END,
+    OBJECTIVES,
+    ON_FEATURES,
+    find_objective,
+    objectives_of,
+)
 from tests.records import metrics
 
 VALUES = {"miou": 0.5, "mean_accuracy": 0.25, "weighted_iou": 0.125, "cross_entropy": 1.5}
@@ -16,6 +24,15 @@ def test_each_is_larger_for_better() -> None:
     blend = pytest.approx((0.5 * 0.25 * 0.125) ** (1 / 3))
     assert found == {"miou": 0.5, "cross-entropy": -1.5, "blend": blend}
     assert OBJECTIVES["blend"]({**VALUES, "miou": 0.0}) == 0
+
+
+def test_objectives_are_those_whose_values_are_measured() -> None:
+    """Networks trained on images are scored by their winning classes, which have no entropy."""
+    counted = replace(metrics(0.3), cross_entropy=None)
+    assert {*END_TO_END} == {*counted.values}
+    assert {*ON_FEATURES} == {*metrics(0.3).values}
+    assert objectives_of(ON_FEATURES) == ("miou", "blend", "cross-entropy")
+    assert objectives_of(END_TO_END) == ("miou", "blend")
 
 
 def test_each_reads_what_estimators_measure() -> None:

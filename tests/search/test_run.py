@@ -123,8 +123,8 @@ def test_a_folder_without_a_run_is_named(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        *("", "{", "[]", "7", "\x00", '{"format": 6}', '{"format": 6, "settings": []}'),
-        '{"format": 6, "settings": {"config": []}}',
+        *("", "{", "[]", "7", "\x00", '{"format": 7}', '{"format": 7, "settings": []}'),
+        '{"format": 7, "settings": {"config": []}}',
     ],
 )
 def test_damaged_settings_are_named(run: Run, text: str) -> None:
@@ -152,7 +152,7 @@ def test_fields_that_do_not_fit_are_named(run: Run) -> None:
 @pytest.mark.parametrize("other", [1, 5, None])
 def test_a_run_of_another_version_is_refused(run: Run, other: object) -> None:
     with pytest.raises(
-        AtrousError, match=rf"has format {other} there, and this version reads format 6"
+        AtrousError, match=rf"has format {other} there, and this version reads format 7"
     ):
         open_run(edited(run, format=other))
 

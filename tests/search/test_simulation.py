@@ -44,7 +44,6 @@ def test_nobody_waits_and_memory_grows_by_the_same_small_amount_for_each_trial(
         strategy=find_strategy("random"),
         promotion=FullBudget(400),
         objective=find_objective("miou"),
-        baselines=(),
         trials=TRIALS,
         seed=0,
         workers=WORKERS,

@@ -21,6 +21,12 @@ def test_spaces_are_found_by_name() -> None:
     assert find_space("auto_deeplab-3x2").size() == 13 * 49 * 3 * 49
 
 
+@pytest.mark.parametrize("name", FAMILIES)
+def test_cells_take_the_rate_of_the_optimiser_and_whole_networks_have_their_own(name: str) -> None:
+    known = FAMILIES[name].defaults
+    assert (known.rate is None) == (known.backbone is not None)
+
+
 def test_the_space_of_five_branches_has_one_name() -> None:
     assert find_space("dpc-5").name == "dpc"
     assert find_space("dpc-5").published == find_space("dpc").published

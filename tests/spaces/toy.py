@@ -83,7 +83,7 @@ def _cost(genotype: Genotype, maps: Mapping[int, Shape], filters: int) -> Cost:
 WALKS = Family(
     name="walk",
     make=walk,
-    defaults=Defaults("tf_efficientnet_lite0", "auto", 16, 64, 400, 0.1),
+    defaults=Defaults("tf_efficientnet_lite0", "auto", 16, 64, 400),
     sizes=r"walk-(\d)",
     example="walk-3 (3 moves)",
 )

@@ -17,6 +17,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from atrous.core.config import ProxyConfig
 from atrous.core.errors import AtrousError
 from atrous.core.options import differences, replaced
 from atrous.core.trial import Outcome
@@ -29,7 +30,7 @@ from atrous.search.ledger import Entry
 from atrous.search.loop import Estimator
 from atrous.search.run import LEDGER, Run, open_run
 from atrous.spaces import yardstick
-from atrous.stages.search import begin, proceed, require_possible, usual
+from atrous.stages.search import begin, lasting, proceed, require_possible, usual
 from tests.processes import eventually
 from tests.small_search import CLASSES, HEIGHT, WIDTH, config, ignore, remembered, write_data
 
@@ -155,7 +156,7 @@ def test_all_that_is_wrong_with_the_numbers_is_told_at_once(tmp_path: Path) -> N
         ({"crop": (64, 96)}, "--crop 65x97"),
         ({"select_on": "9"}, "No train image is named like"),
         ({"backbone": "resnet"}, "expected the name of a timm model"),
-        ({"output_stride": 4}, "--output-stride is 8 or 16"),
+        ({"output_stride": 4}, "--output-stride is 8, 16 or 32"),
         ({"device": "tpu"}, "got 'tpu'"),
         ({"init": "zeros"}, "--init is one of torch, reference, got 'zeros'"),
         ({"optimiser": "adam"}, "--optimiser is one of sgd, adamw, got 'adam'"),
@@ -184,16 +185,47 @@ def test_what_only_cells_can_be_trained_with_is_refused_for_whole_networks(
         require_possible(replaced(whole, **{name: value}))
 
 
+def test_a_score_that_is_not_measured_is_refused_before_anything_is_trained(
+    tmp_path: Path, begun: tuple[Run, Estimator]
+) -> None:
+    """The winning classes of whole networks are counted, which tells no cross-entropy."""
+    whole = replaced(usual("auto_deeplab-3x1"), data=str(tmp_path / "missing"))
+    words = "--score is one of miou, blend for whole networks .*, got 'cross-entropy'"
+    with pytest.raises(AtrousError, match=words):
+        require_possible(replaced(whole, score="cross-entropy"))
+    for score in ("miou", "blend"):
+        require_possible(replaced(whole, score=score))
+    run, estimator = begun
+    settings = replace(run.settings, config=replaced(whole, score="cross-entropy"))
+    with pytest.raises(AtrousError, match=words):
+        proceed(replace(run, settings=settings), estimator, ignore)
+
+
 def test_candidates_train_as_the_configuration_says(
     data: Path, tmp_path: Path, cache: Path
 ) -> None:
+    asked: dict[str, Any]
     asked = {"init": "torch", "optimiser": "adamw", "rate": 0.004, "rate_warm_up": 0.2}
-    for changes in (asked, {"init": "reference", "optimiser": "sgd", "rate": 0.2}):
+    other = {"init": "reference", "optimiser": "sgd", "rate": 0.2, "rate_warm_up": 0.0}
+    for changes in (asked, other):
         _, proxy = begin(config(data, **changes), tmp_path / str(changes["init"]), cache)
         assert isinstance(proxy, Proxy)
-        schedule = proxy.schedule
-        found = {"init": proxy.init, "optimiser": schedule.optimiser, "rate": schedule.rate}
-        assert found | {"rate_warm_up": schedule.warm_up} == {"rate_warm_up": 0.0, **changes}
+        told = replaced(ProxyConfig(), **changes)
+        assert (proxy.init, proxy.schedule.optimiser) == (told.init, told.optimiser)
+        assert (proxy.schedule.rate, proxy.schedule.warm_up) == (told.rate, told.rate_warm_up)
+
+
+@pytest.mark.parametrize(
+    ("space", "optimiser", "rate"),
+    [("dpc", "adamw", 0.01), ("dpc", "sgd", 0.1), ("auto_deeplab-3x1", "sgd", 0.05)],
+)
+def test_the_rate_follows_from_what_trains_unless_it_is_told(
+    space: str, optimiser: str, rate: float
+) -> None:
+    asked = replaced(usual(space), data="somewhere", optimiser=optimiser)
+    assert lasting(asked).proxy.rate == rate
+    assert lasting(replaced(asked, rate=0.7)).proxy.rate == 0.7
+    assert lasting(lasting(asked)) == lasting(asked)
 
 
 @pytest.mark.parametrize(

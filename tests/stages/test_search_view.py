@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from rich.console import Console
 
+from atrous.core.console import command
 from atrous.core.trial import Reason
 from atrous.search.ledger import Entry
 from atrous.search.run import Run
@@ -22,10 +22,7 @@ def run(tmp_path: Path) -> Run:
 
 
 def text_of(run: Run, entries: list[Entry], running: bool = False) -> str:
-    console = Console(width=300)
-    with console.capture() as captured:
-        console.print(status(run, entries, running))
-    return captured.get()
+    return status(run, entries, running)
 
 
 def test_states_in_words() -> None:
@@ -45,7 +42,7 @@ def test_the_status_of_a_run(run: Run) -> None:
     found = text_of(run, entries)
     for expected in (
         str(run.path),
-        f"stopped; go on with: atrous search --resume {run.path}",
+        f"stopped; go on with: {command('search', '--resume', run.path)}",
         "2 of 6 ended, 1 of them failed",
         "best 0.5000 (trial 0)",
         "0:02:02",
@@ -58,6 +55,12 @@ def test_the_status_of_a_run(run: Run) -> None:
     assert "complete" in complete
     assert "--resume" not in complete
     assert "no trial has ended yet" in text_of(run, [])
+    stay = [failed(0, Reason.OUT_OF_MEMORY, BAD), *map(measured, range(1, 6))]
+    assert "complete" in text_of(run, stay)
+    assert "--resume" not in text_of(run, stay)
+    lost = [failed(0, Reason.WORKER_LOST, BAD), *map(measured, range(1, 6))]
+    told = "complete, but for 1 trials that the machine's trouble ended; once more:"
+    assert f"{told} {command('search', '--resume', run.path)}" in text_of(run, lost)
 
 
 def test_the_last_three_failures_are_told(run: Run) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from random import Random
 from typing import Any
 
@@ -12,17 +13,20 @@ from atrous.search.history import History
 from atrous.spaces.space import Space
 from atrous.strategies.strategy import AnyStrategy, Proposal, Result
 
+ANY = "any"
+"""The space of the trials, whichever it is."""
+
 
 def result(
     number: int, genotype: Genotype, score: float | None, level: int = 0, kind: str = "uniform"
 ) -> Result:
     """A trial that has ended on a rung."""
-    return Result(Trial(number, Architecture("any", genotype), Origin(kind), 0), level, score)
+    return Result(Trial(number, Architecture(ANY, genotype), Origin(kind), 0), level, score)
 
 
 def known(space: Space, results: Iterable[Result]) -> History:
     """The history of these results, in their order."""
-    history = History(space.canonical)
+    history = History(replace(space, name=ANY))
     for each in results:
         history.begin(Job(each.trial, Rung(each.level, 1)))
         history.learn(each)
@@ -76,7 +80,7 @@ class Counting(History):
     """A history that counts the results that are looked at, and the forms that are asked for."""
 
     def __init__(self, space: Space, results: Iterable[Result]) -> None:
-        super().__init__(space.canonical)
+        super().__init__(replace(space, name=ANY))
         for each in results:
             self.begin(Job(each.trial, Rung(each.level, 1)))
             self.learn(each)

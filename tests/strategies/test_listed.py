@@ -2,22 +2,18 @@ from __future__ import annotations
 
 from random import Random
 
-import pytest
-
 from atrous.core.trial import Origin
 from atrous.spaces.dpc.space import dpc
-from atrous.strategies.strategy import ExhaustedError, Proposal, Stateless
+from atrous.strategies.strategy import Proposal, Stateless
 from atrous.strategies.uniform import Listed
 from tests.strategies.histories import play, propose, result
 
 
-def test_what_is_listed_comes_in_its_order_and_then_nothing() -> None:
+def test_what_is_listed_comes_in_its_order() -> None:
     space = dpc(3)
     listed = tuple(Proposal(space.sample(Random(n)), Origin("trial", (n,))) for n in (7, 2, 5, 1))
-    proposals, seen = play(Stateless(Listed(listed)), space, 4, lambda _: None)
+    proposals, _ = play(Stateless(Listed(listed)), space, 4, lambda _: None)
     assert tuple(proposals) == listed
-    with pytest.raises(ExhaustedError, match="all 4 were tried"):
-        propose(Stateless(Listed(listed)), space, seen)
 
 
 def test_what_was_tried_in_another_form_is_left_out() -> None:
@@ -42,7 +38,7 @@ def test_baselines_of_another_size_are_no_hindrance() -> None:
 def test_beside_the_listed_comes_random_search_whatever_they_scored() -> None:
     space = dpc(3)
     proposals = tuple(Proposal(space.unrank(n), Origin("choice", (n,))) for n in (5, 9))
-    listed, seen = Stateless(Listed(proposals, beside=True)), [result(0, space.unrank(5), None)]
+    listed, seen = Stateless(Listed(proposals)), [result(0, space.unrank(5), None)]
     assert propose(listed, space, seen).origin.parents == (9,)
     seen.append(result(1, space.unrank(9), 0.0))
     assert propose(listed, space, seen).origin.kind == "uniform"

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from atrous.core.trial import Metrics
-from atrous.data.dataset import IGNORE, Samples
+from atrous.data.dataset import IGNORE, DataFingerprint, Samples
 from atrous.data.encoding import distinct
 from atrous.data.transform import Transform
 from atrous.networks.compute import Compute
@@ -127,7 +127,7 @@ def run(
     return train(state, crops, score, folder, progress, **options)
 
 
-def job(data: Path, fingerprint: str, **changes: Any) -> TrainingJob:
+def job(data: Path, fingerprint: DataFingerprint, **changes: Any) -> TrainingJob:
     """A job of the small network."""
     usual = TrainingJob(
         name="a small cell",

@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+import gc
+import threading
+from dataclasses import dataclass
 from itertools import islice
 from typing import cast
 
 import numpy as np
 import pytest
 import torch
-from torch.utils.data import Dataset
+from torch import Tensor
 
 from atrous.core.errors import AtrousError
-from atrous.data.dataset import Samples
+from atrous.data.dataset import AHEAD, Samples, read_ahead
+from atrous.execution.local import LocalExecutor
 from atrous.training.config import Protocol
 from atrous.training.crops import (
     LOADERS,
     Crops,
     crops_of,
-    loader_processes,
+    loader_threads,
     order,
     parts,
     share_of,
@@ -28,11 +32,11 @@ from tests.training.material import ALONE, CROP, protocol
 MEAN = (0.485, 0.456, 0.406)
 
 
-class Numbers(Dataset[tuple[int, int]]):
+class Numbers:
     """Crop n is n."""
 
-    def __getitem__(self, number: int) -> tuple[int, int]:
-        return number, number
+    def __getitem__(self, number: int) -> tuple[Tensor, Tensor]:
+        return torch.tensor(number), torch.tensor(number)
 
 
 def numbers(how: Protocol, first: int, world: World) -> list[list[int]]:
@@ -112,5 +116,63 @@ def test_a_batch_that_cannot_be_shared_is_refused() -> None:
 
 
 def test_a_cpu_reads_images_where_it_trains() -> None:
-    assert loader_processes(ALONE) == 0
-    assert 1 <= loader_processes(World("cuda")) <= LOADERS
+    assert loader_threads(ALONE) == 0
+    assert 1 <= loader_threads(World("cuda")) <= LOADERS
+    assert loader_threads(World("cuda", 0, 64, 64)) == 1
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+def test_threads_read_the_same_crops_and_few_ahead(
+    samples: tuple[Samples, Samples], threads: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    crops, how = crops_of(samples[0], protocol(steps=9), MEAN), protocol(steps=9)
+    expected = list(parts(crops, how, 0, ALONE))
+    monkeypatch.setattr("atrous.training.crops.loader_threads", lambda _: threads)
+    found = list(parts(crops, how, 0, ALONE))
+    assert len(found) == len(expected) == 9
+    for one, other in zip(found, expected, strict=True):
+        assert all(torch.equal(*pair) for pair in zip(one, other, strict=True))
+    asked: list[int] = []
+
+    class Counting(Numbers):
+        def __getitem__(self, number: int) -> tuple[Tensor, Tensor]:
+            asked.append(number)
+            return super().__getitem__(number)
+
+    stream = parts(cast(Crops, Counting()), protocol(steps=1000), 0, ALONE)
+    next(stream)
+    assert len(asked) <= 4 + AHEAD * threads + 1
+    before = threading.active_count()
+    del stream
+    gc.collect()
+    assert threading.active_count() <= before - threads
+
+
+def test_batches_are_where_an_accelerator_copies_from(monkeypatch: pytest.MonkeyPatch) -> None:
+    pinned: list[int] = []
+
+    def pin(tensor: Tensor) -> Tensor:
+        pinned.append(len(tensor))
+        return tensor
+
+    monkeypatch.setattr(Tensor, "pin_memory", pin)
+    assert numbers(protocol(steps=2), 0, World("cuda")) == [[0, 1, 2, 3], [4, 5, 6, 7]]
+    assert pinned == [4, 4, 4, 4]
+
+
+@dataclass(frozen=True)
+class Reading:
+    """A job that reads crops as an end-to-end trial on an accelerator does."""
+
+    crops: Crops
+
+    def __call__(self) -> list[int]:
+        read = read_ahead(self.crops.__getitem__, range(3), loader_threads(World("cuda")))
+        return [int(image.sum()) for image, _ in read]
+
+
+def test_crops_are_read_ahead_in_a_worker_process(samples: tuple[Samples, Samples]) -> None:
+    crops = crops_of(samples[0], protocol(), MEAN)
+    with LocalExecutor(1) as executor:
+        found = executor.submit(Reading(crops)).result()
+    assert found == [int(crops[number][0].sum()) for number in range(3)]

@@ -112,7 +112,7 @@ def test_an_ended_training_is_only_read(whole: Path, samples: Both) -> None:
 
 
 def test_scores_come_every_so_often_and_at_the_end(samples: Both, tmp_path: Path) -> None:
-    heard: list[tuple[int, float, Metrics]] = []
+    heard: list[tuple[int, float | None, Metrics]] = []
     best = run(
         state(protocol()),
         samples,

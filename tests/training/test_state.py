@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from math import prod
 
 import numpy as np
 import pytest
@@ -16,7 +17,7 @@ from atrous.networks.layers import AtrousDepthwise
 from atrous.tasks.segmentation.probabilities import summed_loss
 from atrous.training.checkpoint import Checkpoint
 from atrous.training.crops import Batch
-from atrous.training.state import TrainingState, labelled
+from atrous.training.state import TrainingState, decay_after, labelled
 from atrous.training.world import World
 from tests.training.material import (
     COMPUTE,
@@ -61,7 +62,8 @@ def test_a_batch_in_parts_takes_the_same_step() -> None:
 
 
 def test_a_step_is_sgd_with_momentum_poly_rate_and_decay_on_full_convolutions() -> None:
-    """Three steps, beside the same in plain arithmetic."""
+    """Three steps, beside the same in plain arithmetic; the biases of the class scores, the only
+    ones of a convolution here, learn at twice the rate."""
     how = protocol(steps=5, rate=0.2, weight_decay=0.5)
     one = state(how)
     decayed = {
@@ -81,7 +83,8 @@ def test_a_step_is_sgd_with_momentum_poly_rate_and_decay_on_full_convolutions() 
         for name, gradient in gradients(one).items():
             decay = 0.5 * weights[name] if name in decayed else 0
             momentum[name] = 0.9 * momentum.get(name, torch.tensor(0.0)) + gradient + decay
-            expected = weights[name] - rate * momentum[name]
+            times = 2 if name == "logits.bias" else 1
+            expected = weights[name] - times * rate * momentum[name]
             assert torch.allclose(after[name], expected, rtol=1e-4, atol=1e-6), name
         weights = after
 
@@ -102,18 +105,30 @@ def test_depthwise_weights_of_a_backbone_do_not_decay() -> None:
 
 
 def test_a_moving_average_is_kept_beside_the_weights() -> None:
-    one = state(protocol(average=0.75))
+    """Its decay is 2/11, 3/12, 4/13 at first, and never more than is asked for."""
+    one = state(protocol(average=0.25))
     averaged: dict[str, Tensor] = {}
     for step in range(4):
         one.advance([batch(step)])
         for name, value in tensors(one.network).items():
             if value.is_floating_point():
                 before = averaged.get(name, value)
-                averaged[name] = 0.75 * before + 0.25 * value
+                decay = min(0.25, (1 + step) / (10 + step))
+                averaged[name] = decay * before + (1 - decay) * value
     found = tensors(one.scored)
     for name, value in averaged.items():
         assert torch.allclose(found[name], value, rtol=1e-4, atol=1e-6), name
     assert not equal(tensors(one.scored), tensors(one.network))
+
+
+def test_a_young_average_forgets_the_first_weights() -> None:
+    """With one decay of 0.999 throughout, 67 % of them would be left after 400 steps."""
+    left = {steps: prod(decay_after(t, 0.999) for t in range(1, steps)) for steps in (9, 400)}
+    assert left[9] < 1e-3
+    assert left[400] < 1e-15
+    assert pytest.approx(0.67, abs=0.01) == 0.999**399
+    assert decay_after(8989, 0.999) < decay_after(8990, 0.999) == decay_after(30_000, 0.999)
+    assert decay_after(8990, 0.999) == pytest.approx(0.999)
 
 
 def test_without_an_average_the_weights_themselves_are_scored() -> None:

@@ -13,7 +13,7 @@ import torch
 from atrous.core.config import EncoderConfig
 from atrous.core.errors import AtrousError
 from atrous.data.canvas import Size
-from atrous.data.dataset import Samples, fingerprint
+from atrous.data.dataset import Samples, fingerprint_sides
 from atrous.model.model import load_model
 from atrous.spaces.auto_deeplab.trunk import Layer
 from atrous.spaces.blueprint import blank_network
@@ -175,7 +175,7 @@ def test_an_interrupted_training_ends_as_an_uninterrupted_one(
 def test_the_model_is_one_as_any_other(data: Path, samples: Both, tmp_path: Path) -> None:
     asked = job(
         data,
-        fingerprint((*samples[0], *samples[1]), never),
+        fingerprint_sides(*samples, never),
         blueprint=BLUEPRINT,
         protocol=protocol(crop=CROP, steps=2, drop_path=0.3),
     )
@@ -194,7 +194,7 @@ def test_the_model_is_one_as_any_other(data: Path, samples: Both, tmp_path: Path
 def test_a_job_written_before_there_was_drop_path_is_read(
     data: Path, samples: Both, tmp_path: Path
 ) -> None:
-    asked = job(data, fingerprint((*samples[0], *samples[1]), never))
+    asked = job(data, fingerprint_sides(*samples, never))
     create(tmp_path, asked)
     content = json.loads((tmp_path / ABOUT).read_text())
     del content["protocol"]["drop_path"]

@@ -18,8 +18,11 @@ from atrous.cli.results import compare, fidelity, report
 from atrous.cli.run import demo, run
 from atrous.cli.search import rerank, search, status
 from atrous.cli.train import train
-from atrous.core.errors import AtrousError
+from atrous.core.console import forgive
+from atrous.core.errors import AtrousError, in_a_line, lacks_memory
 
+MEND = "Close other programs, ask for less at a time, or take a machine with more."
+"""How to go on without memory, where a stage does not know better."""
 COMMANDS = (
     run,
     spaces,
@@ -55,7 +58,10 @@ app.add_typer(recipe_commands, name="recipe")
 
 def main() -> None:
     """Runs the command line; ends the process with 1 for an error, 130 for an interruption."""
-    signal.signal(signal.SIGTERM, _terminate)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        if signal.getsignal(number) is not signal.SIG_IGN:  # as for jobs in the background
+            signal.signal(number, _interrupt)
+    forgive()
     try:
         app()
     except AtrousError as error:
@@ -63,7 +69,12 @@ def main() -> None:
         sys.exit(1)
     except KeyboardInterrupt:
         sys.exit(130)
+    except Exception as error:
+        if not lacks_memory(error):
+            raise
+        print(f"error: Not enough memory ({in_a_line(error)}). {MEND}", file=sys.stderr)
+        sys.exit(1)
 
 
-def _terminate(_number: int, _frame: FrameType | None) -> NoReturn:
+def _interrupt(_number: int, _frame: FrameType | None) -> NoReturn:
     raise KeyboardInterrupt

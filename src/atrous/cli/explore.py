@@ -13,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from atrous.cli.options import Json
-from atrous.core.console import output
+from atrous.core.console import output, say
 
 if TYPE_CHECKING:
     from atrous.spaces.view import Description
@@ -58,7 +58,7 @@ def describe(
     ] = None,
     backbone: Annotated[str | None, typer.Option(help="A timm model to count too.")] = None,
     output_stride: Annotated[
-        int | None, typer.Option(help="Of the backbone: 8 or 16 [16].")
+        int | None, typer.Option(help="Of the backbone: 8, 16 or 32 [16].")
     ] = None,
     write: Annotated[
         Path | None, typer.Option(help="Also write the cell, in the reference's JSON format.")
@@ -125,4 +125,4 @@ def scenes(
 
     dataset = write_scenes(folder, images, seed)
     counts = ", ".join(f"{len(samples)} {split}" for split, samples in dataset.splits.items())
-    output.print(f"{folder}: {counts} images of {len(dataset.classes)} classes")
+    say(f"{folder}: {counts} images of {len(dataset.classes)} classes")

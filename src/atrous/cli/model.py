@@ -13,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from atrous.cli.options import Json
-from atrous.core.console import output
+from atrous.core.console import output, say
 
 if TYPE_CHECKING:
     from atrous.model.evaluation.record import Evaluation
@@ -64,7 +64,7 @@ def evaluate(
         print(json.dumps(to_json(evaluation), indent=2))
     else:
         output.print(evaluation_table(evaluation))
-        output.print("\n".join(f"wrote {path}" for path in files), soft_wrap=True)
+        say("\n".join(f"wrote {path}" for path in files))
 
 
 ModelPath = Annotated[Path, typer.Argument(metavar="MODEL", help="The folder of a model.")]

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar, get_args
 import typer
 from typer.core import TyperCommand
 
-from atrous.core.console import output
+from atrous.core.console import say
 from atrous.core.errors import AtrousError
 from atrous.core.options import Leaf, leaves, problems, replaced
 
@@ -287,6 +287,7 @@ def default_cache() -> Path:
     return (Path(home) if home else Path.home() / ".cache") / "atrous"
 
 
-def tell_score(step: int, loss: float, metrics: Metrics) -> None:
+def tell_score(step: int, loss: float | None, metrics: Metrics) -> None:
     """A line for each time that a training is scored."""
-    output.print(f"step {step:>6}  loss {loss:.4f}  selection mIoU {metrics.miou:.4f}")
+    told = "before      " if loss is None else f"loss {loss:.4f} "
+    say(f"step {step:>6}  {told} selection mIoU {metrics.miou:.4f}")

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from atrous.core.console import output
+from atrous.core.console import say, shell
 from atrous.core.errors import AtrousError
 
 if TYPE_CHECKING:
@@ -85,13 +85,11 @@ def predict(
     read = read_image if server else read_upright
     outcomes = predict_images(loaded, found, outputs, method, read, track if one else untracked)
     counts = _follow((untracked if one else track)(outcomes, "predicting", len(found)), out)
-    output.print(_summary(counts, out), soft_wrap=True)
+    say(_summary(counts, out))
     if counts["Refused"]:
         raise typer.Exit(1)
     if server:
-        output.print(
-            f"Pack it for the server: {server.pack.replace('{}', str(out))}", soft_wrap=True
-        )
+        say(f"Pack it for the server: {server.pack.replace('{}', shell(out))}")
 
 
 def parse_memory(text: str) -> int:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from atrous.core.console import output
+from atrous.core.console import output, say
 
 if TYPE_CHECKING:
     from atrous.core.trial import Metrics
@@ -39,7 +39,7 @@ def show(name: Name) -> None:
     from atrous.recipes import find_recipe
     from atrous.recipes.result import text
 
-    output.print(text(find_recipe(name)), soft_wrap=True, highlight=False)
+    say(text(find_recipe(name)))
 
 
 @recipe.command()
@@ -90,25 +90,22 @@ def run(
     if reproduction.leads:
         _warn(reproduction.result.differences)
     try:
-        done = carry_out(reproduction, _say, _tell)
+        done = carry_out(reproduction, say, _tell)
     except KeyboardInterrupt:
-        _say("Stopped. Go on: the same command again.")
+        say("Stopped. Go on: the same command again.")
         raise
     if done:
-        _say(done.text)
-        _say(f"wrote {done.out / PAGE}")
+        say(done.text)
+        say(f"wrote {done.out / PAGE}")
 
 
 def _warn(differences: tuple[Difference, ...]) -> None:
     from atrous.recipes.result import difference_table
 
     if differences:
-        _say(f"This is not the published protocol:\n{difference_table(differences)}")
+        say(f"This is not the published protocol:\n{difference_table(differences)}")
 
 
-def _say(text: str) -> None:
-    output.print(text, soft_wrap=True, highlight=False)
-
-
-def _tell(step: int, loss: float, metrics: Metrics) -> None:
-    _say(f"step {step:>6}  loss {loss:.4f}  mIoU on val {metrics.miou:.4f}")
+def _tell(step: int, loss: float | None, metrics: Metrics) -> None:
+    told = "" if loss is None else f"loss {loss:.4f}  "
+    say(f"step {step:>6}  {told}mIoU on val {metrics.miou:.4f}")

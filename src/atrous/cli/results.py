@@ -11,7 +11,7 @@ import typer
 
 from atrous.cli.options import RUNS, CacheOption, Json, RunPath, Told, default_cache, takes
 from atrous.core.config import DataConfig, FidelityConfig
-from atrous.core.console import output
+from atrous.core.console import output, say
 from atrous.core.errors import AtrousError
 
 
@@ -34,7 +34,7 @@ def report(
     output.print(leaderboard_table(leaderboard(found, entries), entries))
     if found.reranked():
         output.print(rankings(second_ranking(found)))
-    output.print(f"report: {page.resolve()}", soft_wrap=True)
+    say(f"report: {page.resolve()}")
 
 
 def compare(
@@ -95,9 +95,9 @@ def fidelity(
             measure(study, ways, view.begin, view.watch)
     except KeyboardInterrupt:
         done = sum(map(len, study.entries().values()))
-        output.print(f"Stopped; {done} trials are kept. Go on: ask again as before.")
+        say(f"Stopped; {done} trials are kept. Go on: ask again as before.")
         write_summary(gather(study), out)
         raise
     found = gather(study)
     output.print(render(found))
-    output.print(f"summary: {write_summary(found, out).resolve()}", soft_wrap=True)
+    say(f"summary: {write_summary(found, out).resolve()}")

@@ -20,7 +20,7 @@ from atrous.cli.options import (
     tell_score,
 )
 from atrous.core.config import WholeConfig
-from atrous.core.console import output
+from atrous.core.console import command, say
 from atrous.core.errors import AtrousError
 
 
@@ -62,12 +62,12 @@ def drive_whole(out: Path, cache: Path) -> None:
     from atrous.stages.whole.whole import finish
 
     try:
-        page = finish(out, cache, _say, tell_score)
+        page = finish(out, cache, say, tell_score)
     except KeyboardInterrupt:
-        output.print(f"Stopped. Go on: atrous run --resume {out}", soft_wrap=True)
+        say(f"Stopped. Go on: {command('run', '--resume', out)}")
         raise
-    output.print(f"report: {page.resolve()}", soft_wrap=True)
-    output.print(f"the model: {out / 'trained' / 'best' / 'model'}", soft_wrap=True)
+    say(f"report: {page.resolve()}")
+    say(f"the model: {out / 'trained' / 'best' / 'model'}")
 
 
 def _refuse_to_change(changed: list[str]) -> None:
@@ -76,10 +76,6 @@ def _refuse_to_change(changed: list[str]) -> None:
             f"With --resume, a run goes on as it began: {', '.join(changed)} cannot be changed. "
             "Begin another with another --out."
         )
-
-
-def _say(text: str) -> None:
-    output.print(text, soft_wrap=True)
 
 
 def demo(

@@ -20,7 +20,7 @@ from atrous.cli.options import (
     takes,
 )
 from atrous.core.config import GRADIENT, RerankConfig, SearchConfig
-from atrous.core.console import output
+from atrous.core.console import command, output, say
 from atrous.core.errors import AtrousError
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ def search(
     if plan:
         from atrous.stages.relax import memory_needed
 
-        output.print(f"A step of a supernet needs {memory_needed(config)}.", soft_wrap=True)
+        say(f"A step of a supernet needs {memory_needed(config)}.")
         return
     out = out or RUNS / datetime.now().strftime("%Y-%m-%d-%H%M%S")
     _, estimator = driver.begin(config, out, kept)
@@ -73,7 +73,7 @@ def status(run: RunPath) -> None:
     from atrous.stages.search import status as render
 
     found = open_run(run)
-    output.print(render(found, found.ledger().entries(), found.is_running()))
+    say(render(found, found.ledger().entries(), found.is_running()))
 
 
 def drive(path: Path, estimator: Estimator | None, cache: Path) -> None:
@@ -93,10 +93,10 @@ def drive(path: Path, estimator: Estimator | None, cache: Path) -> None:
             driver.proceed(run, estimator, view.watch, strategy)
     except KeyboardInterrupt:
         done = len(run.ledger().entries())
-        output.print(f"Stopped; {done} trials are kept. Go on: atrous search --resume {path}")
+        say(f"Stopped; {done} trials are kept. Go on: {command('search', '--resume', path)}")
         raise
     state = state_of(run, run.ledger().entries(), running=False)
-    output.print(f"The search is {state}. See the results: atrous report {path}", soft_wrap=True)
+    say(f"The search is {state}. See the results: {command('report', path)}")
 
 
 def _asked(told: Told, plan: bool) -> SearchConfig:
@@ -179,8 +179,8 @@ def drive_rerank(run: Run, cache: Path) -> None:
         with view.shown():
             reranking.proceed(run, cache, view.watch)
     except KeyboardInterrupt:
-        again = f"Go on: atrous rerank --resume {run.path}"
-        output.print(f"Stopped; {len(run.reranked())} are ranked again. {again}", soft_wrap=True)
+        again = command("rerank", "--resume", run.path)
+        say(f"Stopped; {len(run.reranked())} are ranked again. Go on: {again}")
         raise
     output.print(rankings(second_ranking(run)))
-    output.print(f"Next: atrous train {run.path}", soft_wrap=True)
+    say(f"Next: {command('train', run.path)}")

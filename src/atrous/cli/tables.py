@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from rich.console import Group, RenderableType
-from rich.markup import escape
 from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
@@ -52,11 +51,11 @@ def rankings(second: SecondRanking) -> RenderableType:
     return Group(_ranking_table(second), "", *(Text(line) for line in lines if line))
 
 
-def _row_cells(row: Row, with_miou: bool) -> list[str]:
+def _row_cells(row: Row, with_miou: bool) -> list[str | Text]:
     return [
         str(row.rank),
         str(row.number),
-        escape(row.name),
+        Text(row.name),
         row.source,
         decimal(row.score),
         *([decimal(row.miou)] if with_miou else []),
@@ -124,7 +123,9 @@ def _means(comparison: Comparison) -> Table:
     title = "mIoU over seeds, mean [95 % interval]"
     table = Table("architecture", "seeds", *comparison.splits, title=title)
     for name, text in comparison.names.items():
-        values = (scores(comparison.readings, text, split).values() for split in comparison.splits)
+        values = (
+            scores(comparison.replicates, text, split).values() for split in comparison.splits
+        )
         _add(table, name, [mean_interval(list(each)) for each in values], comparison.seeds)
     return table
 
@@ -134,7 +135,7 @@ def _differences(comparison: Comparison) -> Table:
     first, *others = comparison.names
     for other in others:
         one, two = comparison.names[first], comparison.names[other]
-        found = [paired(comparison.readings, one, two, split) for split in comparison.splits]
+        found = [paired(comparison.replicates, one, two, split) for split in comparison.splits]
         _add(table, f"{first} - {other}", found, comparison.seeds)
     return table
 

@@ -10,7 +10,7 @@ import typer
 
 from atrous.cli.options import Told, given, takes, tell_score
 from atrous.core.config import TrainConfig
-from atrous.core.console import output
+from atrous.core.console import command, say
 from atrous.core.errors import AtrousError
 
 if TYPE_CHECKING:
@@ -93,12 +93,10 @@ def _train(folder: Path, found: TrainingJob) -> None:
         model = trainer.run(folder, found, tell_score)
     except KeyboardInterrupt:
         if leads:
-            output.print(f"Stopped. Go on: atrous train --resume {folder}", soft_wrap=True)
+            say(f"Stopped. Go on: {command('train', '--resume', folder)}")
         raise
     if not leads:
         return
-    output.print(f"The model: {model}", soft_wrap=True)
-    output.print(
-        f"Next: atrous evaluate {model} {found.data}  |  atrous export {model} --to onnx",
-        soft_wrap=True,
-    )
+    say(f"The model: {model}")
+    say(f"Next: {command('evaluate', model, found.data)}")
+    say(f"Then: {command('export', model, '--to', 'onnx')}")

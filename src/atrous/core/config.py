@@ -16,6 +16,8 @@ SEEDS = 2**63
 SIDES = 2**16
 """A crop has fewer pixels a side."""
 MOST_WORKERS = 1025
+CELL_RATES = {"adamw": 0.01, "sgd": 0.1}
+"""Base learning rates for a few hundred steps on cached features, by optimiser."""
 GRADIENT = "gradient"
 """The strategy that trains supernets; a search that names it has a configuration for it."""
 
@@ -44,7 +46,13 @@ class EncoderConfig:
         "Of the backbone: auto (timm's hub), builtin, none, or a file.", "none", derived="auto"
     )
     output_stride: int = option(
-        "Of the backbone.", 0, derived="16", nothing=0, choices=(8, 16), compares=True, rare=True
+        "Of the backbone.",
+        0,
+        derived="16",
+        nothing=0,
+        choices=(8, 16, 32),
+        compares=True,
+        rare=True,
     )
 
 
@@ -74,22 +82,30 @@ class ProxyConfig:
         least=1,
         below=SIDES,
     )
-    rate: float = option(
-        "Base learning rate.", 0.1, derived="0.1; 0.05 for whole networks", above=0, compares=True
+    rate: float | None = option(
+        "Base learning rate.",
+        None,
+        derived="0.01 with adamw, 0.1 with sgd; 0.05 for whole networks",
+        above=0,
+        compares=True,
     )
-    score: str = option("What is maximised: miou, blend or cross-entropy.", "miou", compares=True)
+    score: str = option(
+        "What the search maximises: miou, blend or (not of whole networks) cross-entropy.",
+        "miou",
+        compares=True,
+    )
     init: Literal["torch", "reference"] = option(
         "First weights of a cell: torch's defaults, or as the reference implementation draws them.",
-        "reference",
+        "torch",
         compares=True,
         rare=True,
     )
     optimiser: Literal["sgd", "adamw"] = option(
-        "Of a cell: sgd with momentum 0.9, or adamw.", "sgd", compares=True, rare=True
+        "Of a cell: adamw, or sgd with momentum 0.9.", "adamw", compares=True, rare=True
     )
     rate_warm_up: float = option(
         "Share of the steps over which the rate rises from 0.",
-        0.0,
+        0.1,
         least=0,
         below=1,
         compares=True,
@@ -241,7 +257,10 @@ class TrainingConfig:
     )
     accumulate: int = option("Parts a batch is worked on in, for lack of memory.", 1, least=1)
     average: float = option(
-        "Decay of a moving average of the weights, such as 0.999; 0: none.", 0.0, least=0, below=1
+        "Decay of a moving average of the weights, such as 0.999, reached step by step; 0: none.",
+        0.0,
+        least=0,
+        below=1,
     )
     drop_path: float = option(
         "Of a whole network: drop operations, at the end with this share.", 0.0, least=0, below=1
@@ -366,7 +385,7 @@ class FidelityConfig:
         ProxyConfig,
         without=("score",),
         steps={"help": "Training steps on cached features.", "derived": "400"},
-        rate={"help": "Base learning rate on cached features.", "derived": "0.1"},
+        rate={"help": "Base learning rate on cached features."},
         filters={"help": "Width of the cells; the paper's is 256.", "derived": "64"},
     )
     end_to_end_steps: int = option("Training steps end to end.", 400, least=1)

@@ -87,7 +87,8 @@ def settle(folder: Path) -> None:
 def write_whole(path: Path, text: str) -> None:
     """Writes a text file so that no reader sees half of it; raises OSError."""
     with whole(path) as partial:
-        partial.write_text(text, encoding="utf-8", newline="\n")
+        # Bytes of file names that are no characters become escapes, which JSON reads back.
+        partial.write_text(text, encoding="utf-8", errors="backslashreplace", newline="\n")
 
 
 @contextmanager
@@ -106,6 +107,21 @@ def whole(path: Path) -> Iterator[Path]:
         flush(path.parent)
     finally:
         partial.unlink(missing_ok=True)
+
+
+@contextmanager
+def openable(path: Path) -> Iterator[Path]:
+    """Gives a path by which any library opens a file to read it.
+
+    Some take names in Unicode alone, which a file name with other bytes is not.
+    """
+    try:
+        str(path).encode()
+    except UnicodeEncodeError:
+        with path.open("rb") as file:
+            yield Path(f"/dev/fd/{file.fileno()}")
+    else:
+        yield path
 
 
 @contextmanager

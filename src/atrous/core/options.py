@@ -272,7 +272,7 @@ def expected(known: Option, value: Any, choices: tuple[Any, ...] = ()) -> str:
     choices = choices or known.choices
     if choices and value not in choices:
         numbers = all(isinstance(choice, int) for choice in choices)
-        return " or ".join(map(str, choices)) if numbers else f"one of {', '.join(choices)}"
+        return _either(choices) if numbers else f"one of {', '.join(choices)}"
     several = isinstance(value, (tuple, list))
     values = [v for v in (value if several else (value,)) if _is_number(v)]
     if all(_is_within(known, each) for each in values):
@@ -304,3 +304,8 @@ def _is_within(known: Option, value: float) -> bool:
 
 def _shown(value: Any) -> str:
     return repr(value) if isinstance(value, str) else str(value)
+
+
+def _either(choices: tuple[Any, ...]) -> str:
+    *rest, last = map(str, choices)
+    return f"{', '.join(rest)} or {last}"

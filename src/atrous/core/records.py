@@ -5,6 +5,9 @@ its format: nothing else says how it is written or read. Reading is strict: an u
 missing one that has no default, a number that is a text, a tuple of another length is an error, and
 so is a value out of its range: that of the option that the field is on the command line, or of its
 type here. All errors of a file are told at once, each with the field it is in.
+
+File names are bytes. What is no character in them is a lone surrogate in Python's texts, and an
+escape in a file; a private character carries it through the check of types.
 """
 
 from __future__ import annotations
@@ -12,7 +15,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import fields, is_dataclass
+from dataclasses import fields, is_dataclass, replace
 from functools import cache
 from pathlib import Path
 from types import UnionType
@@ -43,6 +46,9 @@ Device = Annotated[str, Field(pattern=r"^(cpu|cuda(:[0-9]{1,4})?)$")]
 
 TOO_DEEP = "it is nested too deep"
 
+CARRIED = {0xDC00 + byte: 0x10DC00 + byte for byte in range(0x80, 0x100)}
+RESTORED = {carrier: byte for byte, carrier in CARRIED.items()}
+
 
 class RecordError(ValueError):
     """All that keeps a content from being a record, one phrase an error, with its field."""
@@ -71,7 +77,8 @@ def from_json(kind: type[T], content: Any, some: bool = False) -> T:
     """
     try:
         told = [*_out_of_range(kind, content, ""), *_too_large(content, "")]
-        record = _validated(kind, json.dumps(content), LOOSE if some else STRICT, told)
+        text = json.dumps(content, ensure_ascii=False)
+        record = _validated(kind, text, LOOSE if some else STRICT, told)
     except RecursionError as error:
         raise RecordError(TOO_DEEP) from error
     if record is None or told:
@@ -172,15 +179,30 @@ def _reading(path: Path, what: str, absent: str, mend: str) -> Iterator[None]:
 
 def _validated(kind: type[T], text: str, config: ConfigDict, told: list[str]) -> T | None:
     """Returns the record, or adds to `told` what keeps it from being one."""
+    carried = text.translate(CARRIED)
     try:
         # JSON has no tuples, which strict reading takes from a text only, not from Python's lists.
-        (record,) = _adapter(kind, config).validate_json(f"[{text}]")
-        return cast(T, record)
+        (record,) = _adapter(kind, config).validate_json(f"[{carried}]")
+        return cast(T, record if carried == text else _restored(record))
     except ValidationError as error:
         told[:0] = map(_phrase, error.errors())
     except (AtrousError, ArithmeticError) as error:  # a record that checks itself
         told.append(str(error))
     return None
+
+
+def _restored(value: Any) -> Any:
+    """Returns a value with the bytes of file names in the place of what carried them."""
+    if isinstance(value, str):
+        return value.translate(RESTORED)
+    if isinstance(value, tuple):
+        return tuple(map(_restored, value))
+    if isinstance(value, dict):
+        return {_restored(key): _restored(each) for key, each in value.items()}
+    if is_dataclass(value) and not isinstance(value, type):
+        held = {each.name: _restored(getattr(value, each.name)) for each in fields(value)}
+        return replace(value, **held)
+    return value
 
 
 def _adapter(kind: Any, config: ConfigDict) -> TypeAdapter[Any]:

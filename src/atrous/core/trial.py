@@ -12,8 +12,10 @@ from enum import Enum
 from atrous.core.architecture import Architecture
 from atrous.core.records import Amount, Count, Finite, Share
 
-UNIFORM, NEAR, BASELINE, TRIAL = "uniform", "near", "baseline", "trial"
-"""Kinds of origin: drawn uniformly, near a parent, asked for by name, an earlier trial again."""
+UNIFORM, NEAR, BASELINE = "uniform", "near", "baseline"
+"""Kinds of origin: drawn uniformly, near a parent, asked for by name."""
+TRIAL, REPLICATE = "trial", "replicate"
+"""Kinds of origin: an earlier trial again, an architecture again with a fresh seed."""
 
 Note = dict[str, float | str | tuple[float, ...]]
 

@@ -6,7 +6,6 @@ Scores, mIoU and IoU are shares in [0, 1]: four digits for what ranks a trial, t
 from __future__ import annotations
 
 import re
-import shlex
 from datetime import datetime
 from math import isnan
 
@@ -78,11 +77,6 @@ def count(number: int) -> str:
 def megabytes(length: int) -> str:
     """Bytes in megabytes: 9.4 MB."""
     return f"{length / 1e6:.1f} MB"
-
-
-def shell(text: object) -> str:
-    """A text quoted for a shell."""
-    return shlex.quote(str(text))
 
 
 def duration(seconds: float) -> str:

@@ -5,21 +5,29 @@ from __future__ import annotations
 import fnmatch
 import hashlib
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import unicodedata
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import Protocol, TypeVar
 
-from atrous.core.console import track
+from atrous.core.console import track, untracked
 from atrous.core.errors import AtrousError
+from atrous.core.options import option
 from atrous.data.encoding import IDENTITY, UNKNOWN, Colour, Encoding, distinct
 from atrous.data.encoding import IGNORE as IGNORE
 from atrous.data.pixels import Pixels, decode
 from atrous.data.pixels import read_image as read_image
 from atrous.data.pixels import read_mask as read_mask
 
+S = TypeVar("S")
 T = TypeVar("T")
+
+AHEAD = 4
+"""How many of what is read wait for each thread that reads."""
 
 FOLDER = "folder"
 """The layout of a data set of one's own: images/SPLIT, masks/SPLIT, classes.txt."""
@@ -99,7 +107,7 @@ def select(dataset: Dataset, select_on: str) -> tuple[Samples, Samples]:
 
     Raises AtrousError when either side would be empty.
     """
-    text = select_on.strip()
+    text = unicodedata.normalize("NFC", select_on.strip())
     train = dataset.splits.get("train", ())
     if text == "val":
         return train, _val(dataset)
@@ -128,12 +136,44 @@ def fingerprint(samples: Sequence[Sample], progress: Progress = track) -> str:
     ordered = sorted(samples, key=lambda sample: sample.name)
     whole = hashlib.blake2b(digest_size=16)
     for sample in progress(ordered, "reading the data set", len(ordered)):
-        whole.update(hashlib.blake2b(sample.name.encode(), digest_size=16).digest())
+        whole.update(hashlib.blake2b(_bytes(sample.name), digest_size=16).digest())
         for path in (sample.image, sample.mask):
             whole.update(_content(path))
         if sample.encoding != IDENTITY:
             whole.update(sample.encoding.digest())
     return whole.hexdigest()
+
+
+@dataclass(frozen=True)
+class DataFingerprint:
+    """The fingerprints of the two sides of a search or a training: each has its own, so that an
+    image moved from one side to the other is noticed."""
+
+    training: str = option("Of training images.", flag="training-fingerprint", compares=True)
+    selection: str = option("Of selection images.", flag="selection-fingerprint", compares=True)
+
+    def changes(self, now: DataFingerprint, select_on: str) -> str:
+        """Names the sides that have changed until `now`, with their splits; empty if none has."""
+        val = select_on.strip() == "val"
+        sides = (
+            ("training", "train", self.training, now.training),
+            ("selection", "val" if val else f"{select_on} of train", self.selection, now.selection),
+        )
+        return " and ".join(
+            f"{side} images or masks (split {split}: fingerprint {then}, now {found})"
+            for side, split, then, found in sides
+            if then != found
+        )
+
+
+def fingerprint_sides(
+    training: Sequence[Sample], selection: Sequence[Sample], progress: Progress = track
+) -> DataFingerprint:
+    """The fingerprint of each side; see `fingerprint`."""
+    both = (*training, *selection)
+    for sample in progress(both, "reading the data set", len(both)):
+        _content(sample.image), _content(sample.mask)
+    return DataFingerprint(fingerprint(training, untracked), fingerprint(selection, untracked))
 
 
 _CHOICES = (
@@ -184,8 +224,13 @@ def _by_share(train: Samples, share: float, select_on: str) -> frozenset[Sample]
 
 def _rank(name: str) -> float:
     """A number in [0, 1) that depends on the name alone."""
-    digest = hashlib.blake2b(name.encode(), digest_size=8).digest()
+    digest = hashlib.blake2b(_bytes(name), digest_size=8).digest()
     return int.from_bytes(digest, "big") / 2**64
+
+
+def _bytes(name: str) -> bytes:
+    """A name as bytes, whatever bytes a file system gave for it."""
+    return name.encode(errors="surrogateescape")
 
 
 def _content(path: Path) -> bytes:
@@ -199,3 +244,26 @@ def _content(path: Path) -> bytes:
 @cache
 def _digest(path: Path, _size: int, _modified: int) -> bytes:
     return hashlib.blake2b(path.read_bytes(), digest_size=16).digest()
+
+
+def read_ahead(read: Callable[[S], T], items: Iterable[S], threads: int) -> Iterator[T]:
+    """Yields `read` of each item in order, read by other threads; few exist at a time. Without
+    threads, each is read when it is asked for.
+
+    Threads serve as well as processes would: decoding and resizing pictures leaves the interpreter
+    free. They begin at once, and may begin in a process that is allowed no children.
+    """
+    if not threads:
+        yield from map(read, items)
+        return
+    pool = ThreadPoolExecutor(threads, thread_name_prefix="atrous-reader")
+    waiting: deque[Future[T]] = deque()
+    try:
+        for item in items:
+            waiting.append(pool.submit(read, item))
+            if len(waiting) > AHEAD * threads:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+    finally:
+        pool.shutdown(cancel_futures=True)

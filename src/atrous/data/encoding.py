@@ -61,13 +61,14 @@ class SegmentEncoding:
 
     def raw(self, picture: Image.Image, path: Path) -> Raw:
         """The segment ids of a decoded file, int32 H x W. Raises UnfitFileError."""
-        if picture.format != "PNG" or picture.mode != "RGB":
+        # Lossless tools turn few colours into a palette and equal channels into grey.
+        if picture.format != "PNG" or picture.mode not in ("RGB", "P", "L", "1"):
             raise UnfitFileError(
                 path,
                 f"is a {picture.format} file of mode {picture.mode}, not a PNG of RGB segment ids",
                 "unpack the published masks again",
             )
-        channels = np.asarray(picture).astype(np.int32)
+        channels = np.asarray(picture.convert("RGB")).astype(np.int32)
         segments: Raw = channels @ np.array([1, 1 << 8, 1 << 16], dtype=np.int32)
         return segments
 

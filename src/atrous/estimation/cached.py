@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import islice
 
 import numpy as np
@@ -20,11 +21,11 @@ from torch import Tensor, nn
 
 from atrous.core.architecture import Architecture
 from atrous.core.trial import Job, Metrics, Outcome
-from atrous.data.canvas import Size, feature_size
+from atrous.data.canvas import Placement, Size, feature_size
 from atrous.data.dataset import IGNORE
 from atrous.estimation.features import TARGET_STRIDE, FeatureSet
 from atrous.estimation.outcome import outcome_of
-from atrous.networks.compute import Compute, GraphedGradients
+from atrous.networks.compute import Compute, GraphedGradients, card_memory, cards
 from atrous.networks.layers import interpolation, resample
 from atrous.networks.pyramid import Pyramid, require_maps
 from atrous.spaces import find_space
@@ -41,6 +42,7 @@ from atrous.training.optimiser import (
     batches,
     make_optimiser,
     set_norm_decay,
+    set_rate,
 )
 
 BATCH = 8
@@ -53,7 +55,9 @@ class Proxy:
     """The estimator: call it with a job to have its outcome. Pickles; holds no state.
 
     `filters` is the width of the cell, `init` the rule for its first weights: "reference" as the
-    reference implementation draws them, "torch" as torch's layers draw their own.
+    reference implementation draws them, "torch" as torch's layers draw their own. Where `resident`,
+    all of its features stay in the memory of the accelerator, from one trial of a process to the
+    next.
     """
 
     training: FeatureSet
@@ -63,6 +67,7 @@ class Proxy:
     schedule: Schedule
     compute: Compute
     init: str = "reference"
+    resident: bool = False
 
     def __call__(self, job: Job) -> Outcome:
         """Trains and scores one candidate; failures come back as records, not exceptions."""
@@ -91,12 +96,14 @@ class Proxy:
             self.compute,
             steps,
             seed,
+            self.resident,
         )
         return network
 
     def evaluate(self, network: Segmenter, data: FeatureSet) -> Metrics:
         """The metrics of a trained candidate on any images of the data set."""
-        return evaluate(network, data, self.classes, self.compute)
+        resident = self.resident and data == self.selection
+        return evaluate(network, data, self.classes, self.compute, resident)
 
     def _measure(self, job: Job) -> Metrics:
         return self.evaluate(self.fit(job.architecture, job.steps, job.seed), self.selection)
@@ -111,56 +118,86 @@ def redraw(network: nn.Module) -> None:
 
 
 @torch.inference_mode()
-def evaluate(network: Segmenter, data: FeatureSet, classes: int, compute: Compute) -> Metrics:
+def evaluate(
+    network: Segmenter, data: FeatureSet, classes: int, compute: Compute, resident: bool = False
+) -> Metrics:
     """Scores at label resolution over all images; ignored pixels count nowhere.
 
-    Keeps K x K counts and a sum, whatever the number of images. The cross-entropy is taken at
-    every fourth pixel of each axis.
+    Keeps K x K counts and a sum on the device, whatever the number of images, and waits for an
+    accelerator a few times for each group of images. The cross-entropy is taken at every fourth
+    pixel of each axis.
     """
     network.eval()
-    counts = torch.zeros(classes, classes, dtype=torch.int64)
-    roads = geometry(data.crop, network.stride, compute.device)
-    loss, pixels = 0.0, 0
-    images = zip(predictions(network, data, compute), data.labels(), range(len(data)), strict=True)
-    for logits, label, number in images:
-        placement = data.placements[number]
-        rows, columns = (
-            interpolation(
-                torch.from_numpy(placement.coordinates(axis)).to(logits.device) / network.stride,
-                logits.shape[axis + 1],
-            )
-            for axis in (0, 1)
-        )
-        band = max(1, BAND // (classes * len(columns)))
-        for part, truth in zip(torch.split(rows, band), torch.split(label, band), strict=True):
-            best = winners(resample(logits, part, columns)).cpu()
-            counts += SEGMENTATION.tally(truth, best, classes)
-        targets = data.targets[number].to(logits.device).long().unsqueeze(0)
-        counted = int((targets != IGNORE).sum())
-        loss += float(roads.loss(logits.unsqueeze(0), targets)) * counted
+    device = compute.device
+    counts = torch.zeros(classes, classes, dtype=torch.int64, device=device)
+    loss = torch.zeros((), dtype=torch.float64, device=device)
+    pixels = torch.zeros((), dtype=torch.int64, device=device)
+    road = geometry(data.crop, network.stride, device)
+    labels = data.labels()
+    for logits, numbers in _grouped(predictions(network, data, compute, resident), data, device):
+        truth = torch.stack(list(islice(labels, len(numbers)))).to(device)
+        rows, columns = _lines(data.placements[numbers[0]], data.crop, network.stride, device)
+        band = max(1, BAND // (len(logits) * classes * len(columns)))
+        for part, some in zip(torch.split(rows, band), torch.split(truth, band, 1), strict=True):
+            scores = resample(logits.flatten(0, 1), part, columns)
+            best = winners(scores.view(*logits.shape[:2], *scores.shape[1:]))
+            counts += SEGMENTATION.tally(some, best, classes)
+        targets = data.targets[numbers[0] : numbers[-1] + 1].to(device).long()
+        counted = (targets != IGNORE).sum()
+        loss += road.loss(logits, targets).double() * counted
         pixels += counted
-    scores = SEGMENTATION.summary(counts.numpy())
+    scores = SEGMENTATION.summary(counts.cpu().numpy())
     return Metrics(
         miou=scores.miou,
         mean_accuracy=scores.mean_accuracy,
         pixel_accuracy=scores.pixel_accuracy,
         weighted_iou=scores.weighted_iou,
-        cross_entropy=loss / max(1, pixels),
+        cross_entropy=float(loss) / max(1, int(pixels)),
         class_iou=scores.class_iou,
         branch_norms=branch_norms(network.head),
     )
 
 
-def predictions(network: Segmenter, data: FeatureSet, compute: Compute) -> Iterator[Tensor]:
-    """The logits [K, H, W] of each image, in float32, at the part's stride."""
+def predictions(
+    network: Segmenter, data: FeatureSet, compute: Compute, resident: bool
+) -> Iterator[Tensor]:
+    """The logits [B, K, H, W] of `BATCH` images after `BATCH` others, in float32, at the part's
+    stride."""
+    features = features_of(data, network, compute, resident)
     for start in range(0, len(data), BATCH):
-        maps = {
-            stride: compute.place(data.features[stride][start : start + BATCH])
-            for stride in network.head.reads
-        }
+        maps = {s: compute.place(each[start : start + BATCH]) for s, each in features.items()}
         with compute.autocast():
             logits = network(maps)
-        yield from logits.float()
+        yield logits.float()
+
+
+def _grouped(
+    batches: Iterator[Tensor], data: FeatureSet, device: str
+) -> Iterator[tuple[Tensor, range]]:
+    """Logits of neighbours that lie alike on the canvas, as many as are faster together: on a CPU,
+    one, whose scores stay in its caches."""
+    first = 0
+    for logits in batches:
+        start = 0
+        for stop in range(1, len(logits) + 1):
+            ends = stop == len(logits) or device == "cpu"
+            if ends or data.placements[first + stop] != data.placements[first + start]:
+                yield logits[start:stop], range(first + start, first + stop)
+                start = stop
+        first += len(logits)
+
+
+@lru_cache(maxsize=64)
+def _lines(placement: Placement, crop: Size, stride: int, device: str) -> tuple[Tensor, Tensor]:
+    """The matrices that read logits on a canvas at the rows, and at the columns, of an image."""
+    rows, columns = (
+        interpolation(
+            torch.from_numpy(placement.coordinates(axis)).to(device) / stride,
+            feature_size(crop, stride)[axis],
+        )
+        for axis in (0, 1)
+    )
+    return rows, columns
 
 
 Step = Callable[[Pyramid, Tensor, float], Tensor]
@@ -200,6 +237,7 @@ def train(
     compute: Compute,
     steps: int,
     seed: int,
+    resident: bool = False,
 ) -> None:
     """Trains in place. Which images make up which batch depends on `seed` alone.
 
@@ -211,7 +249,8 @@ def train(
     step = make_step(network, road, schedule, compute)
     network.train()
     require_maps(network.head, data.strides, f"the feature set {data.path}")
-    features, targets = resident(data, network.head.reads, compute)
+    features = features_of(data, network, compute, resident)
+    targets = _kept(data, None, compute.device) if resident else data.targets
     order = np.array(list(islice(batches(len(data), schedule.batch, seed), steps)), np.int64)
     for number, index in enumerate(torch.from_numpy(order).to(targets.device)):
         batch = {stride: compute.place(maps[index]) for stride, maps in features.items()}
@@ -222,16 +261,32 @@ def train(
             raise NonFiniteError(f"the loss was {float(loss)} at step {number + 1} of {steps}")
 
 
-def resident(data: FeatureSet, strides: Sequence[int], compute: Compute) -> tuple[Pyramid, Tensor]:
-    """Features of some strides, and targets, where batches are best gathered: in the accelerator's
-    memory if they take less than half of what is free there, else mapped from disk."""
-    features = {stride: data.features[stride] for stride in strides}
-    if compute.device.startswith("cuda"):
-        free, _ = torch.cuda.mem_get_info(compute.device)
-        if sum(maps.numel() * maps.element_size() for maps in features.values()) < free / 2:
-            there = {stride: maps.to(compute.device) for stride, maps in features.items()}
-            return there, data.targets.to(compute.device)
-    return features, data.targets
+def features_of(data: FeatureSet, network: Segmenter, compute: Compute, resident: bool) -> Pyramid:
+    """The maps that a network reads, by stride: in the accelerator's memory where they are
+    `resident`, else mapped from disk."""
+    strides = network.head.reads
+    if resident:
+        return {stride: _kept(data, stride, compute.device) for stride in strides}
+    return {stride: data.features[stride] for stride in strides}
+
+
+@lru_cache(maxsize=32)
+def _kept(data: FeatureSet, stride: int | None, device: str) -> Tensor:
+    """The maps of a stride, or the targets, on the device, for all trials of this process."""
+    with torch.inference_mode(False):
+        return (data.targets if stride is None else data.features[stride]).to(device)
+
+
+def are_resident(sets: Sequence[FeatureSet], device: str, workers: int) -> bool:
+    """Whether features stay in the memory of an accelerator: if those of all workers that share one
+    take less than half of it.
+
+    So it depends on the machine and the run alone, not on what else is there at the moment.
+    """
+    if memory := card_memory(device):
+        sharing = -(-workers // cards(device))
+        return 2 * sharing * sum(data.size for data in sets) < memory
+    return False
 
 
 def make_step(network: nn.Module, geometry: Geometry, schedule: Schedule, compute: Compute) -> Step:
@@ -250,8 +305,7 @@ def make_step(network: nn.Module, geometry: Geometry, schedule: Schedule, comput
 
     def step(features: Pyramid, targets: Tensor, rate: float) -> Tensor:
         loss = run(features, targets)
-        for group in optimiser.param_groups:
-            group["lr"] = rate
+        set_rate(optimiser, rate)
         optimiser.step()
         return loss
 

@@ -25,13 +25,13 @@ from atrous.estimation.search_data import (
     unchanged_data,
 )
 from atrous.estimation.tune import Choice, Workload, choose
-from atrous.networks.compute import Compute, cores, pick_device, whole_precision
+from atrous.networks.compute import Compute, cards, cores, pick_device, whole_precision
 from atrous.search.loop import Estimator
 from atrous.search.run import Context, Run, Settings, machine, software
 from atrous.spaces import find_space, needs_backbone, yardstick
 from atrous.spaces.blueprint import Blueprint
 from atrous.spaces.space import IMAGE, Shape
-from atrous.training.config import Protocol, derive_training_crop
+from atrous.training.config import SCRATCH_RATE, Protocol, derive_training_crop
 
 TRIALS_PER_WORKER = 8
 """No more workers are picked than leave each so many trials: the more there are, the less a
@@ -103,7 +103,8 @@ def blueprint_of(
 def _on_images(config: SearchConfig, data: SearchData, sizes: list[Size], device: str) -> Prepared:
     canvas = find_space(config.space).coarsest(config.encoder.output_stride)
     crop = config.proxy.crop or derive_training_crop(sizes, canvas)
-    workers = config.machine.workers or (1 if device != "cpu" else _most_workers(config))
+    most = _most_workers(config)
+    workers = config.machine.workers or min(cards(device) or most, most)
     threads = max(1, cores() // workers)
     compute = Compute(device, whole_precision(device, None), "channels_last", threads)
     settings = _settings(config, Choice(compute, workers), crop)
@@ -119,7 +120,7 @@ def _whole_estimator(settings: Settings, data: SearchData, path: Path) -> FineTu
         steps=config.proxy.steps,
         batch=config.proxy.batch,
         crop=settings.crop,
-        rate=config.proxy.rate,
+        rate=config.proxy.rate or SCRATCH_RATE,
         precision=settings.precision,
     )
     return FineTune(
@@ -166,7 +167,7 @@ def _context(data: SearchData, maps: dict[int, Shape]) -> Context:
         classes=data.dataset.classes,
         training_images=len(data.training),
         selection_images=len(data.selection),
-        data_fingerprint=data.fingerprint,
+        fingerprint=data.fingerprint,
         weights_digest=data.weights_digest,
         maps=maps,
         versions=software(),

@@ -9,6 +9,7 @@ import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
+from importlib.metadata import version
 from math import prod
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -17,7 +18,6 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from filelock import FileLock
-from PIL import Image
 
 from atrous.core.console import track, untracked
 from atrous.core.errors import AtrousError
@@ -25,6 +25,7 @@ from atrous.core.files import whole_folder
 from atrous.core.records import from_json, write
 from atrous.data.canvas import Placement, Size, feature_size, paint, place, sample_labels
 from atrous.data.dataset import IGNORE, Sample, fingerprint, read_image, read_labels
+from atrous.data.pixels import size_of
 from atrous.estimation.features import (
     ABOUT,
     FORMAT,
@@ -36,9 +37,13 @@ from atrous.estimation.features import (
     features_file,
 )
 from atrous.networks.backbones import Backbone
+from atrous.networks.compute import release
 
 BATCH = 8
 BYTES = 2
+COMPUTE = ("torch", "timm", "pillow")
+"""Packages that decode images, and compute the maps of a backbone: another version of one may give
+other features."""
 SPARE = 1.1
 """So much more room is asked for than the arrays take."""
 
@@ -62,6 +67,7 @@ class Extraction:
         """Everything the content depends on; the device's rounding is not counted in."""
         return {
             "format": FORMAT,
+            "versions": {name: version(name) for name in COMPUTE},
             "data": fingerprint(self.samples, untracked),
             "backbone": self.backbone.name,
             "weights": self.backbone.weights_digest,
@@ -103,7 +109,11 @@ def cached_features(extraction: Extraction, cache: Path) -> FeatureSet:
         path.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(path.with_suffix(".lock")):
             if not path.exists():
-                _write(extraction, key, path)
+                try:
+                    _write(extraction, key, path)
+                finally:  # the memory of a GPU is the workers' from now on
+                    extraction.backbone.to("cpu")
+                    release(extraction.device)
     except OSError as error:
         raise AtrousError(
             f"Expected to write features to {path.parent}, but {error}. Name a folder that can be "
@@ -126,7 +136,7 @@ def _write(extraction: Extraction, key: dict[str, Any], path: Path) -> None:
 def _require_room(extraction: Extraction, folder: Path) -> None:
     needed = BYTES * sum(map(prod, extraction.shapes().values())) + prod(extraction.target_shape())
     if extraction.labels:
-        needed += sum(height * width for height, width in map(_size, extraction.samples))
+        needed += sum(prod(size_of(sample.image)) for sample in extraction.samples)
     free = shutil.disk_usage(folder).free
     if SPARE * needed > free:
         raise AtrousError(
@@ -158,7 +168,7 @@ class _ArrayFile:
 
 
 def _write_arrays(extraction: Extraction, folder: Path) -> dict[str, Any]:
-    placements = [place(_size(sample), extraction.crop) for sample in extraction.samples]
+    placements = [place(size_of(sample.image), extraction.crop) for sample in extraction.samples]
     arrays: list[tuple[str, str, tuple[int, ...]]] = [
         *((features_file(stride), "<f2", shape) for stride, shape in extraction.shapes().items()),
         (TARGETS, "|u1", extraction.target_shape()),
@@ -181,17 +191,6 @@ def _write_arrays(extraction: Extraction, folder: Path) -> dict[str, Any]:
         "original": [p.original for p in placements],
         "placed": [p.placed for p in placements],
     }
-
-
-def _size(sample: Sample) -> Size:
-    try:
-        with Image.open(sample.image) as image:
-            return image.height, image.width
-    except (OSError, ValueError, SyntaxError) as error:
-        raise AtrousError(
-            f"Expected an image at {sample.image}, but {error}. Copy or export it again, or delete "
-            "it together with its mask."
-        ) from error
 
 
 def _read_mask(sample: Sample, placement: Placement) -> npt.NDArray[np.uint8]:

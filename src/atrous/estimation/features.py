@@ -118,6 +118,12 @@ class FeatureSet:
         return tuple(Placement(original, placed) for original, placed in pairs)
 
     @property
+    def size(self) -> int:
+        """Bytes of the maps and the targets."""
+        kept = (*self.features.values(), self.targets)
+        return sum(each.numel() * each.element_size() for each in kept)
+
+    @property
     def has_labels(self) -> bool:
         """Whether it can be scored on."""
         return self.about.labels

@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from atrous.core.config import ProxyConfig, SearchConfig
+from atrous.core.config import CELL_RATES, ProxyConfig, SearchConfig
 from atrous.core.errors import AtrousError
 from atrous.data.canvas import Size
-from atrous.data.dataset import Dataset, Samples, fingerprint, select
+from atrous.data.dataset import DataFingerprint, Dataset, Samples, fingerprint_sides, select
 from atrous.data.layouts import read_dataset
-from atrous.estimation.cached import Proxy
+from atrous.estimation.cached import Proxy, are_resident
 from atrous.estimation.extraction import Extraction, cached_features
 from atrous.estimation.features import FeatureSet
 from atrous.networks.backbones import Backbone, load_backbone
@@ -32,7 +32,7 @@ class SearchData:
     training: Samples
     selection: Samples
     backbone: Backbone | None
-    fingerprint: str
+    fingerprint: DataFingerprint
 
     @property
     def weights_digest(self) -> str:
@@ -61,7 +61,8 @@ def search_data_of(config: SearchConfig) -> SearchData:
             config.encoder.output_stride,
             config.seed,
         )
-    return SearchData(dataset, training, selection, backbone, fingerprint((*training, *selection)))
+    sides = fingerprint_sides(training, selection)
+    return SearchData(dataset, training, selection, backbone, sides)
 
 
 def unchanged_data(run: Run) -> SearchData:
@@ -126,7 +127,8 @@ def compute_of(settings: Settings) -> Compute:
 def schedule_of(asked: ProxyConfig) -> Schedule:
     """How a candidate is trained under the proxy that is asked for."""
     decay = DECOUPLED_DECAY if asked.optimiser == "adamw" else WEIGHT_DECAY
-    return Schedule(asked.batch, asked.rate, decay, asked.optimiser, asked.rate_warm_up)
+    rate = asked.rate or CELL_RATES[asked.optimiser]
+    return Schedule(asked.batch, rate, decay, asked.optimiser, asked.rate_warm_up)
 
 
 def estimator(settings: Settings, cached: CachedFeatures) -> Proxy:
@@ -140,19 +142,25 @@ def estimator(settings: Settings, cached: CachedFeatures) -> Proxy:
         schedule=schedule_of(config.proxy),
         compute=compute_of(settings),
         init=config.proxy.init,
+        resident=are_resident(
+            (cached.training, cached.selection), settings.device, settings.workers
+        ),
     )
 
 
 def _require_unchanged(run: Run, data: SearchData) -> None:
-    before, weights = run.context, data.weights_digest
-    checks = (
-        ("images or masks", before.data_fingerprint, data.fingerprint, run.config.data.path),
-        ("backbone weights", before.weights_digest, weights, run.config.encoder.weights),
-    )
-    for what, expected, found, where in checks:
-        if expected != found:
-            raise AtrousError(
-                f"The {what} of {run.path} have changed since it began (fingerprint {expected}, "
-                f"now {found}, in {where}): its scores would not be comparable. Put them back, or "
-                "start a new run with --out."
-            )
+    before, config = run.context, run.config
+    sides = before.fingerprint.changes(data.fingerprint, config.data.select_on)
+    changes = [f"{sides}, in {config.data.path}"] if sides else []
+    if before.classes != data.dataset.classes:
+        names = ", ".join(before.classes), ", ".join(data.dataset.classes)
+        changes.append(f"classes (they were {names[0]}; now {names[1]})")
+    if before.weights_digest != data.weights_digest:
+        digests = f"fingerprint {before.weights_digest}, now {data.weights_digest}"
+        changes.append(f"backbone weights ({digests}, in {config.encoder.weights})")
+    if changes:
+        raise AtrousError(
+            f"What {run.path} was searched on has changed since it began, so that its scores "
+            f"would not be comparable: {'; '.join(changes)}. Put them back, or start a new run "
+            "with --out."
+        )

@@ -29,7 +29,7 @@ from atrous.estimation.cached import geometry, make_step
 from atrous.estimation.features import TARGET_STRIDE
 from atrous.execution import find_executor
 from atrous.execution.executor import WorkerLostError
-from atrous.networks.compute import Compute, Layout, Precision, cores
+from atrous.networks.compute import Compute, Layout, Precision, cards, cores
 from atrous.spaces import find_space
 from atrous.tasks.segmentation.probabilities import Segmenter
 from atrous.training.optimiser import Schedule
@@ -63,12 +63,13 @@ class Choice:
 def choose(workload: Workload, device: str, workers: int | None, most: int, cache: Path) -> Choice:
     """The fastest choice for a workload; `workers` None leaves their number free, up to `most`.
 
-    On a GPU: bfloat16 where it is native, channels last, one worker unless said otherwise. On a
-    CPU: measured, or remembered from an earlier measurement of the same workload on the same kind
-    of machine.
+    On a GPU: bfloat16 where it is native, channels last, a worker for each GPU that the device
+    stands for unless said otherwise. On a CPU: measured, or remembered from an earlier measurement
+    of the same workload on the same kind of machine.
     """
     if device != "cpu":
-        return Choice(Compute(device, _gpu_precision(device), "channels_last", 1), workers or 1)
+        compute = Compute(device, _gpu_precision(device), "channels_last", 1)
+        return Choice(compute, workers or min(cards(device), max(1, most)))
     splits = worker_counts(workers, most)
     remembered = cache / "compute" / f"{_key(workload, splits)}.json"
     choice = _recall(remembered)

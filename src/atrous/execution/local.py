@@ -204,7 +204,7 @@ def _answer(request: bytes) -> tuple[Any, Exception | None]:
 
 
 def _is_unforeseen(error: Exception | None) -> bool:
-    return error is not None and not isinstance(error, AtrousError)
+    return error is not None and not isinstance(error, AtrousError | MemoryError)
 
 
 def _held() -> int:

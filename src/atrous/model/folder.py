@@ -187,7 +187,7 @@ def _write_all(contents: Contents, new: Path, folder: Path) -> None:
     if papers.evaluations:
         texts |= {EVALUATIONS: to_text(to_json(papers.evaluations)), PAGE: papers.page}
     for file, text in texts.items():
-        (new / file).write_text(text, encoding="utf-8", newline="\n")
+        (new / file).write_text(text, encoding="utf-8", errors="backslashreplace", newline="\n")
 
 
 def _build(record: ModelRecord, path: Path) -> Network:

@@ -16,6 +16,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from atrous.core.errors import AtrousError
+from atrous.core.files import openable
 from atrous.core.records import Count, from_json, parse, to_json
 from atrous.data.transform import Transform
 from atrous.model.facts import TrainingRecord
@@ -183,7 +184,8 @@ def read_tensors(network: nn.Module, path: Path, advice: str) -> None:
     (`advice` is added to the message), or one is not finite.
     """
     try:
-        state = load_file(path)
+        with openable(path) as name:
+            state = load_file(name)
     except (SafetensorError, OSError, ValueError) as error:
         raise AtrousError(
             f"{path}: expected a safetensors file; it cannot be read ({error}). Copy it again."

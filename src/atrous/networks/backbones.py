@@ -1,4 +1,4 @@
-"""Backbones: timm's feature networks at an output stride of 8 or 16.
+"""Backbones: timm's feature networks at an output stride of 8, 16 or 32.
 
 Shapes: images B x 3 x H x W, already normalised with the backbone's `mean` and `std`; the map at
 stride s is B x channels[s] x ceil(H / s) x ceil(W / s).
@@ -34,7 +34,7 @@ from atrous.networks.weights import (
     read_weights,
 )
 
-OUTPUT_STRIDES = (8, 16)
+OUTPUT_STRIDES = (8, 16, 32)
 KNOWN_GOOD = ("mobilenetv2_100", BUILTIN, "resnet50d", "regnety_016", "xception65")
 """Backbones a message may recommend: they give both output strides."""
 PROBE = (65, 97)
@@ -143,7 +143,7 @@ def _checked(name: str, output_stride: int) -> tuple[nn.Module, int]:
     Raises AtrousError when timm has no such backbone or it cannot give the output stride.
     """
     if output_stride not in OUTPUT_STRIDES:
-        raise AtrousError(f"Expected an output stride of 8 or 16; got {output_stride}.")
+        raise AtrousError(f"Expected an output stride of 8, 16 or 32; got {output_stride}.")
     _check_name(name)
     try:
         with torch.device("meta"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import re
 from collections.abc import Callable
@@ -13,6 +14,7 @@ from torch import Tensor, nn
 
 from atrous.core.errors import AtrousError
 from atrous.core.records import Device, Positive
+from atrous.execution import executor
 from atrous.networks.pyramid import Pyramid
 
 Precision = Literal["float32", "bfloat16"]
@@ -61,11 +63,11 @@ class Compute:
         return torch.channels_last if last else torch.contiguous_format
 
     def arrange(self, network: nn.Module) -> None:
-        """Puts the network on the device, in the layout, and makes the device the current one."""
+        """Puts the network on the device, in the layout, and makes the device the current one: of
+        several GPUs that `cuda` stands for, that of this process."""
         if self.device.startswith("cuda"):
             torch.backends.cudnn.deterministic = True
-        if self.device.startswith("cuda:"):
-            torch.cuda.set_device(self.device)
+            torch.cuda.set_device(own_card(self.device))
         network.to(self.device)
         network.to(memory_format=self.memory_format)  # type: ignore[call-overload]
 
@@ -114,6 +116,33 @@ def pick_device(device: str) -> str:
             "counted from cuda:0."
         )
     return device
+
+
+def cards(device: str) -> int:
+    """How many GPUs a device stands for: all of the machine for `cuda`, else one; 0 for a CPU."""
+    if device == "cuda":
+        return torch.cuda.device_count()
+    return 0 if device == "cpu" else 1
+
+
+def own_card(device: str) -> int:
+    """The index of this process's GPU: the one that is named, else workers take turns."""
+    index = device.partition(":")[2]
+    return int(index) if index else executor.seat % cards(device)
+
+
+def card_memory(device: str) -> int:
+    """Bytes of memory that a GPU has, used or not; 0 for a CPU."""
+    if not device.startswith("cuda"):
+        return 0
+    return int(torch.cuda.get_device_properties(own_card(device)).total_memory)
+
+
+def release(device: str) -> None:
+    """Gives memory that nothing uses any more back to the GPU, for other processes to take."""
+    gc.collect()
+    if device.startswith("cuda"):
+        torch.cuda.empty_cache()
 
 
 def cores() -> int:

@@ -23,7 +23,14 @@ class PointwiseConvolution(nn.Conv2d):
         return pointwise(features, self.weight)
 
 
-class AtrousDepthwise(nn.Conv2d):
+class DepthwiseConvolution(nn.Conv2d):
+    """A convolution of each channel on its own. Its kernels are held back by weight decay only
+    where the network that it is of has it so: `decays`."""
+
+    decays = False
+
+
+class AtrousDepthwise(DepthwiseConvolution):
     """A depthwise 3x3 convolution at an atrous rate (vertical, horizontal), zero padded."""
 
     def __init__(self, channels: int, rate: tuple[int, int]) -> None:

@@ -93,19 +93,19 @@ class Decoder(Refinement):
     a block.
     """
 
-    def __init__(self, channels: Mapping[int, int], part: Part) -> None:
+    def __init__(self, channels: Mapping[int, int], part: Part, low: int = LOW_STRIDE) -> None:
         super().__init__()
-        self.reads, self.stride = (LOW_STRIDE,), LOW_STRIDE
+        self.reads, self.stride = (low,), low
         self.channels = filters = part.channels
-        self.low = PointwiseUnit(channels[LOW_STRIDE], LOW_CHANNELS)
+        self.low = PointwiseUnit(channels[low], LOW_CHANNELS)
         self.refine = nn.Sequential(
             SeparableUnit(filters + LOW_CHANNELS, filters, (1, 1)),
             SeparableUnit(filters, filters, (1, 1)),
         )
 
     def forward(self, maps: Pyramid, deep: Tensor) -> Tensor:
-        """The pyramid and deep [B, channels, H, W] -> [B, channels, h, w], at stride 4."""
-        low = maps[LOW_STRIDE]
+        """The pyramid and deep [B, channels, H, W] -> [B, channels, h, w], at the low stride."""
+        low = maps[self.stride]
         size = low.shape[-2:]
         spread = functional.interpolate(deep, size=size, mode="bilinear", align_corners=True)
         return cast(Tensor, self.refine(torch.cat([spread, self.low(low)], dim=1)))

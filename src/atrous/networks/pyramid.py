@@ -19,12 +19,14 @@ class Part(nn.Module):
     """A module from a pyramid to one map [B, `channels`, H, W] at `stride`.
 
     `reads` are the strides of the maps that it takes from the pyramid; it may be given more.
-    `forward` takes the pyramid.
+    `forward` takes the pyramid. Class scores are made of the map by a convolution of `kernel` x
+    `kernel`.
     """
 
     reads: tuple[int, ...]
     stride: int
     channels: int
+    kernel: int = 1
 
 
 class Refinement(nn.Module):

@@ -17,6 +17,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from atrous.core.errors import AtrousError
+from atrous.core.files import openable
 
 BUILTIN = "tf_efficientnet_lite0"
 CONTAINERS = ("state_dict", "model", "model_state_dict", "state_dict_ema", "model_ema")
@@ -118,7 +119,8 @@ def _tensors(network: nn.Module) -> dict[str, Tensor]:
 
 def _read_safetensors(path: Path) -> dict[str, Tensor]:
     try:
-        return load_file(path)
+        with openable(path) as name:
+            return load_file(name)
     except (SafetensorError, OSError, ValueError) as error:
         raise AtrousError(
             f"{path}: expected a safetensors file; it cannot be read ({error}). "

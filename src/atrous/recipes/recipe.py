@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import shlex
+import json
 from dataclasses import dataclass
 
+from atrous.core.console import command, shell
 from atrous.model.evaluation.record import scale_words
 from atrous.training.config import Protocol
 
@@ -127,7 +128,7 @@ def model_folder(recipe: Recipe, output_stride: int) -> str:
 
 def commands(recipe: Recipe, data: str = "DATA", out: str = "OUT") -> list[str]:
     """Returns the commands to type instead of `atrous recipe run`, one command after another."""
-    typed = [_typed("atrous", "check", data), _train(recipe, data, out)]
+    typed = [command("check", data), _train(recipe, data, out)]
     strides = {scoring.output_stride for scoring in recipe.scorings} - {recipe.output_stride}
     typed += [_rebuild(recipe, out, stride) for stride in sorted(strides)]
     typed += [_evaluate(recipe, scoring, data, out) for scoring in recipe.scorings]
@@ -140,16 +141,16 @@ def submission(recipe: Recipe, data: str = "DATA", out: str = "OUT") -> str:
         return ""
     scoring = recipe.scorings[-1]
     model = f"{out}/{model_folder(recipe, scoring.output_stride)}"
-    return _typed(
-        *("atrous", "predict", model, data, "--out", f"{out}/submission"),
+    return command(
+        *("predict", model, data, "--out", f"{out}/submission"),
         *("--submission", recipe.need.submission, *_asked(scoring)),
     )
 
 
 def _train(recipe: Recipe, data: str, out: str) -> str:
     protocol = recipe.protocol
-    return _typed(
-        *("atrous", "train", recipe.architecture, "--data", data, "--out", f"{out}/{TRAINING}"),
+    return command(
+        *("train", recipe.architecture, "--data", data, "--out", f"{out}/{TRAINING}"),
         *("--backbone", recipe.backbone, "--weights", recipe.weights),
         *("--output-stride", recipe.output_stride, "--filters", recipe.filters),
         *(("--decoder",) if recipe.decoder else ()),
@@ -164,21 +165,17 @@ def _rebuild(recipe: Recipe, out: str, stride: int) -> str:
     trained, other = (f"{out}/{model_folder(recipe, s)}" for s in (recipe.output_stride, stride))
     code = (
         "from pathlib import Path; from atrous.recipes.reproduction import rebuild; "
-        f"rebuild(Path({trained!r}), {stride}, Path({other!r}))"
+        f"rebuild(Path({json.dumps(trained)}), {stride}, Path({json.dumps(other)}))"
     )
-    return f'python -c "{code}"'
+    return f"python -c {shell(code)}"
 
 
 def _evaluate(recipe: Recipe, scoring: Scoring, data: str, out: str) -> str:
     model = f"{out}/{model_folder(recipe, scoring.output_stride)}"
-    return _typed("atrous", "evaluate", model, data, "--split", scoring.split, *_asked(scoring))
+    return command("evaluate", model, data, "--split", scoring.split, *_asked(scoring))
 
 
 def _asked(scoring: Scoring) -> tuple[str, ...]:
     scales = ",".join(f"{scale:g}" for scale in scoring.scales)
     several = () if scoring.scales == SINGLE else ("--scales", scales)
     return (*several, *(("--flip",) if scoring.flip else ()))
-
-
-def _typed(*words: object) -> str:
-    return shlex.join(map(str, words))

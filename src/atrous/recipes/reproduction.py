@@ -8,7 +8,6 @@ result.md, result.json     measured beside published
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -59,7 +58,7 @@ class Reproduction:
         """The result so far, as a page."""
         other = read_result(self.out.parent / self.recipe.beside)
         comparable = other if other and other.conditions == self.result.conditions else None
-        return page(self.recipe, self.result, comparable, _word(self.job.data), _word(self.out))
+        return page(self.recipe, self.result, comparable, self.job.data, str(self.out))
 
 
 def begin(recipe: Recipe, data: Path, out: Path, changes: Changes) -> Reproduction:
@@ -169,10 +168,6 @@ def _scored(reproduction: Reproduction, scoring: Scoring, weights: str) -> Repro
     done = replace(reproduction, result=replace(reproduction.result, measured=(*others, one)))
     write_result(out, done.result, done.text)
     return done
-
-
-def _word(path: str | Path) -> str:
-    return shlex.quote(str(path))
 
 
 KNOWN = ("xception65.tf_in1k", "mobilenetv2_100", BUILTIN)

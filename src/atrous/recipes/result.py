@@ -15,6 +15,7 @@ from rich.console import RenderableType
 from rich.table import Table
 
 from atrous.core.architecture import Cost
+from atrous.core.console import command
 from atrous.core.errors import AtrousError
 from atrous.core.files import write_whole
 from atrous.core.records import Count, Share, read, write
@@ -167,8 +168,8 @@ def _other(recipe: Recipe, other: RecipeResult | None) -> str:
     if other:
         return f"{other.recipe} was trained and scored under the same protocol on the same data.\n"
     return (
-        f"Beside it: `atrous recipe run {recipe.beside}`, into a folder of that name beside this "
-        "one, and this command once more.\n"
+        f"Beside it: `{command('recipe', 'run', recipe.beside)}`, into a folder of that name "
+        "beside this one, and this command once more.\n"
     )
 
 
@@ -227,7 +228,8 @@ def text(recipe: Recipe, data: str = "DATA", out: str = "OUT") -> str:
         "Does what these commands do\n" + "\n".join(f"  {c}" for c in commands(recipe, data, out)),
         f"For the server of test\n  {submission(recipe, data, out)}" if recipe.need.submission
         else "",
-        f"Run it: atrous recipe run {recipe.name} --data {data}    beside it: {recipe.beside}",
+        f"Run it: {command('recipe', 'run', recipe.name, '--data', data)}    "
+        f"beside it: {recipe.beside}",
     ]  # fmt: skip
     return "\n\n".join(part for part in parts if part)
 

@@ -23,6 +23,7 @@ from atrous.relax.relaxation import AnyMixture, Penalty, Relaxation, without_pen
 from atrous.tasks.segmentation.probabilities import summed_loss
 from atrous.training.checkpoint import Checkpoint, fill
 from atrous.training.crops import Batch
+from atrous.training.optimiser import set_rate
 from atrous.training.state import labelled, mixed, normalisation, require_steps
 
 ADAM = ("exp_avg", "exp_avg_sq", "step")
@@ -88,12 +89,11 @@ class SearchState:
     def advance(self, batch: Batch, other: Batch | None) -> Losses:
         """Takes one step: of the architecture on `other`, unless it warms up, then of the
         weights."""
-        generator = torch.Generator(self.compute.device)
+        generator = torch.Generator()
         generator.manual_seed(mixed(self.protocol.seed, self.step))
         torch.manual_seed(mixed(self.protocol.seed, self.step))
         architecture = self._learn(other, generator) if other else None
-        for group in self._weights.param_groups:
-            group["lr"] = self.protocol.rate_at(self.step)
+        set_rate(self._weights, self.protocol.rate_at(self.step))
         self._weights.zero_grad(set_to_none=True)
         with torch.no_grad():
             mixture = self.mixture(generator)

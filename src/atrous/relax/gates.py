@@ -128,14 +128,15 @@ GATES: Mapping[str, Gate] = {
 
 
 def _gumbel_softmax(logits: Tensor, temperature: float, generator: torch.Generator) -> Tensor:
-    """The softmax over the last dimension of log-probabilities with Gumbel noise; drawn again where
-    that is not finite."""
-    while True:
-        draws = torch.empty(logits.shape, device=generator.device).exponential_(generator=generator)
-        noise = -draws.log().to(logits)
-        result = logits.log_softmax(-1).add(noise).div(temperature).softmax(-1)
-        if result.isfinite().all():
-            return result
+    """The softmax over the last dimension of log-probabilities with Gumbel noise.
+
+    Noise is drawn on the generator's device; where that is the CPU, no accelerator is waited for.
+    """
+    draws = torch.zeros(logits.shape, device=generator.device)
+    while not draws.all():  # a draw of 0 has no finite noise
+        draws.exponential_(generator=generator)
+    noise = -draws.log().to(logits)
+    return logits.log_softmax(-1).add(noise).div(temperature).softmax(-1)
 
 
 def _hard(probabilities: Tensor) -> Tensor:

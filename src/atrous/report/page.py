@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import shlex
 from importlib.resources import files
 from pathlib import Path
 
 from atrous.core import words
 from atrous.core.config import SearchConfig
+from atrous.core.console import command as typed
+from atrous.core.console import shell
 from atrous.core.errors import AtrousError
 from atrous.core.files import save_text
 from atrous.core.options import arguments, differences, leaves, replaced
@@ -29,7 +30,7 @@ FILTERS = (
     words.moment,
     words.quantity,
     words.selection,
-    words.shell,
+    shell,
     words.size,
 )
 
@@ -150,8 +151,8 @@ def command(settings: Settings) -> list[str]:
         settings.config, workers=settings.workers, crop=settings.crop, device=settings.device
     )
     asked = arguments(config, () if config.encoder.backbone else OF_A_BACKBONE)
-    parts = [flag if value is None else f"{flag} {shlex.quote(value)}" for flag, value in asked]
-    return [f"atrous search {shlex.quote(config.data.path)}", *parts]
+    parts = [flag if value is None else f"{flag} {shell(value)}" for flag, value in asked]
+    return [typed("search", config.data.path), *parts]
 
 
 def require_comparable(run: Run, against: Run) -> None:

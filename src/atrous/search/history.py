@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left, insort
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from itertools import islice
 from random import Random
@@ -11,6 +11,7 @@ from random import Random
 from atrous.core.architecture import Genotype
 from atrous.core.trial import Job
 from atrous.search.ledger import Ledger
+from atrous.spaces.space import Space
 from atrous.strategies.strategy import AnyStrategy, Domain, Proposal, Result
 
 Place = tuple[int, float, int]
@@ -22,10 +23,12 @@ class History:
 
     The loop writes: `begin` when a job is submitted, `learn` when proposals may know its result.
     Each costs the logarithm of the history, and no reader ever goes through all of it.
+    Architectures of another space than the searched one, as baselines may be, have no form that
+    could be proposed.
     """
 
-    def __init__(self, canonical: Callable[[Genotype], Genotype]) -> None:
-        self._canonical = canonical
+    def __init__(self, space: Space) -> None:
+        self._space = space
         self._forms: set[Genotype] = set()
         self._levels: dict[int, int] = {}
         self._order: list[Place] = []
@@ -37,9 +40,9 @@ class History:
 
     def begin(self, job: Job) -> None:
         """Notes that a job runs: its architecture is tried, and the trial is on its rung."""
-        number = job.trial.number
-        if number not in self._levels:
-            self._forms.add(self._canonical(job.architecture.genotype))
+        number, architecture = job.trial.number, job.architecture
+        if number not in self._levels and architecture.space == self._space.name:
+            self._forms.add(self._space.canonical(architecture.genotype))
         self._levels[number] = max(job.rung.level, self._levels.get(number, 0))
 
     def learn(self, result: Result) -> None:

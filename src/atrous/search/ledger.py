@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager
@@ -16,6 +17,7 @@ from datetime import timedelta
 from math import isclose, isfinite
 from pathlib import Path
 from typing import Any, Literal
+from urllib.parse import quote, unquote_to_bytes
 
 import optuna
 from optuna.distributions import BaseDistribution, IntDistribution
@@ -97,14 +99,27 @@ def scored(entries: Iterable[Entry]) -> list[Scored]:
 
 
 def file_url(path: Path) -> str:
-    """Returns the URL of a ledger in a file of its own."""
-    return URL.create("sqlite", database=str(path)).render_as_string(hide_password=False)
+    """Returns the URL of a ledger in a file of its own.
+
+    A path with bytes that are no characters is spelt as a URI, which SQLite reads by itself.
+    """
+    whole = quote(os.fsencode(path))
+    held = any("\ud800" <= character <= "\udfff" for character in str(path))
+    database, query = (f"file:{whole}", {"uri": "true"}) if held else (str(path), {})
+    url = URL.create("sqlite", database=database, query=query)
+    return url.render_as_string(hide_password=False)
 
 
 def holds_results(url: str) -> bool:
     """Returns whether any study of a database has results; raises `AtrousError`."""
     with _guarded(url):
         return any(study.n_trials for study in optuna.get_all_study_summaries(url))
+
+
+def is_there(url: str, study: str) -> bool:
+    """Returns whether a database has a study of this name; raises `AtrousError`."""
+    with _guarded(url):
+        return study in optuna.get_all_study_names(url)
 
 
 class Ledger:
@@ -219,7 +234,11 @@ def _guarded(url: str) -> Iterator[None]:
 def _file(url: str) -> Path | None:
     """Returns the file that a URL names, if it is one of SQLite."""
     found = make_url(url)
-    return Path(found.database) if found.drivername == "sqlite" and found.database else None
+    if found.drivername != "sqlite" or not found.database:
+        return None
+    if "uri" in found.query:
+        return Path(os.fsdecode(unquote_to_bytes(found.database.removeprefix("file:"))))
+    return Path(found.database)
 
 
 def _place(url: str) -> str:

@@ -39,31 +39,43 @@ from atrous.search.history import History, Learner
 from atrous.search.ledger import Entry, Ledger
 from atrous.search.objective import Objective
 from atrous.search.promotion import Promote, Promotion
-from atrous.spaces import find_space
+from atrous.spaces import find_architecture, find_space
 from atrous.spaces.space import Space
-from atrous.strategies.strategy import AnyStrategy, ExhaustedError, Result
+from atrous.strategies.strategy import AnyStrategy, ExhaustedError, Result, Stateless
+from atrous.strategies.uniform import uniform
 
 ATTEMPTS = 3
 """How often a job is begun whose worker dies."""
 SAME_ERROR = 3
 """A search stops when so many jobs in a row end in an unforeseen error."""
 
+
+def baseline_trials(names: Sequence[str], seed: int) -> list[Trial]:
+    """Returns architectures that are asked for by name as the first trials of a search."""
+    return [
+        Trial(number, find_architecture(name), Origin(BASELINE, label=name), seed)
+        for number, name in enumerate(names)
+    ]
+
+
 Estimator = Callable[[Job], Outcome]
+RANDOM = Stateless(uniform)
+"""The strategy where none is named, as where all trials are listed."""
 Watcher = Callable[[Entry], None]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class SearchPlan:
-    """One search, whole: `trials` are proposed by the strategy, after the `baselines`; `workers`
-    jobs run at a time; `seconds` is the time after which no job is begun any more, pauses between
-    resumptions left out."""
+    """One search, whole: `listed` are trials that are known before, by number, such as baselines;
+    after them, `trials` are proposed by the strategy. `workers` jobs run at a time; `seconds` is
+    the time after which no job is begun any more, pauses between resumptions left out."""
 
     space: Space
-    strategy: AnyStrategy
+    strategy: AnyStrategy = RANDOM
     promotion: Promotion
     objective: Objective
-    baselines: Sequence[tuple[str, Architecture]]
-    trials: int
+    listed: Sequence[Trial] = ()
+    trials: int = 0
     seed: int
     workers: int
     seconds: float | None = None
@@ -71,8 +83,8 @@ class SearchPlan:
 
     @property
     def total(self) -> int:
-        """Baselines and proposed trials."""
-        return len(self.baselines) + self.trials
+        """Listed and proposed trials."""
+        return len(self.listed) + self.trials
 
     @property
     def lag(self) -> int:
@@ -96,7 +108,7 @@ class _Search:
         self.estimator = estimator
         self.executor = executor
         self.watch = watch
-        self._history = History(plan.space.canonical)
+        self._history = History(plan.space)
         self._learner = Learner(plan.strategy, ledger)
         self._number = 0
         self._order: list[tuple[int, int]] = []
@@ -200,19 +212,17 @@ class _Search:
             return None
 
     def _trial(self, number: int) -> Trial:
-        """Returns the trial of this number: recorded, a baseline, or proposed now."""
+        """Returns the trial of this number: recorded, listed, or proposed now."""
         plan = self.plan
         if (number, 0) in self._ended:
             return self._ended[number, 0].trial
+        if number < len(plan.listed):
+            return plan.listed[number]
         if number in self._again:
             return self._again[number]
-        if number < len(plan.baselines):
-            name, architecture = plan.baselines[number]
-            return Trial(number, architecture, Origin(BASELINE, label=name), plan.seed)
         rng = Random(f"{plan.seed}/{number}")
         proposal = self._learner.propose(plan.space, self._history, rng)
-        space = find_space(proposal.space) if proposal.space else plan.space
-        architecture = space.architecture(proposal.genotype)
+        architecture = plan.space.architecture(proposal.genotype)
         return Trial(number, architecture, proposal.origin, plan.seed, self._history.known)
 
     def _begin(self, job: Job) -> None:

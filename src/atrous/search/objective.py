@@ -19,6 +19,11 @@ class Value:
     name: str
     sign: int = 1
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The values that are read."""
+        return (self.name,)
+
     def __call__(self, values: Mapping[str, float]) -> float:
         """See `Objective`."""
         return self.sign * values[self.name]
@@ -35,14 +40,24 @@ class Mean:
         return float(prod(values[name] for name in self.names) ** (1 / len(self.names)))
 
 
-OBJECTIVES: Mapping[str, Objective] = {
+OBJECTIVES: Mapping[str, Value | Mean] = {
     "miou": Value("miou"),
     "blend": Mean(("miou", "mean_accuracy", "weighted_iou")),
     "cross-entropy": Value("cross_entropy", -1),
 }
 
+END_TO_END = ("miou", "mean_accuracy", "pixel_accuracy", "weighted_iou")
+"""The values that networks trained on images are measured by: their winning classes are counted."""
+ON_FEATURES = (*END_TO_END, "cross_entropy")
+"""The values that parts trained on cached features are measured by."""
 
-def find_objective(name: str) -> Objective:
+
+def objectives_of(measured: tuple[str, ...]) -> tuple[str, ...]:
+    """Returns the names of the objectives that read nothing but these values."""
+    return tuple(name for name, each in OBJECTIVES.items() if {*each.names} <= {*measured})
+
+
+def find_objective(name: str) -> Value | Mean:
     """The objective of this name; raises `AtrousError`."""
     if name not in OBJECTIVES:
         raise AtrousError(f"--score is one of {', '.join(OBJECTIVES)}, got {name!r}.")

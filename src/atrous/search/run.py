@@ -1,7 +1,7 @@
 """A run: a folder with what was asked for, what it was asked on, and the ledger of its trials.
 
 run.json     settings and context, written once, when the run begins
-ledger.db    the trials
+ledger.db    the trials, and in studies of their own what is ranked again and replicates
 """
 
 from __future__ import annotations
@@ -16,13 +16,23 @@ from pathlib import Path
 from typing import Literal
 
 from atrous.core.config import GRADIENT, MOST_WORKERS, SIDES, SearchConfig, Size
+from atrous.core.console import command
 from atrous.core.errors import AtrousError
 from atrous.core.files import hold, is_held
-from atrous.core.options import option, replaced
+from atrous.core.options import option, part, replaced
 from atrous.core.records import Count, Device, Positive, read, write
 from atrous.core.trial import Trial
+from atrous.data.dataset import DataFingerprint
 from atrous.execution import find_executor
-from atrous.search.ledger import Entry, Ledger, Scored, file_url, holds_results, scored
+from atrous.search.ledger import (
+    Entry,
+    Ledger,
+    Scored,
+    file_url,
+    holds_results,
+    is_there,
+    scored,
+)
 from atrous.search.objective import find_objective
 from atrous.spaces import find_architecture, find_space, needs_backbone
 from atrous.spaces.space import Shape
@@ -30,9 +40,9 @@ from atrous.strategies import find_strategy
 
 ABOUT, LEDGER, LOCK = "run.json", "ledger.db", "run.lock"
 RERANK = "rerank.json"
-SEARCH, SECOND = "search", "rerank"
-"""Kinds of studies: of the scores of a search, and of what is ranked again."""
-FORMAT = 6
+SEARCH, SECOND, COMPARED = "search", "rerank", "compare"
+"""Kinds of studies: of the scores of a search, of what is ranked again, of replicates."""
+FORMAT = 7
 PACKAGES = ("atrous", "torch", "timm", "optuna", "numpy", "pillow")
 
 
@@ -57,7 +67,7 @@ class Settings:
 class Context:
     """All that the run was made on, as it is needed to read its figures and to run it again.
 
-    `data_fingerprint` is the content hash of training and selection images; `maps` are
+    `fingerprint` is that of training and of selection images; `maps` are
     [channels, height, width] of what candidates read, by stride: feature maps, or the image, of
     stride 1. `identity` tells the run from all others, wherever its ledger is.
     """
@@ -65,7 +75,7 @@ class Context:
     classes: tuple[str, ...]
     training_images: Count
     selection_images: Count
-    data_fingerprint: str = option("Of training and selection images.", compares=True)
+    fingerprint: DataFingerprint = part()
     weights_digest: str = option("Of the backbone.", compares=True)
     maps: dict[int, Shape]
     versions: dict[str, str]
@@ -114,6 +124,15 @@ class Run:
         """Returns the entries ranked again so far; none if that was not begun."""
         return self.second_ledger().entries() if (self.path / RERANK).exists() else []
 
+    def comparison(self) -> Ledger:
+        """The ledger of the replicates, made if there is none."""
+        return Ledger.create(file_url(self.path / LEDGER), self._study(COMPARED))
+
+    def compared(self) -> list[Entry]:
+        """Returns the replicates trained so far; none if nothing was compared."""
+        there = is_there(file_url(self.path / LEDGER), self._study(COMPARED))
+        return self._ledger(COMPARED).entries() if there else []
+
     def _ledger(self, kind: str) -> Ledger:
         return Ledger(file_url(self.path / LEDGER), self._study(kind))
 
@@ -129,7 +148,7 @@ class Run:
         """Holds the run for one writer; raises `AtrousError` if another process has it."""
         busy = (
             f"Another process is searching in {self.path}. Wait for it, or watch it with: "
-            f"atrous status {self.path}"
+            f"{command('status', self.path)}"
         )
         return hold(self.path / LOCK, busy)
 
@@ -138,8 +157,8 @@ def require_no_run(path: Path) -> None:
     """Raises `AtrousError` if there is a run in the folder."""
     if (path / ABOUT).exists():
         raise AtrousError(
-            f"There is a run in {path} already. Go on with it: atrous search --resume {path}; or "
-            "name another folder with --out."
+            f"There is a run in {path} already. Go on with it: "
+            f"{command('search', '--resume', path)}; or name another folder with --out."
         )
 
 
@@ -157,8 +176,8 @@ def create_run(path: Path, settings: Settings, context: Context) -> Run:
     with run.locked():
         if (path / ABOUT).exists():
             raise AtrousError(
-                f"Another process has begun a run in {path} meanwhile. Watch it with: atrous "
-                f"status {path}; or name another folder with --out."
+                f"Another process has begun a run in {path} meanwhile. Watch it with: "
+                f"{command('status', path)}; or name another folder with --out."
             )
         if (path / LEDGER).exists() and holds_results(file_url(path / LEDGER)):
             raise AtrousError(

@@ -9,12 +9,19 @@ from atrous.core.architecture import Architecture
 from atrous.core.errors import AtrousError
 from atrous.core.records import RecordError, from_json, parse
 from atrous.spaces.auto_deeplab import AUTO_DEEPLAB
+from atrous.spaces.classic import CLASSIC
 from atrous.spaces.dpc import DPC
 from atrous.spaces.family import Family
+from atrous.spaces.fast_dense import FAST_DENSE
 from atrous.spaces.space import Space
 from atrous.spaces.view import View, plain_view
 
-FAMILIES: dict[str, Family] = {"dpc": DPC, "auto_deeplab": AUTO_DEEPLAB}
+FAMILIES: dict[str, Family] = {
+    "dpc": DPC,
+    "auto_deeplab": AUTO_DEEPLAB,
+    "fast_dense": FAST_DENSE,
+    "classic": CLASSIC,
+}
 
 
 def family_of(of: str | Architecture) -> Family:
@@ -69,12 +76,13 @@ def yardstick(space: str) -> Architecture:
 def find_architecture(text: str) -> Architecture:
     """The architecture that `text` names.
 
-    A published one (`dpc:top1`), a genotype (`dpc:0.17.1.3...`), or a JSON file: this program's,
-    or one that a family reads. Raises `AtrousError`.
+    A published one (`dpc:top1`, or `fpn` of a family whose names stand alone), a genotype
+    (`dpc:0.17.1.3...`), or a JSON file: this program's, or one that a family reads. Raises
+    `AtrousError`.
     """
     if text.endswith(".json"):
         return _from_file(Path(text))
-    space_name, colon, rest = text.partition(":")
+    space_name, colon, rest = _in_full(text).partition(":")
     if not colon:
         raise AtrousError(
             f"Expected an architecture, got {text!r}. Write {', '.join(published())}, a genotype "
@@ -109,6 +117,12 @@ def write_architecture(architecture: Architecture) -> str:
 def published() -> list[str]:
     """The names of all published architectures."""
     return [f"{f.name}:{key}" for f in FAMILIES.values() for key in f.make().published]
+
+
+def _in_full(text: str) -> str:
+    """A published name with its space, if the text is one that may stand alone (`fpn`)."""
+    alone = (f.name for f in FAMILIES.values() if f.alone and text in f.make().published)
+    return next((f"{name}:{text}" for name in alone), text)
 
 
 def _unknown(space: str) -> AtrousError:

@@ -128,5 +128,6 @@ def _assembled(blueprint: Blueprint, backbone: Encoder | None) -> Network:
     if blueprint.decoder:
         refinement = space.decoder(encoder.channels, part, blueprint.filters)
     channels = (refinement or part).channels
-    scores = SEGMENTATION.head(channels, len(blueprint.classes))
+    kernel = 1 if refinement else part.kernel
+    scores = SEGMENTATION.head(channels, len(blueprint.classes), kernel)
     return Network(encoder, part, scores, refinement).eval()

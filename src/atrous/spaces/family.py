@@ -23,8 +23,9 @@ if TYPE_CHECKING:
 class Defaults:
     """The values of a search where the user says nothing.
 
-    `backbone` is `None` where architectures are whole networks, trained from scratch; `baselines`
-    are names of architectures that every search trains beside its own.
+    `backbone` is `None` where architectures are whole networks, trained from scratch; these have a
+    base learning `rate`, while cells take that of the proxy's optimiser. `baselines` are names of
+    architectures that every search trains beside its own.
     """
 
     backbone: str | None
@@ -32,7 +33,7 @@ class Defaults:
     output_stride: int | None
     filters: int
     steps: int
-    rate: float
+    rate: float | None = None
     baselines: tuple[str, ...] = ()
 
 
@@ -49,6 +50,7 @@ class Family:
     such a search. `read_file` reads an architecture from the JSON text of other programs and raises
     `AtrousError` that says what was expected; `write_file` writes it. `ablations` names every way
     to leave parts out of the yardstick, the whole one last: a space that can be measured in full.
+    `alone`: the names of its published architectures are known without the family's.
     """
 
     name: str
@@ -63,6 +65,7 @@ class Family:
     read_file: Callable[[str], Architecture] | None = None
     write_file: Callable[[Architecture], str] | None = None
     ablations: Callable[[], dict[str, Architecture]] | None = None
+    alone: bool = False
 
     def space(self, name: str) -> Space | None:
         """The space of this name, if the family has it. Raises `AtrousError` for a size that

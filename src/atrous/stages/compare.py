@@ -1,41 +1,70 @@
 """A fair comparison of a few architectures, on images no choice was made on, with fresh seeds.
 
-The best score of a search is too good: it was picked for being high on the selection images.
+The best score of a search is too good: it was picked for being high on the selection images. Each
+replicate is a trial of a study of its own in the run's ledger, with the values of every split.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from concurrent.futures import Future, as_completed
-from dataclasses import dataclass
-from math import isfinite
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields, replace
+from itertools import count
 from pathlib import Path
+from typing import Any
 
 from atrous.core.architecture import Architecture
 from atrous.core.config import SearchConfig
-from atrous.core.console import track
+from atrous.core.console import counted
 from atrous.core.errors import AtrousError
-from atrous.core.files import hold
-from atrous.core.records import Count, read_lines, write_lines
 from atrous.core.statistics import Interval, mean_interval
-from atrous.core.trial import Failed, Job, Metrics, Origin, Reason, Rung, Trial
+from atrous.core.trial import (
+    REPLICATE,
+    Details,
+    Failed,
+    Job,
+    Measured,
+    Metrics,
+    Note,
+    Origin,
+    Outcome,
+    Trial,
+    may_pass,
+)
 from atrous.data.dataset import Dataset, Samples
 from atrous.estimation.cached import Proxy
 from atrous.estimation.features import FeatureSet
-from atrous.estimation.outcome import outcome_of
+from atrous.estimation.outcome import outcome_of, require_finite
 from atrous.estimation.search_data import cached_of_data, estimator, features_of, unchanged_data
 from atrous.execution import find_executor
-from atrous.execution.executor import Executor, WorkerLostError
-from atrous.search.run import Run, ranked
-from atrous.spaces import find_architecture
-from atrous.training.optimiser import NonFiniteError
+from atrous.execution.executor import Executor
+from atrous.search.ledger import Entry, Ledger
+from atrous.search.loop import SearchPlan, search
+from atrous.search.objective import Value
+from atrous.search.promotion import FullBudget
+from atrous.search.run import Run, winner
+from atrous.spaces import find_architecture, find_space
 
-READINGS = "comparison.jsonl"
+FIRST_SEED = 1000
+"""Fresh seeds count from here; a search's own seed is never among them unless it is as large."""
+Sets = Mapping[str, FeatureSet]
+"""The features of each split that replicates are scored on."""
+
+
+@dataclass(frozen=True)
+class Replicate:
+    """An architecture trained again with a fresh seed, scored on one split, whose feature set is
+    called `data`."""
+
+    architecture: str
+    seed: int
+    split: str
+    data: str
+    metrics: Metrics
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """The readings of a few architectures with `seeds` seeds each, but for trials `left_out`.
+    """The replicates of a few architectures with `seeds` seeds each, but for trials `left_out`.
 
     `names` maps what the user called each to its text.
     """
@@ -43,7 +72,7 @@ class Comparison:
     names: dict[str, str]
     splits: tuple[str, ...]
     seeds: int
-    readings: Sequence[Reading]
+    replicates: Sequence[Replicate]
     left_out: Sequence[Failed]
 
 
@@ -52,57 +81,47 @@ def compare(
 ) -> Comparison:
     """Trains architectures anew under a run's proxy, with fresh seeds, and scores them on splits.
 
-    `best` in `chosen` is the best of the run; no `splits` means all that no choice was made on.
-    Interrupted, it goes on where it stopped when it is asked for again. A trial that diverges or
-    runs out of memory is left out. Raises `AtrousError`.
+    `best` in `chosen` is the winner of the run: what is trained and handed over. No `splits` means
+    all that no choice was made on. Interrupted, it goes on where it stopped when it is asked for
+    again. A trial that diverges or runs out of memory is left out. Raises `AtrousError`.
     """
     if not chosen:
         raise AtrousError("Expected at least one of --architectures, such as best.")
-    names = {name: _chosen(run, name) for name in chosen}
-    sources = unchanged_data(run)
-    splits = splits or _unseen_splits(run.config, sources.dataset)
-    images = {split: _images(run.config, sources.dataset, split) for split in splits}
-    material = cached_of_data(sources, run.config, run.settings.crop, run.settings.device, cache)
-    sets = {
-        split: features_of(samples, run.settings, sources, cache)
-        for split, samples in images.items()
-    }
-    jobs = fresh_jobs(list(names.values()), seeds, run.config.proxy.steps, run.config.seed)
-    executor = find_executor(run.config.machine.executor, run.settings.workers)
-    proxy, path = estimator(run.settings, material), run.path / READINGS
-    found = read_all(proxy, jobs, sets, executor, path)
-    results = list(track(found, "training with fresh seeds", len(jobs)))
-    left_out = [result for result in results if isinstance(result, Failed)]
-    readings = [r for result in results if not isinstance(result, Failed) for r in result]
-    if not readings:
+    config, settings = run.config, run.settings
+    named = {name: _chosen(run, name) for name in chosen}
+    data = unchanged_data(run)
+    splits = splits or _unseen_splits(config, data.dataset)
+    images = {split: _images(config, data.dataset, split) for split in splits}
+    cached = cached_of_data(data, config, settings.crop, settings.device, cache)
+    sets = {split: features_of(samples, settings, data, cache) for split, samples in images.items()}
+    plan = ReplicatePlan(estimator(settings, cached), sets, config.proxy.steps, settings.workers)
+    wanted = replicate_trials(list(named.values()), seeds, config.seed)
+    with run.locked(), find_executor(config.machine.executor, settings.workers) as executor:
+        measured, left_out = replicated(plan, wanted, run.comparison(), executor)
+    if not measured:
         raise AtrousError(f"None of the architectures could be trained. {left_out[0].error}")
-    texts = {name: str(architecture) for name, architecture in names.items()}
-    return Comparison(texts, splits, seeds, readings, left_out)
+    texts = {name: str(architecture) for name, architecture in named.items()}
+    return Comparison(texts, splits, seeds, measured, left_out)
 
 
-def scores(readings: Sequence[Reading], architecture: str, split: str) -> dict[int, float]:
+def scores(replicates: Sequence[Replicate], architecture: str, split: str) -> dict[int, float]:
     """mIoU by seed."""
     return {
         r.seed: r.metrics.miou
-        for r in readings
+        for r in replicates
         if r.architecture == architecture and r.split == split
     }
 
 
-def paired(readings: Sequence[Reading], one: str, other: str, split: str) -> Interval:
+def paired(replicates: Sequence[Replicate], one: str, other: str, split: str) -> Interval:
     """The difference in mIoU, `one` less `other`, over the seeds both were trained with."""
-    left, right = scores(readings, one, split), scores(readings, other, split)
+    left, right = scores(replicates, one, split), scores(replicates, other, split)
     return mean_interval([left[seed] - right[seed] for seed in sorted(left.keys() & right.keys())])
 
 
 def _chosen(run: Run, name: str) -> Architecture:
-    """The architecture of a name, where `best` is the best of the run that is no baseline."""
-    if name != "best":
-        return find_architecture(name)
-    best = ranked(run.ledger().entries())
-    if not best:
-        raise AtrousError(f"Expected a trial with a score in {run.path}, but there is none yet.")
-    return best[0].trial.architecture
+    """The architecture of a name, where `best` is the winner of the run."""
+    return winner(run).architecture if name == "best" else find_architecture(name)
 
 
 def _unseen_splits(config: SearchConfig, dataset: Dataset) -> tuple[str, ...]:
@@ -129,112 +148,148 @@ def _images(config: SearchConfig, dataset: Dataset, split: str) -> Samples:
     return samples
 
 
-FIRST_SEED = 1000
-"""Fresh seeds count from here; a search's own seed is never among them unless it is as large."""
+@dataclass(frozen=True)
+class SplitMetrics:
+    """The metrics of a trained candidate by split, as the values of one trial: `val miou`."""
+
+    metrics: Mapping[str, Metrics]
+
+    @property
+    def values(self) -> dict[str, float]:
+        """See `Metrics`."""
+        pairs = ((s, name, v) for s, m in self.metrics.items() for name, v in m.values.items())
+        return {value_name(split, name): value for split, name, value in pairs}
+
+    @property
+    def details(self) -> Details:
+        """See `Metrics`."""
+        pairs = ((s, name, row) for s, m in self.metrics.items() for name, row in m.details.items())
+        return {value_name(split, name): row for split, name, row in pairs}
+
+
+def value_name(split: str, name: str) -> str:
+    """The name of a value that is measured on a split."""
+    return f"{split} {name}"
+
+
+def metrics_of(measured: Measured, split: str) -> Metrics:
+    """The metrics of a replicate on a split that it was scored on."""
+    found: dict[str, Any] = {**measured.values, **measured.details}
+    names = {field.name: value_name(split, field.name) for field in fields(Metrics)}
+    known = {field: found[name] for field, name in names.items() if name in found}
+    return Metrics(**{"cross_entropy": None, **known})
 
 
 @dataclass(frozen=True)
-class Reading:
-    """One trained candidate on one split, whose feature set is called `data`."""
+class ReplicateEstimator:
+    """Trains a candidate as a search does and scores it on every set; pickles."""
 
-    architecture: str
-    seed: Count
-    split: str
-    data: str
-    metrics: Metrics
+    proxy: Proxy
+    sets: Sets
 
+    def __call__(self, job: Job) -> Outcome:
+        """Returns the values of all sets; failures come back as records, not exceptions."""
+        return outcome_of(job, self._measure)
 
-Sets = dict[str, FeatureSet]
-
-
-def read(proxy: Proxy, job: Job, sets: Sets) -> list[Reading] | Failed:
-    """Trains one candidate and reads its metrics on every set, or tells why it cannot be trained:
-    it diverges, or there is not enough memory."""
-    readings: list[Reading] = []
-
-    def measure(job: Job) -> Metrics:
-        network = proxy.fit(job.architecture, job.steps, job.seed)
-        for split, data in sets.items():
-            metrics = proxy.evaluate(network, data)
-            _require_finite(metrics, split)
-            text, name = str(job.architecture), data.path.name
-            readings.append(Reading(text, job.seed, split, name, metrics))
-        return metrics
-
-    outcome = outcome_of(job, measure)
-    return outcome if isinstance(outcome, Failed) else readings
+    def _measure(self, job: Job) -> SplitMetrics:
+        network = self.proxy.fit(job.architecture, job.steps, job.seed)
+        found = {split: self.proxy.evaluate(network, data) for split, data in self.sets.items()}
+        for split, metrics in found.items():
+            require_finite(metrics.values, split)
+        return SplitMetrics(found)
 
 
-def read_all(
-    proxy: Proxy, jobs: Sequence[Job], sets: Sets, executor: Executor, path: Path
-) -> Iterator[list[Reading] | Failed]:
-    """The readings of each trial as they come, or why it has none; those kept at `path` first.
+@dataclass(frozen=True)
+class ReplicatePlan:
+    """How replicates are trained and scored: for `steps` steps, `workers` at a time."""
 
-    Every new reading is appended there, so that an interrupted comparison goes on where it stopped;
-    a trial that failed is not kept, and is tried again when it is asked for again. Raises
-    `AtrousError` if another process is writing to `path`.
-    """
-    busy = (
-        f"Another process is writing to {path}. Wait until it has ended, then ask again: what it "
-        "measured is not measured a second time."
-    )
-    with hold(path.with_suffix(".lock"), busy), executor:
-        kept = _kept(path, jobs, sets)
-        yield from kept.values()
-        left = [job for job in jobs if (str(job.architecture), job.seed) not in kept]
-        running = {executor.submit(read, proxy, job, sets): job for job in left}
-        for future in as_completed(running):
-            result = _result(future, running[future])
-            if not isinstance(result, Failed):
-                _append(result, path)
-            yield result
+    proxy: Proxy
+    sets: Sets
+    steps: int
+    workers: int
+
+    def search(self, listed: Sequence[Trial]) -> SearchPlan:
+        """The search that trains these trials and proposes nothing."""
+        return SearchPlan(
+            space=find_space(listed[0].architecture.space),
+            promotion=FullBudget(self.steps),
+            objective=Value(value_name(next(iter(self.sets)), "miou")),
+            listed=listed,
+            seed=listed[0].seed,
+            workers=self.workers,
+        )
+
+    @property
+    def data(self) -> Note:
+        """The name of each split's feature set, which tells images that have changed."""
+        return {split: features.path.name for split, features in self.sets.items()}
+
+    def holds(self, entry: Entry) -> bool:
+        """Whether an entry has the values that this plan asks for, of the same images."""
+        same = self.data.items() <= entry.trial.origin.note.items()
+        return same and entry.outcome.job.steps == self.steps
 
 
-def fresh_jobs(
-    architectures: Sequence[Architecture], seeds: int, steps: int, avoid: int
-) -> list[Job]:
-    """One job per different architecture and seed; no seed is `avoid`."""
-    numbers = [s for s in range(FIRST_SEED, FIRST_SEED + seeds + 1) if s != avoid][:seeds]
+def replicate_trials(architectures: Sequence[Architecture], seeds: int, avoid: int) -> list[Trial]:
+    """One trial per different architecture and seed; no seed is `avoid`."""
+    fresh = [s for s in range(FIRST_SEED, FIRST_SEED + seeds + 1) if s != avoid][:seeds]
     return [
-        Job(Trial(number, architecture, Origin("comparison"), seed), Rung(0, steps))
+        Trial(number, architecture, Origin(REPLICATE), seed)
         for number, (seed, architecture) in enumerate(
-            (s, a) for s in numbers for a in dict.fromkeys(architectures)
+            (s, a) for s in fresh for a in dict.fromkeys(architectures)
         )
     ]
 
 
-def _require_finite(metrics: Metrics, split: str) -> None:
-    if metrics.cross_entropy is not None and not isfinite(metrics.cross_entropy):
-        raise NonFiniteError(f"the cross-entropy on {split} is {metrics.cross_entropy}")
+def replicated(
+    plan: ReplicatePlan, wanted: Sequence[Trial], ledger: Ledger, executor: Executor
+) -> tuple[list[Replicate], list[Failed]]:
+    """Returns the replicates that are wanted, and what has failed of them.
+
+    What the ledger holds is not trained again; a trial that failed, or was scored on other images,
+    is: its number is another one then. Raises `AtrousError`.
+    """
+    before = ledger.entries()
+    kept = _measured(plan, before)
+    left = [trial for trial in wanted if _key(trial) not in kept]
+    with counted("training with fresh seeds", len(wanted), len(wanted) - len(left)) as advance:
+        if left:
+            estimate = ReplicateEstimator(plan.proxy, plan.sets)
+            listed = _listed(plan, before, left)
+            search(plan.search(listed), ledger, estimate, executor, lambda _: advance())
+    after = ledger.entries()
+    found, ended = _measured(plan, after), {_key(entry.trial): entry.outcome for entry in after}
+    replicates = [r for t in wanted if _key(t) in found for r in _by_split(found[_key(t)], plan)]
+    failed = (ended[_key(trial)] for trial in left if _key(trial) not in found)
+    return replicates, [outcome for outcome in failed if isinstance(outcome, Failed)]
 
 
-def _result(future: Future[list[Reading] | Failed], job: Job) -> list[Reading] | Failed:
-    try:
-        return future.result()
-    except WorkerLostError as lost:
-        text = f"{lost}. The system may have run out of memory."
-        return Failed(job, Reason.WORKER_LOST, text)
-
-
-def _append(readings: Sequence[Reading], path: Path) -> None:
-    """Adds lines to a file, which never holds half a line."""
-    write_lines(path, (*_read_file(path), *readings), "readings")
-
-
-def _kept(path: Path, jobs: Sequence[Job], sets: Sets) -> dict[tuple[str, int], list[Reading]]:
-    wanted = {(str(job.architecture), job.seed) for job in jobs}
-    found: dict[tuple[str, int], dict[str, Reading]] = {}
-    for reading in _read_file(path):
-        key = (reading.architecture, reading.seed)
-        data = sets.get(reading.split)
-        if key in wanted and data is not None and reading.data == data.path.name:
-            found.setdefault(key, {})[reading.split] = reading
+def _measured(plan: ReplicatePlan, entries: Sequence[Entry]) -> dict[tuple[str, int], Measured]:
+    """The outcomes that have what the plan asks for, by architecture and seed."""
     return {
-        key: [splits[name] for name in sets]
-        for key, splits in found.items()
-        if splits.keys() == sets.keys()
+        _key(entry.trial): entry.outcome
+        for entry in entries
+        if isinstance(entry.outcome, Measured) and plan.holds(entry)
     }
 
 
-def _read_file(path: Path) -> list[Reading]:
-    return read_lines(path, Reading, "a reading", "Delete the line; it is measured again.")
+def _key(trial: Trial) -> tuple[str, int]:
+    return str(trial.architecture), trial.seed
+
+
+def _listed(plan: ReplicatePlan, before: Sequence[Entry], left: Sequence[Trial]) -> list[Trial]:
+    """The trials of a ledger by number, with those that are left at the numbers that are free."""
+    taken = {e.trial.number: e.trial for e in before if not may_pass(e.outcome)}
+    origin, free = Origin(REPLICATE, note=plan.data), (n for n in count() if n not in taken)
+    fresh = {
+        number: replace(trial, number=number, origin=origin)
+        for number, trial in zip(free, left, strict=False)
+    }
+    return [taken.get(number) or fresh[number] for number in range(max(fresh) + 1)]
+
+
+def _by_split(measured: Measured, plan: ReplicatePlan) -> Iterator[Replicate]:
+    trial = measured.trial
+    for split, features in plan.sets.items():
+        metrics, data = metrics_of(measured, split), features.path.name
+        yield Replicate(str(trial.architecture), trial.seed, split, data, metrics)

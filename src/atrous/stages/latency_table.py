@@ -12,7 +12,7 @@ import torch
 
 from atrous.core import records
 from atrous.core.console import note
-from atrous.core.errors import AtrousError
+from atrous.core.errors import AtrousError, within_memory
 from atrous.core.records import Amount, Positive
 from atrous.model.latency.conditions import runtime_version
 from atrous.model.latency.measure import in_turns, torch_threads
@@ -66,16 +66,15 @@ def measure(
     After a warm-up, the median of `repeats` passes, all parts in turns. Raises `AtrousError` when
     memory runs out.
     """
-    try:
-        with torch_threads(setting.threads):
-            passes = [pass_of(part, setting) for part in parts.values()]
-            in_turns(passes, WARM_UP)
-            found = [median(times) for times in in_turns(passes, repeats)]
-    except (torch.OutOfMemoryError, MemoryError) as error:
-        raise AtrousError(
-            f"Maps of {setting.batch} images of {setting.size[0]}x{setting.size[1]} do not fit "
-            f"into the memory of {setting.device_name}. Take fewer or smaller, or lower --filters."
-        ) from error
+    images = f"{setting.batch} images of {setting.size[0]}x{setting.size[1]}"
+    where = f"of {setting.device_name} for maps of {images}"
+    with (
+        within_memory(where, "Take fewer or smaller, or lower --filters."),
+        torch_threads(setting.threads),
+    ):
+        passes = [pass_of(part, setting) for part in parts.values()]
+        in_turns(passes, WARM_UP)
+        found = [median(times) for times in in_turns(passes, repeats)]
     version = runtime_version("pytorch")
     return LatencyTable(setting, version, repeats, dict(zip(parts, found, strict=True)))
 

@@ -13,13 +13,13 @@ from rich.console import Console
 
 from atrous.core.config import GRADIENT, GradientConfig, SearchConfig
 from atrous.core.console import note, track
-from atrous.core.errors import AtrousError
+from atrous.core.errors import AtrousError, within_memory
 from atrous.core.trial import Origin
 from atrous.data.canvas import Size, largest, require_crop, round_up
 from atrous.data.checks.check import require_sound
 from atrous.estimation.search_data import SearchData, search_data_of, unchanged_data
 from atrous.model.latency.conditions import make_conditions
-from atrous.networks.compute import Compute, cores, pick_device, whole_precision
+from atrous.networks.compute import Compute, cores, pick_device, release, whole_precision
 from atrous.relax import loop
 from atrous.relax.bilevel import SearchState
 from atrous.relax.collapse import FOLDER, Snapshot, entropy
@@ -78,41 +78,42 @@ def relax(run: Run, watch: loop.Watch) -> AnyStrategy:
             f"Expected the record of a run in {run.path / ABOUT}, but: settings.config.gradient: "
             f"{error} Restore the file from a copy, or start a new run."
         ) from error
-    sources, asked = unchanged_data(run), _asked(run.config)
+    data, asked = unchanged_data(run), _asked(run.config)
     proposals: list[Proposal] = []
-    for protocol in protocols(run.config, run.settings.device, sources):
+    for protocol in protocols(run.config, run.settings.device, data):
         if not proposals:  # all seeds need the same
             note(f"a step of the supernet needs {_memory(protocol)}")
-        state = _searched(run, protocol, sources, watch)
+        state = _searched(run, protocol, data, watch)
         logits = loop.logits_of(state)
         found = state.relaxation.candidates(logits, asked.candidates, asked.neutral)
         proposals += [
             Proposal(g, Origin(asked.gate, label=f"seed {protocol.seed}, choice {place}"))
             for place, g in enumerate(found, 1)
         ]
-    return Stateless(Listed(tuple(proposals), beside=True))
+    return Stateless(Listed(tuple(proposals)))
 
 
 def _searched(
-    run: Run, protocol: SearchProtocol, sources: SearchData, watch: loop.Watch
+    run: Run, protocol: SearchProtocol, data: SearchData, watch: loop.Watch
 ) -> SearchState:
     """A supernet at the end of its search."""
     folder = run.path / FOLDER / str(protocol.seed)
     torch.set_num_threads(cores())
+    mend = (
+        "Begin anew with --checkpointing, or lower --search-batch, --search-crop or "
+        "--search-filters; --plan tells what they need."
+    )
     try:
-        relaxation = relaxation_of(protocol.space)
-        state = SearchState(relaxation, protocol, _compute(run), _penalty(run, relaxation))
-        loop.run(state, sources.training, folder, track, watch)
+        with within_memory(f"on {run.settings.device}", mend):
+            relaxation = relaxation_of(protocol.space)
+            state = SearchState(relaxation, protocol, _compute(run), _penalty(run, relaxation))
+            loop.run(state, data.training, folder, track, watch)
     except NonFiniteError as error:
         raise AtrousError(
             f"The search diverged: {error}. Begin anew with another --seed or --search-batch."
         ) from error
-    except torch.OutOfMemoryError as error:
-        raise AtrousError(
-            f"Not enough memory on {run.settings.device} "
-            f"({str(error).splitlines()[0]}). Begin anew with --checkpointing, or lower "
-            "--search-batch, --search-crop or --search-filters; --plan tells what they need."
-        ) from error
+    finally:
+        release(run.settings.device)
     return state
 
 
@@ -124,13 +125,11 @@ def memory_needed(config: SearchConfig) -> MemoryPlan:
     return _memory(protocol)
 
 
-def protocols(config: SearchConfig, device: str, sources: SearchData) -> Iterator[SearchProtocol]:
+def protocols(config: SearchConfig, device: str, data: SearchData) -> Iterator[SearchProtocol]:
     """How each supernet of a configuration is trained on a device, every number filled in."""
     asked = _asked(config)
-    crop, scale = _crop(
-        asked, require_sound(sources.dataset.root), relaxation_of(config.space).canvas
-    )
-    first, _ = loop.halves(sources.training, config.seed)
+    crop, scale = _crop(asked, require_sound(data.dataset.root), relaxation_of(config.space).canvas)
+    first, _ = loop.halves(data.training, config.seed)
     steps = asked.steps or max(1, EPOCHS * len(first) // asked.batch)
     warm_up = GATES[asked.gate].learning.warm_up if asked.warm_up is None else asked.warm_up
     for seed in range(config.seed, config.seed + asked.seeds):
@@ -138,7 +137,7 @@ def protocols(config: SearchConfig, device: str, sources: SearchData) -> Iterato
             gate=asked.gate,
             space=config.space,
             filters=asked.filters,
-            classes=len(sources.dataset.classes),
+            classes=len(data.dataset.classes),
             steps=steps,
             batch=asked.batch,
             crop=crop,

@@ -21,11 +21,11 @@ from pydantic import Field
 from atrous.core import records
 from atrous.core.architecture import Architecture
 from atrous.core.config import MOST_WORKERS, RerankConfig
-from atrous.core.console import note
+from atrous.core.console import command, note
 from atrous.core.errors import AtrousError
 from atrous.core.options import option, problems
 from atrous.core.records import Amount, Count
-from atrous.core.trial import TRIAL, Origin
+from atrous.core.trial import TRIAL, Origin, Trial
 from atrous.data.canvas import Size, largest, require_crop
 from atrous.data.checks.check import require_sound
 from atrous.data.encoding import distinct
@@ -35,14 +35,12 @@ from atrous.estimation.search_data import cached_of, estimator, unchanged_data
 from atrous.execution import find_executor
 from atrous.networks.compute import Compute, whole_precision
 from atrous.search.ledger import Entry
-from atrous.search.loop import SearchPlan, search
+from atrous.search.loop import SearchPlan, baseline_trials, search
 from atrous.search.objective import find_objective
 from atrous.search.promotion import FullBudget
 from atrous.search.run import RERANK, SECOND, Run, ranked
-from atrous.spaces import find_architecture, find_space
+from atrous.spaces import find_space
 from atrous.spaces.blueprint import untrained_rates
-from atrous.strategies.strategy import Proposal, Stateless
-from atrous.strategies.uniform import Listed
 from atrous.training.config import Protocol, derive_training_crop, protocol_of
 
 WORK = "rerank"
@@ -74,7 +72,7 @@ def begin(run: Run, asked: RerankConfig, again: bool = False) -> Reranking:
     if path.exists() and not again:
         raise AtrousError(
             f"The best of {run.path} are being ranked again already, as {path} says. Go on with "
-            f"it: atrous rerank --resume {run.path}; or forget it with --again."
+            f"it: {command('rerank', '--resume', run.path)}; or forget it with --again."
         )
     reranking = _reranking(run, asked)
     unchanged_data(run)
@@ -128,7 +126,7 @@ def _best_trials(run: Run, top: int) -> tuple[int, ...]:
     if not best:
         raise AtrousError(
             f"Expected a search with scores in {run.path}, but no trial has one yet. Go on with "
-            f"it: atrous search --resume {run.path}"
+            f"it: {command('search', '--resume', run.path)}"
         )
     return tuple(outcome.trial.number for outcome in best)
 
@@ -136,8 +134,8 @@ def _best_trials(run: Run, top: int) -> tuple[int, ...]:
 def read(run: Run) -> Reranking:
     """Returns how the best of a run are ranked again; raises `AtrousError`."""
     absent = (
-        f"Expected a re-ranking in {run.path}, but there is none. Begin it: atrous rerank "
-        f"{run.path}"
+        f"Expected a re-ranking in {run.path}, but there is none. Begin it: "
+        f"{command('rerank', run.path)}"
     )
     return records.read(run.path / RERANK, Reranking, FORMAT, "a re-ranking", absent, MEND)
 
@@ -154,20 +152,15 @@ def proceed(run: Run, cache: Path, watch: Callable[[Entry], None]) -> None:
             f"Expected trials of the search in {run.path / RERANK}, but: trials has "
             f"{strangers[0]}, which has not ended. {MEND}"
         )
-    listed = Stateless(
-        Listed(
-            tuple(
-                Proposal(trials[number].architecture.genotype, Origin(TRIAL, (number,)))
-                for number in reranking.trials
-            )
-        )
+    baselines = baseline_trials(config.baselines, config.seed)
+    again = (
+        Trial(number, trials[before].architecture, Origin(TRIAL, (before,)), config.seed)
+        for number, before in enumerate(reranking.trials, len(baselines))
     )
     plan = SearchPlan(
         space=find_space(config.space),
-        strategy=listed,
-        baselines=[(name, find_architecture(name)) for name in config.baselines],
+        listed=[*baselines, *again],
         objective=find_objective("miou"),
-        trials=len(reranking.trials),
         promotion=FullBudget(reranking.protocol.steps),
         seed=config.seed,
         workers=reranking.workers,
@@ -186,14 +179,14 @@ def fine_tune(run: Run, reranking: Reranking, template: Architecture, cache: Pat
 
     Raises `AtrousError` if data or weights have changed.
     """
-    sources = unchanged_data(run)
-    dataset = sources.dataset
+    data = unchanged_data(run)
+    dataset = data.dataset
     blueprint = blueprint_of(run.config, template, dataset.classes, dataset.colours)
     return FineTune(
         blueprint,
         run.config.encoder.weights,
-        sources.training,
-        sources.selection,
+        data.training,
+        data.selection,
         reranking.protocol,
         reranking.compute,
         Path(run.path / WORK).resolve(),

@@ -8,12 +8,11 @@ from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
-from rich.console import Console, RenderableType
-from rich.markup import escape
+from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
-from rich.table import Table
 
 from atrous.core.config import (
+    CELL_RATES,
     GRADIENT,
     DataConfig,
     EncoderConfig,
@@ -21,6 +20,7 @@ from atrous.core.config import (
     ProxyConfig,
     SearchConfig,
 )
+from atrous.core.console import command
 from atrous.core.errors import AtrousError
 from atrous.core.options import problems, replaced
 from atrous.core.trial import Failed, may_pass
@@ -28,8 +28,14 @@ from atrous.data.canvas import require_crop
 from atrous.estimation.estimators import prepare
 from atrous.execution import find_executor
 from atrous.search.ledger import Entry, scored
-from atrous.search.loop import Estimator, SearchPlan, search
-from atrous.search.objective import OBJECTIVES, find_objective
+from atrous.search.loop import Estimator, SearchPlan, baseline_trials, search
+from atrous.search.objective import (
+    END_TO_END,
+    OBJECTIVES,
+    ON_FEATURES,
+    find_objective,
+    objectives_of,
+)
 from atrous.search.promotion import FullBudget
 from atrous.search.run import Run, create_run, require_no_run
 from atrous.spaces import family_of, find_architecture, find_space
@@ -53,7 +59,7 @@ def usual(space: str, strategy: str = "local") -> SearchConfig:
         strategy,
         baselines=known.baselines,
         encoder=EncoderConfig(known.backbone or "", known.weights, known.output_stride or 0),
-        proxy=ProxyConfig(known.filters, known.steps, rate=known.rate),
+        proxy=ProxyConfig(known.filters, known.steps),
     )
     if not known.backbone:
         config = replaced(config, **OF_WHOLE_NETWORKS)
@@ -89,11 +95,13 @@ def proceed(
     """Runs what is left of a run's trials; `strategy` stands for that of the configuration, where
     it was made of a differentiable search."""
     config, settings = run.config, run.settings
+    if wrong := wrong_score(config):
+        raise AtrousError(f"{run.path}: {wrong[0]}. Begin anew with another --out.")
     space = find_space(config.space)
     plan = SearchPlan(
         space=space,
         strategy=strategy or find_strategy(config.strategy),
-        baselines=[(name, find_architecture(name)) for name in config.baselines],
+        listed=baseline_trials(config.baselines, config.seed),
         trials=config.budget.trials,
         promotion=FullBudget(config.proxy.steps),
         seed=config.seed,
@@ -112,9 +120,7 @@ def require_possible(config: SearchConfig) -> None:
     space = find_space(config.space)
     require_relaxable(config)
     wrong = problems(config, ("output_stride",) if space.encoder else ())
-    if config.proxy.score not in OBJECTIVES:
-        told = ", ".join(OBJECTIVES)
-        wrong.append(f"--score is one of {told}, got {config.proxy.score!r}")
+    wrong += wrong_score(config)
     for name, only in OF_WHOLE_NETWORKS.items() if space.encoder else ():
         if (asked := getattr(config.proxy, name)) != only:
             told = f"--{name.replace('_', '-')} is {only} for whole networks"
@@ -134,11 +140,24 @@ def require_possible(config: SearchConfig) -> None:
         require_crop(config.proxy.crop, space.coarsest(config.encoder.output_stride))
 
 
+def wrong_score(config: SearchConfig) -> list[str]:
+    """Returns why a search cannot have its --score, if it cannot: there is no such thing, or it is
+    not measured where whole networks are trained."""
+    whole, score = find_space(config.space).encoder is not None, config.proxy.score
+    able = objectives_of(END_TO_END if whole else ON_FEATURES)
+    if score in able:
+        return []
+    why = f" for whole networks (--space {config.space})" if score in OBJECTIVES else ""
+    return [f"--score is one of {', '.join(able)}{why}, got {score!r}"]
+
+
 def lasting(config: SearchConfig) -> SearchConfig:
-    """The configuration as it is kept: it means the same from any folder, and asks for no more
-    trials than there are architectures."""
+    """The configuration as it is kept: it means the same from any folder, says its rate, and asks
+    for no more trials than there are architectures."""
+    rate = config.proxy.rate or family_of(config.space).defaults.rate
     return replaced(
         config,
+        rate=rate or CELL_RATES[config.proxy.optimiser],
         data=str(Path(config.data.path).resolve()),
         weights=_absolute(config.encoder.weights),
         baselines=tuple(_absolute(name) for name in config.baselines),
@@ -204,25 +223,20 @@ def describe_state(entries: Sequence[Entry], total: int, limit: float | None) ->
     return f"{words}{60 * rate:.1f} a minute, {_duration(left)} left"
 
 
-def status(run: Run, entries: Sequence[Entry], running: bool) -> RenderableType:
-    """The state of a run, as a table."""
-    total = total_of(run)
-    failed = [e for e in entries if isinstance(e.outcome, Failed)]
-    table = Table(show_header=False, box=None)
-    path = escape(str(run.path))
-    table.add_row("run", path)
-    table.add_row("state", state_of(run, entries, running))
-    table.add_row("trials", f"{_begun(entries)} of {total} ended, {len(failed)} of them failed")
-    table.add_row("progress", describe_state(entries, total, run.config.budget.seconds))
+def status(run: Run, entries: Sequence[Entry], running: bool) -> str:
+    """The state of a run, a line for each thing."""
+    failed = [e.outcome for e in entries if isinstance(e.outcome, Failed)]
+    ended = f"{_begun(entries)} of {total_of(run)} ended, {len(failed)} of them failed"
     elapsed = max((entry.elapsed for entry in entries), default=0.0)
-    table.add_row("search time", _duration(elapsed))
-    for entry in failed[-3:]:
-        if isinstance(entry.outcome, Failed):
-            table.add_row(
-                f"trial {entry.trial.number}",
-                escape(f"{entry.outcome.reason.value}: {entry.outcome.error}"),
-            )
-    return table
+    lines = [
+        ("run", str(run.path)),
+        ("state", state_of(run, entries, running)),
+        ("trials", ended),
+        ("progress", describe_state(entries, total_of(run), run.config.budget.seconds)),
+        ("search time", _duration(elapsed)),
+        *((f"trial {f.trial.number}", f"{f.reason.value}: {f.error}") for f in failed[-3:]),
+    ]
+    return "\n".join(f"{name:<12} {words}" for name, words in lines)
 
 
 def total_of(run: Run) -> int:
@@ -233,14 +247,13 @@ def total_of(run: Run) -> int:
 def state_of(run: Run, entries: Sequence[Entry], running: bool) -> str:
     """Running, complete, or stopped, and how to go on."""
     total, limit = total_of(run), run.config.budget.seconds
-    again = f"atrous search --resume {escape(str(run.path))}"
+    again = command("search", "--resume", run.path)
     if running:
         return "running"
     lost = sum(may_pass(entry.outcome) for entry in entries)
     if _begun(entries) >= total:
-        return (
-            f"complete, but for {lost} lost trials; run them again: {again}" if lost else "complete"
-        )
+        but = f", but for {lost} trials that the machine's trouble ended; once more: {again}"
+        return "complete" + (but if lost else "")
     if limit is not None and max((entry.elapsed for entry in entries), default=0.0) >= limit:
         return f"complete: its {_duration(limit)} are over; for more: {again} --time ..."
     return f"stopped; go on with: {again}"

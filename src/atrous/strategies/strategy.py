@@ -86,12 +86,10 @@ class Known(Protocol):
 
 @dataclass(frozen=True)
 class Proposal:
-    """A genotype to try next, and where it comes from; `space` names its space where that is not
-    the one that is searched."""
+    """A genotype to try next, and where it comes from."""
 
     genotype: Genotype
     origin: Origin
-    space: str = ""
 
 
 class Strategy(Protocol[S]):

@@ -1,4 +1,4 @@
-"""Proposals that learn from nothing: uniform, and a given list in its order."""
+"""Proposals that learn from nothing: uniform, also after what is listed."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from random import Random
 
 from atrous.core.trial import UNIFORM, Origin
-from atrous.strategies.strategy import Domain, ExhaustedError, Known, Proposal, first_unseen
+from atrous.strategies.strategy import Domain, Known, Proposal, first_unseen
 
 
 def uniform(domain: Domain, history: Known, rng: Random) -> Proposal:
@@ -16,21 +16,14 @@ def uniform(domain: Domain, history: Known, rng: Random) -> Proposal:
 
 @dataclass(frozen=True)
 class Listed:
-    """Proposes what is listed and was not tried.
-
-    If `beside`, uniform proposals follow, with which the listed are to be compared: so a
-    differentiable search has what it decoded measured. Otherwise that is all: so the best of a
-    search are ranked again.
-    """
+    """Proposes what is listed and was not tried, in its order, and then uniformly what the listed
+    is to be compared with: so a differentiable search has what it decoded measured."""
 
     proposals: tuple[Proposal, ...]
-    beside: bool = False
 
     def __call__(self, domain: Domain, history: Known, rng: Random) -> Proposal:
         """See `Proposer`."""
         for proposal in self.proposals:
             if not history.seen(domain.canonical(proposal.genotype)):
                 return proposal
-        if self.beside:
-            return uniform(domain, history, rng)
-        raise ExhaustedError(f"all {len(self.proposals)} were tried")
+        return uniform(domain, history, rng)

@@ -13,13 +13,14 @@ from torch import Tensor, nn
 class Task:
     """A question, and what is needed to learn and to score its answers.
 
-    `head` makes the last layer, from channels and classes. `loss` sums over all that is labelled,
-    from answers and targets. `tally` counts an answer against its label, for so many classes;
-    tallies add up, and `summary` turns their sum into scores, of which `value` is the main one.
+    `head` makes the last layer, from channels, classes and the size of its kernel. `loss` sums over
+    all that is labelled, from answers and targets. `tally` counts an answer against its label, for
+    so many classes; tallies add up, and `summary` turns their sum into scores, of which `value` is
+    the main one.
     """
 
     name: str
-    head: Callable[[int, int], nn.Conv2d]
+    head: Callable[[int, int, int], nn.Conv2d]
     loss: Callable[[Tensor, Tensor], Tensor]
     tally: Callable[[Tensor, Tensor, int], Tensor]
     summary: Callable[[Any], Any]

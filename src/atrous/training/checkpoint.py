@@ -16,7 +16,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from atrous.core.errors import AtrousError
-from atrous.core.files import whole
+from atrous.core.files import openable, whole
 from atrous.core.records import RecordError, from_json, parse, read_lines, write_lines
 from atrous.core.trial import Score
 
@@ -70,7 +70,7 @@ def save(checkpoint: Checkpoint, path: Path) -> None:
 def load(path: Path) -> Checkpoint:
     """Reads the file; raises `AtrousError` if it is absent, damaged or foreign."""
     try:
-        with safe_open(path, "pt") as file:
+        with openable(path) as name, safe_open(name, "pt") as file:
             metadata = file.metadata() or {}
             if metadata.get("format") != FORMAT:
                 raise ValueError(f"its format is {metadata.get('format')}, not {FORMAT}")
@@ -125,7 +125,8 @@ class Log:
         self._write()
         if self._board:
             for name in ("loss", "miou"):
-                self._board.add_scalar(name, getattr(line, name), line.step)
+                if (value := getattr(line, name)) is not None:
+                    self._board.add_scalar(name, value, line.step)
             self._board.flush()
 
     def _write(self) -> None:

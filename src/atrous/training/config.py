@@ -32,7 +32,8 @@ class Protocol:
     learning rate falls from `rate` as (1 - t / steps)^0.9. A step's batch is worked on in
     `accumulate` parts. `tune_norm`: batch norms see the batch's statistics, not the pretrained
     ones. `class_weights`, one per class, weigh the loss; none weigh all alike. `average` is the
-    decay of a moving average of the weights, which is then what is scored and kept; 0 keeps none.
+    decay of a moving average of the weights, reached gradually (`state.decay_after`), which is then
+    what is scored and kept; 0 keeps none.
     `drop_path` is the probability with which the last layer's operations are dropped at the end of
     the training, less in earlier layers and at earlier steps (networks of Auto-DeepLab alone).
     Every `score_every` steps the selection images are scored.

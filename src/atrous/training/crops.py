@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import islice
 
 import numpy as np
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset
 
 from atrous.core.errors import AtrousError
-from atrous.data.dataset import Samples, read_image, read_labels
+from atrous.data.dataset import Samples, read_ahead, read_image, read_labels
 from atrous.data.transform import Augmentation
+from atrous.networks.compute import cores
 from atrous.training.config import Protocol
 from atrous.training.world import World
 
 LOADERS = 8
-"""At most so many processes read images for one accelerator."""
+"""At most so many threads read images for one accelerator."""
 
 ORDER, CROP = 0, 1
 """Orders and crops draw from streams of their own."""
@@ -28,7 +28,7 @@ Batch = tuple[Tensor, Tensor]
 
 
 @dataclass(frozen=True)
-class Crops(Dataset[Batch]):
+class Crops:
     """Crop n of the stream, for any n. Each pass over the samples is in an order of its own."""
 
     samples: Samples
@@ -57,24 +57,22 @@ def parts(crops: Crops, protocol: Protocol, first: int, world: World) -> Iterato
     Raises `AtrousError` if the processes cannot share a batch.
     """
     share = share_of(protocol, world)
-    numbers = [
+    numbers = (
         start + world.rank * share + position
         for start in range(
             first * protocol.batch, protocol.steps * protocol.batch, share * world.size
         )
         for position in range(share)
-    ]
-    processes = loader_processes(world)
-    return iter(
-        DataLoader(
-            crops,
-            batch_size=share,
-            sampler=numbers,
-            num_workers=processes,
-            multiprocessing_context="spawn" if processes else None,
-            pin_memory=world.device.startswith("cuda"),
-        )
     )
+    read = read_ahead(crops.__getitem__, numbers, loader_threads(world))
+    return _stacked(read, share, world.device.startswith("cuda"))
+
+
+def _stacked(read: Iterator[Batch], share: int, pinned: bool) -> Iterator[Batch]:
+    """Stacks `share` crops at a time, where an accelerator copies them from if `pinned`."""
+    while few := list(islice(read, share)):
+        images, labels = (torch.stack(tensors) for tensors in zip(*few, strict=True))
+        yield (images.pin_memory(), labels.pin_memory()) if pinned else (images, labels)
 
 
 def share_of(protocol: Protocol, world: World) -> int:
@@ -95,12 +93,11 @@ def share_of(protocol: Protocol, world: World) -> int:
     return share
 
 
-def loader_processes(world: World) -> int:
-    """How many processes read images: none on a CPU, whose cores train."""
+def loader_threads(world: World) -> int:
+    """How many threads read images: none on a CPU, whose cores train."""
     if not world.device.startswith("cuda"):
         return 0
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    return max(1, min(LOADERS, (cores or 1) // world.local_size - 1))
+    return max(1, min(LOADERS, cores() // world.local_size - 1))
 
 
 def crops_of(samples: Samples, protocol: Protocol, mean: tuple[float, ...]) -> Crops:

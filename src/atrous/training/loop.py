@@ -31,8 +31,8 @@ SAVE_SECONDS = 60
 
 Scorer = Callable[[Network], Metrics]
 """Scores a network on the selection images."""
-Watch = Callable[[int, float, Metrics], None]
-"""Hears of each score: step, loss, metrics."""
+Watch = Callable[[int, float | None, Metrics], None]
+"""Hears of each score: step, loss, metrics. There is no loss before the first step."""
 
 
 @dataclass(frozen=True)
@@ -83,7 +83,7 @@ def branch_norms(head: nn.Module) -> tuple[float, ...]:
     return head.branch_norms() if isinstance(head, Branched) else ()
 
 
-def ignore(step: int, loss: float, metrics: Metrics) -> None:
+def ignore(step: int, loss: float | None, metrics: Metrics) -> None:
     """Hears of scores and does nothing."""
 
 
@@ -95,11 +95,14 @@ def train(
     progress: Progress,
     watch: Watch = ignore,
     tensorboard: bool = False,
+    warm: bool = False,
 ) -> Metrics:
     """Trains to the last step of the protocol and gives the metrics of the best weights kept.
 
     The folder holds `checkpoint.safetensors`, `best.safetensors` (the weights that scored highest,
-    with their metrics) and `log.jsonl`. Where a checkpoint is there, the run goes on from it.
+    with their metrics) and `log.jsonl`. Where a checkpoint is there, the run goes on from it. A
+    `warm` start is scored before the first step: a training of trained weights ends with nothing
+    worse.
     Raises `NonFiniteError` when the loss is no longer a number, and `AtrousError` for what cannot
     be read or written.
     """
@@ -108,24 +111,38 @@ def train(
     if (folder / CHECKPOINT).exists():
         state.restore(load(folder / CHECKPOINT))
     state.world.wait()
-    log = Log(folder, state.step, tensorboard) if state.world.leads else None
+    begins = warm and not state.step
+    log = Log(folder, -1 if begins else state.step, tensorboard) if state.world.leads else None
+    if begins:
+        _score(state, score, None, folder, log, watch)
     saved = time.monotonic()
     for loss in progress(_steps(state, crops), "training", state.protocol.steps - state.step):
         protocol, step = state.protocol, state.step
         if step % protocol.score_every == 0 or step == protocol.steps:
-            whole = _finite(loss, state)
-            state.world.align(state.scored)
-            metrics = score(state.scored)
-            if log:
-                _keep_best(state, metrics, folder)
-                log.add(Score(step, whole, metrics.miou))
-                watch(step, whole, metrics)
+            _score(state, score, _finite(loss, state), folder, log, watch)
             saved = -inf
         if log and time.monotonic() - saved > SAVE_SECONDS:
             save(state.checkpoint(), folder / CHECKPOINT)
             saved = time.monotonic()
     state.world.wait()
     return best_metrics(folder)
+
+
+def _score(
+    state: TrainingState,
+    score: Scorer,
+    loss: float | None,
+    folder: Path,
+    log: Log | None,
+    watch: Watch,
+) -> None:
+    """Scores the network as it is; keeps it if it is the best, and tells of it."""
+    state.world.align(state.scored)
+    metrics = score(state.scored)
+    if log:
+        _keep_best(state, metrics, folder)
+        log.add(Score(state.step, loss, metrics.miou))
+        watch(state.step, loss, metrics)
 
 
 def best_metrics(folder: Path) -> Metrics:

@@ -15,6 +15,8 @@ MOMENTUM = 0.9
 POWER = 0.9
 FINITE_EVERY = 20
 """Steps between checks that the loss is a number."""
+BIAS, TIMES = 2.0, "times"
+"""Biases of convolutions learn so many times as fast; the name of that in a group of parameters."""
 REFERENCE_DECAY = 0.0003
 REFERENCE_STEPS = 30_000
 OptimiserName = Literal["sgd", "adamw"]
@@ -66,18 +68,60 @@ def set_norm_decay(network: nn.Module, momentum: float) -> None:
             module.momentum = min(1.0, momentum)
 
 
+@dataclass(frozen=True)
+class GroupRule:
+    """How parameters learn: whether they decay, and at how many times the rate."""
+
+    decays: bool
+    times: float = 1.0
+
+
+def learning_of(module: nn.Module, name: str) -> GroupRule:
+    """Returns how a module's own parameter of this name learns, as in the reference.
+
+    Convolutions decay, batch norms and biases do not. Depthwise kernels do only where their module
+    `decays` (`networks.layers.DepthwiseConvolution`). Biases of convolutions, those of the class
+    scores among them, learn at twice the rate.
+    """
+    if not isinstance(module, nn.modules.conv._ConvNd):
+        return GroupRule(decays=getattr(module, name).ndim == 4)
+    if name == "bias":
+        return GroupRule(decays=False, times=BIAS)
+    depthwise = module.groups > 1 and module.weight.shape[1] == 1
+    return GroupRule(decays=not depthwise or getattr(module, "decays", False))
+
+
+def parameter_groups(network: nn.Module) -> dict[GroupRule, list[nn.Parameter]]:
+    """Returns the parameters of a network, each once, by how they learn."""
+    groups: dict[GroupRule, list[nn.Parameter]] = {}
+    seen: set[int] = set()
+    for module in network.modules():
+        for name, parameter in module.named_parameters(recurse=False):
+            if id(parameter) not in seen:
+                seen.add(id(parameter))
+                groups.setdefault(learning_of(module, name), []).append(parameter)
+    return groups
+
+
 def make_optimiser(network: nn.Module, schedule: Schedule) -> torch.optim.Optimizer:
-    """Weight decay on convolutions only, as in the reference: not on depthwise weights, batch
-    norms or biases."""
-    decayed: list[nn.Parameter] = []
-    free: list[nn.Parameter] = []
-    for parameter in network.parameters():
-        depthwise = parameter.ndim == 4 and parameter.shape[1] == 1
-        (decayed if parameter.ndim == 4 and not depthwise else free).append(parameter)
+    """The optimiser of a schedule over the groups of a network's parameters. `set_rate` before each
+    step. Adam gives all the same rate: the reference multiplies gradients, whose scale it ignores.
+    """
+    plain = schedule.optimiser == "sgd"
     groups = [
-        {"params": decayed, "weight_decay": schedule.weight_decay},
-        {"params": free, "weight_decay": 0.0},
+        {
+            "params": parameters,
+            "weight_decay": schedule.weight_decay if learning.decays else 0.0,
+            TIMES: learning.times if plain else 1.0,
+        }
+        for learning, parameters in parameter_groups(network).items()
     ]
-    if schedule.optimiser == "adamw":
+    if not plain:
         return torch.optim.AdamW(groups, lr=schedule.rate, fused=True)
     return torch.optim.SGD(groups, lr=schedule.rate, momentum=MOMENTUM, fused=True)
+
+
+def set_rate(optimiser: torch.optim.Optimizer, rate: float) -> None:
+    """Gives each group its multiple of the learning rate of a step."""
+    for group in optimiser.param_groups:
+        group["lr"] = rate * group.get(TIMES, 1.0)

@@ -26,6 +26,7 @@ from atrous.training.optimiser import (
     REFERENCE_STEPS,
     make_optimiser,
     set_norm_decay,
+    set_rate,
 )
 from atrous.training.world import World
 
@@ -96,8 +97,7 @@ class TrainingState:
         counted = self.world.total(sum((labelled(labels) for _, labels in parts), torch.tensor(0)))
         pixels = counted.clamp_min(1).to(self.compute.device)
         loss = torch.stack([self._gradients(part, pixels) for part in parts]).sum()
-        for group in self._optimiser.param_groups:
-            group["lr"] = self.protocol.schedule.rate_at(self.step, self.protocol.steps)
+        set_rate(self._optimiser, self.protocol.schedule.rate_at(self.step, self.protocol.steps))
         self._optimiser.step()
         if self._average:
             self._average.update_parameters(self.network)
@@ -162,7 +162,21 @@ def labelled(labels: Tensor) -> Tensor:
 def _average(network: Network, decay: float) -> AveragedModel | None:
     if not decay:
         return None
-    return AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(decay), use_buffers=True)  # type: ignore[no-untyped-call]
+
+    def add(averages: Any, values: Any, count: Tensor | int) -> None:
+        mean = get_ema_multi_avg_fn(decay_after(int(count), decay))  # type: ignore[no-untyped-call]
+        mean(averages, values, count)
+
+    return AveragedModel(network, multi_avg_fn=add, use_buffers=True)
+
+
+def decay_after(count: int, decay: float) -> float:
+    """Returns the decay of an average of `count` values so far: `decay`, or less while it is young.
+
+    min(decay, (1 + t) / (10 + t)), as TensorFlow's `ExponentialMovingAverage` has it for a number
+    of updates t: a young average follows the last ninth of its values, and forgets the first.
+    """
+    return min(decay, (1 + count) / (10 + count))
 
 
 def normalisation(

@@ -135,7 +135,7 @@ def test_a_segment_the_json_does_not_list_is_an_error(panoptic: Path) -> None:
 def test_a_panoptic_mask_of_grey_values_is_an_error(panoptic: Path) -> None:
     sample = read_dataset(panoptic).splits["train"][1]
     save_grey(sample.mask, values(0, 1))
-    assert "not a PNG of RGB segment ids" in check(panoptic).problems[0].finding
+    assert "65793 is no class" in check(panoptic).problems[0].finding
 
 
 def test_a_changed_category_changes_the_fingerprint(panoptic: Path) -> None:

@@ -60,5 +60,5 @@ def joined() -> Space:
 JOINED = Family(
     name="joined",
     make=joined,
-    defaults=Defaults("tf_efficientnet_lite0", "none", 16, 4, 3, 0.1, ("dpc:aspp",)),
+    defaults=Defaults("tf_efficientnet_lite0", "none", 16, 4, 3, None, ("dpc:aspp",)),
 )

@@ -77,10 +77,12 @@ def test_an_atrous_convolution_sees_every_second_position() -> None:
 
 
 def test_first_weights_are_uniform_with_variance_a_third_of_fan_in() -> None:
+    """Of depthwise kernels the fan-in is that of all channels, as the reference has it."""
     for operation in OPERATIONS[:4]:
         for part in make_operation(operation, 64, 1).modules():
             if isinstance(part, nn.Conv2d):
-                bound = sqrt(1 / part.weight[0].numel())
+                kernel, channels = part.kernel_size[0], part.in_channels
+                bound = 1 / (kernel * sqrt(channels))
                 assert 0.9 * bound < part.weight.abs().max() <= bound
                 assert part.weight.std().item() == pytest.approx(bound / sqrt(3), rel=0.05)
 

@@ -8,6 +8,7 @@ from typing import Any
 from atrous.core.config import DataConfig, FidelityConfig
 from atrous.core.options import replaced
 from atrous.core.trial import Failed, Job, Metrics, Origin, Reason, Rung, Trial
+from atrous.data.dataset import DataFingerprint
 from atrous.estimation.tune import Choice
 from atrous.networks.compute import Compute
 from atrous.search.ledger import Entry
@@ -26,14 +27,16 @@ SETTINGS = replaced(
     device="cpu",
     executor="inline",
 )
-SOURCES = Fingerprints("d1", "w1", "l1", "Linux x86_64, a processor", {"atrous": "0.1.0"})
+FINGERPRINTS = Fingerprints(
+    DataFingerprint("d1", "s1"), "w1", "l1", "Linux x86_64, a processor", {"atrous": "0.1.0"}
+)
 COMPUTE = Choice(Compute("cpu", "float32", "channels_last", 1), 2)
 
 
 def new_study(path: Path, **changes: Any) -> Study:
     """A study without trials."""
     settings = replaced(SETTINGS, **changes)
-    study = Study(path, settings, SOURCES, dict.fromkeys(settings.names, COMPUTE))
+    study = Study(path, settings, FINGERPRINTS, dict.fromkeys(settings.names, COMPUTE))
     create_study(study)
     return study
 

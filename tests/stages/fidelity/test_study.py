@@ -11,8 +11,9 @@ import pytest
 
 from atrous.core.errors import AtrousError
 from atrous.core.options import replaced
+from atrous.data.dataset import DataFingerprint
 from atrous.stages.fidelity.study import ABOUT, create_study, open_study, require_same
-from tests.stages.fidelity.studies import SETTINGS, SOURCES, fill, new_study
+from tests.stages.fidelity.studies import FINGERPRINTS, SETTINGS, fill, new_study
 
 
 def test_a_study_is_found_again(tmp_path: Path) -> None:
@@ -64,28 +65,31 @@ def test_changed_settings_are_refused(
 ) -> None:
     study = new_study(tmp_path)
     with pytest.raises(AtrousError, match=f"{message}.*Ask as before"):
-        require_same(study, replaced(SETTINGS, **changes), SOURCES)
-    require_same(study, SETTINGS, SOURCES)
+        require_same(study, replaced(SETTINGS, **changes), FINGERPRINTS)
+    require_same(study, SETTINGS, FINGERPRINTS)
 
 
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"data": "d2"}, "images or masks had fingerprint d1, now d2"),
+        ({"data": DataFingerprint("d2", "s1")}, "training images or masks .*d1, now d2"),
+        ({"data": DataFingerprint("d1", "s2")}, "selection images or masks .*s1, now s2"),
         ({"weights": "w2"}, "--weights as loaded had fingerprint w1, now w2"),
         ({"large_weights": "l2"}, "--large-weights as loaded had fingerprint l1, now l2"),
     ],
 )
-def test_changed_sources_are_refused(tmp_path: Path, changes: dict[str, Any], message: str) -> None:
+def test_changed_fingerprints_are_refused(
+    tmp_path: Path, changes: dict[str, Any], message: str
+) -> None:
     with pytest.raises(AtrousError, match=message):
-        require_same(new_study(tmp_path), SETTINGS, replace(SOURCES, **changes))
+        require_same(new_study(tmp_path), SETTINGS, replace(FINGERPRINTS, **changes))
 
 
 def test_another_machine_and_other_versions_are_no_hindrance(tmp_path: Path) -> None:
-    require_same(new_study(tmp_path), SETTINGS, replace(SOURCES, machine="other", versions={}))
+    require_same(new_study(tmp_path), SETTINGS, replace(FINGERPRINTS, machine="other", versions={}))
 
 
-@pytest.mark.parametrize("field", ["format", "settings", "sources", "computes"])
+@pytest.mark.parametrize("field", ["format", "settings", "fingerprints", "computes"])
 def test_a_damaged_file_is_named(tmp_path: Path, field: str) -> None:
     path = new_study(tmp_path).path / ABOUT
     content = json.loads(path.read_text())

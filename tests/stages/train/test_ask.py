@@ -14,7 +14,7 @@ from safetensors.torch import save_file
 from atrous.core.config import DataConfig, EncoderConfig, TrainConfig
 from atrous.core.errors import AtrousError
 from atrous.data.canvas import Size
-from atrous.data.dataset import Samples, fingerprint
+from atrous.data.dataset import Samples, fingerprint_sides
 from atrous.networks.backbones import Backbone
 from atrous.spaces import find_architecture
 from atrous.stages.train import config as module
@@ -45,7 +45,7 @@ def test_defaults_follow_from_data_and_machine(
     assert len(found.blueprint.colours) == 3
     assert found.data == str(data.resolve())
     assert (found.compute.device, found.compute.precision) == ("cpu", "float32")
-    assert found.fingerprint == fingerprint((*samples[0], *samples[1]), never)
+    assert found.fingerprint == fingerprint_sides(*samples, never)
     assert job_of(usual.but(steps=3)).protocol.score_every == 1
 
 
@@ -77,7 +77,7 @@ def test_what_is_asked_for_is_in_the_job(usual: Subject) -> None:
 def test_balanced_weights_are_worked_out_once(usual: Subject) -> None:
     weights = job_of(usual.but(class_weights="balanced")).protocol.class_weights
     assert len(weights) == 3
-    assert sum(weights) == pytest.approx(3)
+    assert min(weights) < 1 < max(weights)
 
 
 def test_a_weights_file_is_kept_by_its_whole_path(
@@ -103,8 +103,8 @@ def test_a_weights_file_is_kept_by_its_whole_path(
         ({"crop": (1, 1)}, "--crop 17x17"),
         ({"device": "tpu"}, "got 'tpu'"),
         ({"backbone": "resnet"}, "expected the name of a timm model"),
-        ({"output_stride": 4}, "--output-stride is 8 or 16, got 4"),
-        ({"output_stride": 0, "crop": (65, 97)}, "--output-stride is 8 or 16, got 0"),
+        ({"output_stride": 4}, "--output-stride is 8, 16 or 32, got 4"),
+        ({"output_stride": 0, "crop": (65, 97)}, "--output-stride is 8, 16 or 32, got 0"),
         ({"filters": 0}, "--filters is at least 1, got 0"),
         ({"weights": "no.safetensors"}, "'no.safetensors', which is not a file"),
         ({"weights": "builtin"}, "--weights builtin holds the weights of"),

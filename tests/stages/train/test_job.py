@@ -11,14 +11,14 @@ import pytest
 from PIL import Image
 
 from atrous.core.errors import AtrousError
-from atrous.data.dataset import Samples, fingerprint
-from atrous.stages.train.trainer import ABOUT, TrainingJob, create, held, read, require_none
+from atrous.data.dataset import Samples, fingerprint_sides
+from atrous.stages.train.trainer import ABOUT, LOCK, TrainingJob, create, held, read, require_none
 from tests.training.material import job, never, protocol
 
 
 @pytest.fixture(scope="module")
 def sound(data: Path, samples: tuple[Samples, Samples]) -> TrainingJob:
-    return job(data, fingerprint((*samples[0], *samples[1]), never))
+    return job(data, fingerprint_sides(*samples, never))
 
 
 def test_what_is_written_is_read(sound: TrainingJob, tmp_path: Path) -> None:
@@ -26,7 +26,7 @@ def test_what_is_written_is_read(sound: TrainingJob, tmp_path: Path) -> None:
     require_none(folder)
     create(folder, sound)
     assert read(folder) == sound
-    assert [path.name for path in folder.iterdir()] == [ABOUT]
+    assert {path.name for path in folder.iterdir()} - {LOCK} == {ABOUT}
 
 
 def test_a_folder_holds_one_training(sound: TrainingJob, tmp_path: Path) -> None:
@@ -79,8 +79,30 @@ def test_the_samples_are_those_it_began_with(
     changed = job(copy, sound.fingerprint, protocol=protocol())
     changed.samples()
     Image.fromarray(np.zeros((64, 96), np.uint8)).save(copy / "masks" / "val" / "val1.png")
-    with pytest.raises(AtrousError, match="have changed since this training began"):
+    with pytest.raises(AtrousError, match=r"selection images or masks \(split val.* have changed"):
         changed.samples()
+
+
+def test_a_frame_that_moves_from_train_to_val_is_noticed_on_both_sides(
+    sound: TrainingJob, data: Path, tmp_path: Path
+) -> None:
+    copy = Path(shutil.copytree(data, tmp_path / "copy"))
+    for kind in ("images", "masks"):
+        path = copy / kind / "train" / "train0.png"
+        path.rename(copy / kind / "val" / path.name)
+    moved = r"training .*split train.* and selection .*split val.* have changed since this training"
+    with pytest.raises(AtrousError, match=moved):
+        job(copy, sound.fingerprint, protocol=protocol()).samples()
+
+
+def test_class_names_that_changed_are_noticed(
+    sound: TrainingJob, data: Path, tmp_path: Path
+) -> None:
+    copy = Path(shutil.copytree(data, tmp_path / "copy"))
+    names = (copy / "classes.txt").read_text().split()
+    (copy / "classes.txt").write_text("\n".join(reversed(names)))
+    with pytest.raises(AtrousError, match=r"class names .* have changed since this training"):
+        job(copy, sound.fingerprint, protocol=protocol()).samples()
 
 
 def test_one_process_at_a_time_trains_in_a_folder(tmp_path: Path) -> None:

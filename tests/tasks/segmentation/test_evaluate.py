@@ -23,15 +23,20 @@ from torch.nn import functional
 
 from atrous.core.console import untracked
 from atrous.core.errors import AtrousError
-from atrous.data.dataset import Sample, read_image, read_labels
+from atrous.data.dataset import AHEAD, Sample, read_image, read_labels
 from atrous.data.pixels import Pixels
 from atrous.tasks.segmentation import evaluate as loading
-from atrous.tasks.segmentation.evaluate import Examination, evaluate, summarise
+from atrous.tasks.segmentation.evaluate import (
+    Examination,
+    evaluate,
+    summarise,
+)
 from tests.model.evaluation.material import (
     ABSENT,
     CLASSES,
     SIZES,
     ByColour,
+    colours,
     network,
     transform,
     write_samples,
@@ -95,6 +100,30 @@ def test_an_image_is_settled_with_the_last_of_its_pass(samples: tuple[Sample, ..
     assert [one.settled for one in found] == [False, False, True, True, False, True, True]
 
 
+def test_as_many_images_go_together_as_the_memory_holds(samples: tuple[Sample, ...]) -> None:
+    """A network that has memory for two images at a time, and one that has for none."""
+
+    class Lacking(ByColour):
+        most = 2
+
+        def forward(self, images: Tensor) -> Tensor:
+            if len(images) > self.most:
+                raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 9 GiB.")
+            return super().forward(images)
+
+    model = Lacking(colours()).eval()
+    model.load_state_dict(network().state_dict())
+    found = evaluate(model, transform, samples, CLASSES, device=BATCHED)
+    np.testing.assert_array_equal(found, evaluate(network(), transform, samples, CLASSES))
+    assert model.passes == [2, 1, 1, 2, 1]
+    model.most = 0
+    with pytest.raises(
+        torch.OutOfMemoryError, match=r"scoring an image of 56 x 40 .* 9 GiB"
+    ) as told:
+        evaluate(model, transform, samples, CLASSES, device=BATCHED)
+    assert "--batch" not in str(told.value.advice)  # type: ignore[attr-defined]
+
+
 @pytest.mark.parametrize("flip", [False, True])
 @pytest.mark.parametrize("scales", [(1.0,), (0.5, 1.0, 1.75)])
 def test_scales_and_flips_are_averaged_as_written_out_here(
@@ -152,7 +181,7 @@ def test_memory_does_not_grow_with_the_number_of_images(tmp_path: Path) -> None:
     size = (64, 96)
     samples = write_samples(tmp_path, (size,) * 8)
     image = 3 * 4 * size[0] * size[1]
-    assert peak_of_arrays(samples * 30) < (loading.AHEAD + 12) * image
+    assert peak_of_arrays(samples * 30) < (AHEAD + 12) * image
 
 
 def peak_of_arrays(samples: tuple[Sample, ...]) -> int:
@@ -185,11 +214,11 @@ def test_images_are_read_only_a_little_ahead(samples: tuple[Sample, ...]) -> Non
             taken.append(sample)
             yield sample
 
-    found = loading.load(noted(), transform, CLASSES)
+    found = loading.load(noted(), transform, CLASSES, 1)
     next(found)
-    assert len(taken) == loading.AHEAD + 1
+    assert len(taken) == AHEAD + 1
     next(found)
-    assert len(taken) == loading.AHEAD + 2
+    assert len(taken) == AHEAD + 2
 
 
 def test_the_progress_counts_images(samples: tuple[Sample, ...]) -> None:

@@ -12,7 +12,7 @@ from typing import Literal
 
 import numpy as np
 
-from atrous.core.console import track
+from atrous.core.console import command, track
 from atrous.core.errors import AtrousError
 from atrous.data.canvas import Size
 from atrous.data.checks import findings
@@ -20,6 +20,7 @@ from atrous.data.checks.findings import Problem, Seen, Terms
 from atrous.data.checks.inspection import Inspection, below, inspect
 from atrous.data.dataset import IGNORE, Dataset, Progress
 from atrous.data.layouts import read_layout
+from atrous.data.layouts.folder import CLASSES
 
 
 @dataclass(frozen=True)
@@ -66,7 +67,7 @@ def check(source: Path | Dataset, progress: Progress = track) -> Report:
 
 def _report(dataset: Dataset, known: Sequence[Problem], progress: Progress) -> Report:
     inspections = list(_inspections(dataset, progress))
-    seen = [Seen(i.split, i.mask, i.counts, i.strange) for i in inspections if i.counts is not None]
+    seen = [i.seen for i in inspections if i.seen is not None]
     digests = [(i.split, i.image, i.digest) for i in inspections if i.digest is not None]
     problems = [
         *known,
@@ -100,23 +101,32 @@ def _inspections(dataset: Dataset, progress: Progress) -> Iterator[Inspection]:
 
 def _labels(seen: Sequence[Seen], dataset: Dataset) -> list[Problem]:
     if not seen:
-        return []
+        return findings.single(seen, dataset.classes, CLASSES)
     terms = _terms(dataset)
     places = {split: _place(dataset, split, "masks") for split in dataset.splits}
     return [
+        *findings.mixed_bits(seen),
+        *findings.permuted(seen),
         *findings.undeclared(seen, terms),
-        *([] if dataset.published else findings.binary(seen, IGNORE)),
+        *_one_class(seen, dataset),
         *findings.ignored(seen, IGNORE, terms),
         *findings.absent(seen, dataset.classes, places),
     ]
+
+
+def _one_class(seen: Sequence[Seen], dataset: Dataset) -> list[Problem]:
+    binary = [] if dataset.published else findings.binary(seen, IGNORE)
+    return binary or findings.single(seen, dataset.classes, CLASSES)
 
 
 def _terms(dataset: Dataset) -> Terms:
     if not dataset.published:
         return Terms(
             f"classes.txt declares 0 to {len(dataset.classes) - 1}",
-            "name the missing classes in classes.txt, or write 255 (ignore)",
+            "name the classes that are missing, in the order of their ids (the first line of "
+            "classes.txt is class 0), or write 255 (ignore)",
             "write the class ids (0, 1, 2, ...) into the masks",
+            len(dataset.classes),
         )
     values = next(s.encoding.values for samples in dataset.splits.values() for s in samples)
     mend = "unpack the published masks again, over the ones that are there"
@@ -185,4 +195,4 @@ def _refusal(root: Path, report: Report) -> str:
         listed.append(f"  and {len(errors) - SHOWN} more")
     count = "a problem" if len(errors) == 1 else f"{len(errors)} problems"
     first = f"The data set {root} has {count} that must be mended first:"
-    return "\n".join([first, *listed, f"See all of them with: atrous check {root}"])
+    return "\n".join([first, *listed, f"See all of them with: {command('check', root)}"])

@@ -10,9 +10,17 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
+from atrous.data.encoding import IGNORE, Colour
+
 Severity = Literal["error", "warning"]
 Counts = npt.NDArray[np.int64]
+NOTHING = "there is one class, and nothing to learn"
+PLAIN = "save the masks as 8-bit greyscale PNG whose values are the class ids, 255 = ignore"
 
+_FROM_ONE = (
+    "if the masks count from 1 and their 0 is unlabelled, write 255 for 0 and subtract 1 from the "
+    "others; if their 0 is a class of its own, put its name first in classes.txt"
+)
 _LISTED = 3
 _VALUES_LISTED = 8
 
@@ -33,12 +41,18 @@ class Problem:
 
 @dataclass(frozen=True)
 class Seen:
-    """Content of a mask: pixels by class id 0 to 255, and by value on disk that is no class."""
+    """Content of a mask: pixels by class id 0 to 255, and by value on disk that is no class.
+
+    `one_bit` tells a grey image of one bit a pixel; `indices` are those of a palette image by the
+    colours that it shows.
+    """
 
     split: str
     file: str
     counts: Counts
     strange: Mapping[int, int] = field(default_factory=dict)
+    one_bit: bool = False
+    indices: Mapping[Colour, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -48,6 +62,13 @@ class Terms:
     declared: str
     undeclared_mend: str
     ignored_mend: str
+    first_undeclared: int = -1
+    """The value that masks of all classes hold if they count from 1."""
+
+    def mend_of(self, values: Sequence[int]) -> str:
+        """Returns what mends values that are no class."""
+        from_one = self.first_undeclared in values
+        return f"{_FROM_ONE}; else {self.undeclared_mend}" if from_one else self.undeclared_mend
 
 
 def gather(problems: Iterable[Problem]) -> list[Problem]:
@@ -82,11 +103,58 @@ def binary(seen: Sequence[Seen], ignore: int) -> list[Problem]:
             "error",
             first.file,
             f"all {len(seen)} masks hold only the values 0 and {ignore}, but {ignore} means "
-            "'ignore': there is one class, and nothing to learn",
+            f"'ignore': {NOTHING}",
             f"write 1 where the masks have {ignore}, if {ignore} was meant as the second class",
             len(seen),
         )
     ]
+
+
+def single(seen: Sequence[Seen], classes: Sequence[str], place: str) -> list[Problem]:
+    """Training masks in which every labelled pixel is of one class."""
+    if len(classes) == 1:
+        mend = "name two classes at least; what is none of the others is a class too (background)"
+        return [Problem("error", place, f"names {classes[0]!r} alone: {NOTHING}", mend)]
+    train = [mask for mask in seen if mask.split == "train"]
+    total = _total(train) if train else np.zeros(256, np.int64)
+    labelled = np.flatnonzero(total[:IGNORE])
+    if len(labelled) != 1 or labelled[0] >= len(classes):
+        return []
+    finding = f"every labelled pixel of train is {classes[labelled[0]]!r}: {NOTHING}"
+    mend = "label what is of another class too, or export the masks again as class ids"
+    return [Problem("error", train[0].file, finding, mend, len(train))]
+
+
+def mixed_bits(seen: Sequence[Seen]) -> list[Problem]:
+    """Masks of one bit a pixel beside others: lossless tools make them of 0 and 255."""
+    bits = [mask for mask in seen if mask.one_bit and mask.counts[1]]
+    others = [mask for mask in seen if not mask.one_bit and mask.counts[1:].any()]
+    if not bits or not others:
+        return []
+    finding = (
+        f"has one bit a pixel, others such as {others[0].file} more: its white is class 1 to those "
+        "who write such files, and 255 ('ignore') once a lossless tool made it from 8 bits"
+    )
+    return [Problem("error", bits[0].file, finding, PLAIN, len(bits))]
+
+
+def permuted(seen: Sequence[Seen]) -> list[Problem]:
+    """Palette masks in which one colour has several indices: their palettes were rearranged."""
+    first: dict[Colour, tuple[int, str]] = {}
+    for mask in seen:
+        for colour, index in mask.indices.items():
+            known, file = first.setdefault(colour, (index, mask.file))
+            if known != index:
+                finding = (
+                    f"shows the colour {colour} by index {index}, but {file} by {known}: palettes "
+                    "that were rearranged file by file (lossless tools do it) give no class ids"
+                )
+                mend = (
+                    "replace each colour by the number of its class and save 8-bit greyscale PNG, "
+                    "or export the masks again"
+                )
+                return [Problem("error", mask.file, finding, mend)]
+    return []
 
 
 def ignored(seen: Sequence[Seen], ignore: int, terms: Terms) -> list[Problem]:
@@ -163,7 +231,7 @@ def _undeclared(
         f"{_count(len(inside), 'file')}: {files}"
     )
     mend = (
-        terms.undeclared_mend
+        terms.mend_of(values)
         if not more
         else "make the masks hold class ids; values like these come from lossy compression, "
         "resizing with interpolation, or grey levels instead of ids; or write 255 (ignore)"

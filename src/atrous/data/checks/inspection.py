@@ -10,10 +10,19 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from atrous.data.checks.findings import Counts, Problem, Severity
+from atrous.data.checks.findings import Problem, Seen, Severity
 from atrous.data.dataset import Dataset, Sample
-from atrous.data.encoding import IGNORE, Raw
-from atrous.data.pixels import Pixels, UnfitFileError, decode, is_sixteen_bit, orientation, rgb
+from atrous.data.encoding import IGNORE, Colour, Raw
+from atrous.data.pixels import (
+    Pixels,
+    UnfitFileError,
+    decode,
+    doubts,
+    is_one_bit,
+    noted_orientation,
+    palette_of,
+    rgb,
+)
 
 WidthHeight = tuple[int, int]
 """(width, height) in pixels."""
@@ -23,18 +32,15 @@ WidthHeight = tuple[int, int]
 class Inspection:
     """The findings on one sample; `None` stands for a file that could not be used.
 
-    `digest` is a hash of the image's decoded pixels, `counts` the mask's pixels per class id,
-    `strange` its pixels per value on disk that is no class.
+    `digest` is a hash of the image's decoded pixels, `seen` the content of the mask.
     """
 
     split: str
     image: str
-    mask: str
     problems: tuple[Problem, ...]
     size: WidthHeight | None
     digest: bytes | None
-    counts: Counts | None
-    strange: Mapping[int, int]
+    seen: Seen | None
 
 
 def inspect(dataset: Dataset, split: str, sample: Sample) -> Inspection:
@@ -42,13 +48,18 @@ def inspect(dataset: Dataset, split: str, sample: Sample) -> Inspection:
     image, mask = (below(dataset.root, path) for path in (sample.image, sample.mask))
     problems: list[Problem] = []
     picture, digest = _look_at_image(sample.image, image, problems)
-    look = _look_at_mask(sample, mask, len(dataset.classes), problems)
-    mask_size, counts, strange = look or (None, None, {})
+    look = _look_at_mask(dataset, split, sample, mask, problems)
     if picture is not None:
         doubt: Severity = "warning" if dataset.published else "error"
-        problems += _geometry(image, picture.size, orientation(picture), mask_size, doubt)
+        turn, mask_turn, mask_size = noted_orientation(picture), 1, None
+        if look is not None:
+            mask_turn, mask_size = noted_orientation(look[0]), look[0].size
+        if mask_turn not in (1, turn):
+            problems.append(_turned_mask(mask, mask_turn, doubt))
+        elif mask_turn == 1 or mask_size != picture.size:
+            problems += _geometry(image, picture.size, turn, mask_size, doubt)
     size = None if picture is None else picture.size
-    return Inspection(split, image, mask, tuple(problems), size, digest, counts, strange)
+    return Inspection(split, image, tuple(problems), size, digest, look[1] if look else None)
 
 
 def below(root: Path, path: Path) -> str:
@@ -65,17 +76,16 @@ def _look_at_image(
     except UnfitFileError as error:
         problems.append(Problem("error", name, error.finding, error.mend))
         return None, None
-    if is_sixteen_bit(picture):
-        finding = "has 16 bits a pixel, of which the upper 8 are used"
-        problems.append(Problem("warning", name, finding, "save 8-bit images, scaled as you like"))
+    if told := doubts(picture, pixels):
+        problems.append(Problem("warning", name, *told))
     digest = hashlib.blake2b(repr(pixels.shape).encode(), digest_size=16)
     digest.update(pixels.tobytes())
     return picture, digest.digest()
 
 
 def _look_at_mask(
-    sample: Sample, name: str, classes: int, problems: list[Problem]
-) -> tuple[WidthHeight, Counts, Mapping[int, int]] | None:
+    dataset: Dataset, split: str, sample: Sample, name: str, problems: list[Problem]
+) -> tuple[Image.Image, Seen] | None:
     try:
         picture = decode(sample.mask)
         raw = sample.encoding.raw(picture, sample.mask)
@@ -84,13 +94,33 @@ def _look_at_mask(
         return None
     labels = sample.encoding.labels(raw)
     counts = np.bincount(labels.ravel(), minlength=256).astype(np.int64)
-    return picture.size, counts, _strange(raw, labels, classes)
+    strange = _strange(raw, labels, len(dataset.classes))
+    return picture, Seen(split, name, counts, strange, is_one_bit(picture), _indices(picture, raw))
+
+
+def _indices(picture: Image.Image, raw: Raw) -> Mapping[Colour, int]:
+    """The index of every colour that a mask shows; greys are left out, for they may be numbers."""
+    if picture.mode != "P" or raw.dtype != np.uint8:
+        return {}
+    palette, used = palette_of(picture), np.unique(np.asarray(picture))
+    shown = [(int(index), tuple(palette[index].tolist())) for index in used]
+    return {(r, g, b): index for index, (r, g, b) in shown if not r == g == b}
 
 
 def _strange(raw: Raw, labels: Pixels, classes: int) -> Mapping[int, int]:
     outside = raw[(labels >= classes) & (labels != IGNORE)]
     values, pixels = np.unique(outside, return_counts=True)
     return dict(zip(values.tolist(), pixels.tolist(), strict=True))
+
+
+def _turned_mask(name: str, turn: int, doubt: Severity) -> Problem:
+    return Problem(
+        doubt,
+        name,
+        f"carries an EXIF note (orientation {turn}) to be shown rotated or mirrored, which its "
+        "image does not",
+        "apply the note to the pixels or delete it, whichever makes the mask fit its image",
+    )
 
 
 def _geometry(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,16 +11,24 @@ from atrous.core.errors import AtrousError
 from atrous.data.dataset import Dataset
 from atrous.data.encoding import IDENTITY
 from atrous.data.layouts.layout import (
+    Below,
     Layout,
     LayoutContent,
     Named,
     SplitFiles,
     assemble,
+    composed,
+    look_below,
     read_lines,
 )
 
 SPLITS = ("train", "val", "test")
 SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp"})
+
+CLASSES = "classes.txt"
+"""The file of the class names."""
+_BESIDE = frozenset({".txt", ".md", ".json", ".xml", ".csv", ".yaml", ".yml", ".html", ".log"})
+"""Files that people keep beside images, and that nobody takes for one."""
 
 EXPECTED = """\
     classes.txt                  one class name a line, in the order of the ids 0, 1, 2, ...
@@ -32,7 +41,7 @@ _REQUIRED = ("images/train", "masks/train")
 
 
 def find(root: Path) -> Path | None:
-    present = (*_REQUIRED, "classes.txt")
+    present = (*_REQUIRED, CLASSES)
     return root if any((root / part).exists() for part in present) else None
 
 
@@ -64,7 +73,7 @@ LAYOUT = Layout("folder", "A data set of your own:\n" + EXPECTED, find, read)
 
 def read_classes(root: Path) -> tuple[str, ...]:
     """Class names in the order of their ids. Raises AtrousError if missing, empty or doubled."""
-    path = root / "classes.txt"
+    path = root / CLASSES
     if not path.is_file():
         raise AtrousError(
             f"Expected the class names in {path}, which does not exist. "
@@ -85,23 +94,34 @@ def read_classes(root: Path) -> tuple[str, ...]:
 
 
 def _list_split(root: Path, split: str) -> SplitFiles:
-    images, masks = root / "images" / split, root / "masks" / split
-    return SplitFiles(
-        _named(images), _named(masks), f"images/{split}/{{}}.*", f"masks/{split}/{{}}.*"
-    )
+    at = [f"{kind}/{split}" for kind in ("images", "masks")]
+    found = [look_below(root / place) for place in at]
+    images, masks = (named(root / place, seen) for place, seen in zip(at, found, strict=True))
+    unread = [reason for seen in found for reason in _unread(seen)]
+    return SplitFiles(images, masks, f"{at[0]}/{{}}.*", f"{at[1]}/{{}}.*", (), unread)
+
+
+def _unread(seen: Below) -> Iterator[tuple[Path, str]]:
+    """The files that are no images by their names, and the links that lead nowhere."""
+    for path in seen.dead:
+        yield path, "is a link to nothing, or to a folder that it lies in: it is not followed"
+    for path in seen.files:
+        if path.suffix.lower() not in SUFFIXES | _BESIDE:
+            end = f"its name ends in {path.suffix}" if path.suffix else "its name has no ending"
+            yield path, f"is not read: {end}, not in one of {', '.join(sorted(SUFFIXES))}"
 
 
 def _all(images: Named) -> tuple[Path, ...]:
     return tuple(path for paths in images.values() for path in paths)
 
 
-def _named(folder: Path) -> Named:
+def named(folder: Path, seen: Below) -> Named:
+    """The images among the files seen below a folder, under their names: paths without suffix."""
     found: dict[str, list[Path]] = {}
-    for path in sorted(folder.rglob("*")):
-        inside = path.relative_to(folder)
-        hidden = any(part.startswith(".") for part in inside.parts)
-        if path.suffix.lower() in SUFFIXES and not hidden and path.is_file():
-            found.setdefault(inside.with_suffix("").as_posix(), []).append(path)
+    for path in seen.files:
+        if path.suffix.lower() in SUFFIXES:
+            name = composed(path.relative_to(folder).with_suffix("").as_posix())
+            found.setdefault(name, []).append(path)
     return {name: tuple(paths) for name, paths in found.items()}
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -76,7 +78,76 @@ def read_lines(path: Path) -> list[str]:
         raise AtrousError(
             f"{path} is not UTF-8 text ({error}). To mend: save it as UTF-8."
         ) from None
-    return [line.strip() for line in text.rstrip().splitlines()]
+    # One ends a line, and nothing else does: not U+2028 nor U+0085, at which Python splits too.
+    lines = composed(text).rstrip().split("\n")
+    return [_SEPARATORS.sub(" ", line).strip() for line in lines] if text.strip() else []
+
+
+_SEPARATORS = re.compile("[\x0b\x0c\x1c-\x1f\x85\u2028\u2029]")
+"""Characters that end a line for some programs: within a name they are blanks."""
+
+
+def composed(text: str) -> str:
+    """A name in Unicode's composed form (NFC): systems store one name in several forms."""
+    return unicodedata.normalize("NFC", text)
+
+
+_JUNK = frozenset(
+    {
+        "@eadir",
+        "@recycle",
+        "@recently-snapshot",
+        "@tmp",
+        "#recycle",
+        "#snapshot",
+        "__macosx",
+        "$recycle.bin",
+        "system volume information",
+        "lost+found",
+        "thumbs.db",
+        "ehthumbs.db",
+        "desktop.ini",
+        "icon\r",
+    }
+)
+"""Folders and files that systems put beside a user's, by their names in small letters."""
+
+
+@dataclass(frozen=True)
+class Below:
+    """All that a person sees in and below a folder: `files`, sorted; `dead` are links that lead
+    nowhere, or back to a folder that they lie in."""
+
+    files: tuple[Path, ...]
+    dead: tuple[Path, ...] = ()
+
+
+def look_below(folder: Path) -> Below:
+    """The files in and below a folder, through links; hidden ones and those of systems left out."""
+    files: list[Path] = []
+    dead: list[Path] = []
+    _look(folder, (), files, dead)
+    return Below(tuple(sorted(files)), tuple(sorted(dead)))
+
+
+def _look(folder: Path, above: tuple[Path, ...], files: list[Path], dead: list[Path]) -> None:
+    """Adds what lies in a folder; `above` are the true places of those that led to it."""
+    if not folder.is_dir():
+        return
+    above = (*above, folder.resolve())
+    for path in folder.iterdir():
+        if path.name.startswith(".") or path.name.lower() in _JUNK:
+            continue
+        if path.is_dir():
+            true = path.resolve()
+            if path.is_symlink() and any(true in (up, *up.parents) for up in above):
+                dead.append(path)
+            else:
+                _look(path, above, files, dead)
+        elif path.is_file():
+            files.append(path)
+        elif path.is_symlink():
+            dead.append(path)
 
 
 def read_names(path: Path) -> list[str]:
@@ -85,7 +156,7 @@ def read_names(path: Path) -> list[str]:
     A line is a name (`2007_000032`) or an image's and a mask's path (`/JPEGImages/2007_000032.jpg
     /SegmentationClassAug/2007_000032.png`), of which the name of the image is taken.
     """
-    first = (line.split()[0] for line in read_lines(path) if line)
+    first = (line.split()[0] for line in read_lines(path) if line)  # Composed, as names are.
     return sorted({PurePosixPath(word).name.removesuffix(".jpg") for word in first})
 
 
@@ -136,7 +207,8 @@ class SplitFiles:
     """The image and mask files of one split; names may lack a partner or be used twice.
 
     `image_at` and `mask_at` say where the files of a name belong, with `{}` for the name. `listed`
-    are the names of the split, where a file lists them.
+    are the names of the split, where a file lists them; `unread` are files and links that a person
+    sees there, and that are not read, each with the reason.
     """
 
     images: Named
@@ -144,6 +216,7 @@ class SplitFiles:
     image_at: str
     mask_at: str
     listed: Sequence[str] = ()
+    unread: Sequence[tuple[Path, str]] = ()
 
     def pairs(self) -> list[tuple[str, Path, Path]]:
         """(name, image, mask) of every name that has exactly one of each, sorted by name."""
@@ -159,10 +232,11 @@ class SplitFiles:
 
 def ending(folder: Path, end: str) -> Named:
     """The files in and below a folder whose names end so, under the part before."""
-    paths = sorted(path for path in folder.rglob(f"*{end}") if not path.name.startswith("."))
     found: dict[str, tuple[Path, ...]] = {}
-    for path in paths:
-        name = path.name.removesuffix(end)
+    for path in look_below(folder).files:
+        if not path.name.endswith(end):
+            continue
+        name = composed(path.name.removesuffix(end))
         found[name] = (*found.get(name, ()), path)
     return found
 
@@ -196,7 +270,11 @@ def _no_train(dataset: Dataset, files: SplitFiles) -> Problem:
 
 
 def _partners(dataset: Dataset, files: SplitFiles) -> Iterator[Problem]:
-    """Names with an image or a mask only, names used by two files, names without any file."""
+    """Names with an image or a mask only, names used by two files, names without any file, and
+    files that are not read."""
+    for path, why in files.unread:
+        mend = "save it in another format, mend the link, or take it away"
+        yield Problem("warning", below(dataset.root, path), why, mend)
     for name in files.listed:
         if name not in files.images and name not in files.masks:
             finding = f"is listed, but there is neither it nor {files.mask_at.format(name)}"
@@ -209,6 +287,8 @@ def _partners(dataset: Dataset, files: SplitFiles) -> Iterator[Problem]:
             file = below(dataset.root, paths[0])
             if len(paths) > 1:
                 finding = f"shares its name with {paths[1].name}; neither is used"
+                if len({composed(str(path)) for path in paths}) < len(paths):
+                    finding += " (the two are spelt in different forms of Unicode)"
                 yield Problem("error", file, finding, f"give every {kind} a name of its own")
             elif name not in theirs:
                 finding = f"has no {other} {at.format(name)}, so it is not used"

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from atrous.core.console import track
-from atrous.core.errors import AtrousError
+from atrous.core.console import command, track
+from atrous.core.errors import AtrousError, within_memory
 from atrous.core.records import to_json
 from atrous.data.dataset import Dataset, Samples, fingerprint
 from atrous.data.layouts import read_layout
@@ -95,7 +95,14 @@ def count(assessment: Assessment) -> Evaluation:
     rest = assessment.samples[tally.done :]
     label = f"evaluating, {tally.done} images done before" if tally.done else "evaluating"
     examination.network.to(examination.device)
-    with evaluating(examination.network), tally.keeping():
+    images = "an image" if examination.plain else "an image at its largest scale"
+    where = f"on {examination.device} to look at {images} as a whole"
+    mend = "Evaluate with smaller --scales, with another --device, or on a machine with more."
+    with (
+        within_memory(where, mend),
+        evaluating(examination.network),
+        tally.keeping(),
+    ):
         for one in track(examination.counted(rest), label, len(rest)):
             tally.add(one)
     return assessment.evaluation
@@ -180,8 +187,8 @@ def labelled_split(root: Path, split: str) -> tuple[Dataset, Samples]:
         )
     if split in dataset.splits:
         raise AtrousError(
-            f"The {split} split of {root} has no image with a mask. {mend} `atrous check {root}` "
-            "tells what is missing."
+            f"The {split} split of {root} has no image with a mask. {mend} See what is "
+            f"missing: {command('check', root)}"
         )
     raise AtrousError(f"{root} has no split {split!r}; it has {', '.join(dataset.splits)}. {mend}")
 

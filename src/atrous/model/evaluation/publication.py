@@ -15,14 +15,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 
 from atrous.core.architecture import Cost
 from atrous.core.console import track
 from atrous.core.errors import AtrousError
 from atrous.core.files import write_whole
 from atrous.core.records import to_json
-from atrous.data.dataset import Sample, read_image, read_labels
+from atrous.data.dataset import read_image, read_labels
+from atrous.data.pixels import size_of
 from atrous.model.evaluation.assessment import Assessment
 from atrous.model.evaluation.record import SCORES, Evaluation
 from atrous.model.evaluation.sheets import EvaluatedImage, Key, spread, write_sheet
@@ -62,7 +62,7 @@ def document(assessment: Assessment) -> str:
     evaluation = assessment.evaluation
     model = assessment.model
     name = str(model.training_record.get("name") or model.blueprint.architecture)
-    height, width = _size(assessment.samples[0])
+    height, width = size_of(assessment.samples[0].image)
     cost = network_cost(model.blueprint, (height, width))
     return "\n".join(
         (
@@ -104,11 +104,6 @@ def _pictures(assessment: Assessment, chosen: Sequence[int]) -> Iterator[Evaluat
         (prediction,) = examination.predict(examination.transform(image)[None])
         caption = f"{sample.name}   mIoU {100 * (score or 0):.1f}"
         yield EvaluatedImage(caption, image, read_labels(sample), np.asarray(prediction.cpu()))
-
-
-def _size(sample: Sample) -> tuple[int, int]:
-    with Image.open(sample.image) as image:
-        return image.height, image.width
 
 
 def _write(path: Path, text: str) -> None:

@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.export import ExportedProgram
 
 from atrous.core.console import track
-from atrous.core.errors import AtrousError
+from atrous.core.errors import AtrousError, within_memory
 from atrous.core.files import flush, locate, scratch
 from atrous.core.records import to_json
 from atrous.data.canvas import Size
@@ -55,6 +55,9 @@ FORMATS: Mapping[str, Format] = {
     "onnx": Format(".onnx", onnx_file.require, onnx_file.write, onnx_file.run),
     "pt2": Format(".pt2", pt2_file.require, pt2_file.write, pt2_file.run),
 }
+
+
+MEMORY = "Close other programs, or export on a machine with more."
 
 
 @dataclass(frozen=True)
@@ -106,7 +109,8 @@ def export_network(
         with scratch(path.parent) as folder:
             partial = folder / path.name
             work = _work(network, partial, format, interface, about, opset, sizes)
-            *_, comparisons = track(work, f"exporting to {path.name}", 3)
+            with within_memory(f"to export {path.name} and to compare it", MEMORY):
+                *_, comparisons = track(work, f"exporting to {path.name}", 3)
             size = partial.stat().st_size
             flush(partial)
             partial.replace(path)

@@ -15,6 +15,7 @@ import torch
 from torch.export import ExportedProgram
 
 from atrous.core.errors import AtrousError
+from atrous.core.files import openable
 from atrous.model.export.interface import INPUT, Array
 
 NEEDED = ("onnx", "onnxscript", "onnxruntime")
@@ -70,7 +71,8 @@ def run(path: Path, inputs: Sequence[Array]) -> list[Array]:
     import onnxruntime
 
     try:
-        session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+        with openable(path) as name:
+            session = onnxruntime.InferenceSession(str(name), providers=["CPUExecutionProvider"])
         return [session.run(None, {INPUT: images})[0] for images in inputs]
     except Exception as error:  # onnxruntime's errors have no common type
         raise AtrousError(str(error).splitlines()[0][:300]) from error

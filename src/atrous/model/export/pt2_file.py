@@ -31,7 +31,8 @@ def write(
 ) -> None:
     """Writes the program with its metadata as the extra file `METADATA`."""
     text = json.dumps(dict(metadata), indent=2, ensure_ascii=False)
-    torch.export.save(program, path, extra_files={METADATA: text})
+    with path.open("wb") as file:  # torch ends the process for a name that is not Unicode
+        torch.export.save(program, file, extra_files={METADATA: text})
 
 
 def run(path: Path, inputs: Sequence[Array]) -> list[Array]:

@@ -34,7 +34,8 @@ class Refusal(MetaPathFinder):
 def main(program: str, inputs: Path, outputs: Path) -> None:
     """Runs the program on each input."""
     sys.meta_path.insert(0, Refusal())
-    network = torch.export.load(program).module()
+    with Path(program).open("rb") as file:
+        network = torch.export.load(file).module()
     for path in inputs.glob("*.npy"):
         with torch.inference_mode():
             found = network(torch.from_numpy(np.load(path)))

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from atrous.core.console import track
-from atrous.core.errors import AtrousError
+from atrous.core.errors import within_memory
 from atrous.model.export.exported import export_network
 from atrous.model.export.interface import INPUT, ExportInterface
 from atrous.model.export.onnx_file import OUTPUT
@@ -73,17 +73,12 @@ def compare_latency(
     """
     for runtime in runtimes:
         check_runtime(runtime, conditions)
-    try:
-        with torch_threads(conditions.threads):
-            passes = [prepare(runtime, network, conditions) for runtime in runtimes]
-            warm = [warm_up(once) for once in passes]
-            times = in_turns(passes, repeats)
-    except (torch.OutOfMemoryError, MemoryError) as error:
-        height, width = conditions.size
-        raise AtrousError(
-            f"{conditions.batch} images of {height}x{width} do not fit into the "
-            f"memory of {conditions.device_name}. Lower --batch or --size."
-        ) from error
+    height, width = conditions.size
+    where = f"of {conditions.device_name} for {conditions.batch} images of {height}x{width}"
+    with within_memory(where, "Lower --batch or --size."), torch_threads(conditions.threads):
+        passes = [prepare(runtime, network, conditions) for runtime in runtimes]
+        warm = [warm_up(once) for once in passes]
+        times = in_turns(passes, repeats)
     return tuple(
         summarised(runtime, conditions, warmed, measured)
         for runtime, warmed, measured in zip(runtimes, warm, times, strict=True)

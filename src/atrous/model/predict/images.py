@@ -13,7 +13,8 @@ from atrous.core.errors import AtrousError
 from atrous.data.dataset import Dataset
 from atrous.data.encoding import Colour, voc_colours
 from atrous.data.layouts import cityscapes, voc
-from atrous.data.layouts.folder import SUFFIXES
+from atrous.data.layouts.folder import SUFFIXES, named
+from atrous.data.layouts.layout import look_below
 from atrous.data.pixels import Pixels
 from atrous.model.predict.outputs import InputImage, Writer
 
@@ -23,8 +24,8 @@ _LABEL_IDS = np.array([row.id for row in cityscapes.ROWS], dtype=np.uint8)
 def find_images(named: Sequence[Path], out: Path) -> tuple[InputImage, ...]:
     """Finds the files named, whatever their suffix, and the images in and below the folders.
 
-    Of a folder, files with one of `SUFFIXES` are images, hidden ones excepted, and so are files
-    below `out`, which may lie within it. A file named twice is taken once.
+    Of a folder, files with one of `SUFFIXES` are images, through links; hidden ones excepted, those
+    of systems, and files below `out`, which may lie within it. A file named twice is taken once.
 
     Raises AtrousError for a path that does not exist, a folder without images, and two images
     whose results would have the same name.
@@ -57,13 +58,8 @@ def _images(path: Path, out: Path) -> Iterator[InputImage]:
 
 
 def _below(folder: Path, out: Path) -> Iterator[InputImage]:
-    for path in sorted(folder.rglob("*")):
-        inside = path.relative_to(folder)
-        hidden = any(part.startswith(".") for part in inside.parts)
-        if path.suffix.lower() not in SUFFIXES or hidden or not path.is_file():
-            continue
-        if out not in path.resolve().parents:
-            yield InputImage(inside.with_suffix("").as_posix(), path)
+    for name, paths in named(folder, look_below(folder)).items():
+        yield from (InputImage(name, path) for path in paths if out not in path.resolve().parents)
 
 
 def label_ids(_image: Pixels, ids: Pixels, _colours: Sequence[Colour]) -> Image.Image:

@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import torch
 from torch import Tensor
 
 from atrous.core.console import untracked
+from atrous.core.errors import in_a_line, lacks_memory
 from atrous.data.canvas import Size
 from atrous.data.dataset import Progress
 from atrous.data.pixels import Pixels, UnfitFileError
@@ -114,19 +114,13 @@ def _predict(
     tile = _tile(image.path, size, method, per_pixel, len(model.classes))
     try:
         ids, tiles = class_ids(model, pixels, method, tile, progress)
-    except (RuntimeError, MemoryError) as error:
-        if not _lacks_memory(error):
+    except Exception as error:
+        if not lacks_memory(error):
             raise
-        raise UnfitFileError(
-            image.path, f"needs more memory than there is ({error})", "lower --memory"
-        ) from error
+        why = f"needs more memory than there is ({in_a_line(error)})"
+        raise UnfitFileError(image.path, why, "lower --memory") from error
     outputs.write(image, pixels, ids)
     return tiles
-
-
-def _lacks_memory(error: BaseException) -> bool:
-    told = isinstance(error, torch.OutOfMemoryError | MemoryError)
-    return told or "can't allocate memory" in str(error)
 
 
 def class_ids(

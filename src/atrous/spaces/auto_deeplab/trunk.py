@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from atrous.networks.layers import DropPath, PointwiseConvolution
+from atrous.networks.layers import DepthwiseConvolution, DropPath, PointwiseConvolution
 from atrous.networks.network import Encoder
 from atrous.spaces.auto_deeplab.cell import GIVEN, Edge, Operation, RepeatedCell
 from atrous.spaces.auto_deeplab.trellis import (
@@ -162,6 +162,27 @@ def make_operation(
             return nn.Identity() if stride == 1 else StridedSkip(filters, affine)
 
 
+class SpatialConvolution(DepthwiseConvolution):
+    """The depthwise part of a separable convolution, which decays as all convolutions of the
+    released network do.
+
+    First weights are uniform within 1 / (kernel * sqrt(channels)): there, the variance is scaled by
+    the fan-in of all channels, though a kernel reads one.
+    """
+
+    decays = True
+
+    def __init__(self, channels: int, kernel: int, stride: int) -> None:
+        super().__init__(
+            channels, channels, kernel, stride, kernel // 2, groups=channels, bias=False
+        )
+
+    def reset_parameters(self) -> None:
+        """Draws the first weights."""
+        bound = (self.in_channels * self.kernel_size[0] * self.kernel_size[1]) ** -0.5
+        nn.init.uniform_(self.weight, -bound, bound)
+
+
 class SeparableTwice(nn.Sequential):
     """ReLU, depthwise kernel x kernel, 1x1, batch norm; then the same again at stride 1."""
 
@@ -227,6 +248,6 @@ def doubled(maps: Tensor) -> Tensor:
 
 
 def _separable(filters: int, kernel: int, stride: int, affine: bool) -> tuple[nn.Module, ...]:
-    depthwise = nn.Conv2d(filters, filters, kernel, stride, kernel // 2, groups=filters, bias=False)
+    depthwise = SpatialConvolution(filters, kernel, stride)
     pointwise = PointwiseConvolution(filters, filters)
     return nn.ReLU(), depthwise, pointwise, cell_norm(filters, affine)

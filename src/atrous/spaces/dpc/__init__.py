@@ -31,7 +31,6 @@ DPC = Family(
         output_stride=16,
         filters=64,
         steps=400,
-        rate=0.1,
         baselines=("dpc:aspp", "dpc:top1"),
     ),
     yardstick="dpc:aspp",

@@ -9,12 +9,12 @@ from pathlib import Path
 from atrous.core.config import CACHED, LARGE, FidelityConfig
 from atrous.core.errors import AtrousError
 from atrous.core.options import problems, replaced
-from atrous.core.trial import Origin
+from atrous.core.trial import Origin, Trial
 from atrous.data.canvas import Size, derive_crop, require_crop
 from atrous.data.checks.check import require_sound
-from atrous.data.dataset import Dataset, Samples, fingerprint, select
+from atrous.data.dataset import Dataset, Samples, fingerprint_sides, select
 from atrous.data.layouts import read_dataset
-from atrous.estimation.cached import Proxy
+from atrous.estimation.cached import Proxy, are_resident
 from atrous.estimation.end_to_end import FineTune
 from atrous.estimation.extraction import Extraction, cached_features
 from atrous.estimation.search_data import schedule_of
@@ -38,8 +38,6 @@ from atrous.stages.fidelity.study import (
     require_same,
     some_cells,
 )
-from atrous.strategies.strategy import Proposal, Stateless
-from atrous.strategies.uniform import Listed
 from atrous.training.config import Protocol
 
 
@@ -54,11 +52,11 @@ class StudyData:
     crop: Size
     device: str
 
-    def sources(self) -> Fingerprints:
+    def fingerprints(self) -> Fingerprints:
         """The fingerprints of it all."""
         digests = {name: backbone.weights_digest for name, backbone in self.backbones.items()}
         return Fingerprints(
-            data=fingerprint((*self.training, *self.selection)),
+            data=fingerprint_sides(self.training, self.selection),
             weights=digests[CACHED],
             large_weights=digests.get(LARGE, ""),
             machine=machine(),
@@ -73,26 +71,27 @@ def prepare(asked: FidelityConfig, path: Path, cache: Path) -> tuple[Study, dict
     began otherwise is in the folder.
     """
     _require_possible(asked)
-    material = _material(asked)
+    data = _study_data(asked)
     settings = replaced(
         asked,
         data=str(Path(asked.data.path).resolve()),
         weights=_absolute(asked.small.weights),
         large_weights=_absolute(asked.large.weights),
-        crop=material.crop,
-        device=material.device,
+        rate=schedule_of(asked.proxy).rate,
+        crop=data.crop,
+        device=data.device,
     )
-    study, sources = open_study(path), material.sources()
+    study, fingerprints = open_study(path), data.fingerprints()
     if study is None:
-        computes = {n: _choose(settings, n, material, cache) for n in settings.names}
-        study = Study(path, settings, sources, computes)
+        computes = {n: _choose(settings, n, data, cache) for n in settings.names}
+        study = Study(path, settings, fingerprints, computes)
         create_study(study)
     else:
-        require_same(study, settings, sources)
-    return study, {name: _way(study, name, material, cache) for name in settings.names}
+        require_same(study, settings, fingerprints)
+    return study, {name: _way(study, name, data, cache) for name in settings.names}
 
 
-def _material(asked: FidelityConfig) -> StudyData:
+def _study_data(asked: FidelityConfig) -> StudyData:
     """Everything that is read, checked; nothing is computed."""
     device = pick_device(asked.machine.device)
     dataset = read_dataset(Path(asked.data.path))
@@ -107,71 +106,77 @@ def _material(asked: FidelityConfig) -> StudyData:
     return StudyData(dataset, training, selection, backbones, crop, device)
 
 
-def _choose(settings: FidelityConfig, name: str, material: StudyData, cache: Path) -> Choice:
+def _choose(settings: FidelityConfig, name: str, data: StudyData, cache: Path) -> Choice:
     """How the trials of a setting are computed, and how many at a time.
 
     On a CPU, whole networks are trained in float32, one at a time on all cores unless said
     otherwise.
     """
-    if settings.is_cached(name) or material.device != "cpu":
-        workload = _workload(settings, name, material)
-        return choose(workload, material.device, settings.machine.workers, settings.cells, cache)
+    if settings.is_cached(name) or data.device != "cpu":
+        workload = _workload(settings, name, data)
+        return choose(workload, data.device, settings.machine.workers, settings.cells, cache)
     workers = settings.machine.workers or 1
     return Choice(Compute("cpu", "float32", "channels_last", max(1, cores() // workers)), workers)
 
 
-def _workload(settings: FidelityConfig, name: str, material: StudyData) -> Workload:
-    backbone = material.backbones[LARGE if name == LARGE else CACHED]
+def _workload(settings: FidelityConfig, name: str, data: StudyData) -> Workload:
+    backbone = data.backbones[LARGE if name == LARGE else CACHED]
     return Workload(
         all_cells()[WHOLE],
         backbone.channels,
-        material.crop,
+        data.crop,
         settings.proxy.filters,
-        len(material.dataset.classes),
+        len(data.dataset.classes),
         settings.proxy.batch,
     )
 
 
-def _way(study: Study, name: str, material: StudyData, cache: Path) -> Way:
+def _way(study: Study, name: str, data: StudyData, cache: Path) -> Way:
     choice, settings = study.computes[name], study.settings
     estimator = (
-        _proxy(settings, name, choice.compute, material, cache)
+        _proxy(settings, name, choice.compute, choice.workers, data, cache)
         if settings.is_cached(name)
-        else _fine_tune(settings, name, choice.compute, material, study.path / f"{name}-training")
+        else _fine_tune(settings, name, choice.compute, data, study.path / f"{name}-training")
     )
     return Way(estimator, settings.steps_of(name), choice.workers)
 
 
 def _proxy(
-    settings: FidelityConfig, name: str, compute: Compute, material: StudyData, cache: Path
+    settings: FidelityConfig,
+    name: str,
+    compute: Compute,
+    workers: int,
+    data: StudyData,
+    cache: Path,
 ) -> Proxy:
     """The estimator that trains cells on cached features, as a search does."""
     training, selection = (
         cached_features(
             Extraction(
                 samples,
-                material.backbones[name],
-                material.crop,
-                material.device,
+                data.backbones[name],
+                data.crop,
+                data.device,
                 (settings.small.output_stride,),
             ),
             cache,
         )
-        for samples in (material.training, material.selection)
+        for samples in (data.training, data.selection)
     )
     return Proxy(
         training=training,
         selection=selection,
-        classes=len(material.dataset.classes),
+        classes=len(data.dataset.classes),
         filters=settings.proxy.filters,
         schedule=schedule_of(settings.proxy),
         compute=compute,
         init=settings.proxy.init,
+        resident=are_resident((training, selection), compute.device, workers),
     )
 
 
 def _fine_tune(
-    settings: FidelityConfig, name: str, compute: Compute, material: StudyData, folder: Path
+    settings: FidelityConfig, name: str, compute: Compute, data: StudyData, folder: Path
 ) -> FineTune:
     """The estimator that trains cell and backbone together, as re-ranking does."""
     backbone, weights = settings.backbone_of(name)
@@ -181,20 +186,18 @@ def _fine_tune(
         output_stride=settings.small.output_stride,
         filters=settings.proxy.filters,
         decoder=False,
-        classes=material.dataset.classes,
-        colours=material.dataset.colours,
+        classes=data.dataset.classes,
+        colours=data.dataset.colours,
     )
     protocol = Protocol(
         steps=settings.end_to_end_steps,
         batch=settings.proxy.batch,
-        crop=material.crop,
+        crop=data.crop,
         rate=settings.end_to_end_rate,
         precision=compute.precision,
         seed=settings.seed,
     )
-    return FineTune(
-        blueprint, weights, material.training, material.selection, protocol, compute, folder
-    )
+    return FineTune(blueprint, weights, data.training, data.selection, protocol, compute, folder)
 
 
 def _absolute(text: str) -> str:
@@ -230,25 +233,22 @@ def measure(
 ) -> None:
     """Measures all cells, one setting after the other; what a ledger holds is not done again.
 
-    The cells are listed as proposals of a search. `begin` hears of each setting
-    and how many of its cells have ended before, `watch` of each cell that ends. Raises
-    `AtrousError`.
+    `begin` hears of each setting and how many of its cells have ended before, `watch` of each cell
+    that ends. Raises `AtrousError`.
     """
-    cells = tuple(
-        Proposal(cell.genotype, Origin(CELL, label=name), cell.space)
-        for name, cell in some_cells(study.settings.cells).items()
-    )
+    cells = [
+        Trial(number, cell, Origin(CELL, label=name), study.settings.seed)
+        for number, (name, cell) in enumerate(some_cells(study.settings.cells).items())
+    ]
     with study.locked():
         for name, way in ways.items():
             ledger = study.ledger(name)
             begin(name, len(ledger.entries()))
             plan = SearchPlan(
                 space=find_space(all_cells()[WHOLE].space),
-                strategy=Stateless(Listed(cells)),
                 promotion=FullBudget(way.steps),
                 objective=find_objective("miou"),
-                baselines=(),
-                trials=len(cells),
+                listed=cells,
                 seed=study.settings.seed,
                 workers=way.workers,
             )

@@ -1,6 +1,6 @@
 """A study of small cells: a folder with what was asked for, and a ledger for each setting.
 
-fidelity.json       settings, sources and how trials are computed, written once
+fidelity.json       settings, fingerprints and how trials are computed, written once
 cached.db           the cells, trained on the small backbone's cached features
 end-to-end.db       trained with the small backbone
 large.db            trained with the large backbone, or on its cached features
@@ -23,6 +23,7 @@ from atrous.core.config import FidelityConfig
 from atrous.core.errors import AtrousError
 from atrous.core.files import hold
 from atrous.core.options import leaves
+from atrous.data.dataset import DataFingerprint
 from atrous.estimation.tune import Choice
 from atrous.search.ledger import Entry, Ledger, file_url
 from atrous.spaces import FAMILIES
@@ -54,14 +55,14 @@ def some_cells(count: int) -> dict[str, Architecture]:
 
 
 ABOUT, LOCK = "fidelity.json", "fidelity.lock"
-FORMAT = 4
+FORMAT = 5
 
 
 @dataclass(frozen=True)
 class Fingerprints:
     """Fingerprints of all that scores depend on besides the settings; made on `machine`."""
 
-    data: str
+    data: DataFingerprint
     weights: str
     large_weights: str
     machine: str
@@ -75,7 +76,7 @@ class Study:
 
     path: Path
     settings: FidelityConfig
-    sources: Fingerprints
+    fingerprints: Fingerprints
     computes: dict[str, Choice]
     identity: str = field(default_factory=lambda: uuid4().hex)
 
@@ -109,7 +110,7 @@ class _About:
     """The content of `fidelity.json`."""
 
     settings: FidelityConfig
-    sources: Fingerprints
+    fingerprints: Fingerprints
     computes: dict[str, Choice]
     identity: str
 
@@ -136,7 +137,7 @@ def create_study(study: Study) -> None:
                 "that back, or name another folder with --out."
             )
         study.begin_ledgers()
-        about = _About(study.settings, study.sources, study.computes, study.identity)
+        about = _About(study.settings, study.fingerprints, study.computes, study.identity)
         records.write(path / ABOUT, about, FORMAT, "a study")
 
 
@@ -158,20 +159,22 @@ def open_study(path: Path) -> Study | None:
             f"Expected the settings of a study in {path / ABOUT}, but: settings.cells: {error} "
             f"{mend}"
         ) from error
-    return Study(path, about.settings, about.sources, about.computes, about.identity)
+    return Study(path, about.settings, about.fingerprints, about.computes, about.identity)
 
 
-def require_same(study: Study, settings: FidelityConfig, sources: Fingerprints) -> None:
+def require_same(study: Study, settings: FidelityConfig, fingerprints: Fingerprints) -> None:
     """Raises `AtrousError` if a study that began under others would be gone on with."""
     pairs = [
         (leaf.flag, leaf.of(study.settings), leaf.of(settings)) for leaf in leaves(FidelityConfig)
     ]
     changed = [f"--{flag} was {then}, now {now}" for flag, then, now in pairs if then != now]
-    for what in ("data", "weights", "large_weights"):
-        then, found = getattr(study.sources, what), getattr(sources, what)
+    if sides := study.fingerprints.data.changes(fingerprints.data, settings.data.select_on):
+        changed.append(sides)
+    for what in ("weights", "large_weights"):
+        then, found = getattr(study.fingerprints, what), getattr(fingerprints, what)
         if then != found:
-            name = "images or masks" if what == "data" else f"--{what.replace('_', '-')} as loaded"
-            changed.append(f"{name} had fingerprint {then}, now {found}")
+            name = what.replace("_", "-")
+            changed.append(f"--{name} as loaded had fingerprint {then}, now {found}")
     if changed:
         raise AtrousError(
             f"The study in {study.path} began otherwise, so that its scores would not be "

@@ -16,7 +16,14 @@ from atrous.core.options import problems, replaced
 from atrous.core.trial import Trial
 from atrous.data.canvas import Size, largest, require_crop
 from atrous.data.checks.check import require_sound
-from atrous.data.dataset import Dataset, Progress, Samples, fingerprint, read_labels, select
+from atrous.data.dataset import (
+    Dataset,
+    Progress,
+    Samples,
+    fingerprint_sides,
+    read_labels,
+    select,
+)
 from atrous.data.layouts import read_dataset
 from atrous.estimation.end_to_end import usual_rate
 from atrous.networks.backbones import load_backbone
@@ -139,19 +146,21 @@ def job_of(subject: Subject, sound: Callable[[Path], list[Size]] = require_sound
         protocol=protocol,
         compute=Compute(device, precision, "channels_last", cores()),
         tensorboard=config.tensorboard,
-        fingerprint=fingerprint((*training, *selection)),
+        fingerprint=fingerprint_sides(training, selection),
     )
 
 
 def balanced_weights(samples: Samples, classes: int, progress: Progress) -> tuple[float, ...]:
     """Weights that let rare classes count for more: 1 / ln(1.02 + share of the pixels), per class
-    (Paszke et al. 2016, ENet, section 5.2), scaled to a mean of 1."""
+    (Paszke et al. 2016, ENet, section 5.2), scaled to a mean of 1 over the labelled pixels, so that
+    loss and gradients stay as large as without them."""
     counts = np.zeros(256, np.int64)
     for sample in progress(samples, "counting classes", len(samples)):
         counts += np.bincount(read_labels(sample).ravel(), minlength=256)
     shares = counts[:classes] / max(1, counts[:classes].sum())
     weights = 1 / np.log(BASE + shares)
-    scaled: list[float] = (weights / weights.mean()).tolist()
+    mean = (weights * shares).sum() or weights.mean()
+    scaled: list[float] = (weights / mean).tolist()
     return tuple(scaled)
 
 

@@ -9,12 +9,19 @@ from pathlib import Path
 import torch
 
 from atrous.core import records
-from atrous.core.console import track, untracked
-from atrous.core.errors import AtrousError
+from atrous.core.console import command, track, untracked
+from atrous.core.errors import AtrousError, within_memory
 from atrous.core.files import hold, locate
 from atrous.core.records import to_json
 from atrous.core.trial import Metrics
-from atrous.data.dataset import Dataset, Progress, Samples, fingerprint, select
+from atrous.data.dataset import (
+    DataFingerprint,
+    Dataset,
+    Progress,
+    Samples,
+    fingerprint_sides,
+    select,
+)
 from atrous.data.layouts import read_dataset
 from atrous.data.transform import Transform
 from atrous.estimation.end_to_end import WarmStart
@@ -39,7 +46,8 @@ def run(
 ) -> Path:
     """Trains what is left of a job and writes the model; gives the model's folder.
 
-    Without a `start`, the cell begins with random weights.
+    Without a `start`, the cell begins with random weights. With one, the start is scored too, and
+    stays the best until a score is higher.
 
     Under `torchrun`, all processes call it with the same job. Raises `AtrousError`.
     """
@@ -66,21 +74,19 @@ def _run(
     transform = Transform(network.backbone.mean, network.backbone.std)
     crops = crops_of(training, job.protocol, network.backbone.mean)
     score = Selection(selection, len(dataset.classes), transform, world)
+    mend = "Lower --batch or --crop, or raise --accumulate."
     try:
-        if start and begins:
-            start(network, job.blueprint.architecture, job.protocol.seed)
-        torch.set_num_threads(max(1, compute.threads // world.local_size))
-        state = TrainingState(network, job.protocol, compute, world)
-        metrics = train(state, crops, score, folder, progress, watch, job.tensorboard)
+        with within_memory(f"on {job.compute.device}", mend):
+            if start and begins:
+                start(network, job.blueprint.architecture, job.protocol.seed)
+            torch.set_num_threads(max(1, compute.threads // world.local_size))
+            state = TrainingState(network, job.protocol, compute, world)
+            warm = start is not None
+            metrics = train(state, crops, score, folder, progress, watch, job.tensorboard, warm)
     except NonFiniteError as error:
         raise AtrousError(
             f"Training diverged: {error}. Begin anew with a lower --rate; what was best before is "
             f"in {folder}."
-        ) from error
-    except torch.OutOfMemoryError as error:
-        raise AtrousError(
-            f"Not enough memory on {job.compute.device} ({str(error).splitlines()[0]}). Lower "
-            "--batch or --crop, or raise --accumulate."
         ) from error
     if world.leads:
         _write(folder, job, metrics, len(training), start is not None)
@@ -105,7 +111,8 @@ def training_record(job: TrainingJob, metrics: Metrics, images: int) -> dict[str
         "name": job.name,
         "data": Path(job.data).name,
         "data_licence": job.licence,
-        "data_fingerprint": job.fingerprint,
+        "training_fingerprint": job.fingerprint.training,
+        "selection_fingerprint": job.fingerprint.selection,
         "select_on": job.select_on,
         "images": images,
         **to_json(job.protocol),
@@ -118,7 +125,7 @@ def training_record(job: TrainingJob, metrics: Metrics, images: int) -> dict[str
 
 
 ABOUT, MODEL, LOCK = "training.json", "model", "training.lock"
-FORMAT = 2
+FORMAT = 3
 
 
 @dataclass(frozen=True)
@@ -135,7 +142,7 @@ class TrainingJob:
     protocol: Protocol
     compute: Compute
     tensorboard: bool
-    fingerprint: str
+    fingerprint: DataFingerprint
 
     def samples(self) -> tuple[Dataset, Samples, Samples]:
         """The data set, and the samples to train and to select on.
@@ -144,12 +151,15 @@ class TrainingJob:
         """
         dataset = read_dataset(Path(self.data))
         training, selection = select(dataset, self.select_on)
-        found = fingerprint((*training, *selection))
-        if found != self.fingerprint:
+        found = fingerprint_sides(training, selection)
+        sides = self.fingerprint.changes(found, self.select_on)
+        classes = self.blueprint.classes
+        if not sides and classes != dataset.classes:
+            sides = f"class names (they were {', '.join(classes)})"
+        if sides:
             raise AtrousError(
-                f"The images or masks of {self.data} have changed since this training began "
-                f"(fingerprint {self.fingerprint}, now {found}). Put them back, or begin anew with "
-                "another --out."
+                f"The {sides} of {self.data} have changed since this training began. Put them "
+                "back, or begin anew with another --out."
             )
         return dataset, training, selection
 
@@ -158,8 +168,8 @@ def require_none(folder: Path) -> None:
     """Raises `AtrousError` if there is a training run in the folder."""
     if (folder / ABOUT).exists():
         raise AtrousError(
-            f"There is a training run in {folder} already. Go on with it: atrous train --resume "
-            f"{folder}; or name another folder with --out."
+            f"There is a training run in {folder} already. Go on with it: "
+            f"{command('train', '--resume', folder)}; or name another folder with --out."
         )
 
 

@@ -11,10 +11,10 @@ from pathlib import Path
 import torch
 
 from atrous.core.console import track
-from atrous.core.errors import AtrousError
+from atrous.core.errors import AtrousError, within_memory
 from atrous.core.records import Amount, Positive, read, write
 from atrous.core.trial import Failed, Job, Origin, Rung, Trial
-from atrous.networks.compute import cores
+from atrous.networks.compute import cores, release
 from atrous.report.trained import PLAN, PlannedStage
 from atrous.search.loop import Estimator
 from atrous.search.run import Run
@@ -197,14 +197,12 @@ def measure_pace(run: Run, estimator: Estimator, job: TrainingJob) -> Pace:
     if isinstance(outcome, Failed):
         plain = yardstick_name(config.space)
         raise AtrousError(f"A first trial, of {plain}, failed: {outcome.error}")
+    mend = "Begin anew with a smaller --batch or --crop, and another --out."
     try:
-        step = step_seconds(job)
-    except torch.OutOfMemoryError as error:
-        raise AtrousError(
-            f"Not enough memory on {job.compute.device} to train end to end "
-            f"({str(error).splitlines()[0]}). Begin anew with a smaller --batch or --crop, and "
-            "another --out."
-        ) from error
+        with within_memory(f"on {job.compute.device} to train end to end", mend):
+            step = step_seconds(job)
+    finally:
+        release(job.compute.device)
     return Pace(outcome.seconds, step, run.settings.workers)
 
 

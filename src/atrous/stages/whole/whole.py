@@ -21,6 +21,7 @@ from pathlib import Path
 
 from atrous.core.architecture import Architecture
 from atrous.core.config import RerankConfig, SearchConfig, TrainingConfig, WholeConfig
+from atrous.core.console import command
 from atrous.core.errors import AtrousError
 from atrous.core.files import hold, whole_folder
 from atrous.core.options import problems, replaced
@@ -119,7 +120,7 @@ def give(out: Path, seconds: float) -> None:
         if (out / PLAN).exists():
             raise AtrousError(
                 f"The budget of {out} is split already, as {out / PLAN} says, so --budget cannot "
-                f"be changed. Go on without it: atrous run --resume {out}"
+                f"be changed. Go on without it: {command('run', '--resume', out)}"
             )
         keep(replaced(config, budget=seconds), out)
 
@@ -152,8 +153,9 @@ def _require_cells(config: SearchConfig) -> None:
     if not needs_backbone(config.space):
         raise AtrousError(
             f"Expected a space of parts on a backbone, got --space {config.space}. "
-            "Go the way of whole networks stage by stage: atrous search "
-            f"{config.data.path} --space {config.space}, then rerank, train, evaluate and export."
+            "Go the way of whole networks stage by stage: "
+            f"{command('search', config.data.path, '--space', config.space)}, then rerank, train, "
+            "evaluate and export."
         )
 
 
@@ -166,8 +168,8 @@ def _require_room(out: Path) -> None:
     """Raises `AtrousError` if a run has begun in the folder; until then, it may be asked anew."""
     if (out / WHOLE).exists() and (out / ABOUT).exists():
         raise AtrousError(
-            f"There is a run in {out} already. Go on with it: atrous run --resume {out}; or name "
-            "another folder with --out."
+            f"There is a run in {out} already. Go on with it: "
+            f"{command('run', '--resume', out)}; or name another folder with --out."
         )
     require_no_run(out)
 
@@ -190,8 +192,8 @@ def _locked(out: Path) -> Iterator[None]:
             "with --out."
         ) from error
     busy = (
-        f"Another process is at work on the run in {out}. Wait for it, or watch it with: atrous "
-        f"status {out}"
+        f"Another process is at work on the run in {out}. Wait for it, or watch it with: "
+        f"{command('status', out)}"
     )
     with hold(out / LOCK, busy):
         yield
@@ -243,8 +245,8 @@ def prepare(out: Path, cache: Path) -> None:
         plan = split(budget, pace, ended, beside, (plain,), config.stretch)
     except AtrousError as error:
         raise AtrousError(
-            f"{error} Go on with more: atrous run --resume {out} --budget ...; or begin anew with "
-            "fewer --steps and another --out."
+            f"{error} Go on with more: {command('run', '--resume', out, '--budget')} ...; or begin "
+            "anew with fewer --steps and another --out."
         ) from error
     extend(run, plan.trials, plan.search_seconds)
     write_plan(plan, out)

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
@@ -14,7 +13,7 @@ from torch import Tensor, nn
 
 from atrous.core.console import track
 from atrous.core.errors import AtrousError
-from atrous.data.dataset import IGNORE, Progress, Sample, read_image, read_labels
+from atrous.data.dataset import IGNORE, Progress, Sample, read_ahead, read_image, read_labels
 from atrous.data.pixels import Pixels
 from atrous.networks.compute import cores
 from atrous.tasks.segmentation.probabilities import evaluating, probabilities
@@ -27,6 +26,20 @@ SCORES = 2**27
 """A batch on a GPU has at most so many images, and class scores (half a gigabyte)."""
 
 READERS = 8
+
+
+class TooLargeError(torch.OutOfMemoryError):
+    """Memory that does not hold a single image: how crops are trained on does not matter there."""
+
+    advice = (
+        "Images are scored whole: take smaller images to select on, fewer --filters, another "
+        "backbone, or a device with more memory."
+    )
+
+    def __init__(self, images: Tensor, error: Exception) -> None:
+        height, width = images.shape[-2:]
+        why = str(error).partition("\n")[0]
+        super().__init__(f"scoring an image of {width} x {height} pixels: {why}")
 
 
 @dataclass(frozen=True)
@@ -56,21 +69,29 @@ class Examination:
         """Whether an image is looked at once, as it is."""
         return tuple(self.scales) == PLAIN and not self.flip
 
-    def predict(self, images: Tensor) -> list[Tensor]:
-        """The class of each pixel, [B, 3, H, W] -> B times bytes [H, W] on the device."""
+    def predict(self, images: Tensor) -> Tensor:
+        """The class of each pixel, [B, 3, H, W] -> bytes [B, H, W] on the device.
+
+        An accelerator whose memory does not hold so many images together gets half as many.
+        """
         with torch.no_grad():
-            if self.plain:
-                return [winners(logits) for logits in self.network(self._placed(images))]
-            return [winners(self._averaged(image)) for image in images]
+            if not self.plain:
+                return torch.stack([winners(self._averaged(image)) for image in images])
+            try:
+                return winners(self.network(self._placed(images)))
+            except torch.OutOfMemoryError as error:
+                if len(images) == 1:
+                    raise TooLargeError(images, error) from error
+        torch.cuda.empty_cache()
+        return torch.cat([self.predict(half) for half in images.chunk(2)])
 
     def counted(self, samples: Sequence[Sample]) -> Iterator[Counted]:
         """The counts of each sample in turn. Raises AtrousError for files that cannot be used."""
         readers = 1 if self.device == "cpu" else min(READERS, cores())
         for batch in self._batches(load(samples, self.transform, self.classes, readers)):
             predictions = self.predict(torch.stack([one.image for one in batch]))
-            labels = (one.label.to(self.device) for one in batch)
-            pairs = zip(labels, predictions, strict=True)
-            counts = torch.stack([confusion(*pair, self.classes) for pair in pairs]).cpu().numpy()
+            labels = torch.stack([one.label for one in batch]).to(self.device)
+            counts = confusions(labels, predictions, self.classes).cpu().numpy()
             for place, each in enumerate(counts, 1):
                 yield Counted(each, settled=place == len(batch))
 
@@ -134,9 +155,6 @@ def evaluate(
 Transform = Callable[[Pixels], Tensor]
 """From an RGB image, uint8 H x W x 3, to the network's input, float32 [3, H, W]."""
 
-AHEAD = 4
-"""How many images wait, read, for each thread that reads them."""
-
 
 @dataclass(frozen=True)
 class Loaded:
@@ -153,20 +171,10 @@ def load(
 
     Raises AtrousError where a file cannot be used, sizes differ, or a label is no class.
     """
-    pool = ThreadPoolExecutor(threads)
-    waiting: deque[Future[Loaded]] = deque()
-    try:
-        for sample in samples:
-            waiting.append(pool.submit(_load, sample, transform, classes))
-            if len(waiting) > AHEAD * threads:
-                yield waiting.popleft().result()
-        while waiting:
-            yield waiting.popleft().result()
-    finally:
-        pool.shutdown(cancel_futures=True)
+    return read_ahead(partial(_load, transform, classes), samples, threads)
 
 
-def _load(sample: Sample, transform: Transform, classes: int) -> Loaded:
+def _load(transform: Transform, classes: int, sample: Sample) -> Loaded:
     image, label = read_image(sample.image), read_labels(sample)
     if image.shape[:2] != label.shape:
         raise AtrousError(
@@ -206,16 +214,25 @@ class Scores:
 
 def confusion(label: Tensor, prediction: Tensor, classes: int) -> Tensor:
     """Pixel counts [K, K], label by prediction; both arguments are bytes of one shape."""
-    pairs = label.flatten().int() * classes + prediction.flatten()
-    counts = torch.bincount(pairs, minlength=LABELS * classes)
-    return counts[: classes * classes].view(classes, classes)
+    return confusions(label[None], prediction[None], classes)[0]
+
+
+def confusions(labels: Tensor, predictions: Tensor, classes: int) -> Tensor:
+    """Pixel counts [B, K, K] of each of B images; both arguments are bytes of one shape [B, ...].
+
+    On an accelerator, one call waits once for all that was asked before.
+    """
+    images = torch.arange(len(labels), dtype=torch.int32, device=labels.device).unsqueeze(1)
+    pairs = (labels.flatten(1) + LABELS * images) * classes + predictions.flatten(1)
+    counts = torch.bincount(pairs.flatten(), minlength=len(labels) * LABELS * classes)
+    return counts.view(len(labels), LABELS, classes)[:, :classes]
 
 
 def winners(logits: Tensor) -> Tensor:
-    """The class of each position, [K, H, W] -> [H, W], as bytes."""
+    """The class of each position, [..., K, H, W] -> [..., H, W], as bytes."""
     if logits.device.type == "cpu":
-        return torch.from_numpy(logits.numpy().argmax(0).astype(np.uint8))
-    return logits.argmax(0).to(torch.uint8)
+        return torch.from_numpy(logits.numpy().argmax(-3).astype(np.uint8))
+    return logits.argmax(-3).to(torch.uint8)
 
 
 def summarise(counts: Counts) -> Scores:

@@ -215,22 +215,22 @@ class _Seams:
 
 
 class Segmenter(nn.Module):
-    """A part on cached maps, then a 1x1 convolution with bias: pyramid -> logits [B, K, H, W]."""
+    """A part on cached maps, then a convolution with bias: pyramid -> logits [B, K, H, W]."""
 
     def __init__(self, head: Part, classes: int) -> None:
         super().__init__()
         self.head = head
         self.stride = head.stride
-        self.logits = class_scores(head.channels, classes)
+        self.logits = class_scores(head.channels, classes, head.kernel)
 
     def forward(self, maps: Pyramid) -> Tensor:
         """Maps by stride -> [B, K, H, W] at the part's stride."""
         return cast(Tensor, self.logits(self.head(maps)))
 
 
-def class_scores(channels: int, classes: int) -> nn.Conv2d:
+def class_scores(channels: int, classes: int, kernel: int = 1) -> nn.Conv2d:
     """The last layer, with first weights as in the reference implementation."""
-    layer = nn.Conv2d(channels, classes, 1)
+    layer = nn.Conv2d(channels, classes, kernel, padding=kernel // 2)
     nn.init.trunc_normal_(layer.weight, std=0.01, a=-0.02, b=0.02)
     nn.init.zeros_(layer.bias)  # type: ignore[arg-type]
     return layer

@@ -151,7 +151,8 @@ class Separable(nn.Module):
         super().__init__()
         self.channels = channels
         spatial, across = (readers * channels, 1, kernel, kernel), (readers * channels, channels)
-        self.depthwise = nn.ParameterList(drawn(*spatial, fan_in=kernel**2) for _ in range(2))
+        fan_in = channels * kernel**2  # of all channels, as in the decoded network
+        self.depthwise = nn.ParameterList(drawn(*spatial, fan_in=fan_in) for _ in range(2))
         self.pointwise = nn.ParameterList(drawn(*across, 1, 1, fan_in=channels) for _ in range(2))
 
     def forward(self, maps: Tensor, rows: Rows, gains: Tensor, stride: int) -> Tensor:

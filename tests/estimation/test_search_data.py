@@ -12,13 +12,12 @@ import pytest
 from PIL import Image
 
 from atrous.core.errors import AtrousError
-from atrous.estimation import estimators
 from atrous.estimation.cached import Proxy
-from atrous.estimation.search_data import cached_of
+from atrous.estimation.search_data import cached_of, unchanged_data
 from atrous.search.loop import Estimator
 from atrous.search.run import Run
-from atrous.stages.search import begin
-from tests.small_search import config, remembered, write_data
+from tests import small_search
+from tests.small_search import write_data
 
 
 @pytest.fixture(scope="module")
@@ -32,11 +31,8 @@ def data(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def begun(
-    data: Path, tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
-) -> tuple[Run, Estimator]:
-    monkeypatch.setattr(estimators, "choose", remembered([]))
-    return begin(config(data), tmp_path / "run", cache)
+def begun(data: Path, tmp_path: Path, cache: Path) -> tuple[Run, Estimator]:
+    return small_search.begun(data, tmp_path / "run", cache)
 
 
 def brighten(data: Path) -> None:
@@ -64,15 +60,37 @@ def test_changed_data_is_noticed_before_anything_is_computed(
 ) -> None:
     run, _ = begun
     change(data)
-    with pytest.raises(AtrousError, match=r"images or masks of .*run have changed.*--out"):
+    with pytest.raises(AtrousError, match=r"was searched on has changed.*images or masks.*--out"):
         cached_of(run, tmp_path / "other cache")
     assert not (tmp_path / "other cache").exists()
+
+
+def test_the_side_that_changed_is_named(begun: tuple[Run, Estimator], data: Path) -> None:
+    run, _ = begun
+    before = run.context.fingerprint
+    brighten(data)
+    with pytest.raises(AtrousError, match=r": training images or masks \(split train") as told:
+        unchanged_data(run)
+    assert before.training in str(told.value)
+    assert before.selection not in str(told.value)
+    for kind in ("images", "masks"):
+        path = data / kind / "train" / "train1.png"
+        path.rename(data / kind / "val" / path.name)
+    with pytest.raises(AtrousError, match=r"split train.* and selection .*split val"):
+        unchanged_data(run)
+
+
+def test_changed_class_names_are_noticed(begun: tuple[Run, Estimator], data: Path) -> None:
+    run, _ = begun
+    (data / "classes.txt").write_text("one\ntwo\nthree\n")
+    with pytest.raises(AtrousError, match=r"classes \(they were .*now one, two, three"):
+        unchanged_data(run)
 
 
 def test_changed_weights_are_noticed(begun: tuple[Run, Estimator], tmp_path: Path) -> None:
     run, _ = begun
     other = replace(run, settings=replace(run.settings, config=replace(run.config, seed=1)))
-    with pytest.raises(AtrousError, match=r"backbone weights of .*run have changed"):
+    with pytest.raises(AtrousError, match=r"run was searched on has changed.*: backbone weights"):
         cached_of(other, tmp_path / "other cache")
 
 

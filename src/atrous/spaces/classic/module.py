@@ -1,0 +1,178 @@
+"""Well-known decoders, as parts that read the maps of a backbone.
+
+Maps come by stride, all of which are read unless a decoder says otherwise; `filters` is the width
+of the map that a decoder gives.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from math import gcd
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from atrous.networks.layers import Dropout, GridPoolingUnit, PointwiseUnit, SeparableUnit
+from atrous.networks.network import Decoder
+from atrous.networks.pyramid import Part, Pyramid
+
+Channels = Mapping[int, int]
+GATED_STRIDE = 8
+GROUPS = 32
+RATES = (6, 12, 18)
+
+
+class OneByOne(Part):
+    """A 1x1 convolution on the deepest map: the least that can be done."""
+
+    def __init__(self, channels: Channels, filters: int) -> None:
+        super().__init__()
+        self.stride = max(channels)
+        self.reads, self.channels = (self.stride,), filters
+        self.unit = PointwiseUnit(channels[self.stride], filters)
+
+    def forward(self, maps: Pyramid) -> Tensor:
+        """The pyramid -> [B, filters, H, W] at the largest stride."""
+        return cast(Tensor, self.unit(maps[self.stride]))
+
+
+class LiteAspp(Part):
+    """LR-ASPP (Howard et al. 2019, section 6.4): a 1x1 convolution on the deepest map, times a gate
+    of its global mean; scores are made of it and of the map at stride 8."""
+
+    def __init__(self, channels: Channels, filters: int) -> None:
+        super().__init__()
+        self.deep = max(channels)
+        self.stride = min((s for s in channels if s >= GATED_STRIDE), default=self.deep)
+        self.reads = tuple(sorted({self.stride, self.deep}))
+        self.unit = PointwiseUnit(channels[self.deep], filters)
+        self.gate = nn.Conv2d(channels[self.deep], filters, 1, bias=False)
+        self.channels = filters + channels[self.stride]
+
+    def forward(self, maps: Pyramid) -> Tensor:
+        """The pyramid -> [B, filters + those of the finer map, H, W] at its stride."""
+        deep, fine = maps[self.deep], maps[self.stride]
+        gate = torch.sigmoid(self.gate(deep.mean((2, 3), keepdim=True)))
+        return torch.cat([enlarged(self.unit(deep) * gate, fine), fine], dim=1)
+
+
+class FeaturePyramid(Part):
+    """A panoptic feature pyramid (Kirillov et al. 2019, section 3.1), half as wide at `filters` 64
+    as published: levels of 2 x `filters` channels, 3x3 convolutions, sums at the finest stride."""
+
+    def __init__(self, channels: Channels, filters: int) -> None:
+        super().__init__()
+        strides = sorted(channels, reverse=True)
+        self.reads, self.stride, self.channels = tuple(strides[::-1]), strides[-1], filters
+        width = 2 * filters
+        self.laterals = nn.ModuleList(nn.Conv2d(channels[s], width, 1) for s in strides)
+        self.branches = nn.ModuleList(
+            nn.ModuleList(
+                grouped(width if k == 0 else filters, filters) for k in range(max(1, ups))
+            )
+            for ups in reversed(range(len(strides)))
+        )
+        self.dropout = nn.Dropout2d(0.2)
+
+    def forward(self, maps: Pyramid) -> Tensor:
+        """The pyramid -> [B, filters, H, W] at the smallest stride."""
+        levels = [maps[stride] for stride in reversed(self.reads)]
+        top: Tensor | None = None
+        total: Tensor | None = None
+        for number, (lateral, branch) in enumerate(zip(self.laterals, self.branches, strict=True)):
+            side = lateral(levels[number])
+            top = side if top is None else side + nearest(top, side)
+            found = top
+            for step, layer in enumerate(cast(nn.ModuleList, branch), number + 1):
+                found = layer(found)
+                if step < len(levels):
+                    found = enlarged(found, levels[step])
+            total = found if total is None else total + found
+        return cast(Tensor, self.dropout(total))
+
+
+class Unet(Part):
+    """The decoder of a U-Net (Ronneberger et al. 2015) down to the finest map: the map so far is
+    enlarged, joined with the next finer one, and convolved twice; widths halve down to `filters`.
+    """
+
+    def __init__(self, channels: Channels, filters: int) -> None:
+        super().__init__()
+        strides = sorted(channels, reverse=True)
+        self.reads, self.stride, self.channels = tuple(strides[::-1]), strides[-1], filters
+        widths = [filters << k for k in reversed(range(len(strides) - 1))]
+        inputs = [channels[strides[0]], *widths[:-1]]
+        self.steps = nn.ModuleList(
+            nn.Sequential(convolved(above + channels[s], width), convolved(width, width))
+            for above, s, width in zip(inputs, strides[1:], widths, strict=True)
+        )
+
+    def forward(self, maps: Pyramid) -> Tensor:
+        """The pyramid -> [B, filters, H, W] at the smallest stride."""
+        *finer, found = (maps[stride] for stride in self.reads)
+        for step, side in zip(self.steps, reversed(finer), strict=True):
+            found = step(torch.cat([enlarged(found, side), side], dim=1))
+        return found
+
+
+class DeepLab(Part):
+    """DeepLabv3+ (Chen et al. 2018): atrous spatial pyramid pooling of separable convolutions on
+    the deepest map, then 48 channels of the finest beside it, and two separable convolutions."""
+
+    def __init__(self, channels: Channels, filters: int) -> None:
+        super().__init__()
+        self.deep, self.channels = max(channels), filters
+        self.stride = min(channels)
+        self.reads = tuple(sorted({self.stride, self.deep}))
+        count = channels[self.deep]
+        self.branches = nn.ModuleList(
+            (
+                PointwiseUnit(count, filters),
+                *(SeparableUnit(count, filters, (rate, rate)) for rate in RATES),
+                GridPoolingUnit(count, filters, (1, 1)),
+            )
+        )
+        self.project = nn.Sequential(
+            PointwiseUnit(len(self.branches) * filters, filters), Dropout(0.1)
+        )
+        self.decoder = Decoder(channels, self, self.stride)
+
+    def forward(self, maps: Pyramid) -> Tensor:
+        """The pyramid -> [B, filters, H, W] at the smallest stride."""
+        deep = torch.cat([branch(maps[self.deep]) for branch in self.branches], dim=1)
+        return cast(Tensor, self.decoder(maps, self.project(deep)))
+
+
+def convolved(channels: int, filters: int) -> nn.Sequential:
+    """A 3x3 convolution, batch norm, ReLU."""
+    layer = nn.Conv2d(channels, filters, 3, padding=1, bias=False)
+    return nn.Sequential(layer, nn.BatchNorm2d(filters), nn.ReLU(inplace=True))
+
+
+def grouped(channels: int, filters: int) -> nn.Sequential:
+    """A 3x3 convolution, group norm, ReLU."""
+    layer = nn.Conv2d(channels, filters, 3, padding=1, bias=False)
+    norm = nn.GroupNorm(gcd(GROUPS, filters), filters)
+    return nn.Sequential(layer, norm, nn.ReLU(inplace=True))
+
+
+def enlarged(features: Tensor, like: Tensor) -> Tensor:
+    """Bilinear interpolation to the size of another map, whose corners see the same pixels."""
+    size = like.shape[-2:]
+    return functional.interpolate(features, size=size, mode="bilinear", align_corners=True)
+
+
+def nearest(features: Tensor, like: Tensor) -> Tensor:
+    """Interpolation to the size of another map by the nearest position."""
+    return functional.interpolate(features, size=like.shape[-2:], mode="nearest-exact")
+
+
+DECODERS: Mapping[str, Callable[[Channels, int], Part]] = {
+    "1x1": OneByOne,
+    "lraspp": LiteAspp,
+    "fpn": FeaturePyramid,
+    "unet": Unet,
+    "deeplabv3plus": DeepLab,
+}

@@ -1,0 +1,149 @@
+"""A compact decoder as a network (Nekrasov et al. 2019, section 3.1)."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from atrous.networks.pyramid import Part, Pyramid
+from atrous.spaces.fast_dense import space as spelling
+
+
+def unit(channels: int, filters: int, kernel: int = 1, rate: int = 1) -> nn.Sequential:
+    """A convolution that keeps H x W, batch norm, ReLU: [B, C, H, W] -> [B, filters, H, W]."""
+    padding = rate * (kernel // 2)
+    convolution = nn.Conv2d(channels, filters, kernel, padding=padding, dilation=rate, bias=False)
+    return nn.Sequential(convolution, nn.BatchNorm2d(filters), nn.ReLU())
+
+
+def separable(filters: int, kernel: int, rate: int) -> nn.Sequential:
+    """A depthwise and a pointwise convolution with nothing between, batch norm, ReLU."""
+    depthwise = nn.Conv2d(
+        filters,
+        filters,
+        kernel,
+        padding=rate * (kernel // 2),
+        dilation=rate,
+        groups=filters,
+        bias=False,
+    )
+    return nn.Sequential(depthwise, *unit(filters, filters))
+
+
+class GlobalPooling(nn.Module):
+    """The mean over a map, through a unit, spread over the map again."""
+
+    def __init__(self, filters: int) -> None:
+        super().__init__()
+        self.unit = unit(filters, filters)
+
+    def forward(self, features: Tensor) -> Tensor:
+        """[B, C, H, W] -> the same shape."""
+        means = self.unit(features.mean((2, 3), keepdim=True))
+        return cast(Tensor, means.expand_as(features))
+
+
+class OperationCell(nn.Module):
+    """The operations of a cell that reach its output: [B, C, H, W] -> the same shape."""
+
+    def __init__(self, cell: spelling.Cell, filters: int, repeats: int) -> None:
+        super().__init__()
+        self.wiring = spelling.wiring(cell)
+        slots = spelling.slots_of(cell)
+        self.operations = nn.ModuleDict(
+            {
+                str(number): operation(spelling.OPERATIONS[slots[number][1]], filters, repeats)
+                for number in self.wiring.inputs
+            }
+        )
+
+    def forward(self, features: Tensor) -> Tensor:
+        """The sum that the cell gives."""
+        results = {spelling.INPUT: features}
+        for number, terms in self.wiring.inputs.items():
+            results[number] = self.operations[str(number)](total(terms, results))
+        return total(self.wiring.output, results)
+
+
+def operation(kind: spelling.CellOperation, filters: int, repeats: int) -> nn.Module:
+    """The layers of an operation, which keep shapes."""
+    if kind.pooled:
+        return GlobalPooling(filters)
+    if kind.separable:
+        layers = (separable(filters, kind.kernel, kind.rate) for _ in range(repeats))
+        return nn.Sequential(*layers)
+    return unit(filters, filters, kind.kernel, kind.rate)
+
+
+def total(terms: spelling.Terms, results: Mapping[int, Tensor]) -> Tensor:
+    """The sum of results; zeros where there is none."""
+    if not terms:
+        return results[spelling.INPUT] * 0
+    counts = Counter(terms)
+    summands = [results[term] * n if n > 1 else results[term] for term, n in counts.items()]
+    return sum(summands[1:], summands[0])
+
+
+class CompactDecoder(Part):
+    """Adapters of the backbone's maps, blocks that join two maps each, and their loose ends joined
+    at the finest of them. Class scores are made by a 3x3 convolution."""
+
+    kernel = 3
+
+    def __init__(
+        self,
+        decoder: spelling.Design,
+        channels: Mapping[int, int],
+        filters: int,
+        repeats: int,
+    ) -> None:
+        super().__init__()
+        self.decoder = decoder
+        self.pool_strides = spelling.strides_of(decoder, channels)
+        maps = spelling.adapted(decoder)
+        self.reads = tuple(sorted({self.pool_strides[number] for number in maps}))
+        self.loose = tuple(len(spelling.STRIDES) + block for block in decoder.loose)
+        self.stride = min(self.pool_strides[number] for number in self.loose)
+        self.channels = filters
+        self.adapters = nn.ModuleDict(
+            {str(k): unit(channels[self.pool_strides[k]], filters) for k in maps}
+        )
+        self.cells = nn.ModuleList(
+            nn.ModuleList(
+                nn.Sequential(OperationCell(decoder.cell, filters, repeats), unit(filters, filters))
+                for _ in connection
+            )
+            for connection in decoder.connections
+        )
+        self.join = unit(len(self.loose) * filters, filters)
+
+    def forward(self, maps: Pyramid) -> Tensor:
+        """Maps by stride -> [B, channels, H, W] at the part's stride."""
+        pool: dict[int, Tensor] = {
+            int(k): adapter(maps[self.pool_strides[int(k)]]) for k, adapter in self.adapters.items()
+        }
+        for number, (connection, cells) in enumerate(
+            zip(self.decoder.connections, self.cells, strict=True), len(spelling.STRIDES)
+        ):
+            pair = zip(cast(nn.ModuleList, cells), connection, strict=True)
+            one, other = (cell(pool[k]) for cell, k in pair)
+            first, second = (self.pool_strides[k] for k in connection)
+            pool[number] = (
+                one + enlarged(other, one) if first <= second else enlarged(one, other) + other
+            )
+        finest = next(pool[k] for k in self.loose if self.pool_strides[k] == self.stride)
+        joined = torch.cat([enlarged(pool[k], finest) for k in self.loose], dim=1)
+        return cast(Tensor, self.join(functional.relu(joined)))
+
+
+def enlarged(features: Tensor, like: Tensor) -> Tensor:
+    """Bilinear interpolation to the size of another map, whose corners see the same pixels."""
+    size = like.shape[-2:]
+    if features.shape[-2:] == size:
+        return features
+    return functional.interpolate(features, size=size, mode="bilinear", align_corners=True)

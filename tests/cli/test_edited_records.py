@@ -261,12 +261,11 @@ def test_the_records_of_a_training(tmp_path: Path) -> None:
     )
     for record, kind in kinds:
         kept: list[Any] = []
-        told += faults(
-            lambda kind=kind, kept=kept: Checkpoint({}, kept[-1], path).told(kind, "it", "Mend."),
-            path.name,
-            to_json(record),
-            kept.append,
-        )
+
+        def read(kind: type[Any] = kind, kept: list[Any] = kept) -> object:
+            return Checkpoint({}, kept[-1], path).told(kind, "it", "Mend.")
+
+        told += faults(read, path.name, to_json(record), kept.append)
     save(Checkpoint({"network.a": torch.ones(3)}, {"step": LONG, "metrics": 3}), tmp_path / BEST)
     with pytest.raises(AtrousError, match=rf"{BEST}, but: .*metrics: .*step: "):
         best_metrics(tmp_path)
@@ -326,7 +325,7 @@ def test_the_records_of_other_folders(tmp_path: Path) -> None:
     told += in_file(lambda: recipe.read_result(path.parent), path)
     about = AboutFeatures(
         *("3f9a", "a backbone", "9d41", 16, (33, 33), (16,), True, ((0.5,), (0.5,))),
-        *({16: 3}, {"targets.npy": 7}, ((33, 33),), ((33, 33),)),
+        *({"torch": "2.13"}, {16: 3}, {"targets.npy": 7}, ((33, 33),), ((33, 33),)),
     )
     write(tmp_path / "about.json", about, FEATURES, "features")
     told += in_file(lambda: FeatureSet(tmp_path).about, tmp_path / "about.json")

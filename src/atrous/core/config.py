@@ -13,6 +13,8 @@ CACHED, END_TO_END, LARGE = "cached", "end-to-end", "large"
 NO_BACKBONE = "none"
 SEEDS = 2**63
 """Seeds are below this, which every generator takes."""
+LONGEST = 1e9
+"""Seconds are below this: a generation."""
 SIDES = 2**16
 """A crop has fewer pixels a side."""
 MOST_WORKERS = 1025
@@ -152,6 +154,7 @@ class BudgetConfig:
         flag="time",
         derived="no limit",
         unit="time",
+        below=LONGEST,
         extends=True,
     )
 
@@ -324,7 +327,12 @@ class RerankConfig:
         "At a time.", None, derived="as many as searched", least=1, below=MOST_WORKERS
     )
     seconds: float | None = option(
-        "None begins after this: 90s, 30m, 2h.", None, flag="time", derived="no limit", unit="time"
+        "None begins after this: 90s, 30m, 2h.",
+        None,
+        flag="time",
+        derived="no limit",
+        unit="time",
+        below=LONGEST,
     )
     warm: bool = option(
         "Start with the cell as the proxy trains it, or anew.", True, negative="cold"

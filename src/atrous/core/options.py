@@ -17,7 +17,7 @@ from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_
 T = TypeVar("T")
 OPTION, PART = "option", "part"
 LARGEST = 10**9
-"""No number is larger that has no limit of its own; no machine could do what it asks for."""
+"""No whole number without a limit of its own is larger: no machine could do what it asks for."""
 NOTHING: Mapping[str, Any] = MappingProxyType({})
 
 
@@ -27,9 +27,9 @@ class Option:
 
     `flag` is its name on the command line, without dashes; `derived` says in words what a value
     left out is, and `nothing` is how a file spells that there is none. A number is at least
-    `least`, above `above` and below `below`, or at most `LARGEST`; a value is one of `choices`.
-    Scores of runs that differ in a field that `compares` are not comparable; one that `extends` may
-    change when a run goes on. `unit` is that of a number of seconds, written as a
+    `least`, above `above` and below `below`, or at most `LARGEST` if it is whole; a value is one of
+    `choices`. Scores of runs that differ in a field that `compares` are not comparable; one that
+    `extends` may change when a run goes on. `unit` is that of a number of seconds, written as a
     time. A `rare` one has no line of its own in a command's help. `negative`
     is the flag that takes back a switch which is on unless said otherwise (`no-FLAG`).
     """
@@ -277,7 +277,7 @@ def expected(known: Option, value: Any, choices: tuple[Any, ...] = ()) -> str:
     values = [v for v in (value if several else (value,)) if _is_number(v)]
     if all(_is_within(known, each) for each in values):
         return ""
-    if known.below is None and any(abs(each) > LARGEST for each in values):
+    if known.below is None and not all(map(_is_possible, values)):
         return f"at most {LARGEST}"
     if known.above == 0:
         return "positive numbers" if several else "a positive number"
@@ -292,13 +292,17 @@ def _is_number(value: Any) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
+def _is_possible(value: float) -> bool:
+    return isinstance(value, float) or abs(value) <= LARGEST
+
+
 def _is_within(known: Option, value: float) -> bool:
     finite = value - value == 0
     return (
         finite
         and (known.least is None or value >= known.least)
         and (known.above is None or value > known.above)
-        and (abs(value) <= LARGEST if known.below is None else value < known.below)
+        and (_is_possible(value) if known.below is None else value < known.below)
     )
 
 

@@ -45,6 +45,7 @@ Device = Annotated[str, Field(pattern=r"^(cpu|cuda(:[0-9]{1,4})?)$")]
 
 
 TOO_DEEP = "it is nested too deep"
+MEND = "Make room on the disk, or name a folder that can be written."
 
 CARRIED = {0xDC00 + byte: 0x10DC00 + byte for byte in range(0x80, 0x100)}
 RESTORED = {carrier: byte for byte, carrier in CARRIED.items()}
@@ -105,9 +106,9 @@ def write_plain(path: Path, record: Any, what: str) -> None:
     _write(path, json.dumps(to_json(record), indent=2, ensure_ascii=False) + "\n", what)
 
 
-def write_lines(path: Path, records: Iterable[Any], what: str) -> None:
+def write_lines(path: Path, records: Iterable[Any], what: str, mend: str = MEND) -> None:
     """Writes records as JSON, one a line; raises as `write` does."""
-    _write(path, "".join(f"{json.dumps(to_json(record))}\n" for record in records), what)
+    _write(path, "".join(f"{json.dumps(to_json(record))}\n" for record in records), what, mend)
 
 
 def read(path: Path, kind: type[T], number: int, what: str, absent: str, mend: str) -> T:
@@ -155,14 +156,11 @@ def read_lines(path: Path, kind: type[T], what: str, mend: str) -> list[T]:
     return found
 
 
-def _write(path: Path, text: str, what: str) -> None:
+def _write(path: Path, text: str, what: str, mend: str = MEND) -> None:
     try:
         write_whole(path, text)
     except OSError as error:
-        raise AtrousError(
-            f"Expected to write {what} to {path}, but {error}. Make room on the disk, or name a "
-            "folder that can be written."
-        ) from error
+        raise AtrousError(f"Expected to write {what} to {path}, but {error}. {mend}") from error
 
 
 @contextmanager

@@ -54,6 +54,7 @@ class AboutFeatures:
     strides: tuple[Positive, ...]
     labels: bool
     normalisation: tuple[tuple[Finite, ...], ...]
+    versions: dict[str, str]
     channels: dict[int, Positive]
     checksums: dict[str, Count]
     original: tuple[tuple[Positive, Positive], ...]

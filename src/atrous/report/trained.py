@@ -67,8 +67,8 @@ class Compared:
 
 @dataclass(frozen=True)
 class Export:
-    """What is read of `export.json`: a file of `size` bytes, which lies at `path` or, if it was
-    moved, in the training's folder. Each difference from the network is at most `tolerance`."""
+    """The fields that are read of `export.json`: a file of `size` bytes, which lies at `path` or,
+    if it was moved, in the training's folder. Each difference is at most `tolerance`."""
 
     path: str
     size: Count
@@ -83,7 +83,7 @@ class Export:
 
 @dataclass(frozen=True)
 class Outline:
-    """What is read of a blueprint."""
+    """The fields that are read of a blueprint."""
 
     architecture: ArchitectureText
     backbone: str = ""
@@ -92,7 +92,7 @@ class Outline:
 
 @dataclass(frozen=True)
 class JobOutline:
-    """What is read of `training.json`."""
+    """The fields that are read of `training.json`."""
 
     blueprint: Outline
     name: str = ""
@@ -100,7 +100,7 @@ class JobOutline:
 
 @dataclass(frozen=True)
 class ModelOutline:
-    """What is read of `model.json`."""
+    """The fields that are read of `model.json`."""
 
     blueprint: Outline
     training: TrainingRecord

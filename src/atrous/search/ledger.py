@@ -60,7 +60,7 @@ class Entry:
 
 
 @dataclass(frozen=True)
-class Row:
+class LedgerRow:
     """The attributes of a trial in the database; `outcome` is JSON, as the codec writes it."""
 
     record: Literal["measured", "failed"]
@@ -264,7 +264,7 @@ def _to_optuna(entry: Entry, widths: Mapping[str, int]) -> FrozenTrial:
     }
     measured = isinstance(outcome, Measured)
     params = {name: chosen[name] for name in free}
-    row = Row(
+    row = LedgerRow(
         record="measured" if measured else "failed",
         number=trial.number,
         level=outcome.job.rung.level,
@@ -302,11 +302,11 @@ def _seal(content: Any) -> str:
 
 
 def _to_entry(found: FrozenTrial) -> Entry:
-    names = {each.name for each in fields(Row)}
+    names = {each.name for each in fields(LedgerRow)}
     attributes = {name: value for name, value in found.user_attrs.items() if name in names}
     if found.user_attrs[SEAL] != _seal((attributes, found.params)):
         raise ValueError("its seal says that it was changed after the trial had ended")
-    row = from_json(Row, attributes)
+    row = from_json(LedgerRow, attributes)
     kind: type[Outcome] = Measured if row.record == "measured" else Failed
     return Entry(from_text(kind, row.outcome), row.score, row.elapsed)
 

@@ -130,7 +130,8 @@ class Log:
             self._board.flush()
 
     def _write(self) -> None:
-        write_lines(self._path, self._lines, "the log of a training, which goes on with --resume,")
+        mend = "Make room on the disk, or allow writing, and go on with --resume."
+        write_lines(self._path, self._lines, "the log of a training", mend)
 
 
 def read_log(folder: Path) -> list[Score]:

@@ -17,7 +17,7 @@ from atrous.networks.compute import Compute
 from atrous.networks.layers import interpolation
 from atrous.spaces.dpc.space import ASPP, TOP1, build, encode
 from atrous.tasks.segmentation.probabilities import Segmenter
-from atrous.training.optimiser import Schedule, set_norm_decay
+from atrous.training.optimiser import Schedule, make_optimiser, set_norm_decay
 
 SIDE, CHANNELS, FILTERS, BATCH, CLASSES = 49, 320, 256, 8, 19
 IMAGES, REPORTS = 64, 10
@@ -40,7 +40,8 @@ def main() -> None:
         network = Segmenter(build(encode(cell), {16: CHANNELS}, FILTERS), CLASSES).train()
         compute.arrange(network)
         set_norm_decay(network, 0.0003)
-        step = make_step(network, Geometry(lines, lines), Schedule(BATCH, 0.01, 4e-5), compute)
+        optimiser = make_optimiser(network, Schedule(BATCH, 0.01, 4e-5))
+        step = make_step(network, Geometry(lines, lines), optimiser, compute)
         start = time.perf_counter()
         for number in range(asked.steps):
             index = torch.randint(IMAGES, (BATCH,), device=asked.device)

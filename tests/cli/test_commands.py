@@ -124,6 +124,32 @@ def test_compare_trains_anew_and_keeps_its_replicates(home: Path) -> None:
     assert again.stdout == found.stdout
 
 
+def test_a_run_goes_on_where_its_data_set_was_moved(home: Path, tmp_path: Path) -> None:
+    run, data = tmp_path / "my runs" / "best 1", tmp_path / "my data [1]"
+    shutil.copytree(home / "run", run)
+    shutil.copytree(home / "scenes", data)
+    about = run / "run.json"
+    gone = tmp_path / "gone"
+    about.write_text(about.read_text().replace(str(home / "scenes"), str(gone)))
+    resume = ("search", "--resume", run, "--cache", home / "cache")
+    lost = atrous(*resume, folder=tmp_path)
+    assert lost.returncode == 1
+    for word in (str(run), str(gone), "--data"):
+        assert word in lost.stderr
+    assert "spelling" not in lost.stderr
+    found = atrous(*resume, "--data", "my data [1]", folder=tmp_path)
+    assert found.returncode == 0, found.stderr
+    assert f"atrous report '{run}'" in found.stdout
+    assert str(data) in about.read_text()
+    mask = next((data / "masks/train").glob("*.png"))
+    mask.write_bytes((data / "masks/val" / next((data / "masks/val").iterdir()).name).read_bytes())
+    changed = atrous(*resume, "--data", data, folder=tmp_path)
+    assert changed.returncode == 1
+    assert "have changed since it began" in changed.stderr
+    anew = atrous("search", "--data", data, folder=tmp_path)
+    assert "give it with --resume" in anew.stderr
+
+
 def test_a_run_is_not_overwritten(home: Path) -> None:
     found = atrous("search", "scenes", "--out", "run", "--weights", "builtin", folder=home)
     assert found.returncode == 1
@@ -136,6 +162,26 @@ def test_a_run_is_not_overwritten(home: Path) -> None:
         (("search", "nowhere"), "nowhere"),
         (("search", "--resume"), "Expected a run in runs"),
         (("search", "scenes", "--trials", "0", "--rate", "-1"), "--rate is a positive number"),
+        (("search", "scenes", "--seed", "99999999999999999999"), "--seed is below 2^62"),
+        (("search", "scenes", "--seed", "-1"), "--seed is at least 0, got -1"),
+        (("search", "scenes", "--time", "0s"), "--time is a time such as 90s, 30m or 2h, got 0s"),
+        (("search", "scenes", "--time", f"{'9' * 400}h"), "--time is a time such as"),
+        (("search", "scenes", "--steps", "1" * 30), "--steps is below 2^62"),
+        (
+            ("search", "scenes", "--crop", "999999x65"),
+            "--crop is a size with sides from 1",
+        ),
+        (("search", "--resume", "run", "--time", "0s"), "--time is a time such as"),
+        (("search", "--resume", "run", "--trials", "1" * 20), "--trials is below 2^62"),
+        (("run", "scenes", "--budget", "0m"), "--budget is a time such as 90s, 30m or 2h"),
+        (("rerank", "run", "--time", "0s"), "--time is a time such as"),
+        (
+            ("train", "run", "--random-scales", ","),
+            "--random-scales are positive",
+        ),
+        (("train", "run", "--seed", "1" * 20), "--seed is below 2^62"),
+        (("train", "run", "--average", "nan"), "--average is at least 0 and below 1, got nan"),
+        (("fidelity", "scenes", "--cells", "0"), "--cells is at least 1, got 0"),
         (("search", "scenes", "--score", "beauty"), "miou, blend, cross-entropy"),
         (("search", "scenes", "--space", "moon"), "dpc"),
         (("search", "scenes", "--strategy", "magic"), "random, local"),
@@ -143,7 +189,7 @@ def test_a_run_is_not_overwritten(home: Path) -> None:
         (("search", "scenes", "--crop", "100x100", "--weights", "none"), "113x113"),
         (("search", "scenes", "--time", "soon"), "30m"),
         (("search", "--resume", "run", "--steps", "9"), "--steps cannot be changed"),
-        (("search", "--resume", "run", "--trials", "0"), "--trials is at least 1, and the 2"),
+        (("search", "--resume", "run", "--trials", "1"), "--trials is at least 1, and the 2"),
         (("describe", "dpc:nine"), "aspp, top1"),
         (("describe", "dpc:top1", "--size", "65"), "360x480"),
         (("describe", "auto_deeplab:published", "--channels", "9"), "Expected no --channels"),

@@ -324,8 +324,7 @@ def test_the_records_of_other_folders(tmp_path: Path) -> None:
     path = tmp_path / "recipe" / recipe.RESULT
     told += in_file(lambda: recipe.read_result(path.parent), path)
     about = AboutFeatures(
-        *("3f9a", "a backbone", "9d41", 16, (33, 33), (16,), True, ((0.5,), (0.5,))),
-        *({"torch": "2.13"}, {16: 3}, {"targets.npy": 7}, ((33, 33),), ((33, 33),)),
+        *((33, 33), (16,), True, {16: 3}, {"targets.npy": 7}, ((33, 33),), ((33, 33),)),
     )
     write(tmp_path / "about.json", about, FEATURES, "features")
     told += in_file(lambda: FeatureSet(tmp_path).about, tmp_path / "about.json")

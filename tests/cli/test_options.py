@@ -187,8 +187,10 @@ def test_a_part_stands_under_its_own_names_and_words() -> None:
         "backbone",
         "weights",
         "output-stride",
+        "alignment",
         "large-backbone",
         "large-weights",
+        "large-alignment",
     ]
     assert found["large-backbone"] == "Big."
     both = replaced(Both(), large_backbone="xception65")

@@ -74,6 +74,39 @@ def test_one_broken_file_makes_the_exit_code_1(model: Path, photos: Path, tmp_pa
     assert f"error: {photos / 'b.jpg'}: cannot be read (is not an image)" in found.stderr
 
 
+def test_what_the_check_says_of_images_is_told(model: Path, tmp_path: Path) -> None:
+    deep = np.linspace(0, 4095, 40 * 56).reshape(40, 56)
+    for number in range(5):
+        path = tmp_path / "photos" / f"{number}.png"
+        path.parent.mkdir(exist_ok=True)
+        Image.fromarray(deep.astype(np.uint16)).save(path)
+    found = run(model, tmp_path / "photos", "--out", tmp_path / "out", "--write", "ids")
+    assert found.exit_code == 0
+    assert "0.png has 16 bits a pixel, of which the upper 8 are used (its brightest" in found.stderr
+    assert found.stderr.count("upper 8 are used") == 3
+    assert found.stderr.count("there are more like these") == 1
+
+
+def test_files_that_are_not_read_are_told(model: Path, photos: Path, tmp_path: Path) -> None:
+    (photos / "more.gif").touch()
+    (photos / "gone.png").symlink_to(tmp_path / "nowhere.png")
+    found = run(model, photos, "--out", photos / "out", "--write", "ids")
+    assert "3 predicted" in found.stdout
+    assert f"note: {photos / 'more.gif'} is not read: its name ends in .gif" in found.stderr
+    assert f"note: {photos / 'gone.png'} is a link to nothing" in found.stderr
+    again = run(model, photos, "--out", photos / "out", "--write", "ids").stderr
+    assert str(photos / "out") not in again
+
+
+def test_an_image_that_would_be_black_is_refused(model: Path, tmp_path: Path) -> None:
+    grey = np.asarray(picture(40, 56))[..., 0].astype(np.int32)
+    Image.fromarray(grey).save(tmp_path / "a.tif")
+    found = run(model, tmp_path / "a.tif", "--out", tmp_path / "out", "--write", "ids")
+    assert found.exit_code == 1
+    assert "stores 32-bit integers" in found.stderr
+    assert not (tmp_path / "out" / "ids").exists()
+
+
 def test_a_little_memory_means_tiles(model: Path, tmp_path: Path) -> None:
     save(tmp_path / "wide.png", picture(300, 1500))
     asked = (model, tmp_path / "wide.png", "--out", tmp_path / "out", "--scales", "2")

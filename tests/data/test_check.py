@@ -384,12 +384,47 @@ def test_a_mask_with_a_turn_that_its_image_lacks(root: Path) -> None:
     exif = Image.Exif()
     exif[0x0112] = 3
     folder.labels(0, 1, 2).save(root / "masks/train/train0.png", exif=exif)
-    _only(check(root), "error", "which its image does not")
+    _only(check(root), "error", "which does not go for its image")
     folder.picture(0).save(root / "images/train/train0.png", exif=exif)
     assert check(root).problems == ()
+
+
+def test_a_turn_that_is_applied_to_one_of_two_files_only(root: Path) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 3
+    (root / "images/train/train0.png").unlink()
+    folder.picture(0).save(root / "images/train/train0.tif", tiffinfo={274: 3})
+    folder.labels(0, 1, 2).save(root / "masks/train/train0.png", exif=exif)
+    _only(check(root), "error", "which does not go for its image")
+
+
+def test_folders_and_files_beside_the_splits_are_named(root: Path) -> None:
+    (root / "images/val").rename(root / "images/validation")
+    folder.picture(5).save(root / "masks/lost.png")
+    report = check(root)
+    named = {p.file for p in report.problems if "is not read: " in p.finding}
+    assert named == {"images/validation", "masks/lost.png"}
 
 
 def test_a_tiff_that_pillow_turns_is_told(root: Path) -> None:
     (root / "images/train/train0.png").unlink()
     folder.picture(0).save(root / "images/train/train0.tif", tiffinfo={274: 3})
     _only(check(root), "error", "nothing tells whether the mask is too")
+
+
+def test_a_ramp_of_greys_is_told_both_readings(root: Path) -> None:
+    for path in root.glob("masks/*/*.png"):
+        mask = folder.labels(0, 1, 2)
+        mask.putpalette([channel for grey in (0, 127, 255) for channel in (grey,) * 3])
+        mask.save(path)
+    problem = _find(check(root), "mask value 127 is no class")
+    assert "if the indices are meant, save them as 8-bit greyscale PNG" in problem.mend
+
+
+def test_black_and_white_in_a_map_of_colours_may_be_rearranged_too(root: Path) -> None:
+    colours = [(0, 0, 0), (255, 255, 255), (0, 200, 0)]
+    for name, order in (("train0", [0, 1, 2]), ("train1", [1, 0, 2])):
+        mask = Image.fromarray(np.asarray(order, np.uint8)[np.asarray(folder.labels(0, 1, 2))])
+        mask.putpalette([channel for k in np.argsort(order) for channel in colours[k]])
+        mask.save(root / f"masks/train/{name}.png")
+    _only(check(root), "error", "shows the colour (255, 255, 255) by index 0")

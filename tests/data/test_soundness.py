@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from atrous.core.errors import AtrousError
 from atrous.data.checks.check import require_sound
+from atrous.data.layouts import read_dataset
 from tests.data import folder
 
 
@@ -21,11 +23,15 @@ def test_a_sound_data_set_gives_its_sizes_height_first(root: Path) -> None:
     assert sorted(require_sound(root)) == [(12, 16), (20, 10)]
 
 
-def test_warnings_pass(root: Path) -> None:
+def test_warnings_pass_and_are_told(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for name in ("val0", "val1"):
         (root / f"images/val/{name}.png").unlink()
         (root / f"masks/val/{name}.png").unlink()
     assert require_sound(root) == [(12, 16)]
+    told = capsys.readouterr().err
+    assert "note: images/val: the val split is empty: no image with a mask. See: atrous" in told
+    require_sound(replace(read_dataset(root), splits={"test": read_dataset(root).splits["test"]}))
+    assert "note" not in capsys.readouterr().err
 
 
 def test_faults_are_told_with_what_mends_them(root: Path) -> None:

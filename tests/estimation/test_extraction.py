@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import importlib.metadata
 import shutil
 from collections.abc import Callable
 from dataclasses import replace
@@ -151,6 +152,17 @@ def test_the_key_tells_all_that_the_features_depend_on(few: Samples, backbone: B
     changed = Image.open(few[0].mask)
     changed.putpixel((0, 0), 2 if changed.getpixel((0, 0)) != 2 else 1)
     changed.save(few[0].mask)
+    assert extraction.key() != before
+
+
+@pytest.mark.parametrize("package", ["torch", "timm", "pillow"])
+def test_features_of_another_version_are_not_taken(
+    few: Samples, backbone: Backbone, monkeypatch: pytest.MonkeyPatch, package: str
+) -> None:
+    extraction = Extraction(few, backbone, CROP, "cpu", (16,))
+    before = extraction.key()
+    real = importlib.metadata.version
+    monkeypatch.setattr(module, "version", lambda n: "0" if n == package else real(n))
     assert extraction.key() != before
 
 

@@ -99,7 +99,7 @@ def test_the_loss_is_that_of_every_fourth_pixel_of_the_whole_canvas(data: Featur
 
 def test_a_batch_of_ignored_labels_has_no_loss_and_no_gradient(data: FeatureSet) -> None:
     head = network()
-    step = make_step(head, geometry(CROP, STRIDE, "cpu"), SCHEDULE, FLOAT32)
+    step = make_step(head, geometry(CROP, STRIDE, "cpu"), make_optimiser(head, SCHEDULE), FLOAT32)
     before = {name: parameter.clone() for name, parameter in head.named_parameters()}
     targets = torch.full((2, *data.targets.shape[1:]), IGNORE)
     loss = step({STRIDE: data.features[STRIDE][:2].float()}, targets, 0.0)

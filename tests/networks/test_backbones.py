@@ -13,7 +13,9 @@ from atrous.core.errors import AtrousError
 from atrous.networks.backbones import (
     KNOWN_GOOD,
     Backbone,
+    _centres,
     backbone_cost,
+    fitted_offsets,
     import_timm,
     load_backbone,
     outline,
@@ -172,3 +174,27 @@ def test_any_other_failure_of_timm_passes_through(tmp_path: Path) -> None:
     write_package(tmp_path, "timm", {"__init__.py": "raise RuntimeError('out of paper')"})
     done = run("from atrous.networks.backbones import import_timm; import_timm()", tmp_path)
     assert "RuntimeError: out of paper" in done.stderr
+
+
+def test_offsets_are_those_of_the_layers() -> None:
+    backbone = load_backbone("test_resnet", "none", 16)
+    found = fitted_offsets(backbone)
+    # Its shortcuts take means of 2 x 2 positions: half a position to the right at each of strides
+    # 4, 8 and 16, the last of which is dilated instead of halved. Weights are drawn by chance.
+    assert found.keys() == backbone.channels.keys()
+    for stride, expected in {4: 0, 8: 2, 16: 14}.items():
+        assert abs(found[stride] - expected) <= stride / 8
+        assert (2 * found[stride]).is_integer()
+
+
+def test_weights_move_what_a_position_sees() -> None:
+    backbone = load_backbone("test_resnet", "none", 16)
+    before = _centres(backbone)
+    with torch.no_grad():
+        first = next(m for m in backbone.modules() if isinstance(m, torch.nn.Conv2d))
+        last = first.kernel_size[0] - 1
+        first.weight[..., :last, :] = 0
+        first.weight[..., :, :last] = 0
+    after = _centres(backbone)
+    for stride, centre in before.items():
+        assert after[stride] - centre == pytest.approx(last / 2, abs=0.5 + stride / 16)

@@ -6,7 +6,9 @@ import pytest
 import torch
 from torch.nn import functional
 
+from atrous.networks.layers import interpolation, resample
 from atrous.networks.network import Network, pad_to_canvas
+from atrous.networks.pyramid import enlarge, onto
 from atrous.spaces.blueprint import build_network
 from tests.cases import each
 from tests.training.material import BLUEPRINT, network
@@ -100,3 +102,51 @@ def test_a_network_that_rounds_sizes_down_is_padded_further() -> None:
     with torch.no_grad():
         assert one(images((37, 50))).shape == (2, 3, 37, 50)
         assert one.coarse(images((33, 49))).shape == (2, 3, 3, 4)
+
+
+def read(
+    maps: torch.Tensor, stride: int, offset: float, places: list[torch.Tensor]
+) -> torch.Tensor:
+    """Maps read at pixels, by matrices."""
+    rows, columns = (
+        interpolation((pixels - offset) / stride, side)
+        for pixels, side in zip(places, maps.shape[2:], strict=True)
+    )
+    return resample(maps, rows, columns)
+
+
+@each("ratio", [2, 4, 8, 16])
+def test_enlarged_maps_are_read_where_they_are_shifted_to(ratio: int) -> None:
+    maps = torch.randn(1, 2, 5, 7, dtype=torch.float64)
+    size = (4 * ratio + 1, 6 * ratio + 1)
+    places = [torch.arange(side, dtype=torch.float64) for side in size]
+    for halves in range(-5 * ratio, 5 * ratio):
+        larger, first = enlarge(maps, ratio, halves / 2, size)
+        found = larger[..., first : first + size[0], first : first + size[1]]
+        torch.testing.assert_close(found, read(maps, ratio, halves / 2, places))
+
+
+@each("offsets", [{}, {16: 7.5}, {16: 14.0, 8: 2.0}, {16: -11.0, 8: -3.0}])
+def test_a_map_is_read_where_another_stride_sees(offsets: dict[int, float]) -> None:
+    deep, fine = torch.randn(1, 2, 5, 7), torch.randn(1, 2, 9, 13)
+    for maps, own, other in ((deep, 16, 8), (fine, 8, 16)):
+        size = {16: (5, 7), 8: (9, 13)}[other]
+        places = [torch.arange(side) * other + offsets.get(other, 0.0) for side in size]
+        expected = read(maps, own, offsets.get(own, 0.0), places)
+        if own == 16 and offsets == {16: 7.5}:  # fifteen sixteenths are rounded to one
+            expected = read(maps, own, 8.0, places)
+        torch.testing.assert_close(onto(maps, own, other, size, offsets), expected)
+
+
+@each("decoder", [False, True])
+@each("offset", [9.0, 7.5, -12.5, 40.0])
+@torch.no_grad()
+def test_logits_are_read_where_features_see(offset: float, decoder: bool) -> None:
+    one = network(seed=1, decoder=decoder, offsets={16: offset, 4: offset / 2})
+    own = 4 if decoder else 16
+    for size in SIZES:
+        canvas = pad_to_canvas(images(size), 16)
+        places = [torch.arange(side) for side in size]
+        shift = round(2 * one.backbone.offsets[own]) / 2
+        expected = read(one.coarse(canvas), own, shift, places)
+        torch.testing.assert_close(one(images(size)), expected, rtol=1e-4, atol=1e-4)

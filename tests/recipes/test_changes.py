@@ -56,7 +56,7 @@ def test_what_is_asked_of_training_is_the_recipe() -> None:
     found = subject_of(RECIPE, Changes(), Path("data")).config
     own = RECIPE.protocol
     assert training_protocol(found.training, own.crop, 0.0, "float32", found.seed) == own
-    assert found.encoder == EncoderConfig("xception71.tf_in1k", "auto", 16)
+    assert found.encoder == EncoderConfig("xception71.tf_in1k", "auto", 16, "none")
     assert (found.filters, found.data.select_on) == (256, "val")
     assert found.decoder
     other = subject_of(RECIPES["table1-mobilenetv2-dpc"], Changes(), Path("data"))

@@ -53,7 +53,9 @@ def test_training(recipe: Recipe) -> None:
     assert (config.decoder, config.filters) == (recipe.decoder, recipe.filters)
     assert config.training.crop == own.crop
     assert protocol_of(config.training, (1, 1), 0.0, "float32", config.seed) == own
-    assert config.encoder == EncoderConfig(recipe.backbone, recipe.weights, recipe.output_stride)
+    assert config.encoder == EncoderConfig(
+        recipe.backbone, recipe.weights, recipe.output_stride, "none"
+    )
 
 
 @ALL

@@ -7,10 +7,14 @@ from pathlib import Path
 
 import pytest
 
+from atrous.core.trial import REPLICATE, Job, Measured, Origin, Rung, Trial
 from atrous.core.words import difference
 from atrous.report.content import gather
 from atrous.report.glance import NOT_MEASURED, Glance
+from atrous.report.page import recommended_model, render_page
+from atrous.search.ledger import Entry
 from atrous.search.run import Run
+from tests.records import SPACE
 from tests.report.runs import make_run, measured, plausible, reranked
 from tests.report.trainings import write_trained
 
@@ -102,3 +106,36 @@ def test_without_a_network_that_the_search_found_there_is_nothing_to_tell(run: R
     content = gather(run, run.ledger().entries())
     assert content.outcome is not None
     assert content.glance is None
+
+
+def test_what_is_not_shown_to_be_better_is_not_what_the_page_says_to_use(run: Run) -> None:
+    """Of the two baselines, top1 is the cheaper; 38 trials spread too far to tell."""
+    write_trained(run.path, "best", _architecture(run, 40), 0.75)
+    write_trained(run.path, "dpc-top1", _architecture(run, 1), 0.58)
+    content = gather(run, run.ledger().entries())
+    assert content.verdict is not None
+    assert (content.verdict.trained or 0) > 0
+    assert content.recommended is not None
+    assert content.recommended.title == "dpc:top1"
+    page = render_page(content)
+    assert "Trial 40 is not shown to be better than dpc:top1, the cheapest baseline" in page
+    assert "<h3>Use dpc:top1</h3>" in page
+    assert f"atrous predict {run.path}/trained/dpc-top1/model" in page
+    assert recommended_model(run) == run.path / "trained/dpc-top1/model"
+
+
+def test_what_fresh_seeds_show_to_be_better_is_what_the_page_says_to_use(run: Run) -> None:
+    write_trained(run.path, "best", _architecture(run, 40), 0.75)
+    write_trained(run.path, "dpc-top1", _architecture(run, 1), 0.58)
+    best, plain = (run.ledger().entries()[n].trial.architecture for n in (40, 1))
+    scores = [(best, 1000, 0.5), (plain, 1000, 0.4), (best, 1001, 0.52), (plain, 1001, 0.41)]
+    ledger = run.comparison()
+    for number, (architecture, seed, score) in enumerate(scores):
+        trial = Trial(number, architecture, Origin(REPLICATE, note={"test": "data"}), seed)
+        outcome = Measured(Job(trial, Rung(0, 4)), {"test miou": score}, {}, 1.0)
+        ledger.record(Entry(outcome, score, 1.0), SPACE.widths(architecture.genotype))
+    page = render_page(gather(run, run.ledger().entries()))
+    assert "Trial 40 is better than dpc:top1, the cheapest baseline: +0.1050 mIoU" in page
+    assert "(2 fresh seeds each, on test); trained in full +" in page
+    assert "<h3>Use trial 40</h3>" in page
+    assert recommended_model(run) == run.path / "trained/best/model"

@@ -13,10 +13,16 @@ from PIL import Image
 
 from atrous.core.errors import AtrousError
 from atrous.report.measures import named
-from atrous.report.outcome import MOST_SHEETS, embedded, middle_row, outcome_of, read_sheet
-from atrous.report.rerank import second_ranking
+from atrous.report.outcome import (
+    MOST_SHEETS,
+    curves_figure,
+    embedded,
+    middle_row,
+    outcome_of,
+    read_sheet,
+)
+from atrous.report.rerank import scatter_figure, second_ranking
 from atrous.report.trained import read_trained
-from atrous.report.whole_figures import curves_figure, scatter_figure
 from tests.report.runs import baselines, failed, make_run, measured, reranked
 from tests.report.trainings import evaluation, write_pictures, write_trained
 

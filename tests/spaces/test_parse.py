@@ -8,7 +8,7 @@ import pytest
 
 from atrous.core.architecture import Architecture
 from atrous.core.errors import AtrousError
-from atrous.spaces import find_architecture, published
+from atrous.spaces import find_architecture, named
 from atrous.spaces.dpc.cell import write_cell
 from atrous.spaces.dpc.space import ASPP, TOP1, encode
 from tests.cases import each
@@ -45,9 +45,16 @@ def test_a_cell_in_the_reference_implementations_file(tmp_path: Path) -> None:
     assert find_architecture(str(path)) == Architecture("dpc-3", encode(TOP1)[:6])
 
 
-def test_the_published_architectures_can_all_be_named() -> None:
-    assert published() == ["dpc:aspp", "dpc:top1", "auto_deeplab:published"]
-    assert all(find_architecture(name) for name in published())
+def test_baselines_and_published_architectures_can_all_be_named() -> None:
+    assert named()[:4] == ["dpc:1x1", "dpc:aspp", "dpc:top1", "auto_deeplab:published"]
+    assert len(set(named())) == len(named())
+    assert all(find_architecture(name) for name in named())
+
+
+def test_a_part_of_the_yardstick_is_named_by_what_it_keeps() -> None:
+    """One 1x1 convolution, in the space of cells with one branch: the cheapest there is."""
+    assert find_architecture("dpc:1x1") == Architecture("dpc-1", (0, 0))
+    assert find_architecture("dpc:1x1+pool").space == "dpc-2"
 
 
 @each(
@@ -55,8 +62,8 @@ def test_the_published_architectures_can_all_be_named() -> None:
     [
         (
             "top1",
-            r"Expected an architecture, got 'top1'\. Write dpc:aspp, dpc:top1, "
-            r"auto_deeplab:published, a genotype",
+            r"Expected an architecture, got 'top1'\. Write dpc:1x1, dpc:aspp, dpc:top1, "
+            r"auto_deeplab:published, .*a genotype",
         ),
         ("", "Expected an architecture, got ''"),
         ("nas:top1", r"Expected the name of a space, got 'nas'\. There are: dpc, auto_deeplab"),

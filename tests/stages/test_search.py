@@ -20,7 +20,7 @@ from PIL import Image
 from atrous.core.config import ProxyConfig
 from atrous.core.errors import AtrousError
 from atrous.core.options import differences, replaced
-from atrous.core.trial import Outcome
+from atrous.core.trial import Job, Measured, Origin, Outcome, Trial
 from atrous.estimation import estimators
 from atrous.estimation.cached import Proxy
 from atrous.estimation.estimators import estimator_of
@@ -28,9 +28,11 @@ from atrous.estimation.tune import Workload
 from atrous.networks.backbones import load_backbone
 from atrous.search.ledger import Entry
 from atrous.search.loop import Estimator
-from atrous.search.run import LEDGER, Run, open_run
+from atrous.search.promotion import find_promotion
+from atrous.search.run import LEDGER, Run, open_run, winner
 from atrous.spaces import yardstick
-from atrous.stages.search import begin, lasting, proceed, require_possible, usual
+from atrous.stages.search import begin, lasting, proceed, require_possible, state_of, usual
+from tests.cli.running import atrous
 from tests.processes import eventually
 from tests.small_search import CLASSES, HEIGHT, WIDTH, config, ignore, remembered, write_data
 
@@ -162,6 +164,8 @@ def test_all_that_is_wrong_with_the_numbers_is_told_at_once(tmp_path: Path) -> N
         ({"optimiser": "adam"}, "--optimiser is one of sgd, adamw, got 'adam'"),
         ({"rate_warm_up": 1.0}, "--rate-warm-up is at least 0 and below 1, got 1"),
         ({"workers": 0}, "--workers is at least 1"),
+        ({"promotion": "luck"}, "--promotion is one of full, halving, got 'luck'"),
+        ({"promotion": "halving", "steps": 2}, "halving has 3 rungs, of 1, 1, 2 steps.* Raise"),
     ],
 )
 def test_what_cannot_be_is_told_before_anything_is_made(
@@ -299,3 +303,93 @@ def test_a_search_killed_and_resumed_equals_an_uninterrupted_one(
     proceed(run, estimator, ignore)
     assert len(outcomes(run)) == 15
     assert outcomes(killed) == outcomes(run)
+
+
+def halving(data: Path, changes: dict[str, Any], out: Path, cache: Path) -> Run:
+    """A search of six candidates by halving, to its end."""
+    asked = config(data, promotion="halving", trials=6, **changes)
+    run, estimator = begin(asked, out, cache)
+    proceed(run, estimator, ignore)
+    return run
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"steps": 9, "strategy": "local"},
+        {"steps": 9, "optimiser": "adamw", "rate": 0.004},
+        {"space": "auto_deeplab-3x1", "steps": 9, "baselines": (), "filters": 2, "crop": (65, 97)},
+    ],
+    ids=["cells", "adamw", "whole networks"],
+)
+def test_the_better_third_goes_on_from_its_checkpoint_killed_or_not(
+    data: Path, tmp_path: Path, cache: Path, changes: dict[str, Any]
+) -> None:
+    run = halving(data, changes, tmp_path / "whole", cache)
+    entries = run.ledger().recorded()
+    jobs = [entry.outcome.job for entry in entries]
+    levels = [
+        {job.trial.number for job in jobs if job.rung.level == k and not job.trial.is_baseline}
+        for k in (0, 1, 2)
+    ]
+    assert len(levels[0]) == 6
+    assert len(levels[1]) >= 2
+    assert levels[2] < levels[1] < levels[0]
+    assert all(job.resume is None or job.resume.steps == {3: 1, 9: 3}[job.steps] for job in jobs)
+    baselines = [job for job in jobs if job.trial.is_baseline]
+    assert all((job.rung.level, job.resume, job.steps) == (2, None, 9) for job in baselines)
+    assert state_of(run, entries, running=False) == "complete"
+    best = winner(run)
+    assert best.number in (levels[2] or levels[1])
+    killed, estimator = begin(
+        config(data, promotion="halving", trials=6, **changes), tmp_path / "killed", cache
+    )
+    for after in (2, 3, 1, 2):
+        heard: list[Entry] = []
+
+        def stop(entry: Entry, heard: list[Entry] = heard, after: int = after) -> None:
+            heard.append(entry)
+            if len(heard) == after:
+                raise KeyboardInterrupt
+
+        with pytest.raises(KeyboardInterrupt):
+            proceed(killed, estimator, stop)
+        assert "--resume" in state_of(killed, killed.ledger().entries(), running=False)
+    proceed(open_run(killed.path), estimator_of(open_run(killed.path), cache), ignore)
+    assert outcomes(killed) == outcomes(run)
+
+
+def test_a_promoted_trial_goes_on_where_it_was(data: Path, tmp_path: Path, cache: Path) -> None:
+    """Its batches, its momentum and its rate are those of one training of all steps, but that the
+    rate of the first steps was that of a shorter one."""
+    run, estimator = begin(config(data, promotion="halving", steps=9), tmp_path / "run", cache)
+    assert isinstance(estimator, Proxy)
+    trial = Trial(0, yardstick("dpc"), Origin("uniform"), 3)
+    rungs = find_promotion("halving", 9).rungs
+    jobs = [Job(trial, rungs[0]), Job(trial, rungs[1], rungs[0]), Job(trial, rungs[2], rungs[1])]
+    first = [estimator(job) for job in jobs[:2]]
+    again = estimator(jobs[1])
+    assert replace(again, seconds=0.0) == replace(first[1], seconds=0.0)
+    assert isinstance(estimator(jobs[2]), Measured)
+    kept = sorted(path.name for path in (run.path / "trials").iterdir())
+    assert kept == ["0-1"], "what the top went on from stays until its result is recorded"
+    with pytest.raises(AtrousError, match=r"state of trial 0 after 1 steps .*0-0.* it is gone"):
+        estimator(jobs[1])
+
+
+def test_the_search_of_a_command_promotes(data: Path, tmp_path: Path, cache: Path) -> None:
+    typed = (
+        "search", data, "--promotion", "halving", "--steps", 9, "--trials", 3, "--filters", 4,
+        "--batch", 2, "--backbone", "mobilenetv2_100", "--weights", "none", "--device", "cpu",
+        "--baselines", "dpc:aspp", "--executor", "inline", "--workers", 1, "--cache", cache,
+        "--out", tmp_path / "run",
+    )  # fmt: skip
+    ended = atrous(*map(str, typed), folder=tmp_path)
+    assert ended.returncode == 0, ended.stderr
+    found = open_run(tmp_path / "run").ledger().entries()
+    assert {entry.outcome.job.rung.level for entry in found} == {0, 1, 2}
+    assert "    3 steps  " in ended.stderr
+    refused = atrous(
+        "search", "--resume", str(tmp_path / "run"), "--promotion", "full", folder=tmp_path
+    )
+    assert "--promotion cannot be changed" in refused.stderr

@@ -14,11 +14,15 @@ from torch import Tensor, nn
 from atrous.core.errors import AtrousError
 from atrous.data.dataset import IGNORE
 from atrous.networks.layers import AtrousDepthwise
-from atrous.tasks.segmentation.probabilities import summed_loss
+from atrous.relax.bilevel import SearchState
+from atrous.spaces.auto_deeplab.relaxation.space import relaxation_of
+from atrous.tasks.segmentation import SEGMENTATION
+from atrous.tasks.segmentation.probabilities import labelled, summed_loss
 from atrous.training.checkpoint import Checkpoint
 from atrous.training.crops import Batch
-from atrous.training.state import TrainingState, decay_after, labelled
+from atrous.training.state import TrainingState, decay_after
 from atrous.training.world import World
+from tests.relax.searching import PROTOCOL
 from tests.training.material import (
     COMPUTE,
     CROP,
@@ -252,6 +256,27 @@ def test_class_weights_weigh_the_loss() -> None:
         for weights in ((), (7.0, 3.0, 9.0))
     )
     assert weighted == pytest.approx(3 * plain, rel=1e-5)
+
+
+def test_the_task_says_the_loss_and_what_counts() -> None:
+    """Twice the loss over half of what is labelled, in training and in a differentiable search."""
+    task = replace(
+        SEGMENTATION,
+        loss=lambda *given: 2 * summed_loss(*given),
+        labelled=lambda labels: labelled(labels) / 2,
+    )
+    how, data = protocol(tune_norm=False), batch(2)
+    plain, own = (
+        TrainingState(network(dropout=0.0), how, COMPUTE, World("cpu"), each)
+        for each in (SEGMENTATION, task)
+    )
+    assert loss_of_step(own, [data]) == pytest.approx(4 * loss_of_step(plain, [data]), rel=1e-5)
+    relaxation = relaxation_of(PROTOCOL.space)
+    searches = (
+        SearchState(relaxation, PROTOCOL, COMPUTE, task=each) for each in (SEGMENTATION, task)
+    )
+    first, second = (float(search.advance(data, None).weights) for search in searches)
+    assert second == pytest.approx(4 * first, rel=1e-5)
 
 
 def test_images_are_normalised_as_the_model_does() -> None:

@@ -21,20 +21,19 @@ if TYPE_CHECKING:
 
 def spaces(as_json: Json = False) -> None:
     """Lists the search spaces with their exact sizes."""
-    from atrous.spaces import FAMILIES
+    from atrous.spaces import FAMILIES, names_of
 
-    found = [family.make() for family in FAMILIES.values()]
+    found = [(family.make(), names_of(family)) for family in FAMILIES.values()]
     if as_json:
         rows = [
             {"name": s.name, "title": s.title, "size": s.size(), "published": list(s.published)}
-            for s in found
+            for s, _ in found
         ]
         print(json.dumps(rows, indent=2))
         return
-    table = Table("space", "what", "architectures", "published")
-    for space in found:
-        names = ", ".join(f"{space.name}:{key}" for key in space.published)
-        table.add_row(space.name, space.title, f"{space.size():,}", names)
+    table = Table("space", "what", "architectures", "named")
+    for space, names in found:
+        table.add_row(space.name, space.title, f"{space.size():,}", ", ".join(names))
     output.print(table)
 
 

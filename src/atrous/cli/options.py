@@ -19,7 +19,7 @@ from typer.core import TyperCommand
 
 from atrous.core.console import say
 from atrous.core.errors import AtrousError
-from atrous.core.options import Leaf, leaves, problems, replaced
+from atrous.core.options import Leaf, leaves, problem, problems, replaced
 
 if TYPE_CHECKING:
     from atrous.core.trial import Metrics
@@ -45,8 +45,13 @@ class Told:
         return next((str(text) for leaf, text in self.typed.items() if leaf.name == name), usual)
 
     def values(self) -> dict[str, Any]:
-        """Returns all values, by name; raises `AtrousError` that says all that cannot be read."""
+        """Returns all values, by name.
+
+        Raises `AtrousError` that says all texts that cannot be read, and all values out of range.
+        """
         found, wrong = self._read()
+        told = (problem(leaf, found.get(leaf.name)) for leaf in self.typed)
+        wrong += [f"{each}." for each in told if each]
         if wrong:
             raise AtrousError(" ".join(wrong))
         return found
@@ -265,6 +270,15 @@ def _number(kind: Any, text: str) -> Any:
         raise ValueError(f"Expected {what}, got {text!r}") from error
 
 
+MovedOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--data",
+        metavar="FOLDER",
+        help="With --resume: where the data set is now, if it was moved.",
+        rich_help_panel="rare",
+    ),
+]
 ResumeOption = Annotated[
     bool,
     typer.Option("--resume", help="Go on with the run named instead of DATA, or the last."),
@@ -279,6 +293,15 @@ CacheOption = Annotated[
         "--cache", help="Where features are kept [~/.cache/atrous].", rich_help_panel="rare"
     ),
 ]
+
+
+def refuse_moved(moved: Path | None) -> None:
+    """Raises `AtrousError` where --data is given to a command that begins anew."""
+    if moved:
+        raise AtrousError(
+            "--data says where the data set is of a run that goes on: give it with --resume, or "
+            "name the data set without it."
+        )
 
 
 def default_cache() -> Path:

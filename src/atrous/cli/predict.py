@@ -7,13 +7,15 @@ import json
 import re
 import sys
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from functools import partial
+from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from atrous.core.console import say, shell
+from atrous.core.console import note, say, shell
 from atrous.core.errors import AtrousError
 
 if TYPE_CHECKING:
@@ -74,7 +76,7 @@ def predict(
     method = PredictionMethod(parse_scales(scales), flip, pick_device(device), parse_memory(memory))
     server = find_submission(submission) if submission else None
     writers = (server.writer,) if server else find_writers(write)
-    found = () if server else find_images(images, out)
+    found = () if server else find_images(images, out, _first(TOLD))
     loaded = load_model(model)
     if server:
         found = _submitted(server, images, split, loaded)
@@ -82,7 +84,7 @@ def predict(
     provenance = Provenance(_identity(loaded), method.scales, flip)
     open_outputs(outputs, found, provenance, overwrite)
     one = len(found) == 1
-    read = read_image if server else read_upright
+    read = partial(read_image if server else read_upright, tell=_first(TOLD))
     outcomes = predict_images(loaded, found, outputs, method, read, track if one else untracked)
     counts = _follow((untracked if one else track)(outcomes, "predicting", len(found)), out)
     say(_summary(counts, out))
@@ -90,6 +92,22 @@ def predict(
         raise typer.Exit(1)
     if server:
         say(f"Pack it for the server: {server.pack.replace('{}', shell(out))}")
+
+
+TOLD = 3
+"""So many files of which something is to be known are named."""
+
+
+def _first(most: int) -> Callable[[str], None]:
+    """Returns a function that tells the first `most` sentences, and that there are more."""
+    told = count(1)
+
+    def tell(text: str) -> None:
+        number = next(told)
+        if number <= most + 1:
+            note(text if number <= most else "there are more like these")
+
+    return tell
 
 
 def parse_memory(text: str) -> int:

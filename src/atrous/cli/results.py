@@ -9,7 +9,16 @@ from typing import Annotated
 
 import typer
 
-from atrous.cli.options import RUNS, CacheOption, Json, RunPath, Told, default_cache, takes
+from atrous.cli.options import (
+    RUNS,
+    CacheOption,
+    Json,
+    MovedOption,
+    RunPath,
+    Told,
+    default_cache,
+    takes,
+)
 from atrous.core.config import DataConfig, FidelityConfig
 from atrous.core.console import output, say
 from atrous.core.errors import AtrousError
@@ -24,7 +33,7 @@ def report(
     """Prints the leaderboard and writes it as CSV beside a page with everything about the run."""
     from atrous.cli.tables import leaderboard_table, rankings
     from atrous.report.leaderboard import leaderboard
-    from atrous.report.page import write_report
+    from atrous.report.page import judged, write_report
     from atrous.report.rerank import second_ranking
     from atrous.search.run import open_run
 
@@ -34,6 +43,8 @@ def report(
     output.print(leaderboard_table(leaderboard(found, entries), entries))
     if found.reranked():
         output.print(rankings(second_ranking(found)))
+    if verdict := judged(found):
+        say(verdict.words)
     say(f"report: {page.resolve()}")
 
 
@@ -50,15 +61,17 @@ def compare(
     ] = "",
     seeds: Annotated[int, typer.Option(min=2, help="Fresh seeds for each architecture.")] = 3,
     as_json: Json = False,
+    moved: MovedOption = None,
     cache: CacheOption = None,
 ) -> None:
     """Trains the best of a run and others with fresh seeds, and scores them on other images."""
     from atrous.cli.tables import comparison_table
+    from atrous.estimation.search_data import moved as with_data
     from atrous.search.run import open_run
     from atrous.spaces import family_of
     from atrous.stages import compare as comparison
 
-    opened = open_run(run)
+    opened = with_data(open_run(run), moved)
     usual = ("best", *family_of(opened.config.space).defaults.baselines)
     told = usual if architectures is None else architectures.split(",")
     chosen = tuple(name for name in told if name)

@@ -11,11 +11,13 @@ import typer
 from atrous.cli.options import (
     RUNS,
     CacheOption,
+    MovedOption,
     ResumeOption,
     Told,
     default_cache,
     extendable,
     given,
+    refuse_moved,
     takes,
     tell_score,
 )
@@ -30,6 +32,7 @@ def run(
     told: Told,
     out: Annotated[Path | None, typer.Option(help="The run's folder [runs/DATE].")] = None,
     resume: ResumeOption = False,
+    moved: MovedOption = None,
     cache: CacheOption = None,
 ) -> None:
     """Checks, searches, re-ranks, trains, evaluates, exports and reports, within a budget of time.
@@ -38,18 +41,21 @@ def run(
     """
     from atrous.search.run import latest_run
     from atrous.spaces import default_family
-    from atrous.stages.whole.whole import WHOLE, begin, give, usual
+    from atrous.stages.whole.whole import WHOLE, begin, give, move, usual
 
     kept = cache or default_cache()
     if resume:
         _refuse_to_change(
-            given(context, "data", "out", "resume", "cache", *extendable(WholeConfig))
+            given(context, "data", "out", "resume", "moved", "cache", *extendable(WholeConfig))
         )
         folder = Path(told.get("data", "")) if "data" in told else out or latest_run(RUNS, WHOLE)
         if "budget" in told:
             give(folder, told.values()["budget"])
+        if moved:
+            move(folder, moved)
         drive_whole(folder, kept)
         return
+    refuse_moved(moved)
     if "data" not in told:
         raise AtrousError("Expected the folder of a data set: atrous run DATA.")
     out = out or RUNS / datetime.now().strftime("%Y-%m-%d-%H%M%S")
@@ -59,6 +65,8 @@ def run(
 
 def drive_whole(out: Path, cache: Path) -> None:
     """Goes through the stages that are left, and says how to go on if it is interrupted."""
+    from atrous.report.page import judged, recommended_model
+    from atrous.search.run import open_run
     from atrous.stages.whole.whole import finish
 
     try:
@@ -67,7 +75,10 @@ def drive_whole(out: Path, cache: Path) -> None:
         say(f"Stopped. Go on: {command('run', '--resume', out)}")
         raise
     say(f"report: {page.resolve()}")
-    say(f"the model: {out / 'trained' / 'best' / 'model'}")
+    run = open_run(out)
+    if verdict := judged(run):
+        say(verdict.words)
+    say(f"the model: {recommended_model(run)}")
 
 
 def _refuse_to_change(changed: list[str]) -> None:

@@ -11,12 +11,14 @@ import typer
 from atrous.cli.options import (
     RUNS,
     CacheOption,
+    MovedOption,
     ResumeOption,
     RunPath,
     Told,
     default_cache,
     extendable,
     given,
+    refuse_moved,
     takes,
 )
 from atrous.core.config import GRADIENT, RerankConfig, SearchConfig
@@ -34,6 +36,7 @@ def search(
     told: Told,
     out: Annotated[Path | None, typer.Option(help="The run's folder [runs/DATE].")] = None,
     resume: ResumeOption = False,
+    moved: MovedOption = None,
     plan: Annotated[
         bool,
         typer.Option(
@@ -50,10 +53,11 @@ def search(
     kept = cache or default_cache()
     if resume:
         _refuse_to_change(
-            given(context, "data", "out", "resume", "cache", *extendable(SearchConfig))
+            given(context, "data", "out", "resume", "moved", "cache", *extendable(SearchConfig))
         )
-        drive(_extended(told, out), None, kept)
+        drive(_extended(told, out, moved), None, kept)
         return
+    refuse_moved(moved)
     if "data" not in told:
         raise AtrousError("Expected the folder of a data set: atrous search DATA.")
     config = _asked(told, plan)
@@ -114,12 +118,14 @@ def _asked(told: Told, plan: bool) -> SearchConfig:
     return config if "trials" in told else usual_trials(config)
 
 
-def _extended(told: Told, out: Path | None) -> Path:
-    """The folder of the run to go on with, whose budget is another if that is asked for."""
+def _extended(told: Told, out: Path | None, moved: Path | None) -> Path:
+    """The folder of the run to go on with, whose budget and data are elsewhere if asked for."""
+    from atrous.estimation.search_data import moved as with_data
     from atrous.search.run import extend, latest_run, open_run
 
     path = Path(told.get("data", "")) if "data" in told else out or latest_run(RUNS)
     changed = told.values()
+    with_data(open_run(path), moved)
     if "trials" in told or "time" in told:
         extend(open_run(path), changed.get("trials"), changed.get("time"))
     return path
@@ -144,17 +150,19 @@ def rerank(
         bool, typer.Option("--again", help="Forget an earlier re-ranking of the run.")
     ] = False,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with what was begun.")] = False,
+    moved: MovedOption = None,
     cache: CacheOption = None,
 ) -> None:
     """Trains the best of a search end to end with their backbone, and ranks them by that.
 
     The proxy's best is seldom the task's best. Interrupted, it goes on with --resume.
     """
+    from atrous.estimation.search_data import moved as with_data
     from atrous.search.run import open_run
     from atrous.stages.rerank import begin
 
-    found = open_run(run)
-    changed = given(context, "run", "resume", "cache")
+    found = with_data(open_run(run), moved)
+    changed = given(context, "run", "resume", "moved", "cache")
     if resume and changed:
         raise AtrousError(
             f"With --resume, a re-ranking goes on as it began: {', '.join(changed)} cannot be "
@@ -169,6 +177,7 @@ def drive_rerank(run: Run, cache: Path) -> None:
     """Ranks again what is left of a run, and prints both rankings."""
     from atrous.cli.tables import rankings
     from atrous.report.rerank import second_ranking
+    from atrous.search.verdict import verdict_of
     from atrous.stages import rerank as reranking
     from atrous.stages.search import SearchView
 
@@ -183,4 +192,6 @@ def drive_rerank(run: Run, cache: Path) -> None:
         say(f"Stopped; {len(run.reranked())} are ranked again. Go on: {again}")
         raise
     output.print(rankings(second_ranking(run)))
+    if verdict := verdict_of(run, run.ledger().entries()):
+        say(verdict.words)
     say(f"Next: {command('train', run.path)}")

@@ -44,12 +44,13 @@ def train(
     The defaults are the papers' protocols. Under torchrun, several processes train together.
     """
     from atrous.stages.train.config import job_of, subject_of
-    from atrous.stages.train.trainer import create, read
+    from atrous.stages.train.trainer import create, moved, read
     from atrous.training.world import announced
 
     if resume:
-        _refuse_to_change(given(context, "resume"))
-        _train(resume, read(resume))
+        _refuse_to_change(given(context, "resume", "data"))
+        job = read(resume)
+        _train(resume, moved(resume, job, told.values()["data"]) if "data" in told else job)
         return
     if source is None:
         raise AtrousError(

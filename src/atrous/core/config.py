@@ -11,13 +11,8 @@ Size = tuple[int, int]
 CACHED, END_TO_END, LARGE = "cached", "end-to-end", "large"
 """The settings in which a study of fidelity trains its cells."""
 NO_BACKBONE = "none"
-SEEDS = 2**63
-"""Seeds are below this, which every generator takes."""
-LONGEST = 1e9
-"""Seconds are below this: a generation."""
-SIDES = 2**16
-"""A crop has fewer pixels a side."""
 MOST_WORKERS = 1025
+"""Fewer processes run at a time."""
 CELL_RATES = {"adamw": 0.01, "sgd": 0.1}
 """Base learning rates for a few hundred steps on cached features, by optimiser."""
 GRADIENT = "gradient"
@@ -56,6 +51,13 @@ class EncoderConfig:
         compares=True,
         rare=True,
     )
+    alignment: Literal["fitted", "none"] = option(
+        "Where positions of feature maps are read: where they see (fitted), or at pixel i * stride "
+        "(none), as published networks are.",
+        "fitted",
+        compares=True,
+        rare=True,
+    )
 
 
 @dataclass(frozen=True)
@@ -78,11 +80,7 @@ class ProxyConfig:
     )
     batch: int = option("Images a step.", 8, least=2, compares=True)
     crop: Size | None = option(
-        "Canvas HxW of every image.",
-        None,
-        derived="the largest image, 513 at most",
-        least=1,
-        below=SIDES,
+        "Canvas HxW of every image.", None, derived="the largest image, 513 at most"
     )
     rate: float | None = option(
         "Base learning rate.",
@@ -154,7 +152,6 @@ class BudgetConfig:
         flag="time",
         derived="no limit",
         unit="time",
-        below=LONGEST,
         extends=True,
     )
 
@@ -175,12 +172,7 @@ class GradientConfig:
     filters: int = option("Width F of a supernet.", 8, flag="search-filters", least=1)
     batch: int = option("Crops a step of a supernet.", 2, flag="search-batch", least=1)
     crop: Size | None = option(
-        "HxW of its crops.",
-        None,
-        flag="search-crop",
-        derived="the largest image, 321 at most",
-        least=1,
-        below=SIDES,
+        "HxW of its crops.", None, flag="search-crop", derived="the largest image, 321 at most"
     )
     warm_up: float | None = option(
         "Share of its steps before the architecture is learnt.",
@@ -214,8 +206,15 @@ class SearchConfig:
         "A space; atrous spaces lists them.", derived="the first of them", compares=True
     )
     strategy: str = option("random, local or gradient.", "local")
+    promotion: str = option(
+        "Who is trained on: full, all candidates for --steps; or halving, the better third of them "
+        "for three times as many, twice, --steps in the end.",
+        "full",
+        compares=True,
+        rare=True,
+    )
     budget: BudgetConfig = part(BudgetConfig)
-    seed: int = option("Of proposals, first weights and batches.", 0, least=0, below=SEEDS)
+    seed: int = option("Of proposals, first weights and batches.", 0, least=0)
     encoder: EncoderConfig = part(EncoderConfig)
     proxy: ProxyConfig = part(ProxyConfig)
     baselines: tuple[str, ...] = option(
@@ -232,11 +231,7 @@ class TrainingConfig:
     steps: int = option("Training steps.", 30_000, least=1)
     batch: int = option("Images a step, over all processes.", 8, least=2)
     crop: Size | None = option(
-        "HxW of a training crop.",
-        None,
-        derived="the largest image, 513 at most",
-        least=1,
-        below=SIDES,
+        "HxW of a training crop.", None, derived="the largest image, 513 at most"
     )
     rate: float | None = option(
         "Base learning rate.", None, derived="0.01; 0.05 for a whole network", above=0
@@ -298,7 +293,7 @@ class TrainConfig:
     )
     decoder: bool = option("Add the decoder of DeepLabv3+ at stride 4.", False)
     training: TrainingConfig = part(TrainingConfig)
-    seed: int = option("Of first weights, crops and dropout.", 0, least=0, below=SEEDS)
+    seed: int = option("Of first weights, crops and dropout.", 0, least=0)
     device: str = option("auto, cpu, cuda or cuda:N.", "auto")
     licence: str = option("Of the data, for the model card.", "")
     tensorboard: bool = option("Log to TensorBoard, too.", False)
@@ -327,12 +322,7 @@ class RerankConfig:
         "At a time.", None, derived="as many as searched", least=1, below=MOST_WORKERS
     )
     seconds: float | None = option(
-        "None begins after this: 90s, 30m, 2h.",
-        None,
-        flag="time",
-        derived="no limit",
-        unit="time",
-        below=LONGEST,
+        "None begins after this: 90s, 30m, 2h.", None, flag="time", derived="no limit", unit="time"
     )
     warm: bool = option(
         "Start with the cell as the proxy trains it, or anew.", True, negative="cold"
@@ -347,7 +337,7 @@ class WholeConfig:
     search: SearchConfig = part(
         without=(
             *("strategy", "trials", "crop", "batch", "rate", "score", "baselines", "gradient"),
-            *("init", "optimiser", "rate_warm_up"),
+            *("promotion", "init", "optimiser", "rate_warm_up"),
         ),
         path={"help": "The folder of a data set; with --resume, of a run."},
         seconds={
@@ -376,7 +366,7 @@ class FidelityConfig:
     large: EncoderConfig = part(
         EncoderConfig("xception65", "auto", 16),
         prefix="large-",
-        without=("output_stride",),
+        without=("output_stride", "alignment"),
         backbone={
             "help": "A timm model, or none to leave the large backbone out.",
             "derived": "xception65",
@@ -384,7 +374,7 @@ class FidelityConfig:
         weights={"help": "auto (timm's hub), builtin, none, or a file."},
     )
     large_cached: bool = option("Freeze the large backbone too: for machines without a GPU.", False)
-    cells: int = option("How many of the 31 cells to measure.", 31)
+    cells: int = option("How many of the 31 cells to measure.", 31, least=1)
     small: EncoderConfig = part(
         EncoderConfig("tf_efficientnet_lite0", "auto", 16),
         backbone={"help": "The small one: a timm model."},
@@ -403,7 +393,7 @@ class FidelityConfig:
         without=("reproducible",),
         workers={"derived": "cached: the fastest split, measured; else 1"},
     )
-    seed: int = option("Of first weights and batches.", 0, least=0, below=SEEDS)
+    seed: int = option("Of first weights and batches.", 0, least=0)
 
     @property
     def names(self) -> tuple[str, ...]:

@@ -177,6 +177,7 @@ def _inline(svg: str, name: str, title: str, size: Size) -> str:
     """Cuts the file's head and metadata, and makes ids, fonts and colours those of the page."""
     body = svg[svg.index("<defs>") if "<defs>" in svg else svg.index("<g ") : svg.rindex("</svg>")]
     body = re.sub(r"<metadata>.*?</metadata>", "", body, flags=re.DOTALL)
+    # Figures share one page, and with it one space of ids.
     body = re.sub(r'\bid="', f'id="{name}-', body.replace("xlink:href", "href"))
     body = re.sub(r'(url\(#|href="#)', rf"\g<1>{name}-", body)
     body = re.sub(r"font: (\S+) [^;\"]*", r"font-size: \1", body)
@@ -222,6 +223,8 @@ def spread(wanted: Sequence[float], gap: float, extent: float) -> list[float]:
     groups: list[tuple[float, list[int]]] = []
     for index in order:
         centre, members = wanted[index], [index]
+        # Those that would touch become one group about their common centre, which may then touch
+        # the group before it.
         while groups and centre - groups[-1][0] < gap * (len(members) + len(groups[-1][1])) / 2:
             _, before = groups.pop()
             members = before + members

@@ -59,6 +59,7 @@ class Grammar:
         """How many ways there are to complete an architecture from `state`."""
         if state not in self._counts:
             choices = self.rules.choices(state)
+            # Equal states have equal futures: each is counted once, however many ways lead to it.
             following = (self.rules.step(state, choice) for choice in range(choices))
             self._counts[state] = sum(map(self._completions, following)) if choices else 1
         return self._counts[state]
@@ -84,6 +85,7 @@ class Grammar:
         self.validate(genotype)
         state, rank = self.rules.start, 0
         for choice in genotype:
+            # All that agree so far and choose less here come before.
             rank += sum(self._completions(self.rules.step(state, c)) for c in range(choice))
             state = self.rules.step(state, choice)
         return rank

@@ -16,8 +16,12 @@ from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_
 
 T = TypeVar("T")
 OPTION, PART = "option", "part"
-LARGEST = 10**9
-"""No whole number without a limit of its own is larger: no machine could do what it asks for."""
+MOST = 2**62
+"""Whole numbers are smaller than this: twice as many still fit what generators and files take."""
+GENERATION = 1e9
+"""Seconds are fewer than this."""
+LONGEST = 2**16
+"""The most pixels of a side."""
 NOTHING: Mapping[str, Any] = MappingProxyType({})
 
 
@@ -27,11 +31,11 @@ class Option:
 
     `flag` is its name on the command line, without dashes; `derived` says in words what a value
     left out is, and `nothing` is how a file spells that there is none. A number is at least
-    `least`, above `above` and below `below`, or at most `LARGEST` if it is whole; a value is one of
-    `choices`. Scores of runs that differ in a field that `compares` are not comparable; one that
-    `extends` may change when a run goes on. `unit` is that of a number of seconds, written as a
-    time. A `rare` one has no line of its own in a command's help. `negative`
-    is the flag that takes back a switch which is on unless said otherwise (`no-FLAG`).
+    `least`, above `above` and below `below`; a value is one of `choices`. Scores of runs that
+    differ in a field that `compares` are not comparable; one that `extends` may change when a
+    run goes on. `unit` is that of a number of seconds, written as a time. A `rare` one has no
+    line of its own in a command's help. `negative` is the flag that takes back a switch which
+    is on unless said otherwise (`no-FLAG`).
     """
 
     help: str
@@ -88,9 +92,15 @@ class Leaf:
         return bool(get_args(self.kind) == (int, int))
 
     @property
+    def is_number(self) -> bool:
+        """Whether a value is a number, or several."""
+        return self.is_size or self.kind in (int, float) or self.kind == tuple[float, ...]
+
+    @property
     def choices(self) -> tuple[Any, ...]:
         """All values there are, if they can be listed."""
-        return self.option.choices or _listed(self.kind)
+        listed = get_args(self.kind) if get_origin(self.kind) is Literal else ()
+        return self.option.choices or listed
 
     @property
     def negative(self) -> str:
@@ -164,39 +174,27 @@ def replaced(record: T, **values: Any) -> T:
     return record
 
 
-def options_of(kind: Any) -> dict[str, Option]:
-    """Returns what is known of the fields of a record that are options, by name.
+def options_of(kind: Any) -> dict[str, Leaf]:
+    """Returns the fields of a record that are options, not those of its parts, by name.
 
     A record whose class names another in `RANGES` shares the options of its fields.
     """
-    return _options_of(kind)
-
-
-@cache
-def _options_of(kind: Any) -> dict[str, Option]:
+    own = {leaf.path[0]: leaf for leaf in leaves(kind) if len(leaf.path) == 1}
     shared = options_of(kind.RANGES) if hasattr(kind, "RANGES") else {}
-    hints = get_type_hints(kind)
-    own = {
-        each.name: replace(known, choices=known.choices or _listed(_bare(hints[each.name])))
-        for each in fields(kind)
-        if (known := each.metadata.get(OPTION))
-    }
     return {**{each.name: shared[each.name] for each in fields(kind) if each.name in shared}, **own}
 
 
 def problems(record: Any, but: tuple[str, ...] = ()) -> list[str]:
     """Returns all values that are out of their range, a phrase each; options `but` some."""
-    found = []
-    for leaf in leaves(type(record)):
-        value = leaf.of(record)
-        if (
-            value is not None
-            and leaf.name not in but
-            and (told := expected(leaf.option, value, leaf.choices))
-        ):
-            verb = "are" if told.endswith("numbers") else "is"
-            found.append(f"--{leaf.flag} {verb} {told}, got {_shown(value)}")
-    return found
+    values = {leaf: leaf.of(record) for leaf in leaves(type(record)) if leaf.name not in but}
+    return [told for leaf, value in values.items() if (told := problem(leaf, value))]
+
+
+def problem(leaf: Leaf, value: Any) -> str:
+    """Returns a phrase on a value out of its range, or nothing."""
+    told = "" if value is None else expected(leaf, value)
+    verb = "are" if told.endswith("numbers") else "is"
+    return f"--{leaf.flag} {verb} {told}, got {_shown(leaf, value)}" if told else ""
 
 
 def differences(here: Any, there: Any) -> list[str]:
@@ -261,52 +259,47 @@ def _with(record: Any, path: tuple[str, ...], value: Any) -> Any:
     )
 
 
-def _listed(kind: Any) -> tuple[Any, ...]:
-    """Returns the values of a `Literal`."""
-    return get_args(kind) if get_origin(kind) is Literal else ()
-
-
-def expected(known: Option, value: Any, choices: tuple[Any, ...] = ()) -> str:
-    """Returns what is expected of a value, of one of several, that is not so; nothing if all is
-    well. Values of another type than the option's are for others to refuse."""
-    choices = choices or known.choices
-    if choices and value not in choices:
-        numbers = all(isinstance(choice, int) for choice in choices)
-        return _either(choices) if numbers else f"one of {', '.join(choices)}"
-    several = isinstance(value, (tuple, list))
-    values = [v for v in (value if several else (value,)) if _is_number(v)]
-    if all(_is_within(known, each) for each in values):
+def expected(leaf: Leaf, value: Any) -> str:
+    """Returns what is expected of a value of the option's type that is not so, or nothing."""
+    known = leaf.option
+    if leaf.choices and value not in leaf.choices:
+        numbers = all(isinstance(choice, int) for choice in leaf.choices)
+        return _either(leaf.choices) if numbers else f"one of {', '.join(leaf.choices)}"
+    values = value if isinstance(value, tuple) else (value,)
+    if not leaf.is_number or (values and all(_is_within(leaf, each) for each in values)):
         return ""
-    if known.below is None and not all(map(_is_possible, values)):
-        return f"at most {LARGEST}"
+    if known.unit:
+        return "a time such as 90s, 30m or 2h"
+    if leaf.is_size:
+        return f"a size with sides from 1 to {LONGEST} pixels"
     if known.above == 0:
-        return "positive numbers" if several else "a positive number"
-    low = known.least is not None and any(each < known.least for each in values)
+        return "a positive number" if not isinstance(value, tuple) else "positive numbers"
+    if any(isinstance(each, int) and each >= MOST for each in values):
+        return "below 2^62"
     words = [f"at least {known.least:g}"] if known.least is not None else []
+    low = known.least is not None and any(each < known.least for each in values)
     if known.below is not None and not (low and known.below > 1):
         words += [f"below {known.below:g}"]
     return " and ".join(words) or "a finite number"
 
 
-def _is_number(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool)
-
-
-def _is_possible(value: float) -> bool:
-    return isinstance(value, float) or abs(value) <= LARGEST
-
-
-def _is_within(known: Option, value: float) -> bool:
+def _is_within(leaf: Leaf, value: float) -> bool:
+    known = leaf.option
     finite = value - value == 0
     return (
         finite
+        and (not isinstance(value, int) or abs(value) < MOST)
+        and (not leaf.is_size or 0 < value <= LONGEST)
+        and (not known.unit or 0 < value < GENERATION)
         and (known.least is None or value >= known.least)
         and (known.above is None or value > known.above)
-        and (_is_possible(value) if known.below is None else value < known.below)
+        and (known.below is None or value < known.below)
     )
 
 
-def _shown(value: Any) -> str:
+def _shown(leaf: Leaf, value: Any) -> str:
+    if leaf.option.unit or isinstance(value, tuple):
+        return leaf.spell(value) or "none"
     return repr(value) if isinstance(value, str) else str(value)
 
 

@@ -25,7 +25,7 @@ from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 
 from atrous.core.errors import AtrousError
 from atrous.core.files import write_whole
-from atrous.core.options import Option, expected, options_of
+from atrous.core.options import Leaf, expected, options_of
 
 T = TypeVar("T")
 FORMAT = "format"
@@ -111,8 +111,10 @@ def write_lines(path: Path, records: Iterable[Any], what: str, mend: str = MEND)
     _write(path, "".join(f"{json.dumps(to_json(record))}\n" for record in records), what, mend)
 
 
-def read(path: Path, kind: type[T], number: int, what: str, absent: str, mend: str) -> T:
-    """Reads a record that `write` wrote.
+def read(
+    path: Path, kind: type[T], number: int, what: str, absent: str, mend: str, some: bool = False
+) -> T:
+    """Reads a record that `write` wrote, or `some` of its fields.
 
     Raises `AtrousError`: in the words of `absent` where there is no file; with all errors of the
     file, and `mend`, where it is damaged or of another format. `what` names the content.
@@ -127,7 +129,7 @@ def read(path: Path, kind: type[T], number: int, what: str, absent: str, mend: s
                 f"{path} was written by another version of Atrous: {what} has format {found!s:.40} "
                 f"there, and this version reads format {number}. {mend}"
             )
-        return from_json(kind, content)
+        return from_json(kind, content, some)
 
 
 def read_plain(
@@ -239,15 +241,19 @@ def _out_of_range(kind: Any, content: Any, where: str) -> Iterator[str]:
             yield from _out_of_range(hint, value, place)
 
 
-def _expected(known: Option, value: Any) -> str:
+def _expected(leaf: Leaf, value: Any) -> str:
     """Returns what the option's range asks of a value that is of its type but not within."""
-    if isinstance(value, (bool, dict)) or (known.choices and not isinstance(value, (int, str))):
+    values = value if isinstance(value, list) else [value]
+    kinds = (int, float) if leaf.is_number else (int, str)
+    if value == leaf.option.nothing or not all(
+        isinstance(each, kinds) and not isinstance(each, bool) for each in values
+    ):
         return ""
-    return "" if value == known.nothing else expected(known, value)
+    return expected(leaf, tuple(value) if isinstance(value, list) else value)
 
 
 @cache
-def _known(kind: Any) -> tuple[tuple[str, Any, Option | None], ...]:
+def _known(kind: Any) -> tuple[tuple[str, Any, Leaf | None], ...]:
     hints, options = get_type_hints(kind, include_extras=True), options_of(kind)
     return tuple((each.name, hints[each.name], options.get(each.name)) for each in fields(kind))
 

@@ -65,6 +65,18 @@ def mean_interval(values: Sequence[float]) -> Interval:
     return Interval(mean(values), mean(values) - margin, mean(values) + margin, count)
 
 
+def chance_margin(scores: Sequence[float]) -> float | None:
+    """The margin by which the best of these may lie above another of their kind by chance, exceeded
+    in one case of 20 where they differ by noise alone; `None` for fewer than three.
+
+    Student's t of a difference of two, for as many choices of the best as there are (Bonferroni).
+    """
+    count = len(scores)
+    if count < FEWEST:
+        return None
+    return float(student.ppf(1 - (1 - CONFIDENCE) / count, count - 1)) * sqrt(2) * stdev(scores)
+
+
 def correlate(first: Sequence[float], second: Sequence[float], seed: int = 0) -> Correlation:
     """The rank correlations of two measures, given in the same order.
 
@@ -99,6 +111,7 @@ def _resamples(count: int, seed: int) -> Array:
     if count < FEWEST:
         return np.empty((0, count))
     rng = np.random.default_rng(seed)
+    # Drawing pairs with replacement is drawing how often each is there: ranks then need no sorting.
     return rng.multinomial(count, np.full(count, 1 / count), RESAMPLES).astype(np.float64)
 
 

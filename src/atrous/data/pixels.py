@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import struct
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from threading import Lock
@@ -55,8 +55,8 @@ _DARKEST = range(1, 16)
 _ORIENTATION = 0x0112
 MOST_PIXELS = 2**30
 """Larger images are refused: decoded, they would take 7 GB and more."""
-_STRIP = 1024
-"""Rows of a large image that are converted at a time."""
+_STRIP = 128
+"""Rows of a large image that are converted at a time: what a strip takes comes on top."""
 _OPENING = Lock()
 TEXT = 64 << 20
 """Bytes that a text or a colour profile within a PNG may take. Pillow's own limit, 1 MiB, refuses
@@ -74,14 +74,30 @@ class UnfitFileError(AtrousError):
         self.path, self.finding, self.mend = path, finding, mend
 
 
-def read_image(path: Path) -> Pixels:
+def silent(_: str) -> None:
+    """Tells nobody."""
+
+
+Tell = Callable[[str], None]
+"""Is given what is to be known of an image that is read, in a sentence."""
+
+
+def read_image(path: Path, tell: Tell = silent) -> Pixels:
     """An image as RGB, uint8 H x W x 3, in the order in which the file stores its pixels.
 
     A rotation noted in EXIF is not applied: a mask carries no such note, so the stored pixels are
     the only ones both files agree on; `check` reports such images. Transparency is dropped; of 16
     bits a channel the upper 8 are kept. Raises AtrousError naming the file.
     """
-    return rgb(decode(path), path)
+    return _read(path, tell)[0]
+
+
+def _read(path: Path, tell: Tell) -> tuple[Pixels, Image.Image]:
+    picture = decode(path)
+    pixels = rgb(picture, path)
+    if told := doubts(picture, pixels):
+        tell(f"{path} {told[0]}. To mend: {told[1]}.")
+    return pixels, picture
 
 
 def size_of(path: Path) -> tuple[int, int]:
@@ -95,13 +111,13 @@ def size_of(path: Path) -> tuple[int, int]:
         raise _unreadable(path, error) from None
 
 
-def read_upright(path: Path) -> Pixels:
+def read_upright(path: Path, tell: Tell = silent) -> Pixels:
     """`read_image`, turned as the file's EXIF note says: as a viewer shows it.
 
     Raises AtrousError naming the file.
     """
-    picture = decode(path)
-    return turned(rgb(picture, path), orientation(picture))
+    pixels, picture = _read(path, tell)
+    return turned(pixels, orientation(picture))
 
 
 def turned(pixels: Pixels, orientation: int) -> Pixels:

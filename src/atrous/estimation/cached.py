@@ -11,9 +11,10 @@ number of steps, and images are not augmented.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from itertools import islice
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -22,17 +23,17 @@ from torch import Tensor, nn
 from atrous.core.architecture import Architecture
 from atrous.core.trial import Job, Metrics, Outcome
 from atrous.data.canvas import Placement, Size, feature_size
-from atrous.data.dataset import IGNORE
 from atrous.estimation.features import TARGET_STRIDE, FeatureSet
-from atrous.estimation.outcome import outcome_of
+from atrous.estimation.outcome import Rungs, outcome_of
 from atrous.networks.compute import Compute, GraphedGradients, card_memory, cards
 from atrous.networks.layers import interpolation, resample
-from atrous.networks.pyramid import Pyramid, require_maps
+from atrous.networks.pyramid import Offsets, Pyramid, require_maps
 from atrous.spaces import find_space
 from atrous.tasks.segmentation import SEGMENTATION
 from atrous.tasks.segmentation.evaluate import winners
 from atrous.tasks.segmentation.probabilities import Segmenter
-from atrous.training.loop import branch_norms
+from atrous.training.checkpoint import Checkpoint, load, save
+from atrous.training.loop import CHECKPOINT, branch_norms
 from atrous.training.optimiser import (
     FINITE_EVERY,
     REFERENCE_DECAY,
@@ -40,10 +41,13 @@ from atrous.training.optimiser import (
     NonFiniteError,
     Schedule,
     batches,
+    kept_state,
     make_optimiser,
+    restore_state,
     set_norm_decay,
     set_rate,
 )
+from atrous.training.state import mixed
 
 BATCH = 8
 BAND = 1 << 24
@@ -57,7 +61,8 @@ class Proxy:
     `filters` is the width of the cell, `init` the rule for its first weights: "reference" as the
     reference implementation draws them, "torch" as torch's layers draw their own. Where `resident`,
     all of its features stay in the memory of the accelerator, from one trial of a process to the
-    next.
+    next. `offsets` are those of the maps. With `rungs`, a job goes on from the state in which its
+    trial ended the rung below.
     """
 
     training: FeatureSet
@@ -68,27 +73,34 @@ class Proxy:
     compute: Compute
     init: str = "reference"
     resident: bool = False
+    offsets: Offsets = field(default_factory=dict)
+    rungs: Rungs | None = None
 
     def __call__(self, job: Job) -> Outcome:
         """Trains and scores one candidate; failures come back as records, not exceptions."""
-        return outcome_of(job, self._measure)
+        outcome = outcome_of(job, self._measure)
+        if self.rungs:
+            self.rungs.clear(job, outcome)
+        return outcome
 
     def network(self, architecture: Architecture, seed: int) -> Segmenter:
         """The untrained candidate, its first weights drawn from the seed."""
         torch.manual_seed(seed)
         space = find_space(architecture.space)
         part = space.build(architecture.genotype, self.training.channels, self.filters)
-        network = Segmenter(part, self.classes)
+        network = Segmenter(part, self.classes, self.offsets)
         if self.init == "torch":
             redraw(network)
         return network
 
-    def fit(self, architecture: Architecture, steps: int, seed: int) -> Segmenter:
+    def fit(
+        self, architecture: Architecture, steps: int, seed: int, stretch: Stretch | None = None
+    ) -> Segmenter:
         """The candidate, trained. Raises `NonFiniteError` and errors of lacking memory."""
         torch.set_num_threads(self.compute.threads)
         network = self.network(architecture, seed)
         self.compute.arrange(network)
-        torch.manual_seed(seed)
+        torch.manual_seed(seed if stretch is None else mixed(seed, stretch.first))
         train(
             network,
             self.training,
@@ -97,6 +109,7 @@ class Proxy:
             steps,
             seed,
             self.resident,
+            stretch,
         )
         return network
 
@@ -106,7 +119,29 @@ class Proxy:
         return evaluate(network, data, self.classes, self.compute, resident)
 
     def _measure(self, job: Job) -> Metrics:
-        return self.evaluate(self.fit(job.architecture, job.steps, job.seed), self.selection)
+        stretch = _stretch(self.rungs, job) if self.rungs else None
+        network = self.fit(job.architecture, job.steps, job.seed, stretch)
+        return self.evaluate(network, self.selection)
+
+
+@dataclass(frozen=True)
+class Stretch:
+    """The part of a training after step `first`, from the state kept in the file `before`; its end
+    is kept in `after`."""
+
+    first: int
+    before: Path | None
+    after: Path | None
+
+
+def _stretch(rungs: Rungs, job: Job) -> Stretch | None:
+    """The part of a trial's training that a job is; `None` where it is all of it."""
+    last = job.rung.level == rungs.top
+    if last and job.resume is None:
+        return None
+    after = None if last else rungs.place(job, job.rung.level) / CHECKPOINT
+    first = job.resume.steps if job.resume else 0
+    return Stretch(first, rungs.begins(job, CHECKPOINT), after)
 
 
 def redraw(network: nn.Module) -> None:
@@ -132,18 +167,19 @@ def evaluate(
     counts = torch.zeros(classes, classes, dtype=torch.int64, device=device)
     loss = torch.zeros((), dtype=torch.float64, device=device)
     pixels = torch.zeros((), dtype=torch.int64, device=device)
-    road = geometry(data.crop, network.stride, device)
+    road = geometry(data.crop, network.stride, device, network.offset)
     labels = data.labels()
     for logits, numbers in _grouped(predictions(network, data, compute, resident), data, device):
         truth = torch.stack(list(islice(labels, len(numbers)))).to(device)
-        rows, columns = _lines(data.placements[numbers[0]], data.crop, network.stride, device)
+        where = data.placements[numbers[0]]
+        rows, columns = _lines(where, data.crop, network.stride, network.offset, device)
         band = max(1, BAND // (len(logits) * classes * len(columns)))
         for part, some in zip(torch.split(rows, band), torch.split(truth, band, 1), strict=True):
             scores = resample(logits.flatten(0, 1), part, columns)
             best = winners(scores.view(*logits.shape[:2], *scores.shape[1:]))
             counts += SEGMENTATION.tally(some, best, classes)
         targets = data.targets[numbers[0] : numbers[-1] + 1].to(device).long()
-        counted = (targets != IGNORE).sum()
+        counted = SEGMENTATION.labelled(targets)
         loss += road.loss(logits, targets).double() * counted
         pixels += counted
     scores = SEGMENTATION.summary(counts.cpu().numpy())
@@ -188,11 +224,13 @@ def _grouped(
 
 
 @lru_cache(maxsize=64)
-def _lines(placement: Placement, crop: Size, stride: int, device: str) -> tuple[Tensor, Tensor]:
+def _lines(
+    placement: Placement, crop: Size, stride: int, offset: float, device: str
+) -> tuple[Tensor, Tensor]:
     """The matrices that read logits on a canvas at the rows, and at the columns, of an image."""
     rows, columns = (
         interpolation(
-            torch.from_numpy(placement.coordinates(axis)).to(device) / stride,
+            (torch.from_numpy(placement.coordinates(axis)).to(device) - offset) / stride,
             feature_size(crop, stride)[axis],
         )
         for axis in (0, 1)
@@ -215,13 +253,14 @@ class Geometry:
         """Mean cross-entropy over the targets that are not ignored; logits [B, K, H, W]."""
         scores = resample(logits.float(), self.rows, self.columns)
         total = SEGMENTATION.loss(scores, targets)
-        return total / (targets != IGNORE).sum().clamp_min(1)
+        return total / SEGMENTATION.labelled(targets).clamp_min(1)
 
 
-def geometry(crop: Size, stride: int, device: str) -> Geometry:
-    """The geometry of logits at a stride, on canvases of `crop` (height, width) pixels."""
+def geometry(crop: Size, stride: int, device: str, offset: float = 0.0) -> Geometry:
+    """The geometry of logits at a stride, on canvases of `crop` (height, width) pixels; position i
+    belongs to pixel stride * i + `offset`."""
     lines = (
-        interpolation(torch.arange(n, device=device) * (TARGET_STRIDE / stride), size)
+        interpolation((torch.arange(n, device=device) * TARGET_STRIDE - offset) / stride, size)
         for n, size in zip(
             feature_size(crop, TARGET_STRIDE), feature_size(crop, stride), strict=True
         )
@@ -238,27 +277,34 @@ def train(
     steps: int,
     seed: int,
     resident: bool = False,
+    stretch: Stretch | None = None,
 ) -> None:
-    """Trains in place. Which images make up which batch depends on `seed` alone.
+    """Trains in place, all `steps` or a stretch of them. Which images make up which batch depends
+    on `seed` alone.
 
     Batch norm keeps running means over the last tenth of the run, as the reference's decay of
     0.9997 does in its 30,000 steps. Raises `NonFiniteError`.
     """
     set_norm_decay(network, max(REFERENCE_DECAY, REFERENCE_DECAY * REFERENCE_STEPS / steps))
-    road = geometry(data.crop, network.stride, compute.device)
-    step = make_step(network, road, schedule, compute)
+    road = geometry(data.crop, network.stride, compute.device, network.offset)
+    optimiser, first = make_optimiser(network, schedule), stretch.first if stretch else 0
+    if stretch and stretch.before:
+        restore_state(network, optimiser, load(stretch.before).tensors)
+    step = make_step(network, road, optimiser, compute)
     network.train()
     require_maps(network.head, data.strides, f"the feature set {data.path}")
     features = features_of(data, network, compute, resident)
     targets = _kept(data, None, compute.device) if resident else data.targets
     order = np.array(list(islice(batches(len(data), schedule.batch, seed), steps)), np.int64)
-    for number, index in enumerate(torch.from_numpy(order).to(targets.device)):
+    for number, index in enumerate(torch.from_numpy(order[first:]).to(targets.device), first):
         batch = {stride: compute.place(maps[index]) for stride, maps in features.items()}
         loss = step(
             batch, targets[index].to(compute.device).long(), schedule.rate_at(number, steps)
         )
         if (number % FINITE_EVERY == 0 or number == steps - 1) and not torch.isfinite(loss):
             raise NonFiniteError(f"the loss was {float(loss)} at step {number + 1} of {steps}")
+    if stretch and stretch.after:
+        save(Checkpoint(kept_state(network, optimiser), {"step": steps}), stretch.after)
 
 
 def features_of(data: FeatureSet, network: Segmenter, compute: Compute, resident: bool) -> Pyramid:
@@ -289,9 +335,10 @@ def are_resident(sets: Sequence[FeatureSet], device: str, workers: int) -> bool:
     return False
 
 
-def make_step(network: nn.Module, geometry: Geometry, schedule: Schedule, compute: Compute) -> Step:
+def make_step(
+    network: nn.Module, geometry: Geometry, optimiser: torch.optim.Optimizer, compute: Compute
+) -> Step:
     """The training step; on a GPU, forward and backward pass are one CUDA graph."""
-    optimiser = make_optimiser(network, schedule)
 
     def gradients(features: Pyramid, targets: Tensor) -> Tensor:
         optimiser.zero_grad(set_to_none=True)

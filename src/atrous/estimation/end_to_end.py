@@ -6,7 +6,6 @@ the whole network.
 
 from __future__ import annotations
 
-import shutil
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -18,14 +17,15 @@ from atrous.core.trial import Job, Metrics, Outcome
 from atrous.data.dataset import Samples
 from atrous.data.transform import Transform
 from atrous.estimation.cached import Proxy
-from atrous.estimation.outcome import outcome_of
+from atrous.estimation.outcome import Rungs, outcome_of
 from atrous.networks.compute import Compute
 from atrous.networks.network import Network
 from atrous.spaces.blueprint import Blueprint, build_network
+from atrous.training.checkpoint import load
 from atrous.training.config import RATE, SCRATCH_RATE, Protocol
 from atrous.training.crops import crops_of
 from atrous.training.loop import CHECKPOINT, Selection, train
-from atrous.training.state import TrainingState
+from atrous.training.state import TrainingState, promoted
 from atrous.training.world import World
 
 
@@ -34,8 +34,9 @@ class FineTune:
     """Call it with a job to have its outcome. Pickles; keeps its state in files.
 
     `blueprint` and `protocol` hold for all candidates but for architecture, steps and seed, which
-    are the job's. A trial that is interrupted goes on from its checkpoint in `folder`. Without a
-    `start`, cells begin with random weights.
+    are the job's. A trial that is interrupted goes on from its checkpoint in `folder`, and one that
+    is promoted from that of the rung below; `top` is the highest rung. Without a `start`, cells
+    begin with random weights.
     """
 
     blueprint: Blueprint
@@ -46,15 +47,20 @@ class FineTune:
     compute: Compute
     folder: Path
     start: WarmStart | None = None
+    top: int = 0
 
     def __call__(self, job: Job) -> Outcome:
         """Trains and scores one candidate; failures come back as records, not exceptions."""
         outcome = outcome_of(job, self._measure)
-        shutil.rmtree(self._folder(job), ignore_errors=True)
+        self._rungs.clear(job, outcome)
         return outcome
 
+    @property
+    def _rungs(self) -> Rungs:
+        return Rungs(self.folder, self.top)
+
     def _folder(self, job: Job) -> Path:
-        return self.folder / str(job.trial.number)
+        return self._rungs.place(job, job.rung.level)
 
     def _measure(self, job: Job) -> Metrics:
         torch.set_num_threads(self.compute.threads)
@@ -62,10 +68,14 @@ class FineTune:
         blueprint = replace(self.blueprint, architecture=job.architecture)
         protocol = replace(self.protocol, steps=job.steps, score_every=job.steps, seed=job.seed)
         network = build_network(blueprint, self.weights, job.seed)
-        if self.start and not (self._folder(job) / CHECKPOINT).exists():
+        begins = not (self._folder(job) / CHECKPOINT).exists()
+        below = self._rungs.begins(job, CHECKPOINT)
+        if self.start and begins and below is None:
             self.start(network, job.architecture, job.seed)
             torch.set_num_threads(self.compute.threads)
         state = TrainingState(network, protocol, self.compute, world)
+        if begins and below:
+            state.restore(promoted(load(below), protocol))
         crops = crops_of(self.training, protocol, network.backbone.mean)
         transform = Transform(network.backbone.mean, network.backbone.std)
         score = Selection(self.selection, len(blueprint.classes), transform, world)

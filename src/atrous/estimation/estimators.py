@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import platform
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from pathlib import Path
 from uuid import uuid4
@@ -13,7 +13,9 @@ from atrous.core.config import SearchConfig
 from atrous.data.canvas import Size, derive_crop
 from atrous.data.checks.check import require_sound
 from atrous.data.encoding import Colour
+from atrous.estimation.cached import Proxy
 from atrous.estimation.end_to_end import FineTune
+from atrous.estimation.outcome import Rungs
 from atrous.estimation.search_data import (
     CachedFeatures,
     SearchData,
@@ -26,7 +28,9 @@ from atrous.estimation.search_data import (
 )
 from atrous.estimation.tune import Choice, Workload, choose
 from atrous.networks.compute import Compute, cards, cores, pick_device, whole_precision
+from atrous.networks.pyramid import IN_PLACE, Offsets
 from atrous.search.loop import Estimator
+from atrous.search.promotion import find_promotion
 from atrous.search.run import Context, Run, Settings, machine, software
 from atrous.spaces import find_space, needs_backbone, yardstick
 from atrous.spaces.blueprint import Blueprint
@@ -52,7 +56,7 @@ class Prepared:
     def estimator(self, path: Path) -> Estimator:
         """Returns the estimator of the trials of the run in the folder `path`."""
         if isinstance(self.cached, CachedFeatures):
-            return estimator(self.settings, self.cached)
+            return _cached_estimator(self.settings, self.cached, path)
         return _whole_estimator(self.settings, self.cached, path)
 
 
@@ -77,7 +81,7 @@ def prepare(config: SearchConfig, lasting: SearchConfig, cache: Path) -> Prepare
 def estimator_of(run: Run, cache: Path) -> Estimator:
     """Returns the estimator of a run; raises `AtrousError` if data or weights have changed."""
     if needs_backbone(run.config.space):
-        return estimator(run.settings, cached_of(run, cache))
+        return _cached_estimator(run.settings, cached_of(run, cache), run.path)
     return _whole_estimator(run.settings, unchanged_data(run), run.path)
 
 
@@ -86,8 +90,10 @@ def blueprint_of(
     architecture: Architecture,
     classes: tuple[str, ...],
     colours: tuple[Colour, ...],
+    offsets: Offsets = IN_PLACE,
 ) -> Blueprint:
-    """The network of an architecture under a configuration, without a decoder."""
+    """The network of an architecture under a configuration, without a decoder; `offsets` are those
+    of the backbone's maps."""
     whole = not needs_backbone(architecture)
     return Blueprint(
         architecture,
@@ -97,6 +103,7 @@ def blueprint_of(
         False,
         classes,
         colours,
+        dict(offsets),
     )
 
 
@@ -109,6 +116,18 @@ def _on_images(config: SearchConfig, data: SearchData, sizes: list[Size], device
     compute = Compute(device, whole_precision(device, None), "channels_last", threads)
     settings = _settings(config, Choice(compute, workers), crop)
     return Prepared(settings, _context(data, {IMAGE: (RGB, *crop)}), data)
+
+
+def _cached_estimator(settings: Settings, cached: CachedFeatures, path: Path) -> Proxy:
+    """Trains cells; where some are promoted, all keep their state in the run's folder."""
+    top = _top(settings.config)
+    rungs = Rungs((path / WORK).resolve(), top) if top else None
+    return replace(estimator(settings, cached), rungs=rungs)
+
+
+def _top(config: SearchConfig) -> int:
+    """The level of the highest rung."""
+    return find_promotion(config.promotion, config.proxy.steps).rungs[-1].level
 
 
 def _whole_estimator(settings: Settings, data: SearchData, path: Path) -> FineTune:
@@ -131,6 +150,7 @@ def _whole_estimator(settings: Settings, data: SearchData, path: Path) -> FineTu
         protocol,
         compute_of(settings),
         (path / WORK).resolve(),
+        top=_top(config),
     )
 
 
@@ -170,6 +190,7 @@ def _context(data: SearchData, maps: dict[int, Shape]) -> Context:
         fingerprint=data.fingerprint,
         weights_digest=data.weights_digest,
         maps=maps,
+        offsets=dict(data.offsets),
         versions=software(),
         python=platform.python_version(),
         machine=machine(),

@@ -22,7 +22,7 @@ from filelock import FileLock
 from atrous.core.console import track, untracked
 from atrous.core.errors import AtrousError
 from atrous.core.files import whole_folder
-from atrous.core.records import from_json, write
+from atrous.core.records import write
 from atrous.data.canvas import Placement, Size, feature_size, paint, place, sample_labels
 from atrous.data.dataset import IGNORE, Sample, fingerprint, read_image, read_labels
 from atrous.data.pixels import size_of
@@ -32,7 +32,6 @@ from atrous.estimation.features import (
     LABELS,
     TARGET_STRIDE,
     TARGETS,
-    AboutFeatures,
     FeatureSet,
     features_file,
 )
@@ -130,7 +129,7 @@ def _write(extraction: Extraction, key: dict[str, Any], path: Path) -> None:
         channels = {str(stride): c for stride, c in extraction.backbone.channels.items()}
         content = key | {"channels": channels} | _write_arrays(extraction, partial)
         number = content.pop("format")
-        write(partial / ABOUT, from_json(AboutFeatures, content), number, "features")
+        write(partial / ABOUT, content, number, "features")
 
 
 def _require_room(extraction: Extraction, folder: Path) -> None:

@@ -29,7 +29,7 @@ from torch import Tensor
 
 from atrous.core.console import track
 from atrous.core.errors import AtrousError
-from atrous.core.records import Count, Finite, Positive, read
+from atrous.core.records import Count, Positive, read
 from atrous.data.canvas import Placement, Size, feature_size, place
 from atrous.networks.pyramid import Pyramid
 
@@ -43,18 +43,13 @@ CHUNK = 1 << 24
 
 @dataclass(frozen=True)
 class AboutFeatures:
-    """The content of `about.json`: all that the name is made of, then the channels of every map by
-    stride, the CRC-32 of each file, and the size of each image before and on the canvas."""
+    """The fields that are read of `about.json`, which holds all that the name is made of, too: the
+    channels of every map by stride, the CRC-32 of each file, and the size of each image before and
+    on the canvas."""
 
-    data: str
-    backbone: str
-    weights: str
-    output_stride: Positive
     crop: tuple[Positive, Positive]
     strides: tuple[Positive, ...]
     labels: bool
-    normalisation: tuple[tuple[Finite, ...], ...]
-    versions: dict[str, str]
     channels: dict[int, Positive]
     checksums: dict[str, Count]
     original: tuple[tuple[Positive, Positive], ...]
@@ -75,7 +70,7 @@ class FeatureSet:
         """The content of `about.json`."""
         path = self.path / ABOUT
         what, absent = "a complete set of features", str(_damaged(path, "there is no such file"))
-        return read(path, AboutFeatures, FORMAT, what, absent, _mend(path))
+        return read(path, AboutFeatures, FORMAT, what, absent, _mend(path), some=True)
 
     @cached_property
     def features(self) -> Pyramid:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import shutil
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from math import isfinite
+from pathlib import Path
 from typing import Protocol
 
-from atrous.core.errors import in_a_line, lacks_memory
+from atrous.core.errors import AtrousError, in_a_line, lacks_memory
 from atrous.core.trial import Details, Failed, Job, Measured, Outcome, Reason
 from atrous.training.optimiser import NonFiniteError
 
@@ -22,6 +25,41 @@ class Measures(Protocol):
     @property
     def details(self) -> Details:
         """The rows of numbers."""
+
+
+@dataclass(frozen=True)
+class Rungs:
+    """Where trials keep their state from one rung to the next, until the highest, `top`.
+
+    What a job goes on from stays until the rung after it has begun, so that a job whose worker or
+    driver was lost begins again from the same state.
+    """
+
+    folder: Path
+    top: int = 0
+
+    def place(self, job: Job, level: int) -> Path:
+        """Where a trial keeps its state on a rung."""
+        return self.folder / (f"{job.trial.number}-{level}" if self.top else f"{job.trial.number}")
+
+    def begins(self, job: Job, name: str = "") -> Path | None:
+        """The state that a job goes on from, or a file in it; `None` if it begins anew. Raises
+        `AtrousError` if it is gone."""
+        if not job.resume:
+            return None
+        path = self.place(job, job.resume.level) / name
+        if not path.exists():
+            raise AtrousError(
+                f"Expected the state of trial {job.trial.number} after {job.resume.steps} steps at "
+                f"{path}, but it is gone. Restore it from a copy, or start a new run with --out."
+            )
+        return path
+
+    def clear(self, job: Job, outcome: Outcome) -> None:
+        """Removes what no job of the trial will go on from."""
+        ended = job.rung.level == self.top or isinstance(outcome, Failed)
+        for level in (job.rung.level - 2, *((job.rung.level,) if ended else ())):
+            shutil.rmtree(self.place(job, level), ignore_errors=True)
 
 
 def outcome_of(job: Job, measure: Callable[[Job], Measures]) -> Outcome:

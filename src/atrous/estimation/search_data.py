@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from atrous.core.config import CELL_RATES, ProxyConfig, SearchConfig
 from atrous.core.errors import AtrousError
+from atrous.core.options import replaced
 from atrous.data.canvas import Size
 from atrous.data.dataset import DataFingerprint, Dataset, Samples, fingerprint_sides, select
 from atrous.data.layouts import read_dataset
 from atrous.estimation.cached import Proxy, are_resident
 from atrous.estimation.extraction import Extraction, cached_features
 from atrous.estimation.features import FeatureSet
-from atrous.networks.backbones import Backbone, load_backbone
+from atrous.networks.backbones import Backbone, fitted_offsets, load_backbone
 from atrous.networks.compute import Compute
-from atrous.search.run import Run, Settings
+from atrous.networks.pyramid import IN_PLACE, Offsets
+from atrous.search.run import Run, Settings, write_about
 from atrous.spaces import find_architecture, find_space, needs_backbone
 from atrous.training.optimiser import Schedule
 
@@ -39,6 +41,11 @@ class SearchData:
         """The digest of the backbone's weights; empty if there is none."""
         return self.backbone.weights_digest if self.backbone else ""
 
+    @property
+    def offsets(self) -> Offsets:
+        """Pixels from stride * i to what position i of a map sees, by stride."""
+        return self.backbone.offsets if self.backbone else IN_PLACE
+
 
 @dataclass(frozen=True)
 class CachedFeatures:
@@ -49,8 +56,11 @@ class CachedFeatures:
     data: SearchData
 
 
-def search_data_of(config: SearchConfig) -> SearchData:
-    """Reads the data that a configuration names; raises `AtrousError` if it cannot be had."""
+def search_data_of(config: SearchConfig, offsets: Offsets | None = None) -> SearchData:
+    """Reads the data that a configuration names; raises `AtrousError` if it cannot be had.
+
+    `offsets` are those of the backbone's maps where they are known.
+    """
     dataset = read_dataset(Path(config.data.path))
     training, selection = select(dataset, config.data.select_on)
     backbone = None
@@ -61,15 +71,44 @@ def search_data_of(config: SearchConfig) -> SearchData:
             config.encoder.output_stride,
             config.seed,
         )
+        if offsets is None:
+            fit = config.encoder.alignment == "fitted"
+            offsets = fitted_offsets(backbone) if fit else IN_PLACE
+        backbone.offsets = offsets
     sides = fingerprint_sides(training, selection)
     return SearchData(dataset, training, selection, backbone, sides)
 
 
 def unchanged_data(run: Run) -> SearchData:
     """Reads the data of a run; raises `AtrousError` if data or weights have changed since."""
-    data = search_data_of(run.config)
+    require_there(run)
+    data = search_data_of(run.config, run.context.offsets)
     _require_unchanged(run, data)
     return data
+
+
+def require_there(run: Run) -> None:
+    """Raises `AtrousError` if the data set of a run is not where it was."""
+    if not Path(run.config.data.path).exists():
+        raise AtrousError(
+            f"The data set of {run.path} was in {run.config.data.path}, where nothing is now. Put "
+            "it back, or give the same command with --data and the folder where it is now."
+        )
+
+
+def moved(run: Run, folder: Path | None) -> Run:
+    """Returns the run with its data set in another folder from now on, if one is given.
+
+    Raises `AtrousError` unless the images and masks there are those that the run began with.
+    """
+    if folder is None:
+        return run
+    config = replaced(run.config, data=str(folder.resolve()))
+    there = replace(run, settings=replace(run.settings, config=config))
+    unchanged_data(there)
+    with run.locked():
+        write_about(there)
+    return there
 
 
 def cached_of_data(
@@ -141,6 +180,7 @@ def estimator(settings: Settings, cached: CachedFeatures) -> Proxy:
         filters=config.proxy.filters,
         schedule=schedule_of(config.proxy),
         compute=compute_of(settings),
+        offsets=dict(cached.data.offsets),
         init=config.proxy.init,
         resident=are_resident(
             (cached.training, cached.selection), settings.device, settings.workers

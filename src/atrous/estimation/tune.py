@@ -32,7 +32,7 @@ from atrous.execution.executor import WorkerLostError
 from atrous.networks.compute import Compute, Layout, Precision, cards, cores
 from atrous.spaces import find_space
 from atrous.tasks.segmentation.probabilities import Segmenter
-from atrous.training.optimiser import Schedule
+from atrous.training.optimiser import Schedule, make_optimiser
 
 PRECISIONS: tuple[Precision, ...] = ("float32", "bfloat16")
 LAYOUTS: tuple[Layout, ...] = ("channels_last", "contiguous")
@@ -129,7 +129,9 @@ def step_seconds(workload: Workload, compute: Compute) -> float:
     network = Segmenter(part, workload.classes).train()
     compute.arrange(network)
     road = geometry(workload.crop, network.stride, compute.device)
-    step = make_step(network, road, Schedule(workload.batch, 0.01, 0), compute)
+    step = make_step(
+        network, road, make_optimiser(network, Schedule(workload.batch, 0.01, 0)), compute
+    )
     features = {
         stride: compute.place(_random_maps(workload, stride, compute.device))
         for stride in part.reads

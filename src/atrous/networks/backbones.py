@@ -23,6 +23,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from atrous.core.architecture import Cost
 from atrous.core.errors import AtrousError
 from atrous.networks.network import Encoder
+from atrous.networks.pyramid import Offsets
 from atrous.networks.weights import (
     BUILTIN,
     COUNTER,
@@ -45,7 +46,8 @@ class Backbone(Encoder):
     """A feature network: normalised images in, the deepest feature map of each stride out.
 
     Attributes: `name`; `output_stride`; `channels`, by stride; `mean` and `std`, of RGB images
-    in [0, 1]; `weights_digest`, equal for equal weights. `multiple` is 1, or for networks that
+    in [0, 1]; `weights_digest`, equal for equal weights; `offsets`, which nobody knows before
+    `fitted_offsets` has found them. `multiple` is 1, or for networks that
     round sizes down what the height and width are padded to a multiple of (right and bottom).
     """
 
@@ -61,6 +63,7 @@ class Backbone(Encoder):
         self.mean: tuple[float, ...] = tuple(config["mean"])
         self.std: tuple[float, ...] = tuple(config["std"])
         self.weights_digest = ""
+        self.offsets: Offsets = {}
 
     def forward(self, images: Tensor) -> dict[int, Tensor]:
         """Images B x 3 x H x W -> stride -> map; where a stride has several maps, the last."""
@@ -94,6 +97,59 @@ def load_backbone(name: str, weights: str, output_stride: int, seed: int = 0) ->
     backbone = Backbone(network, name, output_stride, multiple)
     backbone.weights_digest = digest(network)
     return backbone.eval()
+
+
+SIDE, NOISE = 353, 8
+"""Offsets are told from so many squares of noise, of so many pixels a side."""
+_FITTED: dict[tuple[str, int], dict[int, float]] = {}
+"""By digest of weights and output stride: the same weights give the same offsets."""
+
+
+def fitted_offsets(backbone: Backbone) -> dict[int, float]:
+    """Finds by stride how many pixels what a position sees lies beyond pixel stride * position.
+
+    It is the centre of gravity of the squared gradient of a middle position by pixels (effective
+    receptive field; Luo et al. 2016), as a mean over squares of noise and both axes, rounded to
+    half a pixel. Padding, even kernels, and weights that were trained on images of even sides all
+    move it. The backbone is on the CPU, in evaluation mode.
+    """
+    key = (backbone.weights_digest, backbone.output_stride)
+    if key not in _FITTED:
+        _FITTED[key] = {s: round(2 * x) / 2 + 0.0 for s, x in _centres(backbone).items()}
+    return dict(_FITTED[key])
+
+
+def _centres(backbone: Backbone) -> dict[int, float]:
+    chance = torch.Generator().manual_seed(0)
+    middle = SIDE // 2
+    found: dict[int, list[float]] = {stride: [] for stride in backbone.channels}
+    for _ in range(NOISE):
+        noise = _noise(chance).requires_grad_()
+        with torch.enable_grad():
+            maps = backbone(noise)
+        for stride, one in maps.items():
+            seen = one[0, :, middle // stride, middle // stride]
+            signs = torch.randn(len(seen), generator=chance)
+            (slopes,) = torch.autograd.grad(seen, noise, signs, retain_graph=True)
+            found[stride].append(_centre(slopes[0].square().sum(0)) - middle)
+    return {stride: sum(values) / NOISE for stride, values in found.items()}
+
+
+def _noise(chance: torch.Generator) -> Tensor:
+    """Noise [1, 3, SIDE, SIDE] of variance 1 whose amplitudes fall with frequency, as those of
+    pictures do (Field 1987)."""
+    waves = torch.fft.rfft2(torch.randn(1, 3, SIDE, SIDE, generator=chance))
+    rows, columns = torch.fft.fftfreq(SIDE)[:, None], torch.fft.rfftfreq(SIDE)
+    waves = waves / (rows.square() + columns.square()).sqrt().clamp_min(1 / SIDE)
+    noise: Tensor = torch.fft.irfft2(waves, s=(SIDE, SIDE))
+    return noise / noise.std()
+
+
+def _centre(weights: Tensor) -> float:
+    """The centre of gravity of [n, n], as the mean of its row and column."""
+    places = torch.arange(len(weights), dtype=torch.float64)
+    lines = (weights.double().sum(axis) for axis in (0, 1))
+    return sum(float((line * places).sum() / line.sum()) for line in lines) / 2
 
 
 def outline(name: str, output_stride: int) -> Backbone:

@@ -86,6 +86,8 @@ class _Phases:
 @lru_cache(maxsize=256)
 @torch.inference_mode(False)
 def _phases(batch: int, height: int, width: int, rate: tuple[int, int]) -> _Phases:
+    # One row more than the largest phase has: it stays zero, and is what a map sees beyond its
+    # edge instead of the map below it. Columns need none: the convolution pads the sides.
     rows, columns = -(-height // rate[0]) + 1, -(-width // rate[1])
     image, y, x = (torch.arange(n, device="cpu") for n in (batch, height, width))
     image, y = image.view(-1, 1, 1), y.view(-1, 1)
@@ -136,6 +138,7 @@ def _take(rows: Tensor, places: Tensor) -> Tensor:
 
 def byte_dropout(features: Tensor, probability: float) -> Tensor:
     """Dropout whose mask takes one random byte an element: the probability is a 256th."""
+    # A generator gives 8 bytes a draw: a mask of bytes costs an eighth of one of floats.
     dropped = round(256 * probability)
     if dropped == 256:
         return features * 0
@@ -143,5 +146,6 @@ def byte_dropout(features: Tensor, probability: float) -> Tensor:
     draws.random_(-(2**63), None)
     kept = draws.view(torch.uint8)[: features.numel()] >= dropped
     mask = kept.to(features.dtype).mul_(256 / (256 - dropped))
+    # The mask is laid out as the features are, so that neither is copied to be multiplied.
     dense = torch.empty_like(features, device="meta")
     return features * mask.as_strided(features.shape, dense.stride())

@@ -10,7 +10,17 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from atrous.networks.layers import PointwiseUnit, SeparableUnit
-from atrous.networks.pyramid import Part, Pyramid, Refinement, require_maps
+from atrous.networks.pyramid import (
+    IN_PLACE,
+    Offsets,
+    Part,
+    Pyramid,
+    Refinement,
+    align,
+    enlarge,
+    onto,
+    require_maps,
+)
 
 
 class Encoder(nn.Module):
@@ -19,7 +29,8 @@ class Encoder(nn.Module):
 
     `channels` are those of its maps by stride, `output_stride` the stride of the deepest one;
     `mean` and `std` are those of RGB in [0, 1] that images are normalised with. Images of
-    k * `canvas` + 1 pixels have a map of k * canvas / s + 1 positions at each stride s.
+    k * `canvas` + 1 pixels have a map of k * canvas / s + 1 positions at each stride s. `offsets`
+    say which pixels those see.
     """
 
     name: str
@@ -28,6 +39,7 @@ class Encoder(nn.Module):
     channels: dict[int, int]
     mean: tuple[float, ...]
     std: tuple[float, ...]
+    offsets: Offsets = IN_PLACE
 
 
 class Network(nn.Module):
@@ -37,8 +49,8 @@ class Network(nn.Module):
     the part, `decoder` the refinement, `logits` the head of the task.
 
     Any image size is taken. Inside, an image is padded (right and bottom, with the mean colour) to
-    k * canvas + 1 pixels on each axis, so that feature i sits on pixel i * output stride and
-    interpolation with aligned corners is exact, as in the reference implementation.
+    k * canvas + 1 pixels on each axis, as in the reference implementation, whose feature i sits on
+    pixel i * stride. Here it sits where the encoder's `offsets` say, and that is where it is read.
     """
 
     def __init__(
@@ -51,6 +63,7 @@ class Network(nn.Module):
         super().__init__()
         for part in (head, decoder) if decoder else (head,):
             require_maps(part, tuple(backbone.channels), backbone.name)
+            align(part, backbone.offsets)
         self.backbone = backbone
         self.head = head
         self.decoder = decoder
@@ -60,11 +73,16 @@ class Network(nn.Module):
     def forward(self, images: Tensor) -> Tensor:
         """Normalised images [B, 3, H, W] -> logits [B, K, H, W]."""
         height, width = images.shape[-2:]
+        # Only right and below: position 0 stays on pixel 0, and what is added is cut off again.
         canvas = pad_to_canvas(images, self.backbone.canvas)
-        scores = functional.interpolate(
-            self.coarse(canvas), size=canvas.shape[-2:], mode="bilinear", align_corners=True
-        )
-        return scores[..., :height, :width]
+        scores, first = self.enlarged(self.coarse(canvas), (canvas.shape[-2], canvas.shape[-1]))
+        return scores[..., first : first + height, first : first + width]
+
+    def enlarged(self, scores: Tensor, canvas: tuple[int, int]) -> tuple[Tensor, int]:
+        """Logits at the network's own stride -> logits of pixels, and which of them, on either
+        axis, is the first of the canvas."""
+        shift = self.backbone.offsets.get(self.stride, 0.0)
+        return enlarge(scores, self.stride, shift, canvas)
 
     def coarse(self, canvas: Tensor) -> Tensor:
         """Images of k * canvas + 1 pixels -> logits at the network's own stride."""
@@ -93,10 +111,17 @@ class Decoder(Refinement):
     a block.
     """
 
-    def __init__(self, channels: Mapping[int, int], part: Part, low: int = LOW_STRIDE) -> None:
+    def __init__(
+        self,
+        channels: Mapping[int, int],
+        part: Part,
+        low: int = LOW_STRIDE,
+        deep: int | None = None,
+    ) -> None:
         super().__init__()
         self.reads, self.stride = (low,), low
-        self.channels = filters = part.channels
+        self.channels, self.deep = part.channels, deep or part.stride
+        filters = part.channels
         self.low = PointwiseUnit(channels[low], LOW_CHANNELS)
         self.refine = nn.Sequential(
             SeparableUnit(filters + LOW_CHANNELS, filters, (1, 1)),
@@ -106,6 +131,5 @@ class Decoder(Refinement):
     def forward(self, maps: Pyramid, deep: Tensor) -> Tensor:
         """The pyramid and deep [B, channels, H, W] -> [B, channels, h, w], at the low stride."""
         low = maps[self.stride]
-        size = low.shape[-2:]
-        spread = functional.interpolate(deep, size=size, mode="bilinear", align_corners=True)
+        spread = onto(deep, self.deep, self.stride, low.shape[-2:], self.offsets)
         return cast(Tensor, self.refine(torch.cat([spread, self.low(low)], dim=1)))

@@ -104,6 +104,7 @@ def fill(
 def digest(network: nn.Module) -> str:
     """A hexadecimal digest of the names, shapes, types and bytes of all the network's tensors."""
     summary = hashlib.blake2b(digest_size=16)
+    # By name: the order of modules may differ between versions of timm, the weights not.
     for key, tensor in sorted(_tensors(network).items()):
         array = tensor.cpu().contiguous().numpy()
         summary.update(f"{key}{array.shape}{array.dtype.str}".encode())

@@ -56,7 +56,10 @@ def subject_of(recipe: Recipe, changes: Changes, data: Path) -> Subject:
     """Returns what is trained, and how; the last weights alone are scored. Raises `AtrousError`."""
     protocol = protocol_of(recipe, changes)
     encoder = EncoderConfig(
-        changes.backbone or recipe.backbone, changes.weights or recipe.weights, recipe.output_stride
+        changes.backbone or recipe.backbone,
+        changes.weights or recipe.weights,
+        recipe.output_stride,
+        "none",
     )
     training = TrainingConfig(
         steps=protocol.steps,

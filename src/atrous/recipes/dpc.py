@@ -7,6 +7,7 @@ with ASPP beside it, under one protocol.
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 from atrous.data.layouts import cityscapes, person_part, voc
 from atrous.recipes.recipe import Download, Need, Published, PublishedCost, Recipe, Scoring
@@ -32,6 +33,23 @@ ASPP_DEVIATIONS = (
 OUTPUT_STRIDE = "The output stride in training. Here: 16, the reference implementation's default."
 SELECTION = "Which weights were scored. Here: the last; val chooses nothing."
 PRECISION = "The number type of products. Here: float32."
+
+
+def _with_aspp(dpc: Recipe, title: str, **changes: Any) -> Recipe:
+    """The recipe that stands beside one of the dense prediction cell: all alike but for ASPP in its
+    place, of which nothing was published unless `changes` say so."""
+    alike = replace(
+        dpc,
+        name=dpc.beside,
+        title=title,
+        architecture="dpc:aspp",
+        scorings=tuple(replace(scoring, published=()) for scoring in dpc.scorings),
+        deviations=(*dpc.deviations, *ASPP_DEVIATIONS),
+        unpublished=("ASPP under this protocol.", *dpc.unpublished),
+        beside=dpc.name,
+    )
+    return replace(alike, **changes)
+
 
 CITYSCAPES_PAGE = "https://www.cityscapes-dataset.com/downloads/"
 CITYSCAPES_NEED = Need(
@@ -104,12 +122,9 @@ CITYSCAPES_DPC = Recipe(
     beside="cityscapes-aspp",
 )
 
-CITYSCAPES_ASPP = replace(
+CITYSCAPES_ASPP = _with_aspp(
     CITYSCAPES_DPC,
-    name="cityscapes-aspp",
-    title="ASPP on Cityscapes, under the protocol of the dense prediction cell",
-    architecture="dpc:aspp",
-    scorings=(Scoring("val", 16), Scoring("val", 16, CITYSCAPES_TEST_SCALES, True)),
+    "ASPP on Cityscapes, under the protocol of the dense prediction cell",
     deviations=(COCO_WEIGHTS, CITYSCAPES_STRIDE, TRAIN_ALONE, LOW_MAP, *ASPP_DEVIATIONS),
     unpublished=(
         "ASPP with Xception-71 under this protocol. The nearest: 78.79 on val with Xception-65, "
@@ -118,7 +133,6 @@ CITYSCAPES_ASPP = replace(
         SELECTION,
         PRECISION,
     ),
-    beside="cityscapes-dpc",
 )
 
 TABLE1_SOURCE = f"{PAPER}, table 1"
@@ -168,14 +182,11 @@ TABLE1_MOBILE_DPC = Recipe(
     cost=PublishedCost("0.36M", "3.00B", 320, TABLE1_SIZE, TABLE1_SOURCE),
 )
 
-TABLE1_MOBILE_ASPP = replace(
+TABLE1_MOBILE_ASPP = _with_aspp(
     TABLE1_MOBILE_DPC,
-    name="table1-mobilenetv2-aspp",
-    title="Table 1: MobileNetV2 with ASPP",
-    architecture="dpc:aspp",
+    "Table 1: MobileNetV2 with ASPP",
     scorings=_table1_scoring("73.97"),
-    deviations=(*TABLE1_MOBILE_DPC.deviations, *ASPP_DEVIATIONS),
-    beside="table1-mobilenetv2-dpc",
+    unpublished=TABLE1_MOBILE_DPC.unpublished,
     cost=PublishedCost("0.25M", "2.82B", 320, TABLE1_SIZE, TABLE1_SOURCE, ASPP_COST),
 )
 
@@ -198,14 +209,11 @@ TABLE1_XCEPTION_DPC = Recipe(
     cost=PublishedCost("0.81M", "6.84B", 2048, TABLE1_SIZE, TABLE1_SOURCE),
 )
 
-TABLE1_XCEPTION_ASPP = replace(
+TABLE1_XCEPTION_ASPP = _with_aspp(
     TABLE1_XCEPTION_DPC,
-    name="table1-xception-aspp",
-    title="Table 1: Xception with ASPP",
-    architecture="dpc:aspp",
+    "Table 1: Xception with ASPP",
     scorings=_table1_scoring("80.25"),
-    deviations=(*TABLE1_XCEPTION_DPC.deviations, *ASPP_DEVIATIONS),
-    beside="table1-xception-dpc",
+    unpublished=TABLE1_XCEPTION_DPC.unpublished,
     cost=PublishedCost("1.59M", "18.12B", 2048, TABLE1_SIZE, TABLE1_SOURCE, ASPP_COST),
 )
 
@@ -267,15 +275,8 @@ VOC_DPC = Recipe(
     beside="voc-aspp",
 )
 
-VOC_ASPP = replace(
-    VOC_DPC,
-    name="voc-aspp",
-    title="ASPP on PASCAL VOC 2012, under the protocol of the dense prediction cell",
-    architecture="dpc:aspp",
-    scorings=(Scoring("val", 16), Scoring("val", 8, VOC_SCALES, True)),
-    deviations=(*VOC_DPC.deviations, *ASPP_DEVIATIONS),
-    unpublished=("ASPP under this protocol.", *VOC_DPC.unpublished),
-    beside="voc-dpc",
+VOC_ASPP = _with_aspp(
+    VOC_DPC, "ASPP on PASCAL VOC 2012, under the protocol of the dense prediction cell"
 )
 
 PERSON_PART_NEED = Need(
@@ -289,14 +290,11 @@ PERSON_PART_NEED = Need(
     ),
 )
 
-PERSON_PART_DPC = Recipe(
+PERSON_PART_DPC = replace(
+    VOC_DPC,
     name="person-part-dpc",
     title="The dense prediction cell on PASCAL-Person-Part",
     need=PERSON_PART_NEED,
-    architecture="dpc:top1",
-    backbone="xception65.tf_in1k",
-    decoder=True,
-    protocol=Protocol(steps=VOC_STEPS, batch=16, crop=VOC_CROP, rate=0.01, score_every=VOC_STEPS),
     scorings=(
         Scoring("val", 16),
         Scoring(
@@ -322,13 +320,6 @@ PERSON_PART_DPC = Recipe(
     beside="person-part-aspp",
 )
 
-PERSON_PART_ASPP = replace(
-    PERSON_PART_DPC,
-    name="person-part-aspp",
-    title="ASPP on PASCAL-Person-Part, under the protocol of the dense prediction cell",
-    architecture="dpc:aspp",
-    scorings=(Scoring("val", 16), Scoring("val", 8, VOC_SCALES, True)),
-    deviations=(*PERSON_PART_DPC.deviations, *ASPP_DEVIATIONS),
-    unpublished=("ASPP under this protocol.", *PERSON_PART_DPC.unpublished),
-    beside="person-part-dpc",
+PERSON_PART_ASPP = _with_aspp(
+    PERSON_PART_DPC, "ASPP on PASCAL-Person-Part, under the protocol of the dense prediction cell"
 )

@@ -152,7 +152,8 @@ def _train(recipe: Recipe, data: str, out: str) -> str:
     return command(
         *("train", recipe.architecture, "--data", data, "--out", f"{out}/{TRAINING}"),
         *("--backbone", recipe.backbone, "--weights", recipe.weights),
-        *("--output-stride", recipe.output_stride, "--filters", recipe.filters),
+        *("--output-stride", recipe.output_stride, "--alignment", "none"),
+        *("--filters", recipe.filters),
         *(("--decoder",) if recipe.decoder else ()),
         *("--steps", protocol.steps, "--batch", protocol.batch),
         *("--crop", "x".join(map(str, protocol.crop)), "--rate", protocol.rate),

@@ -20,11 +20,12 @@ from atrous.networks.compute import Compute
 from atrous.relax.config import MOMENTUM, WEIGHT_DECAY, SearchProtocol
 from atrous.relax.gates import GATES, Choices
 from atrous.relax.relaxation import AnyMixture, Penalty, Relaxation, without_penalty
-from atrous.tasks.segmentation.probabilities import summed_loss
+from atrous.tasks import Task
+from atrous.tasks.segmentation import SEGMENTATION
 from atrous.training.checkpoint import Checkpoint, fill
 from atrous.training.crops import Batch
 from atrous.training.optimiser import set_rate
-from atrous.training.state import labelled, mixed, normalisation, require_steps
+from atrous.training.state import batch_loss, mixed, require_steps
 
 ADAM = ("exp_avg", "exp_avg_sq", "step")
 BUFFER = "momentum_buffer"
@@ -60,6 +61,7 @@ class SearchState:
         protocol: SearchProtocol,
         compute: Compute,
         penalty: Penalty = without_penalty,
+        task: Task = SEGMENTATION,
     ) -> None:
         self.relaxation, self.protocol = relaxation, protocol
         self.compute, self.penalty = compute, penalty
@@ -78,7 +80,7 @@ class SearchState:
         self._architecture = torch.optim.Adam(
             self.supernet.architecture(), learning.rate, learning.betas, weight_decay=learning.decay
         )
-        self._normalisation = normalisation(relaxation.mean, relaxation.std, compute.device)
+        self._loss = batch_loss(task, compute, relaxation.mean, relaxation.std)
         self._names = {id(p): name for name, p in self.supernet.named_parameters()}
 
     @property
@@ -89,6 +91,8 @@ class SearchState:
     def advance(self, batch: Batch, other: Batch | None) -> Losses:
         """Takes one step: of the architecture on `other`, unless it warms up, then of the
         weights."""
+        # Gates draw from a generator of their own, dropout from torch's: both begin anew at each
+        # step, so that a step depends on its number and not on what was drawn before.
         generator = torch.Generator()
         generator.manual_seed(mixed(self.protocol.seed, self.step))
         torch.manual_seed(mixed(self.protocol.seed, self.step))
@@ -96,6 +100,7 @@ class SearchState:
         set_rate(self._weights, self.protocol.rate_at(self.step))
         self._weights.zero_grad(set_to_none=True)
         with torch.no_grad():
+            # The weights learn under the architecture as it is: first order, no unrolled step.
             mixture = self.mixture(generator)
         loss = self.cross_entropy(batch, mixture)
         loss.backward()  # type: ignore[no-untyped-call]
@@ -109,14 +114,8 @@ class SearchState:
 
     def cross_entropy(self, batch: Batch, mixture: AnyMixture) -> Tensor:
         """Returns the mean over labelled pixels."""
-        images, labels = (tensor.to(self.compute.device, non_blocking=True) for tensor in batch)
-        mean, std = self._normalisation
-        pixels = ((images.float() - mean) / std).contiguous(
-            memory_format=self.compute.memory_format
-        )
-        with self.compute.autocast():
-            logits = self.supernet(pixels, mixture)
-        return summed_loss(logits, labels.long()) / labelled(labels).clamp_min(1)
+        counted = self._loss.task.labelled(batch[1]).clamp_min(1)
+        return self._loss(self.supernet, batch, mixture) / counted.to(self.compute.device)
 
     def checkpoint(self) -> Checkpoint:
         """Returns the state, to be restored into a new one under the same protocol."""
@@ -169,6 +168,8 @@ class SearchState:
             with torch.no_grad():
                 more = loss.detach() - self._penalised(batch, rival)
             learnt = loss + more / 2 * self.supernet.contrast(mixture, rival, self.temperature)
+        # Not `backward`: it would leave gradients of these crops in the weights, which learn from
+        # the other half of the images alone.
         gradients = torch.autograd.grad(learnt, parameters, allow_unused=True)
         for parameter, gradient in zip(parameters, gradients, strict=True):
             parameter.grad = gradient

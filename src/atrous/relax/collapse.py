@@ -8,23 +8,24 @@ validation loss, by the architecture parameters, grows fast: decoding leaves suc
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from math import isfinite, nan
+from math import isfinite, log, nan
+from pathlib import Path
 from statistics import fmean
 from typing import TYPE_CHECKING
+
+from atrous.core.errors import AtrousError
+from atrous.core.records import Amount, Count, Finite, Share, read_lines, write_lines
 
 if TYPE_CHECKING:
     from torch import Generator, Tensor
 
     from atrous.relax.relaxation import Relaxation
-from collections.abc import Iterable
-from math import log
-from pathlib import Path
 
-from atrous.core.errors import AtrousError
-from atrous.core.records import Amount, Count, Finite, Share, read_lines, write_lines
-
+NAME = "relaxation.jsonl"
+FOLDER = "supernet"
+"""Where a run keeps its supernets, each in a folder named by its seed."""
 NOTHING = 1e-6
 """A product has left the space spanned so far if more than this part of it is new."""
 
@@ -85,6 +86,7 @@ def dominant_eigenvalue(
         if rest.norm() <= NOTHING * images[-1].norm():
             break
         basis = torch.cat((basis, (rest / rest.norm()).unsqueeze(0)))
+    # The Hessian as the basis sees it: symmetric but for rounding, which is taken out.
     small = basis[: len(images)] @ torch.stack(images).T
     if not small.isfinite().all():
         return nan
@@ -127,11 +129,6 @@ def _sharp_valley(history: Sequence[Snapshot], thresholds: Thresholds) -> str | 
         f"The dominant eigenvalue of the architecture's Hessian has grown from {before:.3g} to "
         f"{now:.3g}: the relaxed network is ever more unlike the one that would be decoded."
     )
-
-
-NAME = "relaxation.jsonl"
-FOLDER = "supernet"
-"""Where a run keeps its supernets, each in a folder named by its seed."""
 
 
 @dataclass(frozen=True)

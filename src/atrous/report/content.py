@@ -20,14 +20,14 @@ from atrous.report.curves import (
 )
 from atrous.report.glance import Glance, Searched, glance_of
 from atrous.report.leaderboard import Row, failures, leaderboard
-from atrous.report.measures import ClassLine
+from atrous.report.measures import ClassLine, TitledNetwork, network_of, with_trained
 from atrous.report.outcome import Outcome, outcome_of
 from atrous.report.relaxed import Relaxed, relaxed
-from atrous.report.rerank import Again, SecondRanking, second_ranking
+from atrous.report.rerank import Again, SecondRanking, scatter_figure, second_ranking
 from atrous.report.trained import Timetable, read_timetable, read_trained
-from atrous.report.whole_figures import scatter_figure
 from atrous.search.ledger import Entry, Scored
 from atrous.search.run import RERANK, Run
+from atrous.search.verdict import Verdict, verdict_of
 from atrous.spaces import family_of, find_space, view_of
 from atrous.spaces.view import Drawing, View
 
@@ -71,6 +71,7 @@ class Content:
     `view` says how the architectures of its space are shown, `is_whole` whether they are whole
     networks. `again`, `outcome` and `schedule` are those of a whole run, `None` where there is
     none; `glance` is what its top tells; `relaxed` are the supernets of a differentiable search.
+    `verdict` is `None` while the best or the cheapest baseline has no score.
     """
 
     run: Run
@@ -93,6 +94,17 @@ class Content:
     schedule: Timetable | None
     glance: Glance | None
     relaxed: Sequence[Relaxed]
+    verdict: Verdict | None
+
+    @property
+    def recommended(self) -> TitledNetwork | None:
+        """The trained network to use: that of the verdict, else the one that was found."""
+        if self.outcome is None:
+            return None
+        named = self.verdict and network_of(
+            self.outcome.networks, self.verdict.recommended.architecture
+        )
+        return named or self.outcome.best
 
     @property
     def found(self) -> list[Row]:
@@ -130,6 +142,9 @@ def gather(run: Run, entries: Sequence[Entry], against: OtherRun | None = None) 
     cards = _cards(rows, again.second.winner if again else None)
     outcome = outcome_of(read_trained(run.path), entries)
     random = random_line(run, entries, against)
+    verdict = verdict_of(run, entries)
+    if verdict and outcome:
+        verdict = with_trained(verdict, outcome.networks)
     space = find_space(run.config.space)
     searched = Searched(
         random,
@@ -158,6 +173,7 @@ def gather(run: Run, entries: Sequence[Entry], against: OtherRun | None = None) 
         schedule=read_timetable(run.path),
         glance=glance_of(outcome, again.second if again else None, searched),
         relaxed=relaxed(run),
+        verdict=verdict,
     )
 
 

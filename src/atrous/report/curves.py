@@ -106,7 +106,10 @@ def against_seconds(entries: Sequence[Entry]) -> Curve | None:
 
 
 def expectation(entries: Sequence[Entry]) -> Expectation | None:
-    """The expected best of a random search, from the uniform trials among the entries."""
+    """The expected best of a random search, from the uniform trials among the entries; `None` where
+    rungs chose which of them were trained to the end."""
+    if any(entry.outcome.job.resume for entry in entries):
+        return None
     scores = [found.score for found in scored(entries) if found.trial.is_uniform]
     if len(scores) < 2:
         return None
@@ -130,8 +133,9 @@ def _number(entry: Entry) -> int:
 def _curve(places: Sequence[tuple[float, Entry]]) -> Curve | None:
     x: list[float] = []
     best: list[float] = []
+    top = max((entry.outcome.job.rung.level for _, entry in places), default=0)
     for place, entry in places:
-        if entry.score is None or entry.trial.is_baseline:
+        if entry.score is None or entry.trial.is_baseline or entry.outcome.job.rung.level < top:
             continue
         if not best or entry.score > best[-1]:
             x.append(place)

@@ -10,11 +10,12 @@ from io import StringIO
 from pathlib import Path
 
 from atrous.core.files import save_text
-from atrous.core.trial import Failed, Trial
+from atrous.core.trial import Failed
 from atrous.core.words import quantity
 from atrous.search.ledger import Entry, Scored, scored
 from atrous.search.run import Run
-from atrous.spaces import find_space, view_of
+from atrous.search.verdict import cost_of
+from atrous.spaces import view_of
 
 TOP = 10
 METRICS = ("miou", "mean_accuracy", "pixel_accuracy", "weighted_iou", "cross_entropy")
@@ -60,8 +61,9 @@ class Row:
 
 
 def leaderboard(run: Run, entries: Sequence[Entry]) -> list[Row]:
-    """The measured trials, best first; of equals, the earlier first."""
-    ordered = sorted(scored(entries), key=lambda found: (-found.score, found.trial.number))
+    """The measured trials, best first, higher rungs before lower; of equals, the earlier first."""
+    numbered = sorted(scored(entries), key=lambda found: found.trial.number)
+    ordered = sorted(numbered, key=lambda found: found.standing, reverse=True)
     return [_row(run, rank, found) for rank, found in enumerate(ordered, 1)]
 
 
@@ -97,7 +99,7 @@ def write_csv(run: Run, entries: Sequence[Entry], path: Path) -> None:
 
 def _row(run: Run, rank: int, found: Scored) -> Row:
     trial = found.trial
-    parameters, multiply_adds = _cost(run, trial)
+    cost = cost_of(run, trial.architecture)
     return Row(
         rank=rank,
         number=trial.number,
@@ -107,19 +109,11 @@ def _row(run: Run, rank: int, found: Scored) -> Row:
         score_name=run.config.proxy.score,
         miou=found.values["miou"],
         cross_entropy=found.values.get("cross_entropy"),
-        parameters=parameters,
-        multiply_adds=multiply_adds,
+        parameters=cost.parameters,
+        multiply_adds=cost.multiply_adds,
         seconds=found.measured.seconds,
         found=found,
     )
-
-
-def _cost(run: Run, trial: Trial) -> tuple[int, int]:
-    architecture, context = trial.architecture, run.context
-    cost = find_space(architecture.space).cost(
-        architecture.genotype, context.maps, run.config.proxy.filters
-    )
-    return cost.parameters, cost.multiply_adds
 
 
 def _measured_line(row: Row, elapsed: float) -> list[object]:
@@ -148,4 +142,5 @@ def _failed_line(run: Run, outcome: Failed, elapsed: float) -> list[object]:
     empty = [""] * (1 + len(METRICS))
     words = view_of(trial.architecture).words(trial.architecture)
     end = [outcome.seconds, elapsed, words, outcome.error, *([""] * len(run.context.classes))]
-    return [*start, outcome.reason.value, *empty, *_cost(run, trial), *end]
+    cost = cost_of(run, trial.architecture)
+    return [*start, outcome.reason.value, *empty, cost.parameters, cost.multiply_adds, *end]

@@ -5,13 +5,15 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from atrous.core.architecture import Architecture
 from atrous.core.words import quantity, size
 from atrous.model.evaluation.record import Evaluation
 from atrous.model.facts import Latency
 from atrous.report.trained import Trained
 from atrous.search.ledger import Entry
+from atrous.search.verdict import Verdict
 
 
 @dataclass(frozen=True)
@@ -187,6 +189,22 @@ def biased(networks: Sequence[TitledNetwork]) -> list[str]:
         else "Scores on train flatter: the networks were trained on its images."
         for split in splits
     ]
+
+
+def network_of(
+    networks: Sequence[TitledNetwork], architecture: Architecture
+) -> TitledNetwork | None:
+    """The trained network of an architecture, if there is one."""
+    text = str(architecture)
+    return next((each for each in networks if each.trained.architecture == text), None)
+
+
+def with_trained(verdict: Verdict, networks: Sequence[TitledNetwork]) -> Verdict:
+    """The verdict with what the two networks scored in full, on the images to look at first."""
+    asked = most_telling(networks)
+    pair = [network_of(networks, each.architecture) for each in (verdict.found, verdict.baseline)]
+    scores = [found.miou for n in pair if n and (found := evaluation_of(n, asked))]
+    return replace(verdict, trained=scores[0] - scores[1]) if len(scores) == 2 else verdict
 
 
 def class_tables(networks: Sequence[TitledNetwork]) -> list[ClassTable]:

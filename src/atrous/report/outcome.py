@@ -9,15 +9,23 @@ from dataclasses import dataclass
 from io import BytesIO
 from itertools import groupby
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from PIL import Image
 
+from atrous.core.drawing import BLUE, GREEN, INK, MUTED, ORANGE, draw, label_ends, whole_numbers
 from atrous.core.errors import AtrousError
+from atrous.core.words import decimal
 from atrous.report import measures
+from atrous.report.figures import HEIGHT, shortened
 from atrous.report.measures import ClassTable, Measure, TitledNetwork, named, unlike_words
 from atrous.report.trained import Sheet, Trained
-from atrous.report.whole_figures import curves_figure
 from atrous.search.ledger import Entry
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+    from atrous.core.drawing import Label
 
 WIDEST, QUALITY = 1280, 78
 """Pixels across, and of JPEG: about 60 kB for a row of four panels."""
@@ -172,3 +180,44 @@ def _glimpse(
 ) -> Embedded | None:
     found = [image for (n, _), image in zip(sheets, images, strict=True) if n.is_found]
     return embedded(middle_row(found[0])) if found else None
+
+
+BROAD = 500.0
+COLOURS = (BLUE, ORANGE, GREEN, INK, MUTED)
+DASHES = ("-", (0, (5, 2)), (0, (1, 1.5)))
+
+
+def curves_figure(networks: Sequence[TitledNetwork]) -> str | None:
+    """Selection mIoU against training steps, a line each; `None` where nothing was scored."""
+    scored = [network for network in networks if network.trained.scores]
+    if not scored:
+        return None
+
+    def paint(axes: Axes) -> None:
+        labels = [_paint_scores(axes, network, place) for place, network in enumerate(scored)]
+        axes.set_xlim(left=0)
+        axes.margins(y=0.08)
+        axes.xaxis.set_major_locator(whole_numbers())
+        axes.set_xlabel("training steps")
+        axes.set_ylabel("mIoU on the selection images")
+        label_ends(axes, labels)
+
+    title = "mIoU on the selection images against training steps"
+    return draw("training-curves", title, (BROAD, HEIGHT), (62, 42, 146, 14), paint)
+
+
+def _paint_scores(axes: Axes, network: TitledNetwork, place: int) -> Label:
+    """Draws a line; gives its label, with the best score, the one that was kept."""
+    scores = network.trained.scores
+    colour = COLOURS[place % len(COLOURS)]
+    axes.plot(
+        [score.step for score in scores],
+        [score.miou for score in scores],
+        color=colour,
+        linewidth=2,
+        linestyle=DASHES[place // len(COLOURS) % len(DASHES)],
+        marker="." if len(scores) < 40 else "",
+    )
+    best = max(scores, key=lambda score: score.miou)
+    axes.plot(best.step, best.miou, "o", markerfacecolor="none", color=colour, markersize=10)
+    return scores[-1].miou, f"{shortened(network.title)} {decimal(best.miou)}", colour

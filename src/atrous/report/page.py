@@ -15,8 +15,11 @@ from atrous.core.options import arguments, differences, leaves, replaced
 from atrous.report.content import Content, gather
 from atrous.report.curves import OtherRun
 from atrous.report.leaderboard import shown, write_csv
+from atrous.report.measures import named, network_of, with_trained
 from atrous.report.rerank import CAVEAT, agreement_words, left_words, winner_words
+from atrous.report.trained import read_trained
 from atrous.search.run import Run, Settings
+from atrous.search.verdict import Verdict, verdict_of
 
 PAGE, TABLE = "report.html", "leaderboard.csv"
 TEMPLATE = "page.html"
@@ -49,6 +52,22 @@ def write_report(run: Run, against: Run | None = None) -> Path:
     write_csv(run, entries, run.path / TABLE)
     save_text(run.path / PAGE, render_page(gather(run, entries, compared)))
     return run.path / PAGE
+
+
+def judged(run: Run) -> Verdict | None:
+    """The verdict on a run, as its page tells it."""
+    entries = run.ledger().entries()
+    verdict, networks = verdict_of(run, entries), named(read_trained(run.path), entries)
+    return with_trained(verdict, networks) if verdict and networks else verdict
+
+
+def recommended_model(run: Run) -> Path | None:
+    """The model folder of the network that the page recommends; `None` if it was not trained."""
+    networks = named(read_trained(run.path), run.ledger().entries())
+    verdict = judged(run)
+    asked = network_of(networks, verdict.recommended.architecture) if verdict else None
+    found = asked or next((network for network in networks if network.is_found), None)
+    return Path(found.trained.model) if found and found.trained.model else None
 
 
 def render_page(content: Content) -> str:
@@ -141,7 +160,7 @@ def _asked(settings: Settings) -> dict[str, str]:
     return values
 
 
-OF_A_BACKBONE = ("backbone", "weights", "output_stride")
+OF_A_BACKBONE = ("backbone", "weights", "output_stride", "alignment")
 
 
 def command(settings: Settings) -> list[str]:

@@ -57,6 +57,8 @@ class History:
     def _rank(self, result: Result, score: float) -> None:
         place = (-result.level, -score, result.number)
         insort(self._rungs.setdefault(result.level, []), place)
+        # A trial stands in the order once, by its highest rung. In the list of each rung it stays,
+        # for a promotion compares what was trained equally long.
         before = self._places.get(result.number)
         if before is None or place[0] < before[0]:
             if before is not None:

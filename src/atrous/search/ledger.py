@@ -88,14 +88,22 @@ class Scored:
     def values(self) -> Mapping[str, float]:
         return self.measured.values
 
+    @property
+    def standing(self) -> tuple[int, float]:
+        """Rung, then score, larger being better: scores of different rungs do not compare."""
+        return self.measured.job.rung.level, self.score
+
 
 def scored(entries: Iterable[Entry]) -> list[Scored]:
-    """Returns the entries that have a score, in their order."""
-    return [
-        Scored(e.outcome, e.score)
-        for e in entries
-        if isinstance(e.outcome, Measured) and e.score is not None
-    ]
+    """Returns the trials that have a score, each on its highest rung, in the order of their first
+    entries."""
+    found: dict[int, Scored] = {}
+    for e in entries:
+        if isinstance(e.outcome, Measured) and e.score is not None:
+            each, before = Scored(e.outcome, e.score), found.get(e.trial.number)
+            if before is None or each.standing[0] > before.standing[0]:
+                found[e.trial.number] = each
+    return list(found.values())
 
 
 def file_url(path: Path) -> str:
@@ -118,6 +126,9 @@ def holds_results(url: str) -> bool:
 
 def is_there(url: str, study: str) -> bool:
     """Returns whether a database has a study of this name; raises `AtrousError`."""
+    file = _file(url)
+    if file is not None and not file.is_file():
+        return False
     with _guarded(url):
         return study in optuna.get_all_study_names(url)
 

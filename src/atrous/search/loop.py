@@ -206,7 +206,9 @@ class _Search:
         if self._number >= self.plan.total or self._exhausted:
             return None
         try:
-            return Job(self._trial(self._number), rungs[0])
+            trial = self._trial(self._number)
+            # What others are compared with is trained to the end, whether or not it is promising.
+            return Job(trial, rungs[-1 if trial.is_baseline else 0])
         except ExhaustedError:
             self._exhausted = True
             return None

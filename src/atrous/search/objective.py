@@ -12,6 +12,11 @@ Objective = Callable[[Mapping[str, float]], float]
 """Larger is better. Raises `KeyError` for a value that the estimator does not measure."""
 
 
+def on_split(name: str, split: str) -> str:
+    """The name of a value that is measured on one of several splits."""
+    return f"{split} {name}"
+
+
 @dataclass(frozen=True)
 class Value:
     """A value as it was measured, times `sign`: -1 for what is to be small."""

@@ -58,7 +58,7 @@ class SuccessiveHalving:
     "A System for Massively Parallel Hyperparameter Tuning", algorithm 2), so that no worker waits.
 
     The first of `levels` rungs has `steps` / `eta` ** (`levels` - 1) steps, the last `steps`. A
-    promoted candidate may go on from the checkpoint of the rung below, but mind its learning rate:
+    promoted candidate goes on from the checkpoint of the rung below, but mind its learning rate:
     where that decays to zero within a rung, a checkpoint of 100 steps is no prefix of a training of
     400, and the score of a rung compares with others of that rung alone.
     """
@@ -78,6 +78,7 @@ class SuccessiveHalving:
 
     def next(self, history: History) -> Promote | Propose:
         """See `Promotion`."""
+        # The highest rung first: what is nearest to its end is finished before anything is begun.
         for rung in reversed(self.rungs[1:]):
             below = rung.level - 1
             for result in history.at(below, history.scored(below) // self.eta):
@@ -93,9 +94,15 @@ PROMOTIONS: Mapping[str, Callable[[int], Promotion]] = {
 
 
 def find_promotion(name: str, steps: int) -> Promotion:
-    """Returns the promotion of this name, whose last rung has `steps`; raises `AtrousError`."""
+    """Returns the promotion of this name, whose last rung has `steps`; raises `AtrousError`, also
+    if those are too few for its rungs."""
     if name not in PROMOTIONS:
+        raise AtrousError(f"--promotion is one of {', '.join(PROMOTIONS)}, got {name!r}.")
+    found = PROMOTIONS[name](steps)
+    counts = [rung.steps for rung in found.rungs]
+    if counts != sorted(set(counts)):
         raise AtrousError(
-            f"Expected a promotion, got {name!r}. There are: {', '.join(PROMOTIONS)}."
+            f"--promotion {name} has {len(counts)} rungs, of {', '.join(map(str, counts))} steps "
+            f"with --steps {steps}: too few for each to be more than the one below. Raise --steps."
         )
-    return PROMOTIONS[name](steps)
+    return found

@@ -9,13 +9,13 @@ from __future__ import annotations
 import platform
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Literal
 
-from atrous.core.config import GRADIENT, MOST_WORKERS, SIDES, SearchConfig, Size
+from atrous.core.config import GRADIENT, MOST_WORKERS, SearchConfig, Size
 from atrous.core.console import command
 from atrous.core.errors import AtrousError
 from atrous.core.files import hold, is_held
@@ -56,7 +56,7 @@ class Settings:
 
     config: SearchConfig
     workers: int = option("Trials at a time.", least=1, below=MOST_WORKERS)
-    crop: Size = option("Canvas HxW of every image.", least=1, below=SIDES, compares=True)
+    crop: Size = option("Canvas HxW of every image.", compares=True)
     device: Device
     precision: Literal["float32", "bfloat16"] = option("Of products.", compares=True)
     layout: Literal["channels_last", "contiguous"]
@@ -69,7 +69,8 @@ class Context:
 
     `fingerprint` is that of training and of selection images; `maps` are
     [channels, height, width] of what candidates read, by stride: feature maps, or the image, of
-    stride 1. `identity` tells the run from all others, wherever its ledger is.
+    stride 1; `offsets` are how many pixels beyond stride * i position i of a map sees. `identity`
+    tells the run from all others, wherever its ledger is.
     """
 
     classes: tuple[str, ...]
@@ -78,6 +79,7 @@ class Context:
     fingerprint: DataFingerprint = part()
     weights_digest: str = option("Of the backbone.", compares=True)
     maps: dict[int, Shape]
+    offsets: dict[int, float] = field(default_factory=dict)
     versions: dict[str, str]
     python: str
     machine: str
@@ -185,7 +187,7 @@ def create_run(path: Path, settings: Settings, context: Context) -> Run:
                 "Put that back, or name another folder with --out."
             )
         run.begin_ledger(SEARCH)
-        _write_about(run)
+        write_about(run)
     return run
 
 
@@ -199,11 +201,12 @@ def extend(run: Run, trials: int | None, seconds: float | None) -> Run:
     config = replaced(run.config, trials=trials, time=seconds)
     extended = replace(run, settings=replace(run.settings, config=config))
     with run.locked():
-        _write_about(extended)
+        write_about(extended)
     return extended
 
 
-def _write_about(run: Run) -> None:
+def write_about(run: Run) -> None:
+    """Writes what a run was asked for and made on; raises `AtrousError` if it cannot."""
     write(run.path / ABOUT, About(run.settings, run.context), FORMAT, "the record of a run")
 
 
@@ -286,7 +289,7 @@ def _processor() -> str:
 def ranked(entries: Sequence[Entry]) -> list[Scored]:
     """The trials with a score that are no baselines, best first."""
     proposed = [entry for entry in entries if not entry.trial.is_baseline]
-    return sorted(scored(proposed), key=lambda found: -found.score)
+    return sorted(scored(proposed), key=lambda found: found.standing, reverse=True)
 
 
 def winner(run: Run) -> Trial:
@@ -294,12 +297,17 @@ def winner(run: Run) -> Trial:
 
     Raises `AtrousError` if no trial has a score yet.
     """
-    entries = run.ledger().entries()
-    again = ranked(run.reranked())
-    if again:
-        number = again[0].trial.origin.parents[0]
-        return next(entry.trial for entry in entries if entry.trial.number == number)
-    first = ranked(entries)
-    if not first:
+    found = best_trial(run.ledger().entries(), run.reranked())
+    if found is None:
         raise AtrousError(f"Expected a trial with a score in {run.path}, but there is none yet.")
-    return first[0].trial
+    return found
+
+
+def best_trial(entries: Sequence[Entry], again: Sequence[Entry]) -> Trial | None:
+    """The trial among the entries of a search that was best when ranked `again`, or in the search
+    if none was; `None` if none has a score."""
+    second, first = ranked(again), ranked(entries)
+    if second:
+        number = second[0].trial.origin.parents[0]
+        return next(entry.trial for entry in entries if entry.trial.number == number)
+    return first[0].trial if first else None

@@ -76,16 +76,16 @@ def yardstick(space: str) -> Architecture:
 def find_architecture(text: str) -> Architecture:
     """The architecture that `text` names.
 
-    A published one (`dpc:top1`, or `fpn` of a family whose names stand alone), a genotype
-    (`dpc:0.17.1.3...`), or a JSON file: this program's, or one that a family reads. Raises
-    `AtrousError`.
+    A published one (`dpc:top1`, or `fpn` of a family whose names stand alone), a part of a family's
+    yardstick (`dpc:1x1`), a genotype (`dpc:0.17.1.3...`), or a JSON file: this program's, or one
+    that a family reads. Raises `AtrousError`.
     """
     if text.endswith(".json"):
         return _from_file(Path(text))
     space_name, colon, rest = _in_full(text).partition(":")
     if not colon:
         raise AtrousError(
-            f"Expected an architecture, got {text!r}. Write {', '.join(published())}, a genotype "
+            f"Expected an architecture, got {text!r}. Write {', '.join(named())}, a genotype "
             "such as dpc-1:0.17, or the path of a .json file."
         )
     space = find_space(space_name)
@@ -94,6 +94,8 @@ def find_architecture(text: str) -> Architecture:
     try:
         genotype = tuple(int(choice) for choice in rest.split("."))
     except ValueError as error:
+        if found := ablations(space_name).get(rest):
+            return found
         known = ", ".join(space.published) or "none"
         raise AtrousError(
             f"Space {space_name} has no architecture {rest!r}. Named ones: {known}; a genotype is "
@@ -114,9 +116,21 @@ def write_architecture(architecture: Architecture) -> str:
     )
 
 
-def published() -> list[str]:
-    """The names of all published architectures."""
-    return [f"{f.name}:{key}" for f in FAMILIES.values() for key in f.make().published]
+def named() -> list[str]:
+    """The names of all baselines and published architectures."""
+    return [name for family in FAMILIES.values() for name in names_of(family)]
+
+
+def names_of(family: Family) -> list[str]:
+    """The names of a family's baselines and published architectures."""
+    published = [f"{family.name}:{key}" for key in family.make().published]
+    return list(dict.fromkeys([*family.defaults.baselines, *published]))
+
+
+def ablations(family: str) -> dict[str, Architecture]:
+    """The architectures by name that leave parts out of the yardstick of a family, of any size."""
+    found = FAMILIES.get(family)
+    return found.ablations() if found and found.ablations else {}
 
 
 def _in_full(text: str) -> str:

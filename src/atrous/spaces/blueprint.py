@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from torch import nn
@@ -23,7 +23,8 @@ from atrous.tasks.segmentation import SEGMENTATION
 class Blueprint:
     """`filters` is the width of the cell and the decoder, `decoder` whether there is one; class k
     is called `classes[k]` and drawn in `colours[k]` (RGB). An architecture with an encoder of its
-    own has the `backbone` "" and the `output_stride` 0."""
+    own has the `backbone` "" and the `output_stride` 0. `offsets` are those of the backbone's
+    maps."""
 
     architecture: ArchitectureText
     backbone: str
@@ -32,6 +33,7 @@ class Blueprint:
     decoder: bool
     classes: tuple[str, ...]
     colours: tuple[Colour, ...]
+    offsets: dict[int, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Raises `ValueError` unless each class has a colour."""
@@ -116,6 +118,7 @@ def _assembled(blueprint: Blueprint, backbone: Encoder | None) -> Network:
     encoder = space.encoder.build(genotype, blueprint.filters) if space.encoder else backbone
     if encoder is None:
         raise ValueError(f"{blueprint.architecture} needs a backbone")
+    encoder.offsets = blueprint.offsets
     if blueprint.decoder and LOW_STRIDE not in encoder.channels:
         raise AtrousError(
             f"--decoder needs a feature map at stride {LOW_STRIDE}; {encoder.name} has maps "

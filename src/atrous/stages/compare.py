@@ -39,7 +39,7 @@ from atrous.execution import find_executor
 from atrous.execution.executor import Executor
 from atrous.search.ledger import Entry, Ledger
 from atrous.search.loop import SearchPlan, search
-from atrous.search.objective import Value
+from atrous.search.objective import Value, on_split
 from atrous.search.promotion import FullBudget
 from atrous.search.run import Run, winner
 from atrous.spaces import find_architecture, find_space
@@ -158,24 +158,19 @@ class SplitMetrics:
     def values(self) -> dict[str, float]:
         """See `Metrics`."""
         pairs = ((s, name, v) for s, m in self.metrics.items() for name, v in m.values.items())
-        return {value_name(split, name): value for split, name, value in pairs}
+        return {on_split(name, split): value for split, name, value in pairs}
 
     @property
     def details(self) -> Details:
         """See `Metrics`."""
         pairs = ((s, name, row) for s, m in self.metrics.items() for name, row in m.details.items())
-        return {value_name(split, name): row for split, name, row in pairs}
-
-
-def value_name(split: str, name: str) -> str:
-    """The name of a value that is measured on a split."""
-    return f"{split} {name}"
+        return {on_split(name, split): row for split, name, row in pairs}
 
 
 def metrics_of(measured: Measured, split: str) -> Metrics:
     """The metrics of a replicate on a split that it was scored on."""
     found: dict[str, Any] = {**measured.values, **measured.details}
-    names = {field.name: value_name(split, field.name) for field in fields(Metrics)}
+    names = {field.name: on_split(field.name, split) for field in fields(Metrics)}
     known = {field: found[name] for field, name in names.items() if name in found}
     return Metrics(**{"cross_entropy": None, **known})
 
@@ -213,7 +208,7 @@ class ReplicatePlan:
         return SearchPlan(
             space=find_space(listed[0].architecture.space),
             promotion=FullBudget(self.steps),
-            objective=Value(value_name(next(iter(self.sets)), "miou")),
+            objective=Value(on_split("miou", next(iter(self.sets)))),
             listed=listed,
             seed=listed[0].seed,
             workers=self.workers,

@@ -181,7 +181,7 @@ def fine_tune(run: Run, reranking: Reranking, template: Architecture, cache: Pat
     """
     data = unchanged_data(run)
     dataset = data.dataset
-    blueprint = blueprint_of(run.config, template, dataset.classes, dataset.colours)
+    blueprint = blueprint_of(run.config, template, dataset.classes, dataset.colours, data.offsets)
     return FineTune(
         blueprint,
         run.config.encoder.weights,

@@ -27,6 +27,7 @@ from atrous.core.trial import Failed, may_pass
 from atrous.data.canvas import require_crop
 from atrous.estimation.estimators import prepare
 from atrous.execution import find_executor
+from atrous.search.history import History
 from atrous.search.ledger import Entry, scored
 from atrous.search.loop import Estimator, SearchPlan, baseline_trials, search
 from atrous.search.objective import (
@@ -36,12 +37,12 @@ from atrous.search.objective import (
     find_objective,
     objectives_of,
 )
-from atrous.search.promotion import FullBudget
+from atrous.search.promotion import Propose, find_promotion
 from atrous.search.run import Run, create_run, require_no_run
 from atrous.spaces import family_of, find_architecture, find_space
 from atrous.stages.relax import require_relaxable
 from atrous.strategies import find_strategy
-from atrous.strategies.strategy import AnyStrategy
+from atrous.strategies.strategy import AnyStrategy, Result
 
 RANDOM_BESIDE = 8
 """Random architectures that what is decoded is compared with."""
@@ -103,7 +104,7 @@ def proceed(
         strategy=strategy or find_strategy(config.strategy),
         listed=baseline_trials(config.baselines, config.seed),
         trials=config.budget.trials,
-        promotion=FullBudget(config.proxy.steps),
+        promotion=find_promotion(config.promotion, config.proxy.steps),
         seed=config.seed,
         objective=find_objective(config.proxy.score),
         workers=settings.workers,
@@ -129,6 +130,7 @@ def require_possible(config: SearchConfig) -> None:
         raise AtrousError("; ".join(wrong) + ".")
     if config.strategy != GRADIENT:
         find_strategy(config.strategy)
+    find_promotion(config.promotion, config.proxy.steps)
     for name in config.baselines:
         beside = find_space(find_architecture(name).space)
         if (beside.encoder is None) != (space.encoder is None):
@@ -218,7 +220,7 @@ def describe_state(entries: Sequence[Entry], total: int, limit: float | None) ->
     left = (total - _begun(entries)) / rate
     if limit is not None:
         left = min(left, max(0.0, limit - elapsed))
-    best = max(scored(entries), default=None, key=lambda found: found.score)
+    best = max(scored(entries), default=None, key=lambda found: found.standing)
     words = f"best {best.score:.4f} (trial {best.trial.number}), " if best else "no score yet, "
     return f"{words}{60 * rate:.1f} a minute, {_duration(left)} left"
 
@@ -251,7 +253,7 @@ def state_of(run: Run, entries: Sequence[Entry], running: bool) -> str:
     if running:
         return "running"
     lost = sum(may_pass(entry.outcome) for entry in entries)
-    if _begun(entries) >= total:
+    if _begun(entries) >= total and not _promotes(run, entries):
         but = f", but for {lost} trials that the machine's trouble ended; once more: {again}"
         return "complete" + (but if lost else "")
     if limit is not None and max((entry.elapsed for entry in entries), default=0.0) >= limit:
@@ -259,12 +261,23 @@ def state_of(run: Run, entries: Sequence[Entry], running: bool) -> str:
     return f"stopped; go on with: {again}"
 
 
+def _promotes(run: Run, entries: Sequence[Entry]) -> bool:
+    """Whether a trial that has ended is to be trained on."""
+    history = History(find_space(run.config.space))
+    for entry in entries:
+        history.begin(entry.outcome.job)
+        history.learn(Result(entry.trial, entry.outcome.job.rung.level, entry.score))
+    promotion = find_promotion(run.config.promotion, run.config.proxy.steps)
+    return not isinstance(promotion.next(history), Propose)
+
+
 def _line(entry: Entry) -> str:
     trial, outcome = entry.trial, entry.outcome
     if isinstance(outcome, Failed):
         return f"trial {trial.number:>3}  failed, {outcome.reason.value}: {outcome.error}"
+    rung = f"{outcome.job.steps:>5} steps  " if outcome.job.resume else ""
     return (
-        f"trial {trial.number:>3}  {entry.score:.4f}  {outcome.seconds:5.1f} s  "
+        f"trial {trial.number:>3}  {entry.score:.4f}  {outcome.seconds:5.1f} s  {rung}"
         f"{trial.origin}  {trial.architecture}"
     )
 

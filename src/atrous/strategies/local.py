@@ -36,6 +36,7 @@ class LocalSearch:
     def __call__(self, domain: Domain, history: Known, rng: Random) -> Proposal:
         """See `Proposer`."""
         best = history.best(self.parents)
+        # Chance is asked last: a draw is spent only where it decides something.
         if len(history) >= self.warmup and best and rng.random() >= self.uniform:
             try:
                 return self._near(rng.choice(best), domain, history, rng)

@@ -71,8 +71,6 @@ class Protocol:
         """Returns all that is wrong with the numbers."""
         asked = {f.name: getattr(self, f.name) for f in fields(TrainingConfig)}
         wrong = problems(TrainingConfig(**{**asked, "class_weights": "none"}))
-        if not self.scales:
-            wrong.append("--random-scales are positive numbers, got none")
         if self.seed < 0:
             wrong.append(f"--seed is at least 0, got {self.seed}")
         return wrong + ([] if self.batch < 2 or self.accumulate < 1 else self._wrong_parts())
@@ -98,7 +96,7 @@ def protocol_of(
     derived: dict[str, Any] = {"crop": crop, "rate": rate, "precision": precision}
     derived["score_every"] = max(1, asked.steps // SCORES_A_RUN)
     filled = {name: derived[name] if value is None else value for name, value in told.items()}
-    filled |= {"class_weights": (), "scales": asked.scales or SCALES, "seed": seed}
+    filled |= {"class_weights": (), "seed": seed}
     return Protocol(**filled)
 
 

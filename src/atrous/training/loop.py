@@ -18,7 +18,9 @@ from atrous.core.records import Count, to_json
 from atrous.core.trial import Metrics, Score
 from atrous.data.dataset import Progress, Samples
 from atrous.networks.network import Network
-from atrous.tasks.segmentation.evaluate import evaluate, summarise
+from atrous.tasks import Task
+from atrous.tasks.segmentation import SEGMENTATION
+from atrous.tasks.segmentation.evaluate import evaluate
 from atrous.training.checkpoint import Checkpoint, Log, fill, load, save
 from atrous.training.crops import Batch, Crops, parts
 from atrous.training.optimiser import FINITE_EVERY, NonFiniteError
@@ -53,6 +55,7 @@ class Selection:
     transform: Callable[..., torch.Tensor]
     world: World
     progress: Progress = untracked
+    task: Task = SEGMENTATION
 
     def __call__(self, network: Network) -> Metrics:
         """The metrics over all images and processes. Raises AtrousError for unreadable files."""
@@ -66,7 +69,7 @@ class Selection:
             progress=self.progress,
         )
         total = self.world.total(torch.from_numpy(counts))
-        scores = summarise(total.cpu().numpy())
+        scores = self.task.summary(total.cpu().numpy())
         return Metrics(**vars(scores), cross_entropy=None, branch_norms=branch_norms(network.head))
 
 

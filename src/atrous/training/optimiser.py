@@ -3,7 +3,7 @@ decay, batch norm, batches."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -125,3 +125,27 @@ def set_rate(optimiser: torch.optim.Optimizer, rate: float) -> None:
     """Gives each group its multiple of the learning rate of a step."""
     for group in optimiser.param_groups:
         group["lr"] = rate * group.get(TIMES, 1.0)
+
+
+def kept_state(network: nn.Module, optimiser: torch.optim.Optimizer) -> dict[str, torch.Tensor]:
+    """Returns all tensors of a network in training and of its optimiser, by name."""
+    tensors = {f"network.{name}": tensor for name, tensor in network.state_dict().items()}
+    for name, parameter in network.named_parameters():
+        for key, value in optimiser.state[parameter].items():
+            if isinstance(value, torch.Tensor):
+                tensors[f"optimiser.{name}.{key}"] = value
+    return tensors
+
+
+def restore_state(
+    network: nn.Module, optimiser: torch.optim.Optimizer, tensors: Mapping[str, torch.Tensor]
+) -> None:
+    """Goes on from what `kept_state` gave for the same network and optimiser."""
+    network.load_state_dict({name: tensors[f"network.{name}"] for name in network.state_dict()})
+    known = dict(network.named_parameters())
+    for name in (name for name in tensors if name.startswith("optimiser.")):
+        owner, _, key = name.removeprefix("optimiser.").rpartition(".")
+        parameter, value = known[owner], tensors[name]
+        alike = value.shape == parameter.shape
+        placed = torch.empty_like(parameter).copy_(value) if alike else value.to(parameter.device)
+        optimiser.state[parameter][key] = placed.detach()

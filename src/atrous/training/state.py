@@ -13,11 +13,11 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from atrous.core.errors import AtrousError
 from atrous.core.records import Count, to_json
-from atrous.data.dataset import IGNORE
 from atrous.networks.compute import Compute
 from atrous.networks.layers import set_drop_path
 from atrous.networks.network import Network
-from atrous.tasks.segmentation.probabilities import summed_loss
+from atrous.tasks import Task
+from atrous.tasks.segmentation import SEGMENTATION
 from atrous.training.checkpoint import Checkpoint, fill
 from atrous.training.config import Protocol
 from atrous.training.crops import Batch
@@ -60,7 +60,12 @@ class TrainingState:
     """Everything that changes while a network is trained; `step` counts the steps taken."""
 
     def __init__(
-        self, network: Network, protocol: Protocol, compute: Compute, world: World
+        self,
+        network: Network,
+        protocol: Protocol,
+        compute: Compute,
+        world: World,
+        task: Task = SEGMENTATION,
     ) -> None:
         compute.arrange(network)
         self.protocol, self.compute, self.world = protocol, compute, world
@@ -71,11 +76,8 @@ class TrainingState:
         self._wrapped = world.wrap(self.network)
         self._optimiser = make_optimiser(self.network, protocol.schedule)
         self._average = _average(self.network, protocol.average)
-        self._normalisation = normalisation(
-            network.backbone.mean, network.backbone.std, compute.device
-        )
-        weights = protocol.class_weights
-        self._weights = torch.tensor(weights, device=compute.device) if weights else None
+        mean, std = network.backbone.mean, network.backbone.std
+        self._loss = batch_loss(task, compute, mean, std, protocol.class_weights)
 
     @property
     def scored(self) -> Network:
@@ -94,7 +96,7 @@ class TrainingState:
         if not self.protocol.tune_norm:
             _freeze_norms(self.network)
         self._optimiser.zero_grad(set_to_none=True)
-        counted = self.world.total(sum((labelled(labels) for _, labels in parts), torch.tensor(0)))
+        counted = self.world.total(sum(map(self._labelled, parts), torch.tensor(0)))
         pixels = counted.clamp_min(1).to(self.compute.device)
         loss = torch.stack([self._gradients(part, pixels) for part in parts]).sum()
         set_rate(self._optimiser, self.protocol.schedule.rate_at(self.step, self.protocol.steps))
@@ -135,15 +137,11 @@ class TrainingState:
                 self._optimiser.state[parameter] = {BUFFER: buffer}
         self.step, self.best = step, best
 
+    def _labelled(self, part: Batch) -> Tensor:
+        return self._loss.task.labelled(part[1])
+
     def _gradients(self, part: Batch, count: Tensor) -> Tensor:
-        images, labels = (tensor.to(self.compute.device, non_blocking=True) for tensor in part)
-        mean, std = self._normalisation
-        pixels = ((images.float() - mean) / std).contiguous(
-            memory_format=self.compute.memory_format
-        )
-        with self.compute.autocast():
-            logits = self._wrapped(pixels)
-        loss = summed_loss(logits, labels.long(), self._weights) / count
+        loss = self._loss(self._wrapped, part) / count
         (loss * self.world.size).backward()  # type: ignore[no-untyped-call]
         return loss.detach()
 
@@ -154,9 +152,11 @@ def require_steps(taken: int, all_of_them: int) -> None:
         raise ValueError(f"step is {taken}, of the {all_of_them} that protocol.steps has")
 
 
-def labelled(labels: Tensor) -> Tensor:
-    """How many pixels are not ignored, a scalar."""
-    return (labels != IGNORE).sum()
+def promoted(checkpoint: Checkpoint, protocol: Protocol) -> Checkpoint:
+    """The end of a shorter training as a moment of a longer one, whose learning rate is what it
+    would be there; what was best in the shorter one does not count."""
+    record = {**checkpoint.record, "protocol": to_json(protocol), "best": to_json(Best())}
+    return Checkpoint(checkpoint.tensors, record)
 
 
 def _average(network: Network, decay: float) -> AveragedModel | None:
@@ -179,14 +179,45 @@ def decay_after(count: int, decay: float) -> float:
     return min(decay, (1 + count) / (10 + count))
 
 
-def normalisation(
-    mean: Sequence[float], std: Sequence[float], device: str
-) -> tuple[Tensor, Tensor]:
-    """Mean and deviation [3, 1, 1] of RGB in 0 .. 255, from those in [0, 1]."""
+@dataclass(frozen=True)
+class BatchLoss:
+    """The loss of a network on a batch, as its task has it: the sum over all that is labelled, each
+    times the weight of its class where there are `weights` [K].
+
+    Images are normalised by `mean` and `std` [3, 1, 1] of RGB in 0 .. 255, and products computed
+    as the machine has it.
+    """
+
+    task: Task
+    compute: Compute
+    mean: Tensor
+    std: Tensor
+    weights: Tensor | None
+
+    def __call__(self, network: nn.Module, batch: Batch, *mixture: Any) -> Tensor:
+        """Returns a scalar with its gradient; a relaxed network is given its `mixture`."""
+        images, labels = (tensor.to(self.compute.device, non_blocking=True) for tensor in batch)
+        pixels = ((images.float() - self.mean) / self.std).contiguous(
+            memory_format=self.compute.memory_format
+        )
+        with self.compute.autocast():
+            answers = network(pixels, *mixture)
+        return self.task.loss(answers, labels.long(), self.weights)
+
+
+def batch_loss(
+    task: Task,
+    compute: Compute,
+    mean: Sequence[float],
+    std: Sequence[float],
+    weights: Sequence[float] = (),
+) -> BatchLoss:
+    """Returns the loss of networks whose images have this `mean` and `std` of RGB in [0, 1]."""
     centre, spread = (
-        torch.tensor(values, device=device).view(3, 1, 1) * 255 for values in (mean, std)
+        torch.tensor(values, device=compute.device).view(3, 1, 1) * 255 for values in (mean, std)
     )
-    return centre, spread
+    weighed = torch.tensor(weights, device=compute.device) if weights else None
+    return BatchLoss(task, compute, centre, spread, weighed)
 
 
 def _freeze_norms(network: nn.Module) -> None:

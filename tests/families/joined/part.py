@@ -6,9 +6,8 @@ from collections.abc import Mapping
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
-from atrous.networks.pyramid import Part, Pyramid
+from atrous.networks.pyramid import Part, Pyramid, onto
 from tests.families.joined import DEEP, FINE
 
 
@@ -23,8 +22,5 @@ class Joined(Part):
 
     def forward(self, maps: Pyramid) -> Tensor:
         fine = self.fine(maps[FINE])
-        size = fine.shape[-2:]
-        deep = functional.interpolate(
-            self.deep(maps[DEEP]), size, mode="bilinear", align_corners=True
-        )
+        deep = onto(self.deep(maps[DEEP]), DEEP, FINE, fine.shape[-2:], self.offsets)
         return torch.relu(self.last(self.norm(fine + deep)))

@@ -213,6 +213,16 @@ def test_a_broken_image_is_named(model: Path, dataset: Dataset, tmp_path: Path) 
     assert broken.name in refusal(model, root, "--pictures", "0")
 
 
+def test_an_evaluation_says_what_the_check_says(
+    model: Path, dataset: Dataset, tmp_path: Path
+) -> None:
+    root = Path(shutil.copytree(dataset.root, tmp_path / "scenes"))
+    mask = next(iter(sorted((root / "masks" / "val").iterdir())))
+    with Image.open(mask) as opened:
+        Image.fromarray(np.asarray(opened).astype(np.uint16)).save(mask)
+    assert f"masks/val/{mask.name}: stores 16 bits a pixel" in refusal(model, root)
+
+
 def test_a_finished_count_is_published_without_counting_again(
     model: Path, dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -53,6 +53,7 @@ def blueprint(
         decoder=decoder,
         classes=CLASSES,
         colours=distinct(len(CLASSES)),
+        offsets={4: 1.5, 8: -3.0, 16: 9.5},
     )
 
 

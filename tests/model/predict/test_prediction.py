@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import math
 import os
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,13 +16,15 @@ import torch
 from PIL import Image
 
 from atrous.core.errors import AtrousError
-from atrous.data.pixels import read_upright
+from atrous.data.pixels import Pixels, read_upright
 from atrous.model.model import Model
 from atrous.model.predict.images import find_images
 from atrous.model.predict.memory import bytes_per_pixel, needed
 from atrous.model.predict.outputs import InputImage, Outputs, Provenance, find_writers, open_outputs
 from atrous.model.predict.prediction import (
     HELD,
+    PEAK,
+    USUAL_PEAK,
     Outcome,
     Predicted,
     PredictionMethod,
@@ -133,6 +138,56 @@ def test_too_little_memory_is_refused_with_the_least_that_does(
     method = replace(PLAIN, memory=enough * 2**20)
     (done,) = run(model, tmp_path / "in", tmp_path / "out", method)
     assert isinstance(done, Predicted)
+
+
+def test_what_is_too_large_is_refused_from_its_header(model: Model, tmp_path: Path) -> None:
+    """Decoding would take the memory that there is not."""
+    path = save(tmp_path / "in/a.png", picture(300, 700))
+    outputs = Outputs(tmp_path / "out", find_writers("ids"), model.colours)
+    method = replace(PLAIN, memory=2**20)
+
+    def decoded(_: Path) -> Pixels:
+        raise AssertionError("decoded what is refused")
+
+    (refused,) = predict_images(
+        model, find_images([path], outputs.folder), outputs, method, decoded
+    )
+    assert isinstance(refused, Refused)
+    assert "is 700 x 300 pixels, which needs " in str(refused.error)
+
+
+DECODE = """
+import sys
+from pathlib import Path
+from atrous.data.pixels import read_upright
+
+def peak():
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(1024 * int(line.split()[1]) for line in lines if line.startswith("VmHWM"))
+
+before = peak()
+height, width, _ = read_upright(Path(sys.argv[1])).shape
+print((peak() - before) / (height * width))
+"""
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("a.png", {"compress_level": 1}),
+        ("a.jpg", {"progressive": True, "subsampling": 0, "quality": 95}),
+        ("a.webp", {"quality": 60, "method": 0}),
+    ],
+)
+def test_decoding_takes_no_more_than_is_counted(
+    tmp_path: Path, name: str, options: dict[str, Any]
+) -> None:
+    large = Image.fromarray(picture(160, 200)).resize((4000, 3200))
+    large.save(tmp_path / name, **options)
+    command = [sys.executable, "-c", DECODE, str(tmp_path / name)]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    told = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    assert 4 < float(told.stdout) < PEAK.get(Path(name).suffix, USUAL_PEAK)
 
 
 def test_tiles_never_hold_the_probabilities_of_a_whole_image(model: Model) -> None:

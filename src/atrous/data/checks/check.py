@@ -12,7 +12,7 @@ from typing import Literal
 
 import numpy as np
 
-from atrous.core.console import command, track
+from atrous.core.console import command, note, track
 from atrous.core.errors import AtrousError
 from atrous.data.canvas import Size
 from atrous.data.checks import findings
@@ -71,8 +71,8 @@ def _report(dataset: Dataset, known: Sequence[Problem], progress: Progress) -> R
     digests = [(i.split, i.image, i.digest) for i in inspections if i.digest is not None]
     problems = [
         *known,
-        *_split_sizes(dataset),
         *(problem for inspection in inspections for problem in inspection.problems),
+        *_split_sizes(dataset),
         *findings.doubles(digests, dataset.published),
         *_labels(seen, dataset),
     ]
@@ -177,14 +177,19 @@ SHOWN = 5
 """So many faults are told; `atrous check` tells all."""
 
 
-def require_sound(root: Path) -> list[Size]:
+def require_sound(source: Path | Dataset) -> list[Size]:
     """Checks the data set and gives the different sizes (H, W) of its images, in pixels.
 
-    Raises `AtrousError` if `atrous check` finds errors; warnings pass.
+    Raises `AtrousError` if `atrous check` finds errors; that there are warnings is told.
     """
-    report = check(root)
+    report = check(source)
+    root = source.root if isinstance(source, Dataset) else source
     if report.errors:
         raise AtrousError(_refusal(root, report))
+    if report.warnings:
+        first, more = report.problems[0], report.warnings - 1
+        others = f" ({more} more warning{'s' * (more != 1)})" if more else ""
+        note(f"{first.file}: {first.finding}{others}. See: {command('check', root)}")
     return [(int(h), int(w)) for w, h in (size.split("x") for size in report.sizes)]
 
 

@@ -21,6 +21,10 @@ _FROM_ONE = (
     "if the masks count from 1 and their 0 is unlabelled, write 255 for 0 and subtract 1 from the "
     "others; if their 0 is a class of its own, put its name first in classes.txt"
 )
+_BY_INDEX = (
+    "these palettes hold greys alone, which were read as the ids; if the indices are meant, save "
+    "them as 8-bit greyscale PNG, e.g. Image.fromarray(np.array(Image.open(p))).save(p) with Pillow"
+)
 _LISTED = 3
 _VALUES_LISTED = 8
 
@@ -43,8 +47,8 @@ class Problem:
 class Seen:
     """Content of a mask: pixels by class id 0 to 255, and by value on disk that is no class.
 
-    `one_bit` tells a grey image of one bit a pixel; `indices` are those of a palette image by the
-    colours that it shows.
+    `one_bit` tells a grey image of one bit a pixel, `by_grey` a palette image whose greys were
+    read; `indices` are those of a palette image that was read by index, by the colours it shows.
     """
 
     split: str
@@ -52,6 +56,7 @@ class Seen:
     counts: Counts
     strange: Mapping[int, int] = field(default_factory=dict)
     one_bit: bool = False
+    by_grey: bool = False
     indices: Mapping[Colour, int] = field(default_factory=dict)
 
 
@@ -236,6 +241,8 @@ def _undeclared(
         else "make the masks hold class ids; values like these come from lossy compression, "
         "resizing with interpolation, or grey levels instead of ids; or write 255 (ignore)"
     )
+    if any(mask.by_grey for mask in seen if mask.file in inside):
+        mend = f"{_BY_INDEX}; else {mend}"
     return Problem("error", inside[0], finding, mend, len(inside))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -52,9 +53,12 @@ def inspect(dataset: Dataset, split: str, sample: Sample) -> Inspection:
     if picture is not None:
         doubt: Severity = "warning" if dataset.published else "error"
         turn, mask_turn, mask_size = noted_orientation(picture), 1, None
+        agree = False
         if look is not None:
             mask_turn, mask_size = noted_orientation(look[0]), look[0].size
-        if mask_turn not in (1, turn):
+            # Pillow applies the note of a TIFF, and of no other file.
+            agree = mask_turn == turn and (picture.format, look[0].format).count("TIFF") != 1
+        if mask_turn != 1 and not agree:
             problems.append(_turned_mask(mask, mask_turn, doubt))
         elif mask_turn == 1 or mask_size != picture.size:
             problems += _geometry(image, picture.size, turn, mask_size, doubt)
@@ -95,16 +99,22 @@ def _look_at_mask(
     labels = sample.encoding.labels(raw)
     counts = np.bincount(labels.ravel(), minlength=256).astype(np.int64)
     strange = _strange(raw, labels, len(dataset.classes))
-    return picture, Seen(split, name, counts, strange, is_one_bit(picture), _indices(picture, raw))
+    indices, by_grey = _indices(picture, raw)
+    return picture, Seen(split, name, counts, strange, is_one_bit(picture), by_grey, indices)
 
 
-def _indices(picture: Image.Image, raw: Raw) -> Mapping[Colour, int]:
-    """The index of every colour that a mask shows; greys are left out, for they may be numbers."""
+def _indices(picture: Image.Image, raw: Raw) -> tuple[Mapping[Colour, int], bool]:
+    """The index of every colour that a mask shows, where its palette has the colour once, and
+    whether the ids are the greys of the palette instead."""
     if picture.mode != "P" or raw.dtype != np.uint8:
-        return {}
-    palette, used = palette_of(picture), np.unique(np.asarray(picture))
-    shown = [(int(index), tuple(palette[index].tolist())) for index in used]
-    return {(r, g, b): index for index, (r, g, b) in shown if not r == g == b}
+        return {}, False
+    index = np.asarray(picture)
+    if (index != raw).any():
+        return {}, True
+    palette, used = palette_of(picture), np.flatnonzero(np.bincount(index.ravel()))
+    colours: list[Colour] = [(r, g, b) for r, g, b in palette.tolist()]
+    times = Counter(colours)
+    return {colours[k]: k for k in used.tolist() if times[colours[k]] == 1}, False
 
 
 def _strange(raw: Raw, labels: Pixels, classes: int) -> Mapping[int, int]:
@@ -117,8 +127,8 @@ def _turned_mask(name: str, turn: int, doubt: Severity) -> Problem:
     return Problem(
         doubt,
         name,
-        f"carries an EXIF note (orientation {turn}) to be shown rotated or mirrored, which its "
-        "image does not",
+        f"carries an EXIF note (orientation {turn}) to be shown rotated or mirrored, which does "
+        "not go for its image",
         "apply the note to the pixels or delete it, whichever makes the mask fit its image",
     )
 

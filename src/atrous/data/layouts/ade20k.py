@@ -43,7 +43,9 @@ LOOKS_FOR = """ADE20K (this folder, named ADEChallengeData2016, or the one that 
 
 def find(root: Path) -> Path | None:
     signs = [f"{kind}/{name}" for kind in ("images", "annotations") for name in _SPLITS.values()]
-    return next((base for base in (root, root / FOLDER) if is_any(base, *signs)), None)
+    # A data set of one's own may call a folder images/validation beside its images/train.
+    places = [base for base in (root, root / FOLDER) if not is_any(base, "images/train")]
+    return next((base for base in places if is_any(base, *signs)), None)
 
 
 def read(root: Path) -> LayoutContent:

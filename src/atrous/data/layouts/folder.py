@@ -18,6 +18,7 @@ from atrous.data.layouts.layout import (
     SplitFiles,
     assemble,
     composed,
+    is_seen,
     look_below,
     read_lines,
 )
@@ -60,6 +61,8 @@ def read(root: Path) -> LayoutContent:
         )
     classes = read_classes(root)
     files = {split: _list_split(root, split) for split in SPLITS}
+    beside = (*files["train"].unread, *_beside(root))
+    files["train"] = replace(files["train"], unread=beside)
     unlabelled = {}
     if files["test"].images and not (root / "masks" / "test").is_dir():
         unlabelled = {"test": _all(files["test"].images)}
@@ -97,11 +100,20 @@ def _list_split(root: Path, split: str) -> SplitFiles:
     at = [f"{kind}/{split}" for kind in ("images", "masks")]
     found = [look_below(root / place) for place in at]
     images, masks = (named(root / place, seen) for place, seen in zip(at, found, strict=True))
-    unread = [reason for seen in found for reason in _unread(seen)]
-    return SplitFiles(images, masks, f"{at[0]}/{{}}.*", f"{at[1]}/{{}}.*", (), unread)
+    left = [reason for seen in found for reason in unread(seen)]
+    return SplitFiles(images, masks, f"{at[0]}/{{}}.*", f"{at[1]}/{{}}.*", (), left)
 
 
-def _unread(seen: Below) -> Iterator[tuple[Path, str]]:
+def _beside(root: Path) -> Iterator[tuple[Path, str]]:
+    """The folders and images that lie beside the splits, such as images/validation."""
+    for kind in ("images", "masks"):
+        for path in sorted((root / kind).iterdir()):
+            is_image = path.suffix.lower() in SUFFIXES and path.is_file()
+            if path.name not in SPLITS and is_seen(path) and (path.is_dir() or is_image):
+                yield path, f"is not read: {kind}/ holds the folders {', '.join(SPLITS)} alone"
+
+
+def unread(seen: Below) -> Iterator[tuple[Path, str]]:
     """The files that are no images by their names, and the links that lead nowhere."""
     for path in seen.dead:
         yield path, "is a link to nothing, or to a folder that it lies in: it is not followed"

@@ -122,6 +122,11 @@ class Below:
     dead: tuple[Path, ...] = ()
 
 
+def is_seen(path: Path) -> bool:
+    """Whether a file or folder is a user's: neither hidden nor left behind by a system."""
+    return not path.name.startswith(".") and path.name.lower() not in _JUNK
+
+
 def look_below(folder: Path) -> Below:
     """The files in and below a folder, through links; hidden ones and those of systems left out."""
     files: list[Path] = []
@@ -136,7 +141,7 @@ def _look(folder: Path, above: tuple[Path, ...], files: list[Path], dead: list[P
         return
     above = (*above, folder.resolve())
     for path in folder.iterdir():
-        if path.name.startswith(".") or path.name.lower() in _JUNK:
+        if not is_seen(path):
             continue
         if path.is_dir():
             true = path.resolve()
@@ -273,7 +278,7 @@ def _partners(dataset: Dataset, files: SplitFiles) -> Iterator[Problem]:
     """Names with an image or a mask only, names used by two files, names without any file, and
     files that are not read."""
     for path, why in files.unread:
-        mend = "save it in another format, mend the link, or take it away"
+        mend = "save it in another format or place, mend the link, or take it away"
         yield Problem("warning", below(dataset.root, path), why, mend)
     for name in files.listed:
         if name not in files.images and name not in files.masks:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from atrous.core.console import command, track
 from atrous.core.errors import AtrousError, within_memory
 from atrous.core.records import to_json
+from atrous.data.checks.check import require_sound
 from atrous.data.dataset import Dataset, Samples, fingerprint
 from atrous.data.layouts import read_layout
 from atrous.model.evaluation.record import Evaluation, require_scales
@@ -75,6 +76,7 @@ def prepare(request: EvaluationRequest) -> Assessment:
     dataset, samples = labelled_split(request.data, request.split)
     model = load_model(request.model)
     require_same_classes(model.blueprint.classes, dataset)
+    require_sound(replace(dataset, splits={request.split: samples}))
     out = request.out or request.model / "evaluations" / _folder_name(request, dataset)
     _require_writable(request.model, "copy the model to a folder that can be written")
     _require_writable(out, "name a folder that can be written with --out")

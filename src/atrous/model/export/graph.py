@@ -100,11 +100,9 @@ class Standalone(nn.Module):
         height, width = images.shape[-2:]
         rows, columns = (canvas_side(side, canvas) for side in (height, width))
         padded = functional.pad(images, (0, canvas - 1, 0, canvas - 1))
-        scores = self.network.coarse(_corner(padded, rows, columns))
-        scores = functional.interpolate(
-            scores, size=(rows, columns), mode="bilinear", align_corners=True
-        )
-        return _corner(self._finish(scores), height, width)
+        scores = self.network.coarse(_window(padded, 0, rows, columns))
+        scores, first = self.network.enlarged(scores, (rows, columns))
+        return _window(self._finish(scores), first, height, width)
 
     def _finish(self, scores: Tensor) -> Tensor:
         if self.interface.output == "ids":
@@ -135,7 +133,7 @@ def canvas_side(side: int, canvas: int) -> int:
     return (side + canvas - 2) // canvas * canvas + 1
 
 
-def _corner(maps: Tensor, height: int, width: int) -> Tensor:
-    """Copies the upper left corner of [..., H, W]."""
+def _window(maps: Tensor, first: int, height: int, width: int) -> Tensor:
+    """Copies a part of [..., H, W] that begins at position `first` of both axes."""
     # The memory layout of a view would become a condition on H and W.
-    return torch.narrow_copy(torch.narrow_copy(maps, -2, 0, height), -1, 0, width)
+    return torch.narrow_copy(torch.narrow_copy(maps, -2, first, height), -1, first, width)

@@ -13,26 +13,27 @@ from atrous.core.errors import AtrousError
 from atrous.data.dataset import Dataset
 from atrous.data.encoding import Colour, voc_colours
 from atrous.data.layouts import cityscapes, voc
-from atrous.data.layouts.folder import SUFFIXES, named
+from atrous.data.layouts.folder import SUFFIXES, named, unread
 from atrous.data.layouts.layout import look_below
-from atrous.data.pixels import Pixels
+from atrous.data.pixels import Pixels, Tell, silent
 from atrous.model.predict.outputs import InputImage, Writer
 
 _LABEL_IDS = np.array([row.id for row in cityscapes.ROWS], dtype=np.uint8)
 
 
-def find_images(named: Sequence[Path], out: Path) -> tuple[InputImage, ...]:
+def find_images(named: Sequence[Path], out: Path, tell: Tell = silent) -> tuple[InputImage, ...]:
     """Finds the files named, whatever their suffix, and the images in and below the folders.
 
     Of a folder, files with one of `SUFFIXES` are images, through links; hidden ones excepted, those
-    of systems, and files below `out`, which may lie within it. A file named twice is taken once.
+    of systems, and files below `out`, which may lie within it. `tell` is given those that a person
+    sees there and that are not read. A file named twice is taken once.
 
     Raises AtrousError for a path that does not exist, a folder without images, and two images
     whose results would have the same name.
     """
     found: dict[str, InputImage] = {}
     for path in named:
-        for image in _images(path, out):
+        for image in _images(path, out, tell):
             other = found.setdefault(image.name.casefold(), image)
             if other.path.resolve() != image.path.resolve():
                 raise AtrousError(
@@ -42,9 +43,9 @@ def find_images(named: Sequence[Path], out: Path) -> tuple[InputImage, ...]:
     return tuple(found.values())
 
 
-def _images(path: Path, out: Path) -> Iterator[InputImage]:
+def _images(path: Path, out: Path, tell: Tell) -> Iterator[InputImage]:
     if path.is_dir():
-        below = tuple(_below(path, out.resolve()))
+        below = tuple(_below(path, out.resolve(), tell))
         if not below:
             raise AtrousError(
                 f"Expected images in {path}, but no file in it or below it ends in "
@@ -57,8 +58,12 @@ def _images(path: Path, out: Path) -> Iterator[InputImage]:
         raise AtrousError(f"Expected an image or a folder of images, but {path} does not exist.")
 
 
-def _below(folder: Path, out: Path) -> Iterator[InputImage]:
-    for name, paths in named(folder, look_below(folder)).items():
+def _below(folder: Path, out: Path, tell: Tell) -> Iterator[InputImage]:
+    seen = look_below(folder)
+    for path, why in unread(seen):
+        if out not in path.resolve().parents:
+            tell(f"{path} {why}.")
+    for name, paths in named(folder, seen).items():
         yield from (InputImage(name, path) for path in paths if out not in path.resolve().parents)
 
 

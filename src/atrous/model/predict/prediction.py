@@ -16,7 +16,7 @@ from atrous.core.console import untracked
 from atrous.core.errors import in_a_line, lacks_memory
 from atrous.data.canvas import Size
 from atrous.data.dataset import Progress
-from atrous.data.pixels import Pixels, UnfitFileError
+from atrous.data.pixels import Pixels, UnfitFileError, size_of
 from atrous.model.model import Model
 from atrous.model.predict.memory import bytes_per_pixel, fitting_tile, least, tidy
 from atrous.model.predict.outputs import LONGEST, InputImage, Outputs
@@ -25,8 +25,10 @@ from atrous.tasks.segmentation.probabilities import blocks, probabilities
 
 HELD = 4
 """Bytes held for each pixel of an image while it is computed: its colours, its class."""
-PEAK = 8
-"""Bytes for each pixel of an image while it is decoded or written, when nothing is computed."""
+PEAK = {".webp": 18, ".jpg": 12, ".jpeg": 12}
+USUAL_PEAK = 9
+"""Bytes for each pixel of an image while it is decoded or written, when nothing is computed: Pillow
+has 4, the array 3, a progressive JPEG up to 8 of coefficients; WebP is decoded whole, twice."""
 
 
 @dataclass(frozen=True)
@@ -101,16 +103,15 @@ def _predict(
     read: Callable[[Path], Pixels],
     progress: Progress,
 ) -> int:
-    """Writes the files about one image; returns the number of tiles it was computed in."""
+    """Writes the files about one image; returns the number of tiles it was computed in.
+
+    An image that needs more memory than it may take is refused from its header: decoding it would
+    take that memory.
+    """
+    _require_overlay(image, size_of(image.path), outputs)
+    _tile(image.path, size_of(image.path), method, per_pixel, len(model.classes))
     pixels = read(image.path)
     size = pixels.shape[0], pixels.shape[1]
-    if max(size) > LONGEST and any(path.suffix == ".jpg" for path in outputs.paths(image)):
-        raise UnfitFileError(
-            image.path,
-            f"is {size[1]} x {size[0]} pixels, and an overlay is a JPEG file, which holds "
-            f"{LONGEST:,} a side",
-            "leave out overlays with --write ids,colours",
-        )
     tile = _tile(image.path, size, method, per_pixel, len(model.classes))
     try:
         ids, tiles = class_ids(model, pixels, method, tile, progress)
@@ -121,6 +122,17 @@ def _predict(
         raise UnfitFileError(image.path, why, "lower --memory") from error
     outputs.write(image, pixels, ids)
     return tiles
+
+
+def _require_overlay(image: InputImage, size: Size, outputs: Outputs) -> None:
+    """Raises UnfitFileError for an overlay that no JPEG file holds."""
+    if max(size) > LONGEST and any(path.suffix == ".jpg" for path in outputs.paths(image)):
+        raise UnfitFileError(
+            image.path,
+            f"is {size[1]} x {size[0]} pixels, and an overlay is a JPEG file, which holds "
+            f"{LONGEST:,} a side",
+            "leave out overlays with --write ids,colours",
+        )
 
 
 def class_ids(
@@ -157,9 +169,10 @@ def _tile(path: Path, size: Size, method: PredictionMethod, per_pixel: float, cl
     """
     area = size[0] * size[1] if method.device == "cpu" else 0
     tile = fitting_tile(size, method.memory - HELD * area, per_pixel, classes)
-    if tile is not None and PEAK * area <= method.memory:
+    decoded = PEAK.get(path.suffix.lower(), USUAL_PEAK) * area
+    if tile is not None and decoded <= method.memory:
         return tile
-    enough = max(PEAK * area, least(size, per_pixel, classes) + HELD * area)
+    enough = max(decoded, least(size, per_pixel, classes) + HELD * area)
     raise UnfitFileError(
         path,
         f"is {size[1]} x {size[0]} pixels, which needs {tidy(enough)} with this model",

@@ -7,6 +7,7 @@ of the map that a decoder gives.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from itertools import pairwise
 from math import gcd
 from typing import cast
 
@@ -16,7 +17,7 @@ from torch.nn import functional
 
 from atrous.networks.layers import Dropout, GridPoolingUnit, PointwiseUnit, SeparableUnit
 from atrous.networks.network import Decoder
-from atrous.networks.pyramid import Part, Pyramid
+from atrous.networks.pyramid import Part, Pyramid, onto
 
 Channels = Mapping[int, int]
 GATED_STRIDE = 8
@@ -55,7 +56,9 @@ class LiteAspp(Part):
         """The pyramid -> [B, filters + those of the finer map, H, W] at its stride."""
         deep, fine = maps[self.deep], maps[self.stride]
         gate = torch.sigmoid(self.gate(deep.mean((2, 3), keepdim=True)))
-        return torch.cat([enlarged(self.unit(deep) * gate, fine), fine], dim=1)
+        gated = self.unit(deep) * gate
+        gated = onto(gated, self.deep, self.stride, fine.shape[-2:], self.offsets)
+        return torch.cat([gated, fine], dim=1)
 
 
 class FeaturePyramid(Part):
@@ -78,7 +81,8 @@ class FeaturePyramid(Part):
 
     def forward(self, maps: Pyramid) -> Tensor:
         """The pyramid -> [B, filters, H, W] at the smallest stride."""
-        levels = [maps[stride] for stride in reversed(self.reads)]
+        strides = self.reads[::-1]
+        levels = [maps[stride] for stride in strides]
         top: Tensor | None = None
         total: Tensor | None = None
         for number, (lateral, branch) in enumerate(zip(self.laterals, self.branches, strict=True)):
@@ -88,7 +92,8 @@ class FeaturePyramid(Part):
             for step, layer in enumerate(cast(nn.ModuleList, branch), number + 1):
                 found = layer(found)
                 if step < len(levels):
-                    found = enlarged(found, levels[step])
+                    size = levels[step].shape[-2:]
+                    found = onto(found, strides[step - 1], strides[step], size, self.offsets)
             total = found if total is None else total + found
         return cast(Tensor, self.dropout(total))
 
@@ -111,9 +116,12 @@ class Unet(Part):
 
     def forward(self, maps: Pyramid) -> Tensor:
         """The pyramid -> [B, filters, H, W] at the smallest stride."""
-        *finer, found = (maps[stride] for stride in self.reads)
-        for step, side in zip(self.steps, reversed(finer), strict=True):
-            found = step(torch.cat([enlarged(found, side), side], dim=1))
+        strides = self.reads[::-1]
+        found = maps[strides[0]]
+        for step, (deep, stride) in zip(self.steps, pairwise(strides), strict=True):
+            side = maps[stride]
+            larger = onto(found, deep, stride, side.shape[-2:], self.offsets)
+            found = step(torch.cat([larger, side], dim=1))
         return found
 
 
@@ -137,7 +145,7 @@ class DeepLab(Part):
         self.project = nn.Sequential(
             PointwiseUnit(len(self.branches) * filters, filters), Dropout(0.1)
         )
-        self.decoder = Decoder(channels, self, self.stride)
+        self.decoder = Decoder(channels, self, self.stride, self.deep)
 
     def forward(self, maps: Pyramid) -> Tensor:
         """The pyramid -> [B, filters, H, W] at the smallest stride."""
@@ -156,12 +164,6 @@ def grouped(channels: int, filters: int) -> nn.Sequential:
     layer = nn.Conv2d(channels, filters, 3, padding=1, bias=False)
     norm = nn.GroupNorm(gcd(GROUPS, filters), filters)
     return nn.Sequential(layer, norm, nn.ReLU(inplace=True))
-
-
-def enlarged(features: Tensor, like: Tensor) -> Tensor:
-    """Bilinear interpolation to the size of another map, whose corners see the same pixels."""
-    size = like.shape[-2:]
-    return functional.interpolate(features, size=size, mode="bilinear", align_corners=True)
 
 
 def nearest(features: Tensor, like: Tensor) -> Tensor:

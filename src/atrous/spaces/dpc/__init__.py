@@ -31,7 +31,7 @@ DPC = Family(
         output_stride=16,
         filters=64,
         steps=400,
-        baselines=("dpc:aspp", "dpc:top1"),
+        baselines=("dpc:1x1", "dpc:aspp", "dpc:top1"),
     ),
     yardstick="dpc:aspp",
     read_file=read_file,

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from atrous.networks.pyramid import Part, Pyramid
+from atrous.networks.pyramid import Part, Pyramid, onto
 from atrous.spaces.fast_dense import space as spelling
 
 
@@ -133,17 +133,19 @@ class CompactDecoder(Part):
             pair = zip(cast(nn.ModuleList, cells), connection, strict=True)
             one, other = (cell(pool[k]) for cell, k in pair)
             first, second = (self.pool_strides[k] for k in connection)
-            pool[number] = (
-                one + enlarged(other, one) if first <= second else enlarged(one, other) + other
+            fine = (one if first <= second else other).shape[-2:]
+            stride = min(first, second)
+            one, other = (
+                onto(each, own, stride, fine, self.offsets)
+                for each, own in ((one, first), (other, second))
             )
+            pool[number] = one + other
         finest = next(pool[k] for k in self.loose if self.pool_strides[k] == self.stride)
-        joined = torch.cat([enlarged(pool[k], finest) for k in self.loose], dim=1)
+        joined = torch.cat(
+            [
+                onto(pool[k], self.pool_strides[k], self.stride, finest.shape[-2:], self.offsets)
+                for k in self.loose
+            ],
+            dim=1,
+        )
         return cast(Tensor, self.join(functional.relu(joined)))
-
-
-def enlarged(features: Tensor, like: Tensor) -> Tensor:
-    """Bilinear interpolation to the size of another map, whose corners see the same pixels."""
-    size = like.shape[-2:]
-    if features.shape[-2:] == size:
-        return features
-    return functional.interpolate(features, size=size, mode="bilinear", align_corners=True)

@@ -20,7 +20,7 @@ from atrous.estimation.extraction import Extraction, cached_features
 from atrous.estimation.search_data import schedule_of
 from atrous.estimation.tune import Choice, Workload, choose
 from atrous.execution import find_executor
-from atrous.networks.backbones import Backbone, load_backbone
+from atrous.networks.backbones import Backbone, fitted_offsets, load_backbone
 from atrous.networks.compute import Compute, cores, pick_device
 from atrous.search.loop import Estimator, SearchPlan, Watcher, search
 from atrous.search.objective import find_objective
@@ -103,6 +103,9 @@ def _study_data(asked: FidelityConfig) -> StudyData:
         for name in asked.names
         if name in (CACHED, LARGE)
     }
+    if asked.small.alignment == "fitted":
+        for backbone in backbones.values():
+            backbone.offsets = fitted_offsets(backbone)
     return StudyData(dataset, training, selection, backbones, crop, device)
 
 
@@ -170,6 +173,7 @@ def _proxy(
         filters=settings.proxy.filters,
         schedule=schedule_of(settings.proxy),
         compute=compute,
+        offsets=dict(data.backbones[name].offsets),
         init=settings.proxy.init,
         resident=are_resident((training, selection), compute.device, workers),
     )
@@ -188,6 +192,7 @@ def _fine_tune(
         decoder=False,
         classes=data.dataset.classes,
         colours=data.dataset.colours,
+        offsets=dict(data.backbones[LARGE if name == LARGE else CACHED].offsets),
     )
     protocol = Protocol(
         steps=settings.end_to_end_steps,

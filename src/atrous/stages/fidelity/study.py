@@ -165,7 +165,9 @@ def open_study(path: Path) -> Study | None:
 def require_same(study: Study, settings: FidelityConfig, fingerprints: Fingerprints) -> None:
     """Raises `AtrousError` if a study that began under others would be gone on with."""
     pairs = [
-        (leaf.flag, leaf.of(study.settings), leaf.of(settings)) for leaf in leaves(FidelityConfig)
+        (leaf.flag, leaf.of(study.settings), leaf.of(settings))
+        for leaf in leaves(FidelityConfig)
+        if leaf.name != "data"  # a data set may be moved; its fingerprint tells whether it is same
     ]
     changed = [f"--{flag} was {then}, now {now}" for flag, then, now in pairs if then != now]
     if sides := study.fingerprints.data.changes(fingerprints.data, settings.data.select_on):

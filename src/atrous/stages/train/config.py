@@ -26,7 +26,8 @@ from atrous.data.dataset import (
 )
 from atrous.data.layouts import read_dataset
 from atrous.estimation.end_to_end import usual_rate
-from atrous.networks.backbones import load_backbone
+from atrous.estimation.search_data import require_there
+from atrous.networks.backbones import fitted_offsets, load_backbone
 from atrous.networks.compute import Compute, cores, pick_device, whole_precision
 from atrous.networks.weights import BUILTIN
 from atrous.search.run import Run, open_run, winner
@@ -40,7 +41,7 @@ from atrous.training.world import World, announced
 
 NETWORK_FILTERS = 20
 """The F of an architecture with an encoder of its own: that of Auto-DeepLab-S."""
-OF_A_BACKBONE = ("backbone", "weights", "output_stride")
+OF_A_BACKBONE = ("backbone", "weights", "output_stride", "alignment")
 BASE = 1.02
 
 
@@ -87,6 +88,8 @@ def subject_of(source: str, trial: int | None, told: dict[str, object]) -> Subje
         run = open_run(Path(source))
         chosen = _trial(run, trial)
         name = f"trial {chosen.number} of {run.path.resolve().name}"
+        if "data" not in told:
+            require_there(run)
         return _as_told(subject_in(run, name, chosen.architecture), told)
     if trial is not None:
         raise AtrousError(f"--trial names a trial of a run, but {source!r} is no folder of a run.")
@@ -125,7 +128,11 @@ def job_of(subject: Subject, sound: Callable[[Path], list[Size]] = require_sound
     blank_network(blueprint)
     encoder = config.encoder
     if encoder.backbone:
-        load_backbone(encoder.backbone, encoder.weights, encoder.output_stride)
+        backbone = load_backbone(
+            encoder.backbone, encoder.weights, encoder.output_stride, config.seed
+        )
+        if encoder.alignment == "fitted":
+            blueprint = replace(blueprint, offsets=fitted_offsets(backbone))
     sizes = sound(dataset.root)
     crop = config.training.crop or derive_training_crop(sizes, subject.canvas)
     protocol = protocol_of(config.training, crop, _rate(subject), precision, config.seed)

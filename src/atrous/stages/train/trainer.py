@@ -67,6 +67,7 @@ def _run(
     start: WarmStart | None,
 ) -> Path:
     progress = progress if world.leads else untracked
+    require_there(folder, job)
     dataset, training, selection = job.samples()
     compute = replace(job.compute, device=world.device)
     begins = not (folder / CHECKPOINT).exists()
@@ -207,6 +208,27 @@ def read(folder: Path) -> TrainingJob:
             f"its blueprint: {error} {mend}"
         ) from error
     return job
+
+
+def require_there(folder: Path, job: TrainingJob) -> None:
+    """Raises `AtrousError` if the data set of a training is not where it was."""
+    if not Path(job.data).exists():
+        raise AtrousError(
+            f"The data set of the training in {folder} was in {job.data}, where nothing is now. "
+            f"Put it back, or say where it is: {command('train', '--resume', folder, '--data')} ..."
+        )
+
+
+def moved(folder: Path, job: TrainingJob, data: str) -> TrainingJob:
+    """Returns the job of a folder with its data set in another place from now on.
+
+    Raises `AtrousError` unless the images and masks there are those that it began with.
+    """
+    there = replace(job, data=str(Path(data).resolve()))
+    there.samples()
+    with held(folder):
+        records.write(folder / ABOUT, there, FORMAT, "a training run")
+    return there
 
 
 def held(folder: Path) -> AbstractContextManager[None]:

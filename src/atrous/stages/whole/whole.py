@@ -31,12 +31,14 @@ from atrous.data.dataset import select
 from atrous.data.layouts import read_dataset
 from atrous.estimation.end_to_end import is_gentle, usual_rate
 from atrous.estimation.estimators import estimator_of
+from atrous.estimation.search_data import moved
 from atrous.networks.backbones import outline
 from atrous.networks.compute import pick_device
 from atrous.report.page import write_report
 from atrous.report.trained import PLAN
 from atrous.scenes.scene import write_scenes
 from atrous.search.run import ABOUT, RERANK, Run, extend, open_run, require_no_run, unknown, winner
+from atrous.search.verdict import cheapest_baseline
 from atrous.spaces import (
     default_family,
     find_architecture,
@@ -84,6 +86,13 @@ def candidates(run: Run, baselines: tuple[str, ...]) -> list[Candidate]:
     return [Candidate("best", f"trial {best.number} of the search", best.architecture), *beside]
 
 
+def trained_beside(run: Run) -> tuple[str, ...]:
+    """The names of the networks that the best is compared with when it is trained: the cheapest
+    baseline, which is recommended where nothing better is shown, and the yardstick."""
+    plain, cheap = yardstick_name(run.config.space), cheapest_baseline(run)
+    return tuple(dict.fromkeys([cheap.name, plain] if cheap else [plain]))
+
+
 def yardstick_of(space: str) -> Candidate:
     """Returns the plain architecture of a space as a network to train."""
     return Candidate("yardstick", yardstick_name(space), yardstick(space))
@@ -98,13 +107,13 @@ def usual(space: str) -> WholeConfig:
 def begin(config: WholeConfig, out: Path) -> None:
     """Keeps what is asked for; `finish` does it. Raises `AtrousError`."""
     _require_cells(config.search)
+    _require_time(config.search.budget.seconds)
     search = driver.lasting(config.search)
     driver.require_possible(search)
     if wrong := problems(config.training):
         raise AtrousError("; ".join(wrong) + ".")
     if config.training.crop:
         require_crop(config.training.crop, search.encoder.output_stride)
-    _require_time(search.budget.seconds)
     _require_room(out)
     _require_there(search)
     with _locked(out):
@@ -123,6 +132,18 @@ def give(out: Path, seconds: float) -> None:
                 f"be changed. Go on without it: {command('run', '--resume', out)}"
             )
         keep(replaced(config, budget=seconds), out)
+
+
+def move(out: Path, data: Path) -> None:
+    """Takes the data set of a run from another folder from now on, if it is the same.
+
+    Raises `AtrousError`.
+    """
+    config = kept(out)
+    if (out / ABOUT).exists():
+        moved(open_run(out), data)
+    with _locked(out):
+        keep(replaced(config, data=str(data.resolve())), out)
 
 
 def keep(config: WholeConfig, folder: Path) -> None:
@@ -161,7 +182,7 @@ def _require_cells(config: SearchConfig) -> None:
 
 def _require_time(seconds: float | None) -> None:
     if seconds is not None and not seconds > 0:
-        raise AtrousError(f"--budget is a time such as 30m or 2h, got {seconds:g} s.")
+        raise AtrousError(f"--budget is a time such as 90s, 30m or 2h, got {seconds:g}s.")
 
 
 def _require_room(out: Path) -> None:
@@ -240,9 +261,9 @@ def prepare(out: Path, cache: Path) -> None:
     pace = measure_pace(run, estimator or estimator_of(run, cache), job)
     ended = round(time.monotonic() - start)
     budget = BUDGET if config.search.budget.seconds is None else config.search.budget.seconds
-    beside, plain = len(config.search.baselines), yardstick_name(run.config.space)
+    beside = len(config.search.baselines)
     try:
-        plan = split(budget, pace, ended, beside, (plain,), config.stretch)
+        plan = split(budget, pace, ended, beside, trained_beside(run), config.stretch)
     except AtrousError as error:
         raise AtrousError(
             f"{error} Go on with more: {command('run', '--resume', out, '--budget')} ...; or begin "
@@ -301,7 +322,8 @@ def train(run: Run, plan: BudgetPlan, candidate: Candidate, cache: Path, watch: 
     folder = run.path / TRAINED / candidate.name
     if not (folder / jobs.ABOUT).exists():
         jobs.create(folder, job_of(training_of(run, candidate, plan.train_steps, kept(run.path))))
-    trainer.run(folder, jobs.read(folder), watch, start=rerank.warm_start(run, cache))
+    job = replace(jobs.read(folder), data=run.config.data.path)
+    trainer.run(folder, job, watch, start=rerank.warm_start(run, cache))
 
 
 def prove(run: Run, candidate: Candidate) -> None:
@@ -316,8 +338,6 @@ def prove(run: Run, candidate: Candidate) -> None:
 
 
 IMAGES, SEED = 480, 0
-
-
 BATCH = 4
 """Images a step end to end: few, so that a laptop gets somewhere in some minutes."""
 

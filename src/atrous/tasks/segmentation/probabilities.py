@@ -18,7 +18,7 @@ from torch.nn import functional
 
 from atrous.core.console import untracked
 from atrous.data.dataset import IGNORE, Progress
-from atrous.networks.pyramid import Part, Pyramid
+from atrous.networks.pyramid import IN_PLACE, Offsets, Part, Pyramid, align
 
 
 def probabilities(
@@ -68,8 +68,8 @@ def _tiled(
 
 def _whole(network: nn.Module, image: Tensor, scales: Sequence[float], flip: bool) -> Tensor:
     with evaluating(network):
-        total = _total(network, image, scales, flip)
-    return total / (len(scales) * (1 + flip))
+        total, passes = _total(network, image, scales, flip), len(scales) * (1 + flip)
+    return total / passes if passes > 1 else total
 
 
 @torch.inference_mode()
@@ -159,6 +159,7 @@ def plan_tiles(size: int, tile: int, overlap: int) -> tuple[Span, ...]:
         raise ValueError(f"expected an overlap of 0 to {tile // SHARE} pixels, got {overlap}")
     if size <= tile:
         return (Span(0, size, 0, 0),)
+    # As few tiles as will do, then each as short as so many may be: equal tiles, no thin last one.
     count = math.ceil((size - overlap) / (tile - overlap))
     side = math.ceil((size + (count - 1) * overlap) / count)
     starts = [number * (size - side) // (count - 1) for number in range(count)]
@@ -202,6 +203,8 @@ class _Seams:
         height, width = found.shape[1:]
         weighted = found * row.weights(found)[:, None]
         weighted *= column.weights(found)
+        # First the columns that the left neighbour shares, then, of what is whole by columns, the
+        # rows of the tiles above: a corner where four tiles meet gets all four shares so.
         if column.before and self._left is not None:
             weighted[:, :, : column.before] += self._left
         self._left = weighted[:, :, width - column.after :].clone()
@@ -215,12 +218,18 @@ class _Seams:
 
 
 class Segmenter(nn.Module):
-    """A part on cached maps, then a convolution with bias: pyramid -> logits [B, K, H, W]."""
+    """A part on cached maps, then a convolution with bias: pyramid -> logits [B, K, H, W].
 
-    def __init__(self, head: Part, classes: int) -> None:
+    Position i of the logits belongs to pixel `stride` * i + `offset`; `offsets` are those of the
+    maps.
+    """
+
+    def __init__(self, head: Part, classes: int, offsets: Offsets = IN_PLACE) -> None:
         super().__init__()
         self.head = head
         self.stride = head.stride
+        self.offset = offsets.get(head.stride, 0.0)
+        align(head, offsets)
         self.logits = class_scores(head.channels, classes, head.kernel)
 
     def forward(self, maps: Pyramid) -> Tensor:
@@ -242,3 +251,8 @@ def summed_loss(scores: Tensor, targets: Tensor, weights: Tensor | None = None) 
     return functional.cross_entropy(
         scores.float(), targets, weights, ignore_index=IGNORE, reduction="sum"
     )
+
+
+def labelled(labels: Tensor) -> Tensor:
+    """How many pixels are not ignored, a scalar."""
+    return (labels != IGNORE).sum()

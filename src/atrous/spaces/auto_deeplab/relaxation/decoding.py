@@ -64,6 +64,7 @@ def best_paths(beta: ArrayLike, count: int, neutral: bool = False) -> list[tuple
     layers = layers_with(len(gains))
     found: dict[tuple[int, int], list[tuple[float, Path]]] = {(-1, 0): [(0.0, ())]}
     for arrow, gain in zip(arrows(layers), gains, strict=True):
+        # The best ways through a node go on from among the best ways to it: no other need be kept.
         before = _best(found[arrow.layer - 1, arrow.source], count)
         onwards = [(weight + gain, (*path, arrow.target)) for weight, path in before]
         found.setdefault((arrow.layer, arrow.target), []).extend(onwards)
@@ -156,6 +157,7 @@ def by_sum(terms: Sequence[Sequence[float]]) -> Iterator[tuple[int, ...]]:
     while heap:
         _, places = heappop(heap)
         yield places
+        # All that come next are one place below one already given, since every row falls.
         for row, place in enumerate(places):
             onwards = (*places[:row], place + 1, *places[row + 1 :])
             if place + 1 < len(terms[row]) and onwards not in seen:

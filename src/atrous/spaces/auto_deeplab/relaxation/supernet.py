@@ -142,6 +142,7 @@ class Supernet(RelaxedNetwork):
                     f"{self.size.layers} layers; here none leads into layer {layer}. Turn on the "
                     f"arrows of one path at least."
                 )
+            # A layer reads two before it; what is older is let go.
             before, previous = previous, alive
         return {level: output.maps for level, output in previous.items()}
 

@@ -1,0 +1,162 @@
+"""Who is crowned: only what is shown to be better than the cheapest baseline, beyond the noise."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import pytest
+
+from atrous.core.statistics import chance_margin
+from atrous.core.trial import REPLICATE, Job, Measured, Origin, Rung, Trial
+from atrous.core.words import count
+from atrous.search.ledger import Entry
+from atrous.search.run import Run
+from atrous.search.verdict import Verdict, cheapest_baseline, verdict_of
+from atrous.spaces import find_architecture, find_space
+from tests.report.runs import make_run, measured, reranked
+
+NAMES = ("dpc:1x1", "dpc:aspp", "dpc:top1")
+SCORES = (0.42, 0.40, 0.43, 0.41, 0.44, 0.42, 0.43)
+"""Of seven proposed trials, the first of which has the number 2."""
+
+
+def baseline(number: int, score: float, name: str = "dpc:1x1") -> Entry:
+    found = measured(number, score, f"baseline {name}")
+    return _of(found, replace(found.trial, architecture=find_architecture(name)))
+
+
+def _of(entry: Entry, trial: Trial) -> Entry:
+    return replace(
+        entry, outcome=replace(entry.outcome, job=replace(entry.outcome.job, trial=trial))
+    )
+
+
+def search(path: Path, plain: float, **asked: Any) -> Run:
+    """A run whose best is trial 6."""
+    proposed = [measured(number, score) for number, score in enumerate(SCORES, 2)]
+    entries = [baseline(0, plain), baseline(1, 0.43, "dpc:aspp"), *proposed]
+    return make_run(path / "run", entries, baselines=NAMES, **asked)
+
+
+def compared(run: Run, margins: list[float], split: str = "test", plain: float = 0.4) -> Run:
+    """The run with a replicate of its best and one of the plain cell for each margin."""
+    best = next(entry.trial for entry in run.ledger().entries() if entry.trial.number == 6)
+    ledger, number = run.comparison(), len(run.compared())
+    for seed, margin in enumerate(margins, 1000):
+        pairs = ((best.architecture, plain + margin), (find_architecture("dpc:1x1"), plain))
+        for architecture, score in pairs:
+            trial = Trial(number, architecture, Origin(REPLICATE, note={split: "data"}), seed)
+            outcome = Measured(Job(trial, Rung(0, 4)), {f"{split} miou": score}, {}, 1.0)
+            space = find_space(architecture.space)
+            ledger.record(Entry(outcome, score, 1.0), space.widths(architecture.genotype))
+            number += 1
+    return run
+
+
+def verdict(run: Run) -> Verdict:
+    found = verdict_of(run, run.ledger().entries())
+    assert found is not None
+    return found
+
+
+def test_one_1x1_convolution_is_the_cheapest_baseline_of_its_family(tmp_path: Path) -> None:
+    found = cheapest_baseline(search(tmp_path, 0.4))
+    assert found is not None
+    assert (found.name, str(found.architecture)) == ("dpc:1x1", "dpc-1:0.0")
+
+
+def test_a_best_within_the_spread_is_not_crowned(tmp_path: Path) -> None:
+    """Seven scores with a deviation of 0.0135 allow a margin of 0.065 by chance."""
+    found = verdict(search(tmp_path, 0.40))
+    assert found.evidence.margin == pytest.approx(0.04)
+    assert found.evidence.noise == pytest.approx(0.0649, abs=1e-4)
+    assert not found.is_better
+    assert found.recommended.name == "dpc:1x1"
+    cost = found.found.cost.multiply_adds, found.baseline.cost.multiply_adds
+    assert found.words == (
+        "Trial 6 is not shown to be better than dpc:1x1, the cheapest baseline: +0.0400 mIoU, "
+        "within the noise of 0.0649 (from the spread of the 7 proposed, one seed each). "
+        f"Recommended: dpc:1x1. They cost {count(cost[0])} and {count(cost[1])} multiply-adds."
+    )
+
+
+def test_a_best_beyond_the_spread_is_crowned(tmp_path: Path) -> None:
+    found = verdict(search(tmp_path, 0.3))
+    assert found.is_better
+    assert found.recommended.name == "trial 6"
+    assert (
+        "Trial 6 is better than dpc:1x1, the cheapest baseline: +0.1400 mIoU, beyond" in found.words
+    )
+
+
+def test_the_second_ranking_goes_before_the_first(tmp_path: Path) -> None:
+    again = [baseline(0, 0.5), *(measured(n, s, f"trial {n}") for n, s in ((6, 0.4), (4, 0.41)))]
+    run = reranked(search(tmp_path, 0.3), [])
+    ledger = run.second_ledger()
+    for entry in again:
+        space = find_space(entry.trial.architecture.space)
+        ledger.record(entry, space.widths(entry.trial.architecture.genotype))
+    found = verdict(run)
+    assert found.found.name == "trial 4"
+    assert found.evidence.margin == pytest.approx(-0.09)
+    assert found.evidence.noise is None
+    assert "nothing tells how much of that is chance" in found.words
+    assert found.recommended.name == "dpc:1x1"
+
+
+def test_fresh_seeds_go_before_everything(tmp_path: Path) -> None:
+    found = verdict(compared(search(tmp_path, 0.4), [0.02, 0.021, 0.019]))
+    assert found.evidence.basis == "3 fresh seeds each, on test"
+    assert found.evidence.margin == pytest.approx(0.02)
+    assert found.evidence.noise == pytest.approx(0.00248, abs=1e-5)
+    assert found.is_better
+    doubtful = verdict(compared(search(tmp_path / "other", 0.3), [0.05, -0.03, 0.01]))
+    assert not doubtful.is_better
+    assert doubtful.recommended.name == "dpc:1x1"
+
+
+def test_a_single_fresh_seed_tells_nothing_of_chance(tmp_path: Path) -> None:
+    found = verdict(compared(search(tmp_path, 0.4), [0.3]))
+    assert "proposed" in found.evidence.basis
+
+
+def test_images_that_chose_nothing_go_before_those_that_did(tmp_path: Path) -> None:
+    run = search(tmp_path, 0.4, select_on="val")
+    run = compared(compared(run, [0.1, 0.1], "val"), [0.0, 0.01], "test")
+    assert "on test" in verdict(run).evidence.basis
+
+
+def test_a_network_that_lost_when_it_was_trained_is_not_crowned(tmp_path: Path) -> None:
+    found = replace(verdict(search(tmp_path, 0.3)), trained=-0.01)
+    assert found.evidence.margin > (found.evidence.noise or 1)
+    assert not found.is_better
+    assert "trained in full −0.0100 mIoU" in found.words
+
+
+def test_a_cheaper_best_is_recommended_unless_it_is_worse(tmp_path: Path) -> None:
+    found = verdict(search(tmp_path, 0.4))
+    dear = replace(found.baseline, cost=replace(found.found.cost, multiply_adds=10**12))
+    assert replace(found, baseline=dear).recommended == found.found
+    worse = replace(found, baseline=dear, evidence=replace(found.evidence, margin=-0.2))
+    assert worse.is_worse
+    assert worse.recommended == dear
+
+
+def test_without_a_baseline_or_a_best_there_is_no_verdict(tmp_path: Path) -> None:
+    entries = [measured(number, score) for number, score in enumerate(SCORES, 2)]
+    assert verdict_of(make_run(tmp_path / "alone", entries), entries) is None
+    only = [baseline(0, 0.4)]
+    assert verdict_of(make_run(tmp_path / "plain", only), only) is None
+
+
+@pytest.mark.parametrize("candidates", [3, 10, 60])
+def test_chance_exceeds_the_margin_in_one_case_of_20_at_most(candidates: int) -> None:
+    rng, cases = Random(candidates), 2000
+    draws = [[rng.gauss(0, 1) for _ in range(candidates + 1)] for _ in range(cases)]
+    margins = [(max(scores) - plain, chance_margin(scores)) for plain, *scores in draws]
+    share = sum(found > (allowed or 0) for found, allowed in margins) / cases
+    assert 0.005 < share < 0.06
+    assert chance_margin([0.1, 0.2]) is None

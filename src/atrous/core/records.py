@@ -245,6 +245,8 @@ def _expected(leaf: Leaf, value: Any) -> str:
     """Returns what the option's range asks of a value that is of its type but not within."""
     values = value if isinstance(value, list) else [value]
     kinds = (int, float) if leaf.is_number else (int, str)
+    if isinstance(value, list) and not leaf.is_number:
+        return ""
     if value == leaf.option.nothing or not all(
         isinstance(each, kinds) and not isinstance(each, bool) for each in values
     ):

@@ -347,7 +347,7 @@ def test_a_command_tells_all_faults_of_a_file_at_once(run: Run) -> None:
     settings = content["settings"]
     settings |= {"workers": 0, "crop": "x", "device": "tpu"}
     settings["config"]["budget"]["trials"] = "abc"
-    settings["config"]["proxy"]["rate"] = 1e30
+    settings["config"]["proxy"]["rate"] = -1
     settings["config"]["machine"]["workers"] = LONG
     path.write_text(json.dumps(content))
     for command in (("status",), ("search", "--resume"), ("report",), ("rerank",), ("compare",)):

@@ -1,10 +1,11 @@
 """How much of a proxy score is the architecture, and does it last: seeds, steps, protocols.
 
     python -m benchmarks.score_noise RUN --cells 24 --on val test
-    python -m benchmarks.score_noise RUN --cells 6 --steps 100 400 --protocols PROTOCOLS
+    python -m benchmarks.score_noise RUN --cells 6 --steps 100 400 --also CELL \\
+        --protocols "optimiser=adamw rate=0.03" "init=reference optimiser=sgd rate=0.1"
 
-Trains the cheapest cell, the run's baselines and random cells of its space under the run's own
-proxy, or under others: "init=torch optimiser=adamw rate=0.003" is one that differs from the run's
+Trains the run's baselines, some cells and random ones of its space under the run's own proxy, or
+under others: "init=torch optimiser=adamw rate=0.003" is one that differs from the run's
 in these. Prints, for each protocol and number of steps, score and set of images: Spearman's
 correlation between two seeds over the cells, the spread between cells (of the mean over seeds) and
 between seeds, and the ranks of the named cells; and the correlation of each number of steps with

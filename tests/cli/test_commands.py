@@ -93,14 +93,14 @@ def test_a_run_is_reported(home: Path) -> None:
     found = atrous("report", "run", folder=home)
     assert found.returncode == 0, found.stderr
     assert "dpc:aspp" in found.stdout
-    assert (home / "run/leaderboard.csv").read_text().count("\n") == 5
+    assert (home / "run/leaderboard.csv").read_text().count("\n") == 6
     assert "<svg" in (home / "run/report.html").read_text()
 
 
 def test_status_tells_that_a_run_is_complete(home: Path) -> None:
     found = atrous("status", "run", folder=home)
     assert "complete" in found.stdout
-    assert "4 of 4" in found.stdout
+    assert "5 of 5" in found.stdout
 
 
 def test_resuming_a_complete_run_runs_nothing(home: Path) -> None:
@@ -118,7 +118,7 @@ def test_compare_trains_anew_and_keeps_its_replicates(home: Path) -> None:
     assert "best - dpc:aspp" in found.stdout
     kept = open_run(home / "run").compared()
     assert {tuple(entry.trial.origin.note) for entry in kept} == {("test",)}
-    assert len(kept) == 6
+    assert len(kept) == 8
     again = atrous(*asked, folder=home)
     assert open_run(home / "run").compared() == kept
     assert again.stdout == found.stdout
@@ -145,7 +145,7 @@ def test_a_run_goes_on_where_its_data_set_was_moved(home: Path, tmp_path: Path) 
     mask.write_bytes((data / "masks/val" / next((data / "masks/val").iterdir()).name).read_bytes())
     changed = atrous(*resume, "--data", data, folder=tmp_path)
     assert changed.returncode == 1
-    assert "have changed since it began" in changed.stderr
+    assert "Put them back, or start a new run" in changed.stderr
     anew = atrous("search", "--data", data, folder=tmp_path)
     assert "give it with --resume" in anew.stderr
 
@@ -216,7 +216,7 @@ def test_a_complete_run_is_extended_with_more_trials(home: Path, tmp_path: Path)
     asked = ("search", "--resume", tmp_path / "longer", "--cache", "cache", "--trials", "3")
     found = atrous(*asked, folder=home)
     assert found.returncode == 0, found.stderr
-    assert "5 of 5" in atrous("status", tmp_path / "longer", folder=home).stdout
+    assert "6 of 6" in atrous("status", tmp_path / "longer", folder=home).stdout
 
 
 def test_a_lack_of_memory_ends_every_command_in_a_sentence(

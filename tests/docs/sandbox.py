@@ -61,7 +61,7 @@ GRADIENT = (
     *("--strategy", "gradient", "--out", "GRADIENT"),
 )
 TRIALS = "--trials"
-SLOW = plan.Pace(trial=220, step=60, workers=1)
+SLOW = plan.Pace(trial=170, step=60, workers=1)
 """Seconds, on a machine so slow that two hours are enough for a trial and a few steps."""
 
 

@@ -202,9 +202,7 @@ class SearchConfig:
     """A search; `None` is left to be derived from data and machine."""
 
     data: DataConfig = part()
-    space: str = option(
-        "A space; atrous spaces lists them.", derived="the first of them", compares=True
-    )
+    space: str = option("A space; atrous spaces lists them.", derived="{space}", compares=True)
     strategy: str = option("random, local or gradient.", "local")
     promotion: str = option(
         "Who is trained on: full, all candidates for --steps; or halving, the better third of them "
@@ -238,7 +236,7 @@ class TrainingConfig:
     )
     weight_decay: float = option("On convolutions.", 4e-5, least=0)
     scales: tuple[float, ...] = option(
-        "Of random scaling, each equally likely.",
+        "Of random scaling, each equally likely.",  # those of the reference implementation
         (0.5, 0.75, 1.0, 1.25, 1.5, 1.75, 2.0),
         flag="random-scales",
         above=0,
@@ -247,8 +245,8 @@ class TrainingConfig:
     tune_norm: bool = option(
         "Batch norms see the batch's statistics, not the pretrained ones.", True
     )
-    class_weights: Literal["none", "balanced"] = option(
-        "balanced: rare classes count more.", "none"
+    balance: Literal["none", "balanced"] = option(
+        "balanced: rare classes count more.", "none", flag="class-weights"
     )
     precision: Literal["float32", "bfloat16"] | None = option(
         "Of products.", None, derived="bfloat16 on a GPU, else float32"
@@ -300,7 +298,7 @@ class TrainConfig:
 
 
 OF_ONE_TRAINING = (
-    *("weight_decay", "scales", "flip", "tune_norm", "class_weights", "precision"),
+    *("weight_decay", "scales", "flip", "tune_norm", "balance", "precision"),
     *("accumulate", "average", "drop_path", "score_every"),
 )
 """Fields that only a training by itself is asked for."""

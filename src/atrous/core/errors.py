@@ -24,6 +24,7 @@ TOLD = (
     "not enough memory",
     "bad_alloc",
     "ALLOC_FAILED",
+    "CUDA error: out of memory",
     "Failed to allocate memory",
 )
 """Words of torch's and onnxruntime's allocators, of the C++ library, and of cuBLAS and cuDNN."""

@@ -20,6 +20,11 @@ MOST = 2**62
 """Whole numbers are smaller than this: twice as many still fit what generators and files take."""
 GENERATION = 1e9
 """Seconds are fewer than this."""
+UNITS = {
+    "time": "a time such as 90s, 30m or 2h",
+    "memory": "an amount such as 2GiB or 500MiB",
+}
+"""Numbers with a unit, in words."""
 LONGEST = 2**16
 """The most pixels of a side."""
 NOTHING: Mapping[str, Any] = MappingProxyType({})
@@ -32,10 +37,11 @@ class Option:
     `flag` is its name on the command line, without dashes; `derived` says in words what a value
     left out is, and `nothing` is how a file spells that there is none. A number is at least
     `least`, above `above` and below `below`; a value is one of `choices`. Scores of runs that
-    differ in a field that `compares` are not comparable; one that `extends` may change when a
-    run goes on. `unit` is that of a number of seconds, written as a time. A `rare` one has no
-    line of its own in a command's help. `negative` is the flag that takes back a switch which
-    is on unless said otherwise (`no-FLAG`).
+    differ in a field that `compares` are not comparable; one that `extends` may change when a run
+    goes on. `unit` is that of a number of seconds or bytes, written as a time or an amount. A
+    `rare` one has no line of its own in a command's help. `negative` is the flag that takes back a
+    switch which is on unless said otherwise (`no-FLAG`). Without one that is `needed`, a command
+    does not begin.
     """
 
     help: str
@@ -51,7 +57,8 @@ class Option:
     positional: bool = False
     rare: bool = False
     negative: str = ""
-    unit: Literal["", "time"] = ""
+    unit: Literal["", "time", "memory"] = ""
+    needed: bool = False
 
 
 @dataclass(frozen=True)
@@ -117,6 +124,8 @@ class Leaf:
         """Returns a value as a user would type it."""
         if self.option.unit == "time":
             return f"{value:.10g}s"
+        if self.option.unit == "memory":
+            return f"{value / 2**30:.10g}GiB"
         if self.is_size:
             return "x".join(map(str, value))
         if isinstance(value, tuple):
@@ -269,7 +278,7 @@ def expected(leaf: Leaf, value: Any) -> str:
     if not leaf.is_number or (values and all(_is_within(leaf, each) for each in values)):
         return ""
     if known.unit:
-        return "a time such as 90s, 30m or 2h"
+        return UNITS[known.unit]
     if leaf.is_size:
         return f"a size with sides from 1 to {LONGEST} pixels"
     if known.above == 0:
@@ -290,7 +299,8 @@ def _is_within(leaf: Leaf, value: float) -> bool:
         finite
         and (not isinstance(value, int) or abs(value) < MOST)
         and (not leaf.is_size or 0 < value <= LONGEST)
-        and (not known.unit or 0 < value < GENERATION)
+        and (not known.unit or value > 0)
+        and (known.unit != "time" or value < GENERATION)
         and (known.least is None or value >= known.least)
         and (known.above is None or value > known.above)
         and (known.below is None or value < known.below)

@@ -91,10 +91,6 @@ def _from_array(pixels: Pixels) -> Pixels:
     return pixels
 
 
-SCALES = (0.5, 0.75, 1.0, 1.25, 1.5, 1.75, 2.0)
-"""The scales of the reference implementation, each equally likely."""
-
-
 @dataclass(frozen=True)
 class Augmentation:
     """How a training crop of `crop` (height, width) pixels is drawn from an image.

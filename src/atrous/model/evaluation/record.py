@@ -126,19 +126,6 @@ def merged_page(page: str, new: Evaluation, markdown: str) -> str:
     return begin + "".join(f"<!-- evaluation: {key} -->\n{text}" for key, text in sections.items())
 
 
-def parse_scales(text: str) -> tuple[float, ...]:
-    """Reads `0.5,0.75,1` as numbers; raises AtrousError."""
-    try:
-        scales = tuple(float(part) for part in text.split(","))
-    except ValueError:
-        raise AtrousError(
-            "--scales: expected numbers with commas between them, such as 0.75,1,1.25; got "
-            f"{text!r}."
-        ) from None
-    require_scales(scales)
-    return scales
-
-
 def require_scales(scales: Sequence[float]) -> None:
     """Raises AtrousError for no scales, and for scales that no image is looked at."""
     sound = (math.isfinite(scale) and LOWEST <= scale <= HIGHEST for scale in scales)

@@ -57,7 +57,7 @@ from atrous.stages.whole.plan import BudgetPlan, measure_pace, read_plan, split,
 from atrous.training.loop import Watch
 
 Say = Callable[[str], None]
-WHOLE, FORMAT, WHAT = "whole.json", 4, "what a whole run was asked for"
+WHOLE, FORMAT, WHAT = "whole.json", 5, "what a whole run was asked for"
 LOCK = "whole.lock"
 TRAINED = Path("trained")
 BUDGET = 7200

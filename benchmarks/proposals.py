@@ -2,12 +2,15 @@
 
     python -m benchmarks.proposals --trials 28 2800 28000
 
-Prints the milliseconds of a proposal at the median and at worst, of 50, in the space of the cells.
+Prints the milliseconds of a proposal at the median and at worst, of 1,000, in the space of the
+cells: by the clock, and of the processor. On a machine that others use, the clock's worst is the
+time for which the system let them run; the goal is one of the processor.
 """
 
 from __future__ import annotations
 
 import argparse
+import gc
 import time
 from random import Random
 from statistics import median
@@ -20,7 +23,7 @@ from atrous.spaces.space import Space
 from atrous.strategies import STRATEGIES
 from atrous.strategies.strategy import Result
 
-PROPOSALS = 50
+PROPOSALS = 1000
 
 
 def main() -> None:
@@ -30,17 +33,21 @@ def main() -> None:
     parser.add_argument("--space", default="dpc")
     asked = parser.parse_args()
     space = find_space(asked.space)
-    print(f"{'strategy':10} {'trials':>7} {'median ms':>10} {'worst ms':>9}")
+    print(f"{'strategy':10} {'trials':>7} {'median ms':>10} {'worst ms':>9} {'worst CPU ms':>13}")
     for trials in asked.trials:
         history = _history(space, trials)
+        gc.collect()
+        gc.freeze()  # as the loop does with what is known
         for name, make in STRATEGIES.items():
-            strategy, times = make(), []
+            strategy, times, worked = make(), [], []
             state: Any = strategy.update(strategy.begin(), history.since(0))
             for number in range(PROPOSALS):
-                start = time.perf_counter()
+                start, busy = time.perf_counter(), time.thread_time()
                 strategy.propose(state, space, history, Random(number))
                 times.append(1000 * (time.perf_counter() - start))
-            print(f"{name:10} {trials:7} {median(times):10.2f} {max(times):9.2f}", flush=True)
+                worked.append(1000 * (time.thread_time() - busy))
+            told = f"{median(times):10.2f} {max(times):9.2f} {max(worked):13.2f}"
+            print(f"{name:10} {trials:7} {told}", flush=True)
 
 
 def _history(space: Space, trials: int) -> History:

@@ -18,7 +18,8 @@ from atrous.networks.compute import Compute
 from atrous.search.ledger import Entry
 from atrous.search.loop import Estimator
 from atrous.search.run import Run
-from atrous.stages.search import begin
+from atrous.spaces import find_space
+from atrous.stages.search import OF_WHOLE_NETWORKS, begin
 
 HEIGHT, WIDTH = 64, 96
 CLASSES = ("sky", "wall", "floor")
@@ -59,7 +60,9 @@ def config(data: Path, **changes: Any) -> SearchConfig:
         device="cpu",
         executor="inline",
     )
-    return replaced(asked, **changes)
+    space = find_space(str(changes.get("space", asked.space)))
+    usual: dict[str, Any] = OF_WHOLE_NETWORKS if space.encoder else {}
+    return replaced(asked, **{**usual, **changes})
 
 
 def ignore(_: Entry) -> None:

@@ -145,7 +145,7 @@ def test_a_run_goes_on_where_its_data_set_was_moved(home: Path, tmp_path: Path) 
     mask.write_bytes((data / "masks/val" / next((data / "masks/val").iterdir()).name).read_bytes())
     changed = atrous(*resume, "--data", data, folder=tmp_path)
     assert changed.returncode == 1
-    assert "have changed since it began" in changed.stderr
+    assert "Put them back, or start a new run" in changed.stderr
     anew = atrous("search", "--data", data, folder=tmp_path)
     assert "give it with --resume" in anew.stderr
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from rich.console import Console
 
-from atrous.cli.model import evaluation_table, latency_table
+from atrous.cli.tables import evaluation_table, latency_table
 from atrous.model.latency.conditions import make_conditions
 from atrous.model.latency.measure import summarised
 from tests.model.evaluation.material import evaluation

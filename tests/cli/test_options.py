@@ -104,12 +104,15 @@ def test_a_new_field_is_an_option_with_its_help() -> None:
 
 
 def test_a_new_field_is_checked_written_compared_and_asked_for_again() -> None:
-    other = replaced(BASE, sharpness=9.5)
-    assert problems(BASE) == []
-    assert problems(other) == ["--sharpness is at least 1 and below 9, got 9.5"]
-    assert differences(BASE, other) == ["sharpness (2.5 here, 9.5 there)"]
-    assert ("--sharpness", "9.5") in arguments(other)
+    other, wrong = (replaced(BASE, sharpness=value) for value in (8.5, 9.5))
+    expected = "at least 1 and below 9, got 9.5"
+    assert problems(BASE) == problems(other) == []
+    assert problems(wrong) == [f"--sharpness is {expected}"]
+    assert differences(BASE, other) == ["sharpness (2.5 here, 8.5 there)"]
+    assert ("--sharpness", "8.5") in arguments(other)
     assert from_json(Longer, to_json(other)) == other
+    with pytest.raises(RecordError, match=f"sharpness: Input should be {expected}"):
+        from_json(Longer, to_json(wrong))
     with pytest.raises(RecordError, match=r"sharpness: .*got 'very'"):
         from_json(Longer, {**to_json(other), "sharpness": "very"})
 
@@ -173,7 +176,7 @@ def test_the_options_of_a_search_fit_on_a_screen_and_those_of_a_strategy_follow_
 def test_every_default_is_shown() -> None:
     text = shown("search", "--strategy", GRADIENT)
     for leaf in leaves(SearchConfig):
-        usual = leaf.option.derived
+        usual = leaf.option.derived.replace("{space}", "dpc")
         if not usual and not isinstance(leaf.default, bool) and leaf.default is not None:
             usual = leaf.spell(leaf.default)
         assert not usual or f"[{usual}]" in text, leaf.flag

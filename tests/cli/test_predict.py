@@ -10,7 +10,8 @@ import typer
 from PIL import Image
 from typer.testing import CliRunner, Result
 
-from atrous.cli.predict import parse_memory, predict
+from atrous.cli.model import predict
+from atrous.cli.options import parse_memory
 from atrous.core.errors import AtrousError
 from atrous.data.layouts.cityscapes import ROWS
 from tests.data.layouts import miniatures
@@ -134,7 +135,7 @@ def test_a_submission_is_written_and_how_to_pack_it(tmp_path: Path) -> None:
     ("options", "words"),
     [
         (("--scales", "0"), "numbers from 0.1 to 4"),
-        (("--memory", "lots"), "--memory: expected an amount such as 2GiB"),
+        (("--memory", "lots"), "--memory: Expected an amount such as 2GiB"),
         (("--write", "video"), "one or more of ids, colours, overlay"),
         (("--submission", "moon"), "cityscapes or voc"),
         (("--submission", "voc"), "not laid out as a data set"),

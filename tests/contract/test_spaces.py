@@ -135,6 +135,7 @@ def test_an_encoder_gives_the_maps_that_it_promises(space: Space) -> None:
 def test_the_cost_is_that_of_what_it_builds(space: Space) -> None:
     for genotype in samples(space, 10):
         cost = space.cost(genotype, maps_of(space), FILTERS)
+        assert space.at(maps_of(space), FILTERS).analytic_cost(genotype) == cost
         parts = whole_of(space, genotype)
         assert cost.parameters == sum(p.numel() for part in parts for p in part.parameters())
         assert cost.multiply_adds > 0

@@ -20,6 +20,7 @@ LACKS = (
     RuntimeError("std::bad_alloc"),
     RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"),
     RuntimeError("cuDNN error: CUDNN_STATUS_ALLOC_FAILED"),
+    RuntimeError("CUDA error: out of memory"),
     OSError(errno.ENOMEM, "Cannot allocate memory"),
 )
 OTHERS = (

@@ -8,7 +8,8 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from atrous.data.transform import SCALES, Augmentation
+from atrous.core.config import TrainingConfig
+from atrous.data.transform import Augmentation
 from tests.cases import each
 
 Pixels = npt.NDArray[np.uint8]
@@ -34,7 +35,7 @@ def even(labels: Pixels, reach: int) -> npt.NDArray[np.bool_]:
     return same
 
 
-@each("scale", SCALES)
+@each("scale", TrainingConfig.scales)
 @each("flip", [False, True])
 def test_a_colour_that_tells_the_label_still_tells_it(scale: float, flip: bool) -> None:
     image, labels = picture()
@@ -56,7 +57,7 @@ def test_labels_lie_on_the_image_to_half_a_pixel() -> None:
     labels[:, 23:] = 1
     labels[17:, :] = 1
     image = np.repeat(255 * labels[:, :, None], 3, axis=2)
-    for scale in SCALES:
+    for scale in TrainingConfig.scales:
         for seed in range(10):
             augment = Augmentation((33, 33), (scale,), True, (0, 0, 0))
             crop, truth = augment(image, labels, np.random.default_rng(seed))
@@ -68,7 +69,7 @@ def test_labels_lie_on_the_image_to_half_a_pixel() -> None:
 def test_the_crop_of_the_scaled_image_is_what_is_computed() -> None:
     image, labels = picture(61, 83)
     image = np.random.default_rng(0).integers(0, 256, image.shape, dtype=np.uint8)
-    for scale in SCALES:
+    for scale in TrainingConfig.scales:
         whole = Augmentation((200, 200), (scale,), False, FILL)
         large, large_truth = whole(image, labels, np.random.default_rng(0))
         height, width = round(61 * scale), round(83 * scale)
@@ -122,10 +123,10 @@ def test_windows_reach_every_place() -> None:
 
 def test_scales_come_in_steps_equally_often() -> None:
     image, labels = np.zeros((8, 12, 3), np.uint8), np.zeros((8, 12), np.uint8)
-    augment = Augmentation((17, 25), SCALES, True, FILL)
+    augment = Augmentation((17, 25), TrainingConfig.scales, True, FILL)
     rng = np.random.default_rng(0)
     sizes = Counter(int((augment(image, labels, rng)[1] == 0).sum()) for _ in range(1400))
-    assert set(sizes) == {round(8 * s) * round(12 * s) for s in SCALES}
+    assert set(sizes) == {round(8 * s) * round(12 * s) for s in TrainingConfig.scales}
     assert min(sizes.values()) > 150
 
 
@@ -133,10 +134,10 @@ def test_a_flip_mirrors_both_and_comes_half_of_the_time() -> None:
     image, labels = picture(40, 60)
     flipped = 0
     for seed in range(200):
-        plain = Augmentation((33, 49), SCALES, False, FILL)(
+        plain = Augmentation((33, 49), TrainingConfig.scales, False, FILL)(
             image, labels, np.random.default_rng(seed)
         )
-        other = Augmentation((33, 49), SCALES, True, FILL)(
+        other = Augmentation((33, 49), TrainingConfig.scales, True, FILL)(
             image, labels, np.random.default_rng(seed)
         )
         mirrored = not (other[0] == plain[0]).all()

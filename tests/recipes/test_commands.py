@@ -4,24 +4,24 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
 
 import typer
 from typer.main import get_command
 
 from atrous.cli.explore import check
-from atrous.cli.model import evaluate
+from atrous.cli.model import evaluate, predict
 from atrous.cli.options import Told
-from atrous.cli.predict import predict
 from atrous.cli.train import train
 from atrous.core.config import DataConfig, EncoderConfig, TrainConfig
 from atrous.core.options import leaves
-from atrous.model.evaluation.record import parse_scales
+from atrous.core.requests import EvaluationRequest, PredictConfig
 from atrous.recipes import RECIPES
 from atrous.recipes.recipe import Recipe, commands, submission
 from atrous.training.config import protocol_of
 from tests.cases import each
 
+T = TypeVar("T")
 ALL = each("recipe", RECIPES.values())
 
 COMMANDS: dict[str, Callable[..., None]] = {
@@ -40,6 +40,13 @@ def parsed(command: str) -> dict[str, Any]:
     app.command()(COMMANDS[name])
     context = get_command(app).make_context(name, arguments)
     return context.params
+
+
+def asked(kind: type[T], command: str) -> T:
+    """The configuration that a typed command asks for."""
+    given = parsed(command)
+    typed = {leaf: given[leaf.name] for leaf in leaves(kind)}
+    return Told({leaf: text for leaf, text in typed.items() if text is not None}).made(kind)
 
 
 @ALL
@@ -62,11 +69,11 @@ def test_training(recipe: Recipe) -> None:
 def test_scoring(recipe: Recipe) -> None:
     typed = [command for command in commands(recipe) if command.startswith("atrous evaluate")]
     for command, scoring in zip(typed, recipe.scorings, strict=True):
-        given = parsed(command)
-        assert parse_scales(given["scales"]) == scoring.scales
-        assert (given["flip"], given["split"]) == (scoring.flip, scoring.split)
+        given = asked(EvaluationRequest, command)
+        assert given.scales == scoring.scales
+        assert (given.flip, given.split) == (scoring.flip, scoring.split)
         at = "OUT/training/model" if scoring.output_stride == 16 else "OUT/stride-8"
-        assert str(given["model"]) == at
+        assert str(given.model) == at
 
 
 @ALL
@@ -83,10 +90,10 @@ def test_another_stride_is_built_before_it_is_scored(recipe: Recipe) -> None:
 
 
 def test_the_server() -> None:
-    given = parsed(submission(RECIPES["cityscapes-dpc"]))
-    assert given["submission"] == "cityscapes"
-    assert parse_scales(given["scales"])[-1] == 2
-    assert given["flip"]
-    assert str(given["model"]) == "OUT/training/model"
-    assert str(parsed(submission(RECIPES["voc-dpc"]))["model"]) == "OUT/stride-8"
+    given = asked(PredictConfig, submission(RECIPES["cityscapes-dpc"]))
+    assert given.submission == "cityscapes"
+    assert given.scales[-1] == 2
+    assert given.flip
+    assert str(given.model) == "OUT/training/model"
+    assert str(asked(PredictConfig, submission(RECIPES["voc-dpc"])).model) == "OUT/stride-8"
     assert submission(RECIPES["person-part-dpc"]) == ""

@@ -8,7 +8,10 @@ from random import Random
 
 import pytest
 
+from atrous.core.trial import Rung
 from atrous.report.curves import against_seconds, against_trials, expectation, expected_best, levels
+from atrous.search.ledger import scored
+from atrous.search.run import ranked
 from tests.report.runs import baselines, failed, measured
 
 ENTRIES = [
@@ -99,3 +102,18 @@ def test_many_scores_are_thinned_and_stay_exact() -> None:
 
 def test_no_score_gives_nothing() -> None:
     assert expected_best([]) == []
+
+
+def test_scores_of_different_rungs_are_not_compared() -> None:
+    low, high = measured(2, 0.9), measured(3, 0.2)
+    job = replace(high.outcome.job, rung=Rung(1, 99), resume=Rung(0, 9))
+    entries = [low, high, replace(high, outcome=replace(high.outcome, job=job))]
+    curve = against_trials(entries)
+    assert curve is not None
+    assert curve.best == (0.2,)
+    assert expectation(entries) is None
+    assert [(found.trial.number, found.standing) for found in scored(entries)] == [
+        (2, (0, 0.9)),
+        (3, (1, 0.2)),
+    ]
+    assert [found.trial.number for found in ranked(entries)] == [3, 2]

@@ -12,7 +12,7 @@ import pytest
 from atrous.core.trial import Job, Measured, Outcome
 from atrous.search import loop
 from atrous.search.ledger import Entry
-from atrous.search.loop import SearchPlan, search
+from atrous.search.loop import CLEAR, SearchPlan, search
 from atrous.search.objective import find_objective
 from atrous.search.promotion import FullBudget
 from atrous.spaces.dpc.space import dpc
@@ -31,13 +31,15 @@ def test_nobody_waits_and_memory_grows_by_the_same_small_amount_for_each_trial(
     executor = VirtualExecutor(lambda: rng.lognormvariate(0, 1), WORKERS, TRIALS)
     monkeypatch.setattr(loop, "wait", executor.wait)
     alive: list[int] = []
+    collected: list[int] = []
 
     def estimate(job: Job) -> Outcome:
         return Measured(job, {"miou": rng.random()}, {}, 1.0)
 
     def watch(entry: Entry) -> None:
         if entry.trial.number % (TRIALS // 4) == TRIALS // 8:
-            alive.append(len(gc.get_objects()))
+            collected.append(len(gc.get_objects()))
+            alive.append(collected[-1] + gc.get_freeze_count())
 
     plan = SearchPlan(
         space=dpc(),
@@ -54,3 +56,6 @@ def test_nobody_waits_and_memory_grows_by_the_same_small_amount_for_each_trial(
     assert executor.busy / (executor.busy + executor.idle) > 0.99
     grown = [(b - a) / (TRIALS / 4) for a, b in pairwise(alive)]
     assert max(grown) < OBJECTS, grown
+    # A proposal may have to wait for the collector, which goes through so many objects at most.
+    assert max(collected) < OBJECTS * (CLEAR + WORKERS), collected
+    assert gc.get_freeze_count() == 0

@@ -15,6 +15,7 @@ from atrous.core.trial import Measured
 from atrous.estimation.end_to_end import FineTune
 from atrous.estimation.estimators import estimator_of
 from atrous.estimation.search_data import unchanged_data
+from atrous.relax import loop
 from atrous.relax.collapse import Snapshot, histories, read_history
 from atrous.report.page import write_report
 from atrous.search.ledger import Entry
@@ -156,3 +157,15 @@ def test_the_memory_is_told_before_anything_begins(data: Path) -> None:
     large = relax.memory_needed(asked(data, replace(SMALL, batch=4)))
     assert 0 < small.activations < large.activations < 3 * small.activations
     assert small.parameters == large.parameters
+
+
+def test_lacking_memory_of_a_cpu_is_told(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def too_much(*_: Any, **__: Any) -> None:
+        raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to")
+
+    run, _ = driver.begin(asked(data, SMALL), tmp_path / "run", tmp_path)
+    monkeypatch.setattr(loop, "run", too_much)
+    with pytest.raises(AtrousError, match=r"Not enough memory on cpu .*--checkpointing"):
+        relax.relax(run, unheard)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import sqlite3
 import subprocess
@@ -26,12 +27,14 @@ from atrous.estimation.cached import Proxy
 from atrous.estimation.estimators import estimator_of
 from atrous.estimation.tune import Workload
 from atrous.networks.backbones import load_backbone
+from atrous.report.leaderboard import leaderboard
 from atrous.search.ledger import Entry
 from atrous.search.loop import Estimator
 from atrous.search.promotion import find_promotion
 from atrous.search.run import LEDGER, Run, open_run, winner
-from atrous.spaces import yardstick
+from atrous.spaces import find_space, yardstick
 from atrous.stages.search import begin, lasting, proceed, require_possible, state_of, usual
+from atrous.strategies.strategy import Domain, Known, Proposal, Stateless
 from tests.cli.running import atrous
 from tests.processes import eventually
 from tests.small_search import CLASSES, HEIGHT, WIDTH, config, ignore, remembered, write_data
@@ -393,3 +396,27 @@ def test_the_search_of_a_command_promotes(data: Path, tmp_path: Path, cache: Pat
         "search", "--resume", str(tmp_path / "run"), "--promotion", "full", folder=tmp_path
     )
     assert "--promotion cannot be changed" in refused.stderr
+
+
+def test_a_strategy_may_ask_what_an_architecture_costs(
+    data: Path, tmp_path: Path, cache: Path
+) -> None:
+    def cheapest(domain: Domain, history: Known, rng: Random) -> Proposal:  # noqa: ARG001
+        few = [domain.sample(rng) for _ in range(20)]
+        costs = {genotype: domain.analytic_cost(genotype).multiply_adds for genotype in few}
+        return Proposal(
+            min(few, key=costs.__getitem__), Origin("cheapest", note={"of": str(costs)})
+        )
+
+    run, estimator = begin(config(data, baselines=()), tmp_path / "run", cache)
+    proceed(run, estimator, ignore, Stateless(cheapest))
+    rows = leaderboard(run, run.ledger().entries())
+    assert len(rows) == 2
+    for row in rows:
+        costs = str(row.found.trial.origin.note["of"])
+        assert row.multiply_adds == min(map(int, re.findall(r": (\d+)", costs)))
+
+
+def test_costs_depend_on_maps() -> None:
+    with pytest.raises(ValueError, match="not `at` any maps"):
+        find_space("dpc").analytic_cost(yardstick("dpc").genotype)

@@ -10,7 +10,6 @@ import pytest
 
 from atrous.core.errors import AtrousError
 from atrous.core.records import from_json, to_json
-from atrous.data.transform import SCALES
 from atrous.training.config import Protocol, derive_training_crop
 from tests.cases import each
 from tests.training.material import protocol
@@ -19,7 +18,7 @@ from tests.training.material import protocol
 def test_the_defaults_are_the_papers() -> None:
     usual = Protocol(steps=30_000, batch=8, crop=(513, 513))
     assert (usual.rate, usual.weight_decay) == (0.01, 4e-5)
-    assert usual.scales == SCALES == (0.5, 0.75, 1.0, 1.25, 1.5, 1.75, 2.0)
+    assert usual.scales == (0.5, 0.75, 1.0, 1.25, 1.5, 1.75, 2.0)
     assert (usual.flip, usual.tune_norm, usual.class_weights) == (True, True, ())
 
 

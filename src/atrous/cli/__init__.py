@@ -10,9 +10,8 @@ from typing import NoReturn
 import typer
 
 from atrous.cli.explore import check, describe, scenes, spaces
-from atrous.cli.model import evaluate, export, latency
+from atrous.cli.model import evaluate, export, latency, predict
 from atrous.cli.options import Command
-from atrous.cli.predict import predict
 from atrous.cli.recipe import recipe as recipe_commands
 from atrous.cli.results import compare, fidelity, report
 from atrous.cli.run import demo, run

@@ -12,8 +12,9 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from atrous.cli.options import Json
+from atrous.cli.options import Json, Told, takes
 from atrous.core.console import output, say
+from atrous.core.requests import DescribeConfig, ScenesConfig
 
 if TYPE_CHECKING:
     from atrous.spaces.view import Description
@@ -37,44 +38,16 @@ def spaces(as_json: Json = False) -> None:
     output.print(table)
 
 
-def describe(
-    architecture: Annotated[
-        str,
-        typer.Argument(help="A published one (see atrous spaces), a genotype, or a .json file."),
-    ],
-    channels: Annotated[
-        int | None, typer.Option(help="Channels of the feature map [320, or the backbone's].")
-    ] = None,
-    size: Annotated[
-        str | None,
-        typer.Option(
-            help="HxW: the feature map [65x129], or of a whole network or with --backbone the "
-            "image [1025x2049]."
-        ),
-    ] = None,
-    filters: Annotated[
-        int | None, typer.Option(min=1, help="Channels of each branch [256], or F [20].")
-    ] = None,
-    backbone: Annotated[str | None, typer.Option(help="A timm model to count too.")] = None,
-    output_stride: Annotated[
-        int | None, typer.Option(help="Of the backbone: 8, 16 or 32 [16].")
-    ] = None,
-    write: Annotated[
-        Path | None, typer.Option(help="Also write the cell, in the reference's JSON format.")
-    ] = None,
-    as_json: Json = False,
-) -> None:
+@takes(DescribeConfig)
+def describe(told: Told, as_json: Json = False) -> None:
     """Draws an architecture and counts its parameters and multiply-adds."""
-    from atrous.core.files import save_text
-    from atrous.data.canvas import parse_size
     from atrous.spaces import find_architecture, view_of, write_architecture
-    from atrous.spaces.view import Asked
 
-    found, extent = find_architecture(architecture), parse_size(size) if size else None
-    asked = Asked(channels, extent, filters, backbone, output_stride)
-    described = view_of(found).describe(found, asked)
-    if write:
-        save_text(write, write_architecture(found))
+    asked = told.made(DescribeConfig)
+    found = find_architecture(asked.architecture)
+    described = view_of(found).describe(found, asked.on)
+    if asked.write:
+        asked.write.write_text(write_architecture(found))
     if as_json:
         print(json.dumps(described.facts, indent=2))
     else:
@@ -114,14 +87,12 @@ def check(
         raise typer.Exit(1)
 
 
-def scenes(
-    folder: Annotated[Path, typer.Argument(help="Where to write.")],
-    images: Annotated[int, typer.Option(min=3, help="How many, over all splits.")] = 240,
-    seed: Annotated[int, typer.Option(help="Other seeds draw other scenes.")] = 0,
-) -> None:
+@takes(ScenesConfig)
+def scenes(told: Told) -> None:
     """Draws street-like scenes with their masks, a data set to try things on."""
     from atrous.scenes.scene import write_scenes
 
-    dataset = write_scenes(folder, images, seed)
+    asked = told.made(ScenesConfig)
+    dataset = write_scenes(asked.folder, asked.images, asked.seed)
     counts = ", ".join(f"{len(samples)} {split}" for split, samples in dataset.splits.items())
-    say(f"{folder}: {counts} images of {len(dataset.classes)} classes")
+    say(f"{asked.folder}: {counts} images of {len(dataset.classes)} classes")

@@ -1,56 +1,43 @@
-"""A trained model: how good it is, as one file for other programs, and how long it takes."""
+"""A trained model: how good it is, what it sees, as one file for others, how long it takes."""
 
 from __future__ import annotations
 
+import hashlib
 import json
-from collections.abc import Sequence
+import sys
+from collections import Counter
+from collections.abc import Callable, Iterable
+from functools import partial
+from itertools import count
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING
 
 import typer
-from rich.console import Group, RenderableType
-from rich.table import Table
-from rich.text import Text
 
-from atrous.cli.options import Json
-from atrous.core.console import output, say
+from atrous.cli.options import Json, Told, takes
+from atrous.core.console import note, output, say, shell
+from atrous.core.errors import AtrousError
+from atrous.core.requests import EvaluationRequest, ExportConfig, LatencyConfig, PredictConfig
 
 if TYPE_CHECKING:
-    from atrous.model.evaluation.record import Evaluation
-    from atrous.model.export.exported import ExportedFile
-    from atrous.model.latency.record import Latency
+    from atrous.model.model import Model
+    from atrous.model.predict.images import Submission
+    from atrous.model.predict.outputs import InputImage
+    from atrous.model.predict.prediction import Outcome
 
 
-def evaluate(
-    model: Annotated[Path, typer.Argument(help="The folder of a model.")],
-    data: Annotated[Path, typer.Argument(help="The folder of a data set with its classes.")],
-    split: Annotated[str, typer.Option(help="train, val or test.")] = "val",
-    scales: Annotated[
-        str, typer.Option(help="Sizes at which each image is looked at, such as 0.75,1,1.25.")
-    ] = "1",
-    flip: Annotated[
-        bool, typer.Option("--flip", help="Look at each image mirrored as well.")
-    ] = False,
-    out: Annotated[
-        Path | None, typer.Option(help="Where to write [a folder in MODEL/evaluations].")
-    ] = None,
-    pictures: Annotated[
-        int, typer.Option(min=0, help="How many images to show, from the worst to the best.")
-    ] = 8,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
-    as_json: Json = False,
-) -> None:
+@takes(EvaluationRequest)
+def evaluate(told: Told, as_json: Json = False) -> None:
     """Scores a model on labelled images; stopped, the same command goes on."""
+    from atrous.cli.tables import evaluation_table
     from atrous.core.records import to_json
-    from atrous.model.evaluation.assessment import EvaluationRequest, count, prepare
+    from atrous.model.evaluation.assessment import count as counted
+    from atrous.model.evaluation.assessment import prepare
     from atrous.model.evaluation.publication import publish
-    from atrous.model.evaluation.record import parse_scales
 
-    assessment = prepare(
-        EvaluationRequest(model, data, split, parse_scales(scales), flip, device, out, pictures)
-    )
+    assessment = prepare(told.made(EvaluationRequest))
     try:
-        evaluation = count(assessment)
+        evaluation = counted(assessment)
     except KeyboardInterrupt:
         done, total = assessment.tally.done, len(assessment.samples)
         typer.echo(
@@ -67,172 +54,158 @@ def evaluate(
         say("\n".join(f"wrote {path}" for path in files))
 
 
-ModelPath = Annotated[Path, typer.Argument(metavar="MODEL", help="The folder of a model.")]
-
-
-def export(
-    model: ModelPath,
-    to: Annotated[
-        Literal["onnx", "pt2"],
-        typer.Option(help="onnx for onnxruntime and others, pt2 for torch alone."),
-    ],
-    out: Annotated[Path | None, typer.Option(help="The file [MODEL/model.onnx or .pt2].")] = None,
-    normalise: Annotated[
-        Literal["in", "out"],
-        typer.Option(help="in: the file takes uint8 RGB; out: float32 that you have normalised."),
-    ] = "in",
-    give: Annotated[
-        Literal["logits", "probabilities", "ids"],
-        typer.Option("--output", help="What the file gives for each pixel; ids are classes."),
-    ] = "logits",
-    opset: Annotated[int | None, typer.Option(help="Of ONNX, from 18 [torch's choice].")] = None,
-    as_json: Json = False,
-) -> None:
+@takes(ExportConfig)
+def export(told: Told, as_json: Json = False) -> None:
     """Writes a model to one file that runs without this program, for images of any size.
 
     The file is run and compared with the model before it counts as written.
     """
+    from atrous.cli.tables import export_lines
     from atrous.core.records import to_json
     from atrous.model.export.exported import check_model, check_request, export_model
     from atrous.model.model import load_model
 
-    check_model(model)
-    path = out or model / f"model.{to}"
-    check_request(path, to, opset)
-    exported = export_model(load_model(model), path, to, normalise, give, opset)
+    asked = told.made(ExportConfig)
+    check_model(asked.model)
+    path = asked.out or asked.model / f"model.{asked.to}"
+    check_request(path, asked.to, asked.opset)
+    how = (asked.to, asked.normalise, asked.output, asked.opset)
+    exported = export_model(load_model(asked.model), path, *how)
     if as_json:
         print(json.dumps(to_json(exported), indent=2))
     else:
         output.print(export_lines(exported), soft_wrap=True)
 
 
-def latency(
-    model: ModelPath,
-    size: Annotated[str, typer.Option(help="HxW of the images, in pixels.")],
-    batch: Annotated[int, typer.Option(min=1, help="Images at a time.")] = 1,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
-    runtime: Annotated[
-        str, typer.Option(help="pytorch, onnxruntime, or both with a comma between.")
-    ] = "pytorch",
-    threads: Annotated[
-        int | None, typer.Option(min=1, help="Of the CPU, for one image [torch's choice].")
-    ] = None,
-    precision: Annotated[
-        Literal["float32", "bfloat16"], typer.Option(help="Of the products; bfloat16: pytorch.")
-    ] = "float32",
-    repeats: Annotated[int, typer.Option(min=1, help="Timed passes, after warming up.")] = 30,
-    as_json: Json = False,
-) -> None:
+@takes(LatencyConfig)
+def latency(told: Told, as_json: Json = False) -> None:
     """Measures how long a model takes, from normalised images to class scores."""
+    from atrous.cli.tables import latency_table
     from atrous.core.records import to_json
-    from atrous.data.canvas import parse_size
     from atrous.model.export.exported import check_model
     from atrous.model.latency.conditions import make_conditions, parse_runtimes
     from atrous.model.latency.measure import compare_latency
     from atrous.model.model import load_model
 
-    check_model(model)
-    conditions = make_conditions(parse_size(size), batch, device, threads, precision)
-    runtimes = parse_runtimes(runtime, conditions)
-    found = compare_latency(load_model(model).network, conditions, runtimes, repeats)
+    asked = told.made(LatencyConfig)
+    check_model(asked.model)
+    conditions = make_conditions(
+        asked.size, asked.batch, asked.device, asked.threads, asked.precision
+    )
+    runtimes = parse_runtimes(asked.runtime, conditions)
+    found = compare_latency(load_model(asked.model).network, conditions, runtimes, asked.repeats)
     if as_json:
         print(json.dumps(to_json(found), indent=2))
     else:
         output.print(latency_table(found))
 
 
-USE = {
-    "onnx": (
-        'onnxruntime.InferenceSession("{name}").run(None, {{"{input}": images}})[0]',
-        "its classes and the rest: .get_modelmeta().custom_metadata_map",
-    ),
-    "pt2": (
-        'torch.export.load("{name}").module()(images)',
-        'its classes and the rest: extra_files={{"metadata.json": ""}} when loading',
-    ),
-}
+@takes(PredictConfig)
+def predict(told: Told) -> None:
+    """Predicts the class of every pixel; stopped, the same command goes on."""
+    from atrous.model.predict.images import find_submission
 
-UNIT = {
-    "logits": " of the largest class score",
-    "ids": " of the largest class score",
-    "probabilities": "",
-}
+    asked = told.made(PredictConfig)
+    server = find_submission(asked.submission) if asked.submission else None
+    counts = _predicted(asked, server)
+    say(_summary(counts, asked.out))
+    if counts["Refused"]:
+        raise typer.Exit(1)
+    if server:
+        say(f"Pack it for the server: {server.pack.replace('{}', shell(asked.out))}")
 
 
-def evaluation_table(evaluation: Evaluation) -> RenderableType:
-    """Tables each class with its IoU and share of the labelled pixels, and the scores."""
-    counts = evaluation.counts
-    head = f"{evaluation.data}, {evaluation.split}: {evaluation.images} images, {evaluation.method}"
-    table = Table("class", title="IoU of each class, in percent", title_justify="left")
-    table.add_column("IoU", justify="right")
-    table.add_column("share of labelled pixels", justify="right")
-    shares = counts.sum(1) / max(1, int(counts.sum()))
-    for (name, iou), share in zip(evaluation.class_iou.items(), shares, strict=True):
-        table.add_row(Text(name), "absent" if iou is None else f"{100 * iou:.2f}", f"{share:.2%}")
-    table.add_section()
-    table.add_row(Text("mIoU", "bold"), Text(f"{100 * evaluation.miou:.2f}", "bold"), "")
-    return Group(
-        Text(head),
-        table,
-        Text(
-            f"mean accuracy {100 * evaluation.mean_accuracy:.2f}, "
-            f"pixel accuracy {100 * evaluation.pixel_accuracy:.2f}, "
-            f"frequency-weighted IoU {100 * evaluation.weighted_iou:.2f}"
-        ),
-    )
+def _predicted(asked: PredictConfig, server: Submission | None) -> Counter[str]:
+    """Predicts what is not there yet; gives how many images ended in which way."""
+    from atrous.core.console import track, untracked
+    from atrous.data.pixels import read_image, read_upright
+    from atrous.model.evaluation.record import require_scales
+    from atrous.model.model import load_model
+    from atrous.model.predict.images import find_images
+    from atrous.model.predict.outputs import Outputs, Provenance, find_writers, open_outputs
+    from atrous.model.predict.prediction import PredictionMethod, predict_images
+    from atrous.networks.compute import pick_device
+
+    require_scales(asked.scales)
+    method = PredictionMethod(asked.scales, asked.flip, pick_device(asked.device), asked.memory)
+    writers = (server.writer,) if server else find_writers(asked.write)
+    found = () if server else find_images(asked.images, asked.out, _first(TOLD))
+    loaded = load_model(asked.model)
+    if server:
+        found = _submitted(server, asked, loaded)
+    outputs = Outputs(asked.out, writers, loaded.colours)
+    provenance = Provenance(_identity(loaded), asked.scales, asked.flip)
+    open_outputs(outputs, found, provenance, asked.overwrite)
+    one = len(found) == 1
+    read = partial(read_image if server else read_upright, tell=_first(TOLD))
+    outcomes = predict_images(loaded, found, outputs, method, read, track if one else untracked)
+    return _follow((untracked if one else track)(outcomes, "predicting", len(found)), asked.out)
 
 
-def export_lines(exported: ExportedFile) -> RenderableType:
-    """Says what was written, its input and output, how it was compared and how it is used."""
-    lines = [
-        f"wrote {exported.path} ({exported.size / 1e6:.1f} MB)",
-        f"input    {exported.metadata['input']}",
-        f"output   {exported.metadata['output']}",
-        *_compared(exported),
-        *_use(exported),
-    ]
-    return Group(*map(Text, lines))
+TOLD = 3
+"""So many files of which something is to be known are named."""
 
 
-def _compared(exported: ExportedFile) -> list[str]:
-    sizes = ", ".join(
-        f"{each.batch} x {each.size[0]} x {each.size[1]}" for each in exported.comparisons
-    )
-    worst = max(each.difference for each in exported.comparisons)
-    return [
-        f"compared with the model on random pixels ({sizes}): differs by at most {worst:.1g}"
-        f"{UNIT[exported.interface.output]}; up to {exported.tolerance:g} is accepted"
-    ]
+def _first(most: int) -> Callable[[str], None]:
+    """Returns a function that tells the first `most` sentences, and that there are more."""
+    told = count(1)
+
+    def tell(text: str) -> None:
+        number = next(told)
+        if number <= most + 1:
+            note(text if number <= most else "there are more like these")
+
+    return tell
 
 
-def _use(exported: ExportedFile) -> list[str]:
-    from atrous.model.export.interface import INPUT
+def _submitted(server: Submission, asked: PredictConfig, model: Model) -> tuple[InputImage, ...]:
+    from atrous.data.layouts import read_dataset
+    from atrous.model.predict.images import submitted_images
 
-    name = exported.path.name
-    first, *rest = (line.format(name=name, input=INPUT) for line in USE[exported.format])
-    return [f"use it   {first}", *(f"         {line}" for line in rest)]
-
-
-def latency_table(latencies: Sequence[Latency]) -> RenderableType:
-    """Tables the milliseconds of each runtime: median, quartiles, fastest and slowest."""
-    first = latencies[0]
-    height, width = first.size
-    head = (
-        f"one pass, from {first.batch} x 3 x {height} x {width} normalised pixels to class "
-        f"scores of each, {first.precision}, {first.threads} CPU thread"
-        f"{'' if first.threads == 1 else 's'}\non {first.device}: {first.device_name}"
-    )
-    table = Table()
-    table.add_column("runtime", no_wrap=True)
-    for name in ("median ms", "quartiles ms", "range ms"):
-        table.add_column(name, justify="right", no_wrap=True)
-    for each in latencies:
-        table.add_row(
-            f"{each.runtime} {each.version}",
-            f"{each.median_ms:.2f}",
-            "{:.2f} - {:.2f}".format(*each.quartiles_ms),
-            "{:.2f} - {:.2f}".format(*each.range_ms),
+    if len(asked.images) != 1:
+        raise AtrousError(
+            f"With --submission, expected one folder, that of the {server.layout} data set, got "
+            f"{len(asked.images)} paths."
         )
-    warm = " and ".join(str(each.warm_up) for each in latencies)
-    passes = f"{len(latencies[0].milliseconds)} passes, after {warm} to warm up"
-    return Group(Text(head), table, Text(passes + (", in turns" if len(latencies) > 1 else "")))
+    return submitted_images(server, read_dataset(asked.images[0]), asked.split, model.classes)
+
+
+def _identity(model: Model) -> str:
+    """A digest of all that a prediction depends on in a model."""
+    from atrous.core.records import to_json
+    from atrous.networks.weights import digest
+
+    parts = [digest(model.network), to_json(model.blueprint), to_json(model.transform)]
+    return hashlib.blake2b(json.dumps(parts).encode(), digest_size=16).hexdigest()
+
+
+def _follow(outcomes: Iterable[Outcome], out: Path) -> Counter[str]:
+    """How many outcomes there are of each kind; errors are printed as they come."""
+    from atrous.model.predict.prediction import Predicted, Refused
+
+    counts: Counter[str] = Counter()
+    try:
+        for outcome in outcomes:
+            counts[type(outcome).__name__] += 1
+            counts["tiled"] += isinstance(outcome, Predicted) and outcome.tiles > 1
+            if isinstance(outcome, Refused):
+                print(f"error: {outcome.error}", file=sys.stderr)
+    except KeyboardInterrupt:
+        done = counts["Predicted"] + counts["Skipped"]
+        print(
+            f"Stopped; {done} images are finished in {out}. Go on: the same command again.",
+            file=sys.stderr,
+        )
+        raise
+    return counts
+
+
+def _summary(counts: Counter[str], out: Path) -> str:
+    parts = [f"{counts['Predicted']} predicted"]
+    if counts["tiled"]:
+        parts[0] += f", {counts['tiled']} of them in tiles"
+    if counts["Skipped"]:
+        parts.append(f"{counts['Skipped']} skipped, whose files were there already")
+    if counts["Refused"]:
+        parts.append(f"{counts['Refused']} that could not be used, named above")
+    return f"Images: {'; '.join(parts)}. See {out}"

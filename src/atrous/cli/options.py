@@ -8,34 +8,36 @@ from __future__ import annotations
 import inspect
 import os
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, TypeVar, get_args
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar, get_args, get_origin
 
 import typer
 from typer.core import TyperCommand
 
 from atrous.core.console import say
 from atrous.core.errors import AtrousError
-from atrous.core.options import Leaf, leaves, problem, problems, replaced
+from atrous.core.options import MOST, Leaf, leaves, problem, problems, replaced
 
 if TYPE_CHECKING:
     from atrous.core.trial import Metrics
 
 
 T = TypeVar("T")
-RARE = "rare"
-METAVARS = {int: "INTEGER", float: "NUMBER"}
+RARE, SPACE = "rare", "{space}"
+METAVARS = {int: "INTEGER", float: "NUMBER", Path: "PATH"}
 SECONDS = {"s": 1, "m": 60, "h": 3600}
+BYTES = {"mib": 2**20, "gib": 2**30, "mb": 10**6, "gb": 10**9}
+METAVARS_OF_UNITS = {"time": "TIME", "memory": "AMOUNT"}
 
 
 @dataclass(frozen=True)
 class Told:
     """Texts and switches that a user typed of a configuration, by option."""
 
-    typed: Mapping[Leaf, str | bool]
+    typed: Mapping[Leaf, str | bool | Sequence[str]]
 
     def __contains__(self, name: str) -> bool:
         return any(leaf.name == name for leaf in self.typed)
@@ -69,6 +71,15 @@ class Told:
             raise AtrousError(" ".join([*wrong, *(f"{each}." for each in told)]))
         return config
 
+    def made(self, kind: type[T]) -> T:
+        """Returns a configuration of what was typed, and of defaults.
+
+        Raises `AtrousError` that says all texts that cannot be read, and all values out of range.
+        """
+        values = self.values()
+        needed = {leaf.name: values[leaf.name] for leaf in leaves(kind) if leaf.option.needed}
+        return replaced(kind(**needed), **values)
+
     def require_read_by(self, strategy: str) -> None:
         """Raises `AtrousError` for options that belong to another strategy."""
         idle = [leaf for leaf in self.typed if leaf.strategy not in ("", strategy)]
@@ -84,10 +95,16 @@ class Told:
         wrong = []
         for leaf, text in self.typed.items():
             try:
-                found[leaf.name] = text if isinstance(text, bool) else read_value(leaf, text)
+                found[leaf.name] = _value(leaf, text)
             except (ValueError, AtrousError) as error:
                 wrong.append(f"--{leaf.flag}: {str(error).rstrip('.')}.")
         return found, wrong
+
+
+def _value(leaf: Leaf, typed: str | bool | Sequence[str]) -> Any:
+    if isinstance(typed, str):
+        return read_value(leaf, typed)
+    return typed if isinstance(typed, bool) else tuple(map(Path, typed))
 
 
 def takes(kind: Any, *but: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
@@ -137,8 +154,10 @@ def read_value(leaf: Leaf, text: str) -> Any:
     """Returns the value that a text spells; raises an error that says what was expected."""
     from atrous.data.canvas import parse_size
 
-    if leaf.option.unit == "time":
-        return parse_duration(text)
+    if leaf.option.unit:
+        return READ[leaf.option.unit](text)
+    if leaf.kind is Path:
+        return Path(text)
     if leaf.is_size:
         return parse_size(text)
     if leaf.kind in (int, float):
@@ -167,6 +186,17 @@ def parse_duration(text: str) -> float:
     return float(match[1]) * SECONDS[match[2]]
 
 
+def parse_memory(text: str) -> int:
+    """Returns `2GiB` or `500 MB` in bytes."""
+    match = re.fullmatch(r"(\d+(?:\.\d+)?) ?([a-z]+)", text.strip().lower())
+    if not match or match[2] not in BYTES or not float(match[1]):
+        raise AtrousError(f"Expected an amount such as 2GiB or 500MiB, got {text!r}.")
+    return int(min(float(match[1]) * BYTES[match[2]], MOST))
+
+
+READ: Mapping[str, Callable[[str], Any]] = {"time": parse_duration, "memory": parse_memory}
+
+
 class Command(TyperCommand):
     """A command whose help shows the options of a strategy when that is named, and those that are
     rarely needed in a paragraph below."""
@@ -178,7 +208,7 @@ class Command(TyperCommand):
     def format_options(self, ctx: Any, formatter: Any) -> None:
         sections: dict[str, list[tuple[str, str]]] = {}
         for parameter in self.get_params(ctx):
-            if record := parameter.get_help_record(ctx):
+            if record := _filled(parameter.get_help_record(ctx)):
                 panel = getattr(parameter, "rich_help_panel", None) or ""
                 title = "Arguments" if parameter.param_type_name == "argument" else panel
                 sections.setdefault(title, []).append(record)
@@ -198,6 +228,15 @@ class Command(TyperCommand):
             _paragraph(formatter, f"Rarely needed: {told}.")
 
 
+def _filled(record: tuple[str, str] | None) -> tuple[str, str] | None:
+    """Returns the help of an option with the name of the first space, which help alone loads."""
+    if record is None or SPACE not in record[1]:
+        return record
+    from atrous.spaces import default_family
+
+    return record[0], record[1].replace(SPACE, default_family().name)
+
+
 def _paragraph(formatter: Any, text: str) -> None:
     formatter.write_paragraph()
     formatter.write_text(text)
@@ -212,18 +251,21 @@ def _strategy(typed: list[str]) -> str:
 def _parameter(leaf: Leaf) -> inspect.Parameter:
     """Returns the parameter of a command that hears a text or a switch, `None` if nothing."""
     if leaf.option.positional:
-        heard: Any = Annotated[
-            str | None, typer.Argument(help=leaf.option.help, show_default=False)
-        ]
+        several: Any = list[str] if get_origin(leaf.kind) is tuple else str
+        known: Any = typer.Argument(
+            metavar=leaf.name.upper(), help=leaf.option.help, show_default=False
+        )
+        heard: Any = Annotated[several if leaf.option.needed else several | None, known]
     else:
         panel = RARE if leaf.option.rare else leaf.strategy or None
         kind: Any = bool if leaf.kind is bool else str
         known = typer.Option(
             _declaration(leaf), help=_help(leaf), metavar=_metavar(leaf), rich_help_panel=panel
         )
-        heard = Annotated[kind | None, known]
+        heard = Annotated[kind if leaf.option.needed else kind | None, known]
+    usual = inspect.Parameter.empty if leaf.option.needed else None
     return inspect.Parameter(
-        leaf.name, inspect.Parameter.POSITIONAL_OR_KEYWORD, default=None, annotation=heard
+        leaf.name, inspect.Parameter.POSITIONAL_OR_KEYWORD, default=usual, annotation=heard
     )
 
 
@@ -251,7 +293,7 @@ def _metavar(leaf: Leaf) -> str | None:
     if leaf.choices:
         return "|".join(map(str, leaf.choices))
     if leaf.option.unit:
-        return leaf.option.unit.upper()
+        return METAVARS_OF_UNITS[leaf.option.unit]
     return "HxW" if leaf.is_size else METAVARS.get(leaf.kind, "TEXT")
 
 

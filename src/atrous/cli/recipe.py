@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from atrous.cli.options import Command, Told, takes
 from atrous.core.console import output, say
+from atrous.core.requests import RecipeConfig
 
 if TYPE_CHECKING:
     from atrous.core.trial import Metrics
@@ -42,51 +44,21 @@ def show(name: Name) -> None:
     say(text(find_recipe(name)))
 
 
-@recipe.command()
-def run(
-    name: Name,
-    data: Annotated[Path, typer.Option(help="The folder of the data set that it needs.")],
-    out: Annotated[Path | None, typer.Option(help="The folder [recipes/NAME].")] = None,
-    steps: Annotated[int | None, typer.Option(help="Training steps.")] = None,
-    batch: Annotated[int | None, typer.Option(help="Images a step, over all processes.")] = None,
-    accumulate: Annotated[
-        int | None, typer.Option(help="Parts a batch is worked on in, for lack of memory.")
-    ] = None,
-    crop: Annotated[str | None, typer.Option(help="HxW of a training crop.")] = None,
-    backbone: Annotated[str | None, typer.Option(help="A timm model.")] = None,
-    weights: Annotated[
-        str | None, typer.Option(help="Of the backbone: auto, builtin, none, or a file [auto].")
-    ] = None,
-    precision: Annotated[
-        Literal["float32", "bfloat16"] | None, typer.Option(help="Of products [float32].")
-    ] = None,
-    seed: Annotated[int | None, typer.Option(help="Of first weights, crops and dropout.")] = None,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
-) -> None:
+@recipe.command(cls=Command)
+@takes(RecipeConfig)
+def run(told: Told) -> None:
     """Trains and scores as published, and puts measured beside published.
 
     What is not given is the recipe's. The same command goes on with what was stopped. Under
     torchrun, several processes train together.
     """
-    from atrous.data.canvas import parse_size
     from atrous.recipes import find_recipe
-    from atrous.recipes.changes import Changes
     from atrous.recipes.reproduction import begin, carry_out
     from atrous.recipes.result import PAGE
 
-    found = find_recipe(name)
-    changes = Changes(
-        steps=steps,
-        batch=batch,
-        accumulate=accumulate,
-        crop=parse_size(crop) if crop else None,
-        backbone=backbone,
-        weights=weights,
-        precision=precision,
-        seed=seed,
-        device=device,
-    )
-    reproduction = begin(found, data, out or OUT / name, changes)
+    asked = told.made(RecipeConfig)
+    found = find_recipe(asked.name)
+    reproduction = begin(found, asked.data, asked.out or OUT / asked.name, asked.changes)
     if reproduction.leads:
         _warn(reproduction.result.differences)
     try:

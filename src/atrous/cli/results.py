@@ -22,6 +22,7 @@ from atrous.cli.options import (
 from atrous.core.config import DataConfig, FidelityConfig
 from atrous.core.console import output, say
 from atrous.core.errors import AtrousError
+from atrous.core.requests import CompareConfig
 
 
 def report(
@@ -48,18 +49,9 @@ def report(
     say(f"report: {page.resolve()}")
 
 
+@takes(CompareConfig)
 def compare(
-    run: RunPath,
-    architectures: Annotated[
-        str | None,
-        typer.Option(
-            help="What to train anew; best is the best of the run [it and its family's baselines]."
-        ),
-    ] = None,
-    on: Annotated[
-        str, typer.Option(help="Splits to score on [all that the search has not seen].")
-    ] = "",
-    seeds: Annotated[int, typer.Option(min=2, help="Fresh seeds for each architecture.")] = 3,
+    told: Told,
     as_json: Json = False,
     moved: MovedOption = None,
     cache: CacheOption = None,
@@ -71,12 +63,12 @@ def compare(
     from atrous.spaces import family_of
     from atrous.stages import compare as comparison
 
-    opened = with_data(open_run(run), moved)
+    asked = told.made(CompareConfig)
+    opened = with_data(open_run(asked.run), moved)
     usual = ("best", *family_of(opened.config.space).defaults.baselines)
-    told = usual if architectures is None else architectures.split(",")
-    chosen = tuple(name for name in told if name)
-    splits = tuple(split for split in on.split(",") if split)
-    found = comparison.compare(opened, chosen, splits, seeds, cache or default_cache())
+    chosen = usual if asked.architectures is None else asked.architectures
+    kept = cache or default_cache()
+    found = comparison.compare(opened, chosen, asked.on, asked.seeds, kept)
     if as_json:
         print(json.dumps(asdict(found), indent=2))
     else:

@@ -11,6 +11,8 @@ Size = tuple[int, int]
 CACHED, END_TO_END, LARGE = "cached", "end-to-end", "large"
 """The settings in which a study of fidelity trains its cells."""
 NO_BACKBONE = "none"
+MOST_WORKERS = 1025
+"""Fewer processes run at a time."""
 CELL_RATES = {"adamw": 0.01, "sgd": 0.1}
 """Base learning rates for a few hundred steps on cached features, by optimiser."""
 GRADIENT = "gradient"
@@ -41,7 +43,13 @@ class EncoderConfig:
         "Of the backbone: auto (timm's hub), builtin, none, or a file.", "none", derived="auto"
     )
     output_stride: int = option(
-        "Of the backbone.", 0, derived="16", choices=(8, 16, 32), compares=True, rare=True
+        "Of the backbone.",
+        0,
+        derived="16",
+        nothing=0,
+        choices=(8, 16, 32),
+        compares=True,
+        rare=True,
     )
     alignment: Literal["fitted", "none"] = option(
         "Where positions of feature maps are read: where they see (fitted), or at pixel i * stride "
@@ -110,7 +118,11 @@ class MachineConfig:
     """Where trials are computed."""
 
     workers: int | None = option(
-        "Trials at a time.", None, derived="the fastest split, measured", least=1
+        "Trials at a time.",
+        None,
+        derived="the fastest split, measured",
+        least=1,
+        below=MOST_WORKERS,
     )
     device: str = option("auto, cpu, cuda or cuda:N.", "auto")
     executor: str = option(
@@ -190,9 +202,7 @@ class SearchConfig:
     """A search; `None` is left to be derived from data and machine."""
 
     data: DataConfig = part()
-    space: str = option(
-        "A space; atrous spaces lists them.", derived="the first of them", compares=True
-    )
+    space: str = option("A space; atrous spaces lists them.", derived="{space}", compares=True)
     strategy: str = option("random, local or gradient.", "local")
     promotion: str = option(
         "Who is trained on: full, all candidates for --steps; or halving, the better third of them "
@@ -226,7 +236,7 @@ class TrainingConfig:
     )
     weight_decay: float = option("On convolutions.", 4e-5, least=0)
     scales: tuple[float, ...] = option(
-        "Of random scaling, each equally likely.",
+        "Of random scaling, each equally likely.",  # those of the reference implementation
         (0.5, 0.75, 1.0, 1.25, 1.5, 1.75, 2.0),
         flag="random-scales",
         above=0,
@@ -235,8 +245,8 @@ class TrainingConfig:
     tune_norm: bool = option(
         "Batch norms see the batch's statistics, not the pretrained ones.", True
     )
-    class_weights: Literal["none", "balanced"] = option(
-        "balanced: rare classes count more.", "none"
+    balance: Literal["none", "balanced"] = option(
+        "balanced: rare classes count more.", "none", flag="class-weights"
     )
     precision: Literal["float32", "bfloat16"] | None = option(
         "Of products.", None, derived="bfloat16 on a GPU, else float32"
@@ -288,7 +298,7 @@ class TrainConfig:
 
 
 OF_ONE_TRAINING = (
-    *("weight_decay", "scales", "flip", "tune_norm", "class_weights", "precision"),
+    *("weight_decay", "scales", "flip", "tune_norm", "balance", "precision"),
     *("accumulate", "average", "drop_path", "score_every"),
 )
 """Fields that only a training by itself is asked for."""
@@ -306,7 +316,9 @@ class RerankConfig:
         batch={"help": "Images a step."},
         rate={"derived": "0.01; 0.0005 below 500 steps"},
     )
-    workers: int | None = option("At a time.", None, derived="as many as searched", least=1)
+    workers: int | None = option(
+        "At a time.", None, derived="as many as searched", least=1, below=MOST_WORKERS
+    )
     seconds: float | None = option(
         "None begins after this: 90s, 30m, 2h.", None, flag="time", derived="no limit", unit="time"
     )

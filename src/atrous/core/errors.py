@@ -15,11 +15,16 @@ class AtrousError(Exception):
     """
 
 
+class InvalidError(AtrousError, ValueError):
+    """A record whose values do not go together, told in the words of whoever asked for them."""
+
+
 TOLD = (
     "can't allocate memory",
     "not enough memory",
     "bad_alloc",
     "ALLOC_FAILED",
+    "CUDA error: out of memory",
     "Failed to allocate memory",
 )
 """Words of torch's and onnxruntime's allocators, of the C++ library, and of cuBLAS and cuDNN."""

@@ -12,6 +12,7 @@ from PIL import Image
 from torch import Tensor
 
 from atrous.core.errors import AtrousError
+from atrous.core.records import Finite
 from atrous.data.encoding import IGNORE
 from atrous.data.pixels import Pixels, rgb
 
@@ -27,8 +28,8 @@ class Transform:
     are kept, a rotation noted in EXIF is not applied, and floating-point images are refused.
     """
 
-    mean: tuple[float, ...]
-    std: tuple[float, ...]
+    mean: tuple[Finite, ...]
+    std: tuple[Finite, ...]
 
     def __post_init__(self) -> None:
         """Raises `ValueError` for numbers that normalise nothing."""
@@ -88,10 +89,6 @@ def _from_array(pixels: Pixels) -> Pixels:
             f"{list(pixels.shape)}. Put the channels last, and drop any but red, green and blue."
         )
     return pixels
-
-
-SCALES = (0.5, 0.75, 1.0, 1.25, 1.5, 1.75, 2.0)
-"""The scales of the reference implementation, each equally likely."""
 
 
 @dataclass(frozen=True)

@@ -7,29 +7,14 @@ from pathlib import Path
 
 from atrous.core.config import DataConfig, EncoderConfig, TrainConfig, TrainingConfig
 from atrous.core.errors import AtrousError
+from atrous.core.requests import Changes as Changes
 from atrous.data.canvas import Size
 from atrous.data.dataset import Dataset
 from atrous.data.layouts import LAYOUTS, read_dataset
-from atrous.networks.compute import Precision
 from atrous.recipes.recipe import Need, Recipe
 from atrous.spaces import find_architecture
 from atrous.stages.train.config import Subject
 from atrous.training.config import Protocol
-
-
-@dataclass(frozen=True)
-class Changes:
-    """`None` leaves it as the recipe has it; `device` is where it is computed."""
-
-    steps: int | None = None
-    batch: int | None = None
-    accumulate: int | None = None
-    crop: Size | None = None
-    backbone: str | None = None
-    weights: str | None = None
-    precision: Precision | None = None
-    seed: int | None = None
-    device: str = "auto"
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Protocol
 
 from atrous.core.architecture import Cost, Genotype
@@ -74,6 +74,7 @@ class Space(Grammar):
     that of the architecture, its `encoder`. `reads` says which of the strides that a backbone has
     some architecture of the space reads. `decoder` refines the part's map where the user asks for
     it. `sketch` draws an architecture in plain text; without one, `text` lists its decisions.
+    `maps` and `filters` are what its architectures read and how wide they are, where that is known.
     """
 
     title: str
@@ -85,6 +86,19 @@ class Space(Grammar):
     decoder: RefinementBuilder = separable_decoder
     sketch: Callable[[Genotype], str] | None = None
     published: dict[str, Genotype] = field(default_factory=dict)
+    maps: Mapping[int, Shape] = field(default_factory=dict)
+    filters: int = 0
+
+    def at(self, maps: Mapping[int, Shape], filters: int) -> Space:
+        """Returns the space as one search has it: reading these maps, of this width."""
+        return replace(self, maps=maps, filters=filters)
+
+    def analytic_cost(self, genotype: Genotype) -> Cost:
+        """Counts what an architecture costs in this search; raises `ValueError` for a space of
+        which no maps are known."""
+        if not self.maps:
+            raise ValueError(f"space {self.name} is not `at` any maps, on which costs depend")
+        return self.cost(genotype, self.maps, self.filters)
 
     def coarsest(self, backbone: int | None) -> int:
         """The largest stride of a network: images and crops are of k times this + 1 pixels.

@@ -13,6 +13,7 @@ from typing import Any
 
 from atrous.core.architecture import Architecture, Cost
 from atrous.core.errors import AtrousError
+from atrous.core.requests import Asked as Asked
 from atrous.data.canvas import Size
 from atrous.relax.collapse import Snapshot
 from atrous.spaces.space import IMAGE as IMAGE_STRIDE
@@ -40,21 +41,6 @@ class Drawing:
 
     svg: str
     width: int
-
-
-@dataclass(frozen=True)
-class Asked:
-    """The input that a description is to count on; `None` is left to the family.
-
-    `size` (H, W) is that of the feature map, or of the image where a backbone or a whole network
-    reads one.
-    """
-
-    channels: int | None = None
-    size: Size | None = None
-    filters: int | None = None
-    backbone: str | None = None
-    output_stride: int | None = None
 
 
 @dataclass(frozen=True)

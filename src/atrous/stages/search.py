@@ -98,7 +98,7 @@ def proceed(
     config, settings = run.config, run.settings
     if wrong := wrong_score(config):
         raise AtrousError(f"{run.path}: {wrong[0]}. Begin anew with another --out.")
-    space = find_space(config.space)
+    space = find_space(config.space).at(run.context.maps, config.proxy.filters)
     plan = SearchPlan(
         space=space,
         strategy=strategy or find_strategy(config.strategy),

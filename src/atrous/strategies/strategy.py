@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from random import Random
 from typing import Any, Protocol, TypeVar
 
-from atrous.core.architecture import Genotype
+from atrous.core.architecture import Cost, Genotype
 from atrous.core.trial import Origin, Trial
 
 S = TypeVar("S")
@@ -29,6 +29,9 @@ class Domain(Protocol):
     @property
     def most_choices(self) -> tuple[int, ...]:
         """The most choices that each decision can have, in order: the shape of an encoding."""
+
+    def analytic_cost(self, genotype: Genotype) -> Cost:
+        """Returns parameters and multiply-adds on one input, by arithmetic: nothing is built."""
 
     @property
     def canonical(self) -> Callable[[Genotype], Genotype]:

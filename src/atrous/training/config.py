@@ -4,28 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, fields
-from typing import Any
+from typing import Any, ClassVar
 
 from atrous.core.config import TrainingConfig
-from atrous.core.errors import AtrousError
-from atrous.core.options import problems
+from atrous.core.errors import InvalidError
+from atrous.core.options import leaves, problem
+from atrous.core.records import Amount, Count
 from atrous.data.canvas import LONGEST, Size, largest, round_up
-from atrous.data.transform import SCALES
 from atrous.networks.compute import Precision
 from atrous.training.optimiser import Schedule
 
-RATE, WEIGHT_DECAY = 0.01, 4e-5
+RATE = 0.01
 SCRATCH_RATE = 0.05
 """The base learning rate of networks that begin with random weights throughout (Liu et al. 2019,
 section 4.2)."""
-STEPS, BATCH = 30_000, 8
 SCORES_A_RUN = 20
 """The selection images are scored so often in a run unless the user says otherwise."""
 
 
-@dataclass(frozen=True)
-class Protocol:
-    """The paper's protocol by default (Chen et al. 2018, section 4, and the reference's flags).
+@dataclass(frozen=True, kw_only=True)
+class Protocol(TrainingConfig):
+    """The configuration of a training with nothing left to be derived.
+
+    By default the paper's protocol (Chen et al. 2018, section 4, and the reference's flags).
 
     SGD with momentum 0.9 over `steps` steps of `batch` crops of `crop` (height, width) pixels; the
     learning rate falls from `rate` as (1 - t / steps)^0.9. A step's batch is worked on in
@@ -38,26 +39,19 @@ class Protocol:
     Every `score_every` steps the selection images are scored.
     """
 
-    steps: int
-    batch: int
     crop: Size
     rate: float = RATE
-    weight_decay: float = WEIGHT_DECAY
-    scales: tuple[float, ...] = SCALES
-    flip: bool = True
-    tune_norm: bool = True
-    class_weights: tuple[float, ...] = ()
     precision: Precision = "float32"
-    accumulate: int = 1
-    average: float = 0.0
-    drop_path: float = 0.0
     score_every: int = 1000
-    seed: int = 0
+    class_weights: tuple[Amount, ...] = ()
+    seed: Count = 0
+    RANGES: ClassVar[type] = TrainingConfig
+    """The configuration whose options say what the numbers may be."""
 
     def __post_init__(self) -> None:
         wrong = self._wrong()
         if wrong:
-            raise AtrousError("; ".join(wrong) + ".")
+            raise InvalidError("; ".join(wrong) + ".")
 
     @property
     def schedule(self) -> Schedule:
@@ -66,8 +60,8 @@ class Protocol:
 
     def _wrong(self) -> list[str]:
         """Returns all that is wrong with the numbers."""
-        asked = {f.name: getattr(self, f.name) for f in fields(TrainingConfig)}
-        wrong = problems(TrainingConfig(**{**asked, "class_weights": "none"}))
+        asked = leaves(TrainingConfig)
+        wrong = [told for leaf in asked if (told := problem(leaf, leaf.of(self)))]
         if self.seed < 0:
             wrong.append(f"--seed is at least 0, got {self.seed}")
         return wrong + ([] if self.batch < 2 or self.accumulate < 1 else self._wrong_parts())
@@ -93,8 +87,7 @@ def protocol_of(
     derived: dict[str, Any] = {"crop": crop, "rate": rate, "precision": precision}
     derived["score_every"] = max(1, asked.steps // SCORES_A_RUN)
     filled = {name: derived[name] if value is None else value for name, value in told.items()}
-    filled |= {"class_weights": (), "seed": seed}
-    return Protocol(**filled)
+    return Protocol(**filled, seed=seed)
 
 
 def derive_training_crop(sizes: Iterable[Size], output_stride: int, longest: int = LONGEST) -> Size:

@@ -301,3 +301,14 @@ def test_an_unknown_split_is_refused(tmp_path: Path) -> None:
     root = folder.write(tmp_path / "data", train=2, val=2, test=0)
     with pytest.raises(AtrousError, match=r"no split 'valid'; it has train, val, test"):
         labelled_split(root, "valid")
+
+
+def test_lacking_memory_of_a_cpu_is_told_and_what_was_counted_is_kept(
+    model: Path, dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def too_much(*_: Any) -> None:
+        raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to")
+
+    monkeypatch.setattr(counting.Examination, "predict", too_much)
+    told = refusal(model, dataset.root, "--device", "cpu", "--out", tmp_path / "out")
+    assert told.startswith("Not enough memory on cpu to look at an image as a whole (Default")

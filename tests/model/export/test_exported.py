@@ -7,7 +7,7 @@ import subprocess
 import sys
 from importlib.util import find_spec
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import numpy as np
 import onnx
@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from atrous.core.errors import AtrousError
-from atrous.model.export import onnx_file, pt2_file
+from atrous.model.export import exported, onnx_file, pt2_file
 from atrous.model.export.exported import ExportedFile, check_request, export_network
 from atrous.model.export.interface import ExportInterface, noise
 from atrous.networks.backbones import Backbone
@@ -197,3 +197,15 @@ def test_a_pt2_file_that_cannot_be_run_is_an_error(tmp_path: Path) -> None:
     path.write_bytes(b"no program")
     with pytest.raises(AtrousError, match=r"\w"):
         pt2_file.run(path, [np.zeros((1, 3, 4, 4), np.uint8)])
+
+
+def test_lacking_memory_of_a_cpu_is_told_and_nothing_is_left(
+    small: Network, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def too_much(*_: Any, **__: Any) -> None:
+        raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to")
+
+    monkeypatch.setattr(exported, "trace", too_much)
+    with pytest.raises(AtrousError, match=r"Not enough memory to export model.pt2 .*allocate"):
+        export_network(small, tmp_path / "model.pt2", "pt2")
+    assert list(tmp_path.iterdir()) == []

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import copy
 import json
+from typing import Any
 
 import pytest
 import torch
 
 from atrous.core.errors import AtrousError
 from atrous.core.records import from_json, to_json
+from atrous.model.facts import Latency
+from atrous.model.latency import measure
 from atrous.model.latency.conditions import make_conditions
 from atrous.model.latency.measure import (
     MOST,
@@ -21,7 +24,6 @@ from atrous.model.latency.measure import (
     summarised,
     warm_up,
 )
-from atrous.model.latency.record import Latency
 from atrous.networks.network import Network
 from atrous.spaces.blueprint import build_network
 from tests.model.export.material import blueprint
@@ -120,3 +122,12 @@ def test_warming_up_counts_its_passes() -> None:
 def test_an_unknown_runtime_is_refused_before_any_work(network: Network) -> None:
     with pytest.raises(AtrousError, match="--runtime"):
         measure_latency(network, CONDITIONS, "jax")
+
+
+def test_lacking_memory_of_a_cpu_is_told(network: Network, monkeypatch: pytest.MonkeyPatch) -> None:
+    def too_much(*_: Any, **__: Any) -> None:
+        raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to")
+
+    monkeypatch.setattr(measure, "warm_up", too_much)
+    with pytest.raises(AtrousError, match=r"Not enough memory of .* 2 images of 33x65 .*--batch"):
+        measure_latency(network, CONDITIONS)

@@ -66,8 +66,8 @@ def test_what_is_asked_for_is_in_the_job(usual: Subject) -> None:
     )
     found = job_of(asked)
     expected = Protocol(
-        100, 4, (33, 49), scales=(1.0,), flip=False, tune_norm=False, precision="float32",
-        accumulate=2, average=0.9, score_every=7, seed=3,
+        steps=100, batch=4, crop=(33, 49), scales=(1.0,), flip=False, tune_norm=False,
+        precision="float32", accumulate=2, average=0.9, score_every=7, seed=3,
     )  # fmt: skip
     assert found.protocol == expected
     assert (found.blueprint.decoder, found.compute.precision) == (True, "float32")

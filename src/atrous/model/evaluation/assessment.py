@@ -10,6 +10,7 @@ from typing import Any
 from atrous.core.console import command, track
 from atrous.core.errors import AtrousError, within_memory
 from atrous.core.records import to_json
+from atrous.core.requests import EvaluationRequest as EvaluationRequest
 from atrous.data.checks.check import require_sound
 from atrous.data.dataset import Dataset, Samples, fingerprint
 from atrous.data.layouts import read_layout
@@ -23,24 +24,6 @@ from atrous.tasks.segmentation.probabilities import evaluating
 
 TALLY = "counts.json"
 """Kept in the output folder until an evaluation is complete."""
-
-
-@dataclass(frozen=True)
-class EvaluationRequest:
-    """A model, the images it is evaluated on, and how.
-
-    `pictures` is how many images are shown; `out` None stands for a folder
-    in the model's own, named after the data, the split and the scales.
-    """
-
-    model: Path
-    data: Path
-    split: str = "val"
-    scales: tuple[float, ...] = PLAIN
-    flip: bool = False
-    device: str = "auto"
-    out: Path | None = None
-    pictures: int = 8
 
 
 @dataclass(frozen=True)

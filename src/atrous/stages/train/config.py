@@ -139,7 +139,7 @@ def job_of(subject: Subject, sound: Callable[[Path], list[Size]] = require_sound
     told = untrained_rates(blueprint, crop, largest(sizes)) if sizes else None
     if told and announced(device).leads:
         note(told)
-    if config.training.class_weights == "balanced":
+    if config.training.balance == "balanced":
         weights = balanced_weights(training, len(dataset.classes), track)
         protocol = replace(protocol, class_weights=weights)
     file = Path(encoder.weights)

@@ -37,7 +37,7 @@ from atrous.networks.compute import pick_device
 from atrous.report.page import write_report
 from atrous.report.trained import PLAN
 from atrous.scenes.scene import write_scenes
-from atrous.search.run import ABOUT, RERANK, Run, extend, open_run, require_no_run, winner
+from atrous.search.run import ABOUT, RERANK, Run, extend, open_run, require_no_run, unknown, winner
 from atrous.search.verdict import cheapest_baseline
 from atrous.spaces import (
     default_family,
@@ -57,7 +57,7 @@ from atrous.stages.whole.plan import BudgetPlan, measure_pace, read_plan, split,
 from atrous.training.loop import Watch
 
 Say = Callable[[str], None]
-WHOLE, FORMAT, WHAT = "whole.json", 4, "what a whole run was asked for"
+WHOLE, FORMAT, WHAT = "whole.json", 5, "what a whole run was asked for"
 LOCK = "whole.lock"
 TRAINED = Path("trained")
 BUDGET = 7200
@@ -161,7 +161,11 @@ def kept(folder: Path) -> WholeConfig:
         "There is no such file. A search goes on with: atrous search --resume"
     )
     mend = "Restore the file from a copy, or begin anew with another --out."
-    return read(folder / WHOLE, WholeConfig, FORMAT, WHAT, absent, mend)
+    config = read(folder / WHOLE, WholeConfig, FORMAT, WHAT, absent, mend)
+    if told := unknown(config.search):
+        words = "; ".join(f"search.{each}" for each in told)
+        raise AtrousError(f"Expected {WHAT} in {folder / WHOLE}, but: {words} {mend}")
+    return config
 
 
 def _require_cells(config: SearchConfig) -> None:

@@ -104,12 +104,15 @@ def test_a_new_field_is_an_option_with_its_help() -> None:
 
 
 def test_a_new_field_is_checked_written_compared_and_asked_for_again() -> None:
-    other = replaced(BASE, sharpness=9.5)
-    assert problems(BASE) == []
-    assert problems(other) == ["--sharpness is at least 1 and below 9, got 9.5"]
-    assert differences(BASE, other) == ["sharpness (2.5 here, 9.5 there)"]
-    assert ("--sharpness", "9.5") in arguments(other)
+    other, wrong = (replaced(BASE, sharpness=value) for value in (8.5, 9.5))
+    expected = "at least 1 and below 9, got 9.5"
+    assert problems(BASE) == problems(other) == []
+    assert problems(wrong) == [f"--sharpness is {expected}"]
+    assert differences(BASE, other) == ["sharpness (2.5 here, 8.5 there)"]
+    assert ("--sharpness", "8.5") in arguments(other)
     assert from_json(Longer, to_json(other)) == other
+    with pytest.raises(RecordError, match=f"sharpness: Input should be {expected}"):
+        from_json(Longer, to_json(wrong))
     with pytest.raises(RecordError, match=r"sharpness: .*got 'very'"):
         from_json(Longer, {**to_json(other), "sharpness": "very"})
 

@@ -14,7 +14,7 @@ import torch
 from torch import nn
 
 from atrous.core.errors import AtrousError
-from atrous.core.trial import Metrics
+from atrous.core.trial import Metrics, Score
 from atrous.data.dataset import Samples, read_image, read_labels
 from atrous.data.transform import Transform
 from atrous.training import loop
@@ -120,9 +120,7 @@ def test_scores_come_every_so_often_and_at_the_end(samples: Both, tmp_path: Path
         watch=lambda step, loss, metrics: heard.append((step, loss, metrics)),
     )
     assert [step for step, _, _ in heard] == [5, 10, 12]
-    assert read_log(tmp_path) == [
-        {"step": step, "loss": loss, "miou": metrics.miou} for step, loss, metrics in heard
-    ]
+    assert read_log(tmp_path) == [Score(step, loss, metrics.miou) for step, loss, metrics in heard]
     assert best.miou == max(metrics.miou for _, _, metrics in heard)
 
 

@@ -17,7 +17,7 @@ from atrous.data.dataset import FOLDER
 from atrous.model.evaluation.record import Evaluation
 from atrous.model.export.exported import ExportedFile
 from atrous.model.export.interface import INPUT
-from atrous.model.latency.record import Latency
+from atrous.model.facts import Latency
 from atrous.report.leaderboard import TOP, Row, failures, shown
 from atrous.report.rerank import Again, SecondRanking, agreement_words, left_words, winner_words
 from atrous.search.ledger import Entry

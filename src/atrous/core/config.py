@@ -11,6 +11,8 @@ Size = tuple[int, int]
 CACHED, END_TO_END, LARGE = "cached", "end-to-end", "large"
 """The settings in which a study of fidelity trains its cells."""
 NO_BACKBONE = "none"
+MOST_WORKERS = 1025
+"""Fewer processes run at a time."""
 CELL_RATES = {"adamw": 0.01, "sgd": 0.1}
 """Base learning rates for a few hundred steps on cached features, by optimiser."""
 GRADIENT = "gradient"
@@ -117,7 +119,11 @@ class MachineConfig:
     """Where trials are computed."""
 
     workers: int | None = option(
-        "Trials at a time.", None, derived="the fastest split, measured", least=1
+        "Trials at a time.",
+        None,
+        derived="the fastest split, measured",
+        least=1,
+        below=MOST_WORKERS,
     )
     device: str = option("auto, cpu, cuda or cuda:N.", "auto")
     executor: str = option(
@@ -311,7 +317,9 @@ class RerankConfig:
         batch={"help": "Images a step."},
         rate={"derived": "0.01; 0.0005 below 500 steps"},
     )
-    workers: int | None = option("At a time.", None, derived="as many as searched", least=1)
+    workers: int | None = option(
+        "At a time.", None, derived="as many as searched", least=1, below=MOST_WORKERS
+    )
     seconds: float | None = option(
         "None begins after this: 90s, 30m, 2h.", None, flag="time", derived="no limit", unit="time"
     )

@@ -15,6 +15,10 @@ class AtrousError(Exception):
     """
 
 
+class InvalidError(AtrousError, ValueError):
+    """A record whose values do not go together, told in the words of whoever asked for them."""
+
+
 TOLD = (
     "can't allocate memory",
     "not enough memory",

@@ -18,6 +18,8 @@ T = TypeVar("T")
 OPTION, PART = "option", "part"
 MOST = 2**62
 """Whole numbers are smaller than this: twice as many still fit what generators and files take."""
+GENERATION = 1e9
+"""Seconds are fewer than this."""
 UNITS = {
     "time": "a time such as 90s, 30m or 2h",
     "memory": "an amount such as 2GiB or 500MiB",
@@ -33,12 +35,12 @@ class Option:
     """All that is known of a field.
 
     `flag` is its name on the command line, without dashes; `derived` says in words what a value
-    left out is. A number is at least `least`, above `above` and below `below`; a value is one of
-    `choices`. Scores of runs that differ in a field that `compares` are not comparable; one that
-    `extends` may change when a run goes on. `unit` is that of a number of seconds or bytes, written
-    as a time or an amount. A `rare` one has no line of its own in a command's help. `negative` is
-    the flag that takes back a switch which is on unless said otherwise (`no-FLAG`). Without one
-    that is `needed`, a command does not begin.
+    left out is. A number is at least `least`, above `above` and below `below`; a value is one of `choices`. Scores of runs that
+    differ in a field that `compares` are not comparable; one that `extends` may change when a run
+    goes on. `unit` is that of a number of seconds or bytes, written as a time or an amount. A
+    `rare` one has no line of its own in a command's help. `negative` is the flag that takes back a
+    switch which is on unless said otherwise (`no-FLAG`). Without one that is `needed`, a command
+    does not begin.
     """
 
     help: str
@@ -179,6 +181,16 @@ def replaced(record: T, **values: Any) -> T:
     return record
 
 
+def options_of(kind: Any) -> dict[str, Leaf]:
+    """Returns the fields of a record that are options, not those of its parts, by name.
+
+    A record whose class names another in `RANGES` shares the options of its fields.
+    """
+    own = {leaf.path[0]: leaf for leaf in leaves(kind) if len(leaf.path) == 1}
+    shared = options_of(kind.RANGES) if hasattr(kind, "RANGES") else {}
+    return {**{each.name: shared[each.name] for each in fields(kind) if each.name in shared}, **own}
+
+
 def problems(record: Any, but: tuple[str, ...] = ()) -> list[str]:
     """Returns all values that are out of their range, a phrase each; options `but` some."""
     values = {leaf: leaf.of(record) for leaf in leaves(type(record)) if leaf.name not in but}
@@ -187,7 +199,7 @@ def problems(record: Any, but: tuple[str, ...] = ()) -> list[str]:
 
 def problem(leaf: Leaf, value: Any) -> str:
     """Returns a phrase on a value out of its range, or nothing."""
-    told = "" if value is None else _expected(leaf, value)
+    told = "" if value is None else expected(leaf, value)
     verb = "are" if told.endswith("numbers") else "is"
     return f"--{leaf.flag} {verb} {told}, got {_shown(leaf, value)}" if told else ""
 
@@ -254,8 +266,8 @@ def _with(record: Any, path: tuple[str, ...], value: Any) -> Any:
     )
 
 
-def _expected(leaf: Leaf, value: Any) -> str:
-    """Returns what is expected of a value that is not so; nothing if all is well."""
+def expected(leaf: Leaf, value: Any) -> str:
+    """Returns what is expected of a value of the option's type that is not so, or nothing."""
     known = leaf.option
     if leaf.choices and value not in leaf.choices:
         numbers = all(isinstance(choice, int) for choice in leaf.choices)
@@ -272,7 +284,9 @@ def _expected(leaf: Leaf, value: Any) -> str:
     if any(isinstance(each, int) and each >= MOST for each in values):
         return "below 2^62"
     words = [f"at least {known.least:g}"] if known.least is not None else []
-    words += [f"below {known.below:g}"] if known.below is not None else []
+    low = known.least is not None and any(each < known.least for each in values)
+    if known.below is not None and not (low and known.below > 1):
+        words += [f"below {known.below:g}"]
     return " and ".join(words) or "a finite number"
 
 
@@ -284,6 +298,7 @@ def _is_within(leaf: Leaf, value: float) -> bool:
         and (not isinstance(value, int) or abs(value) < MOST)
         and (not leaf.is_size or 0 < value <= LONGEST)
         and (not known.unit or value > 0)
+        and (known.unit != "time" or value < GENERATION)
         and (known.least is None or value >= known.least)
         and (known.above is None or value > known.above)
         and (known.below is None or value < known.below)

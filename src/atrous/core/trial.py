@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 
 from atrous.core.architecture import Architecture
+from atrous.core.records import Amount, Count, Finite, Share
 
 UNIFORM, NEAR, BASELINE = "uniform", "near", "baseline"
 """Kinds of origin: drawn uniformly, near a parent, asked for by name."""
@@ -47,11 +48,11 @@ class Trial:
     learn from.
     """
 
-    number: int
+    number: Count
     architecture: Architecture
     origin: Origin
     seed: int
-    knows: int = 0
+    knows: Count = 0
 
     @property
     def is_baseline(self) -> bool:
@@ -74,8 +75,8 @@ class Trial:
 class Rung:
     """A fidelity: `steps` of training; `level` counts rungs from 0, the cheapest."""
 
-    level: int
-    steps: int
+    level: Count
+    steps: Count
 
 
 @dataclass(frozen=True)
@@ -118,13 +119,13 @@ class Metrics:
     the weights that read the branch in the cell's projection, divided by their number.
     """
 
-    miou: float
-    mean_accuracy: float
-    pixel_accuracy: float
-    weighted_iou: float
-    cross_entropy: float | None
-    class_iou: tuple[float | None, ...]
-    branch_norms: tuple[float, ...] = ()
+    miou: Share
+    mean_accuracy: Share
+    pixel_accuracy: Share
+    weighted_iou: Share
+    cross_entropy: Finite | None
+    class_iou: tuple[Share | None, ...]
+    branch_norms: tuple[Finite, ...] = ()
 
     @property
     def values(self) -> dict[str, float]:
@@ -135,6 +136,16 @@ class Metrics:
     def details(self) -> Details:
         """The rows of numbers by name."""
         return {"class_iou": self.class_iou, "branch_norms": self.branch_norms}
+
+
+@dataclass(frozen=True)
+class Score:
+    """A line of a training's log: the mean loss since the last score, and the mIoU on the selection
+    images after `step`."""
+
+    step: Count
+    loss: Finite | None
+    miou: Share
 
 
 Details = Mapping[str, tuple[float | None, ...]]
@@ -151,7 +162,7 @@ class Measured:
     job: Job
     values: dict[str, float]
     details: Details
-    seconds: float
+    seconds: Amount
 
     @property
     def trial(self) -> Trial:
@@ -183,7 +194,7 @@ class Failed:
     job: Job
     reason: Reason
     error: str
-    seconds: float = 0.0
+    seconds: Amount = 0.0
 
     @property
     def trial(self) -> Trial:

@@ -12,6 +12,7 @@ from PIL import Image
 from torch import Tensor
 
 from atrous.core.errors import AtrousError
+from atrous.core.records import Finite
 from atrous.data.encoding import IGNORE
 from atrous.data.pixels import Pixels, rgb
 
@@ -27,8 +28,8 @@ class Transform:
     are kept, a rotation noted in EXIF is not applied, and floating-point images are refused.
     """
 
-    mean: tuple[float, ...]
-    std: tuple[float, ...]
+    mean: tuple[Finite, ...]
+    std: tuple[Finite, ...]
 
     def __post_init__(self) -> None:
         """Raises `ValueError` for numbers that normalise nothing."""

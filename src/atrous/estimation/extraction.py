@@ -22,6 +22,7 @@ from filelock import FileLock
 from atrous.core.console import track, untracked
 from atrous.core.errors import AtrousError
 from atrous.core.files import whole_folder
+from atrous.core.records import write
 from atrous.data.canvas import Placement, Size, feature_size, paint, place, sample_labels
 from atrous.data.dataset import IGNORE, Sample, fingerprint, read_image, read_labels
 from atrous.data.pixels import size_of
@@ -126,8 +127,9 @@ def _write(extraction: Extraction, key: dict[str, Any], path: Path) -> None:
     with whole_folder(path) as partial:
         _require_room(extraction, partial)
         channels = {str(stride): c for stride, c in extraction.backbone.channels.items()}
-        about = key | {"channels": channels} | _write_arrays(extraction, partial)
-        (partial / ABOUT).write_text(json.dumps(about))
+        content = key | {"channels": channels} | _write_arrays(extraction, partial)
+        number = content.pop("format")
+        write(partial / ABOUT, content, number, "features")
 
 
 def _require_room(extraction: Extraction, folder: Path) -> None:

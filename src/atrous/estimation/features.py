@@ -15,7 +15,6 @@ of a machine share one copy.
 
 from __future__ import annotations
 
-import json
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -30,6 +29,7 @@ from torch import Tensor
 
 from atrous.core.console import track
 from atrous.core.errors import AtrousError
+from atrous.core.records import Count, Positive, read
 from atrous.data.canvas import Placement, Size, feature_size, place
 from atrous.networks.pyramid import Pyramid
 
@@ -42,6 +42,21 @@ CHUNK = 1 << 24
 
 
 @dataclass(frozen=True)
+class AboutFeatures:
+    """The fields that are read of `about.json`, which holds all that the name is made of, too: the
+    channels of every map by stride, the CRC-32 of each file, and the size of each image before and
+    on the canvas."""
+
+    crop: tuple[Positive, Positive]
+    strides: tuple[Positive, ...]
+    labels: bool
+    channels: dict[int, Positive]
+    checksums: dict[str, Count]
+    original: tuple[tuple[Positive, Positive], ...]
+    placed: tuple[tuple[Positive, Positive], ...]
+
+
+@dataclass(frozen=True)
 class FeatureSet:
     """A complete feature set on disk. Pickles as its path; arrays are mapped when first used."""
 
@@ -51,13 +66,11 @@ class FeatureSet:
         return {"path": self.path}
 
     @cached_property
-    def about(self) -> dict[str, Any]:
+    def about(self) -> AboutFeatures:
         """The content of `about.json`."""
-        try:
-            about: dict[str, Any] = json.loads((self.path / ABOUT).read_text())
-        except (OSError, ValueError) as error:
-            raise _damaged(self.path / ABOUT, str(error)) from error
-        return about
+        path = self.path / ABOUT
+        what, absent = "a complete set of features", str(_damaged(path, "there is no such file"))
+        return read(path, AboutFeatures, FORMAT, what, absent, _mend(path), some=True)
 
     @cached_property
     def features(self) -> Pyramid:
@@ -69,12 +82,12 @@ class FeatureSet:
     @property
     def strides(self) -> tuple[int, ...]:
         """The strides of the maps that are kept."""
-        return tuple(self.about["strides"])
+        return self.about.strides
 
     @property
     def channels(self) -> dict[int, int]:
         """The channels of every map that the backbone has, by stride, kept or not."""
-        return {int(stride): channels for stride, channels in self.about["channels"].items()}
+        return dict(self.about.channels)
 
     @property
     def shapes(self) -> dict[int, tuple[int, int, int]]:
@@ -87,8 +100,7 @@ class FeatureSet:
     @property
     def crop(self) -> Size:
         """Height and width of the canvas."""
-        height, width = self.about["crop"]
-        return height, width
+        return self.about.crop
 
     @cached_property
     def targets(self) -> Tensor:
@@ -98,8 +110,8 @@ class FeatureSet:
     @cached_property
     def placements(self) -> tuple[Placement, ...]:
         """Where each image lies on the canvas."""
-        pairs = zip(self.about["original"], self.about["placed"], strict=True)
-        return tuple(Placement((o[0], o[1]), (p[0], p[1])) for o, p in pairs)
+        pairs = zip(self.about.original, self.about.placed, strict=True)
+        return tuple(Placement(original, placed) for original, placed in pairs)
 
     @property
     def size(self) -> int:
@@ -110,10 +122,10 @@ class FeatureSet:
     @property
     def has_labels(self) -> bool:
         """Whether it can be scored on."""
-        return bool(self.about["labels"])
+        return self.about.labels
 
     def __len__(self) -> int:
-        return len(self.about["original"])
+        return len(self.about.original)
 
     def labels(self) -> Iterator[Tensor]:
         """The masks, uint8 [height, width] each, in the order of the features.
@@ -123,7 +135,7 @@ class FeatureSet:
         if not self.has_labels:
             raise ValueError(f"{self.path} was made to train on: it has no labels to score on")
         flat, start = self._map(LABELS), 0
-        for height, width in self.about["original"]:
+        for height, width in self.about.original:
             yield flat[start : start + height * width].view(height, width)
             start += height * width
 
@@ -142,11 +154,10 @@ class FeatureSet:
         self._require_sizes()
 
     def _checksums(self) -> dict[str, int]:
-        try:
-            names = (*self._files(), LABELS) if self.has_labels else self._files()
-            return {name: self.about["checksums"][name] for name in names}
-        except (KeyError, TypeError) as error:
-            raise _damaged(self.path / ABOUT, f"it holds no checksum ({error!r})") from error
+        names = (*self._files(), LABELS) if self.has_labels else self._files()
+        if missing := [name for name in names if name not in self.about.checksums]:
+            raise _damaged(self.path / ABOUT, f"it holds no checksum of {missing[0]}")
+        return {name: self.about.checksums[name] for name in names}
 
     def _files(self) -> tuple[str, ...]:
         """The files with an entry for every image."""
@@ -190,7 +201,8 @@ def checksum(path: Path) -> int:
 
 
 def _damaged(path: Path, why: str) -> AtrousError:
-    return AtrousError(
-        f"Expected a complete feature file at {path}, but {why}. Delete the folder {path.parent}; "
-        "it is computed again when it is needed."
-    )
+    return AtrousError(f"Expected a complete feature file at {path}, but {why}. {_mend(path)}")
+
+
+def _mend(path: Path) -> str:
+    return f"Delete the folder {path.parent}; it is computed again when it is needed."

@@ -23,7 +23,7 @@ from atrous.core.architecture import Architecture
 from atrous.core.console import track
 from atrous.core.errors import AtrousError
 from atrous.core.files import write_whole
-from atrous.core.records import from_text, to_json
+from atrous.core.records import Positive, from_text, to_json
 from atrous.data.canvas import Size, feature_size
 from atrous.estimation.cached import geometry, make_step
 from atrous.estimation.features import TARGET_STRIDE
@@ -57,7 +57,7 @@ class Choice:
     """How trials are computed, and how many at a time."""
 
     compute: Compute
-    workers: int
+    workers: Positive
 
 
 def choose(workload: Workload, device: str, workers: int | None, most: int, cache: Path) -> Choice:
@@ -154,7 +154,7 @@ def _random_maps(workload: Workload, stride: int, device: str) -> Tensor:
 def _recall(path: Path) -> Choice | None:
     """The choice kept at `path`, if there is a sound one."""
     try:
-        return from_text(Choice, path.read_text(encoding="utf-8"))
+        return from_text(Choice, path.read_bytes())
     except (OSError, ValueError):
         return None
 

@@ -26,6 +26,7 @@ from atrous.model.evaluation.record import (
     parse_evaluations,
     require_classes,
 )
+from atrous.model.facts import how_trained
 from atrous.model.record import (
     ModelRecord,
     Seal,
@@ -79,6 +80,10 @@ def write_folder(contents: Contents, folder: Path) -> None:
     """
     folder = folder.expanduser()
     require_finite(contents.network.state_dict(), "Cannot save the model")
+    try:
+        how_trained(to_json(dict(contents.training)))
+    except ValueError as error:
+        raise AtrousError(f"Cannot save the model: its training record has {error}.") from error
     _require_free(folder)
     try:
         exports = (path.name for path in folder.glob(EXPORTS) if path.is_file())

@@ -17,8 +17,9 @@ from torch import Tensor, nn
 
 from atrous.core.errors import AtrousError
 from atrous.core.files import openable
-from atrous.core.records import from_json, to_json
+from atrous.core.records import Count, from_json, parse, to_json
 from atrous.data.transform import Transform
+from atrous.model.facts import TrainingRecord
 from atrous.spaces.blueprint import Blueprint
 
 LIBRARY, FORMAT = "atrous", 1
@@ -38,7 +39,7 @@ class ModelRecord:
 
     blueprint: Blueprint
     preprocessing: Transform
-    training: dict[str, Any]
+    training: TrainingRecord
     software: dict[str, str]
     weights: Seal
 
@@ -55,7 +56,8 @@ def read_record(path: Path) -> ModelRecord:
             f'Expected a model of this program in {path}, with "library": "{LIBRARY}" in it; this '
             "file was made by something else. Name a folder that atrous saved a model to."
         )
-    if (found := content.pop("format", None)) != FORMAT:
+    found = content.pop("format", None)
+    if type(found) is not int or found != FORMAT:
         raise AtrousError(
             f"{path} has format {found!r}; this version of atrous reads format "
             f"{FORMAT}. Install the version that wrote it"
@@ -70,13 +72,13 @@ def read_record(path: Path) -> ModelRecord:
 def read_json(path: Path) -> Any:
     """Reads a JSON file of a model; raises AtrousError when it is absent or is no JSON."""
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        return parse(path.read_bytes())
     except FileNotFoundError as error:
         raise AtrousError(
             f"Expected a model's folder at {path.parent}, but it holds no {path.name}. Name a "
             "folder that atrous saved a model to."
         ) from error
-    except (OSError, ValueError, RecursionError) as error:
+    except (OSError, ValueError) as error:
         raise _damaged(path, f"cannot be read ({error})") from error
 
 
@@ -120,7 +122,7 @@ def _version(package: str) -> str:
 class Seal:
     """A file's size in bytes and its SHA-256, by which it is known again."""
 
-    size: int
+    size: Count
     sha256: str
 
     @classmethod

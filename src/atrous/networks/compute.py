@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from atrous.core.errors import AtrousError
+from atrous.core.records import Device, Positive
 from atrous.execution import executor
 from atrous.networks.pyramid import Pyramid
 
@@ -45,10 +46,10 @@ class Compute:
     one worker, on a CPU.
     """
 
-    device: str
+    device: Device
     precision: Precision
     layout: Layout
-    threads: int
+    threads: Positive
 
     @property
     def dtype(self) -> torch.dtype:
@@ -90,11 +91,11 @@ class LatencyConditions:
     `precision` is that of the products.
     """
 
-    size: tuple[int, int]
-    batch: int
-    device: str
+    size: tuple[Positive, Positive]
+    batch: Positive
+    device: Device
     device_name: str
-    threads: int
+    threads: Positive
     precision: Precision
 
 

@@ -18,7 +18,7 @@ from atrous.core.architecture import Cost
 from atrous.core.console import command
 from atrous.core.errors import AtrousError
 from atrous.core.files import write_whole
-from atrous.core.records import read, write
+from atrous.core.records import Count, Share, read, write
 from atrous.model.evaluation.publication import markdown
 from atrous.recipes.changes import Difference, instructions
 from atrous.recipes.recipe import Published, Recipe, Scoring, commands, submission
@@ -36,8 +36,8 @@ class Measurement:
     """An mIoU in [0, 1] over so many images; `weights` is the SHA-256 of the model's weights."""
 
     scoring: str
-    miou: float
-    images: int
+    miou: Share
+    images: Count
     weights: str
 
 

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from atrous.core.errors import AtrousError
-from atrous.core.records import RecordError, from_json, to_json
+from atrous.core.records import Count, to_json
 from atrous.networks.compute import Compute
 from atrous.relax.config import MOMENTUM, WEIGHT_DECAY, SearchProtocol
 from atrous.relax.gates import GATES, Choices
@@ -25,7 +25,7 @@ from atrous.tasks.segmentation import SEGMENTATION
 from atrous.training.checkpoint import Checkpoint, fill
 from atrous.training.crops import Batch
 from atrous.training.optimiser import set_rate
-from atrous.training.state import batch_loss, mixed
+from atrous.training.state import batch_loss, mixed, require_steps
 
 ADAM = ("exp_avg", "exp_avg_sq", "step")
 BUFFER = "momentum_buffer"
@@ -37,6 +37,18 @@ class Losses:
 
     weights: Tensor
     architecture: Tensor | None
+
+
+@dataclass(frozen=True)
+class SearchProgress:
+    """The record of a checkpoint: the steps taken, of those of the protocol."""
+
+    step: Count
+    protocol: SearchProtocol
+
+    def __post_init__(self) -> None:
+        """Raises `ValueError` for steps that were never taken."""
+        require_steps(self.step, self.protocol.steps)
 
 
 class SearchState:
@@ -116,18 +128,14 @@ class SearchState:
             moments = self._architecture.state[parameter]
             name = self._names[id(parameter)]
             tensors |= {f"adam.{name}.{key}": moments[key] for key in ADAM if key in moments}
-        return Checkpoint(tensors, {"step": self.step, "protocol": to_json(self.protocol)})
+        return Checkpoint(tensors, to_json(SearchProgress(self.step, self.protocol)))
 
     def restore(self, checkpoint: Checkpoint) -> None:
         """Goes on from a checkpoint; raises `AtrousError` if it is of another search."""
-        try:
-            protocol = from_json(SearchProtocol, checkpoint.record["protocol"])
-            step = int(checkpoint.record["step"])
-        except (KeyError, TypeError, RecordError) as error:
-            raise AtrousError(
-                f"Expected the checkpoint of a differentiable search, but its record is of another "
-                f"kind ({error!r}). Delete it to search from the beginning."
-            ) from error
+        mend = "Delete it to search from the beginning."
+        what = "the checkpoint of a differentiable search"
+        found = checkpoint.told(SearchProgress, what, mend)
+        step, protocol = found.step, found.protocol
         if protocol != self.protocol:
             raise AtrousError(
                 f"Expected a checkpoint of a search under {self.protocol}, got one under "

@@ -8,7 +8,6 @@ validation loss, by the architecture parameters, grows fast: decoding leaves suc
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from math import isfinite, log, nan
@@ -17,8 +16,7 @@ from statistics import fmean
 from typing import TYPE_CHECKING
 
 from atrous.core.errors import AtrousError
-from atrous.core.files import write_whole
-from atrous.core.records import RecordError, from_text, to_json
+from atrous.core.records import Amount, Count, Finite, Share, read_lines, write_lines
 
 if TYPE_CHECKING:
     from torch import Generator, Tensor
@@ -143,26 +141,22 @@ class Snapshot:
     taken. `architecture` is what would be decoded.
     """
 
-    step: int
-    share: float
-    seconds: float
-    probabilities: dict[str, tuple[tuple[float, ...], ...]]
-    loss: float
-    architecture_loss: float | None
-    temperature: float
+    step: Count
+    share: Share
+    seconds: Amount
+    probabilities: dict[str, tuple[tuple[Share, ...], ...]]
+    loss: Finite
+    architecture_loss: Finite | None
+    temperature: Finite
     architecture: str
     eigenvalue: float | None
 
 
 def read_history(path: Path) -> list[Snapshot]:
     """Reads the snapshots in their order; raises `AtrousError` for a file that holds others."""
-    try:
-        texts = path.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise AtrousError(
-            f"Expected to read the history of a search, {path}, but {error}. Make it readable."
-        ) from error
-    return [_snapshot(text, f"line {number} of {path}") for number, text in enumerate(texts, 1)]
+    if not path.exists():
+        raise AtrousError(f"Expected the history of a search in {path}, but there is no such file.")
+    return read_lines(path, Snapshot, "a snapshot of a search", "Delete the line.")
 
 
 def histories(run: Path) -> dict[int, Path]:
@@ -173,13 +167,7 @@ def histories(run: Path) -> dict[int, Path]:
 
 def write_history(path: Path, snapshots: Sequence[Snapshot]) -> None:
     """Writes all snapshots, whole or not at all; raises `AtrousError`."""
-    lines = (json.dumps(to_json(snapshot)) + "\n" for snapshot in snapshots)
-    try:
-        write_whole(path, "".join(lines))
-    except OSError as error:
-        raise AtrousError(
-            f"Expected to write {path}, but {error}. Make room on the disk, or allow writing."
-        ) from error
+    write_lines(path, snapshots, "the history of a search")
 
 
 @dataclass(frozen=True)
@@ -198,12 +186,3 @@ def entropy(choices: Iterable[Sequence[float]]) -> Entropy:
 
 def _nats(row: Sequence[float]) -> float:
     return -sum(p * log(p) for p in row if p > 0)
-
-
-def _snapshot(text: str, place: str) -> Snapshot:
-    try:
-        return from_text(Snapshot, text)
-    except RecordError as error:
-        raise AtrousError(
-            f"Expected a snapshot of a search in {place}, but {error}. Delete the line."
-        ) from error

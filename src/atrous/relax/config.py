@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from math import ceil, cos, pi
+from typing import ClassVar
 
+from atrous.core.config import GradientConfig
+from atrous.core.records import Count, Positive, Share
 from atrous.networks.compute import Precision
 from atrous.relax.gates import GATES, Learning
 from atrous.training.config import Protocol
@@ -40,18 +43,20 @@ class SearchProtocol:
     gate: str
     space: str
     filters: int
-    classes: int
+    classes: Positive
     steps: int
     batch: int
     crop: tuple[int, int]
-    scale: float
+    scale: Share
     warm_up: float
-    seed: int
+    seed: Count
     precision: Precision = "float32"
     neutral: bool = False
     checkpointing: bool = False
     hessian: bool = False
     stop: bool = False
+    RANGES: ClassVar[type] = GradientConfig
+    """The configuration whose options say what the numbers may be."""
 
     @property
     def learning(self) -> Learning:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from atrous.core.architecture import Architecture
 from atrous.core.words import quantity, size
 from atrous.model.evaluation.record import Evaluation
-from atrous.model.latency.record import Latency
+from atrous.model.facts import Latency
 from atrous.report.trained import Trained
 from atrous.search.ledger import Entry
 from atrous.search.verdict import Verdict

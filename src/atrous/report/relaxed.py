@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from atrous.core.drawing import BLUE, FAINT, INK, MUTED, draw, label_ends, whole_numbers
+from atrous.core.errors import AtrousError
 from atrous.relax.collapse import Snapshot, entropy, histories, read_history
 from atrous.report.figures import HEIGHT
 from atrous.search.run import Run
@@ -54,8 +55,22 @@ def relaxed(run: Run) -> list[Relaxed]:
         return []
     found = ((seed, read_history(path)) for seed, path in histories(run.path).items())
     return [
-        _relaxed(view, asked.neutral, seed, snapshots) for seed, snapshots in found if snapshots
+        _sound(view, asked.neutral, seed, snapshots, run) for seed, snapshots in found if snapshots
     ]
+
+
+def _sound(
+    view: RelaxationView, neutral: bool, seed: int, snapshots: list[Snapshot], run: Run
+) -> Relaxed:
+    """Returns a supernet; raises `AtrousError` for the history of another network."""
+    try:
+        return _relaxed(view, neutral, seed, snapshots)
+    except (AtrousError, LookupError, ValueError, ArithmeticError, TypeError) as error:
+        raise AtrousError(
+            f"Expected the history of a search of {run.config.space} in "
+            f"{histories(run.path)[seed]}, but its probabilities or architecture are of another "
+            f"network ({error}). Restore the file from a copy, or delete it."
+        ) from error
 
 
 def _relaxed(view: RelaxationView, neutral: bool, seed: int, snapshots: list[Snapshot]) -> Relaxed:

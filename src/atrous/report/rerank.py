@@ -5,14 +5,13 @@ Chen et al. 2018, section 4.3 and figure 4b.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from math import isnan
 from typing import TYPE_CHECKING
 
 from atrous.core.drawing import BLUE, MUTED, ORANGE, draw, label_ends
-from atrous.core.errors import AtrousError
+from atrous.core.records import Count, read_plain
 from atrous.core.statistics import Correlation, correlate
 from atrous.core.trial import TRIAL, Failed, Trial
 from atrous.core.words import decimal, interval, ordinal, quantity, score_name
@@ -99,6 +98,13 @@ class SecondRanking:
         return [cell for cell in self.cells if cell.row.is_baseline]
 
 
+@dataclass(frozen=True)
+class AskedAgain:
+    """The numbers of the trials that are ranked again: what is read of `rerank.json`."""
+
+    trials: tuple[Count, ...]
+
+
 def second_ranking(run: Run) -> SecondRanking:
     """The re-ranking of a run so far; empty if none was begun. Raises `AtrousError`."""
     entries, again = run.ledger().entries(), run.reranked()
@@ -118,14 +124,9 @@ def _left(run: Run, again: Sequence[Entry]) -> int:
     path = run.path / RERANK
     if not path.exists():
         return 0
-    try:
-        asked = set(json.loads(path.read_text())["trials"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise AtrousError(
-            f"Expected a re-ranking in {path}, but: {error!r}. Restore the file from a copy, or "
-            "delete it to begin anew."
-        ) from error
-    return len(asked - {_trial(entry.trial) for entry in again})
+    mend = "Restore the file from a copy, or delete it to begin anew."
+    asked = read_plain(path, AskedAgain, "a re-ranking", "", mend, some=True)
+    return len(set(asked.trials) - {_trial(entry.trial) for entry in again})
 
 
 def pairs(cells: Sequence[Again]) -> list[tuple[float, float]]:

@@ -13,25 +13,27 @@ export.json                   the exported file, and how it agrees with the netw
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
+from atrous.core.architecture import ArchitectureText
 from atrous.core.errors import AtrousError
 from atrous.core.files import locate
-from atrous.core.records import from_json
-from atrous.model.evaluation.record import Evaluation, parse_evaluations
-from atrous.model.latency.record import Latency
+from atrous.core.records import Amount, Count, read_lines, read_plain
+from atrous.core.trial import Score
+from atrous.model.evaluation.record import Evaluation, require_classes
+from atrous.model.facts import Latency, TrainingRecord, crop_of
 
 PLAN, FOLDER = "plan.json", "trained"
 JOB, LOG, MODEL = "training.json", "log.jsonl", "model"
 RECORD, EVALUATIONS, SHEET = "model.json", "evaluation.json", "pictures-1.png"
 LATENCY, EXPORT = "latency.json", "export.json"
 
-Fields = Mapping[str, Any]
+T = TypeVar("T")
+WHAT = "a record of a whole run"
+MEND = "Restore it from a copy, or delete it: the report then goes without."
 
 
 @dataclass(frozen=True)
@@ -39,7 +41,7 @@ class PlannedStage:
     """A stage with the seconds planned for it, and in words why."""
 
     name: str
-    seconds: float
+    seconds: Amount
     why: str
 
 
@@ -47,7 +49,7 @@ class PlannedStage:
 class Timetable:
     """The budget in seconds, and how it was split; `told` says how the split was found."""
 
-    budget: float
+    budget: Amount
     stages: tuple[PlannedStage, ...]
     told: str
 
@@ -57,26 +59,51 @@ class Timetable:
 
 
 @dataclass(frozen=True)
-class Export:
-    """A file of `size` bytes, named where it lies now if that is the training's folder.
+class Compared:
+    """How far an exported file was from the network on some images."""
 
-    `difference` is the largest one from the network on all that it was compared on, at most
-    `tolerance`; `None` where it was not compared.
-    """
-
-    file: str
-    size: int
-    difference: float | None
-    tolerance: float | None
+    difference: Amount
 
 
 @dataclass(frozen=True)
-class Score:
-    """The mean loss since the last score and the selection mIoU after `step`."""
+class Export:
+    """The fields that are read of `export.json`: a file of `size` bytes, which lies at `path` or,
+    if it was moved, in the training's folder. Each difference is at most `tolerance`."""
 
-    step: int
-    loss: float | None
-    miou: float
+    path: str
+    size: Count
+    comparisons: tuple[Compared, ...] = ()
+    tolerance: Amount | None = None
+
+    @property
+    def difference(self) -> float | None:
+        """The largest difference on all that it was compared on; `None` if it was not."""
+        return max((each.difference for each in self.comparisons), default=None)
+
+
+@dataclass(frozen=True)
+class Outline:
+    """The fields that are read of a blueprint."""
+
+    architecture: ArchitectureText
+    backbone: str = ""
+    classes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class JobOutline:
+    """The fields that are read of `training.json`."""
+
+    blueprint: Outline
+    name: str = ""
+
+
+@dataclass(frozen=True)
+class ModelOutline:
+    """The fields that are read of `model.json`."""
+
+    blueprint: Outline
+    training: TrainingRecord
 
 
 @dataclass(frozen=True)
@@ -92,14 +119,14 @@ class Trained:
     """A training run and what came of it.
 
     `record` is how the model was trained, empty while it is not; `blueprint` what it is built
-    from. Neither is checked beyond being JSON objects.
+    from.
     """
 
     name: str
     folder: Path
     label: str
-    blueprint: Fields
-    record: Fields
+    blueprint: Outline
+    record: Mapping[str, Any]
     scores: tuple[Score, ...]
     evaluations: tuple[Evaluation, ...]
     sheets: tuple[Sheet, ...]
@@ -114,12 +141,12 @@ class Trained:
     @property
     def architecture(self) -> str:
         """The short form of the architecture."""
-        return str(self.blueprint["architecture"])
+        return str(self.blueprint.architecture)
 
     @property
     def classes(self) -> tuple[str, ...]:
         """The names of the classes."""
-        return tuple(map(str, self.blueprint.get("classes", ())))
+        return self.blueprint.classes
 
     @property
     def parameters(self) -> int | None:
@@ -134,14 +161,12 @@ class Trained:
     @property
     def crop(self) -> tuple[int, int] | None:
         """Height and width in pixels that it was trained on."""
-        crop = self.record.get("crop")
-        return (int(crop[0]), int(crop[1])) if crop else None
+        return crop_of(self.record)
 
 
 def read_timetable(run: Path) -> Timetable | None:
     """The split of a run's time, `None` if it was not planned; raises `AtrousError` for damage."""
-    found: Timetable | None = _parsed(run / PLAN, _timetable, None)
-    return found
+    return _found(run / PLAN, Timetable, some=True)
 
 
 def read_trained(run: Path) -> list[Trained]:
@@ -156,70 +181,44 @@ def _holds_training(folder: Path) -> bool:
 
 def _read(folder: Path) -> Trained:
     model = folder / MODEL
-    job = _parsed(folder / JOB, _mapping, {})
-    record = _parsed(locate(model, RECORD), _model, {})
-    blueprint = record.get("blueprint") or job.get("blueprint")
-    if not isinstance(blueprint, dict) or "architecture" not in blueprint:
-        raise _damaged(folder, "none of its files says which architecture was trained")
-    classes = len(blueprint.get("classes", ()))
-    training = record.get("training", {})
+    job = _found(folder / JOB, JobOutline, some=True)
+    saved = _found(locate(model, RECORD), ModelOutline, some=True)
+    outline = saved or job
+    assert outline is not None, "one of the two is there"
+    record = saved.training if saved else {}
+    classes = len(outline.blueprint.classes)
     return Trained(
         name=folder.name,
         folder=folder,
-        label=str(training.get("name") or job.get("name") or folder.name),
-        blueprint=blueprint,
-        record=training,
-        scores=_scores(folder / LOG),
-        evaluations=_parsed(
-            locate(model, EVALUATIONS), lambda c: parse_evaluations(c, classes), ()
-        ),
+        label=str(record.get("name") or (job.name if job else "") or folder.name),
+        blueprint=outline.blueprint,
+        record=record,
+        scores=tuple(read_lines(folder / LOG, Score, "a score of a training", MEND)),
+        evaluations=_evaluations(locate(model, EVALUATIONS), classes),
         sheets=tuple(_sheets(folder, classes)),
-        timings=_parsed(folder / LATENCY, lambda c: from_json(tuple[Latency, ...], c), ()),
-        exported=_parsed(folder / EXPORT, lambda content: _exported(content, folder), None),
+        timings=_found(folder / LATENCY, tuple[Latency, ...]) or (),
+        exported=_exported(folder),
     )
 
 
-def _parsed(path: Path, parse: Any, absent: Any) -> Any:
-    """A JSON file as `parse` takes it, or `absent`; raises `AtrousError` for a damaged one."""
+def _found(path: Path, kind: type[T], some: bool = False) -> T | None:
+    """A record, or some of its fields, if there is such a file; raises `AtrousError` for damage."""
     if not path.is_file():
-        return absent
-    with _reading(path):
-        return parse(json.loads(path.read_text(encoding="utf-8")))
+        return None
+    return read_plain(path, kind, WHAT, "", MEND, some)
 
 
-@contextmanager
-def _reading(path: Path) -> Iterator[None]:
+def _evaluations(path: Path, classes: int) -> tuple[Evaluation, ...]:
+    return _of_classes(path, _found(path, tuple[Evaluation, ...]) or (), classes)
+
+
+def _of_classes(path: Path, found: tuple[Evaluation, ...], classes: int) -> tuple[Evaluation, ...]:
     try:
-        yield
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
-        raise _damaged(path, repr(error)) from error
-
-
-def _damaged(path: Path, why: str) -> AtrousError:
-    return AtrousError(
-        f"Expected a record of a whole run in {path}, but: {why}. Restore it from a "
-        "copy, or delete it: the report then goes without."
-    )
-
-
-def _mapping(content: Any) -> dict[str, Any]:
-    if not isinstance(content, dict):
-        raise TypeError(f"{type(content).__name__} instead of an object")
-    return content
-
-
-def _model(content: Any) -> dict[str, Any]:
-    return _mapping(content) | {"training": _mapping(content["training"])}
-
-
-def _scores(path: Path) -> tuple[Score, ...]:
-    if not path.is_file():
-        return ()
-    with _reading(path):
-        lines = map(json.loads, path.read_text(encoding="utf-8").splitlines())
-        return tuple(
-            Score(int(line["step"]), line.get("loss"), float(line["miou"])) for line in lines
-        )
+        for each in found:
+            require_classes(each, classes)
+    except ValueError as error:
+        raise AtrousError(f"Expected {WHAT} in {path}, but: {error}. {MEND}") from error
+    return found
 
 
 def _sheets(folder: Path, classes: int) -> Iterator[Sheet]:
@@ -228,26 +227,17 @@ def _sheets(folder: Path, classes: int) -> Iterator[Sheet]:
     found = (path for place in places for path in sorted(place.rglob(SHEET)))
     for path in found:
         beside = path.with_name(EVALUATIONS)
-        told = _parsed(beside, lambda content: parse_evaluations([content], classes)[0].title, "")
-        yield Sheet(told, path)
+        told = _found(beside, Evaluation)
+        for each in _of_classes(beside, (told,) if told else (), classes):
+            yield Sheet(each.title, path)
+        if told is None:
+            yield Sheet("", path)
 
 
-def _timetable(content: Any) -> Timetable:
-    stages = tuple(
-        PlannedStage(str(each["name"]), float(each["seconds"]), str(each["why"]))
-        for each in content["stages"]
-    )
-    return Timetable(float(content["budget"]), stages, str(content["told"]))
-
-
-def _exported(content: Any, folder: Path) -> Export:
-    path = Path(content["path"])
-    places = (folder / path.name, folder / MODEL / path.name)
-    apart = [float(each["difference"]) for each in content.get("comparisons", ())]
-    tolerance = content.get("tolerance")
-    return Export(
-        file=str(next((place for place in places if place.is_file()), path)),
-        size=int(content["size"]),
-        difference=max(apart, default=None),
-        tolerance=None if tolerance is None else float(tolerance),
-    )
+def _exported(folder: Path) -> Export | None:
+    found = _found(folder / EXPORT, Export, some=True)
+    if found is None:
+        return None
+    name = Path(found.path).name
+    places = (folder / name, folder / MODEL / name)
+    return replace(found, path=str(next((p for p in places if p.is_file()), found.path)))

@@ -12,11 +12,11 @@ import os
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import timedelta
 from math import isclose, isfinite
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 from urllib.parse import quote, unquote_to_bytes
 
 import optuna
@@ -25,7 +25,7 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 from sqlalchemy.engine import URL, make_url
 
 from atrous.core.errors import AtrousError
-from atrous.core.records import from_json, from_text, to_json
+from atrous.core.records import Amount, Count, Finite, from_json, from_text, to_json
 from atrous.core.trial import Failed, Measured, Outcome, Trial
 
 STATE = "state"
@@ -57,6 +57,20 @@ class Entry:
     def key(self) -> tuple[int, int]:
         """The number of the trial and the level of the rung, which no other entry has."""
         return self.outcome.job.key
+
+
+@dataclass(frozen=True)
+class LedgerRow:
+    """The attributes of a trial in the database; `outcome` is JSON, as the codec writes it."""
+
+    record: Literal["measured", "failed"]
+    number: Count
+    level: Count
+    architecture: str
+    origin: str
+    score: Finite | None
+    elapsed: Amount
+    outcome: str
 
 
 @dataclass(frozen=True)
@@ -261,16 +275,17 @@ def _to_optuna(entry: Entry, widths: Mapping[str, int]) -> FrozenTrial:
     }
     measured = isinstance(outcome, Measured)
     params = {name: chosen[name] for name in free}
-    attributes = {
-        "record": "measured" if measured else "failed",
-        "number": trial.number,
-        "level": outcome.job.rung.level,
-        "architecture": str(trial.architecture),
-        "origin": str(trial.origin),
-        "score": entry.score,
-        "elapsed": round(entry.elapsed, 3),
-        "outcome": json.dumps(to_json(outcome)),
-    }
+    row = LedgerRow(
+        record="measured" if measured else "failed",
+        number=trial.number,
+        level=outcome.job.rung.level,
+        architecture=str(trial.architecture),
+        origin=str(trial.origin),
+        score=entry.score,
+        elapsed=round(entry.elapsed, 3),
+        outcome=json.dumps(to_json(outcome)),
+    )
+    attributes = to_json(row)
     found = create_trial(
         state=TrialState.COMPLETE if measured else TrialState.FAIL,
         value=entry.score,
@@ -298,12 +313,13 @@ def _seal(content: Any) -> str:
 
 
 def _to_entry(found: FrozenTrial) -> Entry:
-    attributes = dict(found.user_attrs)
-    if attributes.pop(SEAL) != _seal((attributes, found.params)):
+    names = {each.name for each in fields(LedgerRow)}
+    attributes = {name: value for name, value in found.user_attrs.items() if name in names}
+    if found.user_attrs[SEAL] != _seal((attributes, found.params)):
         raise ValueError("its seal says that it was changed after the trial had ended")
-    kind: type[Outcome] = Measured if attributes["record"] == "measured" else Failed
-    outcome = from_text(kind, attributes["outcome"])
-    return Entry(outcome, attributes["score"], attributes["elapsed"])
+    row = from_json(LedgerRow, attributes)
+    kind: type[Outcome] = Measured if row.record == "measured" else Failed
+    return Entry(from_text(kind, row.outcome), row.score, row.elapsed)
 
 
 def _require_consistent(entry: Entry, found: FrozenTrial) -> Entry:

@@ -7,21 +7,23 @@ ledger.db    the trials, and in studies of their own what is ranked again and re
 from __future__ import annotations
 
 import platform
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Literal
 
-from atrous.core.config import SearchConfig, Size
+from atrous.core.config import GRADIENT, MOST_WORKERS, SearchConfig, Size
 from atrous.core.console import command
 from atrous.core.errors import AtrousError
 from atrous.core.files import hold, is_held
 from atrous.core.options import option, part, replaced
-from atrous.core.records import read, write
+from atrous.core.records import Count, Device, Positive, read, write
 from atrous.core.trial import Trial
 from atrous.data.dataset import DataFingerprint
+from atrous.execution import find_executor
 from atrous.search.ledger import (
     Entry,
     Ledger,
@@ -31,7 +33,10 @@ from atrous.search.ledger import (
     is_there,
     scored,
 )
+from atrous.search.objective import find_objective
+from atrous.spaces import find_architecture, find_space, needs_backbone
 from atrous.spaces.space import Shape
+from atrous.strategies import find_strategy
 
 ABOUT, LEDGER, LOCK = "run.json", "ledger.db", "run.lock"
 RERANK = "rerank.json"
@@ -50,12 +55,12 @@ class Settings:
     """
 
     config: SearchConfig
-    workers: int
+    workers: int = option("Trials at a time.", least=1, below=MOST_WORKERS)
     crop: Size = option("Canvas HxW of every image.", compares=True)
-    device: str
+    device: Device
     precision: Literal["float32", "bfloat16"] = option("Of products.", compares=True)
     layout: Literal["channels_last", "contiguous"]
-    threads: int
+    threads: Positive
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,8 +74,8 @@ class Context:
     """
 
     classes: tuple[str, ...]
-    training_images: int
-    selection_images: int
+    training_images: Count
+    selection_images: Count
     fingerprint: DataFingerprint = part()
     weights_digest: str = option("Of the backbone.", compares=True)
     maps: dict[int, Shape]
@@ -213,7 +218,44 @@ def open_run(path: Path) -> Run:
     )
     mend = "Restore the file from a copy, or start a new run."
     about = read(path / ABOUT, About, FORMAT, "the record of a run", absent, mend)
+    if told := unknown(about.settings.config):
+        words = "; ".join(f"settings.config.{each}" for each in told)
+        raise AtrousError(f"Expected the record of a run in {path / ABOUT}, but: {words} {mend}")
     return Run(path, about.settings, about.context)
+
+
+def unknown(config: SearchConfig) -> list[str]:
+    """Returns what a configuration names and this version has not, a phrase each with its field."""
+    checks: dict[str, Callable[[], object]] = {
+        "space": lambda: find_space(config.space),
+        "proxy.score": lambda: find_objective(config.proxy.score),
+        "machine.executor": lambda: find_executor(config.machine.executor, 1),
+        "encoder": lambda: _require_encoder(config),
+    }
+    for place, name in enumerate(config.baselines):
+        if not name.endswith(".json"):
+            checks[f"baselines[{place}]"] = partial(find_architecture, name)
+    if config.strategy != GRADIENT:
+        checks["strategy"] = lambda: find_strategy(config.strategy)
+    found = []
+    for name, check in checks.items():
+        try:
+            check()
+        except AtrousError as error:
+            found.append(f"{name}: {error}")
+    if (config.strategy == GRADIENT) != (config.gradient is not None):
+        found.append(f"gradient: is there for the strategy {GRADIENT} and for no other.")
+    return found
+
+
+def _require_encoder(config: SearchConfig) -> None:
+    whole, found = not needs_backbone(config.space), config.encoder
+    if whole != (not found.backbone) or whole != (not found.output_stride):
+        wanted = "no backbone and stride 0" if whole else "a backbone and its stride"
+        raise AtrousError(
+            f"expected {wanted} for {config.space}, got {found.backbone!r} and "
+            f"{found.output_stride}."
+        )
 
 
 def latest_run(folder: Path, about: str = ABOUT) -> Path:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
 from atrous.core.architecture import Architecture
 from atrous.core.errors import AtrousError
+from atrous.core.records import RecordError, from_json, parse
 from atrous.spaces.auto_deeplab import AUTO_DEEPLAB
 from atrous.spaces.classic import CLASSIC
 from atrous.spaces.dpc import DPC
@@ -150,25 +150,26 @@ def _unknown(space: str) -> AtrousError:
 def _from_file(path: Path) -> Architecture:
     try:
         text = path.read_text(encoding="utf-8")
-        content = json.loads(text)
+        content = parse(text)
     except (OSError, ValueError) as error:
         raise AtrousError(f"Expected an architecture in JSON at {path}, but {error}.") from error
     try:
-        if isinstance(content, dict) and content.keys() == {"space", "genotype"}:
-            return _from_record(content["space"], content["genotype"])
+        if isinstance(content, dict) and content.keys() & {"space", "genotype"}:
+            return _from_record(content)
         return _from_others(text)
     except AtrousError as error:
         raise AtrousError(f"{path}: {error}") from error
 
 
-def _from_record(space: Any, genotype: Any) -> Architecture:
-    whole = isinstance(genotype, list) and all(type(choice) is int for choice in genotype)
-    if not (isinstance(space, str) and whole):
+def _from_record(content: Any) -> Architecture:
+    try:
+        found = from_json(Architecture, content)
+    except RecordError as error:
         raise AtrousError(
             'Expected the name of a space and a list of whole numbers, such as {"space": "dpc-1", '
-            f'"genotype": [0, 17]}}, got {space!r} and {genotype!r}.'
-        )
-    return find_space(space).architecture(tuple(genotype))
+            f'"genotype": [0, 17]}}, but: {error}.'
+        ) from error
+    return find_space(found.space).architecture(found.genotype)
 
 
 def _from_others(text: str) -> Architecture:

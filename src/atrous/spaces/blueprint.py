@@ -10,6 +10,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from atrous.core.architecture import ArchitectureText, Cost
 from atrous.core.errors import AtrousError
+from atrous.core.records import Positive
 from atrous.data.canvas import Size, feature_size, round_up
 from atrous.data.encoding import Colour
 from atrous.networks.backbones import load_backbone, outline
@@ -27,8 +28,8 @@ class Blueprint:
 
     architecture: ArchitectureText
     backbone: str | None
-    output_stride: int | None
-    filters: int
+    output_stride: Positive | None
+    filters: Positive
     decoder: bool
     classes: tuple[str, ...]
     colours: tuple[Colour, ...]

@@ -12,7 +12,8 @@ import torch
 
 from atrous.core import records
 from atrous.core.console import note
-from atrous.core.errors import within_memory
+from atrous.core.errors import AtrousError, within_memory
+from atrous.core.records import Amount, Positive
 from atrous.model.latency.conditions import runtime_version
 from atrous.model.latency.measure import in_turns, torch_threads
 from atrous.networks.compute import LatencyConditions
@@ -33,8 +34,8 @@ class LatencyTable:
 
     setting: LatencyConditions
     version: str
-    repeats: int
-    milliseconds: dict[str, float]
+    repeats: Positive
+    milliseconds: dict[str, Amount]
 
 
 def measured_once(
@@ -43,7 +44,13 @@ def measured_once(
     """Reads the table of a run, or measures and writes it; raises `AtrousError`."""
     if path.exists():
         mend = "Delete the file to have it measured anew."
-        return records.read(path, LatencyTable, FORMAT, "a table of latencies", "", mend)
+        table = records.read(path, LatencyTable, FORMAT, "a table of latencies", "", mend)
+        if unlike := sorted(table.milliseconds.keys() ^ parts.keys()):
+            raise AtrousError(
+                f"Expected a table of latencies of {len(parts)} parts in {path}, but: milliseconds "
+                f"has {unlike[0]} too much or not at all. {mend}"
+            )
+        return table
     note("measuring how long each operation takes on this machine")
     table = measure(parts, setting)
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -27,7 +27,7 @@ from atrous.relax.config import CROP, EPOCHS, SIDE, SearchProtocol
 from atrous.relax.gates import GATES
 from atrous.relax.memory import MemoryPlan, memory_of
 from atrous.relax.relaxation import Penalty, Relaxation, slow_is_bad, without_penalty
-from atrous.search.run import Run
+from atrous.search.run import ABOUT, Run
 from atrous.spaces import FAMILIES, family_of, find_architecture
 from atrous.stages.latency_table import measured_once
 from atrous.strategies.strategy import AnyStrategy, Proposal, Stateless
@@ -71,6 +71,13 @@ def relax(run: Run, watch: loop.Watch) -> AnyStrategy:
 
     Raises `AtrousError` if data have changed, for lack of memory, and for a search that diverges.
     """
+    try:
+        require_relaxable(run.config)
+    except AtrousError as error:
+        raise AtrousError(
+            f"Expected the record of a run in {run.path / ABOUT}, but: settings.config.gradient: "
+            f"{error} Restore the file from a copy, or start a new run."
+        ) from error
     data, asked = unchanged_data(run), _asked(run.config)
     proposals: list[Proposal] = []
     for protocol in protocols(run.config, run.settings.device, data):

@@ -14,13 +14,17 @@ import shutil
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field
 
 from atrous.core import records
 from atrous.core.architecture import Architecture
-from atrous.core.config import RerankConfig
+from atrous.core.config import MOST_WORKERS, RerankConfig
 from atrous.core.console import command, note
 from atrous.core.errors import AtrousError
-from atrous.core.options import problems
+from atrous.core.options import option, problems
+from atrous.core.records import Amount, Count
 from atrous.core.trial import TRIAL, Origin, Trial
 from atrous.data.canvas import Size, largest, require_crop
 from atrous.data.checks.check import require_sound
@@ -42,19 +46,20 @@ from atrous.training.config import Protocol, derive_training_crop, protocol_of
 WORK = "rerank"
 FORMAT = 2
 SCORE_EVERY = 1000
+MEND = "Restore the file from a copy, or delete it to begin anew."
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Reranking:
     """`trials` are numbers of the search's trials, best first; `protocol` and `compute` say how
     each is trained, `workers` at a time; no trial begins after `seconds`, unless `None`. If `warm`,
     a candidate starts with its cell as the proxy leaves it, else with a random one."""
 
-    trials: tuple[int, ...]
+    trials: Annotated[tuple[Count, ...], Field(min_length=1)]
     protocol: Protocol
     compute: Compute
-    workers: int
-    seconds: float | None
+    workers: int = option("At a time.", least=1, below=MOST_WORKERS)
+    seconds: Amount | None
     warm: bool
 
 
@@ -132,8 +137,7 @@ def read(run: Run) -> Reranking:
         f"Expected a re-ranking in {run.path}, but there is none. Begin it: "
         f"{command('rerank', run.path)}"
     )
-    mend = "Restore the file from a copy, or delete it to begin anew."
-    return records.read(run.path / RERANK, Reranking, FORMAT, "a re-ranking", absent, mend)
+    return records.read(run.path / RERANK, Reranking, FORMAT, "a re-ranking", absent, MEND)
 
 
 def proceed(run: Run, cache: Path, watch: Callable[[Entry], None]) -> None:
@@ -143,6 +147,11 @@ def proceed(run: Run, cache: Path, watch: Callable[[Entry], None]) -> None:
     """
     reranking, config = read(run), run.config
     trials = {entry.trial.number: entry.trial for entry in run.ledger().entries()}
+    if strangers := [number for number in reranking.trials if number not in trials]:
+        raise AtrousError(
+            f"Expected trials of the search in {run.path / RERANK}, but: trials has "
+            f"{strangers[0]}, which has not ended. {MEND}"
+        )
     baselines = baseline_trials(config.baselines, config.seed)
     again = (
         Trial(number, trials[before].architecture, Origin(TRIAL, (before,)), config.seed)

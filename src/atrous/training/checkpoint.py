@@ -8,7 +8,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -16,26 +16,38 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from atrous.core.errors import AtrousError
-from atrous.core.files import openable, whole, write_whole
+from atrous.core.files import openable, whole
+from atrous.core.records import RecordError, from_json, parse, read_lines, write_lines
+from atrous.core.trial import Score
 
 if TYPE_CHECKING:
     from torch.utils.tensorboard import SummaryWriter
 
+T = TypeVar("T")
 FORMAT = "2"
 LOG, BOARD = "log.jsonl", "tensorboard"
 
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """Named tensors, and a record in JSON's types."""
+    """Named tensors, and a record in JSON's types; `path` is where they were read."""
 
     tensors: Mapping[str, Tensor]
     record: Mapping[str, Any]
+    path: Path | None = None
 
     def under(self, prefix: str) -> dict[str, Tensor]:
         """The tensors whose name begins with `prefix.`, without it."""
         start = f"{prefix}."
         return {k.removeprefix(start): v for k, v in self.tensors.items() if k.startswith(start)}
+
+    def told(self, kind: type[T], what: str, mend: str) -> T:
+        """Returns its record as one of a type; raises `AtrousError` that names all errors."""
+        try:
+            return from_json(kind, self.record)
+        except RecordError as error:
+            place = f" in {self.path}" if self.path else ""
+            raise AtrousError(f"Expected {what}{place}, but: {error}. {mend}") from error
 
 
 def save(checkpoint: Checkpoint, path: Path) -> None:
@@ -65,8 +77,8 @@ def load(path: Path) -> Checkpoint:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
         if metadata["seal"] != _seal(tensors, metadata["record"]):
             raise ValueError("its seal says that bits of it have changed since it was written")
-        return Checkpoint(tensors, json.loads(metadata["record"]))
-    except (OSError, SafetensorError, ValueError, KeyError, RecursionError) as error:
+        return Checkpoint(tensors, parse(metadata["record"]), path)
+    except (OSError, SafetensorError, ValueError, KeyError) as error:
         raise AtrousError(
             f"Expected a checkpoint of a training run at {path}, but {error}. Delete the file to "
             "train from the beginning, or restore it from a copy."
@@ -103,51 +115,28 @@ class Log:
     def __init__(self, folder: Path, last: int, tensorboard: bool) -> None:
         board = load_board() if tensorboard else None
         self._path = folder / LOG
-        self._lines = [line for line in read_log(folder) if line["step"] <= last]
+        self._lines = [line for line in read_log(folder) if line.step <= last]
         self._board = board(str(folder / BOARD), purge_step=last + 1) if board else None
         self._write()
 
-    def add(self, step: int, values: Mapping[str, float]) -> None:
+    def add(self, line: Score) -> None:
         """Adds a line, durably; raises `AtrousError` if it cannot be written."""
-        self._lines.append({"step": step, **values})
+        self._lines.append(line)
         self._write()
         if self._board:
-            for name, value in values.items():
-                self._board.add_scalar(name, value, step)
+            for name in ("loss", "miou"):
+                if (value := getattr(line, name)) is not None:
+                    self._board.add_scalar(name, value, line.step)
             self._board.flush()
 
     def _write(self) -> None:
-        try:
-            write_whole(self._path, "".join(json.dumps(line) + "\n" for line in self._lines))
-        except OSError as error:
-            raise AtrousError(
-                f"Expected to write {self._path}, but {error}. Make room on the disk, or allow "
-                "writing, and go on with --resume."
-            ) from error
+        mend = "Make room on the disk, or allow writing, and go on with --resume."
+        write_lines(self._path, self._lines, "the log of a training", mend)
 
 
-def read_log(folder: Path) -> list[dict[str, float]]:
-    """The lines so far; raises `AtrousError` for a line that is not one."""
-    path = folder / LOG
-    try:
-        texts = path.read_bytes().decode(errors="replace").splitlines()
-    except FileNotFoundError:
-        return []
-    except OSError as error:
-        raise AtrousError(
-            f"Expected to read the training log {path}, but {error}. Make it readable."
-        ) from error
-    lines: list[dict[str, float]] = []
-    for number, text in enumerate(texts, 1):
-        try:
-            line = json.loads(text)
-            lines.append({**line, "step": int(line["step"])})
-        except (ValueError, TypeError, KeyError) as error:
-            raise AtrousError(
-                f"Expected a line of a training log in line {number} of {path}, but {error}. "
-                "Delete the line."
-            ) from error
-    return lines
+def read_log(folder: Path) -> list[Score]:
+    """Returns the lines so far; raises `AtrousError` for a line that is not one."""
+    return read_lines(folder / LOG, Score, "a score of a training", "Delete the line.")
 
 
 def load_board() -> type[SummaryWriter]:

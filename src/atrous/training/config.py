@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, fields
-from typing import Any
+from typing import Any, ClassVar
 
 from atrous.core.config import TrainingConfig
-from atrous.core.errors import AtrousError
+from atrous.core.errors import InvalidError
 from atrous.core.options import leaves, problem
+from atrous.core.records import Amount, Count
 from atrous.data.canvas import LONGEST, Size, largest, round_up
 from atrous.networks.compute import Precision
 from atrous.training.optimiser import Schedule
@@ -42,13 +43,15 @@ class Protocol(TrainingConfig):
     rate: float = RATE
     precision: Precision = "float32"
     score_every: int = 1000
-    class_weights: tuple[float, ...] = ()
-    seed: int = 0
+    class_weights: tuple[Amount, ...] = ()
+    seed: Count = 0
+    RANGES: ClassVar[type] = TrainingConfig
+    """The configuration whose options say what the numbers may be."""
 
     def __post_init__(self) -> None:
         wrong = self._wrong()
         if wrong:
-            raise AtrousError("; ".join(wrong) + ".")
+            raise InvalidError("; ".join(wrong) + ".")
 
     @property
     def schedule(self) -> Schedule:

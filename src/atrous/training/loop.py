@@ -14,9 +14,8 @@ import torch
 from torch import nn
 
 from atrous.core.console import untracked
-from atrous.core.errors import AtrousError
-from atrous.core.records import from_json, to_json
-from atrous.core.trial import Metrics
+from atrous.core.records import Count, to_json
+from atrous.core.trial import Metrics, Score
 from atrous.data.dataset import Progress, Samples
 from atrous.networks.network import Network
 from atrous.tasks import Task
@@ -32,10 +31,18 @@ CHECKPOINT, BEST = "checkpoint.safetensors", "best.safetensors"
 SAVE_SECONDS = 60
 """A checkpoint is written so often, and with every score."""
 
-Score = Callable[[Network], Metrics]
+Scorer = Callable[[Network], Metrics]
 """Scores a network on the selection images."""
 Watch = Callable[[int, float | None, Metrics], None]
 """Hears of each score: step, loss, metrics. There is no loss before the first step."""
+
+
+@dataclass(frozen=True)
+class BestWeights:
+    """The record of the weights that scored highest: after which step, and the metrics."""
+
+    step: Count
+    metrics: Metrics
 
 
 @dataclass(frozen=True)
@@ -86,7 +93,7 @@ def ignore(step: int, loss: float | None, metrics: Metrics) -> None:
 def train(
     state: TrainingState,
     crops: Crops,
-    score: Score,
+    score: Scorer,
     folder: Path,
     progress: Progress,
     watch: Watch = ignore,
@@ -126,7 +133,7 @@ def train(
 
 def _score(
     state: TrainingState,
-    score: Score,
+    score: Scorer,
     loss: float | None,
     folder: Path,
     log: Log | None,
@@ -137,21 +144,15 @@ def _score(
     metrics = score(state.scored)
     if log:
         _keep_best(state, metrics, folder)
-        told = {} if loss is None else {"loss": loss}
-        log.add(state.step, {**told, "miou": metrics.miou})
+        log.add(Score(state.step, loss, metrics.miou))
         watch(state.step, loss, metrics)
 
 
 def best_metrics(folder: Path) -> Metrics:
     """The metrics of the best weights of a run; raises `AtrousError`."""
-    record = load(folder / BEST).record
-    try:
-        return from_json(Metrics, record["metrics"])
-    except (KeyError, TypeError, ValueError) as error:
-        raise AtrousError(
-            f"Expected the best weights of a training run in {folder / BEST}, but its record is of "
-            f"another kind ({error!r}). Restore the file from a copy, or begin anew."
-        ) from error
+    mend = "Restore the file from a copy, or begin anew."
+    found = load(folder / BEST)
+    return found.told(BestWeights, "the best weights of a training run", mend).metrics
 
 
 def load_best(network: Network, folder: Path) -> None:
@@ -182,4 +183,4 @@ def _keep_best(state: TrainingState, metrics: Metrics, folder: Path) -> None:
         return
     state.best = Best(metrics.miou, state.step)
     tensors = {f"network.{k}": v for k, v in state.scored.state_dict().items()}
-    save(Checkpoint(tensors, {"step": state.step, "metrics": to_json(metrics)}), folder / BEST)
+    save(Checkpoint(tensors, to_json(BestWeights(state.step, metrics))), folder / BEST)

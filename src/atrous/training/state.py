@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Annotated, Any, cast
 
 import torch
+from pydantic import Field
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from atrous.core.errors import AtrousError
-from atrous.core.records import from_json, to_json
+from atrous.core.records import Count, to_json
 from atrous.networks.compute import Compute
 from atrous.networks.layers import set_drop_path
 from atrous.networks.network import Network
@@ -36,8 +37,23 @@ BUFFER = "momentum_buffer"
 class Best:
     """The highest selection score so far, mIoU in [0, 1], and the step after which it was taken."""
 
-    score: float = -1.0
-    step: int = 0
+    score: Annotated[float, Field(ge=-1, le=1)] = -1.0
+    step: Count = 0
+
+
+@dataclass(frozen=True)
+class TrainingProgress:
+    """The record of a checkpoint: the steps taken, of all in the protocol, and the best so far."""
+
+    step: Count
+    best: Best
+    protocol: Protocol
+
+    def __post_init__(self) -> None:
+        """Raises `ValueError` for steps that were never taken."""
+        require_steps(self.step, self.protocol.steps)
+        if self.best.step > self.step:
+            raise ValueError(f"best.step is {self.best.step}, after step {self.step}")
 
 
 class TrainingState:
@@ -99,21 +115,13 @@ class TrainingState:
                 tensors[f"momentum.{name}"] = momentum
         if self._average:
             tensors |= {f"average.{k}": v for k, v in self._average.state_dict().items()}
-        record = {"step": self.step, "best": to_json(self.best)}
-        record["protocol"] = to_json(self.protocol)
-        return Checkpoint(tensors, record)
+        return Checkpoint(tensors, to_json(TrainingProgress(self.step, self.best, self.protocol)))
 
     def restore(self, checkpoint: Checkpoint) -> None:
         """Goes on from a checkpoint; raises `AtrousError` if it is of another training run."""
-        try:
-            protocol = from_json(Protocol, checkpoint.record["protocol"])
-            step = int(checkpoint.record["step"])
-            best = from_json(Best, checkpoint.record["best"])
-        except (KeyError, TypeError, ValueError) as error:
-            raise AtrousError(
-                f"Expected the checkpoint of a training run, but its record is of another kind "
-                f"({error!r}). Delete it to train from the beginning."
-            ) from error
+        mend = "Delete it to train from the beginning."
+        found = checkpoint.told(TrainingProgress, "the checkpoint of a training run", mend)
+        step, best, protocol = found.step, found.best, found.protocol
         if protocol != self.protocol:
             raise AtrousError(
                 f"Expected a checkpoint of a run under {self.protocol}, got one under {protocol}. "
@@ -136,6 +144,12 @@ class TrainingState:
         loss = self._loss(self._wrapped, part) / count
         (loss * self.world.size).backward()  # type: ignore[no-untyped-call]
         return loss.detach()
+
+
+def require_steps(taken: int, all_of_them: int) -> None:
+    """Raises `ValueError` if more steps were taken than there are."""
+    if taken > all_of_them:
+        raise ValueError(f"step is {taken}, of the {all_of_them} that protocol.steps has")
 
 
 def promoted(checkpoint: Checkpoint, protocol: Protocol) -> Checkpoint:

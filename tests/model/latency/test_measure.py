@@ -11,6 +11,7 @@ import torch
 
 from atrous.core.errors import AtrousError
 from atrous.core.records import from_json, to_json
+from atrous.model.facts import Latency
 from atrous.model.latency import measure
 from atrous.model.latency.conditions import make_conditions
 from atrous.model.latency.measure import (
@@ -23,7 +24,6 @@ from atrous.model.latency.measure import (
     summarised,
     warm_up,
 )
-from atrous.model.latency.record import Latency
 from atrous.networks.network import Network
 from atrous.spaces.blueprint import build_network
 from tests.model.export.material import blueprint

@@ -54,7 +54,7 @@ def test_the_model_holds_the_best_weights_and_how_they_came_about(
     trained: Path, asked: TrainingJob
 ) -> None:
     model = load_model(trained / "model")
-    scores = [(line["step"], line["miou"]) for line in read_log(trained)]
+    scores = [(line.step, line.miou) for line in read_log(trained)]
     assert [step for step, _ in scores] == [5, 10, 12]
     record = model.training_record
     assert record["selection_miou"] == max(miou for _, miou in scores)
@@ -170,7 +170,7 @@ def test_a_warm_start_that_training_spoils_is_what_is_kept(
         model = load_model(run(folder, asked, progress=never, start=warm))
         assert model.training_record["selection_miou"] == 0.471
         assert torch.equal(model.network.logits.weight, started[0]["logits.weight"])
-        assert [(line["step"], line["miou"]) for line in read_log(folder)] == [
+        assert [(line.step, line.miou) for line in read_log(folder)] == [
             (0, 0.471),
             (5, 0.460),
             (10, 0.460),

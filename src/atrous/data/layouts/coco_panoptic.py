@@ -7,7 +7,6 @@ is void and ignored. Crowds count as their category, as in the official conversi
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
@@ -15,6 +14,7 @@ from typing import Any
 
 from atrous.core.console import track
 from atrous.core.errors import AtrousError
+from atrous.core.records import parse
 from atrous.data.checks.inspection import below
 from atrous.data.dataset import Dataset, Sample, Samples
 from atrous.data.encoding import SegmentEncoding, segments_of
@@ -115,7 +115,7 @@ def _read_segments(path: Path) -> Segments:
 
 @lru_cache(maxsize=4)
 def _parse(path: Path, _size: int, _modified: int) -> Segments:
-    annotations: list[dict[str, Any]] = json.loads(path.read_bytes())["annotations"]
+    annotations: list[dict[str, Any]] = parse(path.read_bytes())["annotations"]
     return {
         Path(annotation["file_name"]).stem: segments_of(
             {

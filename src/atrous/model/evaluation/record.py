@@ -6,12 +6,14 @@ import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Annotated
 
 import numpy as np
 import numpy.typing as npt
+from pydantic import Field
 
 from atrous.core.errors import AtrousError
-from atrous.core.records import from_json
+from atrous.core.records import Count, Share, from_json
 
 SCORES = {
     "miou": "mIoU",
@@ -21,6 +23,7 @@ SCORES = {
 }
 LOWEST, HIGHEST = 0.1, 4.0
 """The scales at which an image can be looked at."""
+Scale = Annotated[float, Field(ge=LOWEST, le=HIGHEST)]
 _SECTION = re.compile(r"^<!-- evaluation: (.*) -->\n", re.MULTILINE)
 
 
@@ -36,22 +39,24 @@ class Evaluation:
 
     data: str
     split: str
-    images: int
-    scales: tuple[float, ...]
+    images: Count
+    scales: tuple[Scale, ...]
     flip: bool
-    miou: float
-    mean_accuracy: float
-    pixel_accuracy: float
-    weighted_iou: float
-    class_iou: dict[str, float | None]
-    confusion: tuple[tuple[int, ...], ...]
+    miou: Share
+    mean_accuracy: Share
+    pixel_accuracy: Share
+    weighted_iou: Share
+    class_iou: dict[str, Share | None]
+    confusion: tuple[tuple[Count, ...], ...]
 
     def __post_init__(self) -> None:
         """Raises `ValueError` for counts not K x K, and numbers not finite."""
         classes = len(self.class_iou)
         rows = [len(row) for row in self.confusion]
         if rows != classes * [classes] or any(n < 0 for row in self.confusion for n in row):
-            raise ValueError(f"the confusion matrix is no {classes} x {classes} counts")
+            raise ValueError(
+                f"confusion is no {classes} x {classes} counts, for the classes of class_iou"
+            )
         present = (iou for iou in self.class_iou.values() if iou is not None)
         if not all(map(math.isfinite, (*present, *self.scales, *self.scores))):
             raise ValueError("the scales and scores of an evaluation are not all finite numbers")

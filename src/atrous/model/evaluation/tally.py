@@ -15,7 +15,7 @@ import numpy as np
 
 from atrous.core.errors import AtrousError
 from atrous.core.files import write_whole
-from atrous.core.records import from_text, to_json
+from atrous.core.records import Count, Share, from_text, to_json
 from atrous.tasks.segmentation.evaluate import Counted, Counts, summarise
 
 INTERVAL = 30.0
@@ -75,7 +75,7 @@ class Tally:
 
     def _read(self) -> None:
         try:
-            kept = from_text(_Kept, self.path.read_text(encoding="utf-8"))
+            kept = from_text(_Kept, self.path.read_bytes())
             counts = np.array(kept.counts, dtype=np.int64)
         except (OSError, ValueError):
             return
@@ -99,5 +99,5 @@ class _Kept:
     """The content of the file."""
 
     key: str
-    scores: tuple[float | None, ...]
-    counts: tuple[tuple[int, ...], ...]
+    scores: tuple[Share | None, ...]
+    counts: tuple[tuple[Count, ...], ...]

@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -30,6 +29,7 @@ from atrous.model.export.interface import (
     difference,
     noise,
 )
+from atrous.model.facts import crop_of
 from atrous.model.folder import RECORD
 from atrous.model.model import Model
 from atrous.model.record import read_record
@@ -220,7 +220,8 @@ def export_model(
     colours and architecture, and is compared on an image of the size that it was trained on too.
     """
     interface = ExportInterface(model.transform.mean, model.transform.std, normalise, output)
-    trained = [(1, size) for size in _crop(model.training_record)]
+    crop = crop_of(model.training_record)
+    trained = [(1, crop)] if crop else []
     about = blueprint_metadata(model.blueprint)
     return export_network(model.network, path, format, interface, about, opset, trained)
 
@@ -236,11 +237,3 @@ def blueprint_metadata(blueprint: Blueprint) -> dict[str, str]:
         key: value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
         for key, value in to_json(blueprint).items()
     }
-
-
-def _crop(training: Mapping[str, Any]) -> list[Size]:
-    """Returns the crop that a training record tells, if it does."""
-    match training.get("crop"):
-        case [int(height), int(width)]:
-            return [(height, width)]
-    return []

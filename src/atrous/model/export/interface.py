@@ -13,7 +13,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from atrous.core.errors import AtrousError
+from atrous.core.errors import AtrousError, InvalidError
 from atrous.data.canvas import Size
 
 Normalise = Literal["in", "out"]
@@ -46,13 +46,13 @@ class ExportInterface:
     output: Output = "logits"
 
     def __post_init__(self) -> None:
-        """Raises AtrousError for a word that is not among the choices."""
+        """Raises InvalidError for a word that is not among the choices."""
         for option, value, choices in (
             ("--normalise", self.normalise, get_args(Normalise)),
             ("--output", self.output, get_args(Output)),
         ):
             if value not in choices:
-                raise AtrousError(f"{option}: expected {' or '.join(choices)}, got {value!r}.")
+                raise InvalidError(f"{option}: expected {' or '.join(choices)}, got {value!r}.")
 
     def describe_input(self) -> str:
         """Says the input in words."""

@@ -19,8 +19,8 @@ from atrous.core.errors import within_memory
 from atrous.model.export.exported import export_network
 from atrous.model.export.interface import INPUT, ExportInterface
 from atrous.model.export.onnx_file import OUTPUT
+from atrous.model.facts import Latency
 from atrous.model.latency.conditions import check_runtime, provider, runtime_version
-from atrous.model.latency.record import Latency
 from atrous.networks.compute import LatencyConditions
 from atrous.networks.network import Network
 

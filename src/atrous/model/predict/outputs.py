@@ -20,7 +20,7 @@ from PIL import Image
 
 from atrous.core.errors import AtrousError
 from atrous.core.files import whole, write_whole
-from atrous.core.records import to_json
+from atrous.core.records import from_text, to_json
 from atrous.data.encoding import Colour
 from atrous.data.pixels import Pixels
 
@@ -180,10 +180,10 @@ def open_outputs(
 def _read(path: Path) -> dict[str, Any] | None:
     """Reads what predictions were made with; None if nothing says so."""
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        found: dict[str, Any] = to_json(from_text(Provenance, path.read_bytes()))
     except (OSError, ValueError):
         return None
-    return content if isinstance(content, dict) else None
+    return found
 
 
 def _differences(before: Mapping[str, Any], about: Mapping[str, Any]) -> str:

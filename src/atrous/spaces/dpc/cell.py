@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from atrous.core.errors import AtrousError
+from atrous.core.records import parse
 
 FEATURES = -1
 """The `input` of a branch that reads the backbone's feature map."""
@@ -67,7 +68,7 @@ EXPECTED = (
 def read_cell(text: str) -> Cell:
     """The cell in a JSON text; raises `AtrousError` that names the branch at fault."""
     try:
-        listed = json.loads(text)
+        listed = parse(text)
     except ValueError as error:
         raise AtrousError(f"Expected {EXPECTED}, but it is no JSON: {error}.") from error
     if not isinstance(listed, list) or not listed:

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 
 from atrous.core.architecture import Cost, Genotype
 from atrous.core.errors import AtrousError
+from atrous.core.records import parse
 from atrous.spaces.space import Shape, Space
 
 if TYPE_CHECKING:
@@ -202,7 +203,7 @@ def read_genotype(text: str) -> Genotype:
     Raises `AtrousError` that says what was expected.
     """
     try:
-        (first, *layers), connections = json.loads(text)
+        (first, *layers), connections = parse(text)
         cell = Cell(first, tuple(((p, o), (q, r)) for p, q, o, r in layers))
         genotype = encode(Design(tuple((a, b) for a, b in connections), cell))
         if not all(type(number) is int for number in genotype) or len(genotype) != 19:

@@ -149,9 +149,16 @@ def open_study(path: Path) -> Study | None:
     about = records.read(path / ABOUT, _About, FORMAT, "the settings of a study", "", mend)
     if missing := [name for name in about.settings.names if name not in about.computes]:
         raise AtrousError(
-            f"Expected the settings of a study in {path / ABOUT}, but it does not say how to "
-            f"compute: {', '.join(missing)}. {mend}"
+            f"Expected the settings of a study in {path / ABOUT}, but computes does not "
+            f"say how: {', '.join(missing)}. {mend}"
         )
+    try:
+        some_cells(about.settings.cells)
+    except AtrousError as error:
+        raise AtrousError(
+            f"Expected the settings of a study in {path / ABOUT}, but: settings.cells: {error} "
+            f"{mend}"
+        ) from error
     return Study(path, about.settings, about.fingerprints, about.computes, about.identity)
 
 

@@ -28,7 +28,7 @@ from atrous.estimation.end_to_end import WarmStart
 from atrous.model.folder import RECORD
 from atrous.model.model import Model, save_model
 from atrous.networks.compute import Compute, pick_device
-from atrous.spaces.blueprint import Blueprint, build_network, network_cost
+from atrous.spaces.blueprint import Blueprint, blank_network, build_network, network_cost
 from atrous.training.config import Protocol
 from atrous.training.crops import crops_of, share_of
 from atrous.training.loop import BEST, CHECKPOINT, Selection, Watch, ignore, load_best, train
@@ -196,7 +196,18 @@ def read(folder: Path) -> TrainingJob:
         "There is no such file."
     )
     mend = "Restore the file from a copy, or begin anew with another --out."
-    return records.read(folder / ABOUT, TrainingJob, FORMAT, "a training run", absent, mend)
+    job = records.read(folder / ABOUT, TrainingJob, FORMAT, "a training run", absent, mend)
+    weights, classes = len(job.protocol.class_weights), len(job.blueprint.classes)
+    try:
+        blank_network(job.blueprint)
+        if weights not in (0, classes):
+            raise AtrousError(f"protocol.class_weights are {weights} for {classes} classes.")
+    except (AtrousError, RuntimeError, ValueError, ArithmeticError) as error:
+        raise AtrousError(
+            f"Expected a training run in {folder / ABOUT}, but no network can be built of "
+            f"its blueprint: {error} {mend}"
+        ) from error
+    return job
 
 
 def require_there(folder: Path, job: TrainingJob) -> None:

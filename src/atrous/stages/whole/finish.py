@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 from atrous.core.errors import AtrousError
-from atrous.core.files import write_whole
-from atrous.core.records import to_json
+from atrous.core.records import write_plain
 from atrous.model.evaluation.assessment import TALLY, EvaluationRequest, count, prepare
 from atrous.model.evaluation.publication import publish
 from atrous.model.export import onnx_file
 from atrous.model.export.exported import export_model
+from atrous.model.facts import crop_of
+from atrous.model.folder import RECORD
 from atrous.model.latency.conditions import make_conditions
 from atrous.model.latency.measure import compare_latency
 from atrous.model.model import load_model
@@ -43,7 +43,7 @@ def exported(folder: Path) -> None:
         return
     form = "onnx" if _has_onnx() else "pt2"
     written = export_model(load_model(folder / MODEL), folder / f"model.{form}", form)
-    _keep(folder / EXPORT, to_json(written))
+    write_plain(folder / EXPORT, written, "what was exported")
 
 
 def timed(folder: Path, device: str) -> None:
@@ -54,20 +54,16 @@ def timed(folder: Path, device: str) -> None:
     if (folder / LATENCY).exists():
         return
     model = load_model(folder / MODEL)
-    height, width = model.training_record["crop"]
-    conditions = make_conditions((height, width), device=device)
+    crop = crop_of(model.training_record)
+    if crop is None:
+        raise AtrousError(
+            f"Expected the crop that a network was trained on in {folder / MODEL / RECORD}, but "
+            "training.crop is not there. Restore the file from a copy, or train again."
+        )
+    conditions = make_conditions(crop, device=device)
     runtimes = ["pytorch", *(["onnxruntime"] if device == "cpu" and _has_onnx() else [])]
     found = compare_latency(model.network, conditions, runtimes)
-    _keep(folder / LATENCY, to_json(found))
-
-
-def _keep(path: Path, record: object) -> None:
-    try:
-        write_whole(path, json.dumps(record, indent=2))
-    except OSError as error:
-        raise AtrousError(
-            f"Expected to write {path}, but {error}. Make room on the disk, or allow writing."
-        ) from error
+    write_plain(folder / LATENCY, tuple(found), "latencies")
 
 
 def _has_onnx() -> bool:

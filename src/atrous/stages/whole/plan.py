@@ -12,7 +12,7 @@ import torch
 
 from atrous.core.console import track
 from atrous.core.errors import AtrousError, within_memory
-from atrous.core.records import read, write
+from atrous.core.records import Amount, Positive, read, write
 from atrous.core.trial import Failed, Job, Origin, Rung, Trial
 from atrous.networks.compute import cores, release
 from atrous.report.trained import PLAN, PlannedStage
@@ -53,12 +53,12 @@ class BudgetPlan:
     `told` says in words how the split was found.
     """
 
-    budget: float
-    search_seconds: float
-    trials: int
-    top: int
-    rerank_steps: int
-    train_steps: int
+    budget: Amount
+    search_seconds: Amount
+    trials: Positive
+    top: Positive
+    rerank_steps: Positive
+    train_steps: Positive
     baselines: tuple[str, ...]
     stages: tuple[PlannedStage, ...]
     told: str

@@ -37,7 +37,7 @@ from atrous.networks.compute import pick_device
 from atrous.report.page import write_report
 from atrous.report.trained import PLAN
 from atrous.scenes.scene import write_scenes
-from atrous.search.run import ABOUT, RERANK, Run, extend, open_run, require_no_run, winner
+from atrous.search.run import ABOUT, RERANK, Run, extend, open_run, require_no_run, unknown, winner
 from atrous.search.verdict import cheapest_baseline
 from atrous.spaces import (
     default_family,
@@ -161,7 +161,11 @@ def kept(folder: Path) -> WholeConfig:
         "There is no such file. A search goes on with: atrous search --resume"
     )
     mend = "Restore the file from a copy, or begin anew with another --out."
-    return read(folder / WHOLE, WholeConfig, FORMAT, WHAT, absent, mend)
+    config = read(folder / WHOLE, WholeConfig, FORMAT, WHAT, absent, mend)
+    if told := unknown(config.search):
+        words = "; ".join(f"search.{each}" for each in told)
+        raise AtrousError(f"Expected {WHAT} in {folder / WHOLE}, but: {words} {mend}")
+    return config
 
 
 def _require_cells(config: SearchConfig) -> None:

@@ -35,12 +35,12 @@ class Option:
     """All that is known of a field.
 
     `flag` is its name on the command line, without dashes; `derived` says in words what a value
-    left out is. A number is at least `least`, above `above` and below `below`; a value is one of `choices`. Scores of runs that
-    differ in a field that `compares` are not comparable; one that `extends` may change when a run
-    goes on. `unit` is that of a number of seconds or bytes, written as a time or an amount. A
-    `rare` one has no line of its own in a command's help. `negative` is the flag that takes back a
-    switch which is on unless said otherwise (`no-FLAG`). Without one that is `needed`, a command
-    does not begin.
+    left out is. A number is at least `least`, above `above` and below `below`; a value is one of
+    `choices`. Scores of runs that differ in a field that `compares` are not comparable; one that
+    `extends` may change when a run goes on. `unit` is that of a number of seconds or bytes, written
+    as a time or an amount. A `rare` one has no line of its own in a command's help. `negative` is
+    the flag that takes back a switch which is on unless said otherwise (`no-FLAG`). Without one
+    that is `needed`, a command does not begin.
     """
 
     help: str

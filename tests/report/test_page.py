@@ -167,6 +167,7 @@ def test_the_page_stands_alone() -> None:
 def test_the_page_and_the_table_are_in_the_run(page: Path) -> None:
     assert {path.name for path in page.parent.iterdir()} == {
         "run.json",
+        "run.lock",
         "ledger.db",
         "report.html",
         "leaderboard.csv",

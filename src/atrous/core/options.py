@@ -160,6 +160,8 @@ def _leaves(kind: Any) -> tuple[Leaf, ...]:
     found: list[Leaf] = []
     hints = get_type_hints(kind)
     for each in fields(kind):
+        if not each.metadata.keys() & {OPTION, PART}:
+            continue
         inner = _bare(hints[each.name])
         if OPTION in each.metadata:
             known: Option = each.metadata[OPTION]

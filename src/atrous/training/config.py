@@ -62,6 +62,8 @@ class Protocol(TrainingConfig):
         """Returns all that is wrong with the numbers."""
         asked = leaves(TrainingConfig)
         wrong = [told for leaf in asked if (told := problem(leaf, leaf.of(self)))]
+        if not self.crop:  # a file may lack it, since a configuration may
+            wrong.append("--crop is a size, got none")
         if self.seed < 0:
             wrong.append(f"--seed is at least 0, got {self.seed}")
         return wrong + ([] if self.batch < 2 or self.accumulate < 1 else self._wrong_parts())

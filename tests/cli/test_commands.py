@@ -53,6 +53,8 @@ def test_spaces_gives_exact_sizes(tmp_path: Path) -> None:
     assert {s["name"]: s["size"] for s in json.loads(found.stdout)} == {
         "dpc": 418_414_128_120,
         "auto_deeplab": 75_025 * 762_683_172_300,
+        "fast_dense": 1_795_937_679_360_000,
+        "classic": 5,
     }
     assert "418,414,128,120" in atrous("spaces", folder=tmp_path).stdout
 

@@ -169,7 +169,7 @@ def test_the_record_of_a_run_by_gradients(tmp_path: Path) -> None:
     config = replaced(
         CONFIG, space="auto_deeplab-3x2", strategy="gradient", gradient=asked, baselines=()
     )
-    config = replaced(config, backbone="", output_stride=0)
+    config = replaced(config, backbone=None, output_stride=None)
     made = create_run(tmp_path / "run", replace(SETTINGS, config=config), CONTEXT)
     content = json.loads((made.path / "run.json").read_text())
     content["settings"]["config"]["data"] = {"path": "/data", "select_on": "val"}

@@ -55,6 +55,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "environment",
     [
@@ -82,6 +83,7 @@ def test_any_encoding_of_the_output_will_do(home: Path, environment: dict[str, s
     assert "1 error" in found.stdout
 
 
+@pytest.mark.slow
 def test_a_name_that_cannot_be_printed_is_told_by_number_and_found_again(home: Path) -> None:
     assert "d\\udce9 [1]" in typed("check", RAW, folder=home, PYTHONIOENCODING="utf-8").stdout
     told = json.loads(typed("check", RAW, "--json", folder=home).stdout)

@@ -197,4 +197,4 @@ def test_a_part_stands_under_its_own_names_and_words() -> None:
     ]
     assert found["large-backbone"] == "Big."
     both = replaced(Both(), large_backbone="xception65")
-    assert (both.small.backbone, both.large.backbone) == ("", "xception65")
+    assert (both.small.backbone, both.large.backbone) == (None, "xception65")

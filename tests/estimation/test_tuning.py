@@ -114,6 +114,7 @@ def test_candidates_that_all_fail_end_in_words(monkeypatch: pytest.MonkeyPatch) 
         list(measure_all(WORKLOAD, [1]))
 
 
+@pytest.mark.slow
 def test_a_candidate_that_fails_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
     def candidates(_: list[int]) -> Iterator[Choice]:
         yield Choice(Compute("cpu", "float32", "contiguous", -1), 1)

@@ -69,6 +69,7 @@ def test_the_deepest_map_is_the_last_of_its_stride() -> None:
     assert torch.equal(found[16], direct[4])
 
 
+@pytest.mark.slow
 @each("output_stride", [8, 16])
 @each("name", KNOWN_GOOD)
 def test_recommended_backbones_give_both_output_strides(name: str, output_stride: int) -> None:

@@ -54,6 +54,7 @@ def test_the_record_is_that_of_the_new_network() -> None:
     assert before.training_record["multiply_adds"] == 1
 
 
+@pytest.mark.slow
 def test_rebuilt_once_for_the_same_weights(tmp_path: Path) -> None:
     trained, other = tmp_path / "trained", tmp_path / "other"
     save_model(model(), trained)

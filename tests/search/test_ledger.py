@@ -287,6 +287,7 @@ def test_what_a_killed_writer_left_half_done_is_undone(tmp_path: Path) -> None:
     assert opened(killed / "ledger.db").entries() == entries
 
 
+@pytest.mark.slow
 def test_killing_the_writer_loses_no_trial(tmp_path: Path) -> None:
     path, rng, done = tmp_path / "ledger.db", Random(2), 0
     create(path)

@@ -171,6 +171,7 @@ def test_a_run_is_held_by_one_process(run: Run) -> None:
             pass
 
 
+@pytest.mark.slow
 def test_of_two_that_begin_a_run_at_once_one_is_told_of_the_other(tmp_path: Path) -> None:
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
     for turn in range(6):

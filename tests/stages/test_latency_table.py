@@ -46,7 +46,9 @@ def test_a_table_is_measured_once(tmp_path: Path) -> None:
     assert table.milliseconds.keys() == parts.keys()
     assert min(table.milliseconds.values()) > 0
     assert torch.get_num_threads() == threads
-    assert measured_once(path, {}, setting) == table
+    assert measured_once(path, parts, setting) == table
+    with pytest.raises(AtrousError, match="too much or not at all"):
+        measured_once(path, {}, setting)
     path.write_text(path.read_text().replace('"repeats"', '"repeat"'))
     with pytest.raises(AtrousError, match=r"repeats.*Delete the file"):
         measured_once(path, parts, setting)

@@ -19,6 +19,8 @@ from atrous.training.world import World, announced
 from tests.training.material import ALONE
 from tests.training.together import step
 
+pytestmark = pytest.mark.slow
+
 NAMES = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE")
 
 

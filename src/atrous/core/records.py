@@ -92,13 +92,13 @@ def from_text(kind: type[T], text: str | bytes) -> T:
     return from_json(kind, parse(text))
 
 
-def write(path: Path, record: Any, number: int, what: str) -> None:
+def write(path: Path, record: Any, number: int, what: str, mend: str = MEND) -> None:
     """Writes a record with the number of its format so that no reader sees half of it.
 
-    Raises `AtrousError`, which calls the content `what`, if it cannot be written.
+    Raises `AtrousError`, which calls the content `what` and says `mend`, if it cannot be written.
     """
     content = {FORMAT: number, **to_json(record)}
-    _write(path, json.dumps(content, indent=2, ensure_ascii=False) + "\n", what)
+    _write(path, json.dumps(content, indent=2, ensure_ascii=False) + "\n", what, mend)
 
 
 def write_plain(path: Path, record: Any, what: str) -> None:

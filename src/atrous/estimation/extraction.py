@@ -129,7 +129,7 @@ def _write(extraction: Extraction, key: dict[str, Any], path: Path) -> None:
         channels = {str(stride): c for stride, c in extraction.backbone.channels.items()}
         content = key | {"channels": channels} | _write_arrays(extraction, partial)
         number = content.pop("format")
-        write(partial / ABOUT, content, number, "features")
+        write(partial / ABOUT, content, number, "features", "Make room, or name a --cache.")
 
 
 def _require_room(extraction: Extraction, folder: Path) -> None:

@@ -250,8 +250,8 @@ def unknown(config: SearchConfig) -> list[str]:
 
 def _require_encoder(config: SearchConfig) -> None:
     whole, found = not needs_backbone(config.space), config.encoder
-    if whole != (not found.backbone) or whole != (not found.output_stride):
-        wanted = "no backbone and stride 0" if whole else "a backbone and its stride"
+    if {whole} != {found.backbone is None, found.output_stride is None}:
+        wanted = "neither backbone nor stride" if whole else "a backbone and its stride"
         raise AtrousError(
             f"expected {wanted} for {config.space}, got {found.backbone!r} and "
             f"{found.output_stride}."

@@ -62,6 +62,7 @@ def names(folder: Path) -> set[str]:
     return {path.name for path in folder.iterdir()}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("format", ["onnx", "pt2"])
 def test_a_file_that_does_not_agree_is_removed_and_an_older_one_stays(
     small: Network, tmp_path: Path, format: str
@@ -186,6 +187,7 @@ def test_a_pt2_file_is_run_where_the_package_that_made_it_cannot_be_imported(
     reader = Path(pt2_file.__file__).with_name("pt2_reader.py").read_text()
     loads = f"import torch; torch.export.load = lambda _: __import__({package!r})"
     code = f"{loads}\nexec(compile({reader!r}, 'reader', 'exec'))"
+    (tmp_path / "program.pt2").touch()
     command = [sys.executable, "-c", code, "program.pt2", str(tmp_path), str(tmp_path)]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert f"ImportError: the exported program needs {package}" in done.stderr

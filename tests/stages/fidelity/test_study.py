@@ -20,7 +20,8 @@ def test_a_study_is_found_again(tmp_path: Path) -> None:
     study = new_study(tmp_path / "study")
     assert open_study(study.path) == study
     ledgers = [f"{name}.db" for name in study.settings.names]
-    assert sorted(path.name for path in study.path.iterdir()) == sorted([ABOUT, *ledgers])
+    found = sorted(path.name for path in study.path.iterdir() if path.suffix != ".lock")
+    assert found == sorted([ABOUT, *ledgers])
 
 
 def test_where_there_is_none_none_is_found(tmp_path: Path) -> None:

@@ -121,6 +121,7 @@ def test_trials_run_in_other_processes(scenes: Path, cache: Path, tmp_path: Path
     assert outcomes(study)["cached"] == [replace(e.outcome, seconds=0.0) for e in heard]
 
 
+@pytest.mark.slow
 def test_each_setting_trains_what_it_says(
     scenes: Path, cache: Path, tmp_path: Path, quick_choice: list[Workload]
 ) -> None:

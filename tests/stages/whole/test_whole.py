@@ -34,6 +34,8 @@ from atrous.stages.whole.whole import WHOLE, keep, kept
 from tests.small_search import write_data
 from tests.stages.whole.small_run import SLOW, hear, quick, watch, wish
 
+pytestmark = pytest.mark.slow
+
 STOPS: tuple[tuple[ModuleType, str], ...] = (
     (whole, "keep"),
     (driver, "begin"),

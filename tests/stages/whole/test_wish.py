@@ -29,10 +29,10 @@ ASKED = WholeConfig(
     ],
 )
 def test_a_wish_comes_back_as_it_was(wish: WholeConfig, tmp_path: Path) -> None:
-    keep(ASKED, tmp_path / "new" / "run")
-    keep(wish, tmp_path / "new" / "run")
-    assert kept(tmp_path / "new" / "run") == wish
-    assert [path.name for path in (tmp_path / "new" / "run").iterdir()] == [WHOLE]
+    keep(ASKED, tmp_path)
+    keep(wish, tmp_path)
+    assert kept(tmp_path) == wish
+    assert [path.name for path in tmp_path.iterdir()] == [WHOLE]
 
 
 @pytest.mark.parametrize(
@@ -75,5 +75,5 @@ def test_a_folder_without_a_wish_is_told(tmp_path: Path) -> None:
     with pytest.raises(AtrousError, match=f"Expected a whole run at {tmp_path}: a folder with"):
         kept(tmp_path)
     (tmp_path / "file").touch()
-    with pytest.raises(AtrousError, match="Name a folder that can be written"):
+    with pytest.raises(AtrousError, match="name a folder that can be written"):
         keep(ASKED, tmp_path / "file" / "run")

@@ -72,7 +72,7 @@ def _whole(network: nn.Module, image: Tensor, scales: Sequence[float], flip: boo
     return total / passes if passes > 1 else total
 
 
-@torch.inference_mode()
+@torch.no_grad()  # not inference_mode: the result is for others to go on with, without a copy
 def _total(network: nn.Module, image: Tensor, scales: Sequence[float], flip: bool) -> Tensor:
     """The sum of the softmaxes over scales and flips."""
     total: Tensor | None = None

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from atrous.core.errors import AtrousError
-from atrous.data.checks.check import check
+from atrous.data.check import check
 from atrous.data.dataset import fingerprint, read_image, read_labels, select
 from atrous.data.encoding import IDENTITY, IGNORE
 from atrous.data.layouts import LAYOUTS, read_dataset

@@ -8,7 +8,7 @@ from typing import TypeVar
 import pytest
 
 from atrous.core.errors import AtrousError
-from atrous.data.checks.check import check
+from atrous.data.check import check
 from atrous.data.dataset import Dataset, Sample, fingerprint, read_labels, select
 from atrous.data.encoding import IDENTITY
 from atrous.data.layouts import read_dataset

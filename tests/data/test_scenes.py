@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from atrous.core.errors import AtrousError
-from atrous.data.checks.check import check
+from atrous.data.check import check
 from atrous.data.dataset import IGNORE, read_image, read_mask
 from atrous.scenes.canvas import CLASSES
 from atrous.scenes.scene import draw_scene, split_counts, write_scenes

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from atrous.core.errors import AtrousError
-from atrous.data.checks.check import require_sound
+from atrous.data.check import require_sound
 from atrous.data.layouts import read_dataset
 from tests.data import folder
 

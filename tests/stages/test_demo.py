@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 
 from atrous.cli import app
 from atrous.core.config import SearchConfig
-from atrous.data.checks.check import require_sound
+from atrous.data.check import require_sound
 from atrous.stages import search as driver
 from atrous.stages.whole import whole as demo
 from atrous.stages.whole.whole import kept

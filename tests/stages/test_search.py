@@ -321,7 +321,10 @@ def halving(data: Path, changes: dict[str, Any], out: Path, cache: Path) -> Run:
     [
         {"steps": 9, "strategy": "local"},
         {"steps": 9, "optimiser": "adamw", "rate": 0.004},
-        {"space": "auto_deeplab-3x1", "steps": 9, "baselines": (), "filters": 2, "crop": (65, 97)},
+        {
+            **{"space": "auto_deeplab-3x1", "backbone": None, "output_stride": None},
+            **{"steps": 9, "baselines": (), "filters": 2, "crop": (65, 97)},
+        },
     ],
     ids=["cells", "adamw", "whole networks"],
 )

@@ -76,7 +76,7 @@ def check(
 ) -> None:
     """Looks for everything that is wrong with a data set; exit code 1 if something is."""
     from atrous.cli.tables import check_report
-    from atrous.data.checks.check import check as check_data
+    from atrous.data.check import check as check_data
 
     report = check_data(data)
     if as_json:

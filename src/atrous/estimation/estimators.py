@@ -11,7 +11,7 @@ from uuid import uuid4
 from atrous.core.architecture import Architecture
 from atrous.core.config import SearchConfig
 from atrous.data.canvas import Size, derive_crop
-from atrous.data.checks.check import require_sound
+from atrous.data.check import require_sound
 from atrous.data.encoding import Colour
 from atrous.estimation.cached import Proxy
 from atrous.estimation.end_to_end import FineTune

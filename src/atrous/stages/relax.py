@@ -16,7 +16,7 @@ from atrous.core.console import note, track
 from atrous.core.errors import AtrousError, within_memory
 from atrous.core.trial import Origin
 from atrous.data.canvas import Size, largest, require_crop, round_up
-from atrous.data.checks.check import require_sound
+from atrous.data.check import require_sound
 from atrous.estimation.search_data import SearchData, search_data_of, unchanged_data
 from atrous.model.latency.conditions import make_conditions
 from atrous.networks.compute import Compute, cores, pick_device, release, whole_precision

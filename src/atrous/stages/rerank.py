@@ -27,7 +27,7 @@ from atrous.core.options import option, problems
 from atrous.core.records import Amount, Count
 from atrous.core.trial import TRIAL, Origin, Trial
 from atrous.data.canvas import Size, largest, require_crop
-from atrous.data.checks.check import require_sound
+from atrous.data.check import require_sound
 from atrous.data.encoding import distinct
 from atrous.estimation.end_to_end import FineTune, WarmStart, is_gentle, usual_rate
 from atrous.estimation.estimators import blueprint_of

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from atrous.core.errors import AtrousError
-from atrous.data.checks.check import check
+from atrous.data.check import check
 from atrous.data.dataset import read_labels
 from atrous.data.layouts import read_dataset
 from tests.data.layouts.miniatures import ade20k, save_grey, values

@@ -10,7 +10,7 @@ from rich.console import Console
 
 from atrous.cli.tables import check_report as render
 from atrous.core.errors import AtrousError
-from atrous.data.checks.check import check
+from atrous.data.check import check
 from atrous.data.dataset import read_labels, select
 from atrous.data.layouts import read_dataset
 from tests.data.layouts.miniatures import cityscapes, save_grey, values

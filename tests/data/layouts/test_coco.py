@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from atrous.core.errors import AtrousError
-from atrous.data.checks.check import check
+from atrous.data.check import check
 from atrous.data.dataset import fingerprint, read_labels
 from atrous.data.layouts import read_dataset
 from tests.data.layouts.miniatures import (

@@ -15,7 +15,7 @@ from typing import Any
 from atrous.core.console import track
 from atrous.core.errors import AtrousError
 from atrous.core.records import parse
-from atrous.data.checks.inspection import below
+from atrous.data.inspection import below
 from atrous.data.dataset import Dataset, Sample, Samples
 from atrous.data.encoding import SegmentEncoding, segments_of
 from atrous.data.layouts.coco import PANOPTIC, SPLITS, require_images, unlabelled

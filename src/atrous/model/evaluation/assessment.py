@@ -11,7 +11,7 @@ from atrous.core.console import command, track
 from atrous.core.errors import AtrousError, within_memory
 from atrous.core.records import to_json
 from atrous.core.requests import EvaluationRequest as EvaluationRequest
-from atrous.data.checks.check import require_sound
+from atrous.data.check import require_sound
 from atrous.data.dataset import Dataset, Samples, fingerprint
 from atrous.data.layouts import read_layout
 from atrous.model.evaluation.record import Evaluation, require_scales

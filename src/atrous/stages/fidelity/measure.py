@@ -11,7 +11,7 @@ from atrous.core.errors import AtrousError
 from atrous.core.options import problems, replaced
 from atrous.core.trial import Origin, Trial
 from atrous.data.canvas import Size, derive_crop, require_crop
-from atrous.data.checks.check import require_sound
+from atrous.data.check import require_sound
 from atrous.data.dataset import Dataset, Samples, fingerprint_sides, select
 from atrous.data.layouts import read_dataset
 from atrous.estimation.cached import Proxy, are_resident

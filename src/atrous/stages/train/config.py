@@ -15,7 +15,7 @@ from atrous.core.errors import AtrousError
 from atrous.core.options import problems, replaced
 from atrous.core.trial import Trial
 from atrous.data.canvas import Size, largest, require_crop
-from atrous.data.checks.check import require_sound
+from atrous.data.check import require_sound
 from atrous.data.dataset import (
     Dataset,
     Progress,

@@ -38,7 +38,8 @@ from atrous.report.trained import read_timetable, read_trained
 from atrous.search.ledger import SEAL, _seal
 from atrous.search.run import Run, create_run, open_run
 from atrous.spaces import find_architecture
-from atrous.stages import latency_table, rerank
+from atrous.stages import relax as relaxing
+from atrous.stages import rerank
 from atrous.stages.fidelity import study
 from atrous.stages.train import trainer
 from atrous.stages.whole import plan, whole
@@ -209,11 +210,11 @@ def test_the_other_records_of_a_run(run: Run) -> None:
     write_history(run.path / "relaxation.jsonl", [snapshot(100), snapshot(200)])
     history = run.path / "relaxation.jsonl"
     told += in_file(lambda: read_history(history), history, lines=True)
-    table = latency_table.LatencyTable(SETTING, "2.13", 30, {"a": 1.0, "b": 2.0})
-    write(run.path / "latency.json", table, latency_table.FORMAT, "a table of latencies")
+    table = relaxing.LatencyTable(SETTING, "2.13", 30, {"a": 1.0, "b": 2.0})
+    write(run.path / "latency.json", table, relaxing.FORMAT, "a table of latencies")
     parts: Mapping[str, Any] = {"a": None, "b": None}
     told += in_file(
-        lambda: latency_table.measured_once(run.path / "latency.json", parts, SETTING),
+        lambda: relaxing.measured_once(run.path / "latency.json", parts, SETTING),
         run.path / "latency.json",
     )
     assert not told, "\n".join(told)

@@ -14,8 +14,8 @@ from rich.console import Console
 from atrous.cli.tables import check_report as render
 from atrous.core.errors import AtrousError
 from atrous.data.check import Report, check, require_sound
-from atrous.data.findings import Problem
 from atrous.data.dataset import select
+from atrous.data.findings import Problem
 from atrous.data.layouts import read_dataset
 from tests.data import folder
 

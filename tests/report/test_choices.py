@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from atrous.report.choices import Preference, usage
+from atrous.report.leaderboard import Preference, usage
 from atrous.search.ledger import Scored, scored
 from tests.report.runs import baselines, measured
 

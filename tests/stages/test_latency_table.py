@@ -17,8 +17,8 @@ from atrous.spaces.auto_deeplab.relaxation.space import (
     inputs_name,
     operation_name,
 )
-from atrous.stages import latency_table as timing
-from atrous.stages.latency_table import Pass, measure, measured_once, pass_of
+from atrous.stages import relax as timing
+from atrous.stages.relax import Pass, measure, measured_once, pass_of
 
 SETTING = make_conditions((65, 33), 2, "cpu", 1)
 SIZES = ((17, 9), (9, 5), (5, 3), (3, 2))

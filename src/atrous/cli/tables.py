@@ -12,8 +12,8 @@ from rich.text import Text
 from atrous.core.statistics import Interval, mean_interval
 from atrous.core.words import count, decimal, score_name
 from atrous.data.check import Report
-from atrous.data.findings import Problem
 from atrous.data.dataset import FOLDER
+from atrous.data.findings import Problem
 from atrous.model.evaluation.record import Evaluation
 from atrous.model.export.exported import ExportedFile
 from atrous.model.export.interface import INPUT

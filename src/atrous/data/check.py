@@ -14,11 +14,11 @@ import numpy as np
 
 from atrous.core.console import command, note, track
 from atrous.core.errors import AtrousError
-from atrous.data.canvas import Size
 from atrous.data import findings
+from atrous.data.canvas import Size
+from atrous.data.dataset import IGNORE, Dataset, Progress
 from atrous.data.findings import Problem, Seen, Terms
 from atrous.data.inspection import Inspection, below, inspect
-from atrous.data.dataset import IGNORE, Dataset, Progress
 from atrous.data.layouts import read_layout
 from atrous.data.layouts.folder import CLASSES
 

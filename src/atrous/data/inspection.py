@@ -11,9 +11,9 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from atrous.data.findings import Problem, Seen, Severity
 from atrous.data.dataset import Dataset, Sample
 from atrous.data.encoding import IGNORE, Colour, Raw
+from atrous.data.findings import Problem, Seen, Severity
 from atrous.data.pixels import (
     Pixels,
     UnfitFileError,

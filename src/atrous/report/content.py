@@ -8,7 +8,6 @@ from pathlib import PurePath
 
 from atrous.core.words import score_name
 from atrous.report import figures
-from atrous.report.choices import Usage, usage
 from atrous.report.curves import (
     OtherRun,
     RandomLine,
@@ -19,7 +18,7 @@ from atrous.report.curves import (
     random_line,
 )
 from atrous.report.glance import Glance, Searched, glance_of
-from atrous.report.leaderboard import Row, failures, leaderboard
+from atrous.report.leaderboard import Row, Usage, failures, leaderboard, usage
 from atrous.report.measures import ClassLine, TitledNetwork, network_of, with_trained
 from atrous.report.outcome import Outcome, outcome_of
 from atrous.report.relaxed import Relaxed, relaxed

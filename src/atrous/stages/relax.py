@@ -6,30 +6,43 @@ FBNet's gate supernet/latency.json, how long each operation takes.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+from typing import Any
 
 import torch
 from rich.console import Console
 
+from atrous.core import records
 from atrous.core.config import GRADIENT, GradientConfig, SearchConfig
 from atrous.core.console import note, track
 from atrous.core.errors import AtrousError, within_memory
+from atrous.core.records import Amount, Positive
 from atrous.core.trial import Origin
 from atrous.data.canvas import Size, largest, require_crop, round_up
 from atrous.data.check import require_sound
 from atrous.estimation.search_data import SearchData, search_data_of, unchanged_data
-from atrous.model.latency.conditions import make_conditions
-from atrous.networks.compute import Compute, cores, pick_device, release, whole_precision
+from atrous.model.latency.conditions import make_conditions, runtime_version
+from atrous.model.latency.measure import in_turns, torch_threads
+from atrous.networks.compute import (
+    Compute,
+    LatencyConditions,
+    cores,
+    pick_device,
+    release,
+    whole_precision,
+)
 from atrous.relax import loop
 from atrous.relax.bilevel import SearchState
 from atrous.relax.collapse import FOLDER, Snapshot, entropy
 from atrous.relax.config import CROP, EPOCHS, SIDE, SearchProtocol
 from atrous.relax.gates import GATES
 from atrous.relax.memory import MemoryPlan, memory_of
-from atrous.relax.relaxation import Penalty, Relaxation, slow_is_bad, without_penalty
+from atrous.relax.relaxation import Penalty, Relaxation, TimedPart, slow_is_bad, without_penalty
 from atrous.search.run import ABOUT, Run
 from atrous.spaces import FAMILIES, family_of, find_architecture
-from atrous.stages.latency_table import measured_once
 from atrous.strategies.strategy import AnyStrategy, Proposal, Stateless
 from atrous.strategies.uniform import Listed
 from atrous.training.optimiser import NonFiniteError
@@ -212,3 +225,80 @@ def in_words(snapshot: Snapshot) -> str:
         f"{'warming up' if learnt is None else f'architecture {learnt:.3f}'}  "
         f"entropy {undecided}  {view.line(snapshot) if view else snapshot.architecture}"
     )
+
+
+FORMAT = 2
+WARM_UP = 5
+"""Passes of each part before any is timed."""
+
+Pass = Callable[[], Any]
+"""Computes once, and returns when the result is there."""
+
+
+@dataclass(frozen=True)
+class LatencyTable:
+    """Medians in milliseconds of `repeats` passes of each part, by its name, in evaluation mode, by
+    PyTorch `version`, on images as in `setting`."""
+
+    setting: LatencyConditions
+    version: str
+    repeats: Positive
+    milliseconds: dict[str, Amount]
+
+
+def measured_once(
+    path: Path, parts: Mapping[str, TimedPart], setting: LatencyConditions
+) -> LatencyTable:
+    """Reads the table of a run, or measures and writes it; raises `AtrousError`."""
+    if path.exists():
+        mend = "Delete the file to have it measured anew."
+        table = records.read(path, LatencyTable, FORMAT, "a table of latencies", "", mend)
+        if unlike := sorted(table.milliseconds.keys() ^ parts.keys()):
+            raise AtrousError(
+                f"Expected a table of latencies of {len(parts)} parts in {path}, but: milliseconds "
+                f"has {unlike[0]} too much or not at all. {mend}"
+            )
+        return table
+    note("measuring how long each operation takes on this machine")
+    table = measure(parts, setting)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    records.write(path, table, FORMAT, "the table of latencies")
+    return table
+
+
+def measure(
+    parts: Mapping[str, TimedPart], setting: LatencyConditions, repeats: int = 30
+) -> LatencyTable:
+    """Measures each part in evaluation mode, on its own, on random maps.
+
+    After a warm-up, the median of `repeats` passes, all parts in turns. Raises `AtrousError` when
+    memory runs out.
+    """
+    images = f"{setting.batch} images of {setting.size[0]}x{setting.size[1]}"
+    where = f"of {setting.device_name} for maps of {images}"
+    with (
+        within_memory(where, "Take fewer or smaller, or lower --filters."),
+        torch_threads(setting.threads),
+    ):
+        passes = [pass_of(part, setting) for part in parts.values()]
+        in_turns(passes, WARM_UP)
+        found = [median(times) for times in in_turns(passes, repeats)]
+    version = runtime_version("pytorch")
+    return LatencyTable(setting, version, repeats, dict(zip(parts, found, strict=True)))
+
+
+def pass_of(part: TimedPart, setting: LatencyConditions) -> Pass:
+    """Returns what computes a part once, on the device of a setting."""
+    module = part.module.eval().to(setting.device)
+    maps = torch.randn(setting.batch, part.channels, *part.size, device=setting.device)
+    kind = setting.device.partition(":")[0]
+
+    @torch.inference_mode()
+    def once() -> Any:
+        with torch.autocast(kind, torch.bfloat16, enabled=setting.precision == "bfloat16"):
+            result = module(maps)
+        if kind == "cuda":
+            torch.cuda.synchronize(setting.device)
+        return result
+
+    return once

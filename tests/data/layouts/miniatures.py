@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from atrous.data.layouts.coco import PANOPTIC
+from atrous.data.layouts.coco_panoptic import PANOPTIC
 from tests.data import folder
 
 HEIGHT, WIDTH = 12, 16

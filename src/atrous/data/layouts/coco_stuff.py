@@ -14,7 +14,7 @@ from atrous.core.errors import AtrousError
 from atrous.data.dataset import Dataset
 from atrous.data.encoding import IGNORE, UNKNOWN, ValueEncoding, voc_colour
 from atrous.data.layouts import coco_panoptic
-from atrous.data.layouts.coco import (
+from atrous.data.layouts.coco_panoptic import (
     PANOPTIC,
     SPLITS,
     STUFF,

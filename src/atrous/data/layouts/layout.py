@@ -10,10 +10,10 @@ from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
 from atrous.core.errors import AtrousError
-from atrous.data.findings import Problem
-from atrous.data.inspection import below
 from atrous.data.dataset import Dataset, Sample, Samples
 from atrous.data.encoding import Colour, Encoding
+from atrous.data.findings import Problem
+from atrous.data.inspection import below
 
 
 @dataclass(frozen=True)

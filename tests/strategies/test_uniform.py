@@ -5,6 +5,9 @@ from random import Random
 
 import pytest
 
+from atrous.core.architecture import Limit
+from atrous.search.history import History
+from atrous.spaces import find_space
 from atrous.spaces.dpc.space import dpc
 from atrous.strategies.strategy import ExhaustedError, Stateless
 from atrous.strategies.uniform import uniform
@@ -44,3 +47,22 @@ def test_a_small_space_is_emptied_and_then_exhausted() -> None:
     assert {o.genotype for o in seen} == set(space.all())
     with pytest.raises(ExhaustedError, match="tried before"):
         propose(UNIFORM, space, seen)
+
+
+def test_what_is_beyond_a_limit_is_not_proposed() -> None:
+    space = find_space("dpc-1").at({16: (8, 5, 5)}, 4, (Limit.parse("parameters<=64"),))
+    known, rng = History(space), Random(0)
+    drawn = {uniform(space, known, rng).genotype for _ in range(60)}
+    assert drawn
+    assert all(space.analytic_cost(genotype).parameters <= 64 for genotype in drawn)
+    costs = [space.analytic_cost(genotype).parameters for genotype in space.all()]
+    assert max(costs) > 64
+    none = find_space("dpc-1").at({16: (8, 5, 5)}, 4, (Limit.parse("multiply_adds<=0"),))
+    with pytest.raises(ExhaustedError, match="beyond a --limit"):
+        uniform(none, known, rng)
+
+
+@pytest.mark.parametrize("text", ["", "parameters", "miou<=1", "parameters<=-1", "parameters<=x"])
+def test_what_is_no_limit_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="parameters<=300000"):
+        Limit.parse(text)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -60,3 +61,23 @@ class Cost:
 
     def __add__(self, other: Cost) -> Cost:
         return Cost(self.parameters + other.parameters, self.multiply_adds + other.multiply_adds)
+
+
+@dataclass(frozen=True)
+class Limit:
+    """The most of one of a cost's counts, by its `name`."""
+
+    name: str
+    most: float
+
+    @classmethod
+    def parse(cls, text: str) -> Limit:
+        """Returns the limit of a text such as `multiply_adds<=1e9`; raises `ValueError`."""
+        found = re.fullmatch(r"(parameters|multiply_adds)<=(\d+(?:\.\d+)?(?:[eE]\d{1,2})?)", text)
+        if not found:
+            raise ValueError(f"expected parameters<=300000 or multiply_adds<=1e9, got {text!r}")
+        return cls(found[1], float(found[2]))
+
+    def holds(self, cost: Cost) -> bool:
+        """Whether a cost is within the limit."""
+        return bool(getattr(cost, self.name) <= self.most)

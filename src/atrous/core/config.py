@@ -212,6 +212,15 @@ class SearchConfig:
         compares=True,
         rare=True,
     )
+    limits: tuple[str, ...] = option(
+        "What costs more is not trained: parameters<=300000,multiply_adds<=1e9, of the part that "
+        "is searched.",
+        (),
+        flag="limit",
+        derived="none",
+        compares=True,
+        rare=True,
+    )
     budget: BudgetConfig = part(BudgetConfig)
     seed: int = option("Of proposals, first weights and batches.", 0, least=0)
     encoder: EncoderConfig = part(EncoderConfig)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Protocol
 
-from atrous.core.architecture import Cost, Genotype
+from atrous.core.architecture import Cost, Genotype, Limit
 from atrous.core.grammar import Grammar
 
 if TYPE_CHECKING:
@@ -74,7 +74,8 @@ class Space(Grammar):
     that of the architecture, its `encoder`. `reads` says which of the strides that a backbone has
     some architecture of the space reads. `decoder` refines the part's map where the user asks for
     it. `sketch` draws an architecture in plain text; without one, `text` lists its decisions.
-    `maps` and `filters` are what its architectures read and how wide they are, where that is known.
+    `maps` and `filters` are what its architectures read and how wide they are, where that is known;
+    `limits` those that their cost is to keep.
     """
 
     title: str
@@ -88,10 +89,17 @@ class Space(Grammar):
     published: dict[str, Genotype] = field(default_factory=dict)
     maps: Mapping[int, Shape] = field(default_factory=dict)
     filters: int = 0
+    limits: tuple[Limit, ...] = ()
 
-    def at(self, maps: Mapping[int, Shape], filters: int) -> Space:
-        """Returns the space as one search has it: reading these maps, of this width."""
-        return replace(self, maps=maps, filters=filters)
+    def at(self, maps: Mapping[int, Shape], filters: int, limits: tuple[Limit, ...] = ()) -> Space:
+        """Returns the space as one search has it: reading these maps, of this width, in limits."""
+        return replace(self, maps=maps, filters=filters, limits=limits)
+
+    def allows(self, genotype: Genotype) -> bool:
+        """Whether the cost of an architecture keeps the limits; without any, nothing is counted."""
+        return not self.limits or all(
+            limit.holds(cost) for cost in (self.analytic_cost(genotype),) for limit in self.limits
+        )
 
     def analytic_cost(self, genotype: Genotype) -> Cost:
         """Counts what an architecture costs in this search; raises `ValueError` for a space of

@@ -11,6 +11,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
 
+from atrous.core.architecture import Limit
 from atrous.core.config import (
     CELL_RATES,
     GRADIENT,
@@ -98,7 +99,8 @@ def proceed(
     config, settings = run.config, run.settings
     if wrong := wrong_score(config):
         raise AtrousError(f"{run.path}: {wrong[0]}. Begin anew with another --out.")
-    space = find_space(config.space).at(run.context.maps, config.proxy.filters)
+    limits = tuple(map(Limit.parse, config.limits))
+    space = find_space(config.space).at(run.context.maps, config.proxy.filters, limits)
     plan = SearchPlan(
         space=space,
         strategy=strategy or find_strategy(config.strategy),
@@ -126,6 +128,11 @@ def require_possible(config: SearchConfig) -> None:
         if (asked := getattr(config.proxy, name)) != only:
             told = f"--{name.replace('_', '-')} is {only} for whole networks"
             wrong.append(f"{told} (--space {config.space}), got {asked}")
+    for text in config.limits:
+        try:
+            Limit.parse(text)
+        except ValueError as error:
+            wrong.append(f"--limit: {error}")
     if wrong:
         raise AtrousError("; ".join(wrong) + ".")
     if config.strategy != GRADIENT:

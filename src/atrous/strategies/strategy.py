@@ -33,6 +33,9 @@ class Domain(Protocol):
     def analytic_cost(self, genotype: Genotype) -> Cost:
         """Returns parameters and multiply-adds on one input, by arithmetic: nothing is built."""
 
+    def allows(self, genotype: Genotype) -> bool:
+        """Returns whether an architecture's cost is within the limits of the search."""
+
     @property
     def canonical(self) -> Callable[[Genotype], Genotype]:
         """One genotype for all that build the same function."""
@@ -144,13 +147,15 @@ AnyStrategy = Strategy[Any]
 
 
 class ExhaustedError(Exception):
-    """No genotype is left that was not tried."""
+    """No genotype is left that is allowed and was not tried."""
 
 
 def first_unseen(draw: Callable[[], Genotype], domain: Domain, history: Known) -> Genotype:
-    """Returns the first draw whose function was not tried before; raises `ExhaustedError`."""
+    """Returns the first draw that is within the limits and whose function was not tried before;
+    raises `ExhaustedError`."""
     for _ in range(ATTEMPTS):
         genotype = draw()
-        if not history.seen(domain.canonical(genotype)):
+        # What was tried is looked up, a cost is counted: the cheaper question first.
+        if not history.seen(domain.canonical(genotype)) and domain.allows(genotype):
             return genotype
-    raise ExhaustedError(f"{ATTEMPTS} draws in a row were tried before")
+    raise ExhaustedError(f"{ATTEMPTS} draws in a row were tried before, or beyond a --limit")

@@ -183,7 +183,7 @@ def test_a_run_stopped_after_each_stage_ends_like_one_that_was_not(
     assert written(out) == before
     assert open_run(out).ledger().entries() == searched
     assert open_run(out).reranked() == reranked
-    assert len(before) == 3 + 2 * 8
+    assert len(before) == 3 + 3 * 8
     assert result(out) == result(uninterrupted)
 
 

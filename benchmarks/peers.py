@@ -40,6 +40,7 @@ from atrous.data.layouts import read_dataset
 from atrous.data.transform import Transform
 from atrous.networks.backbones import Backbone, import_timm, load_backbone
 from atrous.tasks.segmentation.evaluate import evaluate, summarise
+from atrous.training.optimiser import batches
 
 BATCH, RATE, POWER, MULTIPLE = 4, 1e-3, 0.9, 32
 PEERS = ("FPN", "DeepLabV3Plus", "Unet")
@@ -96,22 +97,12 @@ def loaded(samples: Samples, transform: Transform) -> tuple[Tensor, Tensor]:
     return images, torch.from_numpy(labels)
 
 
-def batches(count: int, seed: int) -> Iterator[Tensor]:
-    """Indices of a batch at a time, each pass shuffled anew, for ever."""
-    generator, queue = torch.Generator().manual_seed(seed), torch.empty(0, dtype=torch.long)
-    while True:
-        while len(queue) < BATCH:
-            queue = torch.cat([queue, torch.randperm(count, generator=generator)])
-        yield queue[:BATCH]
-        queue = queue[BATCH:]
-
-
 def train(network: nn.Module, images: Tensor, labels: Tensor, seconds: float, seed: int) -> int:
     """Trains until the time is over; returns the number of steps."""
     torch.manual_seed(seed)
     network.to(memory_format=torch.channels_last).train()  # type: ignore[call-overload]
     adam, steps, start = torch.optim.Adam(network.parameters(), lr=RATE), 0, time.monotonic()
-    for index in batches(len(images), seed):
+    for index in batches(len(images), BATCH, seed):
         share = (time.monotonic() - start) / seconds
         if share >= 1:
             break

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Literal
 
 from atrous.core.options import option, part
@@ -59,6 +59,10 @@ class EncoderConfig:
         if self.backbone is None or self.output_stride is None:
             raise ValueError("expected a backbone with its output stride, got none")
         return self.backbone, self.weights, self.output_stride
+
+
+OF_A_BACKBONE = tuple(field.name for field in fields(EncoderConfig))
+"""Fields that whole networks, which have no backbone, are not asked for."""
 
 
 @dataclass(frozen=True)

@@ -149,6 +149,17 @@ def scratch(folder: Path) -> Iterator[Path]:
         shutil.rmtree(partial, ignore_errors=True)
 
 
+def make_folder(path: Path, what: str) -> None:
+    """Makes the folder that `what` goes to, and those above it; raises `AtrousError`."""
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise AtrousError(
+            f"Expected to write {what} to {path}, but {error}. Name a folder that can be written "
+            "with --out."
+        ) from error
+
+
 def save_text(path: Path, text: str) -> None:
     """Writes a text file of a run so that no reader sees half of it; raises `AtrousError`."""
     try:

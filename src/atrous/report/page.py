@@ -6,7 +6,7 @@ from importlib.resources import files
 from pathlib import Path
 
 from atrous.core import words
-from atrous.core.config import SearchConfig
+from atrous.core.config import OF_A_BACKBONE, SearchConfig
 from atrous.core.console import command as typed
 from atrous.core.console import shell
 from atrous.core.errors import AtrousError
@@ -158,9 +158,6 @@ def _asked(settings: Settings) -> dict[str, str]:
     seconds = config.budget.seconds
     values["time"] = "no limit" if seconds is None else words.duration(seconds)
     return values
-
-
-OF_A_BACKBONE = ("backbone", "weights", "output_stride", "alignment")
 
 
 def command(settings: Settings) -> list[str]:

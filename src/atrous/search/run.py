@@ -18,7 +18,7 @@ from typing import Literal
 from atrous.core.config import GRADIENT, MOST_WORKERS, SearchConfig, Size
 from atrous.core.console import command
 from atrous.core.errors import AtrousError
-from atrous.core.files import hold, is_held
+from atrous.core.files import hold, is_held, make_folder
 from atrous.core.options import option, part, replaced
 from atrous.core.records import Count, Device, Positive, read, write
 from atrous.core.trial import Trial
@@ -168,13 +168,7 @@ def create_run(path: Path, settings: Settings, context: Context) -> Run:
     """Makes the folder; raises `AtrousError` if it holds a run already or cannot be written."""
     require_no_run(path)
     run = Run(path, settings, context)
-    try:
-        path.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise AtrousError(
-            f"Expected to write a run to {path}, but {error}. Name a folder that can be written "
-            "with --out."
-        ) from error
+    make_folder(path, "a run")
     with run.locked():
         if (path / ABOUT).exists():
             raise AtrousError(

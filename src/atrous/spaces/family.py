@@ -21,18 +21,19 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Defaults:
-    """The values of a search where the user says nothing.
+    """The values of a search where the user says nothing: those of parts on a backbone, unless a
+    family has others.
 
     `backbone` is `None` where architectures are whole networks, trained from scratch; these have a
     base learning `rate`, while cells take that of the proxy's optimiser. `baselines` are names of
     architectures that every search trains beside its own.
     """
 
-    backbone: str | None
-    weights: str
-    output_stride: int | None
-    filters: int
-    steps: int
+    backbone: str | None = "tf_efficientnet_lite0"
+    weights: str = "auto"
+    output_stride: int | None = 16
+    filters: int = 64
+    steps: int = 400
     rate: float | None = None
     baselines: tuple[str, ...] = ()
 

@@ -97,9 +97,10 @@ class Space(Grammar):
 
     def allows(self, genotype: Genotype) -> bool:
         """Whether the cost of an architecture keeps the limits; without any, nothing is counted."""
-        return not self.limits or all(
-            limit.holds(cost) for cost in (self.analytic_cost(genotype),) for limit in self.limits
-        )
+        if not self.limits:
+            return True
+        cost = self.analytic_cost(genotype)
+        return all(limit.holds(cost) for limit in self.limits)
 
     def analytic_cost(self, genotype: Genotype) -> Cost:
         """Counts what an architecture costs in this search; raises `ValueError` for a space of

@@ -94,14 +94,7 @@ def _counted(genotype: Genotype, maps: tuple[tuple[int, Shape], ...], filters: i
 CLASSIC = Family(
     name=NAME,
     make=classic,
-    defaults=Defaults(
-        backbone="tf_efficientnet_lite0",
-        weights="auto",
-        output_stride=16,
-        filters=64,
-        steps=400,
-        baselines=("classic:1x1",),
-    ),
+    defaults=Defaults(baselines=("1x1",)),
     yardstick="classic:fpn",
     alone=True,
 )

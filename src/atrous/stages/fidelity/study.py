@@ -21,7 +21,7 @@ from atrous.core import records
 from atrous.core.architecture import Architecture
 from atrous.core.config import FidelityConfig
 from atrous.core.errors import AtrousError
-from atrous.core.files import hold
+from atrous.core.files import hold, make_folder
 from atrous.core.options import leaves
 from atrous.data.dataset import DataFingerprint
 from atrous.estimation.tune import Choice
@@ -118,13 +118,7 @@ class _About:
 def create_study(study: Study) -> None:
     """Makes the folder; raises `AtrousError` if it cannot be written or holds other trials."""
     path = study.path
-    try:
-        path.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise AtrousError(
-            f"Expected to write a study to {path}, but {error}. Name a folder that can be written "
-            "with --out."
-        ) from error
+    make_folder(path, "a study")
     with study.locked():
         if (path / ABOUT).exists():
             raise AtrousError(

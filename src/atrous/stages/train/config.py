@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from atrous.core.architecture import Architecture
-from atrous.core.config import DataConfig, EncoderConfig, TrainConfig
+from atrous.core.config import OF_A_BACKBONE, DataConfig, EncoderConfig, TrainConfig
 from atrous.core.console import note, track
 from atrous.core.errors import AtrousError
 from atrous.core.options import problems, replaced
@@ -41,7 +41,6 @@ from atrous.training.world import World, announced
 
 NETWORK_FILTERS = 20
 """The F of an architecture with an encoder of its own: that of Auto-DeepLab-S."""
-OF_A_BACKBONE = ("backbone", "weights", "output_stride", "alignment")
 BASE = 1.02
 
 

@@ -11,7 +11,7 @@ import torch
 from atrous.core import records
 from atrous.core.console import command, track, untracked
 from atrous.core.errors import AtrousError, within_memory
-from atrous.core.files import hold, locate
+from atrous.core.files import hold, locate, make_folder
 from atrous.core.records import to_json
 from atrous.core.trial import Metrics
 from atrous.data.dataset import (
@@ -177,13 +177,7 @@ def require_none(folder: Path) -> None:
 def create(folder: Path, job: TrainingJob) -> None:
     """Writes the job; raises `AtrousError` if another is there or the folder cannot be written."""
     require_none(folder)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise AtrousError(
-            f"Expected to write a training run to {folder}, but {error}. Name a folder that can be "
-            "written with --out."
-        ) from error
+    make_folder(folder, "a training run")
     with held(folder):
         require_none(folder)
         records.write(folder / ABOUT, job, FORMAT, "a training run")

@@ -23,7 +23,7 @@ from atrous.core.architecture import Architecture
 from atrous.core.config import RerankConfig, SearchConfig, TrainingConfig, WholeConfig
 from atrous.core.console import command
 from atrous.core.errors import AtrousError
-from atrous.core.files import hold, whole_folder
+from atrous.core.files import hold, make_folder, whole_folder
 from atrous.core.options import problems, replaced
 from atrous.core.records import read, write
 from atrous.data.canvas import require_crop
@@ -206,13 +206,7 @@ def _require_there(config: SearchConfig) -> None:
 @contextmanager
 def _locked(out: Path) -> Iterator[None]:
     """Holds the folder for one whole run; raises `AtrousError` if another process has it."""
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise AtrousError(
-            f"Expected to write a run to {out}, but {error}. Name a folder that can be written "
-            "with --out."
-        ) from error
+    make_folder(out, "a run")
     busy = (
         f"Another process is at work on the run in {out}. Wait for it, or watch it with: "
         f"{command('status', out)}"

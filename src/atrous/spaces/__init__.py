@@ -122,9 +122,10 @@ def named() -> list[str]:
 
 
 def names_of(family: Family) -> list[str]:
-    """The names of a family's baselines and published architectures."""
+    """The names of a family's own baselines and published architectures."""
+    own = [name for name in family.defaults.baselines if name.startswith(f"{family.name}:")]
     published = [f"{family.name}:{key}" for key in family.make().published]
-    return list(dict.fromkeys([*family.defaults.baselines, *published]))
+    return list(dict.fromkeys([*own, *published]))
 
 
 def ablations(family: str) -> dict[str, Architecture]:

@@ -139,6 +139,7 @@ def _assembled(blueprint: Blueprint, backbone: Encoder | None) -> Network:
     refinement = None
     if blueprint.decoder:
         refinement = space.decoder(encoder.channels, part, blueprint.filters)
+    encoder.cut({*part.reads, *(refinement.reads if refinement else ())})
     channels = (refinement or part).channels
     kernel = 1 if refinement else part.kernel
     scores = SEGMENTATION.head(channels, len(blueprint.classes), kernel)

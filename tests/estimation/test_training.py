@@ -11,8 +11,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from atrous.data.dataset import IGNORE
-from atrous.estimation.cached import geometry, make_step, train
 from atrous.estimation.features import FeatureSet
+from atrous.estimation.learning import geometry, make_step, train
 from atrous.networks.pyramid import Pyramid
 from atrous.spaces import find_space
 from atrous.tasks.segmentation.probabilities import Segmenter
@@ -131,7 +131,7 @@ def test_running_means_cover_the_last_tenth_of_the_run(
     data: FeatureSet, monkeypatch: pytest.MonkeyPatch, steps: int, momentum: float
 ) -> None:
     head = network()
-    monkeypatch.setattr("atrous.estimation.cached.batches", lambda *_: iter(()))
+    monkeypatch.setattr("atrous.estimation.learning.batches", lambda *_: iter(()))
     train(head, data, SCHEDULE, FLOAT32, steps=steps, seed=0)
     norms = [module for module in head.modules() if isinstance(module, nn.BatchNorm2d)]
     assert norms
@@ -178,7 +178,7 @@ def test_each_step_has_its_rate(data: FeatureSet, monkeypatch: pytest.MonkeyPatc
         rates.append(rate)
         return torch.zeros(())
 
-    monkeypatch.setattr("atrous.estimation.cached.make_step", lambda *_: step)
+    monkeypatch.setattr("atrous.estimation.learning.make_step", lambda *_: step)
     train(network(), data, SCHEDULE, FLOAT32, steps=5, seed=0)
     assert rates == [SCHEDULE.rate_at(number, 5) for number in range(5)]
 

@@ -11,9 +11,10 @@ from atrous.core.options import replaced
 from atrous.data.canvas import Size
 from atrous.data.dataset import DataFingerprint, Dataset, Samples, fingerprint_sides, select
 from atrous.data.layouts import read_dataset
-from atrous.estimation.cached import Proxy, are_resident
+from atrous.estimation.cached import Proxy
 from atrous.estimation.extraction import Extraction, cached_features
 from atrous.estimation.features import FeatureSet
+from atrous.estimation.learning import are_resident
 from atrous.networks.backbones import Backbone, fitted_offsets, load_backbone
 from atrous.networks.compute import Compute
 from atrous.networks.pyramid import IN_PLACE, Offsets

@@ -181,7 +181,8 @@ def test_what_cannot_be_is_told_before_anything_is_made(
 
 
 @pytest.mark.parametrize(
-    ("name", "value"), [("init", "torch"), ("optimiser", "adamw"), ("rate_warm_up", 0.1)]
+    ("name", "value"),
+    [("init", "torch"), ("optimiser", "adamw"), ("rate_warm_up", 0.1), ("flip", True)],
 )
 def test_what_only_cells_can_be_trained_with_is_refused_for_whole_networks(
     tmp_path: Path, name: str, value: Any
@@ -213,6 +214,7 @@ def test_candidates_train_as_the_configuration_says(
 ) -> None:
     asked: dict[str, Any]
     asked = {"init": "torch", "optimiser": "adamw", "rate": 0.004, "rate_warm_up": 0.2}
+    asked |= {"flip": True}
     other = {"init": "reference", "optimiser": "sgd", "rate": 0.2, "rate_warm_up": 0.0}
     for changes in (asked, other):
         _, proxy = begin(config(data, **changes), tmp_path / str(changes["init"]), cache)
@@ -220,6 +222,8 @@ def test_candidates_train_as_the_configuration_says(
         told = replaced(ProxyConfig(), **changes)
         assert (proxy.init, proxy.schedule.optimiser) == (told.init, told.optimiser)
         assert (proxy.schedule.rate, proxy.schedule.warm_up) == (told.rate, told.rate_warm_up)
+        assert len(proxy.training) == proxy.training.images * (1 + told.flip)
+        assert len(proxy.selection) == proxy.selection.images
 
 
 @pytest.mark.parametrize(
@@ -237,7 +241,12 @@ def test_the_rate_follows_from_what_trains_unless_it_is_told(
 
 @pytest.mark.parametrize(
     ("name", "one", "other"),
-    [("init", "torch", "reference"), ("optimiser", "sgd", "adamw"), ("rate_warm_up", 0.0, 0.2)],
+    [
+        ("init", "torch", "reference"),
+        ("optimiser", "sgd", "adamw"),
+        ("rate_warm_up", 0.0, 0.2),
+        ("flip", False, True),
+    ],
 )
 def test_runs_that_train_otherwise_do_not_compare(
     data: Path, name: str, one: Any, other: Any

@@ -116,6 +116,16 @@ class ProxyConfig:
         compares=True,
         rare=True,
     )
+    flip: bool = option(
+        "Train on the mirror image of each image, too: twice the features.",
+        False,
+        compares=True,
+        rare=True,
+    )
+
+
+OF_CELLS = ("init", "optimiser", "rate_warm_up", "flip")
+"""Fields that only parts on cached features are trained with."""
 
 
 @dataclass(frozen=True)
@@ -349,7 +359,7 @@ class WholeConfig:
     search: SearchConfig = part(
         without=(
             *("strategy", "trials", "crop", "batch", "rate", "score", "baselines", "gradient"),
-            *("promotion", "init", "optimiser", "rate_warm_up"),
+            *("promotion", *OF_CELLS),
         ),
         path={"help": "The folder of a data set; with --resume, of a run."},
         seconds={
@@ -393,7 +403,7 @@ class FidelityConfig:
     )
     proxy: ProxyConfig = part(
         ProxyConfig,
-        without=("score",),
+        without=("score", "flip"),
         steps={"help": "Training steps on cached features.", "derived": "400"},
         rate={"help": "Base learning rate on cached features."},
         filters={"help": "Width of the cells; the paper's is 256.", "derived": "64"},

@@ -5,9 +5,9 @@ frozen, and a candidate trains for a fixed, small number of steps. Every candida
 batches and draws its first weights by the same rule (common random numbers), so that differences
 in score are the architecture's. Deviations from the paper, all for the cost of a step: the loss is
 taken at every fourth pixel of each axis instead of all, batch norm decays in proportion to the
-number of steps, and images are not augmented. A fourth is for what a short training shows: unless
-asked otherwise, weights begin as torch's layers draw them and learn by AdamW, nearly as much in
-100 steps as the reference's way in 400.
+number of steps, and images are not augmented, unless mirror images are asked for. A fourth is for
+what a short training shows: unless asked otherwise, weights begin as torch's layers draw them and
+learn by AdamW, nearly as much in 100 steps as the reference's way in 400.
 """
 
 from __future__ import annotations

@@ -9,6 +9,7 @@ from itertools import islice
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
@@ -86,8 +87,8 @@ def train(
     resident: bool = False,
     stretch: Stretch | None = None,
 ) -> None:
-    """Trains in place, all `steps` or a stretch of them. Which images make up which batch depends
-    on `seed` alone.
+    """Trains in place, all `steps` or a stretch of them. Which images make up which batch, and
+    which of them are mirrored, depends on `seed` alone.
 
     Batch norm keeps running means over the last tenth of the run, as the reference's decay of
     0.9997 does in its 30,000 steps. Raises `NonFiniteError`.
@@ -102,7 +103,7 @@ def train(
     require_maps(network.head, data.strides, f"the feature set {data.path}")
     features = features_of(data, network, compute, resident)
     targets = _kept(data, None, compute.device) if resident else data.targets
-    order = np.array(list(islice(batches(len(data), schedule.batch, seed), steps)), np.int64)
+    order = order_of(data, schedule.batch, steps, seed)
     for number, index in enumerate(torch.from_numpy(order[first:]).to(targets.device), first):
         batch = {stride: compute.place(maps[index]) for stride, maps in features.items()}
         loss = step(
@@ -112,6 +113,20 @@ def train(
             raise NonFiniteError(f"the loss was {float(loss)} at step {number + 1} of {steps}")
     if stretch and stretch.after:
         save(Checkpoint(kept_state(network, optimiser), {"step": steps}), stretch.after)
+
+
+def order_of(data: FeatureSet, batch: int, steps: int, seed: int) -> npt.NDArray[np.int64]:
+    """The numbers [steps, batch] of the maps that each batch is made of.
+
+    Each pass over the images is shuffled anew. Where there are mirror images, chance takes those
+    or the others, as a function of the seed and the number of the batch.
+    """
+    order = np.array(list(islice(batches(data.images, batch, seed), steps)), np.int64)
+    if data.images < len(data):
+        for number, chosen in enumerate(order):
+            mirror = np.random.default_rng((seed, number)).integers(2, size=len(chosen))
+            chosen += data.images * mirror
+    return order
 
 
 def features_of(data: FeatureSet, network: Segmenter, compute: Compute, resident: bool) -> Pyramid:

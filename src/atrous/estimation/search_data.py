@@ -116,11 +116,9 @@ def cached_of_data(
     """
     backbone = backbone_of(data)
     strides = strides_read(config, backbone)
-    training, selection = (
-        cached_features(Extraction(samples, backbone, crop, device, strides, labels), cache)
-        for samples, labels in ((data.training, False), (data.selection, True))
-    )
-    return CachedFeatures(training, selection, data)
+    selection = Extraction(data.selection, backbone, crop, device, strides)
+    training = replace(selection, samples=data.training, labels=False, mirrored=config.proxy.flip)
+    return CachedFeatures(cached_features(training, cache), cached_features(selection, cache), data)
 
 
 def strides_read(config: SearchConfig, backbone: Backbone) -> tuple[int, ...]:

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
@@ -48,7 +49,12 @@ from atrous.strategies.strategy import AnyStrategy, Result
 RANDOM_BESIDE = 8
 """Random architectures that what is decoded is compared with."""
 
-OF_WHOLE_NETWORKS = {"init": "reference", "optimiser": "sgd", "rate_warm_up": 0.0}
+OF_WHOLE_NETWORKS: dict[str, Any] = {
+    "init": "reference",
+    "optimiser": "sgd",
+    "rate_warm_up": 0.0,
+    "flip": False,
+}
 """How networks that train on images do so: their family draws their first weights."""
 
 

@@ -150,7 +150,7 @@ class Score:
 
     @property
     def standing(self) -> float:
-        """What decides which weights are kept: the largest."""
+        """The value by which weights are kept, the largest."""
         return self.miou if self.score is None else self.score
 
 

@@ -89,15 +89,15 @@ class Context:
 
 @dataclass(frozen=True)
 class Scoring:
-    """What is read of the protocol of a re-ranking: the score that it goes by."""
+    """The score that a re-ranking goes by, as its protocol tells it."""
 
     score: str = MIOU
 
 
 @dataclass(frozen=True)
 class AskedAgain:
-    """What is read of `rerank.json`: the numbers of the trials that are ranked again, and by
-    what."""
+    """The fields that are read of `rerank.json`: the numbers of the trials that are ranked again,
+    and by which score."""
 
     trials: tuple[Count, ...]
     protocol: Scoring = Scoring()

@@ -88,7 +88,7 @@ class Context:
 
 
 @dataclass(frozen=True)
-class Scoring:
+class ScoredBy:
     """The score that a re-ranking goes by, as its protocol tells it."""
 
     score: str = MIOU
@@ -100,7 +100,7 @@ class AskedAgain:
     and by which score."""
 
     trials: tuple[Count, ...]
-    protocol: Scoring = Scoring()
+    protocol: ScoredBy = ScoredBy()
 
 
 @dataclass(frozen=True)

@@ -285,6 +285,9 @@ class TrainingConfig:
     drop_path: float = option(
         "Of a whole network: drop operations, at the end with this share.", 0.0, least=0, below=1
     )
+    score: Literal["miou", "blend"] = option(
+        "What decides which weights are kept: miou or blend.", "miou"
+    )
     score_every: int | None = option(
         "Steps between scores.", None, derived="20 scores a run", least=1
     )
@@ -314,7 +317,7 @@ class TrainConfig:
         least=1,
     )
     decoder: bool = option("Add the decoder of DeepLabv3+ at stride 4.", False)
-    training: TrainingConfig = part(TrainingConfig)
+    training: TrainingConfig = part(TrainingConfig, score={"derived": "the run's, or miou"})
     seed: int = option("Of first weights, crops and dropout.", 0, least=0)
     device: str = option("auto, cpu, cuda or cuda:N.", "auto")
     licence: str = option("Of the data, for the model card.", "")
@@ -323,7 +326,7 @@ class TrainConfig:
 
 OF_ONE_TRAINING = (
     *("weight_decay", "scales", "flip", "tune_norm", "balance", "precision"),
-    *("accumulate", "average", "drop_path", "score_every"),
+    *("accumulate", "average", "drop_path", "score", "score_every"),
 )
 """Fields that only a training by itself is asked for."""
 

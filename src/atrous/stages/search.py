@@ -24,6 +24,13 @@ from atrous.core.config import (
 )
 from atrous.core.console import command
 from atrous.core.errors import AtrousError
+from atrous.core.objective import (
+    END_TO_END,
+    OBJECTIVES,
+    ON_FEATURES,
+    find_objective,
+    objectives_of,
+)
 from atrous.core.options import problems, replaced
 from atrous.core.trial import Failed, may_pass
 from atrous.data.canvas import require_crop
@@ -32,13 +39,6 @@ from atrous.execution import find_executor
 from atrous.search.history import History
 from atrous.search.ledger import Entry, scored
 from atrous.search.loop import Estimator, SearchPlan, baseline_trials, search
-from atrous.search.objective import (
-    END_TO_END,
-    OBJECTIVES,
-    ON_FEATURES,
-    find_objective,
-    objectives_of,
-)
 from atrous.search.promotion import Propose, find_promotion
 from atrous.search.run import Run, create_run, require_no_run
 from atrous.spaces import family_of, find_architecture, find_space

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from atrous.core.config import CACHED, LARGE, FidelityConfig
 from atrous.core.errors import AtrousError
+from atrous.core.objective import find_objective
 from atrous.core.options import problems, replaced
 from atrous.core.trial import Origin, Trial
 from atrous.data.canvas import Size, derive_crop, require_crop
@@ -24,7 +25,6 @@ from atrous.execution import find_executor
 from atrous.networks.backbones import Backbone, fitted_offsets, load_backbone
 from atrous.networks.compute import Compute, cores, pick_device
 from atrous.search.loop import Estimator, SearchPlan, Watcher, search
-from atrous.search.objective import find_objective
 from atrous.search.promotion import FullBudget
 from atrous.search.run import machine, software
 from atrous.spaces import find_space

@@ -22,9 +22,10 @@ from atrous.core.config import ProxyConfig
 from atrous.core.errors import AtrousError
 from atrous.core.options import differences, replaced
 from atrous.core.trial import Job, Measured, Origin, Outcome, Trial
+from atrous.data.layouts import read_dataset
 from atrous.estimation import estimators
 from atrous.estimation.cached import Proxy
-from atrous.estimation.estimators import estimator_of
+from atrous.estimation.estimators import blueprint_of, estimator_of
 from atrous.estimation.tune import Workload
 from atrous.networks.backbones import load_backbone
 from atrous.report.leaderboard import leaderboard
@@ -32,8 +33,11 @@ from atrous.search.ledger import Entry
 from atrous.search.loop import Estimator
 from atrous.search.promotion import find_promotion
 from atrous.search.run import LEDGER, Run, open_run, winner
-from atrous.spaces import find_space, yardstick
+from atrous.spaces import find_architecture, find_space, yardstick
+from atrous.spaces.blueprint import blank_network
+from atrous.stages import search as driver
 from atrous.stages.search import begin, lasting, proceed, require_possible, state_of, usual
+from atrous.stages.train.config import subject_in
 from atrous.strategies.strategy import Domain, Known, Proposal, Stateless
 from tests.cli.running import atrous
 from tests.processes import eventually
@@ -255,6 +259,27 @@ def test_runs_that_train_otherwise_do_not_compare(
     assert differences(here, here) == []
     flag = name.replace("_", "-")
     assert differences(here, there) == [f"{flag} ({one} here, {other} there)"]
+
+
+def test_on_a_cpu_compact_decoders_read_from_stride_8_on(
+    data: Path, tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    decoders: dict[str, Any] = {"space": "fast_dense-1x1", "baselines": ("fpn",)}
+    run, proxy = begin(config(data, **decoders), tmp_path / "run", cache)
+    assert isinstance(proxy, Proxy)
+    assert run.config.encoder.finest_stride == 8
+    assert proxy.training.strides == proxy.selection.strides == (8, 16)
+    assert set(proxy.training.channels) == set(run.context.maps) == {8, 16}
+    fpn = find_architecture("fpn")
+    blueprint = blueprint_of(run.config, fpn, CLASSES, ((0, 0, 0),) * 3)
+    trained = subject_in(run, "fpn", fpn).blueprint(read_dataset(data))
+    for each in (blueprint, trained):
+        assert blank_network(each).head.reads == proxy.network(fpn, 0).head.reads == (8, 16)
+    asked = replaced(config(data, **decoders), finest_stride=4)
+    assert lasting(asked).encoder.finest_stride == 4
+    monkeypatch.setattr(driver, "pick_device", lambda _: "cuda")
+    assert lasting(config(data, **decoders)).encoder.finest_stride is None
+    assert lasting(config(data)).encoder.finest_stride is None
 
 
 def test_a_faulty_data_set_is_refused_with_its_faults(data: Path, tmp_path: Path) -> None:

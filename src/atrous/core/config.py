@@ -53,6 +53,15 @@ class EncoderConfig:
         rare=True,
     )
 
+    finest_stride: int | None = option(
+        "Maps of smaller strides are neither kept nor read by what is searched.",
+        None,
+        derived="8 in a search of compact decoders on a CPU; else all that there are",
+        choices=(4, 8, 16, 32),
+        compares=True,
+        rare=True,
+    )
+
     @property
     def chosen(self) -> tuple[str, str, int]:
         """Backbone, weights and output stride; raises `ValueError` where there is no backbone."""
@@ -391,7 +400,7 @@ class FidelityConfig:
     large: EncoderConfig = part(
         EncoderConfig("xception65", "auto", 16),
         prefix="large-",
-        without=("output_stride", "alignment"),
+        without=("output_stride", "alignment", "finest_stride"),
         backbone={
             "help": "A timm model, or none to leave the large backbone out.",
             "derived": "xception65",
@@ -402,6 +411,7 @@ class FidelityConfig:
     cells: int = option("How many of the 31 cells to measure.", 31, least=1)
     small: EncoderConfig = part(
         EncoderConfig("tf_efficientnet_lite0", "auto", 16),
+        without=("finest_stride",),
         backbone={"help": "The small one: a timm model."},
     )
     proxy: ProxyConfig = part(

@@ -87,8 +87,8 @@ class FeatureSet:
 
     @property
     def channels(self) -> dict[int, int]:
-        """The channels of every map that the backbone has, by stride, kept or not."""
-        return dict(self.about.channels)
+        """The channels of the maps that are kept, by stride: parts are built on those."""
+        return {stride: self.about.channels[stride] for stride in self.strides}
 
     @property
     def shapes(self) -> dict[int, tuple[int, int, int]]:

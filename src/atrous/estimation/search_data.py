@@ -20,6 +20,7 @@ from atrous.networks.compute import Compute
 from atrous.networks.pyramid import IN_PLACE, Offsets
 from atrous.search.run import Run, Settings, write_about
 from atrous.spaces import find_architecture, find_space, needs_backbone
+from atrous.spaces.space import from_stride
 from atrous.training.optimiser import Schedule
 
 WEIGHT_DECAY = 4e-5
@@ -124,7 +125,8 @@ def cached_of_data(
 def strides_read(config: SearchConfig, backbone: Backbone) -> tuple[int, ...]:
     """The strides of the maps that architectures of the search, or its baselines, read."""
     spaces = {config.space, *(find_architecture(name).space for name in config.baselines)}
-    read = {stride for name in spaces for stride in find_space(name).reads(backbone.channels)}
+    maps = from_stride(backbone.channels, config.encoder.finest_stride)
+    read = {stride for name in spaces for stride in find_space(name).reads(maps)}
     return tuple(sorted(read))
 
 

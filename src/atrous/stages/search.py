@@ -36,6 +36,7 @@ from atrous.core.trial import Failed, may_pass
 from atrous.data.canvas import require_crop
 from atrous.estimation.estimators import prepare
 from atrous.execution import find_executor
+from atrous.networks.compute import pick_device
 from atrous.search.history import History
 from atrous.search.ledger import Entry, scored
 from atrous.search.loop import Estimator, SearchPlan, baseline_trials, search
@@ -167,12 +168,15 @@ def wrong_score(config: SearchConfig) -> list[str]:
 
 
 def lasting(config: SearchConfig) -> SearchConfig:
-    """The configuration as it is kept: it means the same from any folder, says its rate, and asks
-    for no more trials than there are architectures."""
-    rate = config.proxy.rate or family_of(config.space).defaults.rate
+    """The configuration as it is kept: it means the same from any folder, says its rate and the
+    finest stride, and asks for no more trials than there are architectures."""
+    usual, finest = family_of(config.space).defaults, config.encoder.finest_stride
+    if finest is None and usual.finest_on_cpu and pick_device(config.machine.device) == "cpu":
+        finest = usual.finest_on_cpu
     return replaced(
         config,
-        rate=rate or CELL_RATES[config.proxy.optimiser],
+        rate=config.proxy.rate or usual.rate or CELL_RATES[config.proxy.optimiser],
+        finest_stride=finest,
         data=str(Path(config.data.path).resolve()),
         weights=_absolute(config.encoder.weights),
         baselines=tuple(_absolute(name) for name in config.baselines),

@@ -19,7 +19,9 @@ from typer.core import TyperCommand
 
 from atrous.core.console import say
 from atrous.core.errors import AtrousError
+from atrous.core.objective import MIOU, find_objective
 from atrous.core.options import MOST, Leaf, leaves, problem, problems, replaced
+from atrous.core.words import score_name
 
 if TYPE_CHECKING:
     from atrous.core.trial import Metrics
@@ -352,7 +354,8 @@ def default_cache() -> Path:
     return (Path(home) if home else Path.home() / ".cache") / "atrous"
 
 
-def tell_score(step: int, loss: float | None, metrics: Metrics) -> None:
-    """A line for each time that a training is scored."""
+def tell_score(step: int, loss: float | None, metrics: Metrics, score: str = MIOU) -> None:
+    """A line for each time that a training is scored, with the score that it goes by."""
     told = "before      " if loss is None else f"loss {loss:.4f} "
-    say(f"step {step:>6}  {told} selection mIoU {metrics.miou:.4f}")
+    value = find_objective(score)(metrics.values)
+    say(f"step {step:>6}  {told} selection {score_name(score)} {value:.4f}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -104,7 +105,7 @@ def _train(folder: Path, found: TrainingJob) -> None:
 
     leads = announced("cpu").leads
     try:
-        model = trainer.run(folder, found, tell_score)
+        model = trainer.run(folder, found, partial(tell_score, score=found.protocol.score))
     except KeyboardInterrupt:
         if leads:
             say(f"Stopped. Go on: {command('train', '--resume', folder)}")

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from atrous.core.architecture import Cost, Genotype, Limit
+from atrous.core.errors import AtrousError
 from atrous.core.grammar import Grammar
 
 if TYPE_CHECKING:
     from atrous.networks.network import Encoder
     from atrous.networks.pyramid import Part, Refinement
 
+T = TypeVar("T")
 Shape = tuple[int, int, int]
 """Channels, height and width of a map."""
 IMAGE = 1
@@ -51,6 +53,20 @@ class OwnEncoder:
 
     build: Callable[[Genotype, int], Encoder]
     coarsest: int
+
+
+def from_stride(maps: Mapping[int, T], finest: int | None) -> dict[int, T]:
+    """Returns the maps of stride `finest` and larger ones; all where it is `None`.
+
+    Raises `AtrousError` if there are none.
+    """
+    found = {stride: one for stride, one in maps.items() if stride >= (finest or 0)}
+    if not found:
+        raise AtrousError(
+            f"--finest-stride {finest} leaves no map to read: there are those at stride "
+            f"{', '.join(map(str, maps))}. Lower it, or raise --output-stride."
+        )
+    return found
 
 
 def deepest(strides: Collection[int]) -> tuple[int, ...]:

@@ -12,6 +12,7 @@ from atrous.core.architecture import Architecture
 from atrous.core.config import OF_A_BACKBONE, DataConfig, EncoderConfig, TrainConfig
 from atrous.core.console import note, track
 from atrous.core.errors import AtrousError
+from atrous.core.objective import end_to_end
 from atrous.core.options import problems, replaced
 from atrous.core.trial import Trial
 from atrous.data.canvas import Size, largest, require_crop
@@ -74,6 +75,7 @@ class Subject:
             config.decoder,
             dataset.classes,
             dataset.colours,
+            finest_stride=config.encoder.finest_stride,
         )
 
 
@@ -109,7 +111,9 @@ def usual_subject(name: str, architecture: Architecture, data: DataConfig) -> Su
 
 def subject_in(run: Run, name: str, architecture: Architecture) -> Subject:
     """Returns an architecture on what a run was made on."""
-    found = usual_subject(name, architecture, run.config.data).but(filters=run.config.proxy.filters)
+    found = usual_subject(name, architecture, run.config.data).but(
+        filters=run.config.proxy.filters, score=end_to_end(run.config.proxy.score)
+    )
     if not needs_backbone(architecture):
         return found
     return replace(found, config=replace(found.config, encoder=run.config.encoder))

@@ -26,12 +26,12 @@ from scipy.stats import spearmanr
 from atrous.cli.options import default_cache, read_value
 from atrous.core.architecture import Architecture
 from atrous.core.config import SearchConfig
-from atrous.core.objective import OBJECTIVES
 from atrous.core.options import leaves, replaced
 from atrous.estimation.features import FeatureSet
 from atrous.estimation.search_data import CachedFeatures, cached_of, estimator, features_of
 from atrous.execution import find_executor
 from atrous.search.ledger import Ledger, file_url
+from atrous.search.objective import OBJECTIVES
 from atrous.search.run import Run, open_run
 from atrous.spaces import find_architecture, find_space
 from atrous.stages.compare import Replicate, ReplicatePlan, replicate_trials, replicated

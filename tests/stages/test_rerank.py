@@ -21,7 +21,6 @@ from PIL import Image
 from atrous.cli import main
 from atrous.core.config import RerankConfig, TrainingConfig
 from atrous.core.errors import AtrousError
-from atrous.core.objective import OBJECTIVES
 from atrous.core.options import replaced
 from atrous.core.trial import Failed, Measured, Outcome, Reason
 from atrous.estimation import end_to_end as fine_tune
@@ -30,14 +29,12 @@ from atrous.estimation.end_to_end import is_gentle
 from atrous.estimation.search_data import cached_of, estimator
 from atrous.networks.network import Network
 from atrous.networks.weights import digest
-from atrous.report.rerank import second_ranking
 from atrous.search.ledger import Entry, scored
-from atrous.search.run import LEDGER, RERANK, Run, open_run, winner, write_about
+from atrous.search.run import LEDGER, RERANK, Run, open_run, winner
 from atrous.spaces.blueprint import build_network
 from atrous.stages import rerank
 from atrous.stages import search as driver
 from atrous.stages.rerank import WORK, begin, proceed, read
-from atrous.stages.train.config import subject_in
 from tests.processes import eventually
 from tests.records import measured
 from tests.report.runs import make_run
@@ -112,18 +109,6 @@ def test_the_best_and_the_baselines_get_a_second_score(whole: Run, searched: Run
     assert outcomes(whole.ledger().entries()) == outcomes(searched.ledger().entries())
     assert winner(whole).number in best
     assert not list((whole.path / WORK).glob("*"))
-
-
-def test_the_second_score_is_that_of_the_search(run: Run, cache: Path) -> None:
-    asked = replaced(run.config, score="blend", baselines=())
-    blended = replace(run, settings=replace(run.settings, config=asked))
-    write_about(blended)
-    begin(blended, replaced(ASKED, top=1, steps=1))
-    proceed(blended, cache, ignore)
-    (found,) = scored(blended.reranked())
-    assert found.score == OBJECTIVES["blend"](found.values) != found.values["miou"]
-    assert subject_in(blended, "best", found.trial.architecture).config.training.score == "blend"
-    assert second_ranking(blended).second_name == "blend"
 
 
 @pytest.mark.slow

@@ -53,15 +53,6 @@ class EncoderConfig:
         rare=True,
     )
 
-    finest_stride: int | None = option(
-        "Maps of smaller strides are neither kept nor read by what is searched.",
-        None,
-        derived="8 in a search of compact decoders on a CPU; else all that there are",
-        choices=(4, 8, 16, 32),
-        compares=True,
-        rare=True,
-    )
-
     @property
     def chosen(self) -> tuple[str, str, int]:
         """Backbone, weights and output stride; raises `ValueError` where there is no backbone."""
@@ -125,16 +116,6 @@ class ProxyConfig:
         compares=True,
         rare=True,
     )
-    flip: bool = option(
-        "Train on the mirror image of each image, too: twice the features.",
-        False,
-        compares=True,
-        rare=True,
-    )
-
-
-OF_CELLS = ("init", "optimiser", "rate_warm_up", "flip")
-"""Fields that only parts on cached features are trained with."""
 
 
 @dataclass(frozen=True)
@@ -294,9 +275,6 @@ class TrainingConfig:
     drop_path: float = option(
         "Of a whole network: drop operations, at the end with this share.", 0.0, least=0, below=1
     )
-    score: Literal["miou", "blend"] = option(
-        "What decides which weights are kept: miou or blend.", "miou"
-    )
     score_every: int | None = option(
         "Steps between scores.", None, derived="20 scores a run", least=1
     )
@@ -326,7 +304,7 @@ class TrainConfig:
         least=1,
     )
     decoder: bool = option("Add the decoder of DeepLabv3+ at stride 4.", False)
-    training: TrainingConfig = part(TrainingConfig, score={"derived": "the run's, or miou"})
+    training: TrainingConfig = part(TrainingConfig)
     seed: int = option("Of first weights, crops and dropout.", 0, least=0)
     device: str = option("auto, cpu, cuda or cuda:N.", "auto")
     licence: str = option("Of the data, for the model card.", "")
@@ -335,7 +313,7 @@ class TrainConfig:
 
 OF_ONE_TRAINING = (
     *("weight_decay", "scales", "flip", "tune_norm", "balance", "precision"),
-    *("accumulate", "average", "drop_path", "score", "score_every"),
+    *("accumulate", "average", "drop_path", "score_every"),
 )
 """Fields that only a training by itself is asked for."""
 
@@ -371,7 +349,7 @@ class WholeConfig:
     search: SearchConfig = part(
         without=(
             *("strategy", "trials", "crop", "batch", "rate", "score", "baselines", "gradient"),
-            *("promotion", *OF_CELLS),
+            *("promotion", "init", "optimiser", "rate_warm_up"),
         ),
         path={"help": "The folder of a data set; with --resume, of a run."},
         seconds={
@@ -400,7 +378,7 @@ class FidelityConfig:
     large: EncoderConfig = part(
         EncoderConfig("xception65", "auto", 16),
         prefix="large-",
-        without=("output_stride", "alignment", "finest_stride"),
+        without=("output_stride", "alignment"),
         backbone={
             "help": "A timm model, or none to leave the large backbone out.",
             "derived": "xception65",
@@ -411,12 +389,11 @@ class FidelityConfig:
     cells: int = option("How many of the 31 cells to measure.", 31, least=1)
     small: EncoderConfig = part(
         EncoderConfig("tf_efficientnet_lite0", "auto", 16),
-        without=("finest_stride",),
         backbone={"help": "The small one: a timm model."},
     )
     proxy: ProxyConfig = part(
         ProxyConfig,
-        without=("score", "flip"),
+        without=("score",),
         steps={"help": "Training steps on cached features.", "derived": "400"},
         rate={"help": "Base learning rate on cached features."},
         filters={"help": "Width of the cells; the paper's is 256.", "derived": "64"},

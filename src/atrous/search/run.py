@@ -17,11 +17,10 @@ from typing import Literal
 
 from atrous.core.config import GRADIENT, MOST_WORKERS, SearchConfig, Size
 from atrous.core.console import command
-from atrous.core.errors import AtrousError
+from atrous.core.errors import AtrousError, faults
 from atrous.core.files import hold, is_held, make_folder
-from atrous.core.objective import MIOU, find_objective
 from atrous.core.options import option, part, replaced
-from atrous.core.records import Count, Device, Positive, read, read_plain, write
+from atrous.core.records import Count, Device, Positive, read, write
 from atrous.core.trial import Trial
 from atrous.data.dataset import DataFingerprint
 from atrous.execution import find_executor
@@ -34,6 +33,7 @@ from atrous.search.ledger import (
     is_there,
     scored,
 )
+from atrous.search.objective import find_objective
 from atrous.spaces import find_architecture, find_space, needs_backbone
 from atrous.spaces.space import Shape
 from atrous.strategies import find_strategy
@@ -88,22 +88,6 @@ class Context:
 
 
 @dataclass(frozen=True)
-class ScoredBy:
-    """The score that a re-ranking goes by, as its protocol tells it."""
-
-    score: str = MIOU
-
-
-@dataclass(frozen=True)
-class AskedAgain:
-    """The fields that are read of `rerank.json`: the numbers of the trials that are ranked again,
-    and by which score."""
-
-    trials: tuple[Count, ...]
-    protocol: ScoredBy = ScoredBy()
-
-
-@dataclass(frozen=True)
 class About:
     """The content of `run.json`."""
 
@@ -141,14 +125,6 @@ class Run:
     def reranked(self) -> list[Entry]:
         """Returns the entries ranked again so far; none if that was not begun."""
         return self.second_ledger().entries() if (self.path / RERANK).exists() else []
-
-    def asked_again(self) -> AskedAgain | None:
-        """Returns what is ranked again, if that was begun; raises `AtrousError` for damage."""
-        path = self.path / RERANK
-        if not path.exists():
-            return None
-        mend = "Restore the file from a copy, or delete it to begin anew."
-        return read_plain(path, AskedAgain, "a re-ranking", "", mend, some=True)
 
     def comparison(self) -> Ledger:
         """The ledger of the replicates, made if there is none."""
@@ -257,10 +233,7 @@ def unknown(config: SearchConfig) -> list[str]:
         checks["strategy"] = lambda: find_strategy(config.strategy)
     found = []
     for name, check in checks.items():
-        try:
-            check()
-        except AtrousError as error:
-            found.append(f"{name}: {error}")
+        found += [f"{name}: {told}" for told in faults(check)]
     if (config.strategy == GRADIENT) != (config.gradient is not None):
         found.append(f"gradient: is there for the strategy {GRADIENT} and for no other.")
     return found

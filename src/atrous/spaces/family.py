@@ -26,8 +26,7 @@ class Defaults:
 
     `backbone` is `None` where architectures are whole networks, trained from scratch; these have a
     base learning `rate`, while cells take that of the proxy's optimiser. `baselines` are names of
-    architectures that every search trains beside its own. On a CPU, a search reads no maps of
-    smaller strides than `finest_on_cpu`, if that is said.
+    architectures that every search trains beside its own.
     """
 
     backbone: str | None = "tf_efficientnet_lite0"
@@ -37,7 +36,6 @@ class Defaults:
     steps: int = 400
     rate: float | None = None
     baselines: tuple[str, ...] = ()
-    finest_on_cpu: int | None = None
 
 
 @dataclass(frozen=True)

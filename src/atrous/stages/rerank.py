@@ -23,8 +23,7 @@ from atrous.core.architecture import Architecture
 from atrous.core.config import MOST_WORKERS, RerankConfig
 from atrous.core.console import command, note
 from atrous.core.errors import AtrousError
-from atrous.core.objective import end_to_end, find_objective
-from atrous.core.options import option, problems, replaced
+from atrous.core.options import option, require_in_range
 from atrous.core.records import Amount, Count
 from atrous.core.trial import TRIAL, Origin, Trial
 from atrous.data.canvas import Size, largest, require_crop
@@ -37,6 +36,7 @@ from atrous.execution import find_executor
 from atrous.networks.compute import Compute, whole_precision
 from atrous.search.ledger import Entry
 from atrous.search.loop import SearchPlan, baseline_trials, search
+from atrous.search.objective import find_objective
 from atrous.search.promotion import FullBudget
 from atrous.search.run import RERANK, SECOND, Run, ranked
 from atrous.spaces import find_space
@@ -84,20 +84,14 @@ def begin(run: Run, asked: RerankConfig, again: bool = False) -> Reranking:
 
 
 def _reranking(run: Run, asked: RerankConfig) -> Reranking:
-    if wrong := problems(asked):
-        raise AtrousError("; ".join(wrong) + ".")
+    require_in_range(asked)
     settings, space = run.settings, find_space(run.config.space)
     canvas = space.coarsest(run.config.encoder.output_stride)
     warm = asked.warm and not space.encoder
     precision = whole_precision(settings.device, None)
     gentle = is_gentle(asked.training.steps, warm, run.config.encoder.weights)
     rate = usual_rate(gentle, scratch=space.encoder is not None)
-    training = replaced(
-        asked.training,
-        tune_norm=not gentle,
-        score=end_to_end(run.config.proxy.score),
-        score_every=SCORE_EVERY,
-    )
+    training = replace(asked.training, tune_norm=not gentle, score_every=SCORE_EVERY)
     crop = require_crop(training.crop, canvas) if training.crop else (1, 1)
     protocol = protocol_of(training, crop, rate, precision, 0)
     trials = _best_trials(run, asked.top)
@@ -165,7 +159,7 @@ def proceed(run: Run, cache: Path, watch: Callable[[Entry], None]) -> None:
     plan = SearchPlan(
         space=find_space(config.space),
         listed=[*baselines, *again],
-        objective=find_objective(reranking.protocol.score),
+        objective=find_objective("miou"),
         promotion=FullBudget(reranking.protocol.steps),
         seed=config.seed,
         workers=reranking.workers,

@@ -36,8 +36,7 @@ class Protocol(TrainingConfig):
     what is scored and kept; 0 keeps none.
     `drop_path` is the probability with which the last layer's operations are dropped at the end of
     the training, less in earlier layers and at earlier steps (networks of Auto-DeepLab alone).
-    Every `score_every` steps the selection images are scored; the weights whose `score` is the
-    highest are kept.
+    Every `score_every` steps the selection images are scored.
     """
 
     crop: Size

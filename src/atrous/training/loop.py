@@ -14,7 +14,6 @@ import torch
 from torch import nn
 
 from atrous.core.console import untracked
-from atrous.core.objective import MIOU, find_objective
 from atrous.core.records import Count, to_json
 from atrous.core.trial import Metrics, Score
 from atrous.data.dataset import Progress, Samples
@@ -103,10 +102,10 @@ def train(
 ) -> Metrics:
     """Trains to the last step of the protocol and gives the metrics of the best weights kept.
 
-    The folder holds `checkpoint.safetensors`, `best.safetensors` (the weights that scored highest
-    by the protocol's `score`, with their metrics) and `log.jsonl`. Where a checkpoint is there, the
-    run goes on from it. A `warm` start is scored before the first step: a training of trained
-    weights ends with nothing worse.
+    The folder holds `checkpoint.safetensors`, `best.safetensors` (the weights that scored highest,
+    with their metrics) and `log.jsonl`. Where a checkpoint is there, the run goes on from it. A
+    `warm` start is scored before the first step: a training of trained weights ends with nothing
+    worse.
     Raises `NonFiniteError` when the loss is no longer a number, and `AtrousError` for what cannot
     be read or written.
     """
@@ -144,10 +143,8 @@ def _score(
     state.world.align(state.scored)
     metrics = score(state.scored)
     if log:
-        name = state.protocol.score
-        value = find_objective(name)(metrics.values)
-        _keep_best(state, metrics, value, folder)
-        log.add(Score(state.step, loss, metrics.miou, None if name == MIOU else value))
+        _keep_best(state, metrics, folder)
+        log.add(Score(state.step, loss, metrics.miou))
         watch(state.step, loss, metrics)
 
 
@@ -181,9 +178,9 @@ def _finite(share: torch.Tensor, state: TrainingState) -> float:
     return loss
 
 
-def _keep_best(state: TrainingState, metrics: Metrics, score: float, folder: Path) -> None:
-    if score <= state.best.score:
+def _keep_best(state: TrainingState, metrics: Metrics, folder: Path) -> None:
+    if metrics.miou <= state.best.score:
         return
-    state.best = Best(score, state.step)
+    state.best = Best(metrics.miou, state.step)
     tensors = {f"network.{k}": v for k, v in state.scored.state_dict().items()}
     save(Checkpoint(tensors, to_json(BestWeights(state.step, metrics))), folder / BEST)

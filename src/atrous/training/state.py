@@ -35,7 +35,7 @@ BUFFER = "momentum_buffer"
 
 @dataclass(frozen=True)
 class Best:
-    """The highest selection score so far, in [0, 1], and the step after which it was taken."""
+    """The highest selection score so far, mIoU in [0, 1], and the step after which it was taken."""
 
     score: Annotated[float, Field(ge=-1, le=1)] = -1.0
     step: Count = 0

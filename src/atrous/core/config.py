@@ -53,6 +53,15 @@ class EncoderConfig:
         rare=True,
     )
 
+    finest_stride: int | None = option(
+        "Maps of smaller strides are neither kept nor read by what is searched.",
+        None,
+        derived="8 in a search of compact decoders on a CPU; else all that there are",
+        choices=(4, 8, 16, 32),
+        compares=True,
+        rare=True,
+    )
+
     @property
     def chosen(self) -> tuple[str, str, int]:
         """Backbone, weights and output stride; raises `ValueError` where there is no backbone."""
@@ -116,6 +125,16 @@ class ProxyConfig:
         compares=True,
         rare=True,
     )
+    flip: bool = option(
+        "Train on the mirror image of each image, too: twice the features.",
+        False,
+        compares=True,
+        rare=True,
+    )
+
+
+OF_CELLS = ("init", "optimiser", "rate_warm_up", "flip")
+"""Fields that only parts on cached features are trained with."""
 
 
 @dataclass(frozen=True)
@@ -352,7 +371,7 @@ class WholeConfig:
     search: SearchConfig = part(
         without=(
             *("strategy", "trials", "crop", "batch", "rate", "score", "baselines", "gradient"),
-            *("promotion", "init", "optimiser", "rate_warm_up"),
+            *("promotion", *OF_CELLS),
         ),
         path={"help": "The folder of a data set; with --resume, of a run."},
         seconds={
@@ -381,7 +400,7 @@ class FidelityConfig:
     large: EncoderConfig = part(
         EncoderConfig("xception65", "auto", 16),
         prefix="large-",
-        without=("output_stride", "alignment"),
+        without=("output_stride", "alignment", "finest_stride"),
         backbone={
             "help": "A timm model, or none to leave the large backbone out.",
             "derived": "xception65",
@@ -392,11 +411,12 @@ class FidelityConfig:
     cells: int = option("How many of the 31 cells to measure.", 31, least=1)
     small: EncoderConfig = part(
         EncoderConfig("tf_efficientnet_lite0", "auto", 16),
+        without=("finest_stride",),
         backbone={"help": "The small one: a timm model."},
     )
     proxy: ProxyConfig = part(
         ProxyConfig,
-        without=("score",),
+        without=("score", "flip"),
         steps={"help": "Training steps on cached features.", "derived": "400"},
         rate={"help": "Base learning rate on cached features."},
         filters={"help": "Width of the cells; the paper's is 256.", "derived": "64"},

@@ -72,7 +72,7 @@ def prepare(config: SearchConfig, lasting: SearchConfig, cache: Path) -> Prepare
     if data.backbone is None:
         return _on_images(lasting, data, sizes, device)
     crop = config.proxy.crop or derive_crop(sizes, data.backbone.output_stride)
-    cached = cached_of_data(data, config, crop, device, cache)
+    cached = cached_of_data(data, lasting, crop, device, cache)
     choice = _choice(config, cached, device, cache)
     context = _context(data, cached.training.shapes)
     return Prepared(_settings(lasting, choice, crop), context, cached)
@@ -104,6 +104,7 @@ def blueprint_of(
         classes,
         colours,
         dict(offsets),
+        None if whole else config.encoder.finest_stride,
     )
 
 

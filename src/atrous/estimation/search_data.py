@@ -11,14 +11,16 @@ from atrous.core.options import replaced
 from atrous.data.canvas import Size
 from atrous.data.dataset import DataFingerprint, Dataset, Samples, fingerprint_sides, select
 from atrous.data.layouts import read_dataset
-from atrous.estimation.cached import Proxy, are_resident
+from atrous.estimation.cached import Proxy
 from atrous.estimation.extraction import Extraction, cached_features
 from atrous.estimation.features import FeatureSet
+from atrous.estimation.learning import are_resident
 from atrous.networks.backbones import Backbone, fitted_offsets, load_backbone
 from atrous.networks.compute import Compute
 from atrous.networks.pyramid import IN_PLACE, Offsets
 from atrous.search.run import Run, Settings, write_about
 from atrous.spaces import find_architecture, find_space, needs_backbone
+from atrous.spaces.space import from_stride
 from atrous.training.optimiser import Schedule
 
 WEIGHT_DECAY = 4e-5
@@ -115,17 +117,16 @@ def cached_of_data(
     """
     backbone = backbone_of(data)
     strides = strides_read(config, backbone)
-    training, selection = (
-        cached_features(Extraction(samples, backbone, crop, device, strides, labels), cache)
-        for samples, labels in ((data.training, False), (data.selection, True))
-    )
-    return CachedFeatures(training, selection, data)
+    selection = Extraction(data.selection, backbone, crop, device, strides)
+    training = replace(selection, samples=data.training, labels=False, mirrored=config.proxy.flip)
+    return CachedFeatures(cached_features(training, cache), cached_features(selection, cache), data)
 
 
 def strides_read(config: SearchConfig, backbone: Backbone) -> tuple[int, ...]:
     """The strides of the maps that architectures of the search, or its baselines, read."""
     spaces = {config.space, *(find_architecture(name).space for name in config.baselines)}
-    read = {stride for name in spaces for stride in find_space(name).reads(backbone.channels)}
+    maps = from_stride(backbone.channels, config.encoder.finest_stride)
+    read = {stride for name in spaces for stride in find_space(name).reads(maps)}
     return tuple(sorted(read))
 
 

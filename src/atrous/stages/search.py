@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
@@ -35,6 +36,7 @@ from atrous.core.trial import Failed, may_pass
 from atrous.data.canvas import require_crop
 from atrous.estimation.estimators import prepare
 from atrous.execution import find_executor
+from atrous.networks.compute import pick_device
 from atrous.search.history import History
 from atrous.search.ledger import Entry, scored
 from atrous.search.loop import Estimator, SearchPlan, baseline_trials, search
@@ -48,7 +50,12 @@ from atrous.strategies.strategy import AnyStrategy, Result
 RANDOM_BESIDE = 8
 """Random architectures that what is decoded is compared with."""
 
-OF_WHOLE_NETWORKS = {"init": "reference", "optimiser": "sgd", "rate_warm_up": 0.0}
+OF_WHOLE_NETWORKS: dict[str, Any] = {
+    "init": "reference",
+    "optimiser": "sgd",
+    "rate_warm_up": 0.0,
+    "flip": False,
+}
 """How networks that train on images do so: their family draws their first weights."""
 
 
@@ -161,12 +168,15 @@ def wrong_score(config: SearchConfig) -> list[str]:
 
 
 def lasting(config: SearchConfig) -> SearchConfig:
-    """The configuration as it is kept: it means the same from any folder, says its rate, and asks
-    for no more trials than there are architectures."""
-    rate = config.proxy.rate or family_of(config.space).defaults.rate
+    """The configuration as it is kept: it means the same from any folder, says its rate and the
+    finest stride, and asks for no more trials than there are architectures."""
+    usual, finest = family_of(config.space).defaults, config.encoder.finest_stride
+    if finest is None and usual.finest_on_cpu and pick_device(config.machine.device) == "cpu":
+        finest = usual.finest_on_cpu
     return replaced(
         config,
-        rate=rate or CELL_RATES[config.proxy.optimiser],
+        rate=config.proxy.rate or usual.rate or CELL_RATES[config.proxy.optimiser],
+        finest_stride=finest,
         data=str(Path(config.data.path).resolve()),
         weights=_absolute(config.encoder.weights),
         baselines=tuple(_absolute(name) for name in config.baselines),

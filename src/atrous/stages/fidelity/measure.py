@@ -15,9 +15,10 @@ from atrous.data.canvas import Size, derive_crop, require_crop
 from atrous.data.check import require_sound
 from atrous.data.dataset import Dataset, Samples, fingerprint_sides, select
 from atrous.data.layouts import read_dataset
-from atrous.estimation.cached import Proxy, are_resident
+from atrous.estimation.cached import Proxy
 from atrous.estimation.end_to_end import FineTune
 from atrous.estimation.extraction import Extraction, cached_features
+from atrous.estimation.learning import are_resident
 from atrous.estimation.search_data import schedule_of
 from atrous.estimation.tune import Choice, Workload, choose
 from atrous.execution import find_executor

@@ -75,6 +75,7 @@ class Subject:
             config.decoder,
             dataset.classes,
             dataset.colours,
+            finest_stride=config.encoder.finest_stride,
         )
 
 

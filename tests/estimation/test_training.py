@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from atrous.data.canvas import feature_size
 from atrous.data.dataset import IGNORE
 from atrous.estimation.cached import geometry, make_step, train
 from atrous.estimation.features import FeatureSet
@@ -25,6 +26,7 @@ from atrous.training.optimiser import (
     set_norm_decay,
 )
 from tests.estimation.material import ASPP, CLASSES, CROP, FLOAT32, STRIDE, TOP1
+from tests.training.material import UNREADABLE, unfused
 
 SCHEDULE = Schedule(4, 0.1, 4e-5)
 OPTIMISERS: tuple[OptimiserName, OptimiserName] = ("sgd", "adamw")
@@ -45,6 +47,17 @@ def test_each_pass_over_the_images_is_a_permutation(count: int, batch: int) -> N
     assert (np.sort(stream, axis=1) == np.arange(count)).all()
     if count == 10:
         assert len({tuple(order) for order in stream.tolist()}) == passes
+
+
+def test_no_step_waits_for_an_accelerator(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.optim, "SGD", unfused)
+    one = network().to("meta").train()
+    road = geometry(CROP, STRIDE, "meta")
+    step = make_step(one, road, make_optimiser(one, SCHEDULE), UNREADABLE)
+    height, width = feature_size(CROP, STRIDE)
+    maps = torch.empty(4, 320, height, width, device="meta")
+    targets = torch.empty(4, *feature_size(CROP, 4), dtype=torch.int64, device="meta")
+    assert step({STRIDE: maps}, targets, 0.1).is_meta
 
 
 def test_a_batch_larger_than_the_data_holds_every_image() -> None:

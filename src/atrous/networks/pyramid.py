@@ -6,7 +6,7 @@ improves that by others.
 
 Position i of the map at stride s sees most of what is around pixel s * i + offset, on both axes.
 The offset of a stride is that of all maps there: of the encoder's, and of what a part makes. Nobody
-but `enlarge` and `onto` says where a position lies.
+but `enlarge`, `onto` and `nearest` says where a position lies.
 """
 
 from __future__ import annotations
@@ -101,6 +101,24 @@ def onto(
     height, width = size
     larger, first = enlarge(maps, stride // target, apart / target, (height, width))
     return larger[..., first : first + height, first : first + width]
+
+
+def nearest(
+    maps: Tensor, stride: int, target: int, size: Sequence[int], offsets: Offsets
+) -> Tensor:
+    """Maps [B, C, H, W] of a stride, read where the positions of a finer one lie, at the nearest
+    position, of two the first: [B, C, *size]. Offsets are rounded to whole positions of the finer.
+    """
+    ratio = stride // target
+    apart = round((offsets.get(stride, 0.0) - offsets.get(target, 0.0)) / target)
+    # Position j reads (j - apart) / ratio, rounded, which is (j - first) // ratio.
+    first = apart - (ratio - 1) // 2
+    before, after = max(0, -(-first // ratio)), max(0, -first // ratio)
+    if before or after:
+        maps = functional.pad(maps, (before, after, before, after), mode="replicate")
+    larger = functional.interpolate(maps, scale_factor=float(ratio), mode="nearest")
+    (height, width), start = size, before * ratio - first
+    return larger[..., start : start + height, start : start + width]
 
 
 def enlarge(maps: Tensor, ratio: int, shift: float, size: tuple[int, int]) -> tuple[Tensor, int]:

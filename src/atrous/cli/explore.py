@@ -20,11 +20,19 @@ if TYPE_CHECKING:
     from atrous.spaces.view import Description
 
 
-def spaces(as_json: Json = False) -> None:
-    """Lists the search spaces with their exact sizes."""
-    from atrous.spaces import FAMILIES, names_of
+def spaces(
+    names: Annotated[
+        list[str] | None,
+        typer.Argument(
+            help="Those to list, such as dpc-3+fast_dense.", show_default="all families"
+        ),
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Lists search spaces with their exact sizes."""
+    from atrous.spaces import FAMILIES, family_of, find_space, names_of
 
-    found = [(family.make(), names_of(family)) for family in FAMILIES.values()]
+    found = [(find_space(name), names_of(family_of(name))) for name in names or FAMILIES]
     if as_json:
         rows = [
             {"name": s.name, "title": s.title, "size": s.size(), "published": list(s.published)}

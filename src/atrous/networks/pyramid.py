@@ -45,6 +45,21 @@ class Part(nn.Module):
     kernel: int = 1
 
 
+class Chained(Part):
+    """A part that reads the map of another, its context, in the place of one of the pyramid."""
+
+    def __init__(self, context: Part, part: Part) -> None:
+        super().__init__()
+        self.context, self.part = context, part
+        self.reads = tuple(sorted({*context.reads, *part.reads}))
+        self.stride, self.channels, self.kernel = part.stride, part.channels, part.kernel
+
+    def forward(self, maps: Pyramid) -> Tensor:
+        """Maps by stride -> [B, channels, H, W] at the part's stride."""
+        found: Tensor = self.part({**maps, self.context.stride: self.context(maps)})
+        return found
+
+
 class Refinement(nn.Module):
     """A module behind a part: `forward` takes the pyramid and the part's map, and gives a map.
 

@@ -36,8 +36,8 @@ from atrous.estimation.features import (
     FeatureSet,
     features_file,
 )
-from atrous.networks.backbones import Backbone
 from atrous.networks.compute import release
+from atrous.networks.network import Encoder
 
 BATCH = 8
 BYTES = 2
@@ -62,7 +62,7 @@ class Extraction:
     """
 
     samples: Sequence[Sample]
-    backbone: Backbone
+    backbone: Encoder
     crop: Size
     device: str
     strides: tuple[int, ...]

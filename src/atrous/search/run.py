@@ -78,6 +78,7 @@ class Context:
     selection_images: Count
     fingerprint: DataFingerprint = part()
     weights_digest: str = option("Of the backbone.", compares=True)
+    teacher_digest: str = option("Of the teacher.", "", compares=True)
     maps: dict[int, Shape]
     offsets: dict[int, float] = field(default_factory=dict)
     versions: dict[str, str]

@@ -55,6 +55,9 @@ OF_WHOLE_NETWORKS: dict[str, Any] = {
     "optimiser": "sgd",
     "rate_warm_up": 0.0,
     "flip": False,
+    "auxiliary": 0.0,
+    "average": 0.0,
+    "teacher": None,
 }
 """How networks that train on images do so: their family draws their first weights."""
 
@@ -135,6 +138,8 @@ def require_possible(config: SearchConfig) -> None:
         if (asked := getattr(config.proxy, name)) != only:
             told = f"--{name.replace('_', '-')} is {only} for whole networks"
             wrong.append(f"{told} (--space {config.space}), got {asked}")
+    if config.proxy.auxiliary and not space.auxiliary:
+        wrong.append(f"--auxiliary is 0 for --space {config.space}, whose parts have no inner maps")
     for text in config.limits:
         try:
             Limit.parse(text)
@@ -179,6 +184,7 @@ def lasting(config: SearchConfig) -> SearchConfig:
         finest_stride=finest,
         data=str(Path(config.data.path).resolve()),
         weights=_absolute(config.encoder.weights),
+        teacher=config.proxy.teacher and str(Path(config.proxy.teacher).resolve()),
         baselines=tuple(_absolute(name) for name in config.baselines),
         trials=min(config.budget.trials, find_space(config.space).size()),
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import cast
 
 import torch
@@ -41,6 +41,10 @@ class Encoder(nn.Module):
     std: tuple[float, ...]
     weights_digest: str = ""
     offsets: Offsets = IN_PLACE
+
+    def cut(self, strides: Collection[int]) -> None:
+        """Leaves out what no map of these strides depends on. An encoder that was made for an
+        architecture has nothing of the kind."""
 
 
 class Network(nn.Module):

@@ -234,6 +234,10 @@ def test_errors_say_what_to_do(home: Path, arguments: tuple[str, ...], words: st
             "nowhere|got 64x65|--seed is|such as 90s",
         ),
         (
+            "search scenes --crop 64x65 --output-stride 0 --weights none",
+            "--output-stride is 8, 16 or 32, got 0",
+        ),
+        (
             "train dpc:top1 --data nowhere --crop 64x65 --rate x --drop-path 0.5 --batch 3 "
             "--accumulate 2",
             "nowhere|got 64x65|--rate: Expected|--drop-path drops|of --accumulate 2",

@@ -11,7 +11,7 @@ import typer
 from typer.testing import CliRunner
 
 from atrous.cli import app
-from atrous.cli.options import Command, Told, extendable, given, takes
+from atrous.cli.options import Command, Told, extendable, takes
 from atrous.core.config import (
     GRADIENT,
     DataConfig,
@@ -119,16 +119,9 @@ def test_a_new_field_is_checked_written_compared_and_asked_for_again() -> None:
 
 def test_what_may_change_when_a_run_goes_on_is_said_by_the_field() -> None:
     assert extendable(Longer) == ["trials", "time"]
-    heard: list[str] = []
-    small = typer.Typer(rich_markup_mode=None)
-
-    @takes(Longer)
-    def command(context: typer.Context, told: Told) -> None:  # noqa: ARG001
-        heard.extend(given(context, *extendable(Longer)))
-
-    small.command(cls=Command)(command)
-    CliRunner().invoke(small, ["--sharpness", "2", "--trials", "9"])
-    assert heard == ["--sharpness"]
+    told = asked(Longer, "DATA", "--sharpness", "2", "--trials", "9")
+    assert told.fixed() == ["DATA", "--sharpness"]
+    assert told.fixed("data") == ["--sharpness"]
 
 
 def test_all_that_cannot_be_read_or_is_out_of_range_is_told_at_once() -> None:

@@ -146,7 +146,9 @@ def test_a_training_in_stretches_keeps_average_and_auxiliary_cells(
 
 def test_auxiliary_cells_are_refused_where_no_part_can_have_them(tmp_path: Path) -> None:
     config = small_search.config(tmp_path / "missing", auxiliary=0.15)
-    with pytest.raises(AtrousError, match="--auxiliary is 0 for --space dpc, whose parts have no"):
+    with pytest.raises(
+        AtrousError, match="--auxiliary is 0 for --space dpc, whose parts have no maps"
+    ):
         require_possible(config)
 
 

@@ -175,6 +175,7 @@ def compose(context: Space, decoder: Space) -> Space:
         decoder=decoder.decoder,
         sketch=both.sketch,
         published=both.published(),
+        auxiliary=decoder.auxiliary,
     )
 
 

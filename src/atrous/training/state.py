@@ -75,7 +75,7 @@ class TrainingState:
         self.network = cast(Network, world.synchronise_norms(network))
         self._wrapped = world.wrap(self.network)
         self._optimiser = make_optimiser(self.network, protocol.schedule)
-        self._average = _average(self.network, protocol.average)
+        self._average = averaged(self.network, protocol.average)
         mean, std = network.backbone.mean, network.backbone.std
         self._loss = batch_loss(task, compute, mean, std, protocol.class_weights)
 
@@ -159,15 +159,18 @@ def promoted(checkpoint: Checkpoint, protocol: Protocol) -> Checkpoint:
     return Checkpoint(checkpoint.tensors, record)
 
 
-def _average(network: Network, decay: float) -> AveragedModel | None:
+def averaged(network: nn.Module, decay: float) -> AveragedModel | None:
+    """Returns a moving average of a network's weights and running means; `None` without decay."""
     if not decay:
         return None
 
     def add(averages: Any, values: Any, count: Tensor | int) -> None:
-        mean = get_ema_multi_avg_fn(decay_after(int(count), decay))  # type: ignore[no-untyped-call]
-        mean(averages, values, count)
+        # The model's own count is on the CPU; `count` is on the device, which reading waits for.
+        young = decay_after(int(model.n_averaged), decay)
+        get_ema_multi_avg_fn(young)(averages, values, count)  # type: ignore[no-untyped-call]
 
-    return AveragedModel(network, multi_avg_fn=add, use_buffers=True)
+    model = AveragedModel(network, multi_avg_fn=add, use_buffers=True)
+    return model
 
 
 def decay_after(count: int, decay: float) -> float:

@@ -71,8 +71,8 @@ def test_the_decoder_reads_the_context_in_place_of_the_coarsest_map() -> None:
     assert torch.equal(part(maps), part.part({4: maps[4], 8: maps[8], 16: inside}))
     assert (part.stride, part.channels, part.kernel) == (4, 4, 3)
     assert found.auxiliary
-    assert [each.stride for each in part.auxiliary()] == [4, 8]
-    assert [each.shape[-2:] for each in part.inside(maps)[1]] == [sizes[4], sizes[8]]
+    assert [each.stride for each in part.auxiliary()] == [4, 4]
+    assert [each.shape[-2:] for each in part.inside(maps)[1]] == [sizes[4], sizes[4]]
 
 
 def test_contexts_that_nothing_reads_are_one_and_are_not_built() -> None:

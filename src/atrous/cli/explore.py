@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import typer
 from rich.console import Group, RenderableType
-from rich.table import Table
+from rich.table import Column, Table
 from rich.text import Text
 
 from atrous.cli.options import Json, Told, takes
@@ -33,7 +33,7 @@ def spaces(told: Told, as_json: Json = False) -> None:
         ]
         print(json.dumps(rows, indent=2))
         return
-    table = Table("space", "what", "architectures", "named")
+    table = Table("space", "what", Column("architectures", no_wrap=True), "named")
     for space, names in found:
         table.add_row(space.name, space.title, f"{space.size():,}", ", ".join(names))
     output.print(table)

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import islice
+from typing import cast, overload
 
 import numpy as np
 import torch
@@ -24,9 +25,10 @@ LOADERS = 8
 
 ORDER, CROP = 0, 1
 """Orders and crops draw from streams of their own."""
-Batch = tuple[Tensor | Begun, Tensor]
-"""Images uint8 [B, 3, H, W], or what a frozen front makes of them in float16, and labels uint8
-[B, H, W]."""
+Batch = tuple[Tensor, Tensor]
+"""Images uint8 [B, 3, H, W] and labels uint8 [B, H, W]."""
+BegunBatch = tuple[Begun, Tensor]
+"""The maps that a frozen front makes of images, in float16, and labels uint8 [B, H, W]."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +44,7 @@ class Crops:
     seed: int
     variants: int = 0
 
-    def __getitem__(self, number: int) -> tuple[Tensor, Tensor]:
+    def __getitem__(self, number: int) -> Batch:
         """Image uint8 [3, H, W] and labels uint8 [H, W]."""
         sample, drawn = self.key(number)
         return self.drawn(sample, drawn)
@@ -56,7 +58,7 @@ class Crops:
             return sample, number
         return sample, turn % self.variants * len(self.samples) + sample
 
-    def drawn(self, sample: int, drawn: int) -> tuple[Tensor, Tensor]:
+    def drawn(self, sample: int, drawn: int) -> Batch:
         """The crop of a key."""
         rng = np.random.default_rng((self.seed, drawn, CROP))
         source = self.samples[sample]
@@ -77,9 +79,9 @@ class Started:
 
     def __init__(self, crops: Crops, front: Front, room: float) -> None:
         self.crops, self.front, self.room = crops, front, room
-        self._kept: dict[tuple[int, int], tuple[Begun, Tensor]] = {}
+        self._kept: dict[tuple[int, int], BegunBatch] = {}
 
-    def __getitem__(self, number: int) -> tuple[Begun, Tensor]:
+    def __getitem__(self, number: int) -> BegunBatch:
         """Maps [C, h, w] by stride and labels uint8 [H, W]."""
         key = self.crops.key(number)
         if key in self._kept:
@@ -101,7 +103,19 @@ def order(seed: int, turn: int, count: int) -> tuple[int, ...]:
     return tuple(shuffled)
 
 
-def parts(crops: Crops | Started, protocol: Protocol, first: int, world: World) -> Iterator[Batch]:
+@overload
+def parts(crops: Crops, protocol: Protocol, first: int, world: World) -> Iterator[Batch]: ...
+
+
+@overload
+def parts(
+    crops: Crops | Started, protocol: Protocol, first: int, world: World
+) -> Iterator[Batch | BegunBatch]: ...
+
+
+def parts(
+    crops: Crops | Started, protocol: Protocol, first: int, world: World
+) -> Iterator[Batch | BegunBatch]:
     """This process's batches from step `first` to the last, `accumulate` of them a step.
 
     Raises `AtrousError` if the processes cannot share a batch.
@@ -114,11 +128,14 @@ def parts(crops: Crops | Started, protocol: Protocol, first: int, world: World) 
         )
         for position in range(share)
     )
-    read = read_ahead(crops.__getitem__, numbers, loader_threads(world))
+    item = cast(Callable[[int], Batch | BegunBatch], crops.__getitem__)
+    read = read_ahead(item, numbers, loader_threads(world))
     return _stacked(read, share, world.device.startswith("cuda"))
 
 
-def _stacked(read: Iterator[Batch], share: int, pinned: bool) -> Iterator[Batch]:
+def _stacked(
+    read: Iterator[Batch | BegunBatch], share: int, pinned: bool
+) -> Iterator[Batch | BegunBatch]:
     """Stacks `share` crops at a time, where an accelerator copies them from if `pinned`."""
 
     def stacked(tensors: Sequence[Tensor]) -> Tensor:

@@ -20,7 +20,7 @@ from atrous.tasks import Task
 from atrous.tasks.segmentation import SEGMENTATION
 from atrous.training.checkpoint import Checkpoint, fill
 from atrous.training.config import Protocol
-from atrous.training.crops import Batch
+from atrous.training.crops import Batch, BegunBatch
 from atrous.training.optimiser import (
     REFERENCE_DECAY,
     REFERENCE_STEPS,
@@ -89,7 +89,7 @@ class TrainingState:
         """The network that is scored and kept: the moving average where there is one."""
         return cast(Network, self._average.module) if self._average else self.network
 
-    def advance(self, parts: Sequence[Batch]) -> Tensor:
+    def advance(self, parts: Sequence[Batch | BegunBatch]) -> Tensor:
         """One step on this process's parts of a batch.
 
         Gives its share of the loss, a scalar that carries no gradient: the loss is the mean over
@@ -101,8 +101,7 @@ class TrainingState:
         if not self.protocol.tune_norm:
             _freeze_norms(self.network)
         self._optimiser.zero_grad(set_to_none=True)
-        every = self.protocol.loss_every
-        parts = [(images, labels[:, ::every, ::every]) for images, labels in parts]
+        parts = [_sparse(part, self.protocol.loss_every) for part in parts]
         counted = self.world.total(sum(map(self._labelled, parts), torch.tensor(0)))
         pixels = counted.clamp_min(1).to(self.compute.device)
         loss = torch.stack([self._gradients(part, pixels) for part in parts]).sum()
@@ -136,13 +135,18 @@ class TrainingState:
         restore_optimiser(self.network, self._optimiser, checkpoint.under("optimiser"))
         self.step, self.best = step, best
 
-    def _labelled(self, part: Batch) -> Tensor:
+    def _labelled(self, part: Batch | BegunBatch) -> Tensor:
         return self._loss.task.labelled(part[1])
 
-    def _gradients(self, part: Batch, count: Tensor) -> Tensor:
+    def _gradients(self, part: Batch | BegunBatch, count: Tensor) -> Tensor:
         loss = self._loss(self._wrapped, part, every=self.protocol.loss_every) / count
         (loss * self.world.size).backward()  # type: ignore[no-untyped-call]
         return loss.detach()
+
+
+def _sparse(part: Batch | BegunBatch, every: int) -> Batch | BegunBatch:
+    """A batch with the labels of every few pixels of each axis."""
+    return cast(Batch | BegunBatch, (part[0], part[1][:, ::every, ::every]))
 
 
 def require_steps(taken: int, all_of_them: int) -> None:
@@ -193,7 +197,9 @@ class BatchLoss:
     std: Tensor
     weights: Tensor | None
 
-    def __call__(self, network: nn.Module, batch: Batch, *mixture: Any, **options: Any) -> Tensor:
+    def __call__(
+        self, network: nn.Module, batch: Batch | BegunBatch, *mixture: Any, **options: Any
+    ) -> Tensor:
         """Returns a scalar with its gradient; a relaxed network is given its `mixture`."""
         images, labels = batch
         labels = labels.to(self.compute.device, non_blocking=True)

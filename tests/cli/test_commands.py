@@ -54,6 +54,7 @@ def test_spaces_gives_exact_sizes(tmp_path: Path) -> None:
         "dpc": 418_414_128_120,
         "auto_deeplab": 75_025 * 762_683_172_300,
         "fast_dense": 1_795_937_679_360_000,
+        "templates": 173_939_110_768_450_260_172_800,
         "classic": 5,
     }
     assert "418,414,128,120" in atrous("spaces", folder=tmp_path).stdout

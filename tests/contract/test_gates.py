@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from copy import deepcopy
 from random import Random
 
@@ -13,6 +13,7 @@ from torch import Tensor
 
 from atrous.core.architecture import Genotype
 from atrous.networks.compute import Compute
+from atrous.relax import bilevel
 from atrous.relax.bilevel import SearchState
 from atrous.relax.config import SearchProtocol
 from atrous.relax.gates import GATES, Choices, Group, Groups
@@ -20,6 +21,8 @@ from atrous.relax.relaxation import Relaxation
 from atrous.spaces import FAMILIES
 from atrous.spaces.auto_deeplab.space import decode
 from tests.spaces.auto_deeplab.relaxation.test_decoded import features
+from tests.training.material import UNREADABLE
+from tests.training.material import batch as noise
 
 LENGTHS = ((5, 8), (2,), (3,), (2,))
 """Of logits: one tensor of several rows, and rows of unlike lengths."""
@@ -247,6 +250,29 @@ def test_one_architecture_alone_computes_what_the_decoded_network_does(space: st
     for seed in range(3):
         found, expected = FEATURES[family.name](grammar.sample(Random(seed)))
         assert torch.allclose(found, expected, atol=1e-10)
+
+
+@pytest.mark.parametrize("gate", GATES)
+def test_a_step_waits_for_an_accelerator_at_most_once(
+    space: str, gate: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where choices are taken alone, after the architecture has learnt; else never."""
+    waited: list[int] = []
+
+    def known(tensors: Sequence[Tensor]) -> tuple[Tensor, ...]:
+        waited.append(len(tensors))
+        return tuple(torch.zeros(each.shape) for each in tensors)
+
+    monkeypatch.setattr(bilevel, "on_cpu", known)
+    asked = SearchProtocol(
+        gate, space, filters=2, classes=3, steps=6, batch=2, crop=CROP, scale=1, warm_up=0, seed=3
+    )
+    state, batch = SearchState(_relaxation(space), asked, UNREADABLE), noise(0, 2)
+    counts = []
+    for other in (None, None, batch, batch):
+        assert state.advance(batch, other).weights.is_meta
+        counts.append(len(waited))
+    assert counts == ([1, 1, 2, 3] if GATES[gate].alone else [0, 0, 0, 0])
 
 
 @pytest.mark.parametrize("gate", GATES)

@@ -99,7 +99,10 @@ def test_what_it_builds_gives_the_map_it_declares_and_trains(
     channels = {stride: count for stride, count in CHANNELS.items() if stride <= output_stride}
     for genotype in samples(space, 5):
         part = space.build(genotype, channels, FILTERS)
-        assert set(part.reads) <= (set(channels) if space.encoder else set(space.reads(channels)))
+        if space.encoder is None:
+            told = space.read_by(genotype, channels)
+            assert set(part.reads) <= set(told) <= set(space.reads(channels))
+            assert space.reads_of is None or part.reads == told
         given = {s: torch.randn(2, channels[s], *feature_size(IMAGE, s)) for s in part.reads}
         output = part(given)
         assert output.shape == (2, part.channels, *feature_size(IMAGE, part.stride))

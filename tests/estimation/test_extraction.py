@@ -325,22 +325,22 @@ def test_a_file_that_does_not_serve_is_named(
 def test_the_backbone_leaves_the_accelerator_when_the_features_are_there(
     few: Samples, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """`meta` devices hold no numbers; the wish to be moved is what is seen here."""
-    moved: list[str] = []
+    """What goes there is a copy, of those layers that the maps depend on."""
+    computed: list[Backbone] = []
     released: list[str] = []
     network = load_backbone("tf_efficientnet_lite0", "none", STRIDE)
-    plain = network.to
-
-    def move(*where: object, **more: object) -> Backbone:
-        moved.extend(str(place) for place in where)
-        return plain(*where, **more)  # type: ignore[no-any-return, call-overload]
-
-    monkeypatch.setattr(network, "to", move)
+    plain = module._features
+    monkeypatch.setattr(
+        module,
+        "_features",
+        lambda e, b, c: computed.append(b) or plain(e, b, c),  # type: ignore[func-returns-value]
+    )
     monkeypatch.setattr(module, "release", released.append)
-    wanted = Extraction(few, network, CROP, "cpu:0", (16,))
+    wanted = Extraction(few, network, CROP, "cpu", (8,))
     cached_features(wanted, tmp_path)
-    assert moved[0] == "cpu:0"
-    assert moved[-1] == "cpu"
-    assert released == ["cpu:0"]
+    assert computed[0] is not network
+    assert max(computed[0].channels) == 8
+    assert max(network.channels) == STRIDE
+    assert released == ["cpu"]
     cached_features(wanted, tmp_path)
     assert len(released) == 1

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from atrous.data.canvas import feature_size
 from atrous.data.dataset import IGNORE
 from atrous.estimation.features import FeatureSet
 from atrous.estimation.learning import geometry, make_step, order_of, train
@@ -26,6 +27,7 @@ from atrous.training.optimiser import (
     set_norm_decay,
 )
 from tests.estimation.material import ASPP, CLASSES, CROP, FLOAT32, STRIDE, TOP1
+from tests.training.material import UNREADABLE, unfused
 
 
 class Sized(FeatureSet):
@@ -56,6 +58,17 @@ def test_each_pass_over_the_images_is_a_permutation(count: int, batch: int) -> N
     assert (np.sort(stream, axis=1) == np.arange(count)).all()
     if count == 10:
         assert len({tuple(order) for order in stream.tolist()}) == passes
+
+
+def test_no_step_waits_for_an_accelerator(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.optim, "SGD", unfused)
+    one = network().to("meta").train()
+    road = geometry(CROP, STRIDE, "meta")
+    step = make_step(one, road, make_optimiser(one, SCHEDULE), UNREADABLE)
+    height, width = feature_size(CROP, STRIDE)
+    maps = torch.empty(4, 320, height, width, device="meta")
+    targets = torch.empty(4, *feature_size(CROP, 4), dtype=torch.int64, device="meta")
+    assert step({STRIDE: maps}, targets, 0.1).is_meta
 
 
 def test_a_batch_larger_than_the_data_holds_every_image() -> None:

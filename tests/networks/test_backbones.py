@@ -69,6 +69,23 @@ def test_the_deepest_map_is_the_last_of_its_stride() -> None:
     assert torch.equal(found[16], direct[4])
 
 
+@pytest.mark.parametrize("name", FAMILIES)
+def test_a_cut_backbone_gives_the_same_maps_and_holds_no_more_than_they_need(name: str) -> None:
+    backbone = load_backbone(name, "none", 16)
+    images = torch.randn(1, 3, *SIZE, requires_grad=True)
+    whole = backbone(images)
+    backbone.cut({4, 8})
+    found = backbone(images)
+    assert max(found) == backbone.output_stride == 8
+    assert backbone.canvas == 16
+    assert backbone.channels == {s: c for s, c in FAMILIES[name].items() if s <= 8}
+    assert all(torch.equal(each, whole[stride]) for stride, each in found.items())
+    found[8].square().sum().backward()
+    unused = [key for key, each in backbone.named_parameters() if each.grad is None]
+    # Xception's maps are tapped inside a block, whose other branch stays.
+    assert all(key.startswith("network.blocks_2.") for key in unused)
+
+
 @pytest.mark.slow
 @each("output_stride", [8, 16])
 @each("name", KNOWN_GOOD)

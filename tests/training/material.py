@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
+from torch.optim import SGD
 
 from atrous.core.trial import Metrics
 from atrous.data.dataset import IGNORE, DataFingerprint, Samples
@@ -28,7 +30,22 @@ from tests.small_search import CLASSES
 
 T = TypeVar("T")
 
+
+class Unreadable(Compute):
+    """A device whose numbers cannot be read: whoever waits for one raises an error."""
+
+    def autocast(self) -> Any:
+        """Changes nothing; torch has no such context for this device."""
+        return nullcontext()
+
+
+def unfused(groups: Any, **how: Any) -> SGD:
+    """The optimiser in single operations, which torch has for any device."""
+    return SGD(groups, **{**how, "fused": False})
+
+
 CROP = (33, 49)
+UNREADABLE = Unreadable("meta", "float32", "channels_last", 1)
 COMPUTE = Compute("cpu", "float32", "channels_last", 1)
 ALONE = World("cpu")
 BLUEPRINT = Blueprint(

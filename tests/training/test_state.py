@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from math import prod
+from typing import Any
 
 import numpy as np
 import pytest
@@ -24,8 +25,10 @@ from atrous.training.state import TrainingState, decay_after
 from atrous.training.world import World
 from tests.relax.searching import PROTOCOL
 from tests.training.material import (
+    ALONE,
     COMPUTE,
     CROP,
+    UNREADABLE,
     batch,
     equal,
     halves,
@@ -33,6 +36,7 @@ from tests.training.material import (
     protocol,
     state,
     tensors,
+    unfused,
 )
 
 
@@ -47,6 +51,18 @@ def gradients(one: TrainingState) -> dict[str, Tensor]:
 
 def loss_of_step(one: TrainingState, parts: Sequence[Batch]) -> float:
     return float(one.advance(parts))
+
+
+@pytest.mark.parametrize(
+    "changes", [{}, {"accumulate": 2, "average": 0.5}, {"class_weights": (1.0, 2.0, 3.0)}]
+)
+def test_no_step_waits_for_an_accelerator(
+    changes: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.optim, "SGD", unfused)
+    one = TrainingState(network(), protocol(**changes), UNREADABLE, ALONE)
+    for _ in range(2):
+        assert one.advance(halves(batch(0))).is_meta
 
 
 def test_a_batch_in_parts_takes_the_same_step() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import json
 import shutil
@@ -139,7 +140,6 @@ def cached_features(extraction: Extraction, cache: Path) -> FeatureSet:
                 try:
                     _write(extraction, key, path)
                 finally:  # the memory of a GPU is the workers' from now on
-                    extraction.backbone.to("cpu")
                     release(extraction.device)
     except OSError as error:
         raise AtrousError(
@@ -246,7 +246,8 @@ def _batches(
 ) -> Iterator[list[npt.NDArray[Any]]]:
     """Features [B, H, W, C] of each stride, targets [B, h, w] and labels, flat, of a few images
     at a time."""
-    crop, backbone = extraction.crop, extraction.backbone.to(extraction.device)
+    crop, backbone = extraction.crop, copy.deepcopy(extraction.backbone).to(extraction.device)
+    backbone.cut(extraction.strides)
     backbone.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     fill = tuple(round(255 * value) for value in backbone.mean)
     views = extraction.views
@@ -261,7 +262,7 @@ def _batches(
             sample_labels(mask, p, crop, TARGET_STRIDE, IGNORE)
             for mask, p in zip(masks, placed, strict=True)
         ]
-        features = _features(extraction, np.stack(canvases))
+        features = _features(extraction, backbone, np.stack(canvases))
         labels = [np.concatenate([mask.ravel() for mask in masks])] if extraction.labels else []
         yield [*features, np.stack(targets), *labels]
 
@@ -273,10 +274,10 @@ def _seen(pixels: Pixels, mirrored: bool) -> Pixels:
 
 @torch.inference_mode()
 def _features(
-    extraction: Extraction, canvases: npt.NDArray[np.uint8]
+    extraction: Extraction, backbone: Backbone, canvases: npt.NDArray[np.uint8]
 ) -> list[npt.NDArray[np.float16]]:
     """The maps [B, H, W, C] of each stride, the finest first."""
-    backbone, device = extraction.backbone, extraction.device
+    device = extraction.device
     images = torch.from_numpy(canvases).to(device).permute(0, 3, 1, 2) / 255
     mean, std = (
         torch.tensor(v, device=device).view(-1, 1, 1) for v in (backbone.mean, backbone.std)

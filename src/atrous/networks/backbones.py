@@ -10,7 +10,7 @@ import contextlib
 import difflib
 import logging
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -56,10 +56,9 @@ class Backbone(Encoder):
         config = _config(network)
         self.network = network
         self.name = name
-        self.output_stride = self.canvas = output_stride
+        self.canvas = output_stride
         self.multiple = multiple
-        self.strides = _strides(network)
-        self.channels = dict(zip(self.strides, _channels(network), strict=True))
+        self._show(len(_strides(network)))
         self.mean: tuple[float, ...] = tuple(config["mean"])
         self.std: tuple[float, ...] = tuple(config["std"])
         self.weights_digest = ""
@@ -68,7 +67,7 @@ class Backbone(Encoder):
     def forward(self, images: Tensor) -> dict[int, Tensor]:
         """Images B x 3 x H x W -> stride -> map; where a stride has several maps, the last."""
         height, width = images.shape[-2:]
-        maps = self.network(_padded(images, self.multiple))
+        maps = self.network(_padded(images, self.multiple))[: len(self.strides)]
         return self._cut(dict(zip(self.strides, maps, strict=True)), (height, width))
 
     def front(self, stride: int) -> list[nn.Module]:
@@ -103,6 +102,23 @@ class Backbone(Encoder):
                 f"take another --backbone, such as {' or '.join(KNOWN_GOOD[:2])}."
             )
         return found
+
+    def cut(self, strides: Collection[int]) -> None:
+        """Leaves out what no map of these strides depends on: it is neither computed nor kept.
+
+        The maps that stay are those that were, and so is the canvas. Networks that timm does not
+        give in pieces stay whole.
+        """
+        last = max(n for n, stride in enumerate(self.strides) if stride in strides)
+        if last + 1 < len(self.strides):
+            self._show(last + 1)
+            _drop_after(self.network, last)
+
+    def _show(self, count: int) -> None:
+        """Takes the first maps of the network for all that there are."""
+        self.strides = _strides(self.network)[:count]
+        self.channels = dict(zip(self.strides, _channels(self.network), strict=False))
+        self.output_stride = max(self.strides)
 
 
 def load_backbone(name: str, weights: str, output_stride: int, seed: int = 0) -> Backbone:
@@ -142,7 +158,7 @@ def _chain(
         given = [len(stem) + stage for stage in sorted(parts._stage_out_idx)]
     else:
         return None
-    return layers, dict(zip(strides, given, strict=True))
+    return layers, dict(zip(strides, given, strict=False))  # a network that was cut has fewer
 
 
 def _run(
@@ -318,6 +334,20 @@ def _missing(side: int, multiple: int) -> int:
     """How many pixels lack to a multiple; never of a negative number, whose remainder ONNX has
     otherwise."""
     return (side + multiple - 1) // multiple * multiple - side
+
+
+def _drop_after(network: nn.Module, last: int) -> None:
+    """Removes the pieces of a network after the one that gives map number `last`."""
+    info: Any = network.feature_info
+    giving = f"{info.module_name()[last]}.".replace(".", "_")
+    for prefix, pieces in (("", network), *network.named_children()):
+        if isinstance(pieces, nn.ModuleDict | nn.Sequential):
+            names = [f"{prefix}_{key}".lstrip("_") for key, _ in pieces.named_children()]
+            # timm joins the names of modules in modules by dots in its list, and by underscores
+            # where it has made pieces of them.
+            found = [n for n, name in enumerate(names) if giving.startswith(f"{name}_")]
+            for key in list(dict(pieces.named_children()))[found[0] + 1 :] if found else ():
+                del pieces._modules[key]
 
 
 def _created(name: str, output_stride: int, seed: int) -> nn.Module:

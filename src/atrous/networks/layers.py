@@ -75,6 +75,46 @@ class SeparableUnit(nn.Sequential):
         )
 
 
+def unit(channels: int, filters: int, kernel: int = 1, rate: int = 1) -> nn.Sequential:
+    """A convolution that keeps H x W, batch norm, ReLU: [B, C, H, W] -> [B, filters, H, W]."""
+    padding = rate * (kernel // 2)
+    convolution = nn.Conv2d(channels, filters, kernel, padding=padding, dilation=rate, bias=False)
+    return nn.Sequential(convolution, nn.BatchNorm2d(filters), nn.ReLU())
+
+
+def separable(
+    channels: int, filters: int, kernel: int, rate: int = 1, stride: int = 1
+) -> nn.Sequential:
+    """A depthwise and a pointwise convolution with nothing between, batch norm, ReLU.
+
+    [B, C, H, W] -> [B, filters, (H - 1) // stride + 1, (W - 1) // stride + 1].
+    """
+    depthwise = nn.Conv2d(
+        channels,
+        channels,
+        kernel,
+        stride,
+        padding=rate * (kernel // 2),
+        dilation=rate,
+        groups=channels,
+        bias=False,
+    )
+    return nn.Sequential(depthwise, *unit(channels, filters))
+
+
+class GlobalPooling(nn.Module):
+    """The mean over a map, through a unit, spread over the map again."""
+
+    def __init__(self, channels: int, filters: int) -> None:
+        super().__init__()
+        self.unit = unit(channels, filters)
+
+    def forward(self, features: Tensor) -> Tensor:
+        """[B, C, H, W] -> [B, filters, H, W]."""
+        means: Tensor = self.unit(features.mean((2, 3), keepdim=True))
+        return means.expand(-1, -1, *features.shape[2:])
+
+
 class GridPoolingUnit(nn.Module):
     """The mean of each cell of a grid, a 1x1 convolution, and bilinear interpolation back to H x W.
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Self, cast
 
@@ -42,6 +42,10 @@ class Encoder(nn.Module):
     mean: tuple[float, ...]
     std: tuple[float, ...]
     offsets: Offsets = IN_PLACE
+
+    def cut(self, strides: Collection[int]) -> None:
+        """Leaves out what no map of these strides depends on. An encoder that was made for an
+        architecture has nothing of the kind."""
 
     def front(self, stride: int) -> list[nn.Module]:
         """The layers up to the last map of a stride, in the order in which they are run.

@@ -74,16 +74,24 @@ def align(part: Part | Refinement, offsets: Offsets) -> None:
             module.offsets = offsets
 
 
-def onto(maps: Tensor, stride: int, target: int, size: Sequence[int], offsets: Offsets) -> Tensor:
+def onto(
+    maps: Tensor,
+    stride: int,
+    target: int,
+    size: Sequence[int],
+    offsets: Offsets,
+    whole: bool = True,
+) -> Tensor:
     """Maps [B, C, H, W] of a stride, read where the positions of another lie: [B, C, *size].
 
     Bilinear; what lies beyond the outermost positions reads those. Towards a finer stride, places
-    are exact to a quarter of its pixels.
+    are exact to a quarter of its pixels, and `size` is that of k * stride / target + 1 positions
+    where `whole`; maps coarser than a canvas's multiple are not.
     """
     if stride == target:
         return maps
     apart = offsets.get(stride, 0.0) - offsets.get(target, 0.0)
-    if stride < target:
+    if stride < target or not whole:
         lines = (
             interpolation((torch.arange(n, device=maps.device) * target - apart) / stride, old)
             for n, old in zip(size, maps.shape[-2:], strict=True)

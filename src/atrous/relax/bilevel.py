@@ -9,7 +9,8 @@ of the expected loss (Williams 1992; Kool et al. 2019, two draws).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import islice
 
 import torch
 from torch import Tensor
@@ -18,7 +19,7 @@ from atrous.core.errors import AtrousError
 from atrous.core.records import Count, to_json
 from atrous.networks.compute import Compute
 from atrous.relax.config import MOMENTUM, WEIGHT_DECAY, SearchProtocol
-from atrous.relax.gates import GATES, Choices
+from atrous.relax.gates import GATES, Choices, Groups, on_cpu
 from atrous.relax.relaxation import AnyMixture, Penalty, Relaxation, without_penalty
 from atrous.tasks import Task
 from atrous.tasks.segmentation import SEGMENTATION
@@ -82,6 +83,7 @@ class SearchState:
         )
         self._loss = batch_loss(task, compute, relaxation.mean, relaxation.std)
         self._names = {id(p): name for name, p in self.supernet.named_parameters()}
+        self._known: dict[str, tuple[Tensor, ...]] = {}
 
     @property
     def temperature(self) -> float:
@@ -153,7 +155,7 @@ class SearchState:
             if moments:
                 placed = {k: v if k == "step" else v.to(parameter) for k, v in moments.items()}
                 self._architecture.state[parameter] = placed
-        self.step = step
+        self.step, self._known = step, {}
 
     def _learn(self, batch: Batch, generator: torch.Generator) -> Tensor:
         """Takes a step of the architecture and returns its loss; the weights keep no gradient of
@@ -174,14 +176,26 @@ class SearchState:
         for parameter, gradient in zip(parameters, gradients, strict=True):
             parameter.grad = gradient
         self._architecture.step()
+        self._known = {}
         return loss.detach()
 
     def _choices(self, generator: torch.Generator) -> Choices:
-        return self.gate(self.supernet.groups(), self.temperature, generator)
+        return self.gate(self._groups(), self.temperature, generator)
+
+    def _groups(self) -> Groups:
+        """The network's groups; where choices are taken alone, with logits that the program may
+        read. They change, and an accelerator is waited for, where the architecture has learnt."""
+        groups = self.supernet.groups()
+        if not self.gate.alone:
+            return groups
+        if not self._known:
+            read = iter(on_cpu([part for group in groups.values() for part in group.logits]))
+            self._known = {n: tuple(islice(read, len(g.logits))) for n, g in groups.items()}
+        return {name: replace(group, known=self._known[name]) for name, group in groups.items()}
 
     def _drawn_again(self, choices: Choices, generator: torch.Generator) -> Choices | None:
         """The same choices with those of compared groups drawn anew; `None` without such groups."""
-        compared = {n: group for n, group in self.supernet.groups().items() if group.compared}
+        compared = {n: group for n, group in self._groups().items() if group.compared}
         if not compared:
             return None
         return {**choices, **self.gate(compared, self.temperature, generator)}

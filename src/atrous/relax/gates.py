@@ -8,7 +8,7 @@ choice means is the network's business.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -21,17 +21,19 @@ class Group:
     """Logits [..., choices] of choices of one kind, in as many tensors as they have lengths.
 
     `compared`: the loss has no slope along the weight of a choice that is taken alone, so that a
-    gate which takes choices alone learns them by comparing two draws.
+    gate which takes choices alone learns them by comparing two draws. `known` are the logits where
+    they are read without waiting for an accelerator; empty: they are read from it.
     """
 
     logits: tuple[Tensor, ...]
     compared: bool = False
+    known: tuple[Tensor, ...] = ()
 
 
 @dataclass(frozen=True)
 class Chosen:
     """Weights [..., choices] for each tensor of a group, through which gradients flow; `numbers`
-    [...] are the choices that alone are computed, or `None` where all are."""
+    [...], on the CPU, are the choices that alone are computed, or `None` where all are."""
 
     weights: tuple[Tensor, ...]
     numbers: tuple[Tensor, ...] | None = None
@@ -82,7 +84,9 @@ def softmax(group: Group, temperature: float, generator: torch.Generator) -> Cho
 
 def fbnet(group: Group, temperature: float, generator: torch.Generator) -> Chosen:
     """Weighs everything by the softmax of noisy logits (Wu et al. 2019, section 3.2)."""
-    return Chosen(tuple(_gumbel_softmax(p, temperature, generator) for p in group.logits))
+    noises = [_noise(part, generator) for part in group.logits]
+    pairs = zip(group.logits, noises, strict=True)
+    return Chosen(tuple(_softened(part, noise, temperature) for part, noise in pairs))
 
 
 def gdas(group: Group, temperature: float, generator: torch.Generator) -> Chosen:
@@ -92,18 +96,22 @@ def gdas(group: Group, temperature: float, generator: torch.Generator) -> Chosen
     Where choices are compared, draws them by the softmax of the logits over the temperature, so
     that all are tried at first, with weight 1 and no gradient; Dong and Yang have none such.
     """
-    if not group.compared:
-        soft = [_gumbel_softmax(part, temperature, generator) for part in group.logits]
-        numbers = tuple(part.argmax(-1) for part in soft)
-        return Chosen(tuple(_hard(part) for part in soft), numbers)
-    with torch.no_grad():
-        free = [_gumbel_softmax(p / temperature, 1.0, generator) for p in group.logits]
-        numbers = tuple(part.argmax(-1) for part in free)
-        weights = tuple(
-            functional.one_hot(number, part.shape[-1]).to(part)
-            for number, part in zip(numbers, free, strict=True)
-        )
-    return Chosen(weights, numbers)
+    scale = temperature if group.compared else 1.0
+    noises = [_noise(part, generator) for part in group.logits]
+    numbers = tuple(
+        (part / scale).log_softmax(-1).add(noise.to(part)).argmax(-1)
+        for part, noise in zip(group.known or on_cpu(group.logits), noises, strict=True)
+    )
+    ones = [
+        functional.one_hot(number, part.shape[-1]).to(part)
+        for number, part in zip(numbers, group.logits, strict=True)
+    ]
+    if group.compared:
+        return Chosen(tuple(ones), numbers)
+    pairs = zip(group.logits, noises, strict=True)
+    soft = [_softened(part, noise, temperature) for part, noise in pairs]
+    hard = (one + (part - part.detach()) for one, part in zip(ones, soft, strict=True))
+    return Chosen(tuple(hard), numbers)
 
 
 GATES: Mapping[str, Gate] = {
@@ -127,20 +135,22 @@ GATES: Mapping[str, Gate] = {
 }
 
 
-def _gumbel_softmax(logits: Tensor, temperature: float, generator: torch.Generator) -> Tensor:
-    """The softmax over the last dimension of log-probabilities with Gumbel noise.
+def on_cpu(tensors: Sequence[Tensor]) -> tuple[Tensor, ...]:
+    """Returns tensors without gradient on the CPU; an accelerator is waited for once."""
+    flat = torch.cat([each.detach().flatten() for each in tensors]).cpu()
+    parts = torch.split(flat, [each.numel() for each in tensors])
+    return tuple(part.view(each.shape) for part, each in zip(parts, tensors, strict=True))
 
-    Noise is drawn on the generator's device; where that is the CPU, no accelerator is waited for.
-    """
+
+def _noise(logits: Tensor, generator: torch.Generator) -> Tensor:
+    """Gumbel noise of the shape of logits, on the generator's device; where that is the CPU, no
+    accelerator is waited for."""
     draws = torch.zeros(logits.shape, device=generator.device)
     while not draws.all():  # a draw of 0 has no finite noise
         draws.exponential_(generator=generator)
-    noise = -draws.log().to(logits)
-    return logits.log_softmax(-1).add(noise).div(temperature).softmax(-1)
+    return -draws.log()
 
 
-def _hard(probabilities: Tensor) -> Tensor:
-    """1 for the most likely of the last dimension, else 0, with the gradient of `probabilities`."""
-    largest = probabilities.argmax(-1, keepdim=True)
-    hard = torch.zeros_like(probabilities).scatter(-1, largest, 1.0)
-    return hard + (probabilities - probabilities.detach())
+def _softened(logits: Tensor, noise: Tensor, temperature: float) -> Tensor:
+    """The softmax over the last dimension of log-probabilities with noise."""
+    return logits.log_softmax(-1).add(noise.to(logits)).div(temperature).softmax(-1)

@@ -14,12 +14,14 @@ from atrous.spaces.dpc import DPC
 from atrous.spaces.family import Family
 from atrous.spaces.fast_dense import FAST_DENSE
 from atrous.spaces.space import Space
+from atrous.spaces.templates import TEMPLATES
 from atrous.spaces.view import View, plain_view
 
 FAMILIES: dict[str, Family] = {
     "dpc": DPC,
     "auto_deeplab": AUTO_DEEPLAB,
     "fast_dense": FAST_DENSE,
+    "templates": TEMPLATES,
     "classic": CLASSIC,
 }
 

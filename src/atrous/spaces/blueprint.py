@@ -142,6 +142,7 @@ def _assembled(blueprint: Blueprint, backbone: Encoder | None) -> Network:
     refinement = None
     if blueprint.decoder:
         refinement = space.decoder(encoder.channels, part, blueprint.filters)
+    encoder.cut({*part.reads, *(refinement.reads if refinement else ())})
     kernel = 1 if refinement else part.kernel
     scores = SEGMENTATION.head((refinement or part).channels, len(blueprint.classes), kernel)
     return Network(encoder, part, scores, refinement).eval()

@@ -88,7 +88,8 @@ class Space(Grammar):
     `canonical` maps genotypes that build the same function to one of them. `build` gives the part
     of an architecture, which reads maps of an encoder: a backbone, or in a space of whole networks
     that of the architecture, its `encoder`. `reads` says which of the strides that a backbone has
-    some architecture of the space reads. `decoder` refines the part's map where the user asks for
+    some architecture of the space reads, `reads_of` which of them one reads (`None`: all of them).
+    `decoder` refines the part's map where the user asks for
     it. `sketch` draws an architecture in plain text; without one, `text` lists its decisions.
     `maps` and `filters` are what its architectures read and how wide they are, where that is known;
     `limits` those that their cost is to keep.
@@ -99,6 +100,7 @@ class Space(Grammar):
     build: Builder
     cost: Coster
     reads: Callable[[Collection[int]], tuple[int, ...]] = deepest
+    reads_of: Callable[[Genotype, Collection[int]], tuple[int, ...]] | None = None
     encoder: OwnEncoder | None = None
     decoder: RefinementBuilder = separable_decoder
     sketch: Callable[[Genotype], str] | None = None
@@ -124,6 +126,10 @@ class Space(Grammar):
         if not self.maps:
             raise ValueError(f"space {self.name} is not `at` any maps, on which costs depend")
         return self.cost(genotype, self.maps, self.filters)
+
+    def read_by(self, genotype: Genotype, strides: Collection[int]) -> tuple[int, ...]:
+        """Of the strides that a backbone has those whose maps an architecture reads, at most."""
+        return self.reads_of(genotype, strides) if self.reads_of else self.reads(strides)
 
     def coarsest(self, backbone: int | None) -> int:
         """The largest stride of a network: images and crops are of k times this + 1 pixels.

@@ -48,13 +48,20 @@ class FeatureMap:
     """The map of `size` (H, W) positions that a head reads; `backbone` is the cost of what made it,
     if one was named.
 
-    `finer` are maps of smaller strides (channels, height, width) that it reads besides.
+    `stride` is the map's, `finer` are maps of smaller strides (channels, height, width) that are
+    read besides.
     """
 
     channels: int
     size: Size
     backbone: Cost | None = None
+    stride: int = STRIDE
     finer: Mapping[int, Shape] = field(default_factory=dict)
+
+    @property
+    def maps(self) -> dict[int, Shape]:
+        """All maps by stride."""
+        return {**self.finer, self.stride: (self.channels, *self.size)}
 
 
 @dataclass(frozen=True)
@@ -112,9 +119,9 @@ def plain_view(space: Space) -> View:
     )
 
 
-def feature_map(asked: Asked, reads: Reads = deepest) -> FeatureMap:
-    """The maps that a head reads, as asked for, or those of the named backbone. Raises
-    `AtrousError`."""
+def feature_map(asked: Asked, reads: Reads = deepest, read: Reads | None = None) -> FeatureMap:
+    """The maps that a space `reads`, as asked for, or those of the named backbone, of which that
+    counts which the maps that are `read` depend on. Raises `AtrousError`."""
     stride, image = asked.output_stride or STRIDE, asked.size or IMAGE
     if asked.backbone is None:
         channels, (height, width) = asked.channels or CHANNELS, asked.size or MAP
@@ -130,10 +137,11 @@ def feature_map(asked: Asked, reads: Reads = deepest) -> FeatureMap:
 
         network = outline(asked.backbone, stride)
         found = {s: (c, *feature_size(image, s)) for s, c in network.channels.items()}
+        network.cut((read or reads)(found))
         backbone = backbone_cost(network, image)
-    finer = {s: found[s] for s in reads(found) if s != stride}
-    channels, height, width = found[stride]
-    return FeatureMap(channels, (height, width), backbone, finer)
+    *finer, deep = reads(found)
+    channels, height, width = found[deep]
+    return FeatureMap(channels, (height, width), backbone, deep, {s: found[s] for s in finer})
 
 
 def refuse_backbone(architecture: Architecture, asked: Asked) -> None:
@@ -168,12 +176,12 @@ def _describe(space: Space, architecture: Architecture, asked: Asked) -> Descrip
     """The decisions, and the cost as the space counts it."""
     if space.encoder:
         refuse_backbone(architecture, asked)
-        reads, stride = FeatureMap(RGB, asked.size or IMAGE), IMAGE_STRIDE
+        reads = FeatureMap(RGB, asked.size or IMAGE, stride=IMAGE_STRIDE)
     else:
-        reads, stride = feature_map(asked, space.reads), asked.output_stride or STRIDE
+        read = partial(space.read_by, architecture.genotype)
+        reads = feature_map(asked, space.reads, read)
     filters = asked.filters or FILTERS
-    maps = {**reads.finer, stride: (reads.channels, *reads.size)}
-    cost = space.cost(architecture.genotype, maps, filters)
+    cost = space.cost(architecture.genotype, reads.maps, filters)
     parts = [("architecture", cost)]
     if backbone := reads.backbone:
         parts += [("backbone", backbone), ("backbone and architecture", backbone + cost)]
@@ -187,7 +195,7 @@ def _describe(space: Space, architecture: Architecture, asked: Asked) -> Descrip
     }
     if reads.finer:
         facts["finer"] = {str(s): list(shape) for s, shape in reads.finer.items()}
-    sizes = " and ".join(f"{height} x {width}" for _, height, width in maps.values())
+    sizes = " and ".join(f"{height} x {width}" for _, height, width in reads.maps.values())
     title = f"on {sizes} positions, {filters} filters"
     return Description(space.text(architecture.genotype), title, (tuple(parts),), facts)
 

@@ -167,10 +167,12 @@ def _average(network: Network, decay: float) -> AveragedModel | None:
         return None
 
     def add(averages: Any, values: Any, count: Tensor | int) -> None:
-        mean = get_ema_multi_avg_fn(decay_after(int(count), decay))  # type: ignore[no-untyped-call]
-        mean(averages, values, count)
+        # The model's own count is on the CPU; `count` is on the device, which reading waits for.
+        young = decay_after(int(model.n_averaged), decay)
+        get_ema_multi_avg_fn(young)(averages, values, count)  # type: ignore[no-untyped-call]
 
-    return AveragedModel(network, multi_avg_fn=add, use_buffers=True)
+    model = AveragedModel(network, multi_avg_fn=add, use_buffers=True)
+    return model
 
 
 def decay_after(count: int, decay: float) -> float:

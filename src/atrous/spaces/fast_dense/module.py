@@ -10,42 +10,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from atrous.networks.layers import GlobalPooling, separable, unit
 from atrous.networks.pyramid import Part, Pyramid, onto
 from atrous.spaces.fast_dense import space as spelling
-
-
-def unit(channels: int, filters: int, kernel: int = 1, rate: int = 1) -> nn.Sequential:
-    """A convolution that keeps H x W, batch norm, ReLU: [B, C, H, W] -> [B, filters, H, W]."""
-    padding = rate * (kernel // 2)
-    convolution = nn.Conv2d(channels, filters, kernel, padding=padding, dilation=rate, bias=False)
-    return nn.Sequential(convolution, nn.BatchNorm2d(filters), nn.ReLU())
-
-
-def separable(filters: int, kernel: int, rate: int) -> nn.Sequential:
-    """A depthwise and a pointwise convolution with nothing between, batch norm, ReLU."""
-    depthwise = nn.Conv2d(
-        filters,
-        filters,
-        kernel,
-        padding=rate * (kernel // 2),
-        dilation=rate,
-        groups=filters,
-        bias=False,
-    )
-    return nn.Sequential(depthwise, *unit(filters, filters))
-
-
-class GlobalPooling(nn.Module):
-    """The mean over a map, through a unit, spread over the map again."""
-
-    def __init__(self, filters: int) -> None:
-        super().__init__()
-        self.unit = unit(filters, filters)
-
-    def forward(self, features: Tensor) -> Tensor:
-        """[B, C, H, W] -> the same shape."""
-        means = self.unit(features.mean((2, 3), keepdim=True))
-        return cast(Tensor, means.expand_as(features))
 
 
 class OperationCell(nn.Module):
@@ -73,9 +40,9 @@ class OperationCell(nn.Module):
 def operation(kind: spelling.CellOperation, filters: int, repeats: int) -> nn.Module:
     """The layers of an operation, which keep shapes."""
     if kind.pooled:
-        return GlobalPooling(filters)
+        return GlobalPooling(filters, filters)
     if kind.separable:
-        layers = (separable(filters, kind.kernel, kind.rate) for _ in range(repeats))
+        layers = (separable(filters, filters, kind.kernel, kind.rate) for _ in range(repeats))
         return nn.Sequential(*layers)
     return unit(filters, filters, kind.kernel, kind.rate)
 
@@ -106,7 +73,7 @@ class CompactDecoder(Part):
         self.decoder = decoder
         self.pool_strides = spelling.strides_of(decoder, channels)
         maps = spelling.adapted(decoder)
-        self.reads = tuple(sorted({self.pool_strides[number] for number in maps}))
+        self.reads = spelling.reads_of(decoder, channels)
         self.loose = tuple(len(spelling.STRIDES) + block for block in decoder.loose)
         self.stride = min(self.pool_strides[number] for number in self.loose)
         self.channels = filters

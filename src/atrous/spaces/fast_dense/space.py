@@ -177,6 +177,7 @@ def fast_dense(blocks: int = 3, layers: int = 3, repeats: int = 1) -> Space:
         ),
         decision=rules.name,
         reads=reads,
+        reads_of=lambda genotype, strides: reads_of(decode(genotype, blocks), strides),
         sketch=lambda genotype: sketch(decode(genotype, blocks)),
         published=known if (blocks, layers) == (3, 3) else {},
     )
@@ -379,6 +380,11 @@ def _with(cell: Cell, number: int, slot: Slot) -> Cell:
 def reads(strides: Collection[int]) -> tuple[int, ...]:
     """Of the strides that there are those that stand for `STRIDES`."""
     return tuple(sorted({stand_in(k, strides) for k in range(len(STRIDES))}))
+
+
+def reads_of(decoder: Design, strides: Collection[int]) -> tuple[int, ...]:
+    """The strides of the backbone's maps that some block reads."""
+    return tuple(sorted({stand_in(number, strides) for number in adapted(decoder)}))
 
 
 def stand_in(number: int, strides: Collection[int]) -> int:

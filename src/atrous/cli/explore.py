@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
 import typer
 from rich.console import Group, RenderableType
@@ -14,7 +13,7 @@ from rich.text import Text
 
 from atrous.cli.options import Json, Told, takes
 from atrous.core.console import output, say
-from atrous.core.requests import DescribeConfig, ScenesConfig
+from atrous.core.requests import CheckRequest, DescribeConfig, ScenesConfig
 
 if TYPE_CHECKING:
     from atrous.spaces.view import Description
@@ -43,7 +42,7 @@ def describe(told: Told, as_json: Json = False) -> None:
     """Draws an architecture and counts its parameters and multiply-adds."""
     from atrous.spaces import find_architecture, view_of, write_architecture
 
-    asked = told.made(DescribeConfig)
+    asked = told.made(DescribeConfig, lambda asked: find_architecture(asked.architecture))
     found = find_architecture(asked.architecture)
     described = view_of(found).describe(found, asked.on)
     if asked.write:
@@ -71,14 +70,13 @@ def rendered(architecture: str, found: Description) -> RenderableType:
     return Group(architecture, "", sketch, "", table, *notes)
 
 
-def check(
-    data: Annotated[Path, typer.Argument(help="The folder of a data set.")], as_json: Json = False
-) -> None:
+@takes(CheckRequest)
+def check(told: Told, as_json: Json = False) -> None:
     """Looks for everything that is wrong with a data set; exit code 1 if something is."""
     from atrous.cli.tables import check_report
     from atrous.data.check import check as check_data
 
-    report = check_data(data)
+    report = check_data(told.made(CheckRequest).data)
     if as_json:
         print(json.dumps(asdict(report), indent=2))
     else:

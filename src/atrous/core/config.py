@@ -132,8 +132,32 @@ class ProxyConfig:
         rare=True,
     )
 
+    auxiliary: float = option(
+        "Weight of the losses of auxiliary cells inside a decoder, such as 0.15; 0: none.",
+        0.0,
+        least=0,
+        compares=True,
+        rare=True,
+    )
+    average: float = option(
+        "Decay of a moving average of a cell's weights, such as 0.9, which is scored; 0: none.",
+        0.0,
+        least=0,
+        below=1,
+        compares=True,
+        rare=True,
+    )
+    teacher: str | None = option(
+        "The folder of a trained model, whose class scores are learnt, too.",
+        None,
+        derived="none",
+        rare=True,
+    )
 
-OF_CELLS = ("init", "optimiser", "rate_warm_up", "flip")
+
+HELPS = ("flip", "auxiliary", "average", "teacher")
+"""Fields of what may help parts on cached features to learn."""
+OF_CELLS = ("init", "optimiser", "rate_warm_up", *HELPS)
 """Fields that only parts on cached features are trained with."""
 
 
@@ -435,7 +459,7 @@ class FidelityConfig:
     )
     proxy: ProxyConfig = part(
         ProxyConfig,
-        without=("score", "flip"),
+        without=("score", *HELPS),
         steps={"help": "Training steps on cached features.", "derived": "400"},
         rate={"help": "Base learning rate on cached features."},
         filters={"help": "Width of the cells; the paper's is 256.", "derived": "64"},

@@ -32,7 +32,7 @@ class Encoder(nn.Module):
     `channels` are those of its maps by stride, `output_stride` the stride of the deepest one;
     `mean` and `std` are those of RGB in [0, 1] that images are normalised with. Images of
     k * `canvas` + 1 pixels have a map of k * canvas / s + 1 positions at each stride s. `offsets`
-    say which pixels those see.
+    say which pixels those see. `weights_digest` tells its weights from others.
     """
 
     name: str
@@ -41,6 +41,7 @@ class Encoder(nn.Module):
     channels: dict[int, int]
     mean: tuple[float, ...]
     std: tuple[float, ...]
+    weights_digest: str = ""
     offsets: Offsets = IN_PLACE
 
     def cut(self, strides: Collection[int]) -> None:

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
+from typing import Protocol, runtime_checkable
 
 import torch
 from torch import Tensor, nn
@@ -55,6 +56,17 @@ class Refinement(nn.Module):
     stride: int
     channels: int
     offsets: Offsets = IN_PLACE
+
+
+@runtime_checkable
+class Supervised(Protocol):
+    """A part with maps inside, from which class scores can be learnt, too, while it is trained."""
+
+    def auxiliary(self) -> list[Part]:
+        """Returns a new part for each map inside, which reads that alone, at its stride."""
+
+    def inside(self, maps: Pyramid) -> tuple[Tensor, list[Tensor]]:
+        """Returns what the part gives, and the maps inside."""
 
 
 def require_maps(part: Part | Refinement, strides: tuple[int, ...], where: str) -> None:

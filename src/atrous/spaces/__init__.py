@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from atrous.core.architecture import Architecture
-from atrous.core.errors import AtrousError
+from atrous.core.errors import AtrousError, faults
 from atrous.core.records import RecordError, from_json, parse
 from atrous.spaces.auto_deeplab import AUTO_DEEPLAB
 from atrous.spaces.classic import CLASSIC
@@ -59,6 +60,11 @@ def find_space(name: str) -> Space:
     if found := family.space(name) if family else None:
         return found
     raise _unknown(name)
+
+
+def known_space(name: str) -> str:
+    """The name itself, or that of the space which is searched by default where there is no such."""
+    return default_family().name if faults(partial(find_space, name)) else name
 
 
 def needs_backbone(of: str | Architecture) -> bool:

@@ -92,7 +92,8 @@ class Space(Grammar):
     `decoder` refines the part's map where the user asks for
     it. `sketch` draws an architecture in plain text; without one, `text` lists its decisions.
     `maps` and `filters` are what its architectures read and how wide they are, where that is known;
-    `limits` those that their cost is to keep.
+    `limits` those that their cost is to keep. Parts that are `auxiliary` have maps inside which
+    auxiliary cells can read (`networks.pyramid.Supervised`).
     """
 
     title: str
@@ -108,6 +109,7 @@ class Space(Grammar):
     maps: Mapping[int, Shape] = field(default_factory=dict)
     filters: int = 0
     limits: tuple[Limit, ...] = ()
+    auxiliary: bool = False
 
     def at(self, maps: Mapping[int, Shape], filters: int, limits: tuple[Limit, ...] = ()) -> Space:
         """Returns the space as one search has it: reading these maps, of this width, in limits."""

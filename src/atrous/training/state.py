@@ -75,7 +75,7 @@ class TrainingState:
         self.network = cast(Network, world.synchronise_norms(network))
         self._wrapped = world.wrap(self.network)
         self._optimiser = make_optimiser(self.network, protocol.schedule)
-        self._average = _average(self.network, protocol.average)
+        self._average = averaged(self.network, protocol.average)
         mean, std = network.backbone.mean, network.backbone.std
         self._loss = batch_loss(task, compute, mean, std, protocol.class_weights)
 
@@ -162,7 +162,8 @@ def promoted(checkpoint: Checkpoint, protocol: Protocol) -> Checkpoint:
     return Checkpoint(checkpoint.tensors, record)
 
 
-def _average(network: Network, decay: float) -> AveragedModel | None:
+def averaged(network: nn.Module, decay: float) -> AveragedModel | None:
+    """Returns a moving average of a network's weights and running means; `None` without decay."""
     if not decay:
         return None
 

@@ -60,6 +60,13 @@ def test_spaces_gives_exact_sizes(tmp_path: Path) -> None:
     assert "418,414,128,120" in atrous("spaces", folder=tmp_path).stdout
 
 
+def test_spaces_counts_those_that_are_named(tmp_path: Path) -> None:
+    asked = ("spaces", "dpc-3+fast_dense", "templates-2x3", "--json")
+    found = {s["name"]: s["size"] for s in json.loads(atrous(*asked, folder=tmp_path).stdout)}
+    sizes = {"templates-2x3x2": 72**2 * (2 * 3 * 4) ** 2 * (2 * 4 * 2) ** 3}
+    assert found == {"dpc-3+fast_dense": 3_188_646 * 1_795_937_679_360_000, **sizes}
+
+
 def test_describe_counts_the_published_cell_with_its_backbone(tmp_path: Path) -> None:
     asked = ("describe", "dpc:top1", "--backbone", "mobilenetv2_100", "--size", "1025x2049")
     found = json.loads(atrous(*asked, "--json", folder=tmp_path).stdout)
@@ -205,6 +212,59 @@ def test_errors_say_what_to_do(home: Path, arguments: tuple[str, ...], words: st
     found = atrous(*arguments, folder=home)
     assert found.returncode == 1
     assert words in found.stderr
+
+
+@each(
+    ("line", "words"),
+    [
+        (
+            "search nowhere --space moon --strategy magic --gate gdas --rate -1 --trials many "
+            "--score beauty --promotion no --device tpu --executor far --limit x --baselines dpc:x "
+            "--out run",
+            "nowhere|'moon'|'magic'|--gate belong|--rate is|'many'|'beauty'|--promotion is|'tpu'|"
+            "'far'|--limit: |no architecture 'x'|There is a run in run",
+        ),
+        (
+            "search --space auto_deeplab --strategy gradient --gate x --search-crop 64x64 "
+            "--crop 64x65 --init torch --data scenes",
+            "--gate is|got 64x64|got 64x65|--init is reference|give it with --resume",
+        ),
+        (
+            "search scenes --trails 3 --rate x --speed --steps=0",
+            "No such option: --trails|--speed|--rate: Expected a number|--steps is at",
+        ),
+        (
+            "search --resume run --steps 9 --trials many --rate -1",
+            "--steps, --rate cannot be changed|'many'|--rate is",
+        ),
+        (
+            "run nowhere --crop 64x65 --seed -1 --budget soon",
+            "nowhere|got 64x65|--seed is|such as 90s",
+        ),
+        (
+            "search scenes --crop 64x65 --output-stride 0 --weights none",
+            "--output-stride is 8, 16 or 32, got 0",
+        ),
+        (
+            "train dpc:top1 --data nowhere --crop 64x65 --rate x --drop-path 0.5 --batch 3 "
+            "--accumulate 2",
+            "nowhere|got 64x65|--rate: Expected|--drop-path drops|of --accumulate 2",
+        ),
+        ("rerank nowhere --top 0 --time x", "Expected a run at nowhere|--top is|30m"),
+        (
+            "fidelity --cells x --crop 64x65 --device tpu",
+            "atrous fidelity DATA|--cells: Expected|got 64x65|'tpu'",
+        ),
+        ("describe dpc:nine --size 65", "aspp, top1|360x480"),
+        ("latency model --batch x", "Missing option '--size'|--batch: Expected"),
+    ],
+)
+def test_all_faults_of_a_command_line_are_told_at_once(home: Path, line: str, words: str) -> None:
+    found = atrous(*line.split(), folder=home)
+    assert found.returncode in (1, 2)
+    told = " ".join(found.stderr.split())
+    for each_one in words.split("|"):
+        assert told.count(each_one) == 1, (each_one, told)
 
 
 def test_durations() -> None:

@@ -11,7 +11,7 @@ import typer
 from typer.testing import CliRunner
 
 from atrous.cli import app
-from atrous.cli.options import Command, Told, extendable, given, takes
+from atrous.cli.options import Command, Told, extendable, takes
 from atrous.core.config import (
     GRADIENT,
     DataConfig,
@@ -55,13 +55,16 @@ class Kinds:
     kind: Literal["a", "b"] = option("One of two.", "a")
 
 
+OF_MAPS = ("output_stride", "finest_stride")
+
+
 @dataclass(frozen=True)
 class Both:
     """Two parts of one kind."""
 
     small: EncoderConfig = part(EncoderConfig)
     large: EncoderConfig = part(
-        EncoderConfig, prefix="large-", without=("output_stride",), backbone={"help": "Big."}
+        EncoderConfig, prefix="large-", without=OF_MAPS, backbone={"help": "Big."}
     )
 
 
@@ -119,16 +122,9 @@ def test_a_new_field_is_checked_written_compared_and_asked_for_again() -> None:
 
 def test_what_may_change_when_a_run_goes_on_is_said_by_the_field() -> None:
     assert extendable(Longer) == ["trials", "time"]
-    heard: list[str] = []
-    small = typer.Typer(rich_markup_mode=None)
-
-    @takes(Longer)
-    def command(context: typer.Context, told: Told) -> None:  # noqa: ARG001
-        heard.extend(given(context, *extendable(Longer)))
-
-    small.command(cls=Command)(command)
-    CliRunner().invoke(small, ["--sharpness", "2", "--trials", "9"])
-    assert heard == ["--sharpness"]
+    told = asked(Longer, "DATA", "--sharpness", "2", "--trials", "9")
+    assert told.fixed() == ["DATA", "--sharpness"]
+    assert told.fixed("data") == ["--sharpness"]
 
 
 def test_all_that_cannot_be_read_or_is_out_of_range_is_told_at_once() -> None:
@@ -191,6 +187,7 @@ def test_a_part_stands_under_its_own_names_and_words() -> None:
         "weights",
         "output-stride",
         "alignment",
+        "finest-stride",
         "large-backbone",
         "large-weights",
         "large-alignment",

@@ -13,9 +13,9 @@ from atrous.cli.explore import check
 from atrous.cli.model import evaluate, predict
 from atrous.cli.options import Told
 from atrous.cli.train import train
-from atrous.core.config import DataConfig, EncoderConfig, TrainConfig
+from atrous.core.config import EncoderConfig
 from atrous.core.options import leaves
-from atrous.core.requests import EvaluationRequest, PredictConfig
+from atrous.core.requests import EvaluationRequest, PredictConfig, TrainRequest
 from atrous.recipes import RECIPES
 from atrous.recipes.recipe import Recipe, commands, submission
 from atrous.training.config import protocol_of
@@ -51,11 +51,9 @@ def asked(kind: type[T], command: str) -> T:
 
 @ALL
 def test_training(recipe: Recipe) -> None:
-    given = parsed(commands(recipe, "some data", "out")[1])
-    typed = {leaf: given[leaf.name] for leaf in leaves(TrainConfig)}
-    told = Told({leaf: text for leaf, text in typed.items() if text is not None})
-    config, own = told.on(TrainConfig(DataConfig(""))), recipe.protocol
-    assert given["source"] == recipe.architecture
+    request, own = asked(TrainRequest, commands(recipe, "some data", "out")[1]), recipe.protocol
+    config = request.how
+    assert request.source == recipe.architecture
     assert config.data.path == "some data"
     assert (config.decoder, config.filters) == (recipe.decoder, recipe.filters)
     assert config.training.crop == own.crop

@@ -191,7 +191,7 @@ def test_what_cannot_be_is_told_before_anything_is_made(
 def test_what_only_cells_can_be_trained_with_is_refused_for_whole_networks(
     tmp_path: Path, name: str, value: Any
 ) -> None:
-    whole = replaced(usual("auto_deeplab-3x1"), data=str(tmp_path / "missing"))
+    whole = replaced(usual("auto_deeplab-3x1"), data=str(tmp_path))
     require_possible(whole)
     with pytest.raises(AtrousError, match=f"--{name.replace('_', '-')} is .* for whole networks"):
         require_possible(replaced(whole, **{name: value}))
@@ -201,7 +201,7 @@ def test_a_score_that_is_not_measured_is_refused_before_anything_is_trained(
     tmp_path: Path, begun: tuple[Run, Estimator]
 ) -> None:
     """The winning classes of whole networks are counted, which tells no cross-entropy."""
-    whole = replaced(usual("auto_deeplab-3x1"), data=str(tmp_path / "missing"))
+    whole = replaced(usual("auto_deeplab-3x1"), data=str(tmp_path))
     words = "--score is one of miou, blend for whole networks .*, got 'cross-entropy'"
     with pytest.raises(AtrousError, match=words):
         require_possible(replaced(whole, score="cross-entropy"))

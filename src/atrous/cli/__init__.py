@@ -63,7 +63,7 @@ def main() -> None:
     try:
         app()
     except AtrousError as error:
-        print(f"error: {error}", file=sys.stderr)
+        print("error:", "\n       ".join(map(str, error.args)), file=sys.stderr)
         sys.exit(1)
     except KeyboardInterrupt:
         sys.exit(130)

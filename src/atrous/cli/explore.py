@@ -4,27 +4,28 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
 import typer
 from rich.console import Group, RenderableType
-from rich.table import Table
+from rich.table import Column, Table
 from rich.text import Text
 
 from atrous.cli.options import Json, Told, takes
 from atrous.core.console import output, say
-from atrous.core.requests import DescribeConfig, ScenesConfig
+from atrous.core.requests import CheckRequest, DescribeConfig, ScenesConfig, SpacesRequest
 
 if TYPE_CHECKING:
     from atrous.spaces.view import Description
 
 
-def spaces(as_json: Json = False) -> None:
+@takes(SpacesRequest)
+def spaces(told: Told, as_json: Json = False) -> None:
     """Lists the search spaces with their exact sizes."""
-    from atrous.spaces import FAMILIES, names_of
+    from atrous.spaces import FAMILIES, family_of, find_space, names_of
 
-    found = [(family.make(), names_of(family)) for family in FAMILIES.values()]
+    asked = told.made(SpacesRequest, lambda asked: [find_space(name) for name in asked.names])
+    found = [(find_space(name), names_of(family_of(name))) for name in asked.names or FAMILIES]
     if as_json:
         rows = [
             {"name": s.name, "title": s.title, "size": s.size(), "published": list(s.published)}
@@ -32,7 +33,7 @@ def spaces(as_json: Json = False) -> None:
         ]
         print(json.dumps(rows, indent=2))
         return
-    table = Table("space", "what", "architectures", "named")
+    table = Table("space", "what", Column("architectures", no_wrap=True), "named")
     for space, names in found:
         table.add_row(space.name, space.title, f"{space.size():,}", ", ".join(names))
     output.print(table)
@@ -43,7 +44,7 @@ def describe(told: Told, as_json: Json = False) -> None:
     """Draws an architecture and counts its parameters and multiply-adds."""
     from atrous.spaces import find_architecture, view_of, write_architecture
 
-    asked = told.made(DescribeConfig)
+    asked = told.made(DescribeConfig, lambda asked: find_architecture(asked.architecture))
     found = find_architecture(asked.architecture)
     described = view_of(found).describe(found, asked.on)
     if asked.write:
@@ -71,14 +72,13 @@ def rendered(architecture: str, found: Description) -> RenderableType:
     return Group(architecture, "", sketch, "", table, *notes)
 
 
-def check(
-    data: Annotated[Path, typer.Argument(help="The folder of a data set.")], as_json: Json = False
-) -> None:
+@takes(CheckRequest)
+def check(told: Told, as_json: Json = False) -> None:
     """Looks for everything that is wrong with a data set; exit code 1 if something is."""
     from atrous.cli.tables import check_report
     from atrous.data.check import check as check_data
 
-    report = check_data(data)
+    report = check_data(told.made(CheckRequest).data)
     if as_json:
         print(json.dumps(asdict(report), indent=2))
     else:

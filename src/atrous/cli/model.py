@@ -16,7 +16,7 @@ import typer
 
 from atrous.cli.options import Json, Told, takes
 from atrous.core.console import note, output, say, shell
-from atrous.core.errors import AtrousError
+from atrous.core.errors import AtrousError, require_all
 from atrous.core.requests import EvaluationRequest, ExportConfig, LatencyConfig, PredictConfig
 
 if TYPE_CHECKING:
@@ -65,12 +65,18 @@ def export(told: Told, as_json: Json = False) -> None:
     from atrous.model.export.exported import check_model, check_request, export_model
     from atrous.model.model import load_model
 
-    asked = told.made(ExportConfig)
-    check_model(asked.model)
-    path = asked.out or asked.model / f"model.{asked.to}"
-    check_request(path, asked.to, asked.opset)
+    def path_of(asked: ExportConfig) -> Path:
+        return asked.out or asked.model / f"model.{asked.to}"
+
+    def check(asked: ExportConfig) -> None:
+        require_all(
+            partial(check_model, asked.model),
+            partial(check_request, path_of(asked), asked.to, asked.opset),
+        )
+
+    asked = told.made(ExportConfig, check)
     how = (asked.to, asked.normalise, asked.output, asked.opset)
-    exported = export_model(load_model(asked.model), path, *how)
+    exported = export_model(load_model(asked.model), path_of(asked), *how)
     if as_json:
         print(json.dumps(to_json(exported), indent=2))
     else:

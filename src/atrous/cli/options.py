@@ -9,8 +9,9 @@ import inspect
 import os
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from functools import wraps
+from dataclasses import dataclass, replace
+from datetime import datetime
+from functools import partial, wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar, get_args, get_origin
 
@@ -18,12 +19,13 @@ import typer
 from typer.core import TyperCommand
 
 from atrous.core.console import say
-from atrous.core.errors import AtrousError
+from atrous.core.errors import AtrousError, faults
 from atrous.core.objective import MIOU, find_objective
-from atrous.core.options import MOST, Leaf, leaves, problem, problems, replaced
+from atrous.core.options import MOST, Leaf, leaves, problem, replaced, require_in_range
 from atrous.core.words import score_name
 
 if TYPE_CHECKING:
+    from atrous.core.requests import Folders
     from atrous.core.trial import Metrics
 
 
@@ -32,7 +34,13 @@ RARE, SPACE = "rare", "{space}"
 METAVARS = {int: "INTEGER", float: "NUMBER", Path: "PATH"}
 SECONDS = {"s": 1, "m": 60, "h": 3600}
 BYTES = {"mib": 2**20, "gib": 2**30, "mb": 10**6, "gb": 10**9}
+USAGE: Any = typer.BadParameter.__base__
+"""The error of a command line that cannot be parsed; typer has it from click, or from a copy."""
 METAVARS_OF_UNITS = {"time": "TIME", "memory": "AMOUNT"}
+
+
+def accept(_: Any) -> None:
+    """Finds nothing wrong."""
 
 
 @dataclass(frozen=True)
@@ -48,39 +56,56 @@ class Told:
         """Returns the text typed for an option, or the usual one."""
         return next((str(text) for leaf, text in self.typed.items() if leaf.name == name), usual)
 
-    def values(self) -> dict[str, Any]:
+    def part(self, name: str) -> Told:
+        """Returns what was typed of a part of the configuration."""
+        own = (leaf for leaf in self.typed if leaf.path[0] == name and len(leaf.path) > 1)
+        return Told({replace(leaf, path=leaf.path[1:]): self.typed[leaf] for leaf in own})
+
+    def fixed(self, *but: str) -> list[str]:
+        """Returns what was typed of options that stay as they are when a run goes on, `but` some,
+        as they are called in a command's help."""
+        return [
+            _called(leaf) for leaf in self.typed if not leaf.option.extends and leaf.name not in but
+        ]
+
+    def values(self, check: Callable[[dict[str, Any]], object] = accept) -> dict[str, Any]:
         """Returns all values, by name.
 
-        Raises `AtrousError` that says all texts that cannot be read, and all values out of range.
+        Raises `AtrousError` that says all texts that cannot be read, all values out of range, and
+        what the `check` of the values finds.
         """
-        found, wrong = self._read()
+        found, wrong = self.readable()
         told = (problem(leaf, found.get(leaf.name)) for leaf in self.typed)
-        wrong += [f"{each}." for each in told if each]
-        if wrong:
-            raise AtrousError(" ".join(wrong))
+        _refuse([*wrong, *(f"{each}." for each in told if each), *faults(partial(check, found))])
         return found
 
-    def on(self, base: T) -> T:
-        """Returns a configuration with what was typed in the place of what it holds.
+    def on(self, base: T, check: Callable[[T], object] = accept) -> T:
+        """Returns a configuration with what was typed in the place of what it holds; what belongs
+        to a part that it lacks is left out.
 
-        Raises `AtrousError` that says all texts that cannot be read, and all values out of range.
+        Raises `AtrousError` that says all texts that cannot be read, all values out of range, and
+        what the `check` of the configuration finds.
         """
-        found, wrong = self._read()
+        found, wrong = Told(
+            {leaf: t for leaf, t in self.typed.items() if leaf.fits(base)}
+        ).readable()
         config = replaced(base, **found)
-        if wrong:
-            others = {leaf.name for leaf in leaves(type(base))} - found.keys()
-            told = problems(config, tuple(others))
-            raise AtrousError(" ".join([*wrong, *(f"{each}." for each in told)]))
+        others = {leaf.name for leaf in leaves(type(base))} - found.keys()
+        in_range = partial(require_in_range, config, tuple(others))
+        _refuse([*wrong, *faults(in_range, partial(check, config))])
         return config
 
-    def made(self, kind: type[T]) -> T:
+    def made(self, kind: type[T], check: Callable[[T], object] = accept) -> T:
         """Returns a configuration of what was typed, and of defaults.
 
-        Raises `AtrousError` that says all texts that cannot be read, and all values out of range.
+        Raises `AtrousError` that says all texts that cannot be read, all values out of range, and
+        what the `check` of the configuration finds, which takes all that is needed.
         """
-        values = self.values()
-        needed = {leaf.name: values[leaf.name] for leaf in leaves(kind) if leaf.option.needed}
-        return replaced(kind(**needed), **values)
+        found, _ = self.readable()
+        needed = {leaf.name: found.get(leaf.name) for leaf in leaves(kind) if leaf.option.needed}
+        if None in needed.values():
+            self.values()
+        return self.on(kind(**needed), check)
 
     def require_read_by(self, strategy: str) -> None:
         """Raises `AtrousError` for options that belong to another strategy."""
@@ -92,7 +117,8 @@ class Told:
                 f"{flags} belong to --strategy {owners}; the strategy here is {strategy}."
             )
 
-    def _read(self) -> tuple[dict[str, Any], list[str]]:
+    def readable(self) -> tuple[dict[str, Any], list[str]]:
+        """Returns all values that can be read, by name, and what is wrong with the other texts."""
         found: dict[str, Any] = {}
         wrong = []
         for leaf, text in self.typed.items():
@@ -103,10 +129,21 @@ class Told:
         return found, wrong
 
 
+def _refuse(told: list[str]) -> None:
+    if told:
+        raise AtrousError(*dict.fromkeys(told))
+
+
+def _called(leaf: Leaf) -> str:
+    """Returns the name of an option or an argument in a command's help."""
+    known = leaf.option
+    return known.shown or leaf.name.upper() if known.positional else f"--{leaf.flag}"
+
+
 def _value(leaf: Leaf, typed: str | bool | Sequence[str]) -> Any:
     if isinstance(typed, str):
         return read_value(leaf, typed)
-    return typed if isinstance(typed, bool) else tuple(map(Path, typed))
+    return typed if isinstance(typed, bool) else tuple(map(get_args(leaf.kind)[0], typed))
 
 
 def takes(kind: Any, *but: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
@@ -135,16 +172,6 @@ def takes(kind: Any, *but: str) -> Callable[[Callable[..., None]], Callable[...,
         return run
 
     return decorate
-
-
-def given(context: typer.Context, *but: str) -> list[str]:
-    """Returns what the user typed of a command's parameters, as it is called there, `but` some."""
-    return [
-        parameter.opts[0] if parameter.param_type_name == "option" else parameter.metavar or name
-        for parameter in context.command.params
-        if (name := parameter.name) and name not in but
-        if (source := context.get_parameter_source(name)) and source.name == "COMMANDLINE"
-    ]
 
 
 def extendable(kind: Any) -> list[str]:
@@ -204,8 +231,33 @@ class Command(TyperCommand):
     rarely needed in a paragraph below."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Raises an error with all options that there are not, and all values that cannot be."""
         ctx.meta["typed"] = list(args)
-        return super().parse_args(ctx, args)
+        try:
+            return super().parse_args(ctx, list(args))
+        except USAGE as error:
+            told, known = [_sentence(error)], list(args)
+        while unknown := self._unknown(ctx, known):
+            told.append(_sentence(unknown))
+            known = [word for word in known if word.partition("=")[0] != unknown.option_name]
+        told += faults(self._told(ctx, known).values)
+        raise USAGE(" ".join(dict.fromkeys(told)), ctx)
+
+    def _unknown(self, ctx: Any, words: list[str]) -> Any:
+        """Returns the error of the first option that there is not, if there is one."""
+        try:
+            self.make_parser(ctx).parse_args(list(words))
+        except USAGE as error:
+            return error if hasattr(error, "possibilities") else None
+        return None
+
+    def _told(self, ctx: Any, words: list[str]) -> Told:
+        """Returns what words say of the command's configuration, as far as they can be read."""
+        asked: Mapping[str, Leaf] = getattr(self.callback, "asked", {})
+        ctx.resilient_parsing = True
+        super().parse_args(ctx, words)
+        typed = {leaf: ctx.params.get(name) for name, leaf in asked.items()}
+        return Told({leaf: text for leaf, text in typed.items() if text is not None})
 
     def format_options(self, ctx: Any, formatter: Any) -> None:
         sections: dict[str, list[tuple[str, str]]] = {}
@@ -228,6 +280,10 @@ class Command(TyperCommand):
         if rare:
             told = "; ".join(f"{flag}: {text.rstrip('.')}" for flag, text in rare)
             _paragraph(formatter, f"Rarely needed: {told}.")
+
+
+def _sentence(error: Any) -> str:
+    return f"{error.format_message().rstrip('.')}."
 
 
 def _filled(record: tuple[str, str] | None) -> tuple[str, str] | None:
@@ -255,7 +311,7 @@ def _parameter(leaf: Leaf) -> inspect.Parameter:
     if leaf.option.positional:
         several: Any = list[str] if get_origin(leaf.kind) is tuple else str
         known: Any = typer.Argument(
-            metavar=leaf.name.upper(), help=leaf.option.help, show_default=False
+            metavar=_called(leaf), help=leaf.option.help, show_default=False
         )
         heard: Any = Annotated[several if leaf.option.needed else several | None, known]
     else:
@@ -314,44 +370,49 @@ def _number(kind: Any, text: str) -> Any:
         raise ValueError(f"Expected {what}, got {text!r}") from error
 
 
-MovedOption = Annotated[
-    Path | None,
-    typer.Option(
-        "--data",
-        metavar="FOLDER",
-        help="With --resume: where the data set is now, if it was moved.",
-        rich_help_panel="rare",
-    ),
-]
-ResumeOption = Annotated[
-    bool,
-    typer.Option("--resume", help="Go on with the run named instead of DATA, or the last."),
-]
-
 RUNS = Path("runs")
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-RunPath = Annotated[Path, typer.Argument(metavar="RUN", help="The folder of a run.")]
-CacheOption = Annotated[
-    Path | None,
-    typer.Option(
-        "--cache", help="Where features are kept [~/.cache/atrous].", rich_help_panel="rare"
-    ),
-]
 
 
-def refuse_moved(moved: Path | None) -> None:
-    """Raises `AtrousError` where --data is given to a command that begins anew."""
-    if moved:
+def require_data(told: Told, name: str, folders: Folders) -> None:
+    """Raises `AtrousError` where a run that begins anew lacks a data set, or has one by --data."""
+    if folders.moved:
         raise AtrousError(
             "--data says where the data set is of a run that goes on: give it with --resume, or "
             "name the data set without it."
         )
+    if "data" not in told:
+        raise AtrousError(f"Expected the folder of a data set: atrous {name} DATA.")
+
+
+def refuse_to_change(told: Told, what: str, may: str) -> None:
+    """Raises `AtrousError` for options that would change what goes on; `may` says which can."""
+    if changed := told.fixed("data", "run"):
+        raise AtrousError(
+            f"With --resume, {what} goes on as it began: {', '.join(changed)} cannot be changed. "
+            f"{may}"
+        )
+
+
+def resumed(told: Told, folders: Folders, latest: Callable[[Path], Path]) -> Path:
+    """Returns the folder of the run to go on with: that which is named, or the latest."""
+    return Path(told.get("data", "")) if "data" in told else folders.out or latest(RUNS)
+
+
+def dated(folder: Path) -> Path:
+    """Returns a new place in a folder, named after the time."""
+    return folder / datetime.now().strftime("%Y-%m-%d-%H%M%S")
 
 
 def default_cache() -> Path:
-    """Where features are kept unless --cache names another place."""
+    """Returns where features are kept unless --cache names another place."""
     home = os.environ.get("XDG_CACHE_HOME")
     return (Path(home) if home else Path.home() / ".cache") / "atrous"
+
+
+def cache_of(folders: Folders) -> Path:
+    """Returns where features are kept."""
+    return folders.cache or default_cache()
 
 
 def tell_score(step: int, loss: float | None, metrics: Metrics, score: str = MIOU) -> None:

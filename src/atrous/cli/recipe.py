@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
 import typer
 
 from atrous.cli.options import Command, Told, takes
 from atrous.core.console import output, say
-from atrous.core.requests import RecipeConfig
+from atrous.core.requests import RecipeConfig, ShowRequest
 
 if TYPE_CHECKING:
     from atrous.core.trial import Metrics
     from atrous.recipes.changes import Difference
 
 OUT = Path("recipes")
-Name = Annotated[str, typer.Argument(metavar="NAME", help="A recipe of `atrous recipe list`.")]
 
 recipe = typer.Typer(
     rich_markup_mode=None,
@@ -35,13 +34,14 @@ def list_recipes() -> None:
     output.print(render_list(RECIPES.values()))
 
 
-@recipe.command()
-def show(name: Name) -> None:
+@recipe.command(cls=Command)
+@takes(ShowRequest)
+def show(told: Told) -> None:
     """Shows everything about a recipe: numbers, sources, protocol, data, commands."""
     from atrous.recipes import find_recipe
     from atrous.recipes.result import text
 
-    say(text(find_recipe(name)))
+    say(text(find_recipe(told.made(ShowRequest).name)))
 
 
 @recipe.command(cls=Command)
@@ -56,7 +56,7 @@ def run(told: Told) -> None:
     from atrous.recipes.reproduction import begin, carry_out
     from atrous.recipes.result import PAGE
 
-    asked = told.made(RecipeConfig)
+    asked = told.made(RecipeConfig, lambda asked: find_recipe(asked.name))
     found = find_recipe(asked.name)
     reproduction = begin(found, asked.data, asked.out or OUT / asked.name, asked.changes)
     if reproduction.leads:

@@ -4,33 +4,16 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict
-from pathlib import Path
-from typing import Annotated
+from functools import partial
 
-import typer
-
-from atrous.cli.options import (
-    RUNS,
-    CacheOption,
-    Json,
-    MovedOption,
-    RunPath,
-    Told,
-    default_cache,
-    takes,
-)
-from atrous.core.config import DataConfig, FidelityConfig
+from atrous.cli.options import RUNS, Json, Told, cache_of, require_data, takes
 from atrous.core.console import output, say
-from atrous.core.errors import AtrousError
-from atrous.core.requests import CompareConfig
+from atrous.core.errors import require_all
+from atrous.core.requests import CompareConfig, FidelityRequest, ReportRequest
 
 
-def report(
-    run: RunPath,
-    against: Annotated[
-        Path | None, typer.Option(help="Another run under the same proxy, to compare with.")
-    ] = None,
-) -> None:
+@takes(ReportRequest)
+def report(told: Told) -> None:
     """Prints the leaderboard and writes it as CSV beside a page with everything about the run."""
     from atrous.cli.tables import leaderboard_table, rankings
     from atrous.report.leaderboard import leaderboard
@@ -38,8 +21,9 @@ def report(
     from atrous.report.rerank import second_ranking
     from atrous.search.run import open_run
 
-    found = open_run(run)
-    page = write_report(found, open_run(against) if against else None)
+    asked = told.made(ReportRequest)
+    found = open_run(asked.run)
+    page = write_report(found, open_run(asked.against) if asked.against else None)
     entries = found.ledger().entries()
     output.print(leaderboard_table(leaderboard(found, entries), entries))
     if found.reranked():
@@ -50,12 +34,7 @@ def report(
 
 
 @takes(CompareConfig)
-def compare(
-    told: Told,
-    as_json: Json = False,
-    moved: MovedOption = None,
-    cache: CacheOption = None,
-) -> None:
+def compare(told: Told, as_json: Json = False) -> None:
     """Trains the best of a run and others with fresh seeds, and scores them on other images."""
     from atrous.cli.tables import comparison_table
     from atrous.estimation.search_data import moved as with_data
@@ -64,10 +43,10 @@ def compare(
     from atrous.stages import compare as comparison
 
     asked = told.made(CompareConfig)
-    opened = with_data(open_run(asked.run), moved)
+    opened = with_data(open_run(asked.run), asked.folders.moved)
     usual = ("best", *family_of(opened.config.space).defaults.baselines)
     chosen = usual if asked.architectures is None else asked.architectures
-    kept = cache or default_cache()
+    kept = cache_of(asked.folders)
     found = comparison.compare(opened, chosen, asked.on, asked.seeds, kept)
     if as_json:
         print(json.dumps(asdict(found), indent=2))
@@ -75,26 +54,26 @@ def compare(
         output.print(comparison_table(found))
 
 
-@takes(FidelityConfig)
-def fidelity(
-    told: Told,
-    out: Annotated[Path | None, typer.Option(help="The study's folder [runs/fidelity].")] = None,
-    cache: CacheOption = None,
-) -> None:
+@takes(FidelityRequest)
+def fidelity(told: Told) -> None:
     """Trains 31 small cells by proxy and in full, and tells how far their ranks agree.
 
     Interrupted, it goes on where it stopped when it is asked for again.
     """
-    from atrous.stages.fidelity.measure import measure, prepare
+    from atrous.stages.fidelity.measure import measure, prepare, require_possible
     from atrous.stages.fidelity.result import gather
     from atrous.stages.fidelity.summary import StudyView, render, write_summary
 
-    if "data" not in told:
-        raise AtrousError("Expected the folder of a data set: atrous fidelity DATA.")
-    asked = told.on(FidelityConfig(DataConfig("")))
-    out = out or RUNS / "fidelity"
-    study, ways = prepare(asked, out, cache or default_cache())
-    view = StudyView(asked.cells)
+    def check(asked: FidelityRequest) -> None:
+        require_all(
+            partial(require_data, told, "fidelity", asked.folders),
+            partial(require_possible, asked.study),
+        )
+
+    asked = told.on(FidelityRequest(), check)
+    out = asked.folders.out or RUNS / "fidelity"
+    study, ways = prepare(asked.study, out, cache_of(asked.folders))
+    view = StudyView(asked.study.cells)
     try:
         with view.shown():
             measure(study, ways, view.begin, view.watch)

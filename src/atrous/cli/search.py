@@ -2,81 +2,65 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
-
-import typer
+from typing import TYPE_CHECKING, Any
 
 from atrous.cli.options import (
     RUNS,
-    CacheOption,
-    MovedOption,
-    ResumeOption,
-    RunPath,
     Told,
-    default_cache,
+    cache_of,
+    dated,
     extendable,
-    given,
-    refuse_moved,
+    refuse_to_change,
+    require_data,
+    resumed,
     takes,
 )
-from atrous.core.config import GRADIENT, RerankConfig, SearchConfig
+from atrous.core.config import SearchConfig
 from atrous.core.console import command, output, say
-from atrous.core.errors import AtrousError
+from atrous.core.errors import require_all
+from atrous.core.requests import Folders, RerankRequest, RunRequest, SearchRequest
 
 if TYPE_CHECKING:
     from atrous.search.loop import Estimator
     from atrous.search.run import Run
 
 
-@takes(SearchConfig)
-def search(
-    context: typer.Context,
-    told: Told,
-    out: Annotated[Path | None, typer.Option(help="The run's folder [runs/DATE].")] = None,
-    resume: ResumeOption = False,
-    moved: MovedOption = None,
-    plan: Annotated[
-        bool,
-        typer.Option(
-            "--plan",
-            help="Tell the memory that a supernet needs, and do nothing.",
-            rich_help_panel=GRADIENT,
-        ),
-    ] = False,
-    cache: CacheOption = None,
-) -> None:
+@takes(SearchRequest)
+def search(told: Told) -> None:
     """Searches the space on the data set; interrupted, it goes on with --resume."""
+    from atrous.search.run import latest_run
     from atrous.stages import search as driver
 
-    kept = cache or default_cache()
-    if resume:
-        _refuse_to_change(
-            given(context, "data", "out", "resume", "moved", "cache", *extendable(SearchConfig))
-        )
-        drive(_extended(told, out, moved), None, kept)
+    if "resume" in told:
+        may = " and ".join(f"--{name}" for name in extendable(SearchConfig))
+        may = f"Only {may} can. Start a new run for anything else."
+        changed = told.values(lambda _: refuse_to_change(told, "a search", may))
+        folders = told.part("folders").on(Folders())
+        path = resumed(told, folders, latest_run)
+        _extend(path, changed, folders)
+        drive(path, None, cache_of(folders))
         return
-    refuse_moved(moved)
-    if "data" not in told:
-        raise AtrousError("Expected the folder of a data set: atrous search DATA.")
-    config = _asked(told, plan)
-    if plan:
+    asked = _asked(told)
+    if asked.foresight.plan:
         from atrous.stages.relax import memory_needed
 
-        say(f"A step of a supernet needs {memory_needed(config)}.")
+        say(f"A step of a supernet needs {memory_needed(asked.search)}.")
         return
-    out = out or RUNS / datetime.now().strftime("%Y-%m-%d-%H%M%S")
-    _, estimator = driver.begin(config, out, kept)
-    drive(out, estimator, kept)
+    out, cache = asked.folders.out or dated(RUNS), cache_of(asked.folders)
+    _, estimator = driver.begin(asked.search, out, cache)
+    drive(out, estimator, cache)
 
 
-def status(run: RunPath) -> None:
+@takes(RunRequest)
+def status(told: Told) -> None:
     """Shows how far a search is; from any terminal, at any time."""
     from atrous.search.run import open_run
     from atrous.stages.search import status as render
 
-    found = open_run(run)
+    found = open_run(told.made(RunRequest).run)
     say(render(found, found.ledger().entries(), found.is_running()))
 
 
@@ -103,56 +87,37 @@ def drive(path: Path, estimator: Estimator | None, cache: Path) -> None:
     say(f"The search is {state}. See the results: {command('report', path)}")
 
 
-def _asked(told: Told, plan: bool) -> SearchConfig:
-    """The search that a user asks for."""
-    from atrous.spaces import default_family
-    from atrous.stages.search import usual, usual_trials
+def _asked(told: Told) -> SearchRequest:
+    """The search that a user asks for; raises `AtrousError` with all that is wrong with it."""
+    from atrous.spaces import known_space
+    from atrous.stages.search import require_possible, usual, usual_trials
 
     strategy = told.get("strategy", "local")
-    told.require_read_by(strategy)
-    if plan and strategy != GRADIENT:
-        raise AtrousError(
-            f"--plan belongs to --strategy {GRADIENT}; the strategy here is {strategy}."
+
+    def check(asked: SearchRequest) -> None:
+        require_all(
+            partial(require_data, told, "search", asked.folders),
+            partial(told.require_read_by, strategy),
+            partial(require_possible, asked.search, asked.folders.out),
         )
-    config = told.on(usual(told.get("space", default_family().name), strategy))
-    return config if "trials" in told else usual_trials(config)
+
+    usual_one = usual(known_space(told.get("space", "")), strategy)
+    asked = told.on(SearchRequest(usual_one), check)
+    return asked if "trials" in told else replace(asked, search=usual_trials(asked.search))
 
 
-def _extended(told: Told, out: Path | None, moved: Path | None) -> Path:
-    """The folder of the run to go on with, whose budget and data are elsewhere if asked for."""
+def _extend(path: Path, changed: dict[str, Any], folders: Folders) -> None:
+    """Gives the run to go on with another budget, and its data from elsewhere, if asked for."""
     from atrous.estimation.search_data import moved as with_data
-    from atrous.search.run import extend, latest_run, open_run
+    from atrous.search.run import extend, open_run
 
-    path = Path(told.get("data", "")) if "data" in told else out or latest_run(RUNS)
-    changed = told.values()
-    with_data(open_run(path), moved)
-    if "trials" in told or "time" in told:
+    with_data(open_run(path), folders.moved)
+    if changed.keys() & {"trials", "time"}:
         extend(open_run(path), changed.get("trials"), changed.get("time"))
-    return path
 
 
-def _refuse_to_change(changed: list[str]) -> None:
-    """A run goes on as it began: what would make its trials incomparable is refused."""
-    if changed:
-        may = " and ".join(f"--{name.replace('_', '-')}" for name in extendable(SearchConfig))
-        raise AtrousError(
-            f"With --resume, a search goes on as it began: {', '.join(changed)} cannot be changed. "
-            f"Only {may} can. Start a new run for anything else."
-        )
-
-
-@takes(RerankConfig)
-def rerank(
-    context: typer.Context,
-    told: Told,
-    run: RunPath,
-    again: Annotated[
-        bool, typer.Option("--again", help="Forget an earlier re-ranking of the run.")
-    ] = False,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on with what was begun.")] = False,
-    moved: MovedOption = None,
-    cache: CacheOption = None,
-) -> None:
+@takes(RerankRequest)
+def rerank(told: Told) -> None:
     """Trains the best of a search end to end with their backbone, and ranks them by that.
 
     The proxy's best is seldom the task's best. Interrupted, it goes on with --resume.
@@ -161,16 +126,16 @@ def rerank(
     from atrous.search.run import open_run
     from atrous.stages.rerank import begin
 
-    found = with_data(open_run(run), moved)
-    changed = given(context, "run", "resume", "moved", "cache")
-    if resume and changed:
-        raise AtrousError(
-            f"With --resume, a re-ranking goes on as it began: {', '.join(changed)} cannot be "
-            "changed. Begin another with --again instead of --resume."
-        )
-    if not resume:
-        begin(found, told.on(RerankConfig()), again)
-    drive_rerank(found, cache or default_cache())
+    def check(asked: RerankRequest) -> None:
+        may = "Begin another with --again instead of --resume."
+        fixed = partial(refuse_to_change, told, "a re-ranking", may)
+        require_all(partial(open_run, asked.run), fixed if asked.folders.resume else str)
+
+    asked = told.made(RerankRequest, check)
+    found = with_data(open_run(asked.run), asked.folders.moved)
+    if not asked.folders.resume:
+        begin(found, asked.how, asked.again)
+    drive_rerank(found, cache_of(asked.folders))
 
 
 def drive_rerank(run: Run, cache: Path) -> None:

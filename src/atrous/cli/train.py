@@ -2,87 +2,72 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
-
-import typer
+from typing import TYPE_CHECKING, Any
 
 from atrous.cli.options import (
     RUNS,
-    CacheOption,
-    MovedOption,
-    ResumeOption,
     Told,
-    default_cache,
-    extendable,
-    given,
-    refuse_moved,
+    cache_of,
+    dated,
+    refuse_to_change,
+    require_data,
+    resumed,
     takes,
     tell_score,
 )
-from atrous.core.config import TrainConfig, WholeConfig
 from atrous.core.console import command, say
-from atrous.core.errors import AtrousError
+from atrous.core.errors import AtrousError, require_all
+from atrous.core.requests import DemoRequest, Folders, TrainRequest, WholeRequest
 
 if TYPE_CHECKING:
+    from atrous.stages.train.config import Subject
     from atrous.stages.train.trainer import TrainingJob
 
 
 TRAININGS = Path("trainings")
 
 
-@takes(TrainConfig)
-def train(
-    context: typer.Context,
-    told: Told,
-    source: Annotated[
-        str | None,
-        typer.Argument(
-            metavar="RUN|ARCHITECTURE",
-            help="A run, whose best is trained; or a published architecture, as atrous spaces "
-            "lists, a genotype, a .json file.",
-        ),
-    ] = None,
-    out: Annotated[Path | None, typer.Option(help="The folder [trainings/DATE].")] = None,
-    trial: Annotated[
-        int | None, typer.Option(help="Another trial of the run than its best.")
-    ] = None,
-    resume: Annotated[
-        Path | None, typer.Option(help="Go on with the training in this folder.")
-    ] = None,
-) -> None:
+@takes(TrainRequest)
+def train(told: Told) -> None:
     """Trains a network end to end into a model folder: a head with its backbone, or a whole one.
 
     The defaults are the papers' protocols. Under torchrun, several processes train together.
     """
-    from atrous.stages.train.config import job_of, subject_of
+    from atrous.stages.train.config import job_of, require_possible
     from atrous.stages.train.trainer import create, moved, read
     from atrous.training.world import announced
 
-    if resume:
-        _refuse_to_change("a training", given(context, "resume", "data"))
-        job = read(resume)
-        _train(resume, moved(resume, job, told.values()["data"]) if "data" in told else job)
+    how, _ = told.part("how").readable()
+
+    def check(asked: TrainRequest) -> None:
+        if asked.resume:
+            refuse_to_change(told, "a training", "Begin another with another --out.")
+        else:
+            require_all(partial(_folder, asked.out), lambda: require_possible(_subject(asked, how)))
+
+    asked = told.on(TrainRequest(), check)
+    if asked.resume:
+        job = read(asked.resume)
+        _train(asked.resume, moved(asked.resume, job, how["data"]) if "data" in how else job)
         return
-    if source is None:
-        raise AtrousError(
-            "Expected what to train: atrous train RUN, or the name of an architecture."
-        )
-    folder = _folder(out)
-    job = job_of(subject_of(source, trial, told.values()))
+    folder = _folder(asked.out)
+    job = job_of(_subject(asked, how))
     if announced("cpu").leads:
         create(folder, job)
     _train(folder, job)
 
 
-def _refuse_to_change(what: str, changed: list[str]) -> None:
-    if changed:
+def _subject(asked: TrainRequest, how: dict[str, Any]) -> Subject:
+    """Returns what is to be trained, as the user says `how`; raises `AtrousError`."""
+    from atrous.stages.train.config import subject_of
+
+    if asked.source is None:
         raise AtrousError(
-            f"With --resume, {what} goes on as it began: {', '.join(changed)} cannot be changed. "
-            "Begin another with another --out."
+            "Expected what to train: atrous train RUN, or the name of an architecture."
         )
+    return subject_of(asked.source, asked.trial, how)
 
 
 def _folder(out: Path | None) -> Path:
@@ -93,7 +78,7 @@ def _folder(out: Path | None) -> Path:
     world = announced("cpu")
     if out is None and world.size > 1:
         raise AtrousError("Under torchrun, name the folder of the training with --out.")
-    folder = out or TRAININGS / datetime.now().strftime("%Y-%m-%d-%H%M%S")
+    folder = out or dated(TRAININGS)
     if world.leads:
         require_none(folder)
     return folder
@@ -117,42 +102,38 @@ def _train(folder: Path, found: TrainingJob) -> None:
     say(f"Then: {command('export', model, '--to', 'onnx')}")
 
 
-@takes(WholeConfig)
-def run(
-    context: typer.Context,
-    told: Told,
-    out: Annotated[Path | None, typer.Option(help="The run's folder [runs/DATE].")] = None,
-    resume: ResumeOption = False,
-    moved: MovedOption = None,
-    cache: CacheOption = None,
-) -> None:
+@takes(WholeRequest)
+def run(told: Told) -> None:
     """Checks, searches, re-ranks, trains, evaluates, exports and reports, within a budget of time.
 
     How the budget is split follows from a trial and a few training steps measured first.
     """
     from atrous.search.run import latest_run
-    from atrous.spaces import default_family
-    from atrous.stages.whole.whole import WHOLE, begin, give, move, usual
+    from atrous.spaces import known_space
+    from atrous.stages.whole.whole import WHOLE, begin, give, move, require_possible, usual
 
-    kept = cache or default_cache()
-    if resume:
-        _refuse_to_change(
-            "a run",
-            given(context, "data", "out", "resume", "moved", "cache", *extendable(WholeConfig)),
-        )
-        folder = Path(told.get("data", "")) if "data" in told else out or latest_run(RUNS, WHOLE)
-        if "budget" in told:
-            give(folder, told.values()["budget"])
-        if moved:
-            move(folder, moved)
-        drive_whole(folder, kept)
+    if "resume" in told:
+        may = "Begin another with another --out."
+        changed = told.values(lambda _: refuse_to_change(told, "a run", may))
+        folders = told.part("folders").on(Folders())
+        folder = resumed(told, folders, partial(latest_run, about=WHOLE))
+        if "budget" in changed:
+            give(folder, changed["budget"])
+        if folders.moved:
+            move(folder, folders.moved)
+        drive_whole(folder, cache_of(folders))
         return
-    refuse_moved(moved)
-    if "data" not in told:
-        raise AtrousError("Expected the folder of a data set: atrous run DATA.")
-    out = out or RUNS / datetime.now().strftime("%Y-%m-%d-%H%M%S")
-    begin(told.on(usual(told.get("space", default_family().name))), out)
-    drive_whole(out, kept)
+
+    def check(asked: WholeRequest) -> None:
+        require_all(
+            partial(require_data, told, "run", asked.folders),
+            partial(require_possible, asked.whole),
+        )
+
+    asked = told.on(WholeRequest(usual(known_space(told.get("space", "")))), check)
+    out = asked.folders.out or dated(RUNS)
+    begin(asked.whole, out)
+    drive_whole(out, cache_of(asked.folders))
 
 
 def drive_whole(out: Path, cache: Path) -> None:
@@ -173,14 +154,13 @@ def drive_whole(out: Path, cache: Path) -> None:
     say(f"the model: {recommended_model(run)}")
 
 
-def demo(
-    out: Annotated[Path, typer.Option(help="Where everything goes.")] = Path("demo"),
-    cache: CacheOption = None,
-) -> None:
+@takes(DemoRequest)
+def demo(told: Told) -> None:
     """The whole way on built-in scenes with real pretrained weights, in a few minutes."""
     from atrous.stages.whole.whole import WHOLE, begin, demo_config
 
-    run, kept = out / "run", cache or default_cache()
-    if not (run / WHOLE).exists():
-        begin(demo_config(out), run)
-    drive_whole(run, kept)
+    folders = told.made(DemoRequest).folders
+    out = folders.out or Path("demo")
+    if not (out / "run" / WHOLE).exists():
+        begin(demo_config(out), out / "run")
+    drive_whole(out / "run", cache_of(folders))

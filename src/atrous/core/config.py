@@ -132,8 +132,32 @@ class ProxyConfig:
         rare=True,
     )
 
+    auxiliary: float = option(
+        "Weight of the losses of auxiliary cells inside a decoder, such as 0.15; 0: none.",
+        0.0,
+        least=0,
+        compares=True,
+        rare=True,
+    )
+    average: float = option(
+        "Decay of a moving average of a cell's weights, such as 0.9, which is scored; 0: none.",
+        0.0,
+        least=0,
+        below=1,
+        compares=True,
+        rare=True,
+    )
+    teacher: str | None = option(
+        "The folder of a trained model, whose class scores are learnt, too.",
+        None,
+        derived="none",
+        rare=True,
+    )
 
-OF_CELLS = ("init", "optimiser", "rate_warm_up", "flip")
+
+HELPS = ("flip", "auxiliary", "average", "teacher")
+"""Fields of what may help parts on cached features to learn."""
+OF_CELLS = ("init", "optimiser", "rate_warm_up", *HELPS)
 """Fields that only parts on cached features are trained with."""
 
 
@@ -278,6 +302,24 @@ class TrainingConfig:
     tune_norm: bool = option(
         "Batch norms see the batch's statistics, not the pretrained ones.", True
     )
+    optimiser: Literal["sgd", "adamw"] = option("sgd with momentum 0.9, or adamw.", "sgd")
+    rate_warm_up: float = option(
+        "Share of the steps over which the rate rises from 0.", 0.0, least=0, below=1
+    )
+    frozen: int = option(
+        "Keep the backbone up to its map of this stride as it is; 0: train all of it.",
+        0,
+        choices=(0, 2, 4, 8, 16, 32),
+    )
+    variants: int = option(
+        "Crops of each image, which return: with --frozen, their maps are computed once; 0: a new "
+        "crop each time.",
+        0,
+        least=0,
+    )
+    loss_every: int = option(
+        "The loss is taken at every so many pixels of each axis.", 1, least=1, below=9
+    )
     balance: Literal["none", "balanced"] = option(
         "balanced: rare classes count more.", "none", flag="class-weights"
     )
@@ -336,6 +378,7 @@ class TrainConfig:
 OF_ONE_TRAINING = (
     *("weight_decay", "scales", "flip", "tune_norm", "balance", "precision"),
     *("accumulate", "average", "drop_path", "score", "score_every"),
+    *("optimiser", "rate_warm_up", "frozen", "variants", "loss_every"),
 )
 """Fields that only a training by itself is asked for."""
 
@@ -416,7 +459,7 @@ class FidelityConfig:
     )
     proxy: ProxyConfig = part(
         ProxyConfig,
-        without=("score", "flip"),
+        without=("score", *HELPS),
         steps={"help": "Training steps on cached features.", "derived": "400"},
         rate={"help": "Base learning rate on cached features."},
         filters={"help": "Width of the cells; the paper's is 256.", "derived": "64"},

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import errno
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 
@@ -11,12 +11,32 @@ class AtrousError(Exception):
     """Something the user can mend.
 
     The message says what was expected, what came, where, and how to mend it; the command line
-    prints it without a traceback.
+    prints it without a traceback. Of several messages, each is of a fault of its own.
     """
+
+    def __str__(self) -> str:
+        return " ".join(map(str, self.args))
 
 
 class InvalidError(AtrousError, ValueError):
     """A record whose values do not go together, told in the words of whoever asked for them."""
+
+
+def faults(*checks: Callable[[], object]) -> list[str]:
+    """Returns what each of the checks that fail says: none is kept back for another's sake."""
+    told: list[str] = []
+    for check in checks:
+        try:
+            check()
+        except AtrousError as error:
+            told += error.args
+    return list(dict.fromkeys(told))
+
+
+def require_all(*checks: Callable[[], object]) -> None:
+    """Carries out all checks; raises `AtrousError` with everything that they say."""
+    if told := faults(*checks):
+        raise AtrousError(*told)
 
 
 TOLD = (

@@ -14,6 +14,8 @@ from functools import cache
 from types import MappingProxyType, UnionType
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
+from atrous.core.errors import AtrousError
+
 T = TypeVar("T")
 OPTION, PART = "option", "part"
 MOST = 2**62
@@ -34,17 +36,20 @@ NOTHING: Mapping[str, Any] = MappingProxyType({})
 class Option:
     """All that is known of a field.
 
-    `flag` is its name on the command line, without dashes; `derived` says in words what a value
-    left out is. A number is at least `least`, above `above` and below `below`; a value is one of
-    `choices`. Scores of runs that differ in a field that `compares` are not comparable; one that
-    `extends` may change when a run goes on. `unit` is that of a number of seconds or bytes, written
-    as a time or an amount. A `rare` one has no line of its own in a command's help. `negative` is
+    `flag` is its name on the command line, without dashes, and `name` that in Python, where another
+    has the flag; `shown` stands for its value in a command's help; `derived` says in words what a
+    value left out is. A number is at least `least`, above `above` and below `below`; a value is one
+    of `choices`. Scores of runs that differ in a field that `compares` are not comparable; one that
+    `extends` may be said when a run goes on. `unit` is that of seconds or bytes, written as a time
+    or an amount. A `rare` one has no line of its own in a command's help. `negative` is
     the flag that takes back a switch which is on unless said otherwise (`no-FLAG`). Without one
     that is `needed`, a command does not begin.
     """
 
     help: str
     flag: str = ""
+    name: str = ""
+    shown: str = ""
     derived: str = ""
     least: float | None = None
     above: float | None = None
@@ -88,8 +93,8 @@ class Leaf:
 
     @property
     def name(self) -> str:
-        """The flag in Python's spelling; it is unique in a configuration."""
-        return self.flag.replace("-", "_")
+        """The flag in Python's spelling, or another; it is unique in a configuration."""
+        return self.option.name or self.flag.replace("-", "_")
 
     @property
     def is_size(self) -> bool:
@@ -117,6 +122,10 @@ class Leaf:
         for name in self.path:
             record = None if record is None else getattr(record, name)
         return record
+
+    def fits(self, record: Any) -> bool:
+        """Whether a configuration has the part that the option is of."""
+        return replace(self, path=self.path[:-1]).of(record) is not None
 
     def spell(self, value: Any) -> str:
         """Returns a value as a user would type it."""
@@ -197,6 +206,12 @@ def problems(record: Any, but: tuple[str, ...] = ()) -> list[str]:
     """Returns all values that are out of their range, a phrase each; options `but` some."""
     values = {leaf: leaf.of(record) for leaf in leaves(type(record)) if leaf.name not in but}
     return [told for leaf, value in values.items() if (told := problem(leaf, value))]
+
+
+def require_in_range(record: Any, but: tuple[str, ...] = ()) -> None:
+    """Raises `AtrousError` with all values that are out of their range; options `but` some."""
+    if wrong := problems(record, but):
+        raise AtrousError(*(f"{each}." for each in wrong))
 
 
 def problem(leaf: Leaf, value: Any) -> str:

@@ -6,12 +6,141 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from atrous.core.config import Size
+from atrous.core.config import (
+    GRADIENT,
+    DataConfig,
+    FidelityConfig,
+    RerankConfig,
+    SearchConfig,
+    Size,
+    TrainConfig,
+    WholeConfig,
+)
 from atrous.core.options import option, part
 
 DEVICE = "auto, cpu, cuda or cuda:N."
 SCALES = "Sizes at which each image is looked at, such as 0.75,1,1.25."
 MIRRORED = "Look at each image mirrored as well."
+
+
+@dataclass(frozen=True)
+class Folders:
+    """Where a run is, and where the features of its images; with `resume`, it goes on, with its
+    data set where it was `moved` to."""
+
+    out: Path | None = option("The run's folder.", None, derived="runs/DATE", extends=True)
+    resume: bool = option(
+        "Go on with the run named instead of DATA, or the last.", False, extends=True
+    )
+    moved: Path | None = option(
+        "With --resume: where the data set is now, if it was moved.",
+        None,
+        flag="data",
+        name="moved",
+        extends=True,
+        rare=True,
+    )
+    cache: Path | None = option(
+        "Where features are kept.", None, derived="~/.cache/atrous", extends=True, rare=True
+    )
+
+
+@dataclass(frozen=True)
+class Foresight:
+    """Whether to tell what a search by gradients needs, instead of searching."""
+
+    plan: bool = option("Tell the memory that a supernet needs, and do nothing.", False)
+
+
+@dataclass(frozen=True)
+class SearchRequest:
+    """A search that is begun or goes on."""
+
+    search: SearchConfig = part()
+    folders: Folders = part(Folders)
+    foresight: Foresight = part(Foresight, strategy=GRADIENT)
+
+
+@dataclass(frozen=True)
+class WholeRequest:
+    """A whole run that is begun or goes on."""
+
+    whole: WholeConfig = part()
+    folders: Folders = part(Folders)
+
+
+@dataclass(frozen=True)
+class DemoRequest:
+    """Where the demonstration goes."""
+
+    folders: Folders = part(
+        Folders(Path("demo")),
+        without=("resume", "moved"),
+        out={"help": "Where everything goes.", "default": Path("demo"), "derived": ""},
+    )
+
+
+@dataclass(frozen=True)
+class RunRequest:
+    """A run that is looked at."""
+
+    run: Path = option("The folder of a run.", positional=True, needed=True)
+
+
+@dataclass(frozen=True)
+class ReportRequest:
+    """A run that is reported, and another beside it."""
+
+    run: Path = option("The folder of a run.", positional=True, needed=True)
+    against: Path | None = option("Another run under the same proxy, to compare with.", None)
+
+
+@dataclass(frozen=True)
+class RerankRequest:
+    """A run whose best are ranked again; `again` forgets how they were before."""
+
+    run: Path = option("The folder of a run.", positional=True, needed=True)
+    how: RerankConfig = part(RerankConfig)
+    again: bool = option("Forget an earlier re-ranking of the run.", False)
+    folders: Folders = part(
+        Folders, without=("out",), resume={"help": "Go on with what was begun."}
+    )
+
+
+@dataclass(frozen=True)
+class FidelityRequest:
+    """A study of fidelity that is begun or goes on."""
+
+    study: FidelityConfig = part(FidelityConfig(DataConfig("")))
+    folders: Folders = part(
+        Folders,
+        without=("resume", "moved"),
+        out={"help": "The study's folder.", "derived": "runs/fidelity"},
+    )
+
+
+@dataclass(frozen=True)
+class TrainRequest:
+    """A training that is begun, of what `source` names, or goes on in the folder `resume`."""
+
+    source: str | None = option(
+        "A run, whose best is trained; or a published architecture, as atrous spaces lists, a "
+        "genotype, a .json file.",
+        None,
+        positional=True,
+        shown="RUN|ARCHITECTURE",
+    )
+    how: TrainConfig = part(TrainConfig(DataConfig("")))
+    out: Path | None = option("The folder.", None, derived="trainings/DATE")
+    trial: int | None = option("Another trial of the run than its best.", None)
+    resume: Path | None = option("Go on with the training in this folder.", None, extends=True)
+
+
+@dataclass(frozen=True)
+class CheckRequest:
+    """A data set that is looked at."""
+
+    data: Path = option("The folder of a data set.", positional=True, needed=True)
 
 
 @dataclass(frozen=True)
@@ -48,6 +177,18 @@ class DescribeConfig:
     )
     on: Asked = part(Asked)
     write: Path | None = option("Also write the cell, in the reference's JSON format.", None)
+
+
+@dataclass(frozen=True)
+class SpacesRequest:
+    """Spaces to be listed; all families where none is named."""
+
+    names: tuple[str, ...] = option(
+        "Families, spaces that say their size, and two in one, with a plus sign between.",
+        (),
+        derived="all families",
+        positional=True,
+    )
 
 
 @dataclass(frozen=True)
@@ -159,6 +300,7 @@ class CompareConfig:
         "Splits to score on.", (), derived="all that the search has not seen"
     )
     seeds: int = option("Fresh seeds for each architecture.", 3, least=2)
+    folders: Folders = part(Folders, without=("out", "resume"))
 
 
 @dataclass(frozen=True)
@@ -190,3 +332,10 @@ class RecipeConfig:
     data: Path = option("The folder of the data set that it needs.", needed=True)
     out: Path | None = option("The folder.", None, derived="recipes/NAME")
     changes: Changes = part(Changes)
+
+
+@dataclass(frozen=True)
+class ShowRequest:
+    """A recipe that is shown."""
+
+    name: str = option("A recipe of `atrous recipe list`.", positional=True, needed=True)

@@ -62,8 +62,9 @@ def parse_size(text: str) -> Size:
 
 
 def require_crop(crop: Size, canvas: int) -> Size:
-    """The crop itself; raises `AtrousError` if it is not k * `canvas` + 1 on each axis."""
-    if any(side % canvas != 1 or side == 1 for side in crop):
+    """The crop itself; raises `AtrousError` if it is not k * `canvas` + 1 on each axis. No crop is
+    at fault where there can be no such canvas."""
+    if canvas > 0 and any(side % canvas != 1 or side == 1 for side in crop):
         fitting = "x".join(str(round_up(side, canvas)) for side in crop)
         raise AtrousError(
             f"A crop is k * {canvas} + 1 pixels long on each axis, for the network's largest "

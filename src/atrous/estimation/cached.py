@@ -24,7 +24,16 @@ from atrous.core.architecture import Architecture
 from atrous.core.trial import Job, Metrics, Outcome
 from atrous.data.canvas import Placement, Size, feature_size
 from atrous.estimation.features import FeatureSet
-from atrous.estimation.learning import Stretch, features_of, geometry, train
+from atrous.estimation.learning import (
+    NO_AIDS,
+    Aids,
+    Stretch,
+    Supervision,
+    features_of,
+    geometry,
+    supervised,
+    train,
+)
 from atrous.estimation.outcome import Rungs, outcome_of
 from atrous.networks.compute import Compute
 from atrous.networks.layers import interpolation, resample
@@ -49,8 +58,8 @@ class Proxy:
     `filters` is the width of the cell, `init` the rule for its first weights: "reference" as the
     reference implementation draws them, "torch" as torch's layers draw their own. Where `resident`,
     all of its features stay in the memory of the accelerator, from one trial of a process to the
-    next. `offsets` are those of the maps. With `rungs`, a job goes on from the state in which its
-    trial ended the rung below.
+    next. `offsets` are those of the maps, `aids` what helps in training. With `rungs`, a job goes
+    on from the state in which its trial ended the rung below.
     """
 
     training: FeatureSet
@@ -63,6 +72,7 @@ class Proxy:
     resident: bool = False
     offsets: Offsets = field(default_factory=dict)
     rungs: Rungs | None = None
+    aids: Aids = NO_AIDS
 
     def __call__(self, job: Job) -> Outcome:
         """Trains and scores one candidate; failures come back as records, not exceptions."""
@@ -87,10 +97,13 @@ class Proxy:
         """The candidate, trained. Raises `NonFiniteError` and errors of lacking memory."""
         torch.set_num_threads(self.compute.threads)
         network = self.network(architecture, seed)
-        self.compute.arrange(network)
+        learner = supervised(network, self.aids)
+        if self.init == "torch" and isinstance(learner, Supervision):
+            redraw(learner.inner)
+        self.compute.arrange(learner)
         torch.manual_seed(seed if stretch is None else mixed(seed, stretch.first))
         train(
-            network,
+            learner,
             self.training,
             self.schedule,
             self.compute,
@@ -98,6 +111,7 @@ class Proxy:
             seed,
             self.resident,
             stretch,
+            self.aids,
         )
         return network
 

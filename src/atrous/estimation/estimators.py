@@ -190,6 +190,7 @@ def _context(data: SearchData, maps: dict[int, Shape]) -> Context:
         selection_images=len(data.selection),
         fingerprint=data.fingerprint,
         weights_digest=data.weights_digest,
+        teacher_digest=data.teacher_digest,
         maps=maps,
         offsets=dict(data.offsets),
         versions=software(),

@@ -37,8 +37,8 @@ from atrous.estimation.features import (
     FeatureSet,
     features_file,
 )
-from atrous.networks.backbones import Backbone
 from atrous.networks.compute import release
+from atrous.networks.network import Encoder
 
 BATCH = 8
 BYTES = 2
@@ -63,7 +63,7 @@ class Extraction:
     """
 
     samples: Sequence[Sample]
-    backbone: Backbone
+    backbone: Encoder
     crop: Size
     device: str
     strides: tuple[int, ...]
@@ -274,7 +274,7 @@ def _seen(pixels: Pixels, mirrored: bool) -> Pixels:
 
 @torch.inference_mode()
 def _features(
-    extraction: Extraction, backbone: Backbone, canvases: npt.NDArray[np.uint8]
+    extraction: Extraction, backbone: Encoder, canvases: npt.NDArray[np.uint8]
 ) -> list[npt.NDArray[np.float16]]:
     """The maps [B, H, W, C] of each stride, the finest first."""
     device = extraction.device

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
+from typing import Protocol, runtime_checkable
 
 import torch
 from torch import Tensor, nn
@@ -55,6 +56,42 @@ class Refinement(nn.Module):
     stride: int
     channels: int
     offsets: Offsets = IN_PLACE
+
+
+@runtime_checkable
+class Supervised(Protocol):
+    """A part with maps inside, from which class scores can be learnt, too, while it is trained."""
+
+    def auxiliary(self) -> list[Part]:
+        """Returns a new part for each map inside, which reads that alone, at its stride."""
+
+    def inside(self, maps: Pyramid) -> tuple[Tensor, list[Tensor]]:
+        """Returns what the part gives, and the maps inside."""
+
+
+class Chained(Part):
+    """A part that reads the map of another, its context, in the place of one of the pyramid."""
+
+    def __init__(self, context: Part, part: Part) -> None:
+        super().__init__()
+        self.context, self.part = context, part
+        self.reads = tuple(sorted({*context.reads, *part.reads}))
+        self.stride, self.channels, self.kernel = part.stride, part.channels, part.kernel
+
+    def auxiliary(self) -> list[Part]:
+        """See `Supervised`: those of the second part, if it has any."""
+        return self.part.auxiliary() if isinstance(self.part, Supervised) else []
+
+    def forward(self, maps: Pyramid) -> Tensor:
+        """Maps by stride -> [B, channels, H, W] at the part's stride."""
+        return self.inside(maps)[0]
+
+    def inside(self, maps: Pyramid) -> tuple[Tensor, list[Tensor]]:
+        """See `Supervised`."""
+        given = {**maps, self.context.stride: self.context(maps)}
+        if isinstance(self.part, Supervised):
+            return self.part.inside(given)
+        return self.part(given), []
 
 
 def require_maps(part: Part | Refinement, strides: tuple[int, ...], where: str) -> None:

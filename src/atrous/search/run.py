@@ -17,7 +17,7 @@ from typing import Literal
 
 from atrous.core.config import GRADIENT, MOST_WORKERS, SearchConfig, Size
 from atrous.core.console import command
-from atrous.core.errors import AtrousError
+from atrous.core.errors import AtrousError, faults
 from atrous.core.files import hold, is_held, make_folder
 from atrous.core.objective import MIOU, find_objective
 from atrous.core.options import option, part, replaced
@@ -78,6 +78,7 @@ class Context:
     selection_images: Count
     fingerprint: DataFingerprint = part()
     weights_digest: str = option("Of the backbone.", compares=True)
+    teacher_digest: str = option("Of the teacher.", "", compares=True)
     maps: dict[int, Shape]
     offsets: dict[int, float] = field(default_factory=dict)
     versions: dict[str, str]
@@ -257,10 +258,7 @@ def unknown(config: SearchConfig) -> list[str]:
         checks["strategy"] = lambda: find_strategy(config.strategy)
     found = []
     for name, check in checks.items():
-        try:
-            check()
-        except AtrousError as error:
-            found.append(f"{name}: {error}")
+        found += [f"{name}: {told}" for told in faults(check)]
     if (config.strategy == GRADIENT) != (config.gradient is not None):
         found.append(f"gradient: is there for the strategy {GRADIENT} and for no other.")
     return found

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -18,7 +19,7 @@ from rich.console import Console
 from atrous.core import records
 from atrous.core.config import GRADIENT, GradientConfig, SearchConfig
 from atrous.core.console import note, track
-from atrous.core.errors import AtrousError, within_memory
+from atrous.core.errors import AtrousError, require_all, within_memory
 from atrous.core.records import Amount, Positive
 from atrous.core.trial import Origin
 from atrous.data.canvas import Size, largest, require_crop, round_up
@@ -56,12 +57,22 @@ def require_relaxable(config: SearchConfig) -> None:
     asked = config.gradient
     if asked is None:
         return
-    relaxation = relaxation_of(config.space)
+    require_all(
+        partial(_require_gate, asked),
+        partial(_require_canvas, config.space, asked),
+        lambda: whole_precision(pick_device(config.machine.device), asked.precision),
+    )
+
+
+def _require_gate(asked: GradientConfig) -> None:
     if asked.gate not in GATES:
         raise AtrousError(f"--gate is one of {', '.join(GATES)}, got {asked.gate!r}.")
+
+
+def _require_canvas(space: str, asked: GradientConfig) -> None:
+    canvas = relaxation_of(space).canvas
     if asked.crop:
-        require_crop(asked.crop, relaxation.canvas)
-    whole_precision(pick_device(config.machine.device), asked.precision)
+        require_crop(asked.crop, canvas)
 
 
 def relaxation_of(space: str) -> Relaxation:

@@ -24,7 +24,7 @@ from atrous.core.config import MOST_WORKERS, RerankConfig
 from atrous.core.console import command, note
 from atrous.core.errors import AtrousError
 from atrous.core.objective import end_to_end, find_objective
-from atrous.core.options import option, problems, replaced
+from atrous.core.options import option, replaced, require_in_range
 from atrous.core.records import Amount, Count
 from atrous.core.trial import TRIAL, Origin, Trial
 from atrous.data.canvas import Size, largest, require_crop
@@ -84,8 +84,7 @@ def begin(run: Run, asked: RerankConfig, again: bool = False) -> Reranking:
 
 
 def _reranking(run: Run, asked: RerankConfig) -> Reranking:
-    if wrong := problems(asked):
-        raise AtrousError("; ".join(wrong) + ".")
+    require_in_range(asked)
     settings, space = run.settings, find_space(run.config.space)
     canvas = space.coarsest(run.config.encoder.output_stride)
     warm = asked.warm and not space.encoder

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,7 @@ from atrous.core.config import (
     SearchConfig,
 )
 from atrous.core.console import command
-from atrous.core.errors import AtrousError
+from atrous.core.errors import AtrousError, faults, require_all
 from atrous.core.objective import (
     END_TO_END,
     OBJECTIVES,
@@ -31,9 +32,10 @@ from atrous.core.objective import (
     find_objective,
     objectives_of,
 )
-from atrous.core.options import problems, replaced
+from atrous.core.options import replaced, require_in_range
 from atrous.core.trial import Failed, may_pass
 from atrous.data.canvas import require_crop
+from atrous.data.layouts import require_folder
 from atrous.estimation.estimators import prepare
 from atrous.execution import find_executor
 from atrous.networks.compute import pick_device
@@ -55,6 +57,9 @@ OF_WHOLE_NETWORKS: dict[str, Any] = {
     "optimiser": "sgd",
     "rate_warm_up": 0.0,
     "flip": False,
+    "auxiliary": 0.0,
+    "average": 0.0,
+    "teacher": None,
 }
 """How networks that train on images do so: their family draws their first weights."""
 
@@ -88,8 +93,7 @@ def begin(config: SearchConfig, out: Path, cache: Path) -> tuple[Run, Estimator]
 
     Raises `AtrousError` before anything expensive if that cannot be.
     """
-    require_possible(config)
-    require_no_run(out)
+    require_possible(config, out)
     prepared = prepare(config, lasting(config), cache)
     run = create_run(out, prepared.settings, prepared.context)
     return run, prepared.estimator(out)
@@ -104,8 +108,8 @@ def proceed(
     """Runs what is left of a run's trials; `strategy` stands for that of the configuration, where
     it was made of a differentiable search."""
     config, settings = run.config, run.settings
-    if wrong := wrong_score(config):
-        raise AtrousError(f"{run.path}: {wrong[0]}. Begin anew with another --out.")
+    if told := faults(partial(require_score, config)):
+        raise AtrousError(f"{run.path}: {told[0]} Begin anew with another --out.")
     limits = tuple(map(Limit.parse, config.limits))
     space = find_space(config.space).at(run.context.maps, config.proxy.filters, limits)
     plan = SearchPlan(
@@ -125,46 +129,90 @@ def proceed(
         search(plan, run.ledger(), estimator, executor, watch)
 
 
-def require_possible(config: SearchConfig) -> None:
-    """Raises `AtrousError` with all that is wrong with a search, before data is looked at."""
-    space = find_space(config.space)
-    require_relaxable(config)
-    wrong = problems(config)
-    wrong += wrong_score(config)
-    for name, only in OF_WHOLE_NETWORKS.items() if space.encoder else ():
-        if (asked := getattr(config.proxy, name)) != only:
-            told = f"--{name.replace('_', '-')} is {only} for whole networks"
-            wrong.append(f"{told} (--space {config.space}), got {asked}")
-    for text in config.limits:
-        try:
-            Limit.parse(text)
-        except ValueError as error:
-            wrong.append(f"--limit: {error}")
-    if wrong:
-        raise AtrousError("; ".join(wrong) + ".")
+def require_possible(config: SearchConfig, out: Path | None = None) -> None:
+    """Raises `AtrousError` with all that is wrong with a search, before data is looked at; `out` is
+    where it is to go."""
+    require_all(
+        partial(find_space, config.space),
+        partial(require_in_range, config),
+        partial(pick_device, config.machine.device),
+        partial(find_executor, config.machine.executor, 1),
+        partial(_require_strategy, config),
+        partial(find_promotion, config.promotion, config.proxy.steps),
+        *(partial(_require_limit, text) for text in config.limits),
+        *(partial(find_architecture, name) for name in config.baselines),
+        partial(require_folder, Path(config.data.path)),
+        partial(require_no_run, out) if out else str,
+        *_of_space(config),
+    )
+
+
+def _of_space(config: SearchConfig) -> Iterator[Callable[[], object]]:
+    """Yields what else to check where there is the space that is searched."""
+    if faults(partial(find_space, config.space)):
+        yield partial(find_objective, config.proxy.score)
+        return
+    yield partial(require_relaxable, config)
+    yield partial(require_score, config)
+    yield partial(_require_of_whole_networks, config)
+    yield partial(_require_auxiliary, config)
+    for name in config.baselines:
+        if not faults(partial(find_architecture, name)):
+            yield partial(_require_alike, config, name)
+    if config.proxy.crop:
+        canvas = find_space(config.space).coarsest(config.encoder.output_stride)
+        yield partial(require_crop, config.proxy.crop, canvas)
+
+
+def _require_strategy(config: SearchConfig) -> None:
     if config.strategy != GRADIENT:
         find_strategy(config.strategy)
-    find_promotion(config.promotion, config.proxy.steps)
-    for name in config.baselines:
-        beside = find_space(find_architecture(name).space)
-        if (beside.encoder is None) != (space.encoder is None):
+
+
+def _require_limit(text: str) -> None:
+    try:
+        Limit.parse(text)
+    except ValueError as error:
+        raise AtrousError(f"--limit: {error}.") from error
+
+
+def _require_of_whole_networks(config: SearchConfig) -> None:
+    """Raises `AtrousError` for whole networks that are to be trained as cells are."""
+    for name, only in OF_WHOLE_NETWORKS.items() if find_space(config.space).encoder else ():
+        if (asked := getattr(config.proxy, name)) != only:
             raise AtrousError(
-                f"--baselines: {name} cannot be trained beside --space {config.space}: cells on a "
-                "backbone's features and whole networks are not trained alike. Leave it out."
+                f"--{name.replace('_', '-')} is {only} for whole networks (--space "
+                f"{config.space}), got {asked}."
             )
-    if config.proxy.crop:
-        require_crop(config.proxy.crop, space.coarsest(config.encoder.output_stride))
 
 
-def wrong_score(config: SearchConfig) -> list[str]:
-    """Returns why a search cannot have its --score, if it cannot: there is no such thing, or it is
+def _require_auxiliary(config: SearchConfig) -> None:
+    """Raises `AtrousError` for auxiliary cells of parts that can have none."""
+    if config.proxy.auxiliary and not find_space(config.space).auxiliary:
+        raise AtrousError(
+            f"--auxiliary is 0 for --space {config.space}, whose parts have no maps inside, got "
+            f"{config.proxy.auxiliary}."
+        )
+
+
+def _require_alike(config: SearchConfig, name: str) -> None:
+    """Raises `AtrousError` for a baseline that cannot be trained as what is searched."""
+    beside, space = find_space(find_architecture(name).space), find_space(config.space)
+    if (beside.encoder is None) != (space.encoder is None):
+        raise AtrousError(
+            f"--baselines: {name} cannot be trained beside --space {config.space}: cells on a "
+            "backbone's features and whole networks are not trained alike. Leave it out."
+        )
+
+
+def require_score(config: SearchConfig) -> None:
+    """Raises `AtrousError` if a search cannot have its --score: there is no such thing, or it is
     not measured where whole networks are trained."""
     whole, score = find_space(config.space).encoder is not None, config.proxy.score
     able = objectives_of(END_TO_END if whole else ON_FEATURES)
-    if score in able:
-        return []
-    why = f" for whole networks (--space {config.space})" if score in OBJECTIVES else ""
-    return [f"--score is one of {', '.join(able)}{why}, got {score!r}"]
+    if score not in able:
+        why = f" for whole networks (--space {config.space})" if score in OBJECTIVES else ""
+        raise AtrousError(f"--score is one of {', '.join(able)}{why}, got {score!r}.")
 
 
 def lasting(config: SearchConfig) -> SearchConfig:
@@ -179,6 +227,7 @@ def lasting(config: SearchConfig) -> SearchConfig:
         finest_stride=finest,
         data=str(Path(config.data.path).resolve()),
         weights=_absolute(config.encoder.weights),
+        teacher=config.proxy.teacher and str(Path(config.proxy.teacher).resolve()),
         baselines=tuple(_absolute(name) for name in config.baselines),
         trials=min(config.budget.trials, find_space(config.space).size()),
     )

@@ -42,8 +42,8 @@ def read_dataset(root: Path) -> Dataset:
     return reading.dataset
 
 
-def read_layout(root: Path) -> LayoutContent:
-    """`read_dataset` for `check`: files without partner are listed, and train may be empty."""
+def require_folder(root: Path) -> None:
+    """Raises AtrousError if there is no such folder."""
     if not root.exists():
         raise AtrousError(
             f"There is no folder {root}. Check the spelling; "
@@ -51,6 +51,11 @@ def read_layout(root: Path) -> LayoutContent:
         )
     if not root.is_dir():
         raise AtrousError(f"Expected a data set's folder, got the file {root}.\n{_known()}")
+
+
+def read_layout(root: Path) -> LayoutContent:
+    """`read_dataset` for `check`: files without partner are listed, and train may be empty."""
+    require_folder(root)
     found = [(layout, at) for layout in LAYOUTS if (at := layout.find(root)) is not None]
     if not found:
         raise AtrousError(

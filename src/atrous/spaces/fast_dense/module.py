@@ -56,9 +56,27 @@ def total(terms: spelling.Terms, results: Mapping[int, Tensor]) -> Tensor:
     return sum(summands[1:], summands[0])
 
 
+class AuxiliaryCell(Part):
+    """The cell of a decoder on the result of a block; class scores are made as the decoder's."""
+
+    kernel = 3
+
+    def __init__(self, cell: spelling.Cell, filters: int, repeats: int, stride: int) -> None:
+        super().__init__()
+        self.reads, self.stride, self.channels = (stride,), stride, filters
+        self.cell = OperationCell(cell, filters, repeats)
+
+    def forward(self, maps: Pyramid) -> Tensor:
+        """The result by its stride -> [B, channels, H, W] there."""
+        return cast(Tensor, self.cell(maps[self.stride]))
+
+
 class CompactDecoder(Part):
     """Adapters of the backbone's maps, blocks that join two maps each, and their loose ends joined
-    at the finest of them. Class scores are made by a 3x3 convolution."""
+    at the finest of them. Class scores are made by a 3x3 convolution.
+
+    Each block has an auxiliary cell, if one is asked for (Nekrasov et al. 2019, section 3.3).
+    """
 
     kernel = 3
 
@@ -76,7 +94,7 @@ class CompactDecoder(Part):
         self.reads = spelling.reads_of(decoder, channels)
         self.loose = tuple(len(spelling.STRIDES) + block for block in decoder.loose)
         self.stride = min(self.pool_strides[number] for number in self.loose)
-        self.channels = filters
+        self.channels, self.repeats = filters, repeats
         self.adapters = nn.ModuleDict(
             {str(k): unit(channels[self.pool_strides[k]], filters) for k in maps}
         )
@@ -89,8 +107,18 @@ class CompactDecoder(Part):
         )
         self.join = unit(len(self.loose) * filters, filters)
 
+    def auxiliary(self) -> list[Part]:
+        """See `Supervised`."""
+        strides = self.pool_strides[len(spelling.STRIDES) :]
+        made = (self.decoder.cell, self.channels, self.repeats)
+        return [AuxiliaryCell(*made, stride) for stride in strides]
+
     def forward(self, maps: Pyramid) -> Tensor:
         """Maps by stride -> [B, channels, H, W] at the part's stride."""
+        return self.inside(maps)[0]
+
+    def inside(self, maps: Pyramid) -> tuple[Tensor, list[Tensor]]:
+        """See `Supervised`: the results of blocks are the maps inside."""
         pool: dict[int, Tensor] = {
             int(k): adapter(maps[self.pool_strides[int(k)]]) for k, adapter in self.adapters.items()
         }
@@ -115,4 +143,5 @@ class CompactDecoder(Part):
             ],
             dim=1,
         )
-        return cast(Tensor, self.join(functional.relu(joined)))
+        results = [pool[k] for k in range(len(spelling.STRIDES), len(self.pool_strides))]
+        return self.join(functional.relu(joined)), results

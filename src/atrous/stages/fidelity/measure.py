@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from atrous.core.config import CACHED, LARGE, FidelityConfig
-from atrous.core.errors import AtrousError
+from atrous.core.errors import require_all
 from atrous.core.objective import find_objective
-from atrous.core.options import problems, replaced
+from atrous.core.options import replaced, require_in_range
 from atrous.core.trial import Origin, Trial
 from atrous.data.canvas import Size, derive_crop, require_crop
 from atrous.data.check import require_sound
@@ -71,7 +72,7 @@ def prepare(asked: FidelityConfig, path: Path, cache: Path) -> tuple[Study, dict
     Raises `AtrousError` before anything expensive if the request cannot be met, or if a study that
     began otherwise is in the folder.
     """
-    _require_possible(asked)
+    require_possible(asked)
     data = _study_data(asked)
     settings = replaced(
         asked,
@@ -211,14 +212,18 @@ def _absolute(text: str) -> str:
     return str(Path(text).resolve()) if Path(text).is_file() else text
 
 
-def _require_possible(asked: FidelityConfig) -> None:
-    """Raises `AtrousError` with all that is wrong with the numbers."""
-    wrong = problems(asked)
-    if wrong:
-        raise AtrousError("; ".join(wrong) + ".")
-    some_cells(asked.cells)
+def require_possible(asked: FidelityConfig) -> None:
+    """Raises `AtrousError` with all that is wrong with a study, before data is looked at."""
+    checks: list[Callable[[], object]] = [
+        partial(require_in_range, asked),
+        partial(pick_device, asked.machine.device),
+        partial(find_executor, asked.machine.executor, 1),
+    ]
+    if asked.cells > 0:
+        checks.append(partial(some_cells, asked.cells))
     if asked.proxy.crop:
-        require_crop(asked.proxy.crop, asked.output_stride)
+        checks.append(partial(require_crop, asked.proxy.crop, asked.output_stride))
+    require_all(*checks)
 
 
 CELL = "cell"

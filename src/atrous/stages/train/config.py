@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -11,9 +12,9 @@ import numpy as np
 from atrous.core.architecture import Architecture
 from atrous.core.config import OF_A_BACKBONE, DataConfig, EncoderConfig, TrainConfig
 from atrous.core.console import note, track
-from atrous.core.errors import AtrousError
+from atrous.core.errors import AtrousError, require_all
 from atrous.core.objective import end_to_end
-from atrous.core.options import problems, replaced
+from atrous.core.options import replaced, require_in_range
 from atrous.core.trial import Trial
 from atrous.data.canvas import Size, largest, require_crop
 from atrous.data.check import require_sound
@@ -25,7 +26,7 @@ from atrous.data.dataset import (
     read_labels,
     select,
 )
-from atrous.data.layouts import read_dataset
+from atrous.data.layouts import read_dataset, require_folder
 from atrous.estimation.end_to_end import usual_rate
 from atrous.estimation.search_data import require_there
 from atrous.networks.backbones import fitted_offsets, load_backbone
@@ -38,7 +39,7 @@ from atrous.stages.train.trainer import TrainingJob
 from atrous.training.checkpoint import load_board
 from atrous.training.config import derive_training_crop, protocol_of
 from atrous.training.crops import share_of
-from atrous.training.world import World, announced
+from atrous.training.world import announced
 
 NETWORK_FILTERS = 20
 """The F of an architecture with an encoder of its own: that of Auto-DeepLab-S."""
@@ -126,7 +127,7 @@ def job_of(
     config = subject.config
     device = pick_device(config.device)
     precision = whole_precision(device, config.training.precision)
-    _require_possible(subject, announced(device))
+    require_possible(subject)
     dataset = read_dataset(Path(config.data.path))
     training, selection = select(dataset, config.data.select_on)
     blueprint = subject.blueprint(dataset)
@@ -178,22 +179,33 @@ def _rate(subject: Subject) -> float:
     return usual_rate(gentle=False, scratch=not needs_backbone(subject.architecture))
 
 
-def _require_possible(subject: Subject, world: World) -> None:
-    """Raises `AtrousError` for numbers that no training can have, before data is looked at."""
+def require_possible(subject: Subject) -> None:
+    """Raises `AtrousError` with all that no training can have, before data is looked at."""
     config, whole = subject.config, not needs_backbone(subject.architecture)
-    wrong = problems(config, ("output_stride",) if whole else ())
-    if wrong:
-        raise AtrousError("; ".join(wrong) + ".")
-    share_of(protocol_of(config.training, (1, 1), _rate(subject), "float32", config.seed), world)
-    if config.training.drop_path and not whole:
+    crop, data = config.training.crop, Path(config.data.path)
+    require_all(
+        partial(require_in_range, config, ("output_stride",) if whole else ()),
+        partial(_require_shares, subject),
+        str if whole else partial(_require_no_drops, subject),
+        lambda: require_crop(crop, subject.canvas) if crop else None,
+        load_board if config.tensorboard else str,
+        partial(require_folder, data),
+    )
+
+
+def _require_shares(subject: Subject) -> None:
+    """Raises `AtrousError` for batches that cannot be worked on in as many parts as asked."""
+    config, device = subject.config, pick_device(subject.config.device)
+    protocol = protocol_of(config.training, (1, 1), _rate(subject), "float32", config.seed)
+    share_of(protocol, announced(device))
+
+
+def _require_no_drops(subject: Subject) -> None:
+    if share := subject.config.training.drop_path:
         raise AtrousError(
             f"--drop-path drops operations of the cells that a whole network repeats, and "
-            f"{subject.name} is none: expected 0, got {config.training.drop_path}. Leave it out."
+            f"{subject.name} is none: expected 0, got {share}. Leave it out."
         )
-    if config.training.crop:
-        require_crop(config.training.crop, subject.canvas)
-    if config.tensorboard:
-        load_board()
 
 
 def _as_told(own: Subject, told: dict[str, object]) -> Subject:

@@ -17,14 +17,15 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from atrous.core.architecture import Architecture
 from atrous.core.config import RerankConfig, SearchConfig, TrainingConfig, WholeConfig
 from atrous.core.console import command
-from atrous.core.errors import AtrousError
+from atrous.core.errors import AtrousError, require_all
 from atrous.core.files import hold, make_folder, whole_folder
-from atrous.core.options import problems, replaced
+from atrous.core.options import replaced, require_in_range
 from atrous.core.records import read, write
 from atrous.data.canvas import require_crop
 from atrous.data.dataset import select
@@ -106,19 +107,26 @@ def usual(space: str) -> WholeConfig:
 
 def begin(config: WholeConfig, out: Path) -> None:
     """Keeps what is asked for; `finish` does it. Raises `AtrousError`."""
-    _require_cells(config.search)
-    _require_time(config.search.budget.seconds)
+    require_possible(config)
     search = driver.lasting(config.search)
-    driver.require_possible(search)
-    if wrong := problems(config.training):
-        raise AtrousError("; ".join(wrong) + ".")
-    if config.training.crop:
-        require_crop(config.training.crop, search.encoder.chosen[2])
     _require_room(out)
     _require_there(search)
     with _locked(out):
         _require_room(out)
         keep(replace(config, search=search), out)
+
+
+def require_possible(config: WholeConfig) -> None:
+    """Raises `AtrousError` with all that is wrong with a whole run, before data is looked at."""
+    search, crop = config.search, config.training.crop
+    canvas = search.encoder.output_stride
+    require_all(
+        partial(_require_cells, search),
+        partial(_require_time, search.budget.seconds),
+        partial(driver.require_possible, search),
+        partial(require_in_range, config.training),
+        lambda: require_crop(crop, canvas) if crop and canvas else None,
+    )
 
 
 def give(out: Path, seconds: float) -> None:

@@ -342,9 +342,15 @@ def test_a_line_of_the_class_names_ends_where_an_editor_ends_it(root: Path, end:
 def test_one_class_is_nothing_to_learn(root: Path) -> None:
     for path in root.glob("masks/*/*.png"):
         folder.labels(1 if "train" in path.name else 0).save(path)
-    problem = _find(check(root), "every labelled pixel of train is 'floor'")
+    problem = _find(check(root), "every labelled pixel to train on is 'floor'")
     assert problem.severity == "error"
     assert "there is one class, and nothing to learn" in problem.finding
+    # Another class on an image that is held out is nothing to learn either.
+    folder.labels(0).save(next(root.glob("masks/train/*.png")))
+    held = next(root.glob("masks/train/*.png")).stem
+    assert not [p for p in check(root).problems if "nothing to learn" in p.finding]
+    with pytest.raises(AtrousError, match="every labelled pixel to train on is 'floor'"):
+        require_sound(root, held)
     (root / "classes.txt").write_text("sky\n")
     assert _find(check(root), "names 'sky' alone: there is one class").file == "classes.txt"
     with pytest.raises(AtrousError, match="one class, and nothing to learn"):

@@ -302,6 +302,24 @@ class TrainingConfig:
     tune_norm: bool = option(
         "Batch norms see the batch's statistics, not the pretrained ones.", True
     )
+    optimiser: Literal["sgd", "adamw"] = option("sgd with momentum 0.9, or adamw.", "sgd")
+    rate_warm_up: float = option(
+        "Share of the steps over which the rate rises from 0.", 0.0, least=0, below=1
+    )
+    frozen: int = option(
+        "Keep the backbone up to its map of this stride as it is; 0: train all of it.",
+        0,
+        choices=(0, 2, 4, 8, 16, 32),
+    )
+    variants: int = option(
+        "Crops of each image, which return: with --frozen, their maps are computed once; 0: a new "
+        "crop each time.",
+        0,
+        least=0,
+    )
+    loss_every: int = option(
+        "The loss is taken at every so many pixels of each axis.", 1, least=1, below=9
+    )
     balance: Literal["none", "balanced"] = option(
         "balanced: rare classes count more.", "none", flag="class-weights"
     )
@@ -360,6 +378,7 @@ class TrainConfig:
 OF_ONE_TRAINING = (
     *("weight_decay", "scales", "flip", "tune_norm", "balance", "precision"),
     *("accumulate", "average", "drop_path", "score", "score_every"),
+    *("optimiser", "rate_warm_up", "frozen", "variants", "loss_every"),
 )
 """Fields that only a training by itself is asked for."""
 

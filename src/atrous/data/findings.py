@@ -116,18 +116,17 @@ def binary(seen: Sequence[Seen], ignore: int) -> list[Problem]:
 
 
 def single(seen: Sequence[Seen], classes: Sequence[str], place: str) -> list[Problem]:
-    """Training masks in which every labelled pixel is of one class."""
+    """Masks to train on in which every labelled pixel is of one class."""
     if len(classes) == 1:
         mend = "name two classes at least; what is none of the others is a class too (background)"
         return [Problem("error", place, f"names {classes[0]!r} alone: {NOTHING}", mend)]
-    train = [mask for mask in seen if mask.split == "train"]
-    total = _total(train) if train else np.zeros(256, np.int64)
+    total = _total(seen) if seen else np.zeros(256, np.int64)
     labelled = np.flatnonzero(total[:IGNORE])
     if len(labelled) != 1 or labelled[0] >= len(classes):
         return []
-    finding = f"every labelled pixel of train is {classes[labelled[0]]!r}: {NOTHING}"
+    finding = f"every labelled pixel to train on is {classes[labelled[0]]!r}: {NOTHING}"
     mend = "label what is of another class too, or export the masks again as class ids"
-    return [Problem("error", train[0].file, finding, mend, len(train))]
+    return [Problem("error", seen[0].file, finding, mend, len(seen))]
 
 
 def mixed_bits(seen: Sequence[Seen]) -> list[Problem]:

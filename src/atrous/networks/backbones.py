@@ -23,7 +23,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from atrous.core.architecture import Cost
 from atrous.core.errors import AtrousError
 from atrous.networks.network import Encoder
-from atrous.networks.pyramid import Offsets
+from atrous.networks.pyramid import Offsets, Pyramid
 from atrous.networks.weights import (
     BUILTIN,
     COUNTER,
@@ -68,12 +68,40 @@ class Backbone(Encoder):
         """Images B x 3 x H x W -> stride -> map; where a stride has several maps, the last."""
         height, width = images.shape[-2:]
         maps = self.network(_padded(images, self.multiple))[: len(self.strides)]
-        features = dict(zip(self.strides, maps, strict=True))
+        return self._cut(dict(zip(self.strides, maps, strict=True)), (height, width))
+
+    def front(self, stride: int) -> list[nn.Module]:
+        """The layers up to the last map of a stride."""
+        layers, ends = self._chain(stride)
+        return layers[: ends[stride]]
+
+    def begin(self, images: Tensor, stride: int) -> Pyramid:
+        """Images [B, 3, H, W] -> their maps up to a stride, beyond what they were padded to."""
+        layers, ends = self._chain(stride)
+        return _run(layers, ends, _padded(images, self.multiple), 0, ends[stride])
+
+    def finish(self, maps: Pyramid, stride: int, size: tuple[int, int]) -> Pyramid:
+        """The maps that `begin` gave -> those of all strides."""
+        layers, ends = self._chain(stride)
+        rest = _run(layers, ends, maps[stride], ends[stride], len(layers))
+        return self._cut({**maps, **rest}, size)
+
+    def _cut(self, maps: Pyramid, size: tuple[int, int]) -> Pyramid:
         if self.multiple == 1:
-            return features
-        return {
-            s: x[..., : (height + s - 1) // s, : (width + s - 1) // s] for s, x in features.items()
-        }
+            return maps
+        height, width = size
+        return {s: x[..., : (height + s - 1) // s, : (width + s - 1) // s] for s, x in maps.items()}
+
+    def _chain(self, stride: int) -> tuple[list[nn.Module], dict[int, int]]:
+        found = _chain(self.network, self.strides)
+        if found is None or stride not in found[1]:
+            held = f"it has maps at {', '.join(map(str, dict.fromkeys(self.strides)))}"
+            reason = "its layers are no chain" if found is None else held
+            raise AtrousError(
+                f"--frozen {stride}: {self.name} cannot be cut there ({reason}). Leave it out, or "
+                f"take another --backbone, such as {' or '.join(KNOWN_GOOD[:2])}."
+            )
+        return found
 
     def cut(self, strides: Collection[int]) -> None:
         """Leaves out what no map of these strides depends on: it is neither computed nor kept.
@@ -113,6 +141,37 @@ def load_backbone(name: str, weights: str, output_stride: int, seed: int = 0) ->
     backbone = Backbone(network, name, output_stride, multiple)
     backbone.weights_digest = digest(network)
     return backbone.eval()
+
+
+def _chain(
+    network: nn.Module, strides: tuple[int, ...]
+) -> tuple[list[nn.Module], dict[int, int]] | None:
+    """The layers that timm's network runs one after another, and by stride how many of them give
+    its last map; `None` for a network that is no chain."""
+    parts: Any = network
+    if hasattr(parts, "return_layers"):
+        layers = list(parts.values())
+        given = [number for number, name in enumerate(parts, 1) if name in parts.return_layers]
+    elif hasattr(parts, "blocks") and getattr(parts, "feature_hooks", True) is None:
+        stem = [parts.conv_stem, parts.bn1, *([parts.act1] if hasattr(parts, "act1") else [])]
+        layers = [*stem, *parts.blocks]
+        given = [len(stem) + stage for stage in sorted(parts._stage_out_idx)]
+    else:
+        return None
+    return layers, dict(zip(strides, given, strict=False))  # a network that was cut has fewer
+
+
+def _run(
+    layers: list[nn.Module], ends: dict[int, int], x: Tensor, first: int, last: int
+) -> Pyramid:
+    """Runs layers `first` to `last` on the map before them; gives the maps that end there."""
+    at = {end: stride for stride, end in ends.items()}
+    maps: Pyramid = {}
+    for number in range(first, last):
+        x = layers[number](x)
+        if number + 1 in at:
+            maps[at[number + 1]] = x
+    return maps
 
 
 SIDE, NOISE = 353, 8

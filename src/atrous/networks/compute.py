@@ -137,6 +137,11 @@ def card_memory(device: str) -> int:
     return int(torch.cuda.get_device_properties(own_card(device)).total_memory)
 
 
+def machine_memory() -> int:
+    """Bytes of memory that the machine has, used or not."""
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+
+
 def release(device: str) -> None:
     """Gives memory that nothing uses any more back to the GPU, for other processes to take."""
     gc.collect()

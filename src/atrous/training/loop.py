@@ -18,17 +18,20 @@ from atrous.core.objective import MIOU, find_objective
 from atrous.core.records import Count, to_json
 from atrous.core.trial import Metrics, Score
 from atrous.data.dataset import Progress, Samples
+from atrous.networks.compute import machine_memory
 from atrous.networks.network import Network
 from atrous.tasks import Task
 from atrous.tasks.segmentation import SEGMENTATION
 from atrous.tasks.segmentation.evaluate import evaluate
 from atrous.training.checkpoint import Checkpoint, Log, fill, load, save
-from atrous.training.crops import Batch, Crops, parts
+from atrous.training.crops import Crops, Started, parts
 from atrous.training.optimiser import FINITE_EVERY, NonFiniteError
 from atrous.training.state import Best, TrainingState
 from atrous.training.world import World
 
 CHECKPOINT, BEST = "checkpoint.safetensors", "best.safetensors"
+KEPT = 0.25
+"""The share of the machine's memory that maps of a frozen front take at most."""
 SAVE_SECONDS = 60
 """A checkpoint is written so often, and with every score."""
 
@@ -165,12 +168,19 @@ def load_best(network: Network, folder: Path) -> None:
 
 def _steps(state: TrainingState, crops: Crops) -> Iterator[torch.Tensor]:
     """The loss of each step that is left."""
-    batches: Iterator[Batch] = parts(crops, state.protocol, state.step, state.world)
+    batches = parts(source_of(state, crops), state.protocol, state.step, state.world)
     while state.step < state.protocol.steps:
         loss = state.advance(list(islice(batches, state.protocol.accumulate)))
         if state.step % FINITE_EVERY == 1:
             _finite(loss, state)
         yield loss
+
+
+def source_of(state: TrainingState, crops: Crops) -> Crops | Started:
+    """The crops as the network is given them: after its frozen front, where it has one."""
+    if not state.protocol.frozen:
+        return crops
+    return Started(crops, state.front, KEPT * machine_memory() / state.world.local_size)
 
 
 def _finite(share: torch.Tensor, state: TrainingState) -> float:

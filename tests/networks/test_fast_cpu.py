@@ -179,6 +179,7 @@ def test_a_bfloat16_gradient_of_an_atrous_convolution_is_right(
 def test_so_is_that_of_a_separable_convolution(kernel: int) -> None:
     """torch's own is off by more than its size, for 32 channels on 17 x 25 positions, too."""
     layer = separable(32, 32, kernel, 3)[0]
+    assert isinstance(layer, AtrousDepthwise)
     features = drawn(4, 32, 17, 25).float().contiguous(memory_format=torch.channels_last)
     with torch.autocast("cpu", torch.bfloat16):
         (found,) = torch.autograd.grad(layer(features.bfloat16()).float().sum(), layer.weight)

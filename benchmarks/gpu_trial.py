@@ -14,7 +14,7 @@ import time
 
 import torch
 
-from atrous.estimation.cached import Geometry, make_step
+from atrous.estimation.learning import Geometry, make_step
 from atrous.networks.compute import Compute
 from atrous.networks.layers import interpolation
 from atrous.spaces.dpc.cell import Cell

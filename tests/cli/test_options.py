@@ -55,13 +55,16 @@ class Kinds:
     kind: Literal["a", "b"] = option("One of two.", "a")
 
 
+OF_MAPS = ("output_stride", "finest_stride")
+
+
 @dataclass(frozen=True)
 class Both:
     """Two parts of one kind."""
 
     small: EncoderConfig = part(EncoderConfig)
     large: EncoderConfig = part(
-        EncoderConfig, prefix="large-", without=("output_stride",), backbone={"help": "Big."}
+        EncoderConfig, prefix="large-", without=OF_MAPS, backbone={"help": "Big."}
     )
 
 
@@ -184,6 +187,7 @@ def test_a_part_stands_under_its_own_names_and_words() -> None:
         "weights",
         "output-stride",
         "alignment",
+        "finest-stride",
         "large-backbone",
         "large-weights",
         "large-alignment",

@@ -7,11 +7,11 @@ from random import Random
 
 import pytest
 
+from atrous.core.objective import find_objective
 from atrous.core.trial import Job, Measured, Outcome, Rung
 from atrous.execution.executor import InlineExecutor
 from atrous.search.ledger import Entry, Ledger, file_url
 from atrous.search.loop import SearchPlan, search
-from atrous.search.objective import find_objective
 from atrous.search.promotion import PROMOTIONS, Promotion, find_promotion
 from atrous.spaces.dpc.space import dpc
 from atrous.strategies import find_strategy

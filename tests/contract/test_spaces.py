@@ -14,12 +14,13 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from atrous.core.architecture import Genotype
 from atrous.data.canvas import feature_size
+from atrous.networks.layers import AtrousDepthwise
 from atrous.spaces import FAMILIES, find_architecture, find_space
 from atrous.spaces.space import Shape, Space
 
-every_space = pytest.mark.parametrize(
-    "space", [f.make() for f in FAMILIES.values()], ids=list(FAMILIES)
-)
+COMPOSED = ("dpc-2+fast_dense-2x1", "dpc+classic", "dpc-1+dpc-1+fast_dense-1x1")
+NAMES = (*FAMILIES, *COMPOSED)
+every_space = pytest.mark.parametrize("space", [find_space(name) for name in NAMES], ids=NAMES)
 CHANNELS, FILTERS = {4: 3, 8: 5, 16: 6}, 4
 IMAGE = (65, 97)
 
@@ -53,6 +54,19 @@ def test_ranks_and_genotypes_are_one_to_one(space: Space) -> None:
 
 
 @every_space
+def test_depthwise_convolutions_at_a_rate_go_the_road_that_is_right_in_bfloat16(
+    space: Space,
+) -> None:
+    """The proxy computes in bfloat16 on CPUs; whole networks do not, and are not asked."""
+    if space.encoder:
+        return
+    for genotype in samples(space, 5):
+        for layer in space.build(genotype, CHANNELS, FILTERS).modules():
+            if isinstance(layer, nn.Conv2d) and layer.groups > 1 and layer.dilation != (1, 1):
+                assert isinstance(layer, AtrousDepthwise)
+
+
+@every_space
 def test_neighbourhood_is_mutual(space: Space) -> None:
     rng = Random(0)
     for genotype in samples(space, 5):
@@ -80,6 +94,21 @@ def test_the_canonical_form_costs_the_same(space: Space) -> None:
 
 
 @every_space
+@pytest.mark.parametrize("strides", [(4, 8, 16), (8, 16), (4, 8)])
+def test_on_some_maps_there_are_no_more_forms(space: Space, strides: tuple[int, ...]) -> None:
+    """What is one function on all maps is one on some; each form stays and costs the same."""
+    if space.encoder:
+        return
+    maps = {s: shape for s, shape in maps_of(space).items() if s in strides}
+    there = space.at(maps, FILTERS)
+    for genotype in samples(space, 10):
+        form = there.canonical(genotype)
+        assert space.is_valid(form)
+        assert there.canonical(form) == form == there.canonical(space.canonical(genotype))
+        assert there.analytic_cost(form) == there.analytic_cost(genotype)
+
+
+@every_space
 def test_names_and_files_lead_back_to_the_architecture(space: Space, tmp_path: Path) -> None:
     for genotype in samples(space, 5):
         architecture = space.architecture(genotype)
@@ -99,7 +128,10 @@ def test_what_it_builds_gives_the_map_it_declares_and_trains(
     channels = {stride: count for stride, count in CHANNELS.items() if stride <= output_stride}
     for genotype in samples(space, 5):
         part = space.build(genotype, channels, FILTERS)
-        assert set(part.reads) <= (set(channels) if space.encoder else set(space.reads(channels)))
+        if space.encoder is None:
+            told = space.read_by(genotype, channels)
+            assert set(part.reads) <= set(told) <= set(space.reads(channels))
+            assert space.reads_of is None or part.reads == told
         given = {s: torch.randn(2, channels[s], *feature_size(IMAGE, s)) for s in part.reads}
         output = part(given)
         assert output.shape == (2, part.channels, *feature_size(IMAGE, part.stride))

@@ -112,6 +112,47 @@ def test_a_set_to_train_on_is_the_same_without_labels(
         next(found.labels())
 
 
+def test_a_mirror_image_is_an_image_of_its_own(
+    few: Samples, backbone: Backbone, tmp_path: Path
+) -> None:
+    """Its maps are the backbone's of the mirrored pixels, which see at the same offsets; mirrored
+    maps would see at others."""
+    mirrored = write_samples(tmp_path / "mirrored", SIZES[:3])
+    for sample in mirrored:
+        for path in (sample.image, sample.mask):
+            picture = Image.open(path)
+            picture.transpose(Image.Transpose.FLIP_LEFT_RIGHT).save(path)
+    extraction = Extraction(few, backbone, CROP, "cpu", (8, 16))
+    both = cached_features(replace(extraction, mirrored=True), tmp_path / "cache")
+    alone = cached_features(replace(extraction, samples=mirrored), tmp_path / "cache")
+    assert (len(both), both.images, alone.images) == (6, 3, 3)
+    for stride in (8, 16):
+        torch.testing.assert_close(
+            both.features[stride][3:], alone.features[stride], rtol=2e-3, atol=2e-3
+        )
+        assert not torch.equal(both.features[stride][:3], alone.features[stride])
+    assert torch.equal(both.targets[3:], alone.targets)
+    assert both.placements[3:] == alone.placements
+    for found, expected in zip(list(both.labels())[3:], alone.labels(), strict=True):
+        assert torch.equal(found, expected)
+
+
+def test_how_long_features_take_is_told_after_the_first_of_them(
+    few: Samples,
+    backbone: Backbone,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr(module, "BATCH", 1)
+    extraction = Extraction(few, backbone, CROP, "cpu", (16,), labels=False, mirrored=True)
+    monkeypatch.setattr(module, "WORTH_TELLING", 0)
+    cached_features(extraction, tmp_path)
+    told = capsys.readouterr().err
+    assert "features of 3 images and their mirror images (tf_efficientnet_lite0), 0 MB" in told
+    assert told.count("note: the features will be there in about ") == 1
+
+
 def test_labels_that_are_missing_from_the_cache_are_made(
     few: Samples, backbone: Backbone, tmp_path: Path
 ) -> None:
@@ -141,6 +182,7 @@ def test_the_key_tells_all_that_the_features_depend_on(few: Samples, backbone: B
         replace(extraction, samples=few[:2]),
         replace(extraction, crop=(65, 81)),
         replace(extraction, labels=False),
+        replace(extraction, mirrored=True),
         replace(extraction, backbone=load_backbone(backbone.name, "none", STRIDE, seed=1)),
         replace(extraction, backbone=load_backbone(backbone.name, "none", 8)),
         replace(extraction, backbone=load_backbone("tf_efficientnet_lite1", "none", STRIDE)),
@@ -284,22 +326,22 @@ def test_a_file_that_does_not_serve_is_named(
 def test_the_backbone_leaves_the_accelerator_when_the_features_are_there(
     few: Samples, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """`meta` devices hold no numbers; the wish to be moved is what is seen here."""
-    moved: list[str] = []
+    """What goes there is a copy, of those layers that the maps depend on."""
+    computed: list[Backbone] = []
     released: list[str] = []
-    network = load_backbone("test_efficientnet", "none", STRIDE)
-    plain = network.to
-
-    def move(*where: object, **more: object) -> Backbone:
-        moved.extend(str(place) for place in where)
-        return plain(*where, **more)  # type: ignore[no-any-return, call-overload]
-
-    monkeypatch.setattr(network, "to", move)
+    network = load_backbone("tf_efficientnet_lite0", "none", STRIDE)
+    plain = module._features
+    monkeypatch.setattr(
+        module,
+        "_features",
+        lambda e, b, c: computed.append(b) or plain(e, b, c),  # type: ignore[func-returns-value]
+    )
     monkeypatch.setattr(module, "release", released.append)
-    wanted = Extraction(few, network, CROP, "cpu:0", (16,))
+    wanted = Extraction(few, network, CROP, "cpu", (8,))
     cached_features(wanted, tmp_path)
-    assert moved[0] == "cpu:0"
-    assert moved[-1] == "cpu"
-    assert released == ["cpu:0"]
+    assert computed[0] is not network
+    assert max(computed[0].channels) == 8
+    assert max(network.channels) == STRIDE
+    assert released == ["cpu"]
     cached_features(wanted, tmp_path)
     assert len(released) == 1

@@ -19,8 +19,9 @@ from atrous.core.errors import AtrousError
 from atrous.core.trial import Failed, Measured, Outcome, Reason
 from atrous.data.dataset import IGNORE
 from atrous.estimation import cached
-from atrous.estimation.cached import Proxy, are_resident, evaluate, geometry
+from atrous.estimation.cached import Proxy, evaluate
 from atrous.estimation.features import FeatureSet
+from atrous.estimation.learning import are_resident, geometry
 from atrous.networks.compute import Compute, Layout, Precision
 from atrous.tasks.segmentation import evaluate as segmentation
 from atrous.tasks.segmentation.probabilities import Segmenter

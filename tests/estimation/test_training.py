@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from itertools import islice
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,8 +13,8 @@ from torch.nn import functional
 
 from atrous.data.canvas import feature_size
 from atrous.data.dataset import IGNORE
-from atrous.estimation.cached import geometry, make_step, train
 from atrous.estimation.features import FeatureSet
+from atrous.estimation.learning import geometry, make_step, order_of, train
 from atrous.networks.pyramid import Pyramid
 from atrous.spaces import find_space
 from atrous.tasks.segmentation.probabilities import Segmenter
@@ -27,6 +28,16 @@ from atrous.training.optimiser import (
 )
 from tests.estimation.material import ASPP, CHANNELS, CLASSES, CROP, FLOAT32, STRIDE, TOP1
 from tests.training.material import UNREADABLE, unfused
+
+
+class Sized(FeatureSet):
+    """Features of 9 images, of which nothing but the number of maps is known."""
+
+    images = 9
+
+    def __len__(self) -> int:
+        return int(self.path.name)
+
 
 SCHEDULE = Schedule(4, 0.1, 4e-5)
 OPTIMISERS: tuple[OptimiserName, OptimiserName] = ("sgd", "adamw")
@@ -69,6 +80,16 @@ def test_batches_depend_on_the_seed_alone() -> None:
     first, again, other = (np.stack(list(islice(batches(20, 4, seed), 9))) for seed in (0, 0, 1))
     assert (first == again).all()
     assert (first != other).any()
+
+
+def test_which_of_two_mirror_images_a_batch_holds_is_chance_made_of_seed_and_number() -> None:
+    plain, both = Sized(Path("9")), Sized(Path("18"))
+    order, longer, other = (order_of(both, 4, n, s) for n, s in ((30, 3), (50, 3), (30, 4)))
+    assert np.array_equal(order, longer[:30])
+    assert not np.array_equal(order // 9, other // 9)
+    assert np.array_equal(order % 9, order_of(plain, 4, 30, 3))
+    assert 0.4 < (order // 9).mean() < 0.6
+    assert set((order // 9)[order % 9 == 0]) == {0, 1}
 
 
 def test_every_architecture_sees_the_same_batches(data: FeatureSet) -> None:
@@ -144,7 +165,7 @@ def test_running_means_cover_the_last_tenth_of_the_run(
     data: FeatureSet, monkeypatch: pytest.MonkeyPatch, steps: int, momentum: float
 ) -> None:
     head = network()
-    monkeypatch.setattr("atrous.estimation.cached.batches", lambda *_: iter(()))
+    monkeypatch.setattr("atrous.estimation.learning.batches", lambda *_: iter(()))
     train(head, data, SCHEDULE, FLOAT32, steps=steps, seed=0)
     norms = [module for module in head.modules() if isinstance(module, nn.BatchNorm2d)]
     assert norms
@@ -191,7 +212,7 @@ def test_each_step_has_its_rate(data: FeatureSet, monkeypatch: pytest.MonkeyPatc
         rates.append(rate)
         return torch.zeros(())
 
-    monkeypatch.setattr("atrous.estimation.cached.make_step", lambda *_: step)
+    monkeypatch.setattr("atrous.estimation.learning.make_step", lambda *_: step)
     train(network(), data, SCHEDULE, FLOAT32, steps=5, seed=0)
     assert rates == [SCHEDULE.rate_at(number, 5) for number in range(5)]
 

@@ -18,6 +18,7 @@ from PIL import Image
 from torch import Tensor
 
 from atrous.core.architecture import Architecture
+from atrous.core.objective import find_objective
 from atrous.core.trial import Job, Measured, Metrics, Origin, Outcome, Rung, Trial
 from atrous.data.dataset import Sample
 from atrous.data.encoding import distinct
@@ -33,7 +34,6 @@ from atrous.relax.config import SearchProtocol
 from atrous.scenes.canvas import CLASSES
 from atrous.scenes.scene import draw_scene
 from atrous.search.loop import SearchPlan, baseline_trials, search
-from atrous.search.objective import find_objective
 from atrous.search.promotion import FullBudget
 from atrous.spaces import find_architecture, find_space
 from atrous.spaces.auto_deeplab.relaxation.decoding import decode

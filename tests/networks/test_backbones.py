@@ -69,6 +69,23 @@ def test_the_deepest_map_is_the_last_of_its_stride() -> None:
     assert torch.equal(found[16], direct[4])
 
 
+@pytest.mark.parametrize("name", FAMILIES)
+def test_a_cut_backbone_gives_the_same_maps_and_holds_no_more_than_they_need(name: str) -> None:
+    backbone = load_backbone(name, "none", 16)
+    images = torch.randn(1, 3, *SIZE, requires_grad=True)
+    whole = backbone(images)
+    backbone.cut({4, 8})
+    found = backbone(images)
+    assert max(found) == backbone.output_stride == 8
+    assert backbone.canvas == 16
+    assert backbone.channels == {s: c for s, c in FAMILIES[name].items() if s <= 8}
+    assert all(torch.equal(each, whole[stride]) for stride, each in found.items())
+    found[8].square().sum().backward()
+    unused = [key for key, each in backbone.named_parameters() if each.grad is None]
+    # Xception's maps are tapped inside a block, whose other branch stays.
+    assert all(key.startswith("network.blocks_2.") for key in unused)
+
+
 @pytest.mark.slow
 @each("output_stride", [8, 16])
 @each("name", KNOWN_GOOD)
@@ -199,3 +216,31 @@ def test_weights_move_what_a_position_sees() -> None:
     after = _centres(backbone)
     for stride, centre in before.items():
         assert after[stride] - centre == pytest.approx(last / 2, abs=0.5 + stride / 16)
+
+
+@pytest.mark.parametrize("name", ["mobilenetv2_100", "mobilenetv3_small_050", "resnet18"])
+def test_a_backbone_cut_in_two_gives_the_same_maps(name: str) -> None:
+    backbone = load_backbone(name, "none", 16)
+    images = torch.randn(1, 3, *SIZE, generator=torch.Generator().manual_seed(1))
+    whole = features(backbone)
+    for stride in backbone.channels:
+        with torch.no_grad():
+            begun = backbone.begin(images, stride)
+            found = backbone.finish(begun, stride, SIZE)
+        assert max(begun) == stride
+        assert found.keys() == whole.keys()
+        assert all(torch.equal(found[s], whole[s]) for s in whole)
+        learnt = {id(p) for layer in backbone.front(stride) for p in layer.parameters()}
+        (whole_again := backbone(images))[stride].sum().backward()
+        assert whole_again.keys() == whole.keys()
+        reached = {id(p) for p in backbone.parameters() if p.grad is not None}
+        assert learnt == reached
+        backbone.zero_grad(set_to_none=True)
+
+
+def test_a_backbone_that_is_no_chain_says_so() -> None:
+    backbone = load_backbone("mobilevitv2_050", "none", 16)
+    if "return_layers" in vars(backbone.network):
+        backbone.front(8)
+    with pytest.raises(AtrousError, match=r"--frozen 3: mobilevitv2_050 cannot be cut there"):
+        backbone.front(3)

@@ -10,6 +10,7 @@ from random import Random
 from typing import Any
 
 from atrous.core.architecture import Architecture
+from atrous.core.objective import end_to_end
 from atrous.core.options import replaced
 from atrous.core.trial import Failed, Metrics, Reason, Trial
 from atrous.search.ledger import Entry
@@ -59,7 +60,8 @@ def make_run(path: Path, entries: Iterable[Entry] = (), **asked: Any) -> Run:
 
 def reranked(run: Run, entries: Iterable[Entry]) -> Run:
     """The run with these entries ranked again."""
-    (run.path / RERANK).write_text(json.dumps({"format": 1, "trials": [], "protocol": PROTOCOL}))
+    protocol = {**PROTOCOL, "score": end_to_end(run.config.proxy.score)}
+    (run.path / RERANK).write_text(json.dumps({"format": 1, "trials": [], "protocol": protocol}))
     ledger = run.begin_ledger(SECOND)
     for entry in entries:
         ledger.record(entry, SPACE.widths(entry.trial.architecture.genotype))

@@ -11,7 +11,7 @@ from rich.console import Console
 
 from atrous.cli.tables import rankings
 from atrous.core.trial import Reason
-from atrous.report.rerank import SecondRanking, second_ranking
+from atrous.report.rerank import SecondRanking, scatter_figure, second_ranking
 from atrous.search.ledger import Entry
 from atrous.search.run import RERANK, Run
 from tests.records import SPACE
@@ -93,6 +93,17 @@ def test_the_table_fits_a_hundred_columns_and_says_where_the_winner_stood(
     assert "The best after fine-tuning, trial 6, stood 3rd of 5 under the proxy." in words
     assert "Over 3 cells, Spearman's rho is −0.50 [−1.00, " in words
     assert "No second score for trial 5: out of memory: the loss <is> not finite" in words
+
+
+def test_both_scores_are_named(tmp_path: Path) -> None:
+    found = [measured(number, score) for number, score in PROXY.items()]
+    run = make_run(tmp_path / "run", [*baselines(), *found], score="blend")
+    second = second_ranking(reranked(run, [_again(3, 0.55), _again(4, 0.5)]))
+    assert "proxy blend" in " ".join(_text(second).split())
+    assert "mIoU" not in _text(second)
+    figure = scatter_figure(second)
+    assert figure is not None
+    assert "blend after fine-tuning against" in figure
 
 
 def test_a_ranking_of_one_claims_no_agreement(tmp_path: Path) -> None:

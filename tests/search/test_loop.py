@@ -20,6 +20,7 @@ import pytest
 
 from atrous.core.architecture import Architecture, Genotype
 from atrous.core.errors import AtrousError
+from atrous.core.objective import find_objective
 from atrous.core.trial import Failed, Job, Measured, Outcome, Reason
 from atrous.execution.executor import (
     FLOOR,
@@ -34,7 +35,6 @@ from atrous.execution.local import LocalExecutor
 from atrous.search import history, loop
 from atrous.search.ledger import Entry, Ledger, file_url
 from atrous.search.loop import SearchPlan, Watcher, baseline_trials, search
-from atrous.search.objective import find_objective
 from atrous.search.promotion import FullBudget
 from atrous.spaces import find_space
 from atrous.spaces.dpc.space import dpc

@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
+from atrous.core.objective import find_objective
 from atrous.core.trial import Job, Measured, Outcome
 from atrous.search import loop
 from atrous.search.ledger import Entry
 from atrous.search.loop import CLEAR, SearchPlan, search
-from atrous.search.objective import find_objective
 from atrous.search.promotion import FullBudget
 from atrous.spaces.dpc.space import dpc
 from atrous.strategies import find_strategy

@@ -107,6 +107,20 @@ def test_the_second_ranking_goes_before_the_first(tmp_path: Path) -> None:
     assert found.recommended.name == "dpc:1x1"
 
 
+@pytest.mark.parametrize(
+    ("score", "named"), [("miou", "mIoU"), ("blend", "blend"), ("cross-entropy", "mIoU")]
+)
+def test_the_second_ranking_is_told_by_its_own_score(
+    score: str, named: str, tmp_path: Path
+) -> None:
+    run = reranked(search(tmp_path, 0.3, score=score), [])
+    ledger = run.second_ledger()
+    for entry in (baseline(0, 0.5), measured(6, 0.4, "trial 6")):
+        space = find_space(entry.trial.architecture.space)
+        ledger.record(entry, space.widths(entry.trial.architecture.genotype))
+    assert verdict(run).evidence.score == named
+
+
 def test_fresh_seeds_go_before_everything(tmp_path: Path) -> None:
     found = verdict(compared(search(tmp_path, 0.4), [0.02, 0.021, 0.019]))
     assert found.evidence.basis == "3 fresh seeds each, on test"

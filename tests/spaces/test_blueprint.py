@@ -41,7 +41,7 @@ def test_a_record_that_makes_no_sense_is_refused(changes: dict[str, Any]) -> Non
     (name,) = changes
     with pytest.raises(RecordError, match=f"{name}|colours for"):
         from_json(Blueprint, record | changes)
-    for name in record.keys() - {"offsets"}:
+    for name in record.keys() - {"offsets", "finest_stride"}:
         with pytest.raises(RecordError, match=name):
             from_json(Blueprint, {k: v for k, v in record.items() if k != name})
 
@@ -51,6 +51,18 @@ def test_an_architecture_that_no_space_has_is_refused(text: str) -> None:
     blueprint = from_json(Blueprint, to_json(BLUEPRINT) | {"architecture": text})
     with pytest.raises((AtrousError, ValueError), match=r"\w"):
         build_network(blueprint)
+
+
+def test_no_finer_map_is_read_than_is_asked_for() -> None:
+    """What is searched reads none; the decoder, which is asked for, reads its own."""
+    whole = replace(BLUEPRINT, architecture=find_architecture("fpn"), decoder=False)
+    assert blank_network(whole).head.reads == (4, 8, 16)
+    finest = replace(whole, finest_stride=8)
+    assert (blank_network(finest).head.reads, blank_network(finest).stride) == ((8, 16), 8)
+    assert blank_network(replace(BLUEPRINT, finest_stride=16, decoder=True)).stride == 4
+    assert from_json(Blueprint, to_json(finest)) == finest
+    with pytest.raises(AtrousError, match=r"--finest-stride 32 leaves no map .* at stride 2, 4"):
+        blank_network(replace(whole, finest_stride=32))
 
 
 def test_the_network_is_what_is_asked_for() -> None:

@@ -21,6 +21,7 @@ from PIL import Image
 from atrous.cli import main
 from atrous.core.config import RerankConfig, TrainingConfig
 from atrous.core.errors import AtrousError
+from atrous.core.objective import OBJECTIVES
 from atrous.core.options import replaced
 from atrous.core.trial import Failed, Measured, Outcome, Reason
 from atrous.estimation import end_to_end as fine_tune
@@ -29,12 +30,14 @@ from atrous.estimation.end_to_end import is_gentle
 from atrous.estimation.search_data import cached_of, estimator
 from atrous.networks.network import Network
 from atrous.networks.weights import digest
+from atrous.report.rerank import second_ranking
 from atrous.search.ledger import Entry, scored
-from atrous.search.run import LEDGER, RERANK, Run, open_run, winner
+from atrous.search.run import LEDGER, RERANK, Run, open_run, winner, write_about
 from atrous.spaces.blueprint import build_network
 from atrous.stages import rerank
 from atrous.stages import search as driver
 from atrous.stages.rerank import WORK, begin, proceed, read
+from atrous.stages.train.config import subject_in
 from tests.processes import eventually
 from tests.records import measured
 from tests.report.runs import make_run
@@ -109,6 +112,18 @@ def test_the_best_and_the_baselines_get_a_second_score(whole: Run, searched: Run
     assert outcomes(whole.ledger().entries()) == outcomes(searched.ledger().entries())
     assert winner(whole).number in best
     assert not list((whole.path / WORK).glob("*"))
+
+
+def test_the_second_score_is_that_of_the_search(run: Run, cache: Path) -> None:
+    asked = replaced(run.config, score="blend", baselines=())
+    blended = replace(run, settings=replace(run.settings, config=asked))
+    write_about(blended)
+    begin(blended, replaced(ASKED, top=1, steps=1))
+    proceed(blended, cache, ignore)
+    (found,) = scored(blended.reranked())
+    assert found.score == OBJECTIVES["blend"](found.values) != found.values["miou"]
+    assert subject_in(blended, "best", found.trial.architecture).config.training.score == "blend"
+    assert second_ranking(blended).second_name == "blend"
 
 
 @pytest.mark.slow
@@ -309,6 +324,39 @@ def test_a_run_in_use_is_left_alone(run: Run) -> None:
     with run.locked(), pytest.raises(AtrousError, match="Another process"):
         begin(run, ASKED)
     assert not (run.path / RERANK).exists()
+
+
+@pytest.mark.slow
+def test_every_stage_goes_on_where_the_data_set_was_moved(
+    run: Run,
+    data: Path,
+    tmp_path: Path,
+    cache: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Told where it is, each stage keeps that; without, or with other images, none begins."""
+    here, other = (Path(shutil.copytree(data, tmp_path / name)) for name in ("here", "other"))
+    Image.fromarray(np.zeros((64, 96), np.uint8)).save(other / "masks" / "val" / "val1.png")
+    short = ("--steps", 1, "--batch", 2, "--crop", "33x49")
+    stages: dict[str, tuple[object, ...]] = {
+        "rerank": ("rerank", run.path, "--top", 1, *short, "--cache", cache),
+        "rerank on": ("rerank", run.path, "--resume", "--cache", cache),
+        "compare": ("compare", run.path, "--architectures", "best", "--seeds", 2, "--cache", cache),
+        "train": ("train", run.path, *short, "--device", "cpu", "--out", tmp_path / "trained"),
+    }
+    for name, asked in stages.items():
+        gone = replaced(run.config, data=str(tmp_path / "gone"))
+        write_about(replace(run, settings=replace(run.settings, config=gone)))
+        code, _, err = ended(monkeypatch, capsys, *asked)
+        assert (code, str(tmp_path / "gone") in err, "--data" in err) == (1, True, True), name
+        if name != "train":  # any data may be trained on
+            code, _, err = ended(monkeypatch, capsys, *asked, "--data", other)
+            assert (code, "has changed since it began" in err) == (1, True), name
+        code, _, err = ended(monkeypatch, capsys, *asked, "--data", here)
+        assert code == 0, f"{name}: {err}"
+        known = open_run(run.path).config.data.path
+        assert known == str(tmp_path / "gone" if name == "train" else here), name
 
 
 @pytest.mark.parametrize(

@@ -22,9 +22,10 @@ from atrous.core.config import ProxyConfig
 from atrous.core.errors import AtrousError
 from atrous.core.options import differences, replaced
 from atrous.core.trial import Job, Measured, Origin, Outcome, Trial
+from atrous.data.layouts import read_dataset
 from atrous.estimation import estimators
 from atrous.estimation.cached import Proxy
-from atrous.estimation.estimators import estimator_of
+from atrous.estimation.estimators import blueprint_of, estimator_of
 from atrous.estimation.tune import Workload
 from atrous.networks.backbones import load_backbone
 from atrous.report.leaderboard import leaderboard
@@ -32,8 +33,11 @@ from atrous.search.ledger import Entry
 from atrous.search.loop import Estimator
 from atrous.search.promotion import find_promotion
 from atrous.search.run import LEDGER, Run, open_run, winner
-from atrous.spaces import find_space, yardstick
+from atrous.spaces import find_architecture, find_space, yardstick
+from atrous.spaces.blueprint import blank_network
+from atrous.stages import search as driver
 from atrous.stages.search import begin, lasting, proceed, require_possible, state_of, usual
+from atrous.stages.train.config import subject_in
 from atrous.strategies.strategy import Domain, Known, Proposal, Stateless
 from tests.cli.running import atrous
 from tests.processes import eventually
@@ -179,7 +183,8 @@ def test_what_cannot_be_is_told_before_anything_is_made(
 
 
 @pytest.mark.parametrize(
-    ("name", "value"), [("init", "torch"), ("optimiser", "adamw"), ("rate_warm_up", 0.1)]
+    ("name", "value"),
+    [("init", "torch"), ("optimiser", "adamw"), ("rate_warm_up", 0.1), ("flip", True)],
 )
 def test_what_only_cells_can_be_trained_with_is_refused_for_whole_networks(
     tmp_path: Path, name: str, value: Any
@@ -211,6 +216,7 @@ def test_candidates_train_as_the_configuration_says(
 ) -> None:
     asked: dict[str, Any]
     asked = {"init": "torch", "optimiser": "adamw", "rate": 0.004, "rate_warm_up": 0.2}
+    asked |= {"flip": True}
     other = {"init": "reference", "optimiser": "sgd", "rate": 0.2, "rate_warm_up": 0.0}
     for changes in (asked, other):
         _, proxy = begin(config(data, **changes), tmp_path / str(changes["init"]), cache)
@@ -218,6 +224,8 @@ def test_candidates_train_as_the_configuration_says(
         told = replaced(ProxyConfig(), **changes)
         assert (proxy.init, proxy.schedule.optimiser) == (told.init, told.optimiser)
         assert (proxy.schedule.rate, proxy.schedule.warm_up) == (told.rate, told.rate_warm_up)
+        assert len(proxy.training) == proxy.training.images * (1 + told.flip)
+        assert len(proxy.selection) == proxy.selection.images
 
 
 @pytest.mark.parametrize(
@@ -235,7 +243,12 @@ def test_the_rate_follows_from_what_trains_unless_it_is_told(
 
 @pytest.mark.parametrize(
     ("name", "one", "other"),
-    [("init", "torch", "reference"), ("optimiser", "sgd", "adamw"), ("rate_warm_up", 0.0, 0.2)],
+    [
+        ("init", "torch", "reference"),
+        ("optimiser", "sgd", "adamw"),
+        ("rate_warm_up", 0.0, 0.2),
+        ("flip", False, True),
+    ],
 )
 def test_runs_that_train_otherwise_do_not_compare(
     data: Path, name: str, one: Any, other: Any
@@ -244,6 +257,27 @@ def test_runs_that_train_otherwise_do_not_compare(
     assert differences(here, here) == []
     flag = name.replace("_", "-")
     assert differences(here, there) == [f"{flag} ({one} here, {other} there)"]
+
+
+def test_on_a_cpu_compact_decoders_read_from_stride_8_on(
+    data: Path, tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    decoders: dict[str, Any] = {"space": "fast_dense-1x1", "baselines": ("fpn",)}
+    run, proxy = begin(config(data, **decoders), tmp_path / "run", cache)
+    assert isinstance(proxy, Proxy)
+    assert run.config.encoder.finest_stride == 8
+    assert proxy.training.strides == proxy.selection.strides == (8, 16)
+    assert set(proxy.training.channels) == set(run.context.maps) == {8, 16}
+    fpn = find_architecture("fpn")
+    blueprint = blueprint_of(run.config, fpn, CLASSES, ((0, 0, 0),) * 3)
+    trained = subject_in(run, "fpn", fpn).blueprint(read_dataset(data))
+    for each in (blueprint, trained):
+        assert blank_network(each).head.reads == proxy.network(fpn, 0).head.reads == (8, 16)
+    asked = replaced(config(data, **decoders), finest_stride=4)
+    assert lasting(asked).encoder.finest_stride == 4
+    monkeypatch.setattr(driver, "pick_device", lambda _: "cuda")
+    assert lasting(config(data, **decoders)).encoder.finest_stride is None
+    assert lasting(config(data)).encoder.finest_stride is None
 
 
 def test_a_faulty_data_set_is_refused_with_its_faults(data: Path, tmp_path: Path) -> None:

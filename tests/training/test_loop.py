@@ -14,11 +14,13 @@ import torch
 from torch import nn
 
 from atrous.core.errors import AtrousError
+from atrous.core.objective import OBJECTIVES
 from atrous.core.trial import Metrics, Score
 from atrous.data.dataset import Samples, read_image, read_labels
 from atrous.data.transform import Transform
 from atrous.training import loop
 from atrous.training.checkpoint import LOG, load, read_log
+from atrous.training.crops import crops_of
 from atrous.training.loop import BEST, CHECKPOINT, Selection, best_metrics, load_best
 from atrous.training.optimiser import NonFiniteError
 from tests.training.material import (
@@ -27,6 +29,7 @@ from tests.training.material import (
     StoppedError,
     equal,
     network,
+    never,
     protocol,
     run,
     state,
@@ -138,9 +141,6 @@ def test_the_best_weights_are_kept_not_the_last(
         miou = next(scores)
         return Metrics(miou, miou, miou, miou, None, (miou, None, 0.0))
 
-    from atrous.training.crops import crops_of
-    from tests.training.material import never
-
     crops = crops_of(samples[0], one.protocol, one.network.backbone.mean)
     best = loop.train(one, crops, score, tmp_path, never)
     assert best.miou == 0.6
@@ -149,6 +149,25 @@ def test_the_best_weights_are_kept_not_the_last(
     load_best(fresh, tmp_path)
     assert equal(tensors(fresh), seen[1])
     assert not equal(seen[1], seen[3])
+
+
+def test_another_score_than_miou_decides_which_weights_are_kept(
+    samples: Both, tmp_path: Path
+) -> None:
+    """mIoU falls while the accuracy of the classes, and the blend with it, rises."""
+    found = [Metrics(0.5 - k / 10, k / 4, 0.5, 0.5, None, (0.5, None, 0.0)) for k in (0, 1, 2)]
+    scores = iter(found)
+    one = state(protocol(score="blend"))
+    crops = crops_of(samples[0], one.protocol, one.network.backbone.mean)
+    best = loop.train(one, crops, lambda _: next(scores), tmp_path, never)
+    assert best == found[2]
+    blend = OBJECTIVES["blend"]
+    assert read_log(tmp_path) == [
+        Score(line.step, line.loss, metrics.miou, blend(metrics.values))
+        for line, metrics in zip(read_log(tmp_path), found, strict=True)
+    ]
+    kept = max(read_log(tmp_path), key=lambda line: line.standing)
+    assert (kept.step, kept.miou) == (12, found[2].miou)
 
 
 def test_divergence_is_told_and_the_best_before_is_kept(samples: Both, tmp_path: Path) -> None:

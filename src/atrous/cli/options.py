@@ -20,7 +20,9 @@ from typer.core import TyperCommand
 
 from atrous.core.console import say
 from atrous.core.errors import AtrousError, faults
+from atrous.core.objective import MIOU, find_objective
 from atrous.core.options import MOST, Leaf, leaves, problem, replaced, require_in_range
+from atrous.core.words import score_name
 
 if TYPE_CHECKING:
     from atrous.core.requests import Folders
@@ -141,7 +143,7 @@ def _called(leaf: Leaf) -> str:
 def _value(leaf: Leaf, typed: str | bool | Sequence[str]) -> Any:
     if isinstance(typed, str):
         return read_value(leaf, typed)
-    return typed if isinstance(typed, bool) else tuple(map(Path, typed))
+    return typed if isinstance(typed, bool) else tuple(map(get_args(leaf.kind)[0], typed))
 
 
 def takes(kind: Any, *but: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
@@ -413,7 +415,8 @@ def cache_of(folders: Folders) -> Path:
     return folders.cache or default_cache()
 
 
-def tell_score(step: int, loss: float | None, metrics: Metrics) -> None:
-    """A line for each time that a training is scored."""
+def tell_score(step: int, loss: float | None, metrics: Metrics, score: str = MIOU) -> None:
+    """A line for each time that a training is scored, with the score that it goes by."""
     told = "before      " if loss is None else f"loss {loss:.4f} "
-    say(f"step {step:>6}  {told} selection mIoU {metrics.miou:.4f}")
+    value = find_objective(score)(metrics.values)
+    say(f"step {step:>6}  {told} selection {score_name(score)} {value:.4f}")

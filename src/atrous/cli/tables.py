@@ -82,8 +82,9 @@ def _caption(rows: Sequence[Row], entries: Sequence[Entry], top: int) -> str:
 
 def _ranking_table(second: SecondRanking) -> Table:
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for heading in ("rank", "trial", "proxy rank", f"proxy {second.score_name}", "mIoU"):
-        table.add_column(heading, justify="right", no_wrap=heading in {"rank", "trial", "mIoU"})
+    narrow, wide = ("rank", "trial", second.second_name), f"proxy {second.score_name}"
+    for heading in ("rank", "trial", "proxy rank", wide, second.second_name):
+        table.add_column(heading, justify="right", no_wrap=heading in narrow)
     table.add_column("cell", overflow="fold")
     for heading in ("params", "MAdds"):
         table.add_column(heading, justify="right", no_wrap=True)

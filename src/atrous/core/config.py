@@ -53,6 +53,15 @@ class EncoderConfig:
         rare=True,
     )
 
+    finest_stride: int | None = option(
+        "Maps of smaller strides are neither kept nor read by what is searched.",
+        None,
+        derived="8 in a search of compact decoders on a CPU; else all that there are",
+        choices=(4, 8, 16, 32),
+        compares=True,
+        rare=True,
+    )
+
     @property
     def chosen(self) -> tuple[str, str, int]:
         """Backbone, weights and output stride; raises `ValueError` where there is no backbone."""
@@ -116,6 +125,40 @@ class ProxyConfig:
         compares=True,
         rare=True,
     )
+    flip: bool = option(
+        "Train on the mirror image of each image, too: twice the features.",
+        False,
+        compares=True,
+        rare=True,
+    )
+
+    auxiliary: float = option(
+        "Weight of the losses of auxiliary cells inside a decoder, such as 0.15; 0: none.",
+        0.0,
+        least=0,
+        compares=True,
+        rare=True,
+    )
+    average: float = option(
+        "Decay of a moving average of a cell's weights, such as 0.9, which is scored; 0: none.",
+        0.0,
+        least=0,
+        below=1,
+        compares=True,
+        rare=True,
+    )
+    teacher: str | None = option(
+        "The folder of a trained model, whose class scores are learnt, too.",
+        None,
+        derived="none",
+        rare=True,
+    )
+
+
+HELPS = ("flip", "auxiliary", "average", "teacher")
+"""Fields of what may help parts on cached features to learn."""
+OF_CELLS = ("init", "optimiser", "rate_warm_up", *HELPS)
+"""Fields that only parts on cached features are trained with."""
 
 
 @dataclass(frozen=True)
@@ -259,6 +302,24 @@ class TrainingConfig:
     tune_norm: bool = option(
         "Batch norms see the batch's statistics, not the pretrained ones.", True
     )
+    optimiser: Literal["sgd", "adamw"] = option("sgd with momentum 0.9, or adamw.", "sgd")
+    rate_warm_up: float = option(
+        "Share of the steps over which the rate rises from 0.", 0.0, least=0, below=1
+    )
+    frozen: int = option(
+        "Keep the backbone up to its map of this stride as it is; 0: train all of it.",
+        0,
+        choices=(0, 2, 4, 8, 16, 32),
+    )
+    variants: int = option(
+        "Crops of each image, which return: with --frozen, their maps are computed once; 0: a new "
+        "crop each time.",
+        0,
+        least=0,
+    )
+    loss_every: int = option(
+        "The loss is taken at every so many pixels of each axis.", 1, least=1, below=9
+    )
     balance: Literal["none", "balanced"] = option(
         "balanced: rare classes count more.", "none", flag="class-weights"
     )
@@ -274,6 +335,9 @@ class TrainingConfig:
     )
     drop_path: float = option(
         "Of a whole network: drop operations, at the end with this share.", 0.0, least=0, below=1
+    )
+    score: Literal["miou", "blend"] = option(
+        "What decides which weights are kept: miou or blend.", "miou"
     )
     score_every: int | None = option(
         "Steps between scores.", None, derived="20 scores a run", least=1
@@ -304,7 +368,7 @@ class TrainConfig:
         least=1,
     )
     decoder: bool = option("Add the decoder of DeepLabv3+ at stride 4.", False)
-    training: TrainingConfig = part(TrainingConfig)
+    training: TrainingConfig = part(TrainingConfig, score={"derived": "the run's, or miou"})
     seed: int = option("Of first weights, crops and dropout.", 0, least=0)
     device: str = option("auto, cpu, cuda or cuda:N.", "auto")
     licence: str = option("Of the data, for the model card.", "")
@@ -313,7 +377,8 @@ class TrainConfig:
 
 OF_ONE_TRAINING = (
     *("weight_decay", "scales", "flip", "tune_norm", "balance", "precision"),
-    *("accumulate", "average", "drop_path", "score_every"),
+    *("accumulate", "average", "drop_path", "score", "score_every"),
+    *("optimiser", "rate_warm_up", "frozen", "variants", "loss_every"),
 )
 """Fields that only a training by itself is asked for."""
 
@@ -349,7 +414,7 @@ class WholeConfig:
     search: SearchConfig = part(
         without=(
             *("strategy", "trials", "crop", "batch", "rate", "score", "baselines", "gradient"),
-            *("promotion", "init", "optimiser", "rate_warm_up"),
+            *("promotion", *OF_CELLS),
         ),
         path={"help": "The folder of a data set; with --resume, of a run."},
         seconds={
@@ -378,7 +443,7 @@ class FidelityConfig:
     large: EncoderConfig = part(
         EncoderConfig("xception65", "auto", 16),
         prefix="large-",
-        without=("output_stride", "alignment"),
+        without=("output_stride", "alignment", "finest_stride"),
         backbone={
             "help": "A timm model, or none to leave the large backbone out.",
             "derived": "xception65",
@@ -389,11 +454,12 @@ class FidelityConfig:
     cells: int = option("How many of the 31 cells to measure.", 31, least=1)
     small: EncoderConfig = part(
         EncoderConfig("tf_efficientnet_lite0", "auto", 16),
+        without=("finest_stride",),
         backbone={"help": "The small one: a timm model."},
     )
     proxy: ProxyConfig = part(
         ProxyConfig,
-        without=("score",),
+        without=("score", *HELPS),
         steps={"help": "Training steps on cached features.", "derived": "400"},
         rate={"help": "Base learning rate on cached features."},
         filters={"help": "Width of the cells; the paper's is 256.", "derived": "64"},

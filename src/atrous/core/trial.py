@@ -141,11 +141,17 @@ class Metrics:
 @dataclass(frozen=True)
 class Score:
     """A line of a training's log: the mean loss since the last score, and the mIoU on the selection
-    images after `step`."""
+    images after `step`; `score` is what decides which weights are kept, if that is not mIoU."""
 
     step: Count
     loss: Finite | None
     miou: Share
+    score: Finite | None = None
+
+    @property
+    def standing(self) -> float:
+        """The value by which weights are kept, the largest."""
+        return self.miou if self.score is None else self.score
 
 
 Details = Mapping[str, tuple[float | None, ...]]

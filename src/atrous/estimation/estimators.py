@@ -68,11 +68,11 @@ def prepare(config: SearchConfig, lasting: SearchConfig, cache: Path) -> Prepare
     """
     device = pick_device(config.machine.device)
     data = search_data_of(config)
-    sizes = require_sound(data.dataset.root)
+    sizes = require_sound(data.dataset.root, config.data.select_on)
     if data.backbone is None:
         return _on_images(lasting, data, sizes, device)
     crop = config.proxy.crop or derive_crop(sizes, data.backbone.output_stride)
-    cached = cached_of_data(data, config, crop, device, cache)
+    cached = cached_of_data(data, lasting, crop, device, cache)
     choice = _choice(config, cached, device, cache)
     context = _context(data, cached.training.shapes)
     return Prepared(_settings(lasting, choice, crop), context, cached)
@@ -104,6 +104,7 @@ def blueprint_of(
         classes,
         colours,
         dict(offsets),
+        None if whole else config.encoder.finest_stride,
     )
 
 
@@ -189,6 +190,7 @@ def _context(data: SearchData, maps: dict[int, Shape]) -> Context:
         selection_images=len(data.selection),
         fingerprint=data.fingerprint,
         weights_digest=data.weights_digest,
+        teacher_digest=data.teacher_digest,
         maps=maps,
         offsets=dict(data.offsets),
         versions=software(),

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import json
 import shutil
+import time
 import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, closing
@@ -12,20 +14,20 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from math import prod
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from filelock import FileLock
 
-from atrous.core.console import track, untracked
+from atrous.core.console import note, track, untracked
 from atrous.core.errors import AtrousError
 from atrous.core.files import whole_folder
 from atrous.core.records import write
 from atrous.data.canvas import Placement, Size, feature_size, paint, place, sample_labels
 from atrous.data.dataset import IGNORE, Sample, fingerprint, read_image, read_labels
-from atrous.data.pixels import size_of
+from atrous.data.pixels import Pixels, size_of
 from atrous.estimation.features import (
     ABOUT,
     FORMAT,
@@ -35,14 +37,17 @@ from atrous.estimation.features import (
     FeatureSet,
     features_file,
 )
-from atrous.networks.backbones import Backbone
 from atrous.networks.compute import release
+from atrous.networks.network import Encoder
 
 BATCH = 8
 BYTES = 2
 COMPUTE = ("torch", "timm", "pillow")
 """Packages that decode images, and compute the maps of a backbone: another version of one may give
 other features."""
+T = TypeVar("T")
+WORTH_TELLING = 10
+"""Seconds; for less, the progress alone is shown."""
 SPARE = 1.1
 """So much more room is asked for than the arrays take."""
 
@@ -52,19 +57,30 @@ class Extraction:
     """The makings of a feature set: everything its key depends on, and its images.
 
     `strides` are those of the maps that somebody reads. With `labels`, it can be scored on;
-    without, it takes less room, and can be trained on only.
+    without, it takes less room, and can be trained on only. Where `mirrored`, the mirror image of
+    each image is passed through the backbone, too, and its mask mirrored with it: its maps see at
+    the same offsets as others, as mirrored maps would not.
     """
 
     samples: Sequence[Sample]
-    backbone: Backbone
+    backbone: Encoder
     crop: Size
     device: str
     strides: tuple[int, ...]
     labels: bool = True
+    mirrored: bool = False
+
+    @property
+    def views(self) -> list[tuple[Sample, bool]]:
+        """Every image, and after all of them every mirror image, if those are asked for."""
+        kinds = (False, True) if self.mirrored else (False,)
+        return [(sample, mirror) for mirror in kinds for sample in self.samples]
 
     def key(self) -> dict[str, Any]:
         """Everything the content depends on; the device's rounding is not counted in."""
-        return {
+        # Sets without mirror images keep the name that they had before there were others.
+        mirrored = {"mirrored": True} if self.mirrored else {}
+        return mirrored | {
             "format": FORMAT,
             "versions": {name: version(name) for name in COMPUTE},
             "data": fingerprint(self.samples, untracked),
@@ -80,13 +96,26 @@ class Extraction:
     def shapes(self) -> dict[int, tuple[int, int, int, int]]:
         """[N, H, W, C] of the maps by stride."""
         sizes = {stride: feature_size(self.crop, stride) for stride in sorted(self.strides)}
-        images, channels = len(self.samples), self.backbone.channels
+        images, channels = len(self.views), self.backbone.channels
         return {s: (images, height, width, channels[s]) for s, (height, width) in sizes.items()}
 
     def target_shape(self) -> tuple[int, int, int]:
         """[N, h, w] of the targets."""
         height, width = ((side - 1) // TARGET_STRIDE + 1 for side in self.crop)
-        return len(self.samples), height, width
+        return len(self.views), height, width
+
+    @property
+    def told(self) -> str:
+        """Which images these are features of."""
+        images = f"{len(self.samples)} images"
+        return f"{images} and their mirror images" if self.mirrored else images
+
+    def bytes(self) -> int:
+        """The room that all arrays take."""
+        maps = BYTES * sum(map(prod, self.shapes().values())) + prod(self.target_shape())
+        if not self.labels:
+            return maps
+        return maps + sum(prod(size_of(sample.image)) for sample, _ in self.views)
 
 
 def cached_features(extraction: Extraction, cache: Path) -> FeatureSet:
@@ -111,7 +140,6 @@ def cached_features(extraction: Extraction, cache: Path) -> FeatureSet:
                 try:
                     _write(extraction, key, path)
                 finally:  # the memory of a GPU is the workers' from now on
-                    extraction.backbone.to("cpu")
                     release(extraction.device)
     except OSError as error:
         raise AtrousError(
@@ -125,21 +153,19 @@ def cached_features(extraction: Extraction, cache: Path) -> FeatureSet:
 
 def _write(extraction: Extraction, key: dict[str, Any], path: Path) -> None:
     with whole_folder(path) as partial:
-        _require_room(extraction, partial)
+        needed = extraction.bytes()
+        _require_room(extraction, needed, partial)
         channels = {str(stride): c for stride, c in extraction.backbone.channels.items()}
-        content = key | {"channels": channels} | _write_arrays(extraction, partial)
+        content = key | {"channels": channels} | _write_arrays(extraction, needed, partial)
         number = content.pop("format")
         write(partial / ABOUT, content, number, "features", "Make room, or name a --cache.")
 
 
-def _require_room(extraction: Extraction, folder: Path) -> None:
-    needed = BYTES * sum(map(prod, extraction.shapes().values())) + prod(extraction.target_shape())
-    if extraction.labels:
-        needed += sum(prod(size_of(sample.image)) for sample in extraction.samples)
+def _require_room(extraction: Extraction, needed: int, folder: Path) -> None:
     free = shutil.disk_usage(folder).free
     if SPARE * needed > free:
         raise AtrousError(
-            f"The features of {len(extraction.samples)} images take "
+            f"The features of {extraction.told} take "
             f"{needed / 1e6:,.0f} MB, but "
             f"{folder} has {free / 1e6:,.0f} MB free. Make room, name another folder with --cache, "
             "or take a smaller --crop."
@@ -166,8 +192,9 @@ class _ArrayFile:
         self._file.close()
 
 
-def _write_arrays(extraction: Extraction, folder: Path) -> dict[str, Any]:
-    placements = [place(size_of(sample.image), extraction.crop) for sample in extraction.samples]
+def _write_arrays(extraction: Extraction, needed: int, folder: Path) -> dict[str, Any]:
+    views = extraction.views
+    placements = [place(size_of(sample.image), extraction.crop) for sample, _ in views]
     arrays: list[tuple[str, str, tuple[int, ...]]] = [
         *((features_file(stride), "<f2", shape) for stride, shape in extraction.shapes().items()),
         (TARGETS, "|u1", extraction.target_shape()),
@@ -175,14 +202,14 @@ def _write_arrays(extraction: Extraction, folder: Path) -> dict[str, Any]:
     if extraction.labels:
         pixels = sum(p.original[0] * p.original[1] for p in placements)
         arrays.append((LABELS, "|u1", (pixels,)))
-    images = len(placements)
-    label = f"features of {images} images ({extraction.backbone.name})"
+    total = -(-len(views) // BATCH)
+    label = f"features of {extraction.told} ({extraction.backbone.name}), {needed / 1e6:,.0f} MB"
     with ExitStack() as opened:
         files = [
             opened.enter_context(closing(_ArrayFile(folder / name, dtype, extent)))
             for name, dtype, extent in arrays
         ]
-        for part in track(_batches(extraction, placements), label, -(-images // BATCH)):
+        for part in track(_timed(_batches(extraction, placements), total), label, total):
             for file, piece in zip(files, part, strict=True):
                 file.append(piece)
     return {
@@ -190,6 +217,17 @@ def _write_arrays(extraction: Extraction, folder: Path) -> dict[str, Any]:
         "original": [p.original for p in placements],
         "placed": [p.placed for p in placements],
     }
+
+
+def _timed(batches: Iterator[T], total: int) -> Iterator[T]:
+    """Yields the batches; once the first is there, tells how long the others will take, where that
+    is worth a line."""
+    start = time.monotonic()
+    for number, batch in enumerate(batches):
+        left = (total - 1) * (time.monotonic() - start)
+        if number == 0 and left > WORTH_TELLING:
+            note(f"the features will be there in about {left:.0f} s")
+        yield batch
 
 
 def _read_mask(sample: Sample, placement: Placement) -> npt.NDArray[np.uint8]:
@@ -208,32 +246,38 @@ def _batches(
 ) -> Iterator[list[npt.NDArray[Any]]]:
     """Features [B, H, W, C] of each stride, targets [B, h, w] and labels, flat, of a few images
     at a time."""
-    crop, backbone = extraction.crop, extraction.backbone.to(extraction.device)
+    crop, backbone = extraction.crop, copy.deepcopy(extraction.backbone).to(extraction.device)
+    backbone.cut(extraction.strides)
     backbone.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     fill = tuple(round(255 * value) for value in backbone.mean)
+    views = extraction.views
     for start in range(0, len(placements), BATCH):
-        chosen = slice(start, start + BATCH)
-        samples, placed = extraction.samples[chosen], placements[chosen]
-        masks = [_read_mask(s, p) for s, p in zip(samples, placed, strict=True)]
+        chosen, placed = views[start : start + BATCH], placements[start : start + BATCH]
+        masks = [_seen(_read_mask(s, p), m) for (s, m), p in zip(chosen, placed, strict=True)]
         canvases = [
-            paint(read_image(s.image), p, crop, (fill[0], fill[1], fill[2]))
-            for s, p in zip(samples, placed, strict=True)
+            paint(_seen(read_image(s.image), m), p, crop, (fill[0], fill[1], fill[2]))
+            for (s, m), p in zip(chosen, placed, strict=True)
         ]
         targets = [
             sample_labels(mask, p, crop, TARGET_STRIDE, IGNORE)
             for mask, p in zip(masks, placed, strict=True)
         ]
-        features = _features(extraction, np.stack(canvases))
+        features = _features(extraction, backbone, np.stack(canvases))
         labels = [np.concatenate([mask.ravel() for mask in masks])] if extraction.labels else []
         yield [*features, np.stack(targets), *labels]
 
 
+def _seen(pixels: Pixels, mirrored: bool) -> Pixels:
+    """The pixels [H, W, ...] as they are, or left and right exchanged."""
+    return np.ascontiguousarray(pixels[:, ::-1]) if mirrored else pixels
+
+
 @torch.inference_mode()
 def _features(
-    extraction: Extraction, canvases: npt.NDArray[np.uint8]
+    extraction: Extraction, backbone: Encoder, canvases: npt.NDArray[np.uint8]
 ) -> list[npt.NDArray[np.float16]]:
     """The maps [B, H, W, C] of each stride, the finest first."""
-    backbone, device = extraction.backbone, extraction.device
+    device = extraction.device
     images = torch.from_numpy(canvases).to(device).permute(0, 3, 1, 2) / 255
     mean, std = (
         torch.tensor(v, device=device).view(-1, 1, 1) for v in (backbone.mean, backbone.std)

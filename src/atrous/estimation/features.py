@@ -3,7 +3,7 @@
 A feature set is a folder named by everything its content depends on:
 
     features-S.npy float16 [N, H, W, C], the map at stride S, one file for every stride that
-                   somebody reads; channels last
+                   somebody reads; channels last; those of mirror images after all others
     targets.npy    uint8 [N, h, w], labels at every fourth canvas pixel, to train on
     labels.npy     uint8, every label pixel of the N masks one after another, to score on; sets to
                    train on are made without
@@ -45,7 +45,7 @@ CHUNK = 1 << 24
 class AboutFeatures:
     """The fields that are read of `about.json`, which holds all that the name is made of, too: the
     channels of every map by stride, the CRC-32 of each file, and the size of each image before and
-    on the canvas."""
+    on the canvas. Where `mirrored`, the second half are mirror images of the first."""
 
     crop: tuple[Positive, Positive]
     strides: tuple[Positive, ...]
@@ -54,6 +54,7 @@ class AboutFeatures:
     checksums: dict[str, Count]
     original: tuple[tuple[Positive, Positive], ...]
     placed: tuple[tuple[Positive, Positive], ...]
+    mirrored: bool = False
 
 
 @dataclass(frozen=True)
@@ -86,8 +87,8 @@ class FeatureSet:
 
     @property
     def channels(self) -> dict[int, int]:
-        """The channels of every map that the backbone has, by stride, kept or not."""
-        return dict(self.about.channels)
+        """The channels of the maps that are kept, by stride: parts are built on those."""
+        return {stride: self.about.channels[stride] for stride in self.strides}
 
     @property
     def shapes(self) -> dict[int, tuple[int, int, int]]:
@@ -125,7 +126,14 @@ class FeatureSet:
         return self.about.labels
 
     def __len__(self) -> int:
+        """How many maps of a stride there are, mirror images counted."""
         return len(self.about.original)
+
+    @property
+    def images(self) -> int:
+        """How many images there are, without their mirror images: that of image i is number
+        `images` + i."""
+        return len(self) // 2 if self.about.mirrored else len(self)
 
     def labels(self) -> Iterator[Tensor]:
         """The masks, uint8 [height, width] each, in the order of the features.

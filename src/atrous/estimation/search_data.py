@@ -2,23 +2,34 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from dataclasses import dataclass, replace
 from pathlib import Path
+
+import torch
+from torch import Tensor
 
 from atrous.core.config import CELL_RATES, ProxyConfig, SearchConfig
 from atrous.core.errors import AtrousError
 from atrous.core.options import replaced
+from atrous.core.records import to_json
 from atrous.data.canvas import Size
 from atrous.data.dataset import DataFingerprint, Dataset, Samples, fingerprint_sides, select
 from atrous.data.layouts import read_dataset
-from atrous.estimation.cached import Proxy, are_resident
+from atrous.estimation.cached import Proxy
 from atrous.estimation.extraction import Extraction, cached_features
-from atrous.estimation.features import FeatureSet
+from atrous.estimation.features import TARGET_STRIDE, FeatureSet
+from atrous.estimation.learning import Aids, are_resident
+from atrous.model.folder import Contents, read_folder
 from atrous.networks.backbones import Backbone, fitted_offsets, load_backbone
 from atrous.networks.compute import Compute
-from atrous.networks.pyramid import IN_PLACE, Offsets
+from atrous.networks.network import Encoder
+from atrous.networks.pyramid import IN_PLACE, Offsets, Pyramid
+from atrous.networks.weights import digest
 from atrous.search.run import Run, Settings, write_about
 from atrous.spaces import find_architecture, find_space, needs_backbone
+from atrous.spaces.space import from_stride
 from atrous.training.optimiser import Schedule
 
 WEIGHT_DECAY = 4e-5
@@ -26,20 +37,67 @@ DECOUPLED_DECAY = 0.01
 """Of AdamW, whose decay is a share of the learning rate and not of the loss."""
 
 
+class Teacher(Encoder):
+    """A trained model as an encoder of one map: its class scores at every fourth pixel. So they are
+    computed once, and kept as features are."""
+
+    def __init__(self, model: Contents) -> None:
+        super().__init__()
+        self.network = model.network
+        self.name = f"teacher {model.blueprint.architecture}"
+        self.output_stride = self.canvas = TARGET_STRIDE
+        self.channels = {TARGET_STRIDE: len(model.blueprint.classes)}
+        self.mean, self.std = model.transform.mean, model.transform.std
+        built_from = json.dumps(to_json(model.blueprint), sort_keys=True)
+        told = f"{digest(model.network)} {built_from}".encode()
+        self.weights_digest = hashlib.blake2b(told, digest_size=16).hexdigest()
+
+    def forward(self, images: Tensor) -> Pyramid:
+        """Normalised images [B, 3, H, W] -> [B, K, h, w] at `TARGET_STRIDE`, one after another:
+        scores of every pixel take much memory."""
+        every = slice(None, None, TARGET_STRIDE)
+        scores = [self.network(image[None])[..., every, every] for image in images]
+        return {TARGET_STRIDE: torch.cat(scores)}
+
+
+def teacher_of(folder: str | None, dataset: Dataset) -> Teacher | None:
+    """The model in a folder, if one is named; raises `AtrousError` if it tells other classes."""
+    if not folder:
+        return None
+    try:
+        model = read_folder(Path(folder))
+    except AtrousError as error:
+        raise AtrousError(f"--teacher: {error}") from error
+    if model.blueprint.classes != dataset.classes:
+        told, wanted = (", ".join(names) for names in (model.blueprint.classes, dataset.classes))
+        raise AtrousError(
+            f"--teacher: expected a model of the classes {wanted} in {folder}, got one of {told}. "
+            "Train one on this data set."
+        )
+    return Teacher(model)
+
+
 @dataclass(frozen=True)
 class SearchData:
-    """The images of a search, and the backbone of its cells: `None` for whole networks."""
+    """The images of a search, the backbone of its cells, `None` for whole networks, and the model
+    that they learn from besides, if there is one."""
 
     dataset: Dataset
     training: Samples
     selection: Samples
     backbone: Backbone | None
     fingerprint: DataFingerprint
+    teacher: Teacher | None = None
 
     @property
     def weights_digest(self) -> str:
         """The digest of the backbone's weights; empty if there is none."""
         return self.backbone.weights_digest if self.backbone else ""
+
+    @property
+    def teacher_digest(self) -> str:
+        """The digest of the teacher; empty if there is none."""
+        return self.teacher.weights_digest if self.teacher else ""
 
     @property
     def offsets(self) -> Offsets:
@@ -49,11 +107,13 @@ class SearchData:
 
 @dataclass(frozen=True)
 class CachedFeatures:
-    """The features that candidates train on and are scored on, and the data they are of."""
+    """The features that candidates train on and are scored on, the data they are of, and what a
+    teacher says of the images that are trained on."""
 
     training: FeatureSet
     selection: FeatureSet
     data: SearchData
+    teacher: FeatureSet | None = None
 
 
 def search_data_of(config: SearchConfig, offsets: Offsets | None = None) -> SearchData:
@@ -71,7 +131,8 @@ def search_data_of(config: SearchConfig, offsets: Offsets | None = None) -> Sear
             offsets = fitted_offsets(backbone) if fit else IN_PLACE
         backbone.offsets = offsets
     sides = fingerprint_sides(training, selection)
-    return SearchData(dataset, training, selection, backbone, sides)
+    teacher = teacher_of(config.proxy.teacher, dataset)
+    return SearchData(dataset, training, selection, backbone, sides, teacher)
 
 
 def unchanged_data(run: Run) -> SearchData:
@@ -115,17 +176,21 @@ def cached_of_data(
     """
     backbone = backbone_of(data)
     strides = strides_read(config, backbone)
-    training, selection = (
-        cached_features(Extraction(samples, backbone, crop, device, strides, labels), cache)
-        for samples, labels in ((data.training, False), (data.selection, True))
-    )
-    return CachedFeatures(training, selection, data)
+    selection = Extraction(data.selection, backbone, crop, device, strides)
+    training = replace(selection, samples=data.training, labels=False, mirrored=config.proxy.flip)
+    kept, scored = (cached_features(each, cache) for each in (training, selection))
+    taught = None
+    if data.teacher:
+        scores = replace(training, backbone=data.teacher, strides=(TARGET_STRIDE,))
+        taught = cached_features(scores, cache)
+    return CachedFeatures(kept, scored, data, taught)
 
 
 def strides_read(config: SearchConfig, backbone: Backbone) -> tuple[int, ...]:
     """The strides of the maps that architectures of the search, or its baselines, read."""
     spaces = {config.space, *(find_architecture(name).space for name in config.baselines)}
-    read = {stride for name in spaces for stride in find_space(name).reads(backbone.channels)}
+    maps = from_stride(backbone.channels, config.encoder.finest_stride)
+    read = {stride for name in spaces for stride in find_space(name).reads(maps)}
     return tuple(sorted(read))
 
 
@@ -168,6 +233,7 @@ def schedule_of(asked: ProxyConfig) -> Schedule:
 def estimator(settings: Settings, cached: CachedFeatures) -> Proxy:
     """The proxy of a run."""
     config = settings.config
+    sets = [each for each in (cached.training, cached.selection, cached.teacher) if each]
     return Proxy(
         training=cached.training,
         selection=cached.selection,
@@ -177,9 +243,8 @@ def estimator(settings: Settings, cached: CachedFeatures) -> Proxy:
         compute=compute_of(settings),
         offsets=dict(cached.data.offsets),
         init=config.proxy.init,
-        resident=are_resident(
-            (cached.training, cached.selection), settings.device, settings.workers
-        ),
+        resident=are_resident(sets, settings.device, settings.workers),
+        aids=Aids(config.proxy.auxiliary, config.proxy.average, cached.teacher),
     )
 
 
@@ -193,6 +258,8 @@ def _require_unchanged(run: Run, data: SearchData) -> None:
     if before.weights_digest != data.weights_digest:
         digests = f"fingerprint {before.weights_digest}, now {data.weights_digest}"
         changes.append(f"backbone weights ({digests}, in {config.encoder.weights})")
+    if before.teacher_digest != data.teacher_digest:
+        changes.append(f"the teacher in {config.proxy.teacher}")
     if changes:
         raise AtrousError(
             f"What {run.path} was searched on has changed since it began, so that its scores "

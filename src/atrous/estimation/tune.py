@@ -25,8 +25,8 @@ from atrous.core.errors import AtrousError
 from atrous.core.files import write_whole
 from atrous.core.records import Positive, from_text, to_json
 from atrous.data.canvas import Size, feature_size
-from atrous.estimation.cached import geometry, make_step
 from atrous.estimation.features import TARGET_STRIDE
+from atrous.estimation.learning import geometry, make_step
 from atrous.execution import find_executor
 from atrous.execution.executor import WorkerLostError
 from atrous.networks.compute import Compute, Layout, Precision, cards, cores

@@ -10,7 +10,7 @@ import contextlib
 import difflib
 import logging
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -23,7 +23,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from atrous.core.architecture import Cost
 from atrous.core.errors import AtrousError
 from atrous.networks.network import Encoder
-from atrous.networks.pyramid import Offsets
+from atrous.networks.pyramid import Offsets, Pyramid
 from atrous.networks.weights import (
     BUILTIN,
     COUNTER,
@@ -56,10 +56,9 @@ class Backbone(Encoder):
         config = _config(network)
         self.network = network
         self.name = name
-        self.output_stride = self.canvas = output_stride
+        self.canvas = output_stride
         self.multiple = multiple
-        self.strides = _strides(network)
-        self.channels = dict(zip(self.strides, _channels(network), strict=True))
+        self._show(len(_strides(network)))
         self.mean: tuple[float, ...] = tuple(config["mean"])
         self.std: tuple[float, ...] = tuple(config["std"])
         self.weights_digest = ""
@@ -68,13 +67,58 @@ class Backbone(Encoder):
     def forward(self, images: Tensor) -> dict[int, Tensor]:
         """Images B x 3 x H x W -> stride -> map; where a stride has several maps, the last."""
         height, width = images.shape[-2:]
-        maps = self.network(_padded(images, self.multiple))
-        features = dict(zip(self.strides, maps, strict=True))
+        maps = self.network(_padded(images, self.multiple))[: len(self.strides)]
+        return self._cut(dict(zip(self.strides, maps, strict=True)), (height, width))
+
+    def front(self, stride: int) -> list[nn.Module]:
+        """The layers up to the last map of a stride."""
+        layers, ends = self._chain(stride)
+        return layers[: ends[stride]]
+
+    def begin(self, images: Tensor, stride: int) -> Pyramid:
+        """Images [B, 3, H, W] -> their maps up to a stride, beyond what they were padded to."""
+        layers, ends = self._chain(stride)
+        return _run(layers, ends, _padded(images, self.multiple), 0, ends[stride])
+
+    def finish(self, maps: Pyramid, stride: int, size: tuple[int, int]) -> Pyramid:
+        """The maps that `begin` gave -> those of all strides."""
+        layers, ends = self._chain(stride)
+        rest = _run(layers, ends, maps[stride], ends[stride], len(layers))
+        return self._cut({**maps, **rest}, size)
+
+    def _cut(self, maps: Pyramid, size: tuple[int, int]) -> Pyramid:
         if self.multiple == 1:
-            return features
-        return {
-            s: x[..., : (height + s - 1) // s, : (width + s - 1) // s] for s, x in features.items()
-        }
+            return maps
+        height, width = size
+        return {s: x[..., : (height + s - 1) // s, : (width + s - 1) // s] for s, x in maps.items()}
+
+    def _chain(self, stride: int) -> tuple[list[nn.Module], dict[int, int]]:
+        found = _chain(self.network, self.strides)
+        if found is None or stride not in found[1]:
+            held = f"it has maps at {', '.join(map(str, dict.fromkeys(self.strides)))}"
+            reason = "its layers are no chain" if found is None else held
+            raise AtrousError(
+                f"--frozen {stride}: {self.name} cannot be cut there ({reason}). Leave it out, or "
+                f"take another --backbone, such as {' or '.join(KNOWN_GOOD[:2])}."
+            )
+        return found
+
+    def cut(self, strides: Collection[int]) -> None:
+        """Leaves out what no map of these strides depends on: it is neither computed nor kept.
+
+        The maps that stay are those that were, and so is the canvas. Networks that timm does not
+        give in pieces stay whole.
+        """
+        last = max(n for n, stride in enumerate(self.strides) if stride in strides)
+        if last + 1 < len(self.strides):
+            self._show(last + 1)
+            _drop_after(self.network, last)
+
+    def _show(self, count: int) -> None:
+        """Takes the first maps of the network for all that there are."""
+        self.strides = _strides(self.network)[:count]
+        self.channels = dict(zip(self.strides, _channels(self.network), strict=False))
+        self.output_stride = max(self.strides)
 
 
 def load_backbone(name: str, weights: str, output_stride: int, seed: int = 0) -> Backbone:
@@ -97,6 +141,37 @@ def load_backbone(name: str, weights: str, output_stride: int, seed: int = 0) ->
     backbone = Backbone(network, name, output_stride, multiple)
     backbone.weights_digest = digest(network)
     return backbone.eval()
+
+
+def _chain(
+    network: nn.Module, strides: tuple[int, ...]
+) -> tuple[list[nn.Module], dict[int, int]] | None:
+    """The layers that timm's network runs one after another, and by stride how many of them give
+    its last map; `None` for a network that is no chain."""
+    parts: Any = network
+    if hasattr(parts, "return_layers"):
+        layers = list(parts.values())
+        given = [number for number, name in enumerate(parts, 1) if name in parts.return_layers]
+    elif hasattr(parts, "blocks") and getattr(parts, "feature_hooks", True) is None:
+        stem = [parts.conv_stem, parts.bn1, *([parts.act1] if hasattr(parts, "act1") else [])]
+        layers = [*stem, *parts.blocks]
+        given = [len(stem) + stage for stage in sorted(parts._stage_out_idx)]
+    else:
+        return None
+    return layers, dict(zip(strides, given, strict=False))  # a network that was cut has fewer
+
+
+def _run(
+    layers: list[nn.Module], ends: dict[int, int], x: Tensor, first: int, last: int
+) -> Pyramid:
+    """Runs layers `first` to `last` on the map before them; gives the maps that end there."""
+    at = {end: stride for stride, end in ends.items()}
+    maps: Pyramid = {}
+    for number in range(first, last):
+        x = layers[number](x)
+        if number + 1 in at:
+            maps[at[number + 1]] = x
+    return maps
 
 
 SIDE, NOISE = 353, 8
@@ -259,6 +334,20 @@ def _missing(side: int, multiple: int) -> int:
     """How many pixels lack to a multiple; never of a negative number, whose remainder ONNX has
     otherwise."""
     return (side + multiple - 1) // multiple * multiple - side
+
+
+def _drop_after(network: nn.Module, last: int) -> None:
+    """Removes the pieces of a network after the one that gives map number `last`."""
+    info: Any = network.feature_info
+    giving = f"{info.module_name()[last]}.".replace(".", "_")
+    for prefix, pieces in (("", network), *network.named_children()):
+        if isinstance(pieces, nn.ModuleDict | nn.Sequential):
+            names = [f"{prefix}_{key}".lstrip("_") for key, _ in pieces.named_children()]
+            # timm joins the names of modules in modules by dots in its list, and by underscores
+            # where it has made pieces of them.
+            found = [n for n, name in enumerate(names) if giving.startswith(f"{name}_")]
+            for key in list(dict(pieces.named_children()))[found[0] + 1 :] if found else ():
+                del pieces._modules[key]
 
 
 def _created(name: str, output_stride: int, seed: int) -> nn.Module:

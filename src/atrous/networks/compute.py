@@ -5,9 +5,8 @@ from __future__ import annotations
 import gc
 import os
 import re
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -138,6 +137,11 @@ def card_memory(device: str) -> int:
     return int(torch.cuda.get_device_properties(own_card(device)).total_memory)
 
 
+def machine_memory() -> int:
+    """Bytes of memory that the machine has, used or not."""
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+
+
 def release(device: str) -> None:
     """Gives memory that nothing uses any more back to the GPU, for other processes to take."""
     gc.collect()
@@ -153,8 +157,12 @@ def cores() -> int:
 
 WARM_UP = 3
 
-Gradients = Callable[[Pyramid, Tensor], Tensor]
-"""Maps by stride and targets of a batch to the loss, a scalar; fills the parameters' gradients."""
+
+class Gradients(Protocol):
+    """Fills the gradients of parameters."""
+
+    def __call__(self, features: Pyramid, *targets: Tensor) -> Tensor:
+        """Maps by stride of a batch, and what is to be learnt of them -> the loss, a scalar."""
 
 
 class GraphedGradients:
@@ -169,26 +177,27 @@ class GraphedGradients:
         self._gradients = gradients
         self._graph: torch.cuda.CUDAGraph | None = None
 
-    def __call__(self, features: Pyramid, targets: Tensor) -> Tensor:
+    def __call__(self, features: Pyramid, *targets: Tensor) -> Tensor:
         """The loss of the batch; the gradients are where the capture put them."""
         if self._graph is None:
-            self._graph = self._capture(features, targets)
+            self._graph = self._capture(features, *targets)
         for stride, maps in features.items():
             self._features[stride].copy_(maps)
-        self._targets.copy_(targets)
+        for kept, given in zip(self._targets, targets, strict=True):
+            kept.copy_(given)
         self._graph.replay()
         return self._loss
 
-    def _capture(self, features: Pyramid, targets: Tensor) -> torch.cuda.CUDAGraph:
+    def _capture(self, features: Pyramid, *targets: Tensor) -> torch.cuda.CUDAGraph:
         self._features = {stride: maps.clone() for stride, maps in features.items()}
-        self._targets = targets.clone()
+        self._targets = [each.clone() for each in targets]
         side = torch.cuda.Stream()  # type: ignore[no-untyped-call]
         side.wait_stream(torch.cuda.current_stream())
         with torch.cuda.stream(side):
             for _ in range(WARM_UP):
-                self._gradients(self._features, self._targets)
+                self._gradients(self._features, *self._targets)
         torch.cuda.current_stream().wait_stream(side)
         graph = torch.cuda.CUDAGraph()
         with torch.cuda.graph(graph):
-            self._loss = self._gradients(self._features, self._targets)
+            self._loss = self._gradients(self._features, *self._targets)
         return graph

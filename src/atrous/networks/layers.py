@@ -31,16 +31,31 @@ class DepthwiseConvolution(nn.Conv2d):
 
 
 class AtrousDepthwise(DepthwiseConvolution):
-    """A depthwise 3x3 convolution at an atrous rate (vertical, horizontal), zero padded."""
+    """A depthwise k x k convolution at an atrous rate (vertical, horizontal), zero padded.
 
-    def __init__(self, channels: int, rate: tuple[int, int]) -> None:
+    Without a stride, torch 2.13 is slow at it on a CPU, and its gradient by the weights is wrong in
+    bfloat16, by more than its own size, where channels come last.
+    """
+
+    def __init__(
+        self, channels: int, rate: tuple[int, int], kernel: int = 3, stride: int = 1
+    ) -> None:
+        reach = kernel // 2
         super().__init__(
-            channels, channels, 3, padding=rate, dilation=rate, groups=channels, bias=False
+            channels,
+            channels,
+            kernel,
+            stride,
+            padding=(reach * rate[0], reach * rate[1]),
+            dilation=rate,
+            groups=channels,
+            bias=False,
         )
 
     def forward(self, features: Tensor) -> Tensor:
-        """[B, C, H, W] -> the same shape; as `Conv2d`, by the faster road on a CPU."""
-        if _is_plain(features) or self.dilation == (1, 1):
+        """[B, C, H, W] -> [B, C, (H - 1) // stride + 1, (W - 1) // stride + 1]; as `Conv2d`, by the
+        faster road on a CPU."""
+        if _is_plain(features) or self.dilation == (1, 1) or self.stride != (1, 1):
             return super().forward(features)
         return phased_depthwise(features, self.weight, (self.dilation[0], self.dilation[1]))
 
@@ -73,6 +88,37 @@ class SeparableUnit(nn.Sequential):
             normalise(filters),
             nn.ReLU(inplace=True),
         )
+
+
+def unit(channels: int, filters: int, kernel: int = 1, rate: int = 1) -> nn.Sequential:
+    """A convolution that keeps H x W, batch norm, ReLU: [B, C, H, W] -> [B, filters, H, W]."""
+    padding = rate * (kernel // 2)
+    convolution = nn.Conv2d(channels, filters, kernel, padding=padding, dilation=rate, bias=False)
+    return nn.Sequential(convolution, nn.BatchNorm2d(filters), nn.ReLU())
+
+
+def separable(
+    channels: int, filters: int, kernel: int, rate: int = 1, stride: int = 1
+) -> nn.Sequential:
+    """A depthwise and a pointwise convolution with nothing between, batch norm, ReLU.
+
+    [B, C, H, W] -> [B, filters, (H - 1) // stride + 1, (W - 1) // stride + 1].
+    """
+    depthwise = AtrousDepthwise(channels, (rate, rate), kernel, stride)
+    return nn.Sequential(depthwise, *unit(channels, filters))
+
+
+class GlobalPooling(nn.Module):
+    """The mean over a map, through a unit, spread over the map again."""
+
+    def __init__(self, channels: int, filters: int) -> None:
+        super().__init__()
+        self.unit = unit(channels, filters)
+
+    def forward(self, features: Tensor) -> Tensor:
+        """[B, C, H, W] -> [B, filters, H, W]."""
+        means: Tensor = self.unit(features.mean((2, 3), keepdim=True))
+        return means.expand(-1, -1, *features.shape[2:])
 
 
 class GridPoolingUnit(nn.Module):

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import cast
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from typing import Self, cast
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from atrous.networks.layers import PointwiseUnit, SeparableUnit
+from atrous.core.errors import AtrousError
+from atrous.networks.layers import PointwiseUnit, SeparableUnit, interpolation, resample
 from atrous.networks.pyramid import (
     IN_PLACE,
     Offsets,
@@ -30,7 +32,7 @@ class Encoder(nn.Module):
     `channels` are those of its maps by stride, `output_stride` the stride of the deepest one;
     `mean` and `std` are those of RGB in [0, 1] that images are normalised with. Images of
     k * `canvas` + 1 pixels have a map of k * canvas / s + 1 positions at each stride s. `offsets`
-    say which pixels those see.
+    say which pixels those see. `weights_digest` tells its weights from others.
     """
 
     name: str
@@ -39,7 +41,38 @@ class Encoder(nn.Module):
     channels: dict[int, int]
     mean: tuple[float, ...]
     std: tuple[float, ...]
+    weights_digest: str = ""
     offsets: Offsets = IN_PLACE
+
+    def cut(self, strides: Collection[int]) -> None:
+        """Leaves out what no map of these strides depends on. An encoder that was made for an
+        architecture has nothing of the kind."""
+
+    def front(self, stride: int) -> list[nn.Module]:
+        """The layers up to the last map of a stride, in the order in which they are run.
+
+        Raises `AtrousError` where the encoder is no chain of layers that could be cut there.
+        """
+        raise AtrousError(
+            f"Expected an encoder that can be cut at stride {stride}, got {self.name}. Leave out "
+            "--frozen."
+        )
+
+    def begin(self, images: Tensor, stride: int) -> Pyramid:
+        """Images [B, 3, H, W] -> their maps up to a stride, as the front leaves them."""
+        raise NotImplementedError
+
+    def finish(self, maps: Pyramid, stride: int, size: tuple[int, int]) -> Pyramid:
+        """The maps that `begin` gave for images of `size` -> those of all strides."""
+        raise NotImplementedError
+
+
+@dataclass(frozen=True)
+class Begun:
+    """Images of `size` (height, width) that have gone through a frozen front: `maps` by stride."""
+
+    maps: Pyramid
+    size: tuple[int, int]
 
 
 class Network(nn.Module):
@@ -51,7 +84,12 @@ class Network(nn.Module):
     Any image size is taken. Inside, an image is padded (right and bottom, with the mean colour) to
     k * canvas + 1 pixels on each axis, as in the reference implementation, whose feature i sits on
     pixel i * stride. Here it sits where the encoder's `offsets` say, and that is where it is read.
+
+    A network that is trained may have a `frozen` front: layers of the encoder up to a stride, which
+    stay as they are. Their maps can then be computed once, by `begin`, and stand for the images.
     """
+
+    frozen: int = 0
 
     def __init__(
         self,
@@ -70,13 +108,56 @@ class Network(nn.Module):
         self.logits = logits
         self.stride = decoder.stride if decoder else head.stride
 
-    def forward(self, images: Tensor) -> Tensor:
-        """Normalised images [B, 3, H, W] -> logits [B, K, H, W]."""
-        height, width = images.shape[-2:]
-        # Only right and below: position 0 stays on pixel 0, and what is added is cut off again.
-        canvas = pad_to_canvas(images, self.backbone.canvas)
-        scores, first = self.enlarged(self.coarse(canvas), (canvas.shape[-2], canvas.shape[-1]))
+    def forward(self, images: Tensor | Begun, every: int = 1) -> Tensor:
+        """Normalised images [B, 3, H, W] -> logits [B, K, H, W], or those of every few pixels of
+        each axis, from the first on."""
+        if isinstance(images, Begun):
+            (height, width), canvas = images.size, canvas_of(images.size, self.backbone.canvas)
+            scores = self._scores(self.backbone.finish(images.maps, self.frozen, canvas))
+        else:
+            height, width = images.shape[-2:]
+            # Only right and below: position 0 stays on pixel 0, and what is added is cut off again.
+            padded = pad_to_canvas(images, self.backbone.canvas)
+            canvas, scores = (padded.shape[-2], padded.shape[-1]), self.coarse(padded)
+        if every > 1:
+            return self._read(scores, every, (height, width))
+        scores, first = self.enlarged(scores, canvas)
         return scores[..., first : first + height, first : first + width]
+
+    def _read(self, scores: Tensor, every: int, size: tuple[int, int]) -> Tensor:
+        shift = self.backbone.offsets.get(self.stride, 0.0)
+        rows, columns = (
+            interpolation(
+                (torch.arange(0, pixels, every, device=scores.device) - shift) / self.stride, old
+            )
+            for pixels, old in zip(size, scores.shape[-2:], strict=True)
+        )
+        return resample(scores.float(), rows, columns)
+
+    def freeze(self, stride: int) -> Self:
+        """Keeps the encoder up to a stride as it is from now on, batch norms included; 0 nothing.
+
+        Raises `AtrousError` where it cannot be cut there.
+        """
+        self.frozen = stride
+        for layer in self.backbone.front(stride) if stride else ():
+            layer.requires_grad_(False)
+        return self
+
+    def train(self, mode: bool = True) -> Self:
+        """Sets the mode of all but a frozen front."""
+        super().train(mode)
+        for layer in self.backbone.front(self.frozen) if self.frozen else ():
+            layer.eval()
+        return self
+
+    @torch.no_grad()
+    def begin(self, images: Tensor) -> Begun:
+        """Normalised images [B, 3, H, W] after the frozen front: the maps that others read."""
+        maps = self.backbone.begin(pad_to_canvas(images, self.backbone.canvas), self.frozen)
+        read = {self.frozen, *self.head.reads, *(self.decoder.reads if self.decoder else ())}
+        size = (images.shape[-2], images.shape[-1])
+        return Begun({stride: each for stride, each in maps.items() if stride in read}, size)
 
     def enlarged(self, scores: Tensor, canvas: tuple[int, int]) -> tuple[Tensor, int]:
         """Logits at the network's own stride -> logits of pixels, and which of them, on either
@@ -86,7 +167,9 @@ class Network(nn.Module):
 
     def coarse(self, canvas: Tensor) -> Tensor:
         """Images of k * canvas + 1 pixels -> logits at the network's own stride."""
-        maps: Pyramid = self.backbone(canvas)
+        return self._scores(self.backbone(canvas))
+
+    def _scores(self, maps: Pyramid) -> Tensor:
         deep: Tensor = self.head(maps)
         if self.decoder is not None:
             deep = self.decoder(maps, deep)
@@ -98,6 +181,12 @@ def pad_to_canvas(images: Tensor, canvas: int) -> Tensor:
     """Adds zeros at the right and bottom up to k * canvas + 1 pixels on each axis."""
     height, width = images.shape[-2:]
     return functional.pad(images, (0, (1 - width) % canvas, 0, (1 - height) % canvas))
+
+
+def canvas_of(size: tuple[int, int], canvas: int) -> tuple[int, int]:
+    """Height and width of images of `size` after `pad_to_canvas`."""
+    height, width = (side + (1 - side) % canvas for side in size)
+    return height, width
 
 
 LOW_STRIDE = 4

@@ -207,7 +207,7 @@ def curves_figure(networks: Sequence[TitledNetwork]) -> str | None:
 
 
 def _paint_scores(axes: Axes, network: TitledNetwork, place: int) -> Label:
-    """Draws a line; gives its label, with the best score, the one that was kept."""
+    """Draws a line; gives its label, with the mIoU of the weights that were kept."""
     scores = network.trained.scores
     colour = COLOURS[place % len(COLOURS)]
     axes.plot(
@@ -218,6 +218,6 @@ def _paint_scores(axes: Axes, network: TitledNetwork, place: int) -> Label:
         linestyle=DASHES[place // len(COLOURS) % len(DASHES)],
         marker="." if len(scores) < 40 else "",
     )
-    best = max(scores, key=lambda score: score.miou)
+    best = max(scores, key=lambda score: score.standing)
     axes.plot(best.step, best.miou, "o", markerfacecolor="none", color=colour, markersize=10)
     return scores[-1].miou, f"{shortened(network.title)} {decimal(best.miou)}", colour

@@ -11,14 +11,14 @@ from math import isnan
 from typing import TYPE_CHECKING
 
 from atrous.core.drawing import BLUE, MUTED, ORANGE, draw, label_ends
-from atrous.core.records import Count, read_plain
+from atrous.core.objective import MIOU
 from atrous.core.statistics import Correlation, correlate
 from atrous.core.trial import TRIAL, Failed, Trial
 from atrous.core.words import decimal, interval, ordinal, quantity, score_name
 from atrous.report.figures import HEIGHT, WIDTH, shortened
 from atrous.report.leaderboard import Row, leaderboard
 from atrous.search.ledger import Entry, scored
-from atrous.search.run import RERANK, Run, ranked
+from atrous.search.run import Run, ranked
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -44,7 +44,7 @@ class Again:
     """A cell that was ranked again.
 
     `rank` counts proposed cells alone, so that it compares with the proxy's; `trial` is the number
-    of the search's trial; `row` holds the second score, mIoU, and the cost of the cell. `proxy` is
+    of the search's trial; `row` holds the second score and the cost of the cell. `proxy` is
     `None` where the search has no score.
     """
 
@@ -72,7 +72,8 @@ class SecondRanking:
     """Both rankings, best of the second first.
 
     `left` is how many are still to be ranked again; `found` how many proposed cells have a score in
-    the search. `correlation` is over proposed cells alone, `None` for fewer than two.
+    the search. `score_name` names the search's score, `second_name` the second one.
+    `correlation` is over proposed cells alone, `None` for fewer than two.
     """
 
     cells: tuple[Again, ...]
@@ -80,6 +81,7 @@ class SecondRanking:
     left: int
     found: int
     score_name: str
+    second_name: str
     correlation: Correlation | None
 
     @property
@@ -98,35 +100,19 @@ class SecondRanking:
         return [cell for cell in self.cells if cell.row.is_baseline]
 
 
-@dataclass(frozen=True)
-class AskedAgain:
-    """The numbers of the trials that are ranked again: what is read of `rerank.json`."""
-
-    trials: tuple[Count, ...]
-
-
 def second_ranking(run: Run) -> SecondRanking:
     """The re-ranking of a run so far; empty if none was begun. Raises `AtrousError`."""
-    entries, again = run.ledger().entries(), run.reranked()
+    entries, again, asked = run.ledger().entries(), run.reranked(), run.asked_again()
     cells = tuple(_cells(leaderboard(run, again), _standing(entries)))
     return SecondRanking(
         cells=cells,
         failed=tuple(_failed(again)),
-        left=_left(run, again),
+        left=len({*asked.trials} - {_trial(e.trial) for e in again}) if asked else 0,
         found=len(ranked(entries)),
         score_name=score_name(run.config.proxy.score),
+        second_name=score_name(asked.protocol.score if asked else MIOU),
         correlation=_correlation(cells),
     )
-
-
-def _left(run: Run, again: Sequence[Entry]) -> int:
-    """How many are to be ranked again and are not; raises `AtrousError` for a damaged file."""
-    path = run.path / RERANK
-    if not path.exists():
-        return 0
-    mend = "Restore the file from a copy, or delete it to begin anew."
-    asked = read_plain(path, AskedAgain, "a re-ranking", "", mend, some=True)
-    return len(set(asked.trials) - {_trial(entry.trial) for entry in again})
 
 
 def pairs(cells: Sequence[Again]) -> list[tuple[float, float]]:
@@ -227,10 +213,11 @@ def scatter_figure(second: SecondRanking) -> str | None:
         axes.margins(0.08)
         axes.locator_params(axis="x", nbins=5)
         axes.set_xlabel(f"proxy {second.score_name}")
-        axes.set_ylabel("mIoU after fine-tuning")
+        axes.set_ylabel(f"{second.second_name} after fine-tuning")
         label_ends(axes, [label for label in labels if label])
 
-    title = f"mIoU after fine-tuning against the proxy's score, of {len(both)} cells"
+    name = second.second_name
+    title = f"{name} after fine-tuning against the proxy's score, of {len(both)} cells"
     return draw("ranked-again", title, (WIDTH, TALL), (62, 42, 132, 14), paint)
 
 

@@ -24,6 +24,7 @@ from random import Random
 
 from atrous.core.architecture import Architecture
 from atrous.core.errors import AtrousError
+from atrous.core.objective import Objective
 from atrous.core.trial import (
     BASELINE,
     Failed,
@@ -38,7 +39,6 @@ from atrous.core.trial import (
 from atrous.execution.executor import LOOK, Executor, Patience, WorkerLostError
 from atrous.search.history import History, Learner
 from atrous.search.ledger import Entry, Ledger
-from atrous.search.objective import Objective
 from atrous.search.promotion import Promote, Promotion
 from atrous.spaces import find_architecture, find_space
 from atrous.spaces.space import Space

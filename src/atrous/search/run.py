@@ -19,8 +19,9 @@ from atrous.core.config import GRADIENT, MOST_WORKERS, SearchConfig, Size
 from atrous.core.console import command
 from atrous.core.errors import AtrousError, faults
 from atrous.core.files import hold, is_held, make_folder
+from atrous.core.objective import MIOU, find_objective
 from atrous.core.options import option, part, replaced
-from atrous.core.records import Count, Device, Positive, read, write
+from atrous.core.records import Count, Device, Positive, read, read_plain, write
 from atrous.core.trial import Trial
 from atrous.data.dataset import DataFingerprint
 from atrous.execution import find_executor
@@ -33,7 +34,6 @@ from atrous.search.ledger import (
     is_there,
     scored,
 )
-from atrous.search.objective import find_objective
 from atrous.spaces import find_architecture, find_space, needs_backbone
 from atrous.spaces.space import Shape
 from atrous.strategies import find_strategy
@@ -78,6 +78,7 @@ class Context:
     selection_images: Count
     fingerprint: DataFingerprint = part()
     weights_digest: str = option("Of the backbone.", compares=True)
+    teacher_digest: str = option("Of the teacher.", "", compares=True)
     maps: dict[int, Shape]
     offsets: dict[int, float] = field(default_factory=dict)
     versions: dict[str, str]
@@ -85,6 +86,22 @@ class Context:
     machine: str
     begun: str
     identity: str
+
+
+@dataclass(frozen=True)
+class ScoredBy:
+    """The score that a re-ranking goes by, as its protocol tells it."""
+
+    score: str = MIOU
+
+
+@dataclass(frozen=True)
+class AskedAgain:
+    """The fields that are read of `rerank.json`: the numbers of the trials that are ranked again,
+    and by which score."""
+
+    trials: tuple[Count, ...]
+    protocol: ScoredBy = ScoredBy()
 
 
 @dataclass(frozen=True)
@@ -125,6 +142,14 @@ class Run:
     def reranked(self) -> list[Entry]:
         """Returns the entries ranked again so far; none if that was not begun."""
         return self.second_ledger().entries() if (self.path / RERANK).exists() else []
+
+    def asked_again(self) -> AskedAgain | None:
+        """Returns what is ranked again, if that was begun; raises `AtrousError` for damage."""
+        path = self.path / RERANK
+        if not path.exists():
+            return None
+        mend = "Restore the file from a copy, or delete it to begin anew."
+        return read_plain(path, AskedAgain, "a re-ranking", "", mend, some=True)
 
     def comparison(self) -> Ledger:
         """The ledger of the replicates, made if there is none."""

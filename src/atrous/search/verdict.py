@@ -6,16 +6,15 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from atrous.core.architecture import Architecture, Cost
+from atrous.core.objective import MIOU, on_split
 from atrous.core.statistics import chance_margin, mean_interval
 from atrous.core.trial import Measured
 from atrous.core.words import count, decimal, difference, score_name
 from atrous.search.ledger import Entry, scored
-from atrous.search.objective import on_split
 from atrous.search.run import Run, best_trial, ranked
 from atrous.spaces import find_architecture, find_space
 
 FEWEST_SEEDS = 2
-VALUE = "miou"
 
 
 @dataclass(frozen=True)
@@ -111,7 +110,7 @@ def verdict_of(run: Run, entries: Sequence[Entry]) -> Verdict | None:
     differences between architectures too, it rather leaves a better network unshown than crowns
     one that was lucky.
     """
-    again = run.reranked()
+    again, asked = run.reranked(), run.asked_again()
     best, measured = best_trial(entries, again), [each.trial for each in scored(entries)]
     baseline = cheapest(run, {t.label: t.architecture for t in measured if t.is_baseline})
     if best is None or baseline is None:
@@ -119,7 +118,9 @@ def verdict_of(run: Run, entries: Sequence[Entry]) -> Verdict | None:
     found = Contender(best.label, best.architecture, cost_of(run, best.architecture))
     evidence = (
         _by_replicates(run.compared(), found, baseline, run.config.data.select_on)
-        or _by_spread(again, found, baseline, VALUE, "ranked again")
+        or _by_spread(
+            again, found, baseline, asked.protocol.score if asked else MIOU, "ranked again"
+        )
         or _by_spread(entries, found, baseline, run.config.proxy.score, "proposed")
     )
     return Verdict(found, baseline, evidence) if evidence else None
@@ -155,7 +156,7 @@ def _by_replicates(
         return None
     interval = mean_interval(margins[best])
     basis = f"{interval.count} fresh seeds each, on {best}"
-    return Evidence(interval.mean, interval.mean - interval.low, basis, score_name(VALUE))
+    return Evidence(interval.mean, interval.mean - interval.low, basis, score_name(MIOU))
 
 
 def _margins(
@@ -164,7 +165,7 @@ def _margins(
     """The differences in mIoU on a split, one for each seed that both have."""
     scores: dict[Architecture, dict[int, float]] = {}
     for each in outcomes:
-        if (value := each.values.get(on_split(VALUE, split))) is not None:
+        if (value := each.values.get(on_split(MIOU, split))) is not None:
             scores.setdefault(each.trial.architecture, {})[each.trial.seed] = value
     one, other = (scores.get(each.architecture, {}) for each in (found, baseline))
     return [one[seed] - other[seed] for seed in sorted(one.keys() & other.keys())]

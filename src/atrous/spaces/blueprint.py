@@ -16,6 +16,7 @@ from atrous.data.encoding import Colour
 from atrous.networks.backbones import load_backbone, outline
 from atrous.networks.network import LOW_STRIDE, Encoder, Network
 from atrous.spaces import find_space, needs_backbone
+from atrous.spaces.space import from_stride
 from atrous.tasks.segmentation import SEGMENTATION
 
 
@@ -24,7 +25,7 @@ class Blueprint:
     """`filters` is the width of the cell and the decoder, `decoder` whether there is one; class k
     is called `classes[k]` and drawn in `colours[k]` (RGB). An architecture with an encoder of its
     own has no `backbone` and no `output_stride`. `offsets` are those of the backbone's
-    maps."""
+    maps. The part reads none of them at a smaller stride than `finest_stride`; the decoder may."""
 
     architecture: ArchitectureText
     backbone: str | None
@@ -34,6 +35,7 @@ class Blueprint:
     classes: tuple[str, ...]
     colours: tuple[Colour, ...]
     offsets: dict[int, float] = field(default_factory=dict)
+    finest_stride: Positive | None = None
 
     def __post_init__(self) -> None:
         """Raises `ValueError` unless each class has a colour."""
@@ -135,11 +137,12 @@ def _assembled(blueprint: Blueprint, backbone: Encoder | None) -> Network:
             "--backbone."
         )
     # The order decides which first weights a seed gives: part, refinement, class scores.
-    part = space.build(genotype, encoder.channels, blueprint.filters)
+    channels = from_stride(encoder.channels, blueprint.finest_stride)
+    part = space.build(genotype, channels, blueprint.filters)
     refinement = None
     if blueprint.decoder:
         refinement = space.decoder(encoder.channels, part, blueprint.filters)
-    channels = (refinement or part).channels
+    encoder.cut({*part.reads, *(refinement.reads if refinement else ())})
     kernel = 1 if refinement else part.kernel
-    scores = SEGMENTATION.head(channels, len(blueprint.classes), kernel)
+    scores = SEGMENTATION.head((refinement or part).channels, len(blueprint.classes), kernel)
     return Network(encoder, part, scores, refinement).eval()

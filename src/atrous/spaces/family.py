@@ -26,7 +26,8 @@ class Defaults:
 
     `backbone` is `None` where architectures are whole networks, trained from scratch; these have a
     base learning `rate`, while cells take that of the proxy's optimiser. `baselines` are names of
-    architectures that every search trains beside its own.
+    architectures that every search trains beside its own. On a CPU, a search reads no maps of
+    smaller strides than `finest_on_cpu`, if that is said.
     """
 
     backbone: str | None = "tf_efficientnet_lite0"
@@ -36,6 +37,7 @@ class Defaults:
     steps: int = 400
     rate: float | None = None
     baselines: tuple[str, ...] = ()
+    finest_on_cpu: int | None = None
 
 
 @dataclass(frozen=True)

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Protocol
+from functools import partial
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from atrous.core.architecture import Cost, Genotype, Limit
+from atrous.core.errors import AtrousError
 from atrous.core.grammar import Grammar
 
 if TYPE_CHECKING:
     from atrous.networks.network import Encoder
     from atrous.networks.pyramid import Part, Refinement
 
+T = TypeVar("T")
 Shape = tuple[int, int, int]
 """Channels, height and width of a map."""
 IMAGE = 1
@@ -53,6 +56,20 @@ class OwnEncoder:
     coarsest: int
 
 
+def from_stride(maps: Mapping[int, T], finest: int | None) -> dict[int, T]:
+    """Returns the maps of stride `finest` and larger ones; all where it is `None`.
+
+    Raises `AtrousError` if there are none.
+    """
+    found = {stride: one for stride, one in maps.items() if stride >= (finest or 0)}
+    if not found:
+        raise AtrousError(
+            f"--finest-stride {finest} leaves no map to read: there are those at stride "
+            f"{', '.join(map(str, maps))}. Lower it, or raise --output-stride."
+        )
+    return found
+
+
 def deepest(strides: Collection[int]) -> tuple[int, ...]:
     """Returns the largest of the strides alone."""
     return (max(strides),)
@@ -69,20 +86,25 @@ def separable_decoder(channels: Mapping[int, int], part: Part, filters: int) -> 
 class Space(Grammar):
     """The architectures one may build.
 
-    `canonical` maps genotypes that build the same function to one of them. `build` gives the part
-    of an architecture, which reads maps of an encoder: a backbone, or in a space of whole networks
-    that of the architecture, its `encoder`. `reads` says which of the strides that a backbone has
-    some architecture of the space reads. `decoder` refines the part's map where the user asks for
+    `canonical` maps genotypes that build the same function to one of them, `canonical_on` also
+    those that do so on maps of some strides. `build` gives the part of an architecture, which reads
+    maps of an encoder: a backbone, or in a space of whole networks that of the architecture, its
+    `encoder`. `reads` says which of the strides that a backbone has some architecture of the space
+    reads, `reads_of` which of them one reads (`None`: all of them).
+    `decoder` refines the part's map where the user asks for
     it. `sketch` draws an architecture in plain text; without one, `text` lists its decisions.
     `maps` and `filters` are what its architectures read and how wide they are, where that is known;
-    `limits` those that their cost is to keep.
+    `limits` those that their cost is to keep. Parts that are `auxiliary` have maps inside which
+    auxiliary cells can read (`networks.pyramid.Supervised`).
     """
 
     title: str
     canonical: Callable[[Genotype], Genotype]
     build: Builder
     cost: Coster
+    canonical_on: Callable[[Genotype, Collection[int]], Genotype] | None = None
     reads: Callable[[Collection[int]], tuple[int, ...]] = deepest
+    reads_of: Callable[[Genotype, Collection[int]], tuple[int, ...]] | None = None
     encoder: OwnEncoder | None = None
     decoder: RefinementBuilder = separable_decoder
     sketch: Callable[[Genotype], str] | None = None
@@ -90,10 +112,18 @@ class Space(Grammar):
     maps: Mapping[int, Shape] = field(default_factory=dict)
     filters: int = 0
     limits: tuple[Limit, ...] = ()
+    auxiliary: bool = False
 
     def at(self, maps: Mapping[int, Shape], filters: int, limits: tuple[Limit, ...] = ()) -> Space:
         """Returns the space as one search has it: reading these maps, of this width, in limits."""
-        return replace(self, maps=maps, filters=filters, limits=limits)
+        canonical = partial(self.form_on, strides=tuple(maps))
+        return replace(self, maps=maps, filters=filters, limits=limits, canonical=canonical)
+
+    def form_on(self, genotype: Genotype, strides: Collection[int]) -> Genotype:
+        """Returns one genotype for all that build the same function on maps of these strides."""
+        return (
+            self.canonical_on(genotype, strides) if self.canonical_on else self.canonical(genotype)
+        )
 
     def allows(self, genotype: Genotype) -> bool:
         """Whether the cost of an architecture keeps the limits; without any, nothing is counted."""
@@ -108,6 +138,10 @@ class Space(Grammar):
         if not self.maps:
             raise ValueError(f"space {self.name} is not `at` any maps, on which costs depend")
         return self.cost(genotype, self.maps, self.filters)
+
+    def read_by(self, genotype: Genotype, strides: Collection[int]) -> tuple[int, ...]:
+        """Of the strides that a backbone has those whose maps an architecture reads, at most."""
+        return self.reads_of(genotype, strides) if self.reads_of else self.reads(strides)
 
     def coarsest(self, backbone: int | None) -> int:
         """The largest stride of a network: images and crops are of k times this + 1 pixels.

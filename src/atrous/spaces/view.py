@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass, field
 from functools import partial
 from typing import Any
 
-from atrous.core.architecture import Architecture, Cost
+from atrous.core.architecture import Architecture, Cost, Genotype
 from atrous.core.errors import AtrousError
 from atrous.core.requests import Asked as Asked
 from atrous.data.canvas import Size
@@ -29,6 +29,8 @@ STRIDES = (4, 8, 16)
 
 Reads = Callable[[Collection[int]], tuple[int, ...]]
 """Of the strides of some maps those that a space reads."""
+Pieces = Callable[[Genotype, Mapping[int, Shape], int], Mapping[str, Cost]]
+"""The costs by name of what an architecture is made of, on maps by stride, so many filters wide."""
 Observed = tuple[str, str]
 """A choice: what was chosen among, and what was chosen."""
 Branch = tuple[str, str]
@@ -37,7 +39,7 @@ Branch = tuple[str, str]
 
 @dataclass(frozen=True)
 class Drawing:
-    """An SVG element, `width` pixels wide at its natural size."""
+    """An SVG element, or some below one another, the widest `width` pixels at its natural size."""
 
     svg: str
     width: int
@@ -48,13 +50,20 @@ class FeatureMap:
     """The map of `size` (H, W) positions that a head reads; `backbone` is the cost of what made it,
     if one was named.
 
-    `finer` are maps of smaller strides (channels, height, width) that it reads besides.
+    `stride` is the map's, `finer` are maps of smaller strides (channels, height, width) that are
+    read besides.
     """
 
     channels: int
     size: Size
     backbone: Cost | None = None
+    stride: int = STRIDE
     finer: Mapping[int, Shape] = field(default_factory=dict)
+
+    @property
+    def maps(self) -> dict[int, Shape]:
+        """All maps by stride."""
+        return {**self.finer, self.stride: (self.channels, *self.size)}
 
 
 @dataclass(frozen=True)
@@ -108,13 +117,13 @@ def plain_view(space: Space) -> View:
         words=partial(_words, space),
         observed=partial(_observed, space),
         order={},
-        describe=partial(_describe, space),
+        describe=partial(described, space),
     )
 
 
-def feature_map(asked: Asked, reads: Reads = deepest) -> FeatureMap:
-    """The maps that a head reads, as asked for, or those of the named backbone. Raises
-    `AtrousError`."""
+def feature_map(asked: Asked, reads: Reads = deepest, read: Reads | None = None) -> FeatureMap:
+    """The maps that a space `reads`, as asked for, or those of the named backbone, of which that
+    counts which the maps that are `read` depend on. Raises `AtrousError`."""
     stride, image = asked.output_stride or STRIDE, asked.size or IMAGE
     if asked.backbone is None:
         channels, (height, width) = asked.channels or CHANNELS, asked.size or MAP
@@ -130,10 +139,11 @@ def feature_map(asked: Asked, reads: Reads = deepest) -> FeatureMap:
 
         network = outline(asked.backbone, stride)
         found = {s: (c, *feature_size(image, s)) for s, c in network.channels.items()}
+        network.cut((read or reads)(found))
         backbone = backbone_cost(network, image)
-    finer = {s: found[s] for s in reads(found) if s != stride}
-    channels, height, width = found[stride]
-    return FeatureMap(channels, (height, width), backbone, finer)
+    *finer, deep = reads(found)
+    channels, height, width = found[deep]
+    return FeatureMap(channels, (height, width), backbone, deep, {s: found[s] for s in finer})
 
 
 def refuse_backbone(architecture: Architecture, asked: Asked) -> None:
@@ -164,17 +174,21 @@ def _observed(space: Space, architecture: Architecture) -> list[Observed]:
     ]
 
 
-def _describe(space: Space, architecture: Architecture, asked: Asked) -> Description:
-    """The decisions, and the cost as the space counts it."""
+def described(
+    space: Space, architecture: Architecture, asked: Asked, pieces: Pieces | None = None
+) -> Description:
+    """The architecture in plain text, and its cost as the space counts it, after that of its
+    `pieces`. Raises `AtrousError`."""
     if space.encoder:
         refuse_backbone(architecture, asked)
-        reads, stride = FeatureMap(RGB, asked.size or IMAGE), IMAGE_STRIDE
+        reads = FeatureMap(RGB, asked.size or IMAGE, stride=IMAGE_STRIDE)
     else:
-        reads, stride = feature_map(asked, space.reads), asked.output_stride or STRIDE
+        read = partial(space.read_by, architecture.genotype)
+        reads = feature_map(asked, space.reads, read)
     filters = asked.filters or FILTERS
-    maps = {**reads.finer, stride: (reads.channels, *reads.size)}
-    cost = space.cost(architecture.genotype, maps, filters)
-    parts = [("architecture", cost)]
+    cost = space.cost(architecture.genotype, reads.maps, filters)
+    found = pieces(architecture.genotype, reads.maps, filters) if pieces else {}
+    parts = [*found.items(), ("architecture", cost)]
     if backbone := reads.backbone:
         parts += [("backbone", backbone), ("backbone and architecture", backbone + cost)]
     facts: dict[str, Any] = {
@@ -187,7 +201,7 @@ def _describe(space: Space, architecture: Architecture, asked: Asked) -> Descrip
     }
     if reads.finer:
         facts["finer"] = {str(s): list(shape) for s, shape in reads.finer.items()}
-    sizes = " and ".join(f"{height} x {width}" for _, height, width in maps.values())
+    sizes = " and ".join(f"{height} x {width}" for _, height, width in reads.maps.values())
     title = f"on {sizes} positions, {filters} filters"
     return Description(space.text(architecture.genotype), title, (tuple(parts),), facts)
 

@@ -16,6 +16,7 @@ from atrous.core.architecture import Architecture
 from atrous.core.config import SearchConfig
 from atrous.core.console import counted
 from atrous.core.errors import AtrousError
+from atrous.core.objective import Value, on_split
 from atrous.core.statistics import Interval, mean_interval
 from atrous.core.trial import (
     REPLICATE,
@@ -39,7 +40,6 @@ from atrous.execution import find_executor
 from atrous.execution.executor import Executor
 from atrous.search.ledger import Entry, Ledger
 from atrous.search.loop import SearchPlan, search
-from atrous.search.objective import Value, on_split
 from atrous.search.promotion import FullBudget
 from atrous.search.run import Run, winner
 from atrous.spaces import find_architecture, find_space

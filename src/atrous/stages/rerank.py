@@ -23,7 +23,8 @@ from atrous.core.architecture import Architecture
 from atrous.core.config import MOST_WORKERS, RerankConfig
 from atrous.core.console import command, note
 from atrous.core.errors import AtrousError
-from atrous.core.options import option, require_in_range
+from atrous.core.objective import end_to_end, find_objective
+from atrous.core.options import option, replaced, require_in_range
 from atrous.core.records import Amount, Count
 from atrous.core.trial import TRIAL, Origin, Trial
 from atrous.data.canvas import Size, largest, require_crop
@@ -31,12 +32,11 @@ from atrous.data.check import require_sound
 from atrous.data.encoding import distinct
 from atrous.estimation.end_to_end import FineTune, WarmStart, is_gentle, usual_rate
 from atrous.estimation.estimators import blueprint_of
-from atrous.estimation.search_data import cached_of, estimator, unchanged_data
+from atrous.estimation.search_data import cached_of, estimator, require_there, unchanged_data
 from atrous.execution import find_executor
 from atrous.networks.compute import Compute, whole_precision
 from atrous.search.ledger import Entry
 from atrous.search.loop import SearchPlan, baseline_trials, search
-from atrous.search.objective import find_objective
 from atrous.search.promotion import FullBudget
 from atrous.search.run import RERANK, SECOND, Run, ranked
 from atrous.spaces import find_space
@@ -91,11 +91,17 @@ def _reranking(run: Run, asked: RerankConfig) -> Reranking:
     precision = whole_precision(settings.device, None)
     gentle = is_gentle(asked.training.steps, warm, run.config.encoder.weights)
     rate = usual_rate(gentle, scratch=space.encoder is not None)
-    training = replace(asked.training, tune_norm=not gentle, score_every=SCORE_EVERY)
+    training = replaced(
+        asked.training,
+        tune_norm=not gentle,
+        score=end_to_end(run.config.proxy.score),
+        score_every=SCORE_EVERY,
+    )
     crop = require_crop(training.crop, canvas) if training.crop else (1, 1)
     protocol = protocol_of(training, crop, rate, precision, 0)
     trials = _best_trials(run, asked.top)
-    sizes = require_sound(Path(run.config.data.path))
+    require_there(run)
+    sizes = require_sound(Path(run.config.data.path), run.config.data.select_on)
     crop = training.crop or derive_training_crop(sizes, canvas)
     _note_untrained(run, trials, crop, largest(sizes))
     return Reranking(
@@ -159,7 +165,7 @@ def proceed(run: Run, cache: Path, watch: Callable[[Entry], None]) -> None:
     plan = SearchPlan(
         space=find_space(config.space),
         listed=[*baselines, *again],
-        objective=find_objective("miou"),
+        objective=find_objective(reranking.protocol.score),
         promotion=FullBudget(reranking.protocol.steps),
         seed=config.seed,
         workers=reranking.workers,

@@ -8,6 +8,7 @@ from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
@@ -24,6 +25,13 @@ from atrous.core.config import (
 )
 from atrous.core.console import command
 from atrous.core.errors import AtrousError, faults, require_all
+from atrous.core.objective import (
+    END_TO_END,
+    OBJECTIVES,
+    ON_FEATURES,
+    find_objective,
+    objectives_of,
+)
 from atrous.core.options import replaced, require_in_range
 from atrous.core.trial import Failed, may_pass
 from atrous.data.canvas import require_crop
@@ -34,13 +42,6 @@ from atrous.networks.compute import pick_device
 from atrous.search.history import History
 from atrous.search.ledger import Entry, scored
 from atrous.search.loop import Estimator, SearchPlan, baseline_trials, search
-from atrous.search.objective import (
-    END_TO_END,
-    OBJECTIVES,
-    ON_FEATURES,
-    find_objective,
-    objectives_of,
-)
 from atrous.search.promotion import Propose, find_promotion
 from atrous.search.run import Run, create_run, require_no_run
 from atrous.spaces import family_of, find_architecture, find_space
@@ -51,7 +52,15 @@ from atrous.strategies.strategy import AnyStrategy, Result
 RANDOM_BESIDE = 8
 """Random architectures that what is decoded is compared with."""
 
-OF_WHOLE_NETWORKS = {"init": "reference", "optimiser": "sgd", "rate_warm_up": 0.0}
+OF_WHOLE_NETWORKS: dict[str, Any] = {
+    "init": "reference",
+    "optimiser": "sgd",
+    "rate_warm_up": 0.0,
+    "flip": False,
+    "auxiliary": 0.0,
+    "average": 0.0,
+    "teacher": None,
+}
 """How networks that train on images do so: their family draws their first weights."""
 
 
@@ -146,6 +155,7 @@ def _of_space(config: SearchConfig) -> Iterator[Callable[[], object]]:
     yield partial(require_relaxable, config)
     yield partial(require_score, config)
     yield partial(_require_of_whole_networks, config)
+    yield partial(_require_auxiliary, config)
     for name in config.baselines:
         if not faults(partial(find_architecture, name)):
             yield partial(_require_alike, config, name)
@@ -176,6 +186,15 @@ def _require_of_whole_networks(config: SearchConfig) -> None:
             )
 
 
+def _require_auxiliary(config: SearchConfig) -> None:
+    """Raises `AtrousError` for auxiliary cells of parts that can have none."""
+    if config.proxy.auxiliary and not find_space(config.space).auxiliary:
+        raise AtrousError(
+            f"--auxiliary is 0 for --space {config.space}, whose parts have no maps inside, got "
+            f"{config.proxy.auxiliary}."
+        )
+
+
 def _require_alike(config: SearchConfig, name: str) -> None:
     """Raises `AtrousError` for a baseline that cannot be trained as what is searched."""
     beside, space = find_space(find_architecture(name).space), find_space(config.space)
@@ -197,14 +216,18 @@ def require_score(config: SearchConfig) -> None:
 
 
 def lasting(config: SearchConfig) -> SearchConfig:
-    """The configuration as it is kept: it means the same from any folder, says its rate, and asks
-    for no more trials than there are architectures."""
-    rate = config.proxy.rate or family_of(config.space).defaults.rate
+    """The configuration as it is kept: it means the same from any folder, says its rate and the
+    finest stride, and asks for no more trials than there are architectures."""
+    usual, finest = family_of(config.space).defaults, config.encoder.finest_stride
+    if finest is None and usual.finest_on_cpu and pick_device(config.machine.device) == "cpu":
+        finest = usual.finest_on_cpu
     return replaced(
         config,
-        rate=rate or CELL_RATES[config.proxy.optimiser],
+        rate=config.proxy.rate or usual.rate or CELL_RATES[config.proxy.optimiser],
+        finest_stride=finest,
         data=str(Path(config.data.path).resolve()),
         weights=_absolute(config.encoder.weights),
+        teacher=config.proxy.teacher and str(Path(config.proxy.teacher).resolve()),
         baselines=tuple(_absolute(name) for name in config.baselines),
         trials=min(config.budget.trials, find_space(config.space).size()),
     )

@@ -36,7 +36,11 @@ class Protocol(TrainingConfig):
     what is scored and kept; 0 keeps none.
     `drop_path` is the probability with which the last layer's operations are dropped at the end of
     the training, less in earlier layers and at earlier steps (networks of Auto-DeepLab alone).
-    Every `score_every` steps the selection images are scored.
+    The backbone stays as it is up to stride `frozen` (0: all of it learns). The loss is taken at
+    every `loss_every`-th pixel of each axis. Of each image there are `variants` crops (0: a new one
+    each time).
+    Every `score_every` steps the selection images are scored; the weights whose `score` is the
+    highest are kept.
     """
 
     crop: Size
@@ -56,7 +60,7 @@ class Protocol(TrainingConfig):
     @property
     def schedule(self) -> Schedule:
         """Optimiser and learning rate."""
-        return Schedule(self.batch, self.rate, self.weight_decay)
+        return Schedule(self.batch, self.rate, self.weight_decay, self.optimiser, self.rate_warm_up)
 
     def _wrong(self) -> list[str]:
         """Returns all that is wrong with the numbers."""

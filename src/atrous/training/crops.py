@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import islice
+from typing import cast, overload
 
 import numpy as np
 import torch
@@ -15,6 +16,7 @@ from atrous.core.errors import AtrousError
 from atrous.data.dataset import Samples, read_ahead, read_image, read_labels
 from atrous.data.transform import Augmentation
 from atrous.networks.compute import cores
+from atrous.networks.network import Begun
 from atrous.training.config import Protocol
 from atrous.training.world import World
 
@@ -25,23 +27,73 @@ ORDER, CROP = 0, 1
 """Orders and crops draw from streams of their own."""
 Batch = tuple[Tensor, Tensor]
 """Images uint8 [B, 3, H, W] and labels uint8 [B, H, W]."""
+BegunBatch = tuple[Begun, Tensor]
+"""The maps that a frozen front makes of images, in float16, and labels uint8 [B, H, W]."""
 
 
 @dataclass(frozen=True)
 class Crops:
-    """Crop n of the stream, for any n. Each pass over the samples is in an order of its own."""
+    """Crop n of the stream, for any n. Each pass over the samples is in an order of its own.
+
+    Augmentation draws each crop anew; where there are `variants`, so many of each sample, which
+    return in later passes.
+    """
 
     samples: Samples
     augmentation: Augmentation
     seed: int
+    variants: int = 0
 
     def __getitem__(self, number: int) -> Batch:
         """Image uint8 [3, H, W] and labels uint8 [H, W]."""
+        sample, drawn = self.key(number)
+        return self.drawn(sample, drawn)
+
+    def key(self, number: int) -> tuple[int, int]:
+        """The sample of crop n, and the number that its augmentation is drawn from: crops of equal
+        keys are equal."""
         turn, place = divmod(number, len(self.samples))
-        sample = self.samples[order(self.seed, turn, len(self.samples))[place]]
-        rng = np.random.default_rng((self.seed, number, CROP))
-        image, labels = self.augmentation(read_image(sample.image), read_labels(sample), rng)
+        sample = order(self.seed, turn, len(self.samples))[place]
+        if not self.variants:
+            return sample, number
+        return sample, turn % self.variants * len(self.samples) + sample
+
+    def drawn(self, sample: int, drawn: int) -> Batch:
+        """The crop of a key."""
+        rng = np.random.default_rng((self.seed, drawn, CROP))
+        source = self.samples[sample]
+        image, labels = self.augmentation(read_image(source.image), read_labels(source), rng)
         return torch.from_numpy(image).permute(2, 0, 1), torch.from_numpy(labels)
+
+
+Front = Callable[[Tensor], Begun]
+"""Images uint8 [B, 3, H, W] -> what a frozen front makes of them, on its own device."""
+
+
+class Started:
+    """Crops after a frozen front, in float16 in the machine's memory.
+
+    Where crops return, their maps are kept for that, as far as `room` bytes go: those of later ones
+    are computed each time.
+    """
+
+    def __init__(self, crops: Crops, front: Front, room: float) -> None:
+        self.crops, self.front, self.room = crops, front, room
+        self._kept: dict[tuple[int, int], BegunBatch] = {}
+
+    def __getitem__(self, number: int) -> BegunBatch:
+        """Maps [C, h, w] by stride and labels uint8 [H, W]."""
+        key = self.crops.key(number)
+        if key in self._kept:
+            return self._kept[key]
+        image, labels = self.crops.drawn(*key)
+        begun = self.front(image[None])
+        maps = {stride: each[0].half().cpu() for stride, each in begun.maps.items()}
+        found = Begun(maps, begun.size), labels
+        self.room -= sum(each.nbytes for each in (*maps.values(), labels))
+        if self.crops.variants and self.room > 0:
+            self._kept[key] = found
+        return found
 
 
 @lru_cache(maxsize=4)
@@ -51,7 +103,19 @@ def order(seed: int, turn: int, count: int) -> tuple[int, ...]:
     return tuple(shuffled)
 
 
-def parts(crops: Crops, protocol: Protocol, first: int, world: World) -> Iterator[Batch]:
+@overload
+def parts(crops: Crops, protocol: Protocol, first: int, world: World) -> Iterator[Batch]: ...
+
+
+@overload
+def parts(
+    crops: Crops | Started, protocol: Protocol, first: int, world: World
+) -> Iterator[Batch | BegunBatch]: ...
+
+
+def parts(
+    crops: Crops | Started, protocol: Protocol, first: int, world: World
+) -> Iterator[Batch | BegunBatch]:
     """This process's batches from step `first` to the last, `accumulate` of them a step.
 
     Raises `AtrousError` if the processes cannot share a batch.
@@ -64,15 +128,27 @@ def parts(crops: Crops, protocol: Protocol, first: int, world: World) -> Iterato
         )
         for position in range(share)
     )
-    read = read_ahead(crops.__getitem__, numbers, loader_threads(world))
+    item = cast(Callable[[int], Batch | BegunBatch], crops.__getitem__)
+    read = read_ahead(item, numbers, loader_threads(world))
     return _stacked(read, share, world.device.startswith("cuda"))
 
 
-def _stacked(read: Iterator[Batch], share: int, pinned: bool) -> Iterator[Batch]:
+def _stacked(
+    read: Iterator[Batch | BegunBatch], share: int, pinned: bool
+) -> Iterator[Batch | BegunBatch]:
     """Stacks `share` crops at a time, where an accelerator copies them from if `pinned`."""
+
+    def stacked(tensors: Sequence[Tensor]) -> Tensor:
+        joined = torch.stack(list(tensors))
+        return joined.pin_memory() if pinned else joined
+
     while few := list(islice(read, share)):
-        images, labels = (torch.stack(tensors) for tensors in zip(*few, strict=True))
-        yield (images.pin_memory(), labels.pin_memory()) if pinned else (images, labels)
+        images, labels = zip(*few, strict=True)
+        if isinstance(images[0], Begun):
+            maps = {s: stacked([each.maps[s] for each in images]) for s in images[0].maps}
+            yield Begun(maps, images[0].size), stacked(labels)
+        else:
+            yield stacked(images), stacked(labels)
 
 
 def share_of(protocol: Protocol, world: World) -> int:
@@ -105,4 +181,4 @@ def crops_of(samples: Samples, protocol: Protocol, mean: tuple[float, ...]) -> C
     red, green, blue = (round(255 * value) for value in mean)
     fill = (red, green, blue)
     augmentation = Augmentation(protocol.crop, protocol.scales, protocol.flip, fill)
-    return Crops(samples, augmentation, protocol.seed)
+    return Crops(samples, augmentation, protocol.seed, protocol.variants)

@@ -14,20 +14,24 @@ import torch
 from torch import nn
 
 from atrous.core.console import untracked
+from atrous.core.objective import MIOU, find_objective
 from atrous.core.records import Count, to_json
 from atrous.core.trial import Metrics, Score
 from atrous.data.dataset import Progress, Samples
+from atrous.networks.compute import machine_memory
 from atrous.networks.network import Network
 from atrous.tasks import Task
 from atrous.tasks.segmentation import SEGMENTATION
 from atrous.tasks.segmentation.evaluate import evaluate
 from atrous.training.checkpoint import Checkpoint, Log, fill, load, save
-from atrous.training.crops import Batch, Crops, parts
+from atrous.training.crops import Crops, Started, parts
 from atrous.training.optimiser import FINITE_EVERY, NonFiniteError
 from atrous.training.state import Best, TrainingState
 from atrous.training.world import World
 
 CHECKPOINT, BEST = "checkpoint.safetensors", "best.safetensors"
+KEPT = 0.25
+"""The share of the machine's memory that maps of a frozen front take at most."""
 SAVE_SECONDS = 60
 """A checkpoint is written so often, and with every score."""
 
@@ -102,10 +106,10 @@ def train(
 ) -> Metrics:
     """Trains to the last step of the protocol and gives the metrics of the best weights kept.
 
-    The folder holds `checkpoint.safetensors`, `best.safetensors` (the weights that scored highest,
-    with their metrics) and `log.jsonl`. Where a checkpoint is there, the run goes on from it. A
-    `warm` start is scored before the first step: a training of trained weights ends with nothing
-    worse.
+    The folder holds `checkpoint.safetensors`, `best.safetensors` (the weights that scored highest
+    by the protocol's `score`, with their metrics) and `log.jsonl`. Where a checkpoint is there, the
+    run goes on from it. A `warm` start is scored before the first step: a training of trained
+    weights ends with nothing worse.
     Raises `NonFiniteError` when the loss is no longer a number, and `AtrousError` for what cannot
     be read or written.
     """
@@ -143,8 +147,10 @@ def _score(
     state.world.align(state.scored)
     metrics = score(state.scored)
     if log:
-        _keep_best(state, metrics, folder)
-        log.add(Score(state.step, loss, metrics.miou))
+        name = state.protocol.score
+        value = find_objective(name)(metrics.values)
+        _keep_best(state, metrics, value, folder)
+        log.add(Score(state.step, loss, metrics.miou, None if name == MIOU else value))
         watch(state.step, loss, metrics)
 
 
@@ -162,12 +168,19 @@ def load_best(network: Network, folder: Path) -> None:
 
 def _steps(state: TrainingState, crops: Crops) -> Iterator[torch.Tensor]:
     """The loss of each step that is left."""
-    batches: Iterator[Batch] = parts(crops, state.protocol, state.step, state.world)
+    batches = parts(source_of(state, crops), state.protocol, state.step, state.world)
     while state.step < state.protocol.steps:
         loss = state.advance(list(islice(batches, state.protocol.accumulate)))
         if state.step % FINITE_EVERY == 1:
             _finite(loss, state)
         yield loss
+
+
+def source_of(state: TrainingState, crops: Crops) -> Crops | Started:
+    """The crops as the network is given them: after its frozen front, where it has one."""
+    if not state.protocol.frozen:
+        return crops
+    return Started(crops, state.front, KEPT * machine_memory() / state.world.local_size)
 
 
 def _finite(share: torch.Tensor, state: TrainingState) -> float:
@@ -178,9 +191,9 @@ def _finite(share: torch.Tensor, state: TrainingState) -> float:
     return loss
 
 
-def _keep_best(state: TrainingState, metrics: Metrics, folder: Path) -> None:
-    if metrics.miou <= state.best.score:
+def _keep_best(state: TrainingState, metrics: Metrics, score: float, folder: Path) -> None:
+    if score <= state.best.score:
         return
-    state.best = Best(metrics.miou, state.step)
+    state.best = Best(score, state.step)
     tensors = {f"network.{k}": v for k, v in state.scored.state_dict().items()}
     save(Checkpoint(tensors, to_json(BestWeights(state.step, metrics))), folder / BEST)

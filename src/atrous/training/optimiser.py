@@ -19,6 +19,8 @@ BIAS, TIMES = 2.0, "times"
 """Biases of convolutions learn so many times as fast; the name of that in a group of parameters."""
 REFERENCE_DECAY = 0.0003
 REFERENCE_STEPS = 30_000
+PREFIX = "optimiser."
+"""Before the names of an optimiser's tensors in a checkpoint."""
 OptimiserName = Literal["sgd", "adamw"]
 
 
@@ -133,7 +135,7 @@ def kept_state(network: nn.Module, optimiser: torch.optim.Optimizer) -> dict[str
     for name, parameter in network.named_parameters():
         for key, value in optimiser.state[parameter].items():
             if isinstance(value, torch.Tensor):
-                tensors[f"optimiser.{name}.{key}"] = value
+                tensors[f"{PREFIX}{name}.{key}"] = value
     return tensors
 
 
@@ -142,10 +144,18 @@ def restore_state(
 ) -> None:
     """Goes on from what `kept_state` gave for the same network and optimiser."""
     network.load_state_dict({name: tensors[f"network.{name}"] for name in network.state_dict()})
+    of_it = {n.removeprefix(PREFIX): t for n, t in tensors.items() if n.startswith(PREFIX)}
+    restore_optimiser(network, optimiser, of_it)
+
+
+def restore_optimiser(
+    network: nn.Module, optimiser: torch.optim.Optimizer, tensors: Mapping[str, torch.Tensor]
+) -> None:
+    """Gives an optimiser its tensors back, named `parameter.key`."""
     known = dict(network.named_parameters())
-    for name in (name for name in tensors if name.startswith("optimiser.")):
-        owner, _, key = name.removeprefix("optimiser.").rpartition(".")
-        parameter, value = known[owner], tensors[name]
+    for name, value in tensors.items():
+        owner, _, key = name.rpartition(".")
+        parameter = known[owner]
         alike = value.shape == parameter.shape
         placed = torch.empty_like(parameter).copy_(value) if alike else value.to(parameter.device)
         optimiser.state[parameter][key] = placed.detach()

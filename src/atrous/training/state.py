@@ -15,27 +15,27 @@ from atrous.core.errors import AtrousError
 from atrous.core.records import Count, to_json
 from atrous.networks.compute import Compute
 from atrous.networks.layers import set_drop_path
-from atrous.networks.network import Network
+from atrous.networks.network import Begun, Network
 from atrous.tasks import Task
 from atrous.tasks.segmentation import SEGMENTATION
 from atrous.training.checkpoint import Checkpoint, fill
 from atrous.training.config import Protocol
-from atrous.training.crops import Batch
+from atrous.training.crops import Batch, BegunBatch
 from atrous.training.optimiser import (
     REFERENCE_DECAY,
     REFERENCE_STEPS,
+    kept_state,
     make_optimiser,
+    restore_optimiser,
     set_norm_decay,
     set_rate,
 )
 from atrous.training.world import World
 
-BUFFER = "momentum_buffer"
-
 
 @dataclass(frozen=True)
 class Best:
-    """The highest selection score so far, mIoU in [0, 1], and the step after which it was taken."""
+    """The highest selection score so far, in [0, 1], and the step after which it was taken."""
 
     score: Annotated[float, Field(ge=-1, le=1)] = -1.0
     step: Count = 0
@@ -71,20 +71,25 @@ class TrainingState:
         self.protocol, self.compute, self.world = protocol, compute, world
         self.step, self.best = 0, Best()
         decay = max(REFERENCE_DECAY, REFERENCE_DECAY * REFERENCE_STEPS / protocol.steps)
-        set_norm_decay(network, decay)
+        set_norm_decay(network.freeze(protocol.frozen), decay)
         self.network = cast(Network, world.synchronise_norms(network))
         self._wrapped = world.wrap(self.network)
         self._optimiser = make_optimiser(self.network, protocol.schedule)
-        self._average = _average(self.network, protocol.average)
+        self._average = averaged(self.network, protocol.average)
         mean, std = network.backbone.mean, network.backbone.std
         self._loss = batch_loss(task, compute, mean, std, protocol.class_weights)
+
+    def front(self, images: Tensor) -> Begun:
+        """Images uint8 [B, 3, H, W] after the frozen front of the network."""
+        with self.compute.autocast():
+            return self.network.begin(self._loss.pixels(images))
 
     @property
     def scored(self) -> Network:
         """The network that is scored and kept: the moving average where there is one."""
         return cast(Network, self._average.module) if self._average else self.network
 
-    def advance(self, parts: Sequence[Batch]) -> Tensor:
+    def advance(self, parts: Sequence[Batch | BegunBatch]) -> Tensor:
         """One step on this process's parts of a batch.
 
         Gives its share of the loss, a scalar that carries no gradient: the loss is the mean over
@@ -96,6 +101,7 @@ class TrainingState:
         if not self.protocol.tune_norm:
             _freeze_norms(self.network)
         self._optimiser.zero_grad(set_to_none=True)
+        parts = [_sparse(part, self.protocol.loss_every) for part in parts]
         counted = self.world.total(sum(map(self._labelled, parts), torch.tensor(0)))
         pixels = counted.clamp_min(1).to(self.compute.device)
         loss = torch.stack([self._gradients(part, pixels) for part in parts]).sum()
@@ -108,11 +114,7 @@ class TrainingState:
 
     def checkpoint(self) -> Checkpoint:
         """The state, to be restored into a new one of the same network and protocol."""
-        tensors = {f"network.{k}": v for k, v in self.network.state_dict().items()}
-        for name, parameter in self.network.named_parameters():
-            momentum = self._optimiser.state[parameter].get(BUFFER)
-            if momentum is not None:
-                tensors[f"momentum.{name}"] = momentum
+        tensors = kept_state(self.network, self._optimiser)
         if self._average:
             tensors |= {f"average.{k}": v for k, v in self._average.state_dict().items()}
         return Checkpoint(tensors, to_json(TrainingProgress(self.step, self.best, self.protocol)))
@@ -130,20 +132,21 @@ class TrainingState:
         fill(self.network, checkpoint.under("network"))
         if self._average:
             fill(self._average, checkpoint.under("average"))
-        momentum = checkpoint.under("momentum")
-        for name, parameter in self.network.named_parameters():
-            if name in momentum:
-                buffer = torch.empty_like(parameter).copy_(momentum[name])
-                self._optimiser.state[parameter] = {BUFFER: buffer}
+        restore_optimiser(self.network, self._optimiser, checkpoint.under("optimiser"))
         self.step, self.best = step, best
 
-    def _labelled(self, part: Batch) -> Tensor:
+    def _labelled(self, part: Batch | BegunBatch) -> Tensor:
         return self._loss.task.labelled(part[1])
 
-    def _gradients(self, part: Batch, count: Tensor) -> Tensor:
-        loss = self._loss(self._wrapped, part) / count
+    def _gradients(self, part: Batch | BegunBatch, count: Tensor) -> Tensor:
+        loss = self._loss(self._wrapped, part, every=self.protocol.loss_every) / count
         (loss * self.world.size).backward()  # type: ignore[no-untyped-call]
         return loss.detach()
+
+
+def _sparse(part: Batch | BegunBatch, every: int) -> Batch | BegunBatch:
+    """A batch with the labels of every few pixels of each axis."""
+    return cast(Batch | BegunBatch, (part[0], part[1][:, ::every, ::every]))
 
 
 def require_steps(taken: int, all_of_them: int) -> None:
@@ -159,7 +162,8 @@ def promoted(checkpoint: Checkpoint, protocol: Protocol) -> Checkpoint:
     return Checkpoint(checkpoint.tensors, record)
 
 
-def _average(network: Network, decay: float) -> AveragedModel | None:
+def averaged(network: nn.Module, decay: float) -> AveragedModel | None:
+    """Returns a moving average of a network's weights and running means; `None` without decay."""
     if not decay:
         return None
 
@@ -196,15 +200,27 @@ class BatchLoss:
     std: Tensor
     weights: Tensor | None
 
-    def __call__(self, network: nn.Module, batch: Batch, *mixture: Any) -> Tensor:
+    def __call__(
+        self, network: nn.Module, batch: Batch | BegunBatch, *mixture: Any, **options: Any
+    ) -> Tensor:
         """Returns a scalar with its gradient; a relaxed network is given its `mixture`."""
-        images, labels = (tensor.to(self.compute.device, non_blocking=True) for tensor in batch)
-        pixels = ((images.float() - self.mean) / self.std).contiguous(
+        images, labels = batch
+        labels = labels.to(self.compute.device, non_blocking=True)
+        pixels = self._placed(images) if isinstance(images, Begun) else self.pixels(images)
+        with self.compute.autocast():
+            answers = network(pixels, *mixture, **options)
+        return self.task.loss(answers, labels.long(), self.weights)
+
+    def pixels(self, images: Tensor) -> Tensor:
+        """Images uint8 [B, 3, H, W] as a network takes them, on its device."""
+        placed = images.to(self.compute.device, non_blocking=True).float()
+        return ((placed - self.mean) / self.std).contiguous(
             memory_format=self.compute.memory_format
         )
-        with self.compute.autocast():
-            answers = network(pixels, *mixture)
-        return self.task.loss(answers, labels.long(), self.weights)
+
+    def _placed(self, begun: Begun) -> Begun:
+        maps = {stride: self.compute.place(each) for stride, each in begun.maps.items()}
+        return Begun(maps, begun.size)
 
 
 def batch_loss(

@@ -12,6 +12,7 @@ import torch
 
 from atrous.core.architecture import Cost
 from atrous.core.errors import AtrousError
+from atrous.estimation.learning import Aids, Supervision, supervised
 from atrous.spaces import find_architecture, write_architecture
 from atrous.spaces.fast_dense.space import (
     NONE,
@@ -29,7 +30,7 @@ from atrous.spaces.fast_dense.space import (
     strides_of,
     wiring,
 )
-from atrous.tasks.segmentation.probabilities import class_scores
+from atrous.tasks.segmentation.probabilities import Segmenter, class_scores
 
 MAPS = {4: (24, 128, 128), 8: (32, 64, 64), 16: (96, 32, 32), 32: (320, 16, 16)}
 """The maps of MobileNet-v2 of 512 x 512 pixels, at output stride 32."""
@@ -113,6 +114,16 @@ def test_built_they_lack_the_adapter_of_the_map_that_they_do_not_read() -> None:
         counted = sum(p.numel() for p in part.parameters())
         scores = sum(p.numel() for p in class_scores(64, 21, part.kernel).parameters())
         assert counted + scores + unread * 64 + 128 == published_cost(name, 64, 2).parameters
+
+
+def test_auxiliary_cells_are_as_large_as_published() -> None:
+    space, channels = fast_dense(3, 3, 2), {s: shape[0] for s, shape in MAPS.items()}
+    found = {}
+    for name, genotype in space.published.items():
+        learner = supervised(Segmenter(space.build(genotype, channels, 64), 21), Aids(0.15))
+        assert isinstance(learner, Supervision)
+        found[name] = sum(p.numel() for p in learner.inner.parameters())
+    assert found == {"arch0": 404_607, "arch1": 496_767, "arch2": 518_271}
 
 
 @pytest.mark.parametrize("layers", [1, 2])

@@ -10,42 +10,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from atrous.networks.layers import GlobalPooling, separable, unit
 from atrous.networks.pyramid import Part, Pyramid, onto
 from atrous.spaces.fast_dense import space as spelling
-
-
-def unit(channels: int, filters: int, kernel: int = 1, rate: int = 1) -> nn.Sequential:
-    """A convolution that keeps H x W, batch norm, ReLU: [B, C, H, W] -> [B, filters, H, W]."""
-    padding = rate * (kernel // 2)
-    convolution = nn.Conv2d(channels, filters, kernel, padding=padding, dilation=rate, bias=False)
-    return nn.Sequential(convolution, nn.BatchNorm2d(filters), nn.ReLU())
-
-
-def separable(filters: int, kernel: int, rate: int) -> nn.Sequential:
-    """A depthwise and a pointwise convolution with nothing between, batch norm, ReLU."""
-    depthwise = nn.Conv2d(
-        filters,
-        filters,
-        kernel,
-        padding=rate * (kernel // 2),
-        dilation=rate,
-        groups=filters,
-        bias=False,
-    )
-    return nn.Sequential(depthwise, *unit(filters, filters))
-
-
-class GlobalPooling(nn.Module):
-    """The mean over a map, through a unit, spread over the map again."""
-
-    def __init__(self, filters: int) -> None:
-        super().__init__()
-        self.unit = unit(filters, filters)
-
-    def forward(self, features: Tensor) -> Tensor:
-        """[B, C, H, W] -> the same shape."""
-        means = self.unit(features.mean((2, 3), keepdim=True))
-        return cast(Tensor, means.expand_as(features))
 
 
 class OperationCell(nn.Module):
@@ -73,9 +40,9 @@ class OperationCell(nn.Module):
 def operation(kind: spelling.CellOperation, filters: int, repeats: int) -> nn.Module:
     """The layers of an operation, which keep shapes."""
     if kind.pooled:
-        return GlobalPooling(filters)
+        return GlobalPooling(filters, filters)
     if kind.separable:
-        layers = (separable(filters, kind.kernel, kind.rate) for _ in range(repeats))
+        layers = (separable(filters, filters, kind.kernel, kind.rate) for _ in range(repeats))
         return nn.Sequential(*layers)
     return unit(filters, filters, kind.kernel, kind.rate)
 
@@ -89,9 +56,27 @@ def total(terms: spelling.Terms, results: Mapping[int, Tensor]) -> Tensor:
     return sum(summands[1:], summands[0])
 
 
+class AuxiliaryCell(Part):
+    """The cell of a decoder on the result of a block; class scores are made as the decoder's."""
+
+    kernel = 3
+
+    def __init__(self, cell: spelling.Cell, filters: int, repeats: int, stride: int) -> None:
+        super().__init__()
+        self.reads, self.stride, self.channels = (stride,), stride, filters
+        self.cell = OperationCell(cell, filters, repeats)
+
+    def forward(self, maps: Pyramid) -> Tensor:
+        """The result by its stride -> [B, channels, H, W] there."""
+        return cast(Tensor, self.cell(maps[self.stride]))
+
+
 class CompactDecoder(Part):
     """Adapters of the backbone's maps, blocks that join two maps each, and their loose ends joined
-    at the finest of them. Class scores are made by a 3x3 convolution."""
+    at the finest of them. Class scores are made by a 3x3 convolution.
+
+    Each block has an auxiliary cell, if one is asked for (Nekrasov et al. 2019, section 3.3).
+    """
 
     kernel = 3
 
@@ -106,10 +91,10 @@ class CompactDecoder(Part):
         self.decoder = decoder
         self.pool_strides = spelling.strides_of(decoder, channels)
         maps = spelling.adapted(decoder)
-        self.reads = tuple(sorted({self.pool_strides[number] for number in maps}))
+        self.reads = spelling.reads_of(decoder, channels)
         self.loose = tuple(len(spelling.STRIDES) + block for block in decoder.loose)
         self.stride = min(self.pool_strides[number] for number in self.loose)
-        self.channels = filters
+        self.channels, self.repeats = filters, repeats
         self.adapters = nn.ModuleDict(
             {str(k): unit(channels[self.pool_strides[k]], filters) for k in maps}
         )
@@ -122,8 +107,18 @@ class CompactDecoder(Part):
         )
         self.join = unit(len(self.loose) * filters, filters)
 
+    def auxiliary(self) -> list[Part]:
+        """See `Supervised`."""
+        strides = self.pool_strides[len(spelling.STRIDES) :]
+        made = (self.decoder.cell, self.channels, self.repeats)
+        return [AuxiliaryCell(*made, stride) for stride in strides]
+
     def forward(self, maps: Pyramid) -> Tensor:
         """Maps by stride -> [B, channels, H, W] at the part's stride."""
+        return self.inside(maps)[0]
+
+    def inside(self, maps: Pyramid) -> tuple[Tensor, list[Tensor]]:
+        """See `Supervised`: the results of blocks are the maps inside."""
         pool: dict[int, Tensor] = {
             int(k): adapter(maps[self.pool_strides[int(k)]]) for k, adapter in self.adapters.items()
         }
@@ -148,4 +143,5 @@ class CompactDecoder(Part):
             ],
             dim=1,
         )
-        return cast(Tensor, self.join(functional.relu(joined)))
+        results = [pool[k] for k in range(len(spelling.STRIDES), len(self.pool_strides))]
+        return self.join(functional.relu(joined)), results

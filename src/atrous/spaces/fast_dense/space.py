@@ -169,6 +169,7 @@ def fast_dense(blocks: int = 3, layers: int = 3, repeats: int = 1) -> Space:
         "(Nekrasov et al. 2019)",
         rules=rules,
         canonical=lambda genotype: canonical(genotype, blocks),
+        canonical_on=lambda genotype, strides: canonical_on(genotype, strides, blocks),
         build=lambda genotype, channels, filters: build(
             decode(genotype, blocks), channels, filters, repeats
         ),
@@ -177,8 +178,10 @@ def fast_dense(blocks: int = 3, layers: int = 3, repeats: int = 1) -> Space:
         ),
         decision=rules.name,
         reads=reads,
+        reads_of=lambda genotype, strides: reads_of(decode(genotype, blocks), strides),
         sketch=lambda genotype: sketch(decode(genotype, blocks)),
         published=known if (blocks, layers) == (3, 3) else {},
+        auxiliary=True,
     )
 
 
@@ -283,6 +286,19 @@ def canonical(genotype: Genotype, blocks: int = 3) -> Genotype:
     return encode(Design(_ordered(decoder.connections), _canonical_cell(decoder.cell)))
 
 
+def canonical_on(genotype: Genotype, strides: Collection[int], blocks: int = 3) -> Genotype:
+    """The canonical form where some of the strides stand for others: maps that are the same one,
+    each with an adapter, may be exchanged."""
+    maps = range(len(STRIDES))
+    stands = [stand_in(number, strides) for number in maps]
+    forms = []
+    for order in permutations(maps):
+        if [stands[number] for number in order] == stands:
+            pairs = (order[k] if k < len(maps) else k for k in genotype[: 2 * blocks])
+            forms.append(canonical((*pairs, *genotype[2 * blocks :]), blocks))
+    return min(forms)
+
+
 def _canonical_cell(cell: Cell) -> Cell:
     cell = _simplified(cell)
     if not {operation for _, operation in slots_of(cell)} & {SKIP, NONE}:
@@ -379,6 +395,11 @@ def _with(cell: Cell, number: int, slot: Slot) -> Cell:
 def reads(strides: Collection[int]) -> tuple[int, ...]:
     """Of the strides that there are those that stand for `STRIDES`."""
     return tuple(sorted({stand_in(k, strides) for k in range(len(STRIDES))}))
+
+
+def reads_of(decoder: Design, strides: Collection[int]) -> tuple[int, ...]:
+    """The strides of the backbone's maps that some block reads."""
+    return tuple(sorted({stand_in(number, strides) for number in adapted(decoder)}))
 
 
 def stand_in(number: int, strides: Collection[int]) -> int:

@@ -9,22 +9,23 @@ from pathlib import Path
 
 from atrous.core.config import CACHED, LARGE, FidelityConfig
 from atrous.core.errors import require_all
+from atrous.core.objective import find_objective
 from atrous.core.options import replaced, require_in_range
 from atrous.core.trial import Origin, Trial
 from atrous.data.canvas import Size, derive_crop, require_crop
 from atrous.data.check import require_sound
 from atrous.data.dataset import Dataset, Samples, fingerprint_sides, select
 from atrous.data.layouts import read_dataset
-from atrous.estimation.cached import Proxy, are_resident
+from atrous.estimation.cached import Proxy
 from atrous.estimation.end_to_end import FineTune
 from atrous.estimation.extraction import Extraction, cached_features
+from atrous.estimation.learning import are_resident
 from atrous.estimation.search_data import schedule_of
 from atrous.estimation.tune import Choice, Workload, choose
 from atrous.execution import find_executor
 from atrous.networks.backbones import Backbone, fitted_offsets, load_backbone
 from atrous.networks.compute import Compute, cores, pick_device
 from atrous.search.loop import Estimator, SearchPlan, Watcher, search
-from atrous.search.objective import find_objective
 from atrous.search.promotion import FullBudget
 from atrous.search.run import machine, software
 from atrous.spaces import find_space
@@ -97,7 +98,7 @@ def _study_data(asked: FidelityConfig) -> StudyData:
     device = pick_device(asked.machine.device)
     dataset = read_dataset(Path(asked.data.path))
     training, selection = select(dataset, asked.data.select_on)
-    sizes = require_sound(dataset.root)
+    sizes = require_sound(dataset.root, asked.data.select_on)
     crop = asked.proxy.crop or derive_crop(sizes, asked.output_stride)
     backbones = {
         name: load_backbone(*asked.backbone_of(name), asked.output_stride, asked.seed)

@@ -13,6 +13,7 @@ from atrous.core.architecture import Architecture
 from atrous.core.config import OF_A_BACKBONE, DataConfig, EncoderConfig, TrainConfig
 from atrous.core.console import note, track
 from atrous.core.errors import AtrousError, require_all
+from atrous.core.objective import end_to_end
 from atrous.core.options import replaced, require_in_range
 from atrous.core.trial import Trial
 from atrous.data.canvas import Size, largest, require_crop
@@ -75,6 +76,7 @@ class Subject:
             config.decoder,
             dataset.classes,
             dataset.colours,
+            finest_stride=config.encoder.finest_stride,
         )
 
 
@@ -110,13 +112,17 @@ def usual_subject(name: str, architecture: Architecture, data: DataConfig) -> Su
 
 def subject_in(run: Run, name: str, architecture: Architecture) -> Subject:
     """Returns an architecture on what a run was made on."""
-    found = usual_subject(name, architecture, run.config.data).but(filters=run.config.proxy.filters)
+    found = usual_subject(name, architecture, run.config.data).but(
+        filters=run.config.proxy.filters, score=end_to_end(run.config.proxy.score)
+    )
     if not needs_backbone(architecture):
         return found
     return replace(found, config=replace(found.config, encoder=run.config.encoder))
 
 
-def job_of(subject: Subject, sound: Callable[[Path], list[Size]] = require_sound) -> TrainingJob:
+def job_of(
+    subject: Subject, sound: Callable[[Path, str], list[Size]] = require_sound
+) -> TrainingJob:
     """Returns the job; raises `AtrousError` before anything expensive if it cannot be done."""
     config = subject.config
     device = pick_device(config.device)
@@ -131,7 +137,7 @@ def job_of(subject: Subject, sound: Callable[[Path], list[Size]] = require_sound
         backbone = load_backbone(*encoder.chosen, config.seed)
         if encoder.alignment == "fitted":
             blueprint = replace(blueprint, offsets=fitted_offsets(backbone))
-    sizes = sound(dataset.root)
+    sizes = sound(dataset.root, config.data.select_on)
     crop = config.training.crop or derive_training_crop(sizes, subject.canvas)
     protocol = protocol_of(config.training, crop, _rate(subject), precision, config.seed)
     told = untrained_rates(blueprint, crop, largest(sizes)) if sizes else None

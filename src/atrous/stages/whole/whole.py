@@ -309,15 +309,16 @@ def training_of(run: Run, candidate: Candidate, steps: int, config: WholeConfig)
     """Returns how a candidate is trained on a run's data with its backbone."""
     subject = subject_in(run, candidate.label, candidate.architecture)
     gentle = is_gentle(steps, True, subject.config.encoder.weights)
-    training = TrainingConfig(
-        steps,
-        config.training.batch,
-        config.training.crop,
+    return subject.but(
+        steps=steps,
+        batch=config.training.batch,
+        crop=config.training.crop,
         rate=usual_rate(gentle) if gentle else None,
         tune_norm=not gentle,
         score_every=max(1, -(-steps // SCORES)),
+        seed=run.config.seed,
+        device=run.settings.device,
     )
-    return subject.but(training=training, seed=run.config.seed, device=run.settings.device)
 
 
 def train(run: Run, plan: BudgetPlan, candidate: Candidate, cache: Path, watch: Watch) -> None:

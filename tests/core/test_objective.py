@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import get_args, get_type_hints
 
 import pytest
 
+from atrous.core.config import TrainingConfig
 from atrous.core.errors import AtrousError
-from atrous.search.objective import (
+from atrous.core.objective import (
     END_TO_END,
     OBJECTIVES,
     ON_FEATURES,
+    end_to_end,
     find_objective,
     objectives_of,
 )
@@ -33,6 +36,12 @@ def test_objectives_are_those_whose_values_are_measured() -> None:
     assert {*ON_FEATURES} == {*metrics(0.3).values}
     assert objectives_of(ON_FEATURES) == ("miou", "blend", "cross-entropy")
     assert objectives_of(END_TO_END) == ("miou", "blend")
+
+
+def test_training_goes_by_the_score_of_the_search_where_it_can() -> None:
+    found = {name: end_to_end(name) for name in OBJECTIVES}
+    assert found == {"miou": "miou", "blend": "blend", "cross-entropy": "miou"}
+    assert {*found.values()} == {*get_args(get_type_hints(TrainingConfig)["score"])}
 
 
 def test_each_reads_what_estimators_measure() -> None:

@@ -1,0 +1,300 @@
+"""How a part learns from cached features: which images make up a batch, the loss, the steps, and
+what may help it, as Nekrasov et al. 2019 do (section 3.3)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from itertools import islice
+from pathlib import Path
+from typing import Protocol, cast
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from atrous.data.canvas import Size, feature_size
+from atrous.estimation.features import TARGET_STRIDE, FeatureSet
+from atrous.networks.compute import Compute, GraphedGradients, card_memory, cards
+from atrous.networks.layers import interpolation, resample
+from atrous.networks.pyramid import Pyramid, Supervised, require_maps
+from atrous.tasks.segmentation import SEGMENTATION
+from atrous.tasks.segmentation.probabilities import Segmenter
+from atrous.training.checkpoint import Checkpoint, fill, load, save
+from atrous.training.optimiser import (
+    FINITE_EVERY,
+    REFERENCE_DECAY,
+    REFERENCE_STEPS,
+    NonFiniteError,
+    Schedule,
+    batches,
+    kept_state,
+    make_optimiser,
+    restore_state,
+    set_norm_decay,
+    set_rate,
+)
+from atrous.training.state import averaged
+
+
+@dataclass(frozen=True)
+class Stretch:
+    """The part of a training after step `first`, from the state kept in the file `before`; its end
+    is kept in `after`."""
+
+    first: int
+    before: Path | None
+    after: Path | None
+
+
+DISTILLATION = 0.3
+"""The weight of the mean squared difference from a teacher's class scores."""
+
+
+@dataclass(frozen=True)
+class Aids:
+    """Helps in training that leave nothing behind in the part; none unless asked for.
+
+    `auxiliary` is the weight of the loss of each auxiliary cell, `average` the decay of a moving
+    average of the weights, which is what remains; `teacher` holds class scores [N, K, h, w] of
+    another network for the training images, at every fourth pixel, in the order of their maps.
+    """
+
+    auxiliary: float = 0.0
+    average: float = 0.0
+    teacher: FeatureSet | None = None
+
+
+NO_AIDS = Aids()
+
+
+class Step(Protocol):
+    """One step of training."""
+
+    def __call__(self, features: Pyramid, targets: Tensor, rate: float, *taught: Tensor) -> Tensor:
+        """Maps [B, C, H, W] by stride, targets [B, h, w], learning rate, a teacher's class scores
+        [B, K, h, w] where there is one -> loss, a scalar."""
+
+
+@dataclass(frozen=True)
+class Geometry:
+    """The bilinear road from logits at the part's stride to targets at every fourth pixel."""
+
+    rows: Tensor
+    columns: Tensor
+
+    def loss(self, logits: Tensor, targets: Tensor, taught: Tensor | None = None) -> Tensor:
+        """Mean cross-entropy over the targets that are not ignored; logits [B, K, H, W].
+
+        Where a teacher's scores are given, `DISTILLATION` times the mean squared difference from
+        them is added, over all positions, labelled or not.
+        """
+        scores = resample(logits.float(), self.rows, self.columns)
+        total = SEGMENTATION.loss(scores, targets)
+        loss = total / SEGMENTATION.labelled(targets).clamp_min(1)
+        if taught is None:
+            return loss
+        return loss + DISTILLATION * functional.mse_loss(scores, taught.float())
+
+
+def geometry(crop: Size, stride: int, device: str, offset: float = 0.0) -> Geometry:
+    """The geometry of logits at a stride, on canvases of `crop` (height, width) pixels; position i
+    belongs to pixel stride * i + `offset`."""
+    lines = (
+        interpolation((torch.arange(n, device=device) * TARGET_STRIDE - offset) / stride, size)
+        for n, size in zip(
+            feature_size(crop, TARGET_STRIDE), feature_size(crop, stride), strict=True
+        )
+    )
+    rows, columns = lines
+    return Geometry(rows, columns)
+
+
+class Supervision(nn.Module):
+    """A segmenter with an auxiliary one on each map inside its part: gives the logits of all."""
+
+    def __init__(self, network: Segmenter) -> None:
+        super().__init__()
+        head, classes = network.head, network.logits.out_channels
+        if not isinstance(head, Supervised):
+            raise TypeError(f"{type(head).__name__} has no maps inside")
+        self.network = network
+        inner = (Segmenter(part, classes, head.offsets) for part in head.auxiliary())
+        self.inner = nn.ModuleList(inner)
+
+    def forward(self, maps: Pyramid) -> tuple[Tensor, ...]:
+        """Maps by stride -> logits [B, K, H, W] of the network, then of each auxiliary one."""
+        found, inner = cast(Supervised, self.network.head).inside(maps)
+        pairs = zip(cast(Iterable[Segmenter], self.inner), inner, strict=True)
+        others = (auxiliary({auxiliary.stride: one}) for auxiliary, one in pairs)
+        return (self.network.logits(found), *others)
+
+
+def supervised(network: Segmenter, aids: Aids) -> Supervision | Segmenter:
+    """The network with auxiliary cells, where those are asked for and it can have some."""
+    able = aids.auxiliary and isinstance(network.head, Supervised)
+    return Supervision(network) if able else network
+
+
+@dataclass(frozen=True)
+class WeighedLoss:
+    """The loss of a `Supervision`: the roads of its network and its auxiliary ones, the latters'
+    losses times `weight`."""
+
+    roads: tuple[Geometry, ...]
+    weight: float
+
+    def loss(
+        self, logits: tuple[Tensor, ...], targets: Tensor, taught: Tensor | None = None
+    ) -> Tensor:
+        """A scalar; a teacher is listened to by the network alone."""
+        (road, own), *others = zip(self.roads, logits, strict=True)
+        inner = [each.loss(found, targets) for each, found in others]
+        return road.loss(own, targets, taught) + self.weight * torch.stack(inner).sum()
+
+
+def train(
+    network: Segmenter | Supervision,
+    data: FeatureSet,
+    schedule: Schedule,
+    compute: Compute,
+    steps: int,
+    seed: int,
+    resident: bool = False,
+    stretch: Stretch | None = None,
+    aids: Aids = NO_AIDS,
+) -> None:
+    """Trains in place, all `steps` or a stretch of them. Which images make up which batch, and
+    which of them are mirrored, depends on `seed` alone.
+
+    Batch norm keeps running means over the last tenth of the run, as the reference's decay of
+    0.9997 does in its 30,000 steps. Raises `NonFiniteError`.
+    """
+    own = network.network if isinstance(network, Supervision) else network
+    set_norm_decay(network, max(REFERENCE_DECAY, REFERENCE_DECAY * REFERENCE_STEPS / steps))
+    optimiser, first = make_optimiser(network, schedule), stretch.first if stretch else 0
+    average = averaged(own, aids.average)
+    if stretch and stretch.before:
+        before = load(stretch.before)
+        restore_state(network, optimiser, before.tensors)
+        if average:
+            fill(average, before.under("average"))
+    step = make_step(network, _loss_of(network, data, compute, aids), optimiser, compute)
+    network.train()
+    require_maps(own.head, data.strides, f"the feature set {data.path}")
+    features = features_of(data, own, compute, resident)
+    targets = _kept(data, None, compute.device) if resident else data.targets
+    taught = _taught(aids, compute, resident)
+    order = order_of(data, schedule.batch, steps, seed)
+    for number, index in enumerate(torch.from_numpy(order[first:]).to(targets.device), first):
+        batch = {stride: compute.place(maps[index]) for stride, maps in features.items()}
+        loss = step(
+            batch,
+            targets[index].to(compute.device).long(),
+            schedule.rate_at(number, steps),
+            *(each[index].to(compute.device) for each in taught),
+        )
+        if average:
+            average.update_parameters(own)
+        if (number % FINITE_EVERY == 0 or number == steps - 1) and not torch.isfinite(loss):
+            raise NonFiniteError(f"the loss was {float(loss)} at step {number + 1} of {steps}")
+    if stretch and stretch.after:
+        tensors = kept_state(network, optimiser)
+        if average:
+            tensors |= {f"average.{name}": each for name, each in average.state_dict().items()}
+        save(Checkpoint(tensors, {"step": steps}), stretch.after)
+    if average:
+        own.load_state_dict(average.module.state_dict())
+
+
+def _loss_of(
+    network: Segmenter | Supervision, data: FeatureSet, compute: Compute, aids: Aids
+) -> Geometry | WeighedLoss:
+    def road(one: Segmenter) -> Geometry:
+        return geometry(data.crop, one.stride, compute.device, one.offset)
+
+    if isinstance(network, Segmenter):
+        return road(network)
+    inner = cast(Iterable[Segmenter], network.inner)
+    return WeighedLoss((road(network.network), *map(road, inner)), aids.auxiliary)
+
+
+def _taught(aids: Aids, compute: Compute, resident: bool) -> tuple[Tensor, ...]:
+    """The teacher's class scores, if there is one."""
+    if aids.teacher is None:
+        return ()
+    if resident:
+        return (_kept(aids.teacher, TARGET_STRIDE, compute.device),)
+    return (aids.teacher.features[TARGET_STRIDE],)
+
+
+def order_of(data: FeatureSet, batch: int, steps: int, seed: int) -> npt.NDArray[np.int64]:
+    """The numbers [steps, batch] of the maps that each batch is made of.
+
+    Each pass over the images is shuffled anew. Where there are mirror images, chance takes those
+    or the others, as a function of the seed and the number of the batch.
+    """
+    order = np.array(list(islice(batches(data.images, batch, seed), steps)), np.int64)
+    if data.images < len(data):
+        for number, chosen in enumerate(order):
+            mirror = np.random.default_rng((seed, number)).integers(2, size=len(chosen))
+            chosen += data.images * mirror
+    return order
+
+
+def features_of(data: FeatureSet, network: Segmenter, compute: Compute, resident: bool) -> Pyramid:
+    """The maps that a network reads, by stride: in the accelerator's memory where they are
+    `resident`, else mapped from disk."""
+    strides = network.head.reads
+    if resident:
+        return {stride: _kept(data, stride, compute.device) for stride in strides}
+    return {stride: data.features[stride] for stride in strides}
+
+
+@lru_cache(maxsize=32)
+def _kept(data: FeatureSet, stride: int | None, device: str) -> Tensor:
+    """The maps of a stride, or the targets, on the device, for all trials of this process."""
+    with torch.inference_mode(False):
+        return (data.targets if stride is None else data.features[stride]).to(device)
+
+
+def are_resident(sets: Sequence[FeatureSet], device: str, workers: int) -> bool:
+    """Whether features stay in the memory of an accelerator: if those of all workers that share one
+    take less than half of it.
+
+    So it depends on the machine and the run alone, not on what else is there at the moment.
+    """
+    if memory := card_memory(device):
+        sharing = -(-workers // cards(device))
+        return 2 * sharing * sum(data.size for data in sets) < memory
+    return False
+
+
+def make_step(
+    network: nn.Module,
+    geometry: Geometry | WeighedLoss,
+    optimiser: torch.optim.Optimizer,
+    compute: Compute,
+) -> Step:
+    """The training step; on a GPU, forward and backward pass are one CUDA graph."""
+
+    def gradients(features: Pyramid, *targets: Tensor) -> Tensor:
+        optimiser.zero_grad(set_to_none=True)
+        with compute.autocast():
+            logits = network(features)
+        loss = geometry.loss(logits, *targets)
+        loss.backward()  # type: ignore[no-untyped-call]
+        return loss.detach()
+
+    run = GraphedGradients(gradients) if compute.device.startswith("cuda") else gradients
+
+    def step(features: Pyramid, targets: Tensor, rate: float, *taught: Tensor) -> Tensor:
+        loss = run(features, targets, *taught)
+        set_rate(optimiser, rate)
+        optimiser.step()
+        return loss
+
+    return step

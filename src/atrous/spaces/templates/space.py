@@ -1,0 +1,279 @@
+"""The space of decoders made of templates, over two fine maps (Nekrasov et al. 2020, WACV).
+
+A template is two operations, and how their results are joined. A layer applies one of the templates
+to two maps of the pool, in 1 to 4 rounds; what it gives joins the pool. The first three layers may
+stride, which doubles channels, and join maps at the coarser of two; later ones at the finer. With
+3 templates and 7 layers: (6 * 6 * 2)^3 * 2^3 * (2 * 3 * .. * 8)^2 * (3 * 4)^7 =
+173,939,110,768,450,260,172,800 genotypes.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+from atrous.core.architecture import Genotype
+from atrous.core.errors import AtrousError
+from atrous.core.records import parse
+from atrous.spaces.space import Space
+from atrous.spaces.templates.plan import (
+    JOINS,
+    OPERATIONS,
+    STRIDED,
+    STRIDES,
+    Design,
+    Template,
+    TemplateLayer,
+    decoder_cost,
+    reads,
+    reads_of,
+    sketch,
+)
+
+if TYPE_CHECKING:
+    from atrous.networks.pyramid import Part
+
+NAME = "templates"
+ROUNDS = 4
+SIZES = (3, 7, 2)
+"""Templates, layers, and how often separable convolutions are stacked, as published."""
+
+
+@dataclass(frozen=True)
+class TemplateRules:
+    """Templates first, then layers; only those that may stride decide on it.
+
+    The state is the number of decisions taken; how many choices one has depends on nothing else.
+    """
+
+    templates: int
+    layers: int
+    start: int = 0
+
+    def choices(self, state: int) -> int:
+        """How many choices decision number `state` has."""
+        if state < 3 * self.templates:
+            return (len(OPERATIONS), len(OPERATIONS), len(JOINS))[state % 3]
+        layer, decision = self.place(state)
+        if layer == self.layers:
+            return 0
+        maps = len(STRIDES) + layer
+        return (maps, maps, self.templates, ROUNDS, 2)[decision]
+
+    def step(self, state: int, choice: int) -> int:  # noqa: ARG002 (the choices are independent)
+        """The number of decisions taken after one more."""
+        return state + 1
+
+    def place(self, position: int) -> tuple[int, int]:
+        """The layer that a decision is of, and which of its decisions."""
+        strided = min(STRIDED, self.layers)
+        position -= 3 * self.templates
+        if position < 5 * strided:
+            return divmod(position, 5)
+        layer, decision = divmod(position - 5 * strided, 4)
+        return strided + layer, decision
+
+    def name(self, position: int) -> str:
+        """The name of a decision."""
+        if position < 3 * self.templates:
+            number, part = divmod(position, 3)
+            return f"template {number} {('operation 0', 'operation 1', 'join')[part]}"
+        layer, decision = self.place(position)
+        names = ("input 0", "input 1", "template", "rounds", "stride")
+        return f"layer {layer} {names[decision]}"
+
+
+PUBLISHED = {
+    "arch0": "[[[3,0,1],[4,1,1],[3,1,1]], [[0,1,0,0,1],[2,1,2,1,0],[3,1,1,1,0],[1,1,2,0,0],"
+    "[3,0,2,0,0],[5,3,2,1,0],[0,5,0,1,0]]]",
+    "arch1": "[[[1,1,0],[1,3,0],[3,4,0]], [[1,1,0,0,0],[0,1,1,1,1],[3,1,2,3,0],[3,0,2,2,0],"
+    "[0,1,2,0,0],[2,1,1,3,0],[4,0,2,2,0]]]",
+}
+"""The published decoders, as their authors write them: templates, then layers."""
+
+
+def templates(count: int = 3, layers: int = 7, repeats: int = 2) -> Space:
+    """The space of decoders of so many templates and layers, whose separable convolutions are
+    stacked `repeats` times, twice in the published ones.
+
+    Raises `AtrousError` unless there are 1 to 9 of each.
+    """
+    sizes = (count, layers, repeats)
+    if not all(1 <= size <= 9 for size in sizes):
+        raise AtrousError(
+            f"Expected 1 to 9 templates, layers and repeats, as {NAME}-3x7x1, got {sizes}."
+        )
+    rules = TemplateRules(count, layers)
+    known = {name: read_genotype(text) for name, text in PUBLISHED.items()}
+    return Space(
+        name=NAME if sizes == SIZES else f"{NAME}-{count}x{layers}x{repeats}",
+        title=f"decoders of {layers} layers made of {count} templates (Nekrasov et al. 2020)",
+        rules=rules,
+        canonical=lambda genotype: canonical(genotype, count),
+        canonical_on=lambda genotype, strides: canonical_on(genotype, strides, count),
+        build=lambda genotype, channels, filters: build(
+            decode(genotype, count), channels, filters, repeats
+        ),
+        cost=lambda genotype, maps, filters: decoder_cost(
+            decode(genotype, count), maps, filters, repeats
+        ),
+        decision=rules.name,
+        reads=reads,
+        reads_of=lambda genotype, strides: reads_of(decode(genotype, count), strides),
+        sketch=lambda genotype: sketch(decode(genotype, count)),
+        published=known if sizes[:2] == SIZES[:2] else {},
+    )
+
+
+def decode(genotype: Genotype, count: int = 3) -> Design:
+    """The layers that a genotype spells, each with its template."""
+    spelt = list(zip(*(genotype[k : 3 * count : 3] for k in range(3)), strict=True))
+    rest, layers = list(genotype[3 * count :]), list[TemplateLayer]()
+    while rest:
+        strides = len(layers) < STRIDED
+        one, other, template, rounds, *stride = rest[: 4 + strides]
+        del rest[: 4 + strides]
+        layers.append(TemplateLayer((one, other), spelt[template], rounds + 1, sum(stride) + 1))
+    return tuple(layers)
+
+
+def encode(design: Design, count: int = 3) -> Genotype:
+    """The genotype of a design: templates in the order of their first use, those that no layer uses
+    with choices of 0."""
+    used = list(dict.fromkeys(layer.template for layer in design))
+    spelt = [*used, *((0, 0, 0),) * (count - len(used))]
+    genotype = [choice for template in spelt for choice in template]
+    for number, layer in enumerate(design):
+        genotype += [*layer.maps, used.index(layer.template), layer.rounds - 1]
+        genotype += [layer.stride - 1] if number < STRIDED else []
+    return tuple(genotype)
+
+
+def read_genotype(text: str) -> Genotype:
+    """The genotype in its authors' form, [templates, layers], of 3 templates and 7 layers.
+
+    Raises `AtrousError` that says what was expected.
+    """
+    try:
+        spelt, layers = parse(text)
+        genotype = [choice for one, other, join in spelt for choice in (one, other, join)]
+        for number, (one, other, template, rounds, stride) in enumerate(layers):
+            genotype += [one, other, template, rounds]
+            if number < STRIDED:
+                genotype.append(stride)
+            elif stride != 0:
+                raise ValueError(f"layer {number} strides, where only the first {STRIDED} may")
+        if not all(type(choice) is int for choice in genotype):
+            raise ValueError("it has other parts than whole numbers")
+        if (len(spelt), len(layers)) != SIZES[:2]:
+            raise ValueError(f"it has {len(spelt)} templates and {len(layers)} layers")
+    except (ValueError, TypeError) as error:
+        raise AtrousError(
+            f"Expected a decoder such as {PUBLISHED['arch0']}: three templates of two operations "
+            f"and a join, then seven layers of two maps, template, rounds and stride. ({error})"
+        ) from error
+    return tuple(genotype)
+
+
+def write_genotype(genotype: Genotype) -> str:
+    """The genotype in its authors' form, [templates, layers]."""
+    first, layers = genotype[:9], iter(genotype[9:])
+    spelt = [list(first[k : k + 3]) for k in (0, 3, 6)]
+    sizes = [4 + (number < STRIDED) for number in range(SIZES[1])]
+    listed = [[next(layers) for _ in range(size)] for size in sizes]
+    return json.dumps([spelt, [[*layer, 0][:5] for layer in listed]])
+
+
+@lru_cache(maxsize=1 << 16)
+def canonical(genotype: Genotype, count: int = 3) -> Genotype:
+    """One genotype for those that differ in the order of things, or in what does not count.
+
+    Joined are templates in any order, equal or unused ones; the two sides of a layer of one round;
+    layers that may stride, and those that may not, each in any order that lets each read what it
+    reads. Not joined: a layer of two rounds with two layers of one, a layer that may stride with
+    one that may not, and decoders that coincide on small maps.
+    """
+    design = decode(genotype, count)
+    forced = {layer.template for layer in design if layer.rounds > 1}
+    turned = [_turned(layer, forced) for layer in design]
+    return encode(min(_orders(turned), key=_key), count)
+
+
+def canonical_on(genotype: Genotype, strides: Collection[int], count: int = 3) -> Genotype:
+    """The canonical form where one of the strides may stand for both: their maps are one."""
+    if len(reads(strides)) == len(STRIDES):
+        return canonical(genotype, count)
+    first, layers = len(STRIDES) - 1, decode(genotype, count)
+    merged = (replace(layer, maps=_merged(layer.maps, first)) for layer in layers)
+    return canonical(encode(tuple(merged), count), count)
+
+
+def _merged(maps: tuple[int, int], last: int) -> tuple[int, int]:
+    one, other = (0 if number <= last else number for number in maps)
+    return one, other
+
+
+def _turned(layer: TemplateLayer, forced: Collection[Template]) -> TemplateLayer:
+    """The layer with its sides turned round, where they may be and it is better: the smaller
+    operation is first, unless a layer whose sides may not be turned has the template otherwise."""
+    one, other, join = layer.template
+    if layer.rounds > 1 or one == other:
+        return layer
+    small = (min(one, other), max(one, other), join)
+    large = (small[1], small[0], join)
+    wanted = large if large in forced and small not in forced else small
+    if wanted == layer.template:
+        return layer
+    return TemplateLayer((layer.maps[1], layer.maps[0]), wanted, layer.rounds, layer.stride)
+
+
+def _orders(layers: Sequence[TemplateLayer]) -> Iterator[Design]:
+    """The layers in the orders whose beginnings are least, renamed to read what they read."""
+    first = len(STRIDES)
+
+    def extended(done: Design, names: dict[int, int]) -> Iterator[Design]:
+        if len(done) == len(layers):
+            yield done
+            return
+        group = range(STRIDED) if len(done) < STRIDED else range(STRIDED, len(layers))
+        found = {
+            number: _renamed(layers[number], names)
+            for number in group
+            if number < len(layers)
+            and first + number not in names
+            and all(source in names for source in layers[number].maps)
+        }
+        least = min(map(_layer_key, found.values()))
+        for number, layer in found.items():
+            # Of orders that begin alike, the least goes on with the least layer: only layers that
+            # are equal as far as they go need both be tried.
+            if _layer_key(layer) == least:
+                yield from extended((*done, layer), {**names, first + number: first + len(done)})
+
+    return extended((), {number: number for number in range(first)})
+
+
+def _renamed(layer: TemplateLayer, names: Mapping[int, int]) -> TemplateLayer:
+    one, other = (names[number] for number in layer.maps)
+    equal = layer.template[0] == layer.template[1]
+    if layer.rounds == 1 and equal and other < one:
+        one, other = other, one
+    return TemplateLayer((one, other), layer.template, layer.rounds, layer.stride)
+
+
+def _layer_key(layer: TemplateLayer) -> tuple[int, ...]:
+    return (*layer.maps, *layer.template, layer.rounds, layer.stride)
+
+
+def _key(design: Design) -> tuple[tuple[int, ...], ...]:
+    return tuple(map(_layer_key, design))
+
+
+def build(design: Design, channels: Mapping[int, int], filters: int, repeats: int) -> Part:
+    """The decoder as a part that reads maps of `channels` by stride."""
+    from atrous.spaces.templates.module import TemplateDecoder
+
+    return TemplateDecoder(design, channels, filters, repeats)

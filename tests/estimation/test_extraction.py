@@ -149,7 +149,7 @@ def test_how_long_features_take_is_told_after_the_first_of_them(
     monkeypatch.setattr(module, "WORTH_TELLING", 0)
     cached_features(extraction, tmp_path)
     told = capsys.readouterr().err
-    assert "features of 3 images and their mirror images (tf_efficientnet_lite0), 0 MB" in told
+    assert "features of 3 images and their mirror images (test_efficientnet), 0 MB" in told
     assert told.count("note: the features will be there in about ") == 1
 
 

@@ -39,7 +39,7 @@ from atrous.tasks.segmentation.evaluate import evaluate
 from tests.data import folder
 
 SIZE = (48, 64)
-IMAGES = 30
+IMAGES = 40
 
 app = typer.Typer()
 app.command()(command)

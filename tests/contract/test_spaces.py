@@ -14,6 +14,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from atrous.core.architecture import Genotype
 from atrous.data.canvas import feature_size
+from atrous.networks.layers import AtrousDepthwise
 from atrous.spaces import FAMILIES, find_architecture, find_space
 from atrous.spaces.space import Shape, Space
 
@@ -50,6 +51,19 @@ def test_ranks_and_genotypes_are_one_to_one(space: Space) -> None:
         assert space.is_valid(genotype)
         assert space.rank(genotype) == rank
     assert all(space.unrank(space.rank(g)) == g for g in samples(space, 20))
+
+
+@every_space
+def test_depthwise_convolutions_at_a_rate_go_the_road_that_is_right_in_bfloat16(
+    space: Space,
+) -> None:
+    """The proxy computes in bfloat16 on CPUs; whole networks do not, and are not asked."""
+    if space.encoder:
+        return
+    for genotype in samples(space, 5):
+        for layer in space.build(genotype, CHANNELS, FILTERS).modules():
+            if isinstance(layer, nn.Conv2d) and layer.groups > 1 and layer.dilation != (1, 1):
+                assert isinstance(layer, AtrousDepthwise)
 
 
 @every_space

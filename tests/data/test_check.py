@@ -15,6 +15,7 @@ from atrous.cli.tables import check_report as render
 from atrous.core.errors import AtrousError
 from atrous.data.check import Report, check, require_sound
 from atrous.data.dataset import select
+from atrous.data.encoding import voc_colours
 from atrous.data.findings import Problem
 from atrous.data.layouts import read_dataset
 from tests.data import folder
@@ -425,6 +426,18 @@ def test_a_ramp_of_greys_is_told_both_readings(root: Path) -> None:
         mask.save(path)
     problem = _find(check(root), "mask value 127 is no class")
     assert "if the indices are meant, save them as 8-bit greyscale PNG" in problem.mend
+
+
+@pytest.mark.parametrize("turned", [True, False])
+def test_vocs_colours_in_another_order_are_an_error(root: Path, turned: bool) -> None:
+    """All palettes rearranged alike: the colours tell what no comparison of files does."""
+    colours = voc_colours(3)[::-1] if turned else voc_colours(3)
+    for path in root.glob("masks/*/*.png"):
+        picture = Image.fromarray(np.array(Image.open(path)) % 3)
+        picture.putpalette([channel for colour in colours for channel in colour])
+        picture.save(path)
+    found = [p for p in check(root).problems if "PASCAL VOC's map" in p.finding]
+    assert [p.severity for p in found] == (["error"] if turned else [])
 
 
 def test_black_and_white_in_a_map_of_colours_may_be_rearranged_too(root: Path) -> None:

@@ -153,8 +153,10 @@ class WeighedLoss:
     ) -> Tensor:
         """A scalar; a teacher is listened to by the network alone."""
         (road, own), *others = zip(self.roads, logits, strict=True)
-        inner = [each.loss(found, targets) for each, found in others]
-        return road.loss(own, targets, taught) + self.weight * torch.stack(inner).sum()
+        loss = road.loss(own, targets, taught)
+        for each, found in others:
+            loss = loss + self.weight * each.loss(found, targets)
+        return loss
 
 
 def train(

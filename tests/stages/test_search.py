@@ -95,7 +95,7 @@ def test_a_run_begins_with_every_default_filled_in(
     assert quick_choice == [
         Workload(yardstick("dpc"), estimator.training.channels, (65, 97), 8, 3, 2)
     ]
-    assert estimator.training.channels[16] == 320
+    assert estimator.training.channels[16] == 64
     assert run.ledger().entries() == []
 
 

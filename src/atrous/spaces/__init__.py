@@ -51,6 +51,11 @@ def default_family() -> Family:
     return next(iter(FAMILIES.values()))
 
 
+def quick_space() -> str:
+    """The name of the space that a whole run searches where the user names none."""
+    return next(family.quick for family in FAMILIES.values() if family.quick)
+
+
 def find_space(name: str) -> Space:
     """The space of this name: a family's own, or one whose name says its sizes (`dpc-3`).
 

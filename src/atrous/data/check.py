@@ -182,8 +182,28 @@ def require_sound(source: Path | Dataset) -> list[Size]:
 
     Raises `AtrousError` if `atrous check` finds errors; that there are warnings is told.
     """
-    report = check(source)
     root = source.root if isinstance(source, Dataset) else source
+    files = _files(source if isinstance(source, Dataset) else read_layout(source).dataset)
+    report = _CHECKED.get(root)
+    if report is None or report[0] != files:
+        report = _CHECKED[root] = files, check(source)
+    return _sizes_of(root, report[1])
+
+
+_Files = tuple[tuple[Path, int, int], ...]
+_CHECKED: dict[Path, tuple[_Files, Report]] = {}
+"""What was found in data sets that this process has checked, with their files as they were: a run of
+several stages checks once."""
+
+
+def _files(dataset: Dataset) -> _Files:
+    """The images and masks with their sizes and times of change; a missing one has neither."""
+    paths = (p for each in dataset.splits.values() for s in each for p in (s.image, s.mask))
+    states = ((path, path.stat() if path.exists() else None) for path in paths)
+    return tuple((p, s.st_size if s else -1, s.st_mtime_ns if s else -1) for p, s in states)
+
+
+def _sizes_of(root: Path, report: Report) -> list[Size]:
     if report.errors:
         raise AtrousError(_refusal(root, report))
     if report.warnings:

@@ -38,8 +38,10 @@ LEAST_AGAIN = 3
 SHORT = 2400
 """Seconds: with less, nothing is ranked again, and one network is trained, for all that is left."""
 SHORT_SEARCH = 0.2
-PROOF = 30
+PROOF = 35
 """Seconds that the export, the latency and the page take, whatever the network."""
+PACE = 3
+"""The trial that is timed has this part of the steps of others."""
 SCORES = 4
 """A training is scored so often."""
 
@@ -127,7 +129,7 @@ def _short(
     budget: float, left: float, pace: Pace, ended: int, beside: int, told: str
 ) -> BudgetPlan:
     """The plan without a second ranking and without other networks beside the best."""
-    rest = PROOF + pace.scoring
+    rest = PROOF + 2 * pace.scoring  # reading and checking images takes as long again
     search = SHORT_SEARCH * max(0.0, left - rest)
     trials = max(1, _whole(search * pace.workers / pace.trial) - beside)
     steps = _whole((left - rest - search - pace.start - pace.scoring) / pace.step)
@@ -149,7 +151,7 @@ def _short(
 def least_short(pace: Pace, ended: int) -> float:
     """The shortest budget in seconds that `split` accepts, rounded up to half a minute."""
     need = LEAST_STEPS * pace.step + pace.start + pace.scoring
-    whole = ended + PROOF + pace.scoring + need / (1 - SHORT_SEARCH)
+    whole = ended + PROOF + 2 * pace.scoring + need / (1 - SHORT_SEARCH)
     return ceil(round(whole / 30, 6)) * 30
 
 
@@ -207,7 +209,8 @@ def measure_pace(run: Run, estimator: Estimator, job: TrainingJob) -> Pace:
     """
     config = run.config
     trial = Trial(0, yardstick(config.space), Origin("pace"), config.seed)
-    outcome = estimator(Job(trial, Rung(0, config.proxy.steps)))
+    part = -(-config.proxy.steps // PACE)
+    outcome = estimator(Job(trial, Rung(0, part)))
     if isinstance(outcome, Failed):
         plain = yardstick_name(config.space)
         raise AtrousError(f"A first trial, of {plain}, failed: {outcome.error}")
@@ -217,7 +220,8 @@ def measure_pace(run: Run, estimator: Estimator, job: TrainingJob) -> Pace:
             step, start, scoring = training_seconds(job)
     finally:
         release(job.compute.device)
-    return Pace(outcome.seconds, step, run.settings.workers, start, scoring)
+    seconds = outcome.seconds * config.proxy.steps / part
+    return Pace(seconds, step, run.settings.workers, start, scoring)
 
 
 def training_seconds(job: TrainingJob) -> tuple[float, float, float]:

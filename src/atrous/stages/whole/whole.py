@@ -342,8 +342,11 @@ def training_of(run: Run, candidate: Candidate, steps: int, config: WholeConfig)
         balance="balanced",
         score_every=max(1, -(-steps // SCORES)),
     )
-    training = replaced(training, score=end_to_end(run.config.proxy.score))
-    return subject.but(training=training, seed=run.config.seed, device=run.settings.device)
+    settings = run.settings
+    training = replaced(
+        training, score=end_to_end(run.config.proxy.score), precision=settings.precision
+    )
+    return subject.but(training=training, seed=run.config.seed, device=settings.device)
 
 
 def _front(run: Run) -> int:

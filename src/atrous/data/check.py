@@ -192,8 +192,8 @@ def require_sound(source: Path | Dataset) -> list[Size]:
 
 _Files = tuple[tuple[Path, int, int], ...]
 _CHECKED: dict[Path, tuple[_Files, Report]] = {}
-"""What was found in data sets that this process has checked, with their files as they were: a run of
-several stages checks once."""
+"""What was found in data sets that this process has checked, with their files as they were: a run
+of several stages checks once."""
 
 
 def _files(dataset: Dataset) -> _Files:

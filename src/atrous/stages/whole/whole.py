@@ -35,7 +35,8 @@ from atrous.data.layouts import read_dataset
 from atrous.estimation.estimators import estimator_of
 from atrous.estimation.search_data import moved
 from atrous.networks.backbones import outline
-from atrous.networks.compute import pick_device
+from atrous.networks.compute import Precision, pick_device
+from atrous.networks.layers import dilates_depthwise
 from atrous.report.page import write_report
 from atrous.report.trained import PLAN
 from atrous.scenes.scene import write_scenes
@@ -49,6 +50,7 @@ from atrous.spaces import (
     yardstick,
     yardstick_name,
 )
+from atrous.spaces.blueprint import blank_network
 from atrous.stages import rerank
 from atrous.stages import search as driver
 from atrous.stages.search import SearchView, state_of, total_of
@@ -344,9 +346,17 @@ def training_of(run: Run, candidate: Candidate, steps: int, config: WholeConfig)
     )
     settings = run.settings
     training = replaced(
-        training, score=end_to_end(run.config.proxy.score), precision=settings.precision
+        training, score=end_to_end(run.config.proxy.score), precision=_precision(run, subject)
     )
     return subject.but(training=training, seed=run.config.seed, device=settings.device)
+
+
+def _precision(run: Run, subject: Subject) -> Precision | None:
+    """The number type of trials, but for networks with dilated depthwise convolutions on a CPU,
+    whose gradients torch gets wrong in bfloat16 (docs/method.md)."""
+    network = blank_network(subject.blueprint(read_dataset(Path(run.config.data.path))))
+    wrong = run.settings.device == "cpu" and dilates_depthwise(network)
+    return None if wrong else run.settings.precision
 
 
 def _front(run: Run) -> int:

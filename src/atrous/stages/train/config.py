@@ -129,8 +129,8 @@ def job_of(subject: Subject, sound: Callable[[Path], list[Size]] = require_sound
     dataset = read_dataset(Path(config.data.path))
     training, selection = select(dataset, config.data.select_on)
     blueprint = subject.blueprint(dataset)
-    precision = config.training.precision
-    if not precision or dilates_depthwise(blank_network(blueprint)):
+    precision, network = config.training.precision, blank_network(blueprint)
+    if not precision or dilates_depthwise(network):
         precision = whole_precision(device, precision)
     encoder = config.encoder
     if blueprint.encoder:

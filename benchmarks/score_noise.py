@@ -3,10 +3,14 @@
     python -m benchmarks.score_noise RUN --cells 24 --on val test
     python -m benchmarks.score_noise RUN --cells 6 --steps 100 400 --also CELL \\
         --protocols "optimiser=adamw rate=0.03" "init=reference optimiser=sgd rate=0.1"
+    python -m benchmarks.score_noise RUN --cells 10 --equal-seconds \\
+        --protocols "" "flip=true" "auxiliary=0.15" "average=0.9" "teacher=MODEL"
 
 Trains the run's baselines, some cells and random ones of its space under the run's own proxy, or
 under others: "init=torch optimiser=adamw rate=0.003" is one that differs from the run's
-in these. Prints, for each protocol and number of steps, score and set of images: Spearman's
+in these. With `--equal-seconds`, all but the first train for as many steps as take them as long as
+it, told from a few steps of three cells in seconds of the processor, which others at work beside do
+not use up. Prints, for each protocol and number of steps, score and set of images: Spearman's
 correlation between two seeds over the cells, the spread between cells (of the mean over seeds) and
 between seeds, and the ranks of the named cells; and the correlation of each number of steps with
 the next. What was trained is kept in the run's folder, so that it goes on where it stopped.
@@ -15,6 +19,7 @@ the next. What was trained is kept in the run's folder, so that it goes on where
 from __future__ import annotations
 
 import argparse
+import time
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -28,14 +33,24 @@ from atrous.core.architecture import Architecture
 from atrous.core.config import SearchConfig
 from atrous.core.objective import OBJECTIVES
 from atrous.core.options import leaves, replaced
+from atrous.estimation.cached import Proxy
 from atrous.estimation.features import FeatureSet
-from atrous.estimation.search_data import CachedFeatures, cached_of, estimator, features_of
+from atrous.estimation.search_data import (
+    cached_of,
+    cached_of_data,
+    estimator,
+    features_of,
+    search_data_of,
+)
 from atrous.execution import find_executor
+from atrous.networks.pyramid import Offsets
 from atrous.search.ledger import Ledger, file_url
-from atrous.search.run import Run, open_run
+from atrous.search.run import Run, Settings, open_run
 from atrous.spaces import find_architecture, find_space
 from atrous.stages.compare import Replicate, ReplicatePlan, replicate_trials, replicated
 
+TIMED_CELLS, TIMED_STEPS = 3, (3, 13)
+"""So many cells are timed, for so many steps."""
 Means = dict[str, float]
 """By cell, the mean of a score over seeds."""
 
@@ -51,42 +66,68 @@ def main() -> None:
     parser.add_argument("--steps", nargs="*", type=int, default=[], help="the run's, if none")
     parser.add_argument("--protocols", nargs="*", default=[""])
     parser.add_argument("--scores", nargs="*", default=list(OBJECTIVES))
+    parser.add_argument("--equal-seconds", action="store_true", help="as the first protocol takes")
     asked = parser.parse_args()
     run, cache = open_run(asked.run), default_cache()
-    cached = cached_of(run, cache)
-    sets = {"selection": cached.selection}
-    for split in asked.on:
-        samples = cached.data.dataset.splits[split]
-        sets[split] = features_of(samples, run.settings, cached.data, cache)
+    cached_of(run, cache)
     space, rng = find_space(run.config.space), Random(7)
     drawn = [space.architecture(space.sample(rng)) for _ in range(asked.cells)]
     named = [find_architecture(name) for name in (*run.config.baselines, *asked.also)]
+    cells, first = list(dict.fromkeys([*named, *drawn])), 0.0
     for protocol in asked.protocols:
         before: dict[tuple[str, str], Means] = {}
+        settings = replace(run.settings, config=varied(run.config, protocol))
+        proxy, sets = measured_by(settings, asked.on, run.context.offsets, cache)
+        pace = seconds_a_step(proxy, cells[:TIMED_CELLS]) if asked.equal_seconds else 1.0
+        first = first or pace
         for steps in asked.steps or [run.config.proxy.steps]:
-            cells = list(dict.fromkeys([*named, *drawn]))
-            found = train_all(run, protocol, steps, cached, sets, cells, asked.seeds)
-            print(f"\n{protocol or 'the protocol of the run'}; {steps} steps", flush=True)
+            steps = max(1, round(steps * first / pace))
+            found = train_all(run, protocol, steps, proxy, sets, cells, asked.seeds)
+            told = f", {1000 * pace:.0f} ms each" if asked.equal_seconds else ""
+            print(f"\n{protocol or 'the protocol of the run'}; {steps} steps{told}", flush=True)
             before = tell(found, sets, asked.scores, named, drawn, before)
+
+
+def measured_by(
+    settings: Settings, splits: Sequence[str], offsets: Offsets, cache: Path
+) -> tuple[Proxy, dict[str, FeatureSet]]:
+    """Returns the proxy of a protocol, and the features of the images that it is scored on."""
+    data = search_data_of(settings.config, offsets)
+    cached = cached_of_data(data, settings.config, settings.crop, settings.device, cache)
+    images = {split: data.dataset.splits[split] for split in splits}
+    sets = {split: features_of(each, settings, data, cache) for split, each in images.items()}
+    return estimator(settings, cached), {"selection": cached.selection, **sets}
+
+
+def seconds_a_step(proxy: Proxy, cells: Sequence[Architecture]) -> float:
+    """Returns the mean over some cells: of a longer training less a shorter one, so that what comes
+    before the first step is left out."""
+
+    def seconds(cell: Architecture, steps: int) -> float:
+        busy = time.process_time if proxy.compute.device == "cpu" else time.perf_counter
+        start = busy()
+        proxy.fit(cell, steps, 0)
+        return busy() - start
+
+    few, more = TIMED_STEPS
+    return mean((seconds(c, more) - seconds(c, few)) / (more - few) for c in cells)
 
 
 def train_all(
     run: Run,
     protocol: str,
     steps: int,
-    cached: CachedFeatures,
+    proxy: Proxy,
     sets: dict[str, FeatureSet],
     cells: Sequence[Architecture],
     seeds: int,
 ) -> list[Replicate]:
     """Returns the replicates of all cells with all seeds, and says which failed."""
-    config = varied(run.config, protocol)
     name, workers = "-".join(["score-noise", *protocol.split(), str(steps)]), run.settings.workers
-    proxy = estimator(replace(run.settings, config=config), cached)
     plan = ReplicatePlan(proxy, sets, steps, workers)
     ledger = Ledger.create(file_url(run.path / "score-noise.db"), name)
-    with find_executor(config.machine.executor, workers) as executor:
-        trials = replicate_trials(cells, seeds, config.seed)
+    with find_executor(run.config.machine.executor, workers) as executor:
+        trials = replicate_trials(cells, seeds, run.config.seed)
         replicates, left_out = replicated(plan, trials, ledger, executor)
     for result in left_out:
         print(f"left out {result.trial.architecture}: {result.error}")
@@ -97,7 +138,10 @@ def varied(config: SearchConfig, protocol: str) -> SearchConfig:
     """Returns the configuration with the options that a text names, `name=value` each."""
     known = {leaf.name: leaf for leaf in leaves(SearchConfig)}
     told = dict(pair.split("=") for pair in protocol.split())
-    values = {name: read_value(known[name], text) for name, text in told.items()}
+    values = {
+        name: text == "true" if known[name].kind is bool else read_value(known[name], text)
+        for name, text in told.items()
+    }
     return replaced(config, **values)
 
 

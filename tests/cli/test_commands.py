@@ -60,6 +60,13 @@ def test_spaces_gives_exact_sizes(tmp_path: Path) -> None:
     assert "418,414,128,120" in atrous("spaces", folder=tmp_path).stdout
 
 
+def test_spaces_counts_those_that_are_named(tmp_path: Path) -> None:
+    asked = ("spaces", "dpc-3+fast_dense", "templates-2x3", "--json")
+    found = {s["name"]: s["size"] for s in json.loads(atrous(*asked, folder=tmp_path).stdout)}
+    sizes = {"templates-2x3x2": 72**2 * (2 * 3 * 4) ** 2 * (2 * 4 * 2) ** 3}
+    assert found == {"dpc-3+fast_dense": 3_188_646 * 1_795_937_679_360_000, **sizes}
+
+
 def test_describe_counts_the_published_cell_with_its_backbone(tmp_path: Path) -> None:
     asked = ("describe", "dpc:top1", "--backbone", "mobilenetv2_100", "--size", "1025x2049")
     found = json.loads(atrous(*asked, "--json", folder=tmp_path).stdout)

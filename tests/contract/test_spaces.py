@@ -14,12 +14,13 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from atrous.core.architecture import Genotype
 from atrous.data.canvas import feature_size
+from atrous.networks.layers import AtrousDepthwise
 from atrous.spaces import FAMILIES, find_architecture, find_space
 from atrous.spaces.space import Shape, Space
 
-every_space = pytest.mark.parametrize(
-    "space", [f.make() for f in FAMILIES.values()], ids=list(FAMILIES)
-)
+COMPOSED = ("dpc-2+fast_dense-2x1", "dpc+classic", "dpc-1+dpc-1+fast_dense-1x1")
+NAMES = (*FAMILIES, *COMPOSED)
+every_space = pytest.mark.parametrize("space", [find_space(name) for name in NAMES], ids=NAMES)
 CHANNELS, FILTERS = {4: 3, 8: 5, 16: 6}, 4
 IMAGE = (65, 97)
 
@@ -53,6 +54,19 @@ def test_ranks_and_genotypes_are_one_to_one(space: Space) -> None:
 
 
 @every_space
+def test_depthwise_convolutions_at_a_rate_go_the_road_that_is_right_in_bfloat16(
+    space: Space,
+) -> None:
+    """The proxy computes in bfloat16 on CPUs; whole networks do not, and are not asked."""
+    if space.encoder:
+        return
+    for genotype in samples(space, 5):
+        for layer in space.build(genotype, CHANNELS, FILTERS).modules():
+            if isinstance(layer, nn.Conv2d) and layer.groups > 1 and layer.dilation != (1, 1):
+                assert isinstance(layer, AtrousDepthwise)
+
+
+@every_space
 def test_neighbourhood_is_mutual(space: Space) -> None:
     rng = Random(0)
     for genotype in samples(space, 5):
@@ -77,6 +91,21 @@ def test_the_canonical_form_costs_the_same(space: Space) -> None:
     for genotype in samples(space, 20):
         both = (genotype, space.canonical(genotype))
         assert len({space.cost(g, maps_of(space), FILTERS) for g in both}) == 1
+
+
+@every_space
+@pytest.mark.parametrize("strides", [(4, 8, 16), (8, 16), (4, 8)])
+def test_on_some_maps_there_are_no_more_forms(space: Space, strides: tuple[int, ...]) -> None:
+    """What is one function on all maps is one on some; each form stays and costs the same."""
+    if space.encoder:
+        return
+    maps = {s: shape for s, shape in maps_of(space).items() if s in strides}
+    there = space.at(maps, FILTERS)
+    for genotype in samples(space, 10):
+        form = there.canonical(genotype)
+        assert space.is_valid(form)
+        assert there.canonical(form) == form == there.canonical(space.canonical(genotype))
+        assert there.analytic_cost(form) == there.analytic_cost(genotype)
 
 
 @every_space

@@ -15,6 +15,7 @@ from atrous.cli.tables import check_report as render
 from atrous.core.errors import AtrousError
 from atrous.data.check import Report, check, require_sound
 from atrous.data.dataset import select
+from atrous.data.encoding import voc_colours
 from atrous.data.findings import Problem
 from atrous.data.layouts import read_dataset
 from tests.data import folder
@@ -342,9 +343,15 @@ def test_a_line_of_the_class_names_ends_where_an_editor_ends_it(root: Path, end:
 def test_one_class_is_nothing_to_learn(root: Path) -> None:
     for path in root.glob("masks/*/*.png"):
         folder.labels(1 if "train" in path.name else 0).save(path)
-    problem = _find(check(root), "every labelled pixel of train is 'floor'")
+    problem = _find(check(root), "every labelled pixel to train on is 'floor'")
     assert problem.severity == "error"
     assert "there is one class, and nothing to learn" in problem.finding
+    # Another class on an image that is held out is nothing to learn either.
+    folder.labels(0).save(next(root.glob("masks/train/*.png")))
+    held = next(root.glob("masks/train/*.png")).stem
+    assert not [p for p in check(root).problems if "nothing to learn" in p.finding]
+    with pytest.raises(AtrousError, match="every labelled pixel to train on is 'floor'"):
+        require_sound(root, held)
     (root / "classes.txt").write_text("sky\n")
     assert _find(check(root), "names 'sky' alone: there is one class").file == "classes.txt"
     with pytest.raises(AtrousError, match="one class, and nothing to learn"):
@@ -419,6 +426,18 @@ def test_a_ramp_of_greys_is_told_both_readings(root: Path) -> None:
         mask.save(path)
     problem = _find(check(root), "mask value 127 is no class")
     assert "if the indices are meant, save them as 8-bit greyscale PNG" in problem.mend
+
+
+@pytest.mark.parametrize("turned", [True, False])
+def test_vocs_colours_in_another_order_are_an_error(root: Path, turned: bool) -> None:
+    """All palettes rearranged alike: the colours tell what no comparison of files does."""
+    colours = voc_colours(3)[::-1] if turned else voc_colours(3)
+    for path in root.glob("masks/*/*.png"):
+        picture = Image.fromarray(np.array(Image.open(path)) % 3)
+        picture.putpalette([channel for colour in colours for channel in colour])
+        picture.save(path)
+    found = [p for p in check(root).problems if "PASCAL VOC's map" in p.finding]
+    assert [p.severity for p in found] == (["error"] if turned else [])
 
 
 def test_black_and_white_in_a_map_of_colours_may_be_rearranged_too(root: Path) -> None:

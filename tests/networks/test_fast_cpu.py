@@ -16,7 +16,7 @@ from atrous.networks.fast_cpu import (
     phased_depthwise,
     pointwise,
 )
-from atrous.networks.layers import AtrousDepthwise
+from atrous.networks.layers import AtrousDepthwise, separable
 from atrous.spaces.dpc.space import RATES
 from tests.cases import each
 
@@ -63,6 +63,16 @@ def test_phased_depthwise_is_an_atrous_convolution(
 
     features = drawn(2, 3, *size).contiguous(memory_format=torch.channels_last)
     assert_same(lambda x, w: phased_depthwise(x, w, rate), reference, features, drawn(3, 1, 3, 3))
+
+
+@each("rate", [(1, 6), (3, 2), (6, 6)])
+def test_wider_kernels_are_phased_alike(rate: tuple[int, int]) -> None:
+    def reference(features: Tensor, weight: Tensor) -> Tensor:
+        padding = (2 * rate[0], 2 * rate[1])
+        return functional.conv2d(features, weight, padding=padding, dilation=rate, groups=3)
+
+    features = drawn(2, 3, 11, 7).contiguous(memory_format=torch.channels_last)
+    assert_same(lambda x, w: phased_depthwise(x, w, rate), reference, features, drawn(3, 1, 5, 5))
 
 
 def test_phased_depthwise_takes_either_layout_and_gives_channels_last() -> None:
@@ -161,6 +171,20 @@ def test_a_bfloat16_gradient_of_an_atrous_convolution_is_right(
     with torch.autocast("cpu", torch.bfloat16):
         (found,) = torch.autograd.grad(layer(features.bfloat16()).float().sum(), layer.weight)
     exact = functional.conv2d(features, layer.weight, padding=rate, dilation=rate, groups=channels)
+    (expected,) = torch.autograd.grad(exact.sum(), layer.weight)
+    assert float((found - expected).abs().max() / expected.abs().max()) < 0.02
+
+
+@each("kernel", [3, 5])
+def test_so_is_that_of_a_separable_convolution(kernel: int) -> None:
+    """torch's own is off by more than its size, for 32 channels on 17 x 25 positions, too."""
+    layer = separable(32, 32, kernel, 3)[0]
+    assert isinstance(layer, AtrousDepthwise)
+    features = drawn(4, 32, 17, 25).float().contiguous(memory_format=torch.channels_last)
+    with torch.autocast("cpu", torch.bfloat16):
+        (found,) = torch.autograd.grad(layer(features.bfloat16()).float().sum(), layer.weight)
+    padding = 3 * (kernel // 2)
+    exact = functional.conv2d(features, layer.weight, padding=padding, dilation=3, groups=32)
     (expected,) = torch.autograd.grad(exact.sum(), layer.weight)
     assert float((found - expected).abs().max() / expected.abs().max()) < 0.02
 

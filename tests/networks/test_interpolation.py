@@ -5,6 +5,7 @@ import torch
 from torch.nn import functional
 
 from atrous.networks.layers import interpolation, resample
+from atrous.networks.pyramid import nearest
 
 
 @pytest.mark.parametrize(
@@ -33,6 +34,26 @@ def test_coordinates_beyond_the_ends_read_the_ends() -> None:
 
 def test_a_single_position_is_read_everywhere() -> None:
     assert interpolation(torch.tensor([0.0, 0.5, 7.0]), 1).tolist() == [[1.0], [1.0], [1.0]]
+
+
+@pytest.mark.parametrize("offset", [0.0, 8.0, 10.0, -3.5, -24.0])
+@pytest.mark.parametrize(("stride", "target"), [(16, 8), (32, 8), (32, 4)])
+def test_the_nearest_position_is_read_where_maps_see(
+    stride: int, target: int, offset: float
+) -> None:
+    """Of positions along one axis: those of the finer map lie at target * j, of the other at
+    stride * i + offset."""
+    count = 5
+    fine = stride // target * (count - 1) + 1
+    maps = torch.arange(float(count)).expand(1, 1, count, count).contiguous()
+    found = nearest(maps, stride, target, (fine, fine), {stride: offset})
+    apart = round(offset / target) * target
+    expected = [
+        min(range(count), key=lambda i: abs(target * j - stride * i - apart)) for j in range(fine)
+    ]
+    assert found[0, 0, 0].tolist() == expected
+    turned = nearest(maps.mT.contiguous(), stride, target, (fine, fine), {stride: offset})
+    assert torch.equal(turned, found.mT)
 
 
 def test_every_row_is_a_weighted_mean() -> None:

@@ -326,6 +326,39 @@ def test_a_run_in_use_is_left_alone(run: Run) -> None:
     assert not (run.path / RERANK).exists()
 
 
+@pytest.mark.slow
+def test_every_stage_goes_on_where_the_data_set_was_moved(
+    run: Run,
+    data: Path,
+    tmp_path: Path,
+    cache: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Told where it is, each stage keeps that; without, or with other images, none begins."""
+    here, other = (Path(shutil.copytree(data, tmp_path / name)) for name in ("here", "other"))
+    Image.fromarray(np.zeros((64, 96), np.uint8)).save(other / "masks" / "val" / "val1.png")
+    short = ("--steps", 1, "--batch", 2, "--crop", "33x49")
+    stages: dict[str, tuple[object, ...]] = {
+        "rerank": ("rerank", run.path, "--top", 1, *short, "--cache", cache),
+        "rerank on": ("rerank", run.path, "--resume", "--cache", cache),
+        "compare": ("compare", run.path, "--architectures", "best", "--seeds", 2, "--cache", cache),
+        "train": ("train", run.path, *short, "--device", "cpu", "--out", tmp_path / "trained"),
+    }
+    for name, asked in stages.items():
+        gone = replaced(run.config, data=str(tmp_path / "gone"))
+        write_about(replace(run, settings=replace(run.settings, config=gone)))
+        code, _, err = ended(monkeypatch, capsys, *asked)
+        assert (code, str(tmp_path / "gone") in err, "--data" in err) == (1, True, True), name
+        if name != "train":  # any data may be trained on
+            code, _, err = ended(monkeypatch, capsys, *asked, "--data", other)
+            assert (code, "has changed since it began" in err) == (1, True), name
+        code, _, err = ended(monkeypatch, capsys, *asked, "--data", here)
+        assert code == 0, f"{name}: {err}"
+        known = open_run(run.path).config.data.path
+        assert known == str(tmp_path / "gone" if name == "train" else here), name
+
+
 @pytest.mark.parametrize(
     "damage",
     [

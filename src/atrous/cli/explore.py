@@ -8,22 +8,24 @@ from typing import TYPE_CHECKING
 
 import typer
 from rich.console import Group, RenderableType
-from rich.table import Table
+from rich.table import Column, Table
 from rich.text import Text
 
 from atrous.cli.options import Json, Told, takes
 from atrous.core.console import output, say
-from atrous.core.requests import CheckRequest, DescribeConfig, ScenesConfig
+from atrous.core.requests import CheckRequest, DescribeConfig, ScenesConfig, SpacesRequest
 
 if TYPE_CHECKING:
     from atrous.spaces.view import Description
 
 
-def spaces(as_json: Json = False) -> None:
+@takes(SpacesRequest)
+def spaces(told: Told, as_json: Json = False) -> None:
     """Lists the search spaces with their exact sizes."""
-    from atrous.spaces import FAMILIES, names_of
+    from atrous.spaces import FAMILIES, family_of, find_space, names_of
 
-    found = [(family.make(), names_of(family)) for family in FAMILIES.values()]
+    asked = told.made(SpacesRequest, lambda asked: [find_space(name) for name in asked.names])
+    found = [(find_space(name), names_of(family_of(name))) for name in asked.names or FAMILIES]
     if as_json:
         rows = [
             {"name": s.name, "title": s.title, "size": s.size(), "published": list(s.published)}
@@ -31,7 +33,7 @@ def spaces(as_json: Json = False) -> None:
         ]
         print(json.dumps(rows, indent=2))
         return
-    table = Table("space", "what", "architectures", "named")
+    table = Table("space", "what", Column("architectures", no_wrap=True), "named")
     for space, names in found:
         table.add_row(space.name, space.title, f"{space.size():,}", ", ".join(names))
     output.print(table)

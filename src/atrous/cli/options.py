@@ -143,7 +143,7 @@ def _called(leaf: Leaf) -> str:
 def _value(leaf: Leaf, typed: str | bool | Sequence[str]) -> Any:
     if isinstance(typed, str):
         return read_value(leaf, typed)
-    return typed if isinstance(typed, bool) else tuple(map(Path, typed))
+    return typed if isinstance(typed, bool) else tuple(map(get_args(leaf.kind)[0], typed))
 
 
 def takes(kind: Any, *but: str) -> Callable[[Callable[..., None]], Callable[..., None]]:

@@ -11,6 +11,9 @@ from pydantic import BeforeValidator, PlainSerializer
 Genotype = tuple[int, ...]
 """One integer per decision, in the order in which the space's grammar asks for them."""
 
+JOIN = "+"
+"""Stands between the names of two spaces that one is composed of."""
+
 
 @dataclass(frozen=True)
 class Architecture:
@@ -27,7 +30,7 @@ class Architecture:
     @property
     def family(self) -> str:
         """The name of its space without sizes: `dpc` of `dpc-3`."""
-        return self.space.partition("-")[0]
+        return JOIN.join(part.partition("-")[0] for part in self.space.split(JOIN))
 
     def __str__(self) -> str:
         return f"{self.space}:{'.'.join(map(str, self.genotype))}"

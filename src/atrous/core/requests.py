@@ -180,6 +180,18 @@ class DescribeConfig:
 
 
 @dataclass(frozen=True)
+class SpacesRequest:
+    """Spaces to be listed; all families where none is named."""
+
+    names: tuple[str, ...] = option(
+        "Families, spaces that say their size, and two in one, with a plus sign between.",
+        (),
+        derived="all families",
+        positional=True,
+    )
+
+
+@dataclass(frozen=True)
 class ScenesConfig:
     """Scenes to be drawn as a data set."""
 

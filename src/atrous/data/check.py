@@ -16,7 +16,7 @@ from atrous.core.console import command, note, track
 from atrous.core.errors import AtrousError
 from atrous.data import findings
 from atrous.data.canvas import Size
-from atrous.data.dataset import IGNORE, Dataset, Progress
+from atrous.data.dataset import IGNORE, Dataset, Progress, select
 from atrous.data.findings import Problem, Seen, Terms
 from atrous.data.inspection import Inspection, below, inspect
 from atrous.data.layouts import read_layout
@@ -52,20 +52,23 @@ class Report:
         return len(self.problems) - self.errors
 
 
-def check(source: Path | Dataset, progress: Progress = track) -> Report:
+def check(source: Path | Dataset, progress: Progress = track, select_on: str = "") -> Report:
     """Decodes every image and mask once and reports all that is wrong.
 
     A folder is also searched for files without partner; of a `Dataset`, the samples are checked.
+    With `select_on`, what is to be learnt is looked for on the images that it leaves to train on.
     Raises AtrousError where nothing can be checked: no known layout, a missing part of one, no
     usable class names.
     """
     if isinstance(source, Dataset):
-        return _report(source, (), progress)
+        return _report(source, (), progress, select_on)
     reading = read_layout(source)
-    return _report(reading.dataset, reading.problems, progress)
+    return _report(reading.dataset, reading.problems, progress, select_on)
 
 
-def _report(dataset: Dataset, known: Sequence[Problem], progress: Progress) -> Report:
+def _report(
+    dataset: Dataset, known: Sequence[Problem], progress: Progress, select_on: str
+) -> Report:
     inspections = list(_inspections(dataset, progress))
     seen = [i.seen for i in inspections if i.seen is not None]
     digests = [(i.split, i.image, i.digest) for i in inspections if i.digest is not None]
@@ -74,7 +77,7 @@ def _report(dataset: Dataset, known: Sequence[Problem], progress: Progress) -> R
         *(problem for inspection in inspections for problem in inspection.problems),
         *_split_sizes(dataset),
         *findings.doubles(digests, dataset.published),
-        *_labels(seen, dataset),
+        *_labels(seen, dataset, select_on),
     ]
     sizes = Counter(f"{i.size[0]}x{i.size[1]}" for i in inspections if i.size is not None)
     totals = {s: sum(m.counts for m in seen if m.split == s) for s in dataset.splits}
@@ -99,7 +102,7 @@ def _inspections(dataset: Dataset, progress: Progress) -> Iterator[Inspection]:
         yield from progress(done, "checking images and masks", len(jobs))
 
 
-def _labels(seen: Sequence[Seen], dataset: Dataset) -> list[Problem]:
+def _labels(seen: Sequence[Seen], dataset: Dataset, select_on: str) -> list[Problem]:
     if not seen:
         return findings.single(seen, dataset.classes, CLASSES)
     terms = _terms(dataset)
@@ -108,15 +111,18 @@ def _labels(seen: Sequence[Seen], dataset: Dataset) -> list[Problem]:
         *findings.mixed_bits(seen),
         *findings.permuted(seen),
         *findings.undeclared(seen, terms),
-        *_one_class(seen, dataset),
+        *_one_class(seen, dataset, select_on),
         *findings.ignored(seen, IGNORE, terms),
         *findings.absent(seen, dataset.classes, places),
     ]
 
 
-def _one_class(seen: Sequence[Seen], dataset: Dataset) -> list[Problem]:
+def _one_class(seen: Sequence[Seen], dataset: Dataset, select_on: str) -> list[Problem]:
     binary = [] if dataset.published else findings.binary(seen, IGNORE)
-    return binary or findings.single(seen, dataset.classes, CLASSES)
+    held = select(dataset, select_on)[1] if select_on else ()
+    names = {below(dataset.root, sample.mask) for sample in held}
+    training = [mask for mask in seen if mask.split == "train" and mask.file not in names]
+    return binary or findings.single(training, dataset.classes, CLASSES)
 
 
 def _terms(dataset: Dataset) -> Terms:
@@ -177,21 +183,22 @@ SHOWN = 5
 """So many faults are told; `atrous check` tells all."""
 
 
-def require_sound(source: Path | Dataset) -> list[Size]:
+def require_sound(source: Path | Dataset, select_on: str = "") -> list[Size]:
     """Checks the data set and gives the different sizes (H, W) of its images, in pixels.
 
-    Raises `AtrousError` if `atrous check` finds errors; that there are warnings is told.
+    Raises `AtrousError` if `atrous check` finds errors, or there is nothing to learn on what
+    `select_on` leaves to train on; that there are warnings is told.
     """
     root = source.root if isinstance(source, Dataset) else source
     files = _files(source if isinstance(source, Dataset) else read_layout(source).dataset)
-    report = _CHECKED.get(root)
+    report = _CHECKED.get((root, select_on))
     if report is None or report[0] != files:
-        report = _CHECKED[root] = files, check(source)
+        report = _CHECKED[root, select_on] = files, check(source, select_on=select_on)
     return _sizes_of(root, report[1])
 
 
 _Files = tuple[tuple[Path, int, int], ...]
-_CHECKED: dict[Path, tuple[_Files, Report]] = {}
+_CHECKED: dict[tuple[Path, str], tuple[_Files, Report]] = {}
 """What was found in data sets that this process has checked, with their files as they were: a run
 of several stages checks once."""
 

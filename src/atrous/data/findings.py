@@ -10,7 +10,7 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from atrous.data.encoding import IGNORE, Colour
+from atrous.data.encoding import IGNORE, Colour, voc_colour
 
 Severity = Literal["error", "warning"]
 Counts = npt.NDArray[np.int64]
@@ -25,6 +25,11 @@ _BY_INDEX = (
     "these palettes hold greys alone, which were read as the ids; if the indices are meant, save "
     "them as 8-bit greyscale PNG, e.g. Image.fromarray(np.array(Image.open(p))).save(p) with Pillow"
 )
+_BY_COLOUR = (
+    "replace each colour by the number of its class and save 8-bit greyscale PNG, or export the "
+    "masks again"
+)
+_VOC: Mapping[Colour, int] = {voc_colour(index): index for index in range(256)}
 _LISTED = 3
 _VALUES_LISTED = 8
 
@@ -116,18 +121,17 @@ def binary(seen: Sequence[Seen], ignore: int) -> list[Problem]:
 
 
 def single(seen: Sequence[Seen], classes: Sequence[str], place: str) -> list[Problem]:
-    """Training masks in which every labelled pixel is of one class."""
+    """Masks to train on in which every labelled pixel is of one class."""
     if len(classes) == 1:
         mend = "name two classes at least; what is none of the others is a class too (background)"
         return [Problem("error", place, f"names {classes[0]!r} alone: {NOTHING}", mend)]
-    train = [mask for mask in seen if mask.split == "train"]
-    total = _total(train) if train else np.zeros(256, np.int64)
+    total = _total(seen) if seen else np.zeros(256, np.int64)
     labelled = np.flatnonzero(total[:IGNORE])
     if len(labelled) != 1 or labelled[0] >= len(classes):
         return []
-    finding = f"every labelled pixel of train is {classes[labelled[0]]!r}: {NOTHING}"
+    finding = f"every labelled pixel to train on is {classes[labelled[0]]!r}: {NOTHING}"
     mend = "label what is of another class too, or export the masks again as class ids"
-    return [Problem("error", train[0].file, finding, mend, len(train))]
+    return [Problem("error", seen[0].file, finding, mend, len(seen))]
 
 
 def mixed_bits(seen: Sequence[Seen]) -> list[Problem]:
@@ -154,12 +158,17 @@ def permuted(seen: Sequence[Seen]) -> list[Problem]:
                     f"shows the colour {colour} by index {index}, but {file} by {known}: palettes "
                     "that were rearranged file by file (lossless tools do it) give no class ids"
                 )
-                mend = (
-                    "replace each colour by the number of its class and save 8-bit greyscale PNG, "
-                    "or export the masks again"
-                )
-                return [Problem("error", mask.file, finding, mend)]
-    return []
+                return [Problem("error", mask.file, finding, _BY_COLOUR)]
+    moved = [c for c, (index, _) in first.items() if _VOC.get(c, index) != index]
+    if not moved or not first.keys() <= _VOC.keys():
+        return []
+    index, file = first[moved[0]]
+    finding = (
+        f"shows the colours of PASCAL VOC's map, but {moved[0]}, which is its {_VOC[moved[0]]}, by "
+        f"index {index}: either its palette was rearranged (lossless tools do it), or these masks "
+        "count in their own way"
+    )
+    return [Problem("error", file, finding, _BY_COLOUR)]
 
 
 def ignored(seen: Sequence[Seen], ignore: int, terms: Terms) -> list[Problem]:

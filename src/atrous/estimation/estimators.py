@@ -68,7 +68,7 @@ def prepare(config: SearchConfig, lasting: SearchConfig, cache: Path) -> Prepare
     """
     device = pick_device(config.machine.device)
     data = search_data_of(config)
-    sizes = require_sound(data.dataset.root)
+    sizes = require_sound(data.dataset.root, config.data.select_on)
     if data.backbone is None:
         return _on_images(lasting, data, sizes, device)
     crop = config.proxy.crop or derive_crop(sizes, data.backbone.output_stride)

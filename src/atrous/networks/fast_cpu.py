@@ -23,18 +23,19 @@ def pointwise(features: Tensor, weight: Tensor) -> Tensor:
 
 
 def phased_depthwise(features: Tensor, weight: Tensor, rate: tuple[int, int]) -> Tensor:
-    """A zero-padded depthwise 3x3 convolution at an atrous rate, by an undilated one.
+    """A zero-padded depthwise convolution at an atrous rate, by an undilated one.
 
     Positions whose coordinates agree modulo the rate see each other alone: they form rate[0] *
-    rate[1] small maps, stacked here above one another with a row of zeros between, convolved, and
-    put back. `weight` is [C, 1, 3, 3].
+    rate[1] small maps, stacked here above one another with rows of zeros between, convolved, and
+    put back. `weight` is [C, 1, k, k], k odd.
     """
     batch, channels, height, width = features.shape
-    phases = _phases(batch, height, width, rate)
+    reach = weight.shape[-1] // 2
+    phases = _phases(batch, height, width, rate, reach)
     rows = features.permute(0, 2, 3, 1).reshape(-1, channels)
     stacked = _put(rows, phases.places, phases.count).view(batch, -1, phases.columns, channels)
     convolved = functional.conv2d(
-        stacked.permute(0, 3, 1, 2), weight, padding=1, groups=channels
+        stacked.permute(0, 3, 1, 2), weight, padding=reach, groups=channels
     ).permute(0, 2, 3, 1)
     taken = _take(convolved.reshape(-1, channels), phases.places)
     return taken.view(batch, height, width, channels).permute(0, 3, 1, 2)
@@ -85,10 +86,10 @@ class _Phases:
 
 @lru_cache(maxsize=256)
 @torch.inference_mode(False)
-def _phases(batch: int, height: int, width: int, rate: tuple[int, int]) -> _Phases:
-    # One row more than the largest phase has: it stays zero, and is what a map sees beyond its
-    # edge instead of the map below it. Columns need none: the convolution pads the sides.
-    rows, columns = -(-height // rate[0]) + 1, -(-width // rate[1])
+def _phases(batch: int, height: int, width: int, rate: tuple[int, int], reach: int) -> _Phases:
+    # So many rows more than the largest phase has: they stay zero, and are what a map sees beyond
+    # its edge instead of the map below it. Columns need none: the convolution pads the sides.
+    rows, columns = -(-height // rate[0]) + reach, -(-width // rate[1])
     image, y, x = (torch.arange(n, device="cpu") for n in (batch, height, width))
     image, y = image.view(-1, 1, 1), y.view(-1, 1)
     phase = (image * rate[0] + y % rate[0]) * rate[1] + x % rate[1]

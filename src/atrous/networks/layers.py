@@ -31,16 +31,31 @@ class DepthwiseConvolution(nn.Conv2d):
 
 
 class AtrousDepthwise(DepthwiseConvolution):
-    """A depthwise 3x3 convolution at an atrous rate (vertical, horizontal), zero padded."""
+    """A depthwise k x k convolution at an atrous rate (vertical, horizontal), zero padded.
 
-    def __init__(self, channels: int, rate: tuple[int, int]) -> None:
+    Without a stride, torch 2.13 is slow at it on a CPU, and its gradient by the weights is wrong in
+    bfloat16, by more than its own size, where channels come last.
+    """
+
+    def __init__(
+        self, channels: int, rate: tuple[int, int], kernel: int = 3, stride: int = 1
+    ) -> None:
+        reach = kernel // 2
         super().__init__(
-            channels, channels, 3, padding=rate, dilation=rate, groups=channels, bias=False
+            channels,
+            channels,
+            kernel,
+            stride,
+            padding=(reach * rate[0], reach * rate[1]),
+            dilation=rate,
+            groups=channels,
+            bias=False,
         )
 
     def forward(self, features: Tensor) -> Tensor:
-        """[B, C, H, W] -> the same shape; as `Conv2d`, by the faster road on a CPU."""
-        if _is_plain(features) or self.dilation == (1, 1):
+        """[B, C, H, W] -> [B, C, (H - 1) // stride + 1, (W - 1) // stride + 1]; as `Conv2d`, by the
+        faster road on a CPU."""
+        if _is_plain(features) or self.dilation == (1, 1) or self.stride != (1, 1):
             return super().forward(features)
         return phased_depthwise(features, self.weight, (self.dilation[0], self.dilation[1]))
 
@@ -98,16 +113,7 @@ def separable(
 
     [B, C, H, W] -> [B, filters, (H - 1) // stride + 1, (W - 1) // stride + 1].
     """
-    depthwise = nn.Conv2d(
-        channels,
-        channels,
-        kernel,
-        stride,
-        padding=rate * (kernel // 2),
-        dilation=rate,
-        groups=channels,
-        bias=False,
-    )
+    depthwise = AtrousDepthwise(channels, (rate, rate), kernel, stride)
     return nn.Sequential(depthwise, *unit(channels, filters))
 
 

@@ -6,7 +6,7 @@ improves that by others.
 
 Position i of the map at stride s sees most of what is around pixel s * i + offset, on both axes.
 The offset of a stride is that of all maps there: of the encoder's, and of what a part makes. Nobody
-but `enlarge` and `onto` says where a position lies.
+but `enlarge`, `onto` and `nearest` says where a position lies.
 """
 
 from __future__ import annotations
@@ -69,6 +69,31 @@ class Supervised(Protocol):
         """Returns what the part gives, and the maps inside."""
 
 
+class Chained(Part):
+    """A part that reads the map of another, its context, in the place of one of the pyramid."""
+
+    def __init__(self, context: Part, part: Part) -> None:
+        super().__init__()
+        self.context, self.part = context, part
+        self.reads = tuple(sorted({*context.reads, *part.reads}))
+        self.stride, self.channels, self.kernel = part.stride, part.channels, part.kernel
+
+    def auxiliary(self) -> list[Part]:
+        """See `Supervised`: those of the second part, if it has any."""
+        return self.part.auxiliary() if isinstance(self.part, Supervised) else []
+
+    def forward(self, maps: Pyramid) -> Tensor:
+        """Maps by stride -> [B, channels, H, W] at the part's stride."""
+        return self.inside(maps)[0]
+
+    def inside(self, maps: Pyramid) -> tuple[Tensor, list[Tensor]]:
+        """See `Supervised`."""
+        given = {**maps, self.context.stride: self.context(maps)}
+        if isinstance(self.part, Supervised):
+            return self.part.inside(given)
+        return self.part(given), []
+
+
 def require_maps(part: Part | Refinement, strides: tuple[int, ...], where: str) -> None:
     """Raises `AtrousError` if the part reads a map that is not there; `where` names the place."""
     missing = [stride for stride in part.reads if stride not in strides]
@@ -113,6 +138,24 @@ def onto(
     height, width = size
     larger, first = enlarge(maps, stride // target, apart / target, (height, width))
     return larger[..., first : first + height, first : first + width]
+
+
+def nearest(
+    maps: Tensor, stride: int, target: int, size: Sequence[int], offsets: Offsets
+) -> Tensor:
+    """Maps [B, C, H, W] of a stride, read where the positions of a finer one lie, at the nearest
+    position, of two the first: [B, C, *size]. Offsets are rounded to whole positions of the finer.
+    """
+    ratio = stride // target
+    apart = round((offsets.get(stride, 0.0) - offsets.get(target, 0.0)) / target)
+    # Position j reads (j - apart) / ratio, rounded, which is (j - first) // ratio.
+    first = apart - (ratio - 1) // 2
+    before, after = max(0, -(-first // ratio)), max(0, -first // ratio)
+    if before or after:
+        maps = functional.pad(maps, (before, after, before, after), mode="replicate")
+    larger = functional.interpolate(maps, scale_factor=float(ratio), mode="nearest")
+    (height, width), start = size, before * ratio - first
+    return larger[..., start : start + height, start : start + width]
 
 
 def enlarge(maps: Tensor, ratio: int, shift: float, size: tuple[int, int]) -> tuple[Tensor, int]:

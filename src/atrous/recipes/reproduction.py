@@ -108,7 +108,7 @@ def carry_out(reproduction: Reproduction, say: Say, watch: Watch) -> Reproductio
 def _job(subject: Subject, folder: Path) -> TrainingJob:
     """The job that is asked for; raises `AtrousError` if another was begun in the folder."""
     if (folder / trainer.ABOUT).exists():
-        asked = job_of(subject, sound=lambda _: [])
+        asked = job_of(subject, sound=lambda *_: [])
         _require_same(trainer.read(folder), asked, folder)
         return asked
     load_backbone(*subject.config.encoder.chosen)

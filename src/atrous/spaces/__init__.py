@@ -6,11 +6,12 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from atrous.core.architecture import Architecture
+from atrous.core.architecture import JOIN, Architecture
 from atrous.core.errors import AtrousError, faults
 from atrous.core.records import RecordError, from_json, parse
 from atrous.spaces.auto_deeplab import AUTO_DEEPLAB
 from atrous.spaces.classic import CLASSIC
+from atrous.spaces.composition import Member, compose, composed_family
 from atrous.spaces.dpc import DPC
 from atrous.spaces.family import Family
 from atrous.spaces.fast_dense import FAST_DENSE
@@ -30,9 +31,16 @@ FAMILIES: dict[str, Family] = {
 def family_of(of: str | Architecture) -> Family:
     """The family of a space's name, or of an architecture. Raises `AtrousError`."""
     space = of.space if isinstance(of, Architecture) else of
+    one, joined, other = space.partition(JOIN)
+    if joined:
+        return composed_family(_member(one), _member(other))
     if found := FAMILIES.get(space.partition("-")[0]):
         return found
     raise _unknown(space)
+
+
+def _member(name: str) -> Member:
+    return Member(find_space(name), family_of(name), view_of(name))
 
 
 def view_of(of: str | Architecture) -> View:
@@ -57,10 +65,14 @@ def quick_space() -> str:
 
 
 def find_space(name: str) -> Space:
-    """The space of this name: a family's own, or one whose name says its sizes (`dpc-3`).
+    """The space of this name: a family's own, one whose name says its sizes (`dpc-3`), or two in
+    one (`dpc-3+fast_dense`).
 
     Raises `AtrousError`.
     """
+    one, joined, other = name.partition(JOIN)
+    if joined:
+        return compose(find_space(one), find_space(other))
     family = FAMILIES.get(name.partition("-")[0])
     if found := family.space(name) if family else None:
         return found
@@ -157,7 +169,7 @@ def _unknown(space: str) -> AtrousError:
     examples = ", ".join(family.example for family in FAMILIES.values() if family.example)
     return AtrousError(
         f"Expected the name of a space, got {space!r}. There are: {', '.join(FAMILIES)}; others "
-        f"say their size, such as {examples}."
+        f"say their size, such as {examples}; two may be one, such as dpc-3{JOIN}fast_dense."
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from atrous.core.architecture import Cost, Genotype, Limit
@@ -85,10 +86,11 @@ def separable_decoder(channels: Mapping[int, int], part: Part, filters: int) -> 
 class Space(Grammar):
     """The architectures one may build.
 
-    `canonical` maps genotypes that build the same function to one of them. `build` gives the part
-    of an architecture, which reads maps of an encoder: a backbone, or in a space of whole networks
-    that of the architecture, its `encoder`. `reads` says which of the strides that a backbone has
-    some architecture of the space reads, `reads_of` which of them one reads (`None`: all of them).
+    `canonical` maps genotypes that build the same function to one of them, `canonical_on` also
+    those that do so on maps of some strides. `build` gives the part of an architecture, which reads
+    maps of an encoder: a backbone, or in a space of whole networks that of the architecture, its
+    `encoder`. `reads` says which of the strides that a backbone has some architecture of the space
+    reads, `reads_of` which of them one reads (`None`: all of them).
     `decoder` refines the part's map where the user asks for
     it. `sketch` draws an architecture in plain text; without one, `text` lists its decisions.
     `maps` and `filters` are what its architectures read and how wide they are, where that is known;
@@ -100,6 +102,7 @@ class Space(Grammar):
     canonical: Callable[[Genotype], Genotype]
     build: Builder
     cost: Coster
+    canonical_on: Callable[[Genotype, Collection[int]], Genotype] | None = None
     reads: Callable[[Collection[int]], tuple[int, ...]] = deepest
     reads_of: Callable[[Genotype, Collection[int]], tuple[int, ...]] | None = None
     encoder: OwnEncoder | None = None
@@ -113,7 +116,14 @@ class Space(Grammar):
 
     def at(self, maps: Mapping[int, Shape], filters: int, limits: tuple[Limit, ...] = ()) -> Space:
         """Returns the space as one search has it: reading these maps, of this width, in limits."""
-        return replace(self, maps=maps, filters=filters, limits=limits)
+        canonical = partial(self.form_on, strides=tuple(maps))
+        return replace(self, maps=maps, filters=filters, limits=limits, canonical=canonical)
+
+    def form_on(self, genotype: Genotype, strides: Collection[int]) -> Genotype:
+        """Returns one genotype for all that build the same function on maps of these strides."""
+        return (
+            self.canonical_on(genotype, strides) if self.canonical_on else self.canonical(genotype)
+        )
 
     def allows(self, genotype: Genotype) -> bool:
         """Whether the cost of an architecture keeps the limits; without any, nothing is counted."""

@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass, field
 from functools import partial
 from typing import Any
 
-from atrous.core.architecture import Architecture, Cost
+from atrous.core.architecture import Architecture, Cost, Genotype
 from atrous.core.errors import AtrousError
 from atrous.core.requests import Asked as Asked
 from atrous.data.canvas import Size
@@ -29,6 +29,8 @@ STRIDES = (4, 8, 16)
 
 Reads = Callable[[Collection[int]], tuple[int, ...]]
 """Of the strides of some maps those that a space reads."""
+Pieces = Callable[[Genotype, Mapping[int, Shape], int], Mapping[str, Cost]]
+"""The costs by name of what an architecture is made of, on maps by stride, so many filters wide."""
 Observed = tuple[str, str]
 """A choice: what was chosen among, and what was chosen."""
 Branch = tuple[str, str]
@@ -37,7 +39,7 @@ Branch = tuple[str, str]
 
 @dataclass(frozen=True)
 class Drawing:
-    """An SVG element, `width` pixels wide at its natural size."""
+    """An SVG element, or some below one another, the widest `width` pixels at its natural size."""
 
     svg: str
     width: int
@@ -115,7 +117,7 @@ def plain_view(space: Space) -> View:
         words=partial(_words, space),
         observed=partial(_observed, space),
         order={},
-        describe=partial(_describe, space),
+        describe=partial(described, space),
     )
 
 
@@ -172,8 +174,11 @@ def _observed(space: Space, architecture: Architecture) -> list[Observed]:
     ]
 
 
-def _describe(space: Space, architecture: Architecture, asked: Asked) -> Description:
-    """The decisions, and the cost as the space counts it."""
+def described(
+    space: Space, architecture: Architecture, asked: Asked, pieces: Pieces | None = None
+) -> Description:
+    """The architecture in plain text, and its cost as the space counts it, after that of its
+    `pieces`. Raises `AtrousError`."""
     if space.encoder:
         refuse_backbone(architecture, asked)
         reads = FeatureMap(RGB, asked.size or IMAGE, stride=IMAGE_STRIDE)
@@ -182,7 +187,8 @@ def _describe(space: Space, architecture: Architecture, asked: Asked) -> Descrip
         reads = feature_map(asked, space.reads, read)
     filters = asked.filters or FILTERS
     cost = space.cost(architecture.genotype, reads.maps, filters)
-    parts = [("architecture", cost)]
+    found = pieces(architecture.genotype, reads.maps, filters) if pieces else {}
+    parts = [*found.items(), ("architecture", cost)]
     if backbone := reads.backbone:
         parts += [("backbone", backbone), ("backbone and architecture", backbone + cost)]
     facts: dict[str, Any] = {

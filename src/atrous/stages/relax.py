@@ -152,7 +152,8 @@ def memory_needed(config: SearchConfig) -> MemoryPlan:
 def protocols(config: SearchConfig, device: str, data: SearchData) -> Iterator[SearchProtocol]:
     """How each supernet of a configuration is trained on a device, every number filled in."""
     asked = _asked(config)
-    crop, scale = _crop(asked, require_sound(data.dataset.root), relaxation_of(config.space).canvas)
+    sizes = require_sound(data.dataset.root, config.data.select_on)
+    crop, scale = _crop(asked, sizes, relaxation_of(config.space).canvas)
     first, _ = loop.halves(data.training, config.seed)
     steps = asked.steps or max(1, EPOCHS * len(first) // asked.batch)
     warm_up = GATES[asked.gate].learning.warm_up if asked.warm_up is None else asked.warm_up

@@ -32,7 +32,7 @@ from atrous.data.check import require_sound
 from atrous.data.encoding import distinct
 from atrous.estimation.end_to_end import FineTune, WarmStart, is_gentle, usual_rate
 from atrous.estimation.estimators import blueprint_of
-from atrous.estimation.search_data import cached_of, estimator, unchanged_data
+from atrous.estimation.search_data import cached_of, estimator, require_there, unchanged_data
 from atrous.execution import find_executor
 from atrous.networks.compute import Compute, whole_precision
 from atrous.search.ledger import Entry
@@ -100,7 +100,8 @@ def _reranking(run: Run, asked: RerankConfig) -> Reranking:
     crop = require_crop(training.crop, canvas) if training.crop else (1, 1)
     protocol = protocol_of(training, crop, rate, precision, 0)
     trials = _best_trials(run, asked.top)
-    sizes = require_sound(Path(run.config.data.path))
+    require_there(run)
+    sizes = require_sound(Path(run.config.data.path), run.config.data.select_on)
     crop = training.crop or derive_training_crop(sizes, canvas)
     _note_untrained(run, trials, crop, largest(sizes))
     return Reranking(

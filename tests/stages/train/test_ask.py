@@ -32,7 +32,7 @@ def usual(data: Path) -> Subject:
     return SUBJECT.but(data=str(data), steps=100)
 
 
-def unheard(_: Path) -> list[Size]:
+def unheard(_: Path, __: str) -> list[Size]:
     raise AssertionError("the data set was looked through before the mistake was told")
 
 

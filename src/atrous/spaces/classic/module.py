@@ -13,11 +13,10 @@ from typing import cast
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from atrous.networks.layers import Dropout, GridPoolingUnit, PointwiseUnit, SeparableUnit
 from atrous.networks.network import Decoder
-from atrous.networks.pyramid import Part, Pyramid, onto
+from atrous.networks.pyramid import Part, Pyramid, nearest, onto
 
 Channels = Mapping[int, int]
 GATED_STRIDE = 8
@@ -87,8 +86,10 @@ class FeaturePyramid(Part):
         total: Tensor | None = None
         for number, (lateral, branch) in enumerate(zip(self.laterals, self.branches, strict=True)):
             side = lateral(levels[number])
-            top = side if top is None else side + nearest(top, side)
-            found = top
+            if top is not None:
+                above, here, size = strides[number - 1], strides[number], side.shape[-2:]
+                side = side + nearest(top, above, here, size, self.offsets)
+            top = found = side
             for step, layer in enumerate(cast(nn.ModuleList, branch), number + 1):
                 found = layer(found)
                 if step < len(levels):
@@ -164,11 +165,6 @@ def grouped(channels: int, filters: int) -> nn.Sequential:
     layer = nn.Conv2d(channels, filters, 3, padding=1, bias=False)
     norm = nn.GroupNorm(gcd(GROUPS, filters), filters)
     return nn.Sequential(layer, norm, nn.ReLU(inplace=True))
-
-
-def nearest(features: Tensor, like: Tensor) -> Tensor:
-    """Interpolation to the size of another map by the nearest position."""
-    return functional.interpolate(features, size=like.shape[-2:], mode="nearest-exact")
 
 
 DECODERS: Mapping[str, Callable[[Channels, int], Part]] = {

@@ -169,6 +169,7 @@ def fast_dense(blocks: int = 3, layers: int = 3, repeats: int = 1) -> Space:
         "(Nekrasov et al. 2019)",
         rules=rules,
         canonical=lambda genotype: canonical(genotype, blocks),
+        canonical_on=lambda genotype, strides: canonical_on(genotype, strides, blocks),
         build=lambda genotype, channels, filters: build(
             decode(genotype, blocks), channels, filters, repeats
         ),
@@ -283,6 +284,19 @@ def canonical(genotype: Genotype, blocks: int = 3) -> Genotype:
     """
     decoder = decode(genotype, blocks)
     return encode(Design(_ordered(decoder.connections), _canonical_cell(decoder.cell)))
+
+
+def canonical_on(genotype: Genotype, strides: Collection[int], blocks: int = 3) -> Genotype:
+    """The canonical form where some of the strides stand for others: maps that are the same one,
+    each with an adapter, may be exchanged."""
+    maps = range(len(STRIDES))
+    stands = [stand_in(number, strides) for number in maps]
+    forms = []
+    for order in permutations(maps):
+        if [stands[number] for number in order] == stands:
+            pairs = (order[k] if k < len(maps) else k for k in genotype[: 2 * blocks])
+            forms.append(canonical((*pairs, *genotype[2 * blocks :]), blocks))
+    return min(forms)
 
 
 def _canonical_cell(cell: Cell) -> Cell:

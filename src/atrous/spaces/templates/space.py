@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
@@ -113,6 +113,7 @@ def templates(count: int = 3, layers: int = 7, repeats: int = 2) -> Space:
         title=f"decoders of {layers} layers made of {count} templates (Nekrasov et al. 2020)",
         rules=rules,
         canonical=lambda genotype: canonical(genotype, count),
+        canonical_on=lambda genotype, strides: canonical_on(genotype, strides, count),
         build=lambda genotype, channels, filters: build(
             decode(genotype, count), channels, filters, repeats
         ),
@@ -199,6 +200,20 @@ def canonical(genotype: Genotype, count: int = 3) -> Genotype:
     forced = {layer.template for layer in design if layer.rounds > 1}
     turned = [_turned(layer, forced) for layer in design]
     return encode(min(_orders(turned), key=_key), count)
+
+
+def canonical_on(genotype: Genotype, strides: Collection[int], count: int = 3) -> Genotype:
+    """The canonical form where one of the strides may stand for both: their maps are one."""
+    if len(reads(strides)) == len(STRIDES):
+        return canonical(genotype, count)
+    first, layers = len(STRIDES) - 1, decode(genotype, count)
+    merged = (replace(layer, maps=_merged(layer.maps, first)) for layer in layers)
+    return canonical(encode(tuple(merged), count), count)
+
+
+def _merged(maps: tuple[int, int], last: int) -> tuple[int, int]:
+    one, other = (0 if number <= last else number for number in maps)
+    return one, other
 
 
 def _turned(layer: TemplateLayer, forced: Collection[Template]) -> TemplateLayer:

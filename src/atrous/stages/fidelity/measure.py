@@ -98,7 +98,7 @@ def _study_data(asked: FidelityConfig) -> StudyData:
     device = pick_device(asked.machine.device)
     dataset = read_dataset(Path(asked.data.path))
     training, selection = select(dataset, asked.data.select_on)
-    sizes = require_sound(dataset.root)
+    sizes = require_sound(dataset.root, asked.data.select_on)
     crop = asked.proxy.crop or derive_crop(sizes, asked.output_stride)
     backbones = {
         name: load_backbone(*asked.backbone_of(name), asked.output_stride, asked.seed)

@@ -121,7 +121,9 @@ def subject_in(run: Run, name: str, architecture: Architecture) -> Subject:
     return replace(found, config=replace(found.config, encoder=run.config.encoder))
 
 
-def job_of(subject: Subject, sound: Callable[[Path], list[Size]] = require_sound) -> TrainingJob:
+def job_of(
+    subject: Subject, sound: Callable[[Path, str], list[Size]] = require_sound
+) -> TrainingJob:
     """Returns the job; raises `AtrousError` before anything expensive if it cannot be done."""
     config = subject.config
     device = pick_device(config.device)
@@ -137,7 +139,7 @@ def job_of(subject: Subject, sound: Callable[[Path], list[Size]] = require_sound
         backbone = load_backbone(*encoder.chosen, config.seed)
         if encoder.alignment == "fitted":
             blueprint = replace(blueprint, offsets=fitted_offsets(backbone))
-    sizes = sound(dataset.root)
+    sizes = sound(dataset.root, config.data.select_on)
     crop = config.training.crop or derive_training_crop(sizes, subject.canvas)
     protocol = protocol_of(config.training, crop, _rate(subject), precision, config.seed)
     told = untrained_rates(blueprint, crop, largest(sizes)) if sizes else None

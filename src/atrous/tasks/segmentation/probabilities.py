@@ -114,8 +114,9 @@ def evaluating(network: nn.Module) -> Iterator[None]:
             module.training = True
 
 
-SHARE, MOST = 4, 256
-"""Neighbours share one pixel in `SHARE` of a tile's side, and `MOST` pixels at most."""
+SHARE, MOST = 4, 160
+"""Neighbours share one pixel in `SHARE` of a tile's side, and `MOST` pixels at most: a border
+disturbs what is computed some 200 pixels inwards, most of it in the outer 80."""
 
 
 @dataclass(frozen=True)

@@ -312,8 +312,8 @@ class TrainingConfig:
         choices=(0, 2, 4, 8, 16, 32),
     )
     variants: int = option(
-        "Crops of each image, which return: with --frozen, their maps are computed once; 0: a new "
-        "crop each time.",
+        "Crops of each image, which return, every second one mirrored: with --frozen, their maps "
+        "are computed once; 0: a new crop each time.",
         0,
         least=0,
     )

@@ -100,9 +100,9 @@ def test_a_short_budget_trains_one_network_for_all_that_is_left() -> None:
     pace = Pace(trial=10, step=0.2, workers=2, start=20, scoring=30)
     plan = split(300, pace, 40, 3, ASPP)
     assert [stage.name for stage in plan.stages] == ["search", "train", "rest"]
-    assert [stage.seconds for stage in plan.stages] == pytest.approx([40, 160, 60])
-    assert plan.trials == 5  # 8 of 10 s in 40 s, 2 at a time, three of them baselines
-    assert plan.train_steps == 550  # 160 s without 20 before the first and 30 for scores
+    assert [stage.seconds for stage in plan.stages] == pytest.approx([33, 132, 95])
+    assert plan.trials == 3  # 6 of 10 s in 33 s, 2 at a time, three of them baselines
+    assert plan.train_steps == 410  # 132 s without 20 before the first and 30 for scores
     assert (plan.top, plan.rerank_steps, plan.baselines) == (0, 0, ())
     assert split(SHORT, pace, 40, 3, ASPP).top >= LEAST_AGAIN
     slow = Pace(trial=100, step=5, workers=1)

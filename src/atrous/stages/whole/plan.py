@@ -42,7 +42,7 @@ PROOF = 35
 """Seconds that the export, the latency and the page take, whatever the network."""
 PACE = 3
 """The trial that is timed has this part of the steps of others."""
-SCORES = 4
+SCORES = 3
 """A training is scored so often."""
 
 

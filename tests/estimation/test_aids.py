@@ -92,6 +92,7 @@ def test_losses_inside_count_by_their_weight(estimate: Proxy) -> None:
     own, *inner = (r.loss(f, targets) for r, f in zip(roads, logits, strict=True))
     found = WeighedLoss(roads, 0.15).loss(logits, targets)
     assert float(found) == pytest.approx(float(own + 0.15 * sum(inner)), rel=1e-6)
+    assert WeighedLoss(roads[:1], 0.15).loss(logits[:1], targets) == own
 
 
 def test_a_teacher_adds_its_share_of_the_squared_difference() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import subprocess
@@ -9,6 +10,7 @@ import sys
 from collections.abc import Iterator
 from concurrent.futures import CancelledError
 from contextlib import contextmanager, suppress
+from multiprocessing.context import SpawnProcess
 from pathlib import Path
 
 import pytest
@@ -189,6 +191,25 @@ def test_leaving_kills_what_runs_and_drops_what_waits(tmp_path: Path) -> None:
         running.result()
     with pytest.raises((CancelledError, WorkerLostError)):
         waiting.result()
+
+
+def test_a_process_that_the_system_refuses_costs_its_job_alone(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    refusals = [BlockingIOError(errno.EAGAIN, "Resource temporarily unavailable")]
+    start = SpawnProcess.start
+
+    def refused_once(process: SpawnProcess) -> None:
+        if refusals:
+            raise refusals.pop()
+        start(process)
+
+    monkeypatch.setattr(SpawnProcess, "start", refused_once)
+    with LocalExecutor(1) as executor:
+        lost, later = executor.submit(jobs.add, 1), executor.submit(jobs.add, 1)
+        with pytest.raises(BlockingIOError):
+            lost.result()
+        assert later.result() == jobs.add(1)
 
 
 def test_workers_end_when_their_parent_is_killed(tmp_path: Path) -> None:

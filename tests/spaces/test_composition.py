@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from random import Random
 
 import pytest
 import torch
+from typer.testing import CliRunner
 
+from atrous.cli import app
 from atrous.core.architecture import Architecture
 from atrous.core.errors import AtrousError
+from atrous.core.trial import Measured
 from atrous.data.encoding import distinct
+from atrous.estimation import estimators
 from atrous.networks.pyramid import Chained
+from atrous.report.page import write_report
+from atrous.search.run import open_run
 from atrous.spaces import family_of, find_architecture, find_space, names_of, view_of, yardstick
 from atrous.spaces.blueprint import Blueprint, build_network, network_cost
 from atrous.spaces.view import Asked
 from tests.cases import each
+from tests.small_search import remembered, write_data
 
 NAME = "dpc-2+fast_dense-2x1"
 CHANNELS = {4: 3, 8: 5, 16: 6}
@@ -128,3 +136,27 @@ def test_a_whole_network_of_one() -> None:
     assert network(torch.randn(1, 3, 40, 50)).shape == (1, 2, 40, 50)
     parameters = sum(p.numel() for p in network.parameters())
     assert network_cost(blueprint, (65, 97)).parameters == parameters
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", [NAME, "templates-1x2"])
+def test_it_is_searched_beside_others(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(estimators, "choose", remembered([]))
+    data, out = write_data(tmp_path / "data"), tmp_path / "run"
+    told = ["search", str(data), "--space", name, "--weights", "none", "--trials", "3"]
+    told += ["--executor", "inline", "--workers", "1", "--device", "cpu", "--batch", "2"]
+    told += ["--strategy", "local", "--steps", "3", "--filters", "4", "--baselines", "1x1"]
+    told += ["--out", str(out), "--cache", str(tmp_path / "cache")]
+    result = CliRunner().invoke(app, told)
+    assert result.exit_code == 0, result.output
+    run = open_run(out)
+    entries = run.ledger().entries()
+    assert all(isinstance(entry.outcome, Measured) for entry in entries)
+    found = [entry.trial.architecture.space for entry in entries]
+    assert sorted(found) == sorted(["classic", *[find_space(name).name] * 3])
+    assert set(run.context.maps) == ({8, 16} if "+" in name else {4, 8, 16})
+    page = write_report(run).read_text()
+    assert ">concatenation<" in page
+    assert ("1×1 projection" in page) == ("+" in name)

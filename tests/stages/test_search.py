@@ -34,6 +34,8 @@ from atrous.search.loop import Estimator
 from atrous.search.promotion import find_promotion
 from atrous.search.run import LEDGER, Run, open_run, winner
 from atrous.spaces import find_architecture, find_space, yardstick
+from atrous.spaces.auto_deeplab.cell import Operation
+from atrous.spaces.auto_deeplab.space import decoded
 from atrous.spaces.blueprint import blank_network
 from atrous.stages import search as driver
 from atrous.stages.search import begin, lasting, proceed, require_possible, state_of, usual
@@ -195,6 +197,18 @@ def test_what_only_cells_can_be_trained_with_is_refused_for_whole_networks(
     require_possible(whole)
     with pytest.raises(AtrousError, match=f"--{name.replace('_', '-')} is .* for whole networks"):
         require_possible(replaced(whole, **{name: value}))
+
+
+@pytest.mark.parametrize("space", ["auto_deeplab-3x1", "auto_deeplab"])
+def test_whole_networks_stand_beside_a_plain_one_of_their_size(space: str) -> None:
+    (name,) = usual(space).baselines
+    architecture = find_architecture(name)
+    assert architecture.space == space
+    spelt = decoded(architecture)
+    assert spelt.path[:3] == (1, 2, 2)
+    assert {edge.operation for b in spelt.cell for edge in (b.first, b.second)} == {
+        Operation.SEPARABLE_3
+    }
 
 
 def test_a_score_that_is_not_measured_is_refused_before_anything_is_trained(

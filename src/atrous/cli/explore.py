@@ -33,7 +33,9 @@ def spaces(told: Told, as_json: Json = False) -> None:
         ]
         print(json.dumps(rows, indent=2))
         return
-    table = Table("space", "what", Column("architectures", no_wrap=True), "named")
+    table = Table(
+        Column("space", no_wrap=True), "what", Column("architectures", no_wrap=True), "named"
+    )
     for space, names in found:
         table.add_row(space.name, space.title, f"{space.size():,}", ", ".join(names))
     output.print(table)

@@ -39,13 +39,13 @@ def compare(told: Told, as_json: Json = False) -> None:
     from atrous.cli.tables import comparison_table
     from atrous.estimation.search_data import moved as with_data
     from atrous.search.run import open_run
-    from atrous.spaces import family_of
     from atrous.stages import compare as comparison
+    from atrous.stages.search import usual
 
     asked = told.made(CompareConfig)
     opened = with_data(open_run(asked.run), asked.folders.moved)
-    usual = ("best", *family_of(opened.config.space).defaults.baselines)
-    chosen = usual if asked.architectures is None else asked.architectures
+    beside = ("best", *usual(opened.config.space).baselines)
+    chosen = beside if asked.architectures is None else asked.architectures
     kept = cache_of(asked.folders)
     found = comparison.compare(opened, chosen, asked.on, asked.seeds, kept)
     if as_json:

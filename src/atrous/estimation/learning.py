@@ -3,7 +3,7 @@ what may help it, as Nekrasov et al. 2019 do (section 3.3)."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import islice
@@ -15,6 +15,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+from torch.optim.swa_utils import AveragedModel
 
 from atrous.data.canvas import Size, feature_size
 from atrous.estimation.features import TARGET_STRIDE, FeatureSet
@@ -152,8 +153,10 @@ class WeighedLoss:
     ) -> Tensor:
         """A scalar; a teacher is listened to by the network alone."""
         (road, own), *others = zip(self.roads, logits, strict=True)
-        inner = [each.loss(found, targets) for each, found in others]
-        return road.loss(own, targets, taught) + self.weight * torch.stack(inner).sum()
+        loss = road.loss(own, targets, taught)
+        for each, found in others:
+            loss = loss + self.weight * each.loss(found, targets)
+        return loss
 
 
 def train(
@@ -175,39 +178,71 @@ def train(
     """
     own = network.network if isinstance(network, Supervision) else network
     set_norm_decay(network, max(REFERENCE_DECAY, REFERENCE_DECAY * REFERENCE_STEPS / steps))
-    optimiser, first = make_optimiser(network, schedule), stretch.first if stretch else 0
-    average = averaged(own, aids.average)
+    state = _State(network, make_optimiser(network, schedule), averaged(own, aids.average))
+    first = stretch.first if stretch else 0
     if stretch and stretch.before:
-        before = load(stretch.before)
-        restore_state(network, optimiser, before.tensors)
-        if average:
-            fill(average, before.under("average"))
-    step = make_step(network, _loss_of(network, data, compute, aids), optimiser, compute)
+        state.restore(stretch.before)
+    step = make_step(network, _loss_of(network, data, compute, aids), state.optimiser, compute)
     network.train()
     require_maps(own.head, data.strides, f"the feature set {data.path}")
-    features = features_of(data, own, compute, resident)
-    targets = _kept(data, None, compute.device) if resident else data.targets
-    taught = _taught(aids, compute, resident)
-    order = order_of(data, schedule.batch, steps, seed)
-    for number, index in enumerate(torch.from_numpy(order[first:]).to(targets.device), first):
-        batch = {stride: compute.place(maps[index]) for stride, maps in features.items()}
-        loss = step(
-            batch,
-            targets[index].to(compute.device).long(),
-            schedule.rate_at(number, steps),
-            *(each[index].to(compute.device) for each in taught),
-        )
-        if average:
-            average.update_parameters(own)
+    order = torch.from_numpy(order_of(data, schedule.batch, steps, seed)[first:])
+    parts = _batches(own, data, aids.teacher, order, compute, resident)
+    for number, (batch, (targets, *taught)) in enumerate(parts, first):
+        loss = step(batch, targets, schedule.rate_at(number, steps), *taught)
+        if state.average:
+            state.average.update_parameters(own)
         if (number % FINITE_EVERY == 0 or number == steps - 1) and not torch.isfinite(loss):
             raise NonFiniteError(f"the loss was {float(loss)} at step {number + 1} of {steps}")
     if stretch and stretch.after:
-        tensors = kept_state(network, optimiser)
-        if average:
-            tensors |= {f"average.{name}": each for name, each in average.state_dict().items()}
-        save(Checkpoint(tensors, {"step": steps}), stretch.after)
-    if average:
-        own.load_state_dict(average.module.state_dict())
+        state.keep(stretch.after, steps)
+    if state.average:
+        own.load_state_dict(state.average.module.state_dict())
+
+
+@dataclass(frozen=True)
+class _State:
+    """All that changes while a part learns."""
+
+    network: Segmenter | Supervision
+    optimiser: torch.optim.Optimizer
+    average: AveragedModel | None
+
+    def restore(self, path: Path) -> None:
+        before = load(path)
+        restore_state(self.network, self.optimiser, before.tensors)
+        if self.average:
+            fill(self.average, before.under("average"))
+
+    def keep(self, path: Path, steps: int) -> None:
+        average = self.average.state_dict() if self.average else {}
+        tensors = kept_state(self.network, self.optimiser)
+        tensors |= {f"average.{name}": each for name, each in average.items()}
+        save(Checkpoint(tensors, {"step": steps}), path)
+
+
+def _batches(
+    network: Segmenter,
+    data: FeatureSet,
+    teacher: FeatureSet | None,
+    order: Tensor,
+    compute: Compute,
+    resident: bool,
+) -> Iterator[tuple[Pyramid, tuple[Tensor, ...]]]:
+    """Maps by stride of the images of each batch, and what is to be learnt of them: targets, and a
+    teacher's class scores if there is one; all on the device."""
+    features = features_of(data, network, compute, resident)
+    targets = _kept(data, None, compute.device) if resident else data.targets
+    taught = None
+    if teacher is not None:
+        scores = TARGET_STRIDE
+        taught = _kept(teacher, scores, compute.device) if resident else teacher.features[scores]
+    for index in order.to(targets.device):
+        maps = {stride: compute.place(each[index]) for stride, each in features.items()}
+        told = targets[index].to(compute.device).long()
+        if taught is None:
+            yield maps, (told,)
+        else:
+            yield maps, (told, taught[index].to(compute.device))
 
 
 def _loss_of(
@@ -220,15 +255,6 @@ def _loss_of(
         return road(network)
     inner = cast(Iterable[Segmenter], network.inner)
     return WeighedLoss((road(network.network), *map(road, inner)), aids.auxiliary)
-
-
-def _taught(aids: Aids, compute: Compute, resident: bool) -> tuple[Tensor, ...]:
-    """The teacher's class scores, if there is one."""
-    if aids.teacher is None:
-        return ()
-    if resident:
-        return (_kept(aids.teacher, TARGET_STRIDE, compute.device),)
-    return (aids.teacher.features[TARGET_STRIDE],)
 
 
 def order_of(data: FeatureSet, batch: int, steps: int, seed: int) -> npt.NDArray[np.int64]:

@@ -108,9 +108,9 @@ class LocalExecutor:
                 raise WorkerLostError("the executor is closed")
             if self._idle:
                 return self._idle.pop()
-            seat = min(self._seats)
-            self._seats.remove(seat)
-            worker = _Worker(seat)
+            worker = _Worker(min(self._seats))
+            # Its seat is taken once the process has begun: the system may refuse one.
+            self._seats.remove(worker.seat)
             self._all.add(worker)
             return worker
 

@@ -36,7 +36,8 @@ class Part(nn.Module):
     `reads` are the strides of the maps that it takes from the pyramid; it may be given more.
     `forward` takes the pyramid. Class scores are made of the map by a convolution of `kernel` x
     `kernel`. `offsets` are those of its maps, set by the network that it becomes a part of; one
-    that joins maps of several strides brings them together by `onto`.
+    that joins maps of several strides brings them together by `onto`. `coarsest` is the largest
+    stride inside, where that is beyond those of the pyramid.
     """
 
     reads: tuple[int, ...]
@@ -44,6 +45,7 @@ class Part(nn.Module):
     channels: int
     offsets: Offsets = IN_PLACE
     kernel: int = 1
+    coarsest: int = 0
 
 
 class Refinement(nn.Module):
@@ -77,6 +79,7 @@ class Chained(Part):
         self.context, self.part = context, part
         self.reads = tuple(sorted({*context.reads, *part.reads}))
         self.stride, self.channels, self.kernel = part.stride, part.channels, part.kernel
+        self.coarsest = max(context.coarsest, part.coarsest)
 
     def auxiliary(self) -> list[Part]:
         """See `Supervised`: those of the second part, if it has any."""

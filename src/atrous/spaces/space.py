@@ -12,6 +12,7 @@ from atrous.core.errors import AtrousError
 from atrous.core.grammar import Grammar
 
 if TYPE_CHECKING:
+    from atrous.core.drawing import Shapes
     from atrous.networks.network import Encoder
     from atrous.networks.pyramid import Part, Refinement
 
@@ -92,7 +93,8 @@ class Space(Grammar):
     `encoder`. `reads` says which of the strides that a backbone has some architecture of the space
     reads, `reads_of` which of them one reads (`None`: all of them).
     `decoder` refines the part's map where the user asks for
-    it. `sketch` draws an architecture in plain text; without one, `text` lists its decisions.
+    it. `sketch` draws an architecture in plain text, `shapes` as a picture, where there is one to
+    draw; without a sketch, `text` lists its decisions.
     `maps` and `filters` are what its architectures read and how wide they are, where that is known;
     `limits` those that their cost is to keep. Parts that are `auxiliary` have maps inside which
     auxiliary cells can read (`networks.pyramid.Supervised`).
@@ -108,6 +110,7 @@ class Space(Grammar):
     encoder: OwnEncoder | None = None
     decoder: RefinementBuilder = separable_decoder
     sketch: Callable[[Genotype], str] | None = None
+    shapes: Callable[[Genotype], Shapes] | None = None
     published: dict[str, Genotype] = field(default_factory=dict)
     maps: Mapping[int, Shape] = field(default_factory=dict)
     filters: int = 0

@@ -27,6 +27,10 @@ CHANNELS, FILTERS, STRIDE, RGB = 320, 256, 16, 3
 STRIDES = (4, 8, 16)
 """The strides of maps where no backbone is named."""
 
+READING = (
+    "Read upwards: two boxes side by side are what is done to two maps, whose results are added (a "
+    "cross) or concatenated (two lines). Wires that cross without a dot do not meet."
+)
 Reads = Callable[[Collection[int]], tuple[int, ...]]
 """Of the strides of some maps those that a space reads."""
 Pieces = Callable[[Genotype, Mapping[int, Shape], int], Mapping[str, Cost]]
@@ -112,12 +116,13 @@ def plain_view(space: Space) -> View:
     """The view of a space whose family has none: by decisions."""
     return View(
         noun="architecture",
-        reading="",
+        reading=READING if space.shapes else "",
         shared="architectures",
         words=partial(_words, space),
         observed=partial(_observed, space),
         order={},
         describe=partial(described, space),
+        draw=partial(_drawn, space) if space.shapes else no_drawing,
     )
 
 
@@ -159,6 +164,13 @@ def refuse_backbone(architecture: Architecture, asked: Asked) -> None:
             f"Expected no {' and no '.join(named)}: {architecture.space} is a space of whole "
             "networks, which read images. --size is the image's, --filters is F."
         )
+
+
+def _drawn(space: Space, architecture: Architecture) -> Drawing | None:
+    if space.shapes is None:
+        return None
+    shapes = space.shapes(architecture.genotype)
+    return Drawing(shapes.svg(_words(space, architecture)), round(shapes.width))
 
 
 def _words(space: Space, architecture: Architecture) -> str:

@@ -71,7 +71,7 @@ def usual(space: str, strategy: str = "local") -> SearchConfig:
         DataConfig(""),
         space,
         strategy,
-        baselines=known.baselines,
+        baselines=tuple(name.format(space=space) for name in known.baselines),
         encoder=EncoderConfig(known.backbone, known.weights, known.output_stride),
         proxy=ProxyConfig(known.filters, known.steps),
     )

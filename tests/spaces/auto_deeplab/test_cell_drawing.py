@@ -8,12 +8,8 @@ from random import Random
 from xml.etree import ElementTree
 
 from atrous.spaces.auto_deeplab.cell import Block, Edge, Operation, RepeatedCell
-from atrous.spaces.auto_deeplab.cell_drawing import (
-    block_depths,
-    draw_repeated_cell,
-    operation_lines,
-)
 from atrous.spaces.auto_deeplab.space import PUBLISHED_CELL, auto_deeplab, decode
+from atrous.spaces.auto_deeplab.view import operation_lines, wiring
 from tests.cases import each
 
 GROUND: RepeatedCell = (Block(Edge(0, Operation.SKIP), Edge(1, Operation.AVERAGE)),) * 3
@@ -31,7 +27,7 @@ NUMBER = r"(-?[\d.]+)"
 
 
 def drawn(cell: RepeatedCell) -> ElementTree.Element:
-    return ElementTree.fromstring(draw_repeated_cell(cell).svg("a cell"))
+    return ElementTree.fromstring(wiring(cell).shapes().svg("a cell"))
 
 
 def boxes_of(drawing: ElementTree.Element) -> list[Box]:
@@ -126,5 +122,5 @@ def test_words_of_every_operation_are_drawn() -> None:
 
 
 def test_depths() -> None:
-    assert block_depths(PUBLISHED_CELL) == [1, 1, 2, 3, 4]
-    assert block_depths(GROUND) == [1, 1, 1]
+    assert wiring(PUBLISHED_CELL).depths() == [1, 1, 2, 3, 4]
+    assert wiring(GROUND).depths() == [1, 1, 1]

@@ -23,6 +23,7 @@ from atrous.spaces.auto_deeplab.space import (
     encode,
     layers_of,
     paths_by_end,
+    plain,
 )
 from atrous.spaces.auto_deeplab.trellis import STRIDES, Path, is_path
 from atrous.spaces.space import Space
@@ -73,7 +74,10 @@ def test_the_size_is_that_of_paths_times_cells() -> None:
 
 def test_the_published_network_is_that_of_the_paper() -> None:
     space = auto_deeplab()
-    assert space.published == {"published": encode(PUBLISHED_PATH, PUBLISHED_CELL)}
+    assert space.published == {
+        "plain": plain(12, 5),
+        "published": encode(PUBLISHED_PATH, PUBLISHED_CELL),
+    }
     published = decode(space.published["published"])
     assert [STRIDES[level] for level in published.path] == [
         4,

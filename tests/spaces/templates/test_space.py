@@ -18,9 +18,10 @@ from torch import Tensor, nn
 from atrous.core.architecture import Cost, Genotype
 from atrous.core.errors import AtrousError
 from atrous.data.encoding import distinct
+from atrous.model.export.exported import export_network
 from atrous.networks.pyramid import align
 from atrous.spaces import find_architecture, find_space, write_architecture
-from atrous.spaces.blueprint import Blueprint, blank_network, network_cost
+from atrous.spaces.blueprint import Blueprint, blank_network, build_network, network_cost
 from atrous.spaces.templates.module import TemplateDecoder
 from atrous.spaces.templates.plan import STRIDED, plan_of
 from atrous.spaces.templates.space import PUBLISHED, canonical, decode, encode, templates
@@ -210,3 +211,15 @@ def test_the_sketch_names_what_is_read() -> None:
     assert "layer 1: template 1 of stride 4 and stride 8, 2 rounds, stride 2" in text
     assert "joined: layer 3, layer 4, layer 5, layer 6" in text
     assert class_scores(64, 19, 3).weight.shape == (19, 64, 3, 3)
+
+
+@pytest.mark.slow
+def test_a_map_of_one_position_is_exported_for_images_where_it_has_more(tmp_path: Path) -> None:
+    architecture = find_architecture("templates-1x4:0.3.0.0.1.0.3.1" + ".0" * 10 + ".2.0.0.0")
+    network = build_network(
+        Blueprint(architecture, "test_resnet", 16, 4, False, ("a", "b"), distinct(2))
+    )
+    assert network.head.coarsest == 128
+    found = export_network(network, tmp_path / "net.onnx", "onnx", sizes=[(1, (300, 411))])
+    assert {check.size for check in found.comparisons} >= {(97, 131), (129, 193), (300, 411)}
+    assert max(check.difference for check in found.comparisons) < 1e-4

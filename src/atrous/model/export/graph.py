@@ -20,6 +20,9 @@ from atrous.networks.network import Network
 
 TRACED_BATCH, TRACED_SIZE = 2, (70, 98)
 """The images that are traced: several in a batch, of a size that is no canvas."""
+MOST_BESIDE = 2048
+"""By so many pixels at most the images are larger for maps that are coarser than usual: a map of
+one position would be taken for one of always one."""
 IN_PLACE = (nn.ReLU, nn.Hardtanh, nn.LeakyReLU, nn.SiLU, nn.Hardswish, nn.Hardsigmoid)
 
 
@@ -28,7 +31,9 @@ def trace(network: Network, interface: ExportInterface) -> ExportedProgram:
 
     Raises AtrousError for a backbone that computes with sizes in a way that cannot be traced.
     """
-    images = interface.arranged(noise(TRACED_BATCH, TRACED_SIZE))
+    beside = min(network.head.coarsest, MOST_BESIDE)
+    size = (TRACED_SIZE[0] + beside, TRACED_SIZE[1] + beside)
+    images = interface.arranged(noise(TRACED_BATCH, size))
     shapes = {0: Dim("batch", min=1), 2: Dim.DYNAMIC, 3: Dim.DYNAMIC}
     try:
         with _whole_number_padding():

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from atrous.spaces.auto_deeplab.relaxation.view import SEARCH_VIEW
-from atrous.spaces.auto_deeplab.space import auto_deeplab
+from atrous.spaces.auto_deeplab.space import PLAIN, auto_deeplab
 from atrous.spaces.auto_deeplab.view import VIEW
 from atrous.spaces.family import Defaults, Family
 
@@ -29,7 +29,13 @@ AUTO_DEEPLAB = Family(
     search_view=SEARCH_VIEW,
     # From scratch: Liu et al. 2019, section 4.3, has the rate.
     defaults=Defaults(
-        backbone=None, weights="none", output_stride=None, filters=8, steps=1000, rate=0.05
+        backbone=None,
+        weights="none",
+        output_stride=None,
+        filters=8,
+        steps=1000,
+        rate=0.05,
+        baselines=(f"{{space}}:{PLAIN}",),
     ),
     view=VIEW,
 )

@@ -55,7 +55,7 @@ if TYPE_CHECKING:
     from atrous.networks.network import Encoder
     from atrous.networks.pyramid import Part, Refinement
 
-NAME = "auto_deeplab"
+NAME, PLAIN = "auto_deeplab", "plain"
 PER_BLOCK = 3
 MOST_LAYERS, MOST_BLOCKS = 99, 7
 
@@ -112,7 +112,9 @@ def auto_deeplab(layers: int = LAYERS, blocks: int = BLOCKS) -> Space:
             f"Expected 2 to {MOST_LAYERS} layers and a cell of 1 to {MOST_BLOCKS} blocks, got "
             f"{layers} and {blocks}."
         )
-    published = encode(PUBLISHED_PATH, PUBLISHED_CELL)
+    known = {PLAIN: plain(layers, blocks)}
+    if (layers, blocks) == (LAYERS, BLOCKS):
+        known["published"] = encode(PUBLISHED_PATH, PUBLISHED_CELL)
     return Space(
         name=_name(layers, blocks),
         title=f"paths of {layers} layers with a cell of {blocks} blocks (Liu et al. 2019)",
@@ -124,8 +126,15 @@ def auto_deeplab(layers: int = LAYERS, blocks: int = BLOCKS) -> Space:
         encoder=OwnEncoder(partial(encoder, layers=layers), STRIDES[-1]),
         decoder=decoder,
         sketch=partial(sketch, layers=layers),
-        published={"published": published} if (layers, blocks) == (LAYERS, BLOCKS) else {},
+        published=known,
     )
+
+
+def plain(layers: int, blocks: int) -> Genotype:
+    """The network to compare with: the path of DeepLabv3 (Liu et al. 2019, figure 2a), down to
+    stride 16 and on from there, and separable 3x3 convolutions of the two layers before."""
+    block = Block(Edge(0, Operation.SEPARABLE_3), Edge(1, Operation.SEPARABLE_3))
+    return encode((1, *[2] * (layers - 1)), (block,) * blocks)
 
 
 def _name(layers: int, blocks: int) -> str:

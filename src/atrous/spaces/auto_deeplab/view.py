@@ -7,18 +7,21 @@ from dataclasses import asdict
 
 from atrous.core.architecture import Architecture
 from atrous.core.drawing import stacked
-from atrous.core.words import MINUS, quantity
-from atrous.spaces.auto_deeplab.cell import BEFORE, PREVIOUS, Edge, Operation, state_name
-from atrous.spaces.auto_deeplab.cell_drawing import (
-    block_depths,
-    draw_repeated_cell,
-    operation_lines,
-    states,
+from atrous.core.words import MINUS, TIMES, quantity
+from atrous.spaces.auto_deeplab.cell import (
+    BEFORE,
+    PREVIOUS,
+    Block,
+    Edge,
+    Operation,
+    RepeatedCell,
+    state_name,
 )
 from atrous.spaces.auto_deeplab.cost import class_scores_cost, decoder_cost_of, network_cost_of
 from atrous.spaces.auto_deeplab.space import PUBLISHED_CELL, PUBLISHED_PATH, Decoded, decoded
 from atrous.spaces.auto_deeplab.trellis import STRIDES, network_text, trellis
 from atrous.spaces.view import IMAGE, Asked, Description, Drawing, Observed, View, refuse_backbone
+from atrous.spaces.wiring import BOTH, NOTHING, PLAIN, POOLED, WIDE, Box, Colours, Diagram, Joint
 
 SMALL = 20
 """F of the smallest network that was published, Auto-DeepLab-S."""
@@ -33,6 +36,8 @@ PAPER_NOTE = (
 )
 
 GAP = 30
+WIRED = {PREVIOUS: 1, BEFORE: 0}
+"""Where the states that a cell is given stand in its drawing, from left to right."""
 STRIDE, LAST, OPERATION, INPUT, DEPTH = (
     "Stride of a layer",
     "Stride of the last layer",
@@ -43,6 +48,45 @@ STRIDE, LAST, OPERATION, INPUT, DEPTH = (
 PER_STRIDE = tuple(f"stride {stride}" for stride in STRIDES)
 GIVEN = {PREVIOUS: f"layer {MINUS} 1", BEFORE: f"layer {MINUS} 2"}
 BLOCK = "earlier block"
+
+
+def operation_lines(operation: Operation) -> tuple[str, ...]:
+    """An operation in one or two short lines."""
+    name, *kernel = str(operation).split()
+    return (name, *(size.replace("x", TIMES) for size in kernel))
+
+
+def operation_colours(operation: Operation) -> Colours:
+    """The tint and the colour of an operation's kind, the same in all drawings."""
+    match operation:
+        case Operation.SEPARABLE_3 | Operation.SEPARABLE_5:
+            return PLAIN
+        case Operation.ATROUS_3 | Operation.ATROUS_5:
+            return WIDE
+        case Operation.AVERAGE | Operation.MAXIMUM:
+            return POOLED
+        case Operation.SKIP:
+            return NOTHING
+
+
+def states(block: Block) -> tuple[int, int]:
+    """The two states that a block reads."""
+    return block.first.state, block.second.state
+
+
+def wiring(cell: RepeatedCell) -> Diagram:
+    """The graph of a cell, whose blocks are all concatenated."""
+
+    def box(edge: Edge) -> Box:
+        place = (WIRED.get(edge.state, edge.state), BOTH)
+        return Box(place, operation_lines(edge.operation), operation_colours(edge.operation))
+
+    joints = tuple(Joint((box(block.first), box(block.second))) for block in cell)
+    given = tuple(GIVEN[state] for state in sorted(WIRED, key=lambda state: WIRED[state]))
+    ends = tuple((number, BOTH) for number in range(len(given), len(given) + len(cell)))
+    return Diagram(given, joints, ends)
+
+
 ORDER: dict[str, tuple[str, ...]] = {
     STRIDE: PER_STRIDE,
     LAST: PER_STRIDE,
@@ -56,7 +100,7 @@ def draw(architecture: Architecture) -> Drawing:
     """The trellis above the cell."""
     found = decoded(architecture)
     upper = trellis(len(found.path), None, found.path)
-    both = stacked(upper, draw_repeated_cell(found.cell), GAP)
+    both = stacked(upper, wiring(found.cell).shapes(), GAP)
     return Drawing(both.svg(f"Network: {words(architecture)}"), round(both.width))
 
 
@@ -72,7 +116,7 @@ def observed(architecture: Architecture) -> list[Observed]:
     """The strides of layers, what each block does and reads, and the longest chain of blocks."""
     found = decoded(architecture)
     strides = [PER_STRIDE[level] for level in found.path]
-    longest = quantity(max(block_depths(found.cell)), "block")
+    longest = quantity(max(wiring(found.cell).depths()), "block")
     choices = [*((STRIDE, stride) for stride in strides), (LAST, strides[-1]), (DEPTH, longest)]
     for block in found.cell:
         choices += [(INPUT, GIVEN.get(state, BLOCK)) for state in states(block)]

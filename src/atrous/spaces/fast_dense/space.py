@@ -18,9 +18,12 @@ from itertools import permutations, product
 from typing import TYPE_CHECKING
 
 from atrous.core.architecture import Cost, Genotype
+from atrous.core.drawing import Shapes, stacked
 from atrous.core.errors import AtrousError
 from atrous.core.records import parse
+from atrous.core.words import TIMES
 from atrous.spaces.space import Shape, Space
+from atrous.spaces.wiring import BOTH, NOTHING, PLAIN, POOLED, WIDE, Box, Diagram, Joint, Place
 
 if TYPE_CHECKING:
     from atrous.networks.pyramid import Part
@@ -180,6 +183,7 @@ def fast_dense(blocks: int = 3, layers: int = 3, repeats: int = 1) -> Space:
         reads=reads,
         reads_of=lambda genotype, strides: reads_of(decode(genotype, blocks), strides),
         sketch=lambda genotype: sketch(decode(genotype, blocks)),
+        shapes=lambda genotype: drawn(decode(genotype, blocks)),
         published=known if (blocks, layers) == (3, 3) else {},
         auxiliary=True,
     )
@@ -492,6 +496,44 @@ def _cell_lines(cell: Cell) -> Iterator[str]:
             f"map {3 * number}: {OPERATIONS[r].name} of map {q}",
         )
         yield f"cell {', '.join(made)}, map {3 * number + 1}: their sum"
+
+
+GAP = 30
+
+
+def drawn(decoder: Design) -> Shapes:
+    """The blocks on the maps of the backbone, above the cell that stands on either side of each."""
+    strides, cell = tuple(f"stride {stride}" for stride in STRIDES), PLAIN
+    joints = (
+        Joint(tuple(Box((number, BOTH), ("cell",), cell) for number in connection))
+        for connection in decoder.connections
+    )
+    ends = ((len(STRIDES) + block, BOTH) for block in decoder.loose)
+    blocks = Diagram(strides, tuple(joints), tuple(ends))
+    return stacked(blocks.shapes(), _drawn_cell(decoder.cell).shapes(), GAP)
+
+
+def _drawn_cell(cell: Cell) -> Diagram:
+    """The cell's operations: of map 0, then two by two."""
+
+    def place(number: int) -> Place:
+        layer, side = divmod(number - 2, 3)
+        return (0, BOTH) if not number else (1, BOTH) if number == 1 else (layer + 2, side)
+
+    first = Joint((_box((0, BOTH), cell.first),))
+    layers = (Joint(tuple(_box(place(p), o) for p, o in layer)) for layer in cell.layers)
+    read = {source for source, _ in slots_of(cell)[1:]}
+    ends = (place(k) for k in range(1, 3 * len(cell.layers) + 2, 3) if k not in read)
+    return Diagram(("input",), (first, *layers), tuple(ends), "sum")
+
+
+def _box(source: Place, number: int) -> Box:
+    operation = OPERATIONS[number]
+    short = operation.name.replace("separable", "sep").replace("x", TIMES)
+    first, _, rate = short.partition(" rate ")
+    lines = (first, f"rate {rate}") if rate else tuple(first.split(" ", 1))
+    colours = WIDE if operation.rate > 1 else PLAIN if operation.kernel else NOTHING
+    return Box(source, lines, POOLED if operation.pooled else colours)
 
 
 def build(decoder: Design, channels: Mapping[int, int], filters: int, repeats: int) -> Part:

@@ -115,6 +115,7 @@ class TemplateDecoder(Part):
         self.plan = plan_of(design, channels, repeats)
         self.reads = reads_of(design, channels)
         self.stride, self.channels = self.plan.stride, filters
+        self.coarsest = max(side.result.stride for side in self._sides())
         self.layers = nn.ModuleList(
             nn.ModuleList(JoinedRound(one, repeats, self.canvas) for one in rounds)
             for rounds in self.plan.layers

@@ -6,7 +6,10 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 
 from atrous.core.architecture import Cost
+from atrous.core.drawing import Shapes
+from atrous.core.words import TIMES
 from atrous.spaces.space import Shape
+from atrous.spaces.wiring import BOTH, NOTHING, PLAIN, POOLED, WIDE, Box, Colours, Diagram, Joint
 
 STRIDES = (4, 8)
 """The strides of the maps that the pool begins with."""
@@ -25,6 +28,21 @@ class SideOperation:
     rate: int = 1
     pooled: bool = False
     peak: bool = False
+
+    @property
+    def lines(self) -> tuple[str, ...]:
+        """The operation in two short lines at most."""
+        if self.kernel:
+            rate = (f"rate {self.rate}",) if self.rate > 1 else ()
+            return (f"sep {self.kernel}{TIMES}{self.kernel}", *rate)
+        return ("max", f"3{TIMES}3") if self.peak else tuple(self.name.split())
+
+    @property
+    def colours(self) -> Colours:
+        """The tint and the colour of its kind."""
+        if self.pooled or self.peak:
+            return POOLED
+        return NOTHING if not self.kernel else WIDE if self.rate > 1 else PLAIN
 
 
 OPERATIONS = (
@@ -134,9 +152,7 @@ def plan_of(design: Design, channels: Mapping[int, int], repeats: int) -> Plan:
             sources = (sources[1], rounds[-1].result)
         pool.append(rounds[-1].result)
         layers.append(tuple(rounds))
-    read = {number for layer in design for number in layer.maps}
-    loose = (k for k in range(len(STRIDES), len(pool)) if k not in read)
-    return Plan(tuple(pool), tuple(layers), tuple(loose))
+    return Plan(tuple(pool), tuple(layers), loose_of(design))
 
 
 def _round(
@@ -217,6 +233,36 @@ def sketch(design: Design) -> str:
         more = f", {layer.rounds} rounds" if layer.rounds > 1 else ""
         more += ", stride 2" if layer.stride > 1 else ""
         lines.append(f"layer {number}: template {used.index(layer.template)} of {words}{more}")
-    read = {k for layer in design for k in layer.maps}
-    loose = (name for k, name in enumerate(names) if k >= len(STRIDES) and k not in read)
+    loose = (names[number] for number in loose_of(design))
     return "\n".join((*lines, f"joined: {', '.join(loose)}"))
+
+
+def drawn(design: Design) -> Shapes:
+    """The layers on the maps of the backbone, and those that no layer reads joined."""
+
+    def box(source: int, number: int) -> Box:
+        operation = OPERATIONS[number]
+        return Box((source, BOTH), operation.lines, operation.colours)
+
+    def note(layer: TemplateLayer) -> str:
+        rounds = [f"{layer.rounds} rounds"] if layer.rounds > 1 else []
+        return ", ".join([*rounds, *(["stride 2"] if layer.stride > 1 else [])])
+
+    joints = tuple(
+        Joint(
+            tuple(map(box, layer.maps, layer.template[:2])),
+            note(layer),
+            JOINS[layer.template[2]] == "concatenated",
+        )
+        for layer in design
+    )
+    ends = tuple((number, BOTH) for number in loose_of(design))
+    given = tuple(f"stride {stride}" for stride in STRIDES)
+    return Diagram(given, joints, ends).shapes()
+
+
+def loose_of(design: Design) -> tuple[int, ...]:
+    """The maps of the pool that no layer reads, of those that layers make."""
+    read = {number for layer in design for number in layer.maps}
+    first = len(STRIDES)
+    return tuple(k for k in range(first, first + len(design)) if k not in read)

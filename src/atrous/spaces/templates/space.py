@@ -28,6 +28,7 @@ from atrous.spaces.templates.plan import (
     Template,
     TemplateLayer,
     decoder_cost,
+    drawn,
     reads,
     reads_of,
     sketch,
@@ -124,6 +125,7 @@ def templates(count: int = 3, layers: int = 7, repeats: int = 2) -> Space:
         reads=reads,
         reads_of=lambda genotype, strides: reads_of(decode(genotype, count), strides),
         sketch=lambda genotype: sketch(decode(genotype, count)),
+        shapes=lambda genotype: drawn(decode(genotype, count)),
         published=known if sizes[:2] == SIZES[:2] else {},
     )
 

@@ -262,7 +262,7 @@ def test_a_folder_with_a_run_is_refused_and_one_where_none_began_is_not(
         ({"select_on": "test"}, "Cannot select on 'test'"),
         ({"backbone": "resnet"}, "expected the name of a timm model"),
         ({"device": "tpu"}, "got 'tpu'"),
-        ({"time": 0.0}, "--budget is a time such as 90s, 30m or 2h, got 0s"),
+        ({"time": 0.0}, "^--budget is a time such as 90s, 30m or 2h, got 0s[.]$"),
         ({"steps": 0}, "--steps is at least 1"),
         ({"output_stride": 4}, "--output-stride is 8, 16 or 32"),
         ({"space": "auto_deeplab-4"}, "Expected a space of parts on a backbone"),

@@ -144,7 +144,8 @@ def require_possible(config: WholeConfig) -> None:
     require_all(
         partial(_require_cells, search),
         partial(_require_time, search.budget.seconds),
-        partial(driver.require_possible, search),
+        # Its time is the budget, which is checked above under the name that the user knows.
+        partial(driver.require_possible, replaced(search, time=None)),
         partial(require_in_range, config.training),
         lambda: require_crop(crop, canvas) if crop and canvas else None,
     )

@@ -199,7 +199,7 @@ def require_sound(source: Path | Dataset, select_on: str = "") -> list[Size]:
 
 _Files = tuple[tuple[Path, int, int], ...]
 _CHECKED: dict[tuple[Path, str], tuple[_Files, Report]] = {}
-"""What was found in data sets that this process has checked, with their files as they were: a run
+"""The findings in data sets that this process has checked, with their files as they were: a run
 of several stages checks once."""
 
 

@@ -39,6 +39,8 @@ from atrous.data.dataset import IGNORE, Dataset, Samples, read_image, read_label
 from atrous.data.layouts import read_dataset
 from atrous.data.transform import Transform
 from atrous.networks.backbones import Backbone, import_timm, load_backbone
+from atrous.report.page import recommended_model
+from atrous.search.run import open_run
 from atrous.tasks.segmentation.evaluate import evaluate, summarise
 from atrous.training.optimiser import batches
 
@@ -178,12 +180,14 @@ def of_ours(asked: argparse.Namespace, dataset: Dataset, seed: int) -> PeerResul
         *asked.run_options,
     ]
     subprocess.run(command, check=True)
-    model = out / "trained" / "best" / "model"
+    model = recommended_model(open_run(out))
+    if model is None:
+        raise SystemExit(f"Expected a trained model in {out}, but there is none.")
     found = json.loads((model / "model.json").read_text())["training"]
-    evaluations = json.loads((model / "evaluation.json").read_text())["evaluations"]
+    evaluations = json.loads((model / "evaluation.json").read_text())
     test = next(one for one in evaluations if one["split"] == "test")
     first = read_image(dataset.splits["test"][0].image)
-    milliseconds = latency(model / "model.onnx", (first.shape[0], first.shape[1]))
+    milliseconds = latency(model.parent / "model.onnx", (first.shape[0], first.shape[1]))
     return PeerResult(
         OURS,
         seed,

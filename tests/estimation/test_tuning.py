@@ -107,6 +107,11 @@ def test_every_candidate_is_really_measured(monkeypatch: pytest.MonkeyPatch) -> 
     assert {choice.workers for choice, _ in found} == {1}
 
 
+def test_nothing_is_measured_for_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tuning, "LONGEST", 0)
+    assert len(list(measure_all(WORKLOAD, [1]))) == 1
+
+
 def test_candidates_that_all_fail_end_in_words(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tuning, "step_seconds", lack_memory)
     message = r"2 filters with 2 images a step, but: not enough for this test.*--filters"

@@ -37,6 +37,8 @@ from atrous.training.optimiser import Schedule, make_optimiser
 PRECISIONS: tuple[Precision, ...] = ("float32", "bfloat16")
 LAYOUTS: tuple[Layout, ...] = ("channels_last", "contiguous")
 WARM_UP, TIMED = 2, 5
+LONGEST = 60
+"""After so many seconds, what has been measured must do: decoders differ in cost by hundreds."""
 
 
 @dataclass(frozen=True)
@@ -95,9 +97,11 @@ def _gpu_precision(device: str) -> Precision:
 def measure_all(workload: Workload, counts: list[int]) -> Iterator[tuple[Choice, float]]:
     """Each candidate with the seconds a step takes, divided by the workers that step at a time.
 
-    Candidates that fail, for lack of memory say, are left out; `AtrousError` if all do.
+    Candidates that fail, for lack of memory say, are left out; `AtrousError` if all do. None is
+    begun once `LONGEST` is over.
     """
     candidates, failure, failures = list(_candidates(counts)), None, 0
+    end = time.monotonic() + LONGEST
     with find_executor("local", max(counts)) as executor:
         warm = candidates[-1].compute
         wait([executor.submit(step_seconds, workload, warm) for _ in range(max(counts))])
@@ -113,6 +117,8 @@ def measure_all(workload: Workload, counts: list[int]) -> Iterator[tuple[Choice,
                 failure, failures = error, failures + 1
                 continue
             yield choice, seconds / choice.workers**2
+            if time.monotonic() > end:
+                return
     if failures == len(candidates):
         raise AtrousError(
             f"Expected to train a cell of {workload.filters} filters with {workload.batch} images "

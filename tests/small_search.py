@@ -51,7 +51,7 @@ def config(data: Path, **changes: Any) -> SearchConfig:
         baselines=("dpc:aspp",),
         trials=2,
         workers=1,
-        backbone="tf_efficientnet_lite0",
+        backbone="test_efficientnet",
         weights="none",
         output_stride=16,
         filters=8,

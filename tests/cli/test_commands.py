@@ -14,12 +14,17 @@ import pytest
 from atrous import cli
 from atrous.cli.options import parse_duration
 from atrous.core.errors import AtrousError
+from atrous.estimation import estimators
 from atrous.scenes.scene import write_scenes
 from atrous.search.run import open_run
 from tests.cases import each
 from tests.cli.running import atrous
+from tests.small_search import remembered
 
-SMALL = ("--trials", "2", "--steps", "4", "--filters", "8", "--batch", "4", "--workers", "1")
+SEARCH = (
+    *("search", "scenes", "--weights", "builtin", "--trials", "2", "--steps", "4"),
+    *("--filters", "8", "--batch", "4", "--workers", "1", "--out", "run", "--cache", "cache"),
+)
 
 
 def typed(*arguments: str | Path, folder: Path) -> subprocess.CompletedProcess[str]:
@@ -36,16 +41,25 @@ def typed(*arguments: str | Path, folder: Path) -> subprocess.CompletedProcess[s
 
 @pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with scenes, and a finished run on them."""
+    """A folder with scenes, and a finished run on them, of this process."""
     folder = tmp_path_factory.mktemp("home")
     write_scenes(folder / "scenes", 12, 0, (96, 128))
-    searched = typed(
-        "search", "scenes", "--weights", "builtin", "--out", "run", "--cache", "cache", *SMALL,
-        folder=folder,
-    )  # fmt: skip
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(estimators, "choose", remembered([]))
+        searched = atrous(*SEARCH, "--executor", "inline", folder=folder)
     assert searched.returncode == 0, searched.stderr
     assert "atrous report run" in searched.stdout
     return folder
+
+
+@pytest.mark.slow
+def test_a_search_has_processes_of_its_own(home: Path) -> None:
+    """How to compute is measured, and trials run in others than the driver's."""
+    searched = typed(*SEARCH[:-4], "--out", "other", "--cache", "cache", folder=home)
+    assert searched.returncode == 0, searched.stderr
+    assert "5 of 5" in atrous("status", "other", folder=home).stdout
+    here, there = (open_run(home / name).ledger().entries() for name in ("run", "other"))
+    assert [e.trial.architecture for e in here] == [e.trial.architecture for e in there]
 
 
 def test_spaces_gives_exact_sizes(tmp_path: Path) -> None:

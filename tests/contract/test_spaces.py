@@ -151,7 +151,7 @@ def test_a_refinement_gives_the_map_it_declares(space: Space) -> None:
 
 @every_space
 def test_an_encoder_gives_the_maps_that_it_promises(space: Space) -> None:
-    for genotype in samples(space, 5) if space.encoder else ():
+    for genotype in samples(space, 2) if space.encoder else ():
         assert space.encoder
         with torch.device("meta"):
             encoder = space.encoder.build(genotype, FILTERS)
@@ -175,7 +175,7 @@ def test_the_cost_is_that_of_what_it_builds(space: Space) -> None:
 
 @every_space
 def test_the_multiply_adds_of_a_whole_network_are_those_of_its_convolutions(space: Space) -> None:
-    for genotype in samples(space, 5) if space.encoder else ():
+    for genotype in samples(space, 1) if space.encoder else ():
         encoder, part = whole_of(space, genotype)
         with torch.no_grad(), FlopCounterMode(display=False) as counter:
             part(encoder(torch.empty(1, 3, *IMAGE, device="meta")))

@@ -7,8 +7,12 @@ import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
 
 ROOT = Path(__file__).parents[2]
+README, QUICKSTART, EXTENDING = (
+    ROOT / name for name in ("README.md", "docs/quickstart.md", "docs/extending.md")
+)
 PAGES = (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))
 FENCED = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 INLINE = re.compile(r"`([^`]+)`")
@@ -65,3 +69,11 @@ def _command(line: str, is_mention: bool) -> Command | None:
         is_whole=len(whole) == len(words),
         is_mention=is_mention,
     )
+
+
+def execute(page: Path) -> ModuleType:
+    """A module made of the Python of a page."""
+    module = ModuleType(page.stem)
+    for block in blocks(page.read_text(), "python"):
+        exec(compile(block, str(page), "exec", dont_inherit=True), vars(module))
+    return module

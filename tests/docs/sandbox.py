@@ -26,10 +26,10 @@ WHOLE = ("--filters", "2", "--device", "cpu")
 WHOLE_SEARCHED = (
     *WHOLE,
     *("--space", "auto_deeplab-2x1", "--select-on", "val", "--trials", "2", "--workers", "1"),
-    *("--steps", "2", "--batch", "2", "--crop", "33x65"),
+    *("--steps", "2", "--batch", "2", "--crop", "33x65", "--baselines", ""),
 )
 RELAXED = ("--search-filters", "2", "--search-steps", "2", "--search-crop", "33x33")
-WHOLE_TRAINED = ("--steps", "2", "--batch", "2", "--crop", "65x97", "--device", "cpu")
+WHOLE_TRAINED = (*WHOLE, "--steps", "1", "--batch", "2", "--crop", "33x65")
 CITYSCAPES = "cityscapes"
 
 SMALL: Mapping[str, tuple[str, ...]] = {

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import shutil
+from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 
 from atrous.core.errors import AtrousError
 from tests.cases import each
-from tests.docs.pages import PAGES, Command, commands
+from tests.docs.pages import PAGES, QUICKSTART, README, Command, commands, execute
 from tests.docs.parsing import PLACEHOLDER, all_commands, parse, resolve
 from tests.docs.sandbox import Sandbox
 
@@ -65,6 +67,16 @@ def test_every_command_tells_of_itself(box: Sandbox) -> None:
 @pytest.mark.parametrize("command", [marked(command) for command in RUN])
 def test_a_command_of_the_documentation(command: Command, box: Sandbox) -> None:
     box.run(command.words)
+
+
+@pytest.mark.parametrize("page", [README, QUICKSTART], ids=lambda page: page.stem)
+def test_a_model_labels_a_photo(page: Path, box: Sandbox) -> None:
+    box.need("BEST")
+    box.need("photo.jpg")
+    module = execute(page)
+    with Image.open(box.home / "photo.jpg") as photo:
+        assert module.labels.shape == (photo.height, photo.width)
+    assert int(module.labels.max()) < len(module.model.classes)
 
 
 def test_most_commands_are_run() -> None:

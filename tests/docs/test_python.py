@@ -9,42 +9,18 @@ from types import ModuleType
 from typing import Any
 
 import pytest
-from PIL import Image
 
 from atrous.execution import EXECUTORS, find_executor
 from atrous.spaces import FAMILIES
 from atrous.spaces.family import Family
 from atrous.strategies.strategy import AnyStrategy, Stateless
 from tests.contract import test_promotions, test_spaces, test_strategies
-from tests.docs.pages import PAGES, ROOT, blocks
-from tests.docs.sandbox import Sandbox
-
-README, QUICKSTART, EXTENDING = (
-    ROOT / name for name in ("README.md", "docs/quickstart.md", "docs/extending.md")
-)
-
-
-def execute(page: Path) -> ModuleType:
-    """A module made of the Python of a page."""
-    module = ModuleType(page.stem)
-    for block in blocks(page.read_text(), "python"):
-        exec(compile(block, str(page), "exec", dont_inherit=True), vars(module))
-    return module
+from tests.docs.pages import EXTENDING, PAGES, QUICKSTART, README, blocks, execute
 
 
 def test_all_python_is_run_here() -> None:
     told = {page for page in PAGES if blocks(page.read_text(), "python")}
     assert told == {README, QUICKSTART, EXTENDING}
-
-
-@pytest.mark.parametrize("page", [README, QUICKSTART], ids=lambda page: page.stem)
-def test_a_model_labels_a_photo(page: Path, box: Sandbox) -> None:
-    box.need("BEST")
-    box.need("photo.jpg")
-    module = execute(page)
-    with Image.open(box.home / "photo.jpg") as photo:
-        assert module.labels.shape == (photo.height, photo.width)
-    assert int(module.labels.max()) < len(module.model.classes)
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from tests.estimation.material import CROP, STRIDE, write_samples
 @pytest.fixture(scope="session")
 def backbone() -> Backbone:
     """A small backbone with random weights."""
-    return load_backbone("tf_efficientnet_lite0", "none", STRIDE)
+    return load_backbone("test_efficientnet", "none", STRIDE)
 
 
 @pytest.fixture(scope="session")

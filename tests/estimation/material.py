@@ -19,6 +19,8 @@ from atrous.training.optimiser import Schedule
 CROP = (65, 97)
 CLASSES = 3
 STRIDE = 16
+CHANNELS = 64
+"""Of the backbone at that stride."""
 FIT = (64, 96)
 SIZES: tuple[Size, ...] = (FIT, (30, 97), (100, 64), FIT, (64, 200), (65, 97), FIT, FIT, FIT)
 """Smaller than, as large as, and larger than the crop, on either axis; one more than a batch."""

@@ -22,7 +22,7 @@ from atrous.estimation import extraction as module
 from atrous.estimation.extraction import Extraction, cached_features
 from atrous.estimation.features import FeatureSet
 from atrous.networks.backbones import Backbone, load_backbone
-from tests.estimation.material import CROP, FIT, SIZES, STRIDE, write_samples
+from tests.estimation.material import CHANNELS, CROP, FIT, SIZES, STRIDE, write_samples
 from tests.processes import left_behind
 
 Samples = tuple[Sample, ...]
@@ -55,18 +55,19 @@ def folders(cache: Path) -> list[str]:
 def test_features_are_what_the_backbone_gives(
     data: FeatureSet, samples: Samples, backbone: Backbone
 ) -> None:
-    assert data.features[16].shape == (len(samples), 320, 5, 7)
+    assert data.features[16].shape == (len(samples), CHANNELS, 5, 7)
+    mean, std = (torch.tensor(each).view(3, 1, 1) for each in (backbone.mean, backbone.std))
     for number, sample in enumerate(samples):
         image: Image.Image = Image.open(sample.image)
         scale = min(1.0, CROP[0] / image.height, CROP[1] / image.width)
         size = (round(image.width * scale), round(image.height * scale))
         if scale < 1:
             image = image.resize(size, Image.Resampling.BILINEAR)
-        canvas = Image.new("RGB", CROP[::-1], (128, 128, 128))
+        canvas = Image.new("RGB", CROP[::-1], tuple(round(255 * mean) for mean in backbone.mean))
         canvas.paste(image, (0, 0))
         pixels = torch.from_numpy(np.array(canvas)).permute(2, 0, 1).float() / 255
         with torch.no_grad():
-            expected = backbone(((pixels - 0.5) / 0.5).unsqueeze(0))[STRIDE][0]
+            expected = backbone(((pixels - mean) / std).unsqueeze(0))[STRIDE][0]
         torch.testing.assert_close(
             data.features[16][number].float(), expected, rtol=2e-3, atol=2e-3
         )
@@ -148,7 +149,7 @@ def test_how_long_features_take_is_told_after_the_first_of_them(
     monkeypatch.setattr(module, "WORTH_TELLING", 0)
     cached_features(extraction, tmp_path)
     told = capsys.readouterr().err
-    assert "features of 3 images and their mirror images (tf_efficientnet_lite0), 0 MB" in told
+    assert "features of 3 images and their mirror images (test_efficientnet), 0 MB" in told
     assert told.count("note: the features will be there in about ") == 1
 
 
@@ -245,7 +246,7 @@ def test_weights_that_are_no_numbers_are_refused(
     broken = copy.deepcopy(backbone)
     with torch.no_grad():
         next(broken.parameters()).fill_(torch.nan)
-    with pytest.raises(AtrousError, match=r"lite0 gives features that are not finite.*--weights"):
+    with pytest.raises(AtrousError, match=r"gives features that are not finite.*--weights"):
         cached_features(Extraction(few, broken, CROP, "cpu", (16,)), tmp_path)
     assert folders(tmp_path) == []
 

@@ -25,7 +25,7 @@ from atrous.estimation.learning import are_resident, geometry
 from atrous.networks.compute import Compute, Layout, Precision
 from atrous.tasks.segmentation import evaluate as segmentation
 from atrous.tasks.segmentation.probabilities import Segmenter
-from tests.estimation.material import ASPP, CLASSES, CROP, STRIDE, TOP1, job, proxy
+from tests.estimation.material import ASPP, CHANNELS, CLASSES, CROP, STRIDE, TOP1, job, proxy
 
 
 @pytest.fixture(scope="module")
@@ -123,13 +123,13 @@ def test_scores_equal_a_slow_computation_at_label_resolution(
     assert len(np.unique(guess)) > 1
     found = proxy(data).evaluate(fitted, data)
     each = jaccard_score(truth, guess, average=None, labels=range(CLASSES))
-    assert found.class_iou == pytest.approx(tuple(each), abs=2e-4)
-    assert found.miou == pytest.approx(jaccard_score(truth, guess, average="macro"), abs=2e-4)
+    assert found.class_iou == pytest.approx(tuple(each), abs=5e-4)
+    assert found.miou == pytest.approx(jaccard_score(truth, guess, average="macro"), abs=5e-4)
     weighted = jaccard_score(truth, guess, average="weighted")
-    assert found.weighted_iou == pytest.approx(weighted, abs=2e-4)
-    assert found.pixel_accuracy == pytest.approx(accuracy_score(truth, guess), abs=2e-4)
+    assert found.weighted_iou == pytest.approx(weighted, abs=5e-4)
+    assert found.pixel_accuracy == pytest.approx(accuracy_score(truth, guess), abs=5e-4)
     balanced = balanced_accuracy_score(truth, guess)
-    assert found.mean_accuracy == pytest.approx(balanced, abs=2e-4)
+    assert found.mean_accuracy == pytest.approx(balanced, abs=5e-4)
     assert found.cross_entropy == pytest.approx(float(torch.cat(losses).mean()), rel=1e-4)
 
 
@@ -188,7 +188,7 @@ def test_whether_features_stay_on_a_card_depends_on_the_card_and_the_run_alone(
     monkeypatch.setattr(torch.cuda, "mem_get_info", taken_now)
     assert not are_resident((data,), "cpu", 1)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
-    size = 9 * (2 * 320 * 5 * 7 + 17 * 25)
+    size = 9 * (2 * CHANNELS * 5 * 7 + 17 * 25)
     assert data.size == size
     for memory, workers, expected in (
         (2 * size + 1, 2, True),

@@ -26,7 +26,7 @@ from atrous.training.optimiser import (
     make_optimiser,
     set_norm_decay,
 )
-from tests.estimation.material import ASPP, CLASSES, CROP, FLOAT32, STRIDE, TOP1
+from tests.estimation.material import ASPP, CHANNELS, CLASSES, CROP, FLOAT32, STRIDE, TOP1
 from tests.training.material import UNREADABLE, unfused
 
 
@@ -46,7 +46,7 @@ OPTIMISERS: tuple[OptimiserName, OptimiserName] = ("sgd", "adamw")
 def network(architecture: object = TOP1) -> Segmenter:
     torch.manual_seed(0)
     genotype = (ASPP if architecture is ASPP else TOP1).genotype
-    return Segmenter(find_space("dpc").build(genotype, {STRIDE: 320}, 8), CLASSES)
+    return Segmenter(find_space("dpc").build(genotype, {STRIDE: CHANNELS}, 8), CLASSES)
 
 
 @pytest.mark.parametrize(("count", "batch"), [(10, 2), (10, 3), (7, 7), (3, 8), (1, 2)])
@@ -66,7 +66,7 @@ def test_no_step_waits_for_an_accelerator(monkeypatch: pytest.MonkeyPatch) -> No
     road = geometry(CROP, STRIDE, "meta")
     step = make_step(one, road, make_optimiser(one, SCHEDULE), UNREADABLE)
     height, width = feature_size(CROP, STRIDE)
-    maps = torch.empty(4, 320, height, width, device="meta")
+    maps = torch.empty(4, CHANNELS, height, width, device="meta")
     targets = torch.empty(4, *feature_size(CROP, 4), dtype=torch.int64, device="meta")
     assert step({STRIDE: maps}, targets, 0.1).is_meta
 

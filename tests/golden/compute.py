@@ -33,7 +33,6 @@ from atrous.relax.bilevel import SearchState
 from atrous.relax.config import SearchProtocol
 from atrous.scenes.canvas import CLASSES
 from atrous.scenes.scene import draw_scene
-from atrous.search.ledger import Ledger, file_url
 from atrous.search.loop import SearchPlan, baseline_trials, search
 from atrous.search.promotion import FullBudget
 from atrous.spaces import find_architecture, find_space
@@ -45,6 +44,7 @@ from atrous.training.config import Protocol
 from atrous.training.optimiser import Schedule
 from atrous.training.state import TrainingState
 from atrous.training.world import World
+from tests.search.simulated import Weightless
 
 BACKBONE = "tf_efficientnet_lite0"
 COMPUTE = Compute("cpu", "float32", "contiguous", 1)
@@ -82,11 +82,11 @@ def _proposals(strategy: str, space: str, workers: int = 1) -> Values:
         workers=workers,
         reproducible=True,
     )
-    with TemporaryDirectory() as folder:
-        ledger = Ledger.create(file_url(Path(folder) / "ledger.db"), "search")
-        search(plan, ledger, _score, InlineExecutor(), lambda _: None)
-        trials_run = [entry.outcome.trial for entry in ledger.entries()]
-    return [[t.number, str(t.architecture), str(t.origin), t.seed] for t in trials_run]
+    ended: list[Trial] = []
+    ledger: Any = Weightless()
+    search(plan, ledger, _score, InlineExecutor(), lambda entry: ended.append(entry.trial))
+    ended.sort(key=lambda trial: trial.number)
+    return [[t.number, str(t.architecture), str(t.origin), t.seed] for t in ended]
 
 
 def proposals() -> Values:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.golden import loops
-from tests.golden.compute import PARTS, Values, compute
+from tests.golden.compute import PARTS, Values, compute, supernets
 
 HERE = Path(__file__).parent
 FROZEN = {
@@ -35,7 +35,15 @@ def differences(found: Values, expected: Values, where: str) -> Iterator[str]:
         yield f"{where}: {found!r}, frozen was {expected!r}"
 
 
-@pytest.mark.parametrize("part", [*PARTS, *loops.PARTS], ids=lambda part: part.__name__)
+LONG = (supernets, loops.published_costs)
+"""Other parts have a shorter search by each gate, and the costs of some of the networks."""
+CASES = [
+    pytest.param(part, id=part.__name__, marks=[pytest.mark.slow] if part in LONG else [])
+    for part in (*PARTS, *loops.PARTS)
+]
+
+
+@pytest.mark.parametrize("part", CASES)
 def test_nothing_has_changed(part: Callable[[], Values]) -> None:
     name = part.__name__
     found = list(differences(compute(part), FROZEN[name], name))

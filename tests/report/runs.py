@@ -14,7 +14,7 @@ from atrous.core.objective import end_to_end
 from atrous.core.options import replaced
 from atrous.core.trial import Failed, Metrics, Reason, Trial
 from atrous.search.ledger import Entry
-from atrous.search.run import RERANK, SECOND, Run, create_run
+from atrous.search.run import LEDGER, RERANK, SECOND, Run, create_run
 from atrous.spaces import find_space
 from atrous.spaces.dpc.cell import FEATURES, SeparableConvolution
 from atrous.spaces.dpc.space import decode
@@ -40,13 +40,21 @@ def a_run(**asked: Any) -> Run:
     return Run(Path("runs/this"), replace(SETTINGS, config=replaced(CONFIG, **asked)), CONTEXT)
 
 
+WRITTEN: dict[str, bytes] = {}
+"""The ledger of each list of entries, which takes long to write."""
+
+
 def make_run(path: Path, entries: Iterable[Entry] = (), **asked: Any) -> Run:
     """A run folder with these entries; `asked` replaces parts of the usual configuration."""
-    run = create_run(path, a_run(**asked).settings, CONTEXT)
+    run, listed = create_run(path, a_run(**asked).settings, CONTEXT), list(entries)
+    if written := WRITTEN.get(repr(listed)):
+        (path / LEDGER).write_bytes(written)
+        return run
     ledger = run.ledger()
-    for entry in entries:
+    for entry in listed:
         architecture = entry.trial.architecture
         ledger.record(entry, find_space(architecture.space).widths(architecture.genotype))
+    WRITTEN[repr(listed)] = (path / LEDGER).read_bytes()
     return run
 
 

@@ -32,7 +32,7 @@ from atrous.execution.executor import (
     WorkerLostError,
 )
 from atrous.execution.local import LocalExecutor
-from atrous.search import loop
+from atrous.search import history, loop
 from atrous.search.ledger import Entry, Ledger, file_url
 from atrous.search.loop import SearchPlan, Watcher, baseline_trials, search
 from atrous.search.promotion import FullBudget
@@ -406,16 +406,19 @@ def test_a_free_search_goes_on_from_what_is_recorded(tmp_path: Path) -> None:
     assert len(set(forms)) == 15
 
 
-def test_a_learning_strategy_is_killed_and_goes_on_with_what_it_learnt(tmp_path: Path) -> None:
-    plan = replace(PLAN, trials=118, strategy=Preferring())
+def test_a_learning_strategy_is_killed_and_goes_on_with_what_it_learnt(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(history, "EVERY", 10)
+    plan = replace(PLAN, trials=22, strategy=Preferring())
     whole = run(plan, tmp_path / "whole.db")
     path = tmp_path / "killed.db"
-    for after in (57, 48):
+    for after in (11, 10):
         with pytest.raises(KeyboardInterrupt):
             run(replace(plan, strategy=Preferring()), path, watch=Stopper(after))
     last = Preferring()
     assert outcomes(run(replace(plan, strategy=last), path)) == outcomes(whole)
-    assert last.learnt == 120 - 100, "only what came after the kept state is learnt again"
+    assert last.learnt == 24 - 20, "only what came after the kept state is learnt again"
 
 
 def test_a_state_that_knows_too_much_is_not_taken(tmp_path: Path) -> None:

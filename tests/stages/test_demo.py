@@ -50,4 +50,4 @@ def test_a_stopped_demonstration_goes_on(tmp_path: Path, monkeypatch: pytest.Mon
         assert f"Stopped. Go on: atrous run --resume {run}" in found.output
     assert asked == [kept(run).search] * 2
     assert asked[0].data.path == str((tmp_path / "demo" / "scenes").resolve())
-    assert (asked[0].budget.seconds, asked[0].encoder.weights) == (600, "builtin")
+    assert (asked[0].budget.seconds, asked[0].encoder.weights) == (demo.DEMO, "builtin")

@@ -88,16 +88,14 @@ def test_a_run_begins_with_every_default_filled_in(
         1,
     )
     assert (context.training_images, context.selection_images) == (5, 3)
-    assert (context.classes, context.maps) == (CLASSES, {16: (320, 5, 7)})
-    assert (
-        context.weights_digest == load_backbone("tf_efficientnet_lite0", "none", 16).weights_digest
-    )
+    assert (context.classes, context.maps) == (CLASSES, {16: (64, 5, 7)})
+    assert context.weights_digest == load_backbone("test_efficientnet", "none", 16).weights_digest
     assert isinstance(estimator, Proxy)
     assert (estimator.training.has_labels, estimator.selection.has_labels) == (False, True)
     assert quick_choice == [
         Workload(yardstick("dpc"), estimator.training.channels, (65, 97), 8, 3, 2)
     ]
-    assert estimator.training.channels[16] == 320
+    assert estimator.training.channels[16] == 64
     assert run.ledger().entries() == []
 
 

@@ -78,6 +78,19 @@ def test_maps_of_crops_that_return_are_kept(samples: tuple[Samples, Samples]) ->
     assert len(seen) == 2 * count + 4
 
 
+def test_of_two_variants_one_is_the_mirror_image(samples: tuple[Samples, Samples]) -> None:
+    how = protocol(variants=2, scales=(1.0,), crop=(65, 97))  # images are smaller
+    crops, count = crops_of(samples[0], how, (0.5, 0.5, 0.5)), len(samples[0])
+    pairs: dict[int, list[torch.Tensor]] = {}
+    for number in range(4 * count):
+        pairs.setdefault(crops.key(number)[0], []).append(crops[number][0])
+    assert len(pairs) == count
+    for one, mirrored, again, _ in pairs.values():
+        assert torch.equal(one, mirrored.flip(2))
+        assert torch.equal(one, again)
+        assert not torch.equal(one, mirrored)
+
+
 def test_an_interrupted_one_ends_as_an_uninterrupted_one(
     samples: tuple[Samples, Samples], tmp_path: Path
 ) -> None:

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 
 T = TypeVar("T")
-RARE, SPACE = "rare", "{space}"
+RARE, SPACE, QUICK = "rare", "{space}", "{quick}"
 METAVARS = {int: "INTEGER", float: "NUMBER", Path: "PATH"}
 SECONDS = {"s": 1, "m": 60, "h": 3600}
 BYTES = {"mib": 2**20, "gib": 2**30, "mb": 10**6, "gb": 10**9}
@@ -288,11 +288,11 @@ def _sentence(error: Any) -> str:
 
 def _filled(record: tuple[str, str] | None) -> tuple[str, str] | None:
     """Returns the help of an option with the name of the first space, which help alone loads."""
-    if record is None or SPACE not in record[1]:
+    if record is None or not {SPACE, QUICK} & set(re.findall(r"{\w+}", record[1])):
         return record
-    from atrous.spaces import default_family
+    from atrous.spaces import default_family, quick_space
 
-    return record[0], record[1].replace(SPACE, default_family().name)
+    return record[0], record[1].replace(SPACE, default_family().name).replace(QUICK, quick_space())
 
 
 def _paragraph(formatter: Any, text: str) -> None:

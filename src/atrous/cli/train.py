@@ -109,8 +109,16 @@ def run(told: Told) -> None:
     How the budget is split follows from a trial and a few training steps measured first.
     """
     from atrous.search.run import latest_run
-    from atrous.spaces import known_space
-    from atrous.stages.whole.whole import WHOLE, begin, give, move, require_possible, usual
+    from atrous.spaces import known_space, quick_space
+    from atrous.stages.whole.whole import (
+        BUDGET,
+        WHOLE,
+        begin,
+        give,
+        move,
+        require_possible,
+        usual,
+    )
 
     if "resume" in told:
         may = "Begin another with another --out."
@@ -130,7 +138,9 @@ def run(told: Told) -> None:
             partial(require_possible, asked.whole),
         )
 
-    asked = told.on(WholeRequest(usual(known_space(told.get("space", "")))), check)
+    space = known_space(told.get("space", quick_space()))
+    seconds = told.on(WholeRequest(usual(space)), check).whole.search.budget.seconds or BUDGET
+    asked = told.on(WholeRequest(usual(space, seconds)))
     out = asked.folders.out or dated(RUNS)
     begin(asked.whole, out)
     drive_whole(out, cache_of(asked.folders))

@@ -312,8 +312,8 @@ class TrainingConfig:
         choices=(0, 2, 4, 8, 16, 32),
     )
     variants: int = option(
-        "Crops of each image, which return: with --frozen, their maps are computed once; 0: a new "
-        "crop each time.",
+        "Crops of each image, which return, every second one mirrored: with --frozen, their maps "
+        "are computed once; 0: a new crop each time.",
         0,
         least=0,
     )
@@ -408,8 +408,7 @@ class RerankConfig:
 
 @dataclass(frozen=True)
 class WholeConfig:
-    """A whole run: the budget of its search is for everything. A budget that is too short is
-    refused, or with `stretch` made just long enough."""
+    """A whole run: the budget of its search is for everything."""
 
     search: SearchConfig = part(
         without=(
@@ -423,16 +422,19 @@ class WholeConfig:
             "derived": "2h",
         },
         seed={"help": "Of everything drawn by chance."},
-        steps={"help": "Training steps of a trial of the search.", "derived": "400"},
-        filters={"derived": "64"},
+        space={"derived": "{quick}"},
+        steps={
+            "help": "Training steps of a trial of the search.",
+            "derived": "150 up to 10 minutes, 300 up to an hour, 400",
+        },
+        filters={"derived": "that of the space"},
     )
     training: TrainingConfig = part(
         TrainingConfig,
         without=("steps", "rate", *OF_ONE_TRAINING),
-        batch={"help": "Images a step, end to end."},
+        batch={"help": "Images a step of the training.", "default": 4},
         crop={"help": "HxW of a training crop, end to end."},
     )
-    stretch: bool = False
 
 
 @dataclass(frozen=True)

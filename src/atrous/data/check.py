@@ -189,8 +189,28 @@ def require_sound(source: Path | Dataset, select_on: str = "") -> list[Size]:
     Raises `AtrousError` if `atrous check` finds errors, or there is nothing to learn on what
     `select_on` leaves to train on; that there are warnings is told.
     """
-    report = check(source, select_on=select_on)
     root = source.root if isinstance(source, Dataset) else source
+    files = _files(source if isinstance(source, Dataset) else read_layout(source).dataset)
+    report = _CHECKED.get((root, select_on))
+    if report is None or report[0] != files:
+        report = _CHECKED[root, select_on] = files, check(source, select_on=select_on)
+    return _sizes_of(root, report[1])
+
+
+_Files = tuple[tuple[Path, int, int], ...]
+_CHECKED: dict[tuple[Path, str], tuple[_Files, Report]] = {}
+"""The findings in data sets that this process has checked, with their files as they were: a run
+of several stages checks once."""
+
+
+def _files(dataset: Dataset) -> _Files:
+    """The images and masks with their sizes and times of change; a missing one has neither."""
+    paths = (p for each in dataset.splits.values() for s in each for p in (s.image, s.mask))
+    states = ((path, path.stat() if path.exists() else None) for path in paths)
+    return tuple((p, s.st_size if s else -1, s.st_mtime_ns if s else -1) for p, s in states)
+
+
+def _sizes_of(root: Path, report: Report) -> list[Size]:
     if report.errors:
         raise AtrousError(_refusal(root, report))
     if report.warnings:

@@ -106,9 +106,14 @@ class Augmentation:
     fill: tuple[int, int, int]
 
     def __call__(
-        self, image: Pixels, labels: Pixels, rng: np.random.Generator
+        self,
+        image: Pixels,
+        labels: Pixels,
+        rng: np.random.Generator,
+        mirrored: bool | None = None,
     ) -> tuple[Pixels, Pixels]:
-        """Image [H, W, 3] and labels [H, W] -> crops [h, w, 3] and [h, w]."""
+        """Image [H, W, 3] and labels [H, W] -> crops [h, w, 3] and [h, w], `mirrored` by chance
+        unless told."""
         scale = self.scales[rng.integers(len(self.scales))]
         windows = [
             _window(size, crop, scale, rng)
@@ -122,7 +127,7 @@ class Augmentation:
         size = (width, height)
         picture[:height, :width] = _resized(image, size, Image.Resampling.BILINEAR, box)
         truth[:height, :width] = _resized(labels, size, Image.Resampling.NEAREST, box)
-        if self.flip and rng.integers(2):
+        if self.flip and (rng.integers(2) if mirrored is None else mirrored):
             picture, truth = picture[:, ::-1], truth[:, ::-1]
         return np.ascontiguousarray(picture), np.ascontiguousarray(truth)
 

@@ -60,6 +60,15 @@ class AtrousDepthwise(DepthwiseConvolution):
         return phased_depthwise(features, self.weight, (self.dilation[0], self.dilation[1]))
 
 
+def dilates_depthwise(network: nn.Module) -> bool:
+    """Whether a network has depthwise convolutions at an atrous rate that torch computes itself."""
+    return any(
+        isinstance(module, nn.Conv2d) and module.groups > 1 and max(module.dilation) > 1
+        for module in network.modules()
+        if not isinstance(module, AtrousDepthwise)
+    )
+
+
 class PointwiseUnit(nn.Sequential):
     """1x1 convolution, batch norm, ReLU: [B, C, H, W] -> [B, filters, H, W]."""
 

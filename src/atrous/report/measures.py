@@ -7,13 +7,14 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from atrous.core.architecture import Architecture
+from atrous.core.architecture import Architecture, Cost
 from atrous.core.words import quantity, size
 from atrous.model.evaluation.record import Evaluation
 from atrous.model.facts import Latency
 from atrous.report.trained import Trained
 from atrous.search.ledger import Entry
-from atrous.search.verdict import Verdict
+from atrous.search.verdict import Contender, Verdict
+from atrous.spaces import find_architecture
 
 
 @dataclass(frozen=True)
@@ -201,10 +202,17 @@ def network_of(
 
 def with_trained(verdict: Verdict, networks: Sequence[TitledNetwork]) -> Verdict:
     """The verdict with what the two networks scored in full, on the images to look at first."""
+    if len(networks) == 1:
+        return replace(verdict, only=_contender(networks[0].trained))
     asked = most_telling(networks)
     pair = [network_of(networks, each.architecture) for each in (verdict.found, verdict.baseline)]
     scores = [found.miou for n in pair if n and (found := evaluation_of(n, asked))]
     return replace(verdict, trained=scores[0] - scores[1]) if len(scores) == 2 else verdict
+
+
+def _contender(trained: Trained) -> Contender:
+    cost = Cost(trained.parameters or 0, trained.multiply_adds or 0)
+    return Contender(trained.label, find_architecture(trained.architecture), cost)
 
 
 def class_tables(networks: Sequence[TitledNetwork]) -> list[ClassTable]:

@@ -49,13 +49,15 @@ class Verdict:
     """The best that a search found against the cheapest baseline.
 
     `trained` is by how much the found network scored more when both were trained in full, once
-    each, on the images to look at first; `None` where they were not.
+    each, on the images to look at first; `None` where they were not. `only` is the network that
+    scored highest, baselines counted, where that alone was trained.
     """
 
     found: Contender
     baseline: Contender
     evidence: Evidence
     trained: float | None = None
+    only: Contender | None = None
 
     @property
     def is_better(self) -> bool:
@@ -72,8 +74,10 @@ class Verdict:
 
     @property
     def recommended(self) -> Contender:
-        """The found one if it is shown to be better, else the cheaper of the two that is not shown
-        to be worse."""
+        """The only one that was trained; else the found one if it is shown to be better, else the
+        cheaper of the two that is not shown to be worse."""
+        if self.only:
+            return self.only
         is_cheaper = self.found.price < self.baseline.price
         return self.found if self.is_better or (is_cheaper and not self.is_worse) else self.baseline
 
@@ -86,9 +90,13 @@ class Verdict:
         return (
             f"{self.found.name.capitalize()} {shown} {self.baseline.name}, the cheapest baseline: "
             f"{difference(told.margin)} {told.score}, {self._noise_words()} ({told.basis})"
-            f"{self._trained_words()}. Recommended: {self.recommended.name}. They cost "
+            f"{self._trained_words()}. Recommended: {self.recommended.name}{self._only_words()}. "
+            "They cost "
             f"{' and '.join(adds)} multiply-adds."
         )
+
+    def _only_words(self) -> str:
+        return ", which scored highest of all and alone was trained" if self.only else ""
 
     def _noise_words(self) -> str:
         noise = self.evidence.noise

@@ -59,6 +59,11 @@ def default_family() -> Family:
     return next(iter(FAMILIES.values()))
 
 
+def quick_space() -> str:
+    """The name of the space that a whole run searches where the user names none."""
+    return next(family.quick for family in FAMILIES.values() if family.quick)
+
+
 def find_space(name: str) -> Space:
     """The space of this name: a family's own, one whose name says its sizes (`dpc-3`), or two in
     one (`dpc-3+fast_dense`).

@@ -54,7 +54,8 @@ class Family:
     such a search. `read_file` reads an architecture from the JSON text of other programs and raises
     `AtrousError` that says what was expected; `write_file` writes it. `ablations` names every way
     to leave parts out of the yardstick, the whole one last: a space that can be measured in full.
-    `alone`: the names of its published architectures are known without the family's.
+    `alone`: the names of its published architectures are known without the family's. `quick` is a
+    space of small architectures, which a whole run searches where the user names none.
     """
 
     name: str
@@ -70,6 +71,7 @@ class Family:
     write_file: Callable[[Architecture], str] | None = None
     ablations: Callable[[], dict[str, Architecture]] | None = None
     alone: bool = False
+    quick: str = ""
 
     def space(self, name: str) -> Space | None:
         """The space of this name, if the family has it. Raises `AtrousError` for a size that

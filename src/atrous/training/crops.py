@@ -36,7 +36,7 @@ class Crops:
     """Crop n of the stream, for any n. Each pass over the samples is in an order of its own.
 
     Augmentation draws each crop anew; where there are `variants`, so many of each sample, which
-    return in later passes.
+    return in later passes, every second one mirrored.
     """
 
     samples: Samples
@@ -62,7 +62,9 @@ class Crops:
         """The crop of a key."""
         rng = np.random.default_rng((self.seed, drawn, CROP))
         source = self.samples[sample]
-        image, labels = self.augmentation(read_image(source.image), read_labels(source), rng)
+        mirrored = bool(drawn // len(self.samples) % 2) if self.variants else None
+        pair = read_image(source.image), read_labels(source)
+        image, labels = self.augmentation(*pair, rng, mirrored)
         return torch.from_numpy(image).permute(2, 0, 1), torch.from_numpy(labels)
 
 

@@ -84,6 +84,12 @@ class TrainingState:
         with self.compute.autocast():
             return self.network.begin(self._loss.pixels(images))
 
+    @torch.inference_mode()
+    def answer(self, images: Tensor) -> Tensor:
+        """Images uint8 [B, 3, H, W] -> what the network says of them."""
+        with self.compute.autocast():
+            return cast(Tensor, self.network(self._loss.pixels(images)))
+
     @property
     def scored(self) -> Network:
         """The network that is scored and kept: the moving average where there is one."""

@@ -36,6 +36,7 @@ def run(*arguments: str | Path) -> str:
     return done.stdout
 
 
+@pytest.mark.slow
 def test_export_writes_beside_the_model_and_says_what_it_wrote(folder: Path) -> None:
     said = run("export", folder, "--to", "pt2")
     written = folder / "model.pt2"

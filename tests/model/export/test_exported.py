@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import subprocess
 import sys
 from importlib.util import find_spec
@@ -10,19 +9,18 @@ from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
-import onnx
 import pytest
 import torch
 from torch import Tensor, nn
 
 from atrous.core.errors import AtrousError
 from atrous.model.export import exported, onnx_file, pt2_file
-from atrous.model.export.exported import ExportedFile, check_request, export_network
-from atrous.model.export.interface import ExportInterface, noise
+from atrous.model.export.exported import check_request, export_network
+from atrous.model.export.interface import noise
 from atrous.networks.backbones import Backbone
 from atrous.networks.network import Network
 from atrous.networks.pyramid import Part, Pyramid
-from tests.model.export.material import CLASSES, blueprint, logits, network
+from tests.model.export.material import blueprint, logits, network
 
 
 class Deceptive(Part):
@@ -87,7 +85,6 @@ def test_pooling_that_does_not_export_for_any_size_leaves_no_file(
 
 
 @pytest.mark.slow
-@pytest.mark.slow
 def test_a_backbone_that_rounds_sizes_down_exports_for_any_size(tmp_path: Path) -> None:
     original = network(blueprint(backbone="test_convnext"))
     assert cast(Backbone, original.backbone).multiple > 1
@@ -105,45 +102,6 @@ def test_a_network_that_diverged_is_refused(small: Network, tmp_path: Path) -> N
     with pytest.raises(AtrousError, match="diverged"):
         export_network(small, tmp_path / "model.pt2", "pt2")
     assert names(tmp_path) == set()
-
-
-@pytest.fixture(scope="module")
-def written(tmp_path_factory: pytest.TempPathFactory) -> tuple[Network, ExportedFile]:
-    """A network in training mode at output stride 8, exported with everything that can be said."""
-    original = network(blueprint("dpc-2:0.3.1.80", decoder=True, output_stride=8)).train()
-    path = tmp_path_factory.mktemp("written") / "model.onnx"
-    interface = ExportInterface((0.1, 0.2, 0.3), (0.4, 0.5, 0.6), "in", "probabilities")
-    about = {"licence": "CC0"}
-    return original, export_network(original, path, "onnx", interface, about, opset=19)
-
-
-def test_the_network_itself_is_left_alone(written: tuple[Network, ExportedFile]) -> None:
-    original, _ = written
-    assert all(module.training for module in original.modules())
-    assert all(parameter.requires_grad for parameter in original.parameters())
-    fresh = network(blueprint("dpc-2:0.3.1.80", decoder=True, output_stride=8)).state_dict()
-    assert all(torch.equal(value, fresh[key]) for key, value in original.state_dict().items())
-
-
-def test_probabilities_come_out_as_softmax(written: tuple[Network, ExportedFile]) -> None:
-    original, exported = written
-    pixels = noise(2, (50, 41))
-    found = torch.from_numpy(onnx_file.run(exported.path, [pixels.numpy()])[0])
-    torch.testing.assert_close(found.sum(1), torch.ones(2, 50, 41))
-    normalised = exported.interface.normalised(pixels)
-    wanted = logits(copy.deepcopy(original).eval(), normalised).softmax(1)
-    torch.testing.assert_close(found, wanted, rtol=0, atol=1e-4)
-
-
-def test_the_opset_is_the_one_asked_for(written: tuple[Network, ExportedFile]) -> None:
-    (opset,) = onnx.load(written[1].path).opset_import
-    assert (opset.domain, opset.version) == ("", 19)
-
-
-def test_what_a_file_says_of_itself_can_be_added_to(written: tuple[Network, ExportedFile]) -> None:
-    about = written[1].metadata
-    assert about["licence"] == "CC0"
-    assert about["output"].startswith(f"probabilities [B, {len(CLASSES)}, H, W]")
 
 
 @pytest.mark.parametrize(
@@ -179,7 +137,7 @@ def test_an_onnx_file_that_cannot_be_read_is_an_error_with_a_reason(tmp_path: Pa
         onnx_file.run(tmp_path / "model.onnx", [np.zeros((1, 3, 4, 4), np.uint8)])
 
 
-@pytest.mark.parametrize("package", ["atrous", "timm"])
+@pytest.mark.parametrize("package", ["atrous", pytest.param("timm", marks=pytest.mark.slow)])
 def test_a_pt2_file_is_run_where_the_package_that_made_it_cannot_be_imported(
     package: str, tmp_path: Path
 ) -> None:

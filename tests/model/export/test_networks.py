@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import zipfile
 from pathlib import Path
 
 import numpy as np
+import onnx
 import onnxruntime
 import pytest
 import torch
@@ -22,6 +24,7 @@ from atrous.model.export.exported import (
 from atrous.model.export.interface import TOLERANCE, ExportInterface, noise
 from atrous.model.model import Model
 from atrous.networks.network import Network
+from atrous.spaces.blueprint import Blueprint
 from tests.model.export.material import CLASSES, alone, blueprint, logits, network
 from tests.training.whole import BLUEPRINT
 
@@ -41,22 +44,34 @@ UNTRACED = ((1, (113, 160)), (3, (31, 2)))
 """Batches and sizes that no export compares by itself."""
 
 
+CUT, OPSET = "dpc-2:0.3.1.80", 19
+
+
 def exported(
     architecture: str, folder: Path, settings: tuple[str, str, str]
 ) -> tuple[Network, ExportedFile]:
-    """With the builtin backbone, its weights, and the decoder."""
-    made_of = blueprint(architecture, "tf_efficientnet_lite0", decoder=True)
-    model = Model(network(made_of, "builtin"), made_of, {"crop": [65, 49]}).eval()
+    """With the decoder: a small network in training mode at output stride 8, or one with the
+    builtin backbone and its weights."""
     format, normalise, output = settings
     path = folder / f"{architecture.replace(':', '-')}.{format}"
+    if architecture == CUT:
+        model = Model(network(small()), small(), {"crop": [65, 49]}).train()
+        return model.network, export_model(model, path, "onnx", "in", "probabilities", OPSET)
+    made_of = blueprint(architecture, "tf_efficientnet_lite0", decoder=True)
+    model = Model(network(made_of, "builtin"), made_of, {"crop": [65, 49]}).eval()
     return model.network, export_model(model, path, format, normalise, output)  # type: ignore[arg-type]
+
+
+def small() -> Blueprint:
+    return blueprint(CUT, decoder=True, output_stride=8)
 
 
 @pytest.fixture(
     scope="module",
     params=[
+        (CUT, ("onnx", "in", "probabilities")),
         pytest.param(("dpc:top1", ("onnx", "in", "logits")), marks=pytest.mark.slow),
-        ("dpc:aspp", ("onnx", "in", "ids")),
+        pytest.param(("dpc:aspp", ("onnx", "in", "ids")), marks=pytest.mark.slow),
         pytest.param(("dpc:top1", ("pt2", "in", "ids")), marks=pytest.mark.slow),
         pytest.param(("dpc:aspp", ("pt2", "out", "logits")), marks=pytest.mark.slow),
     ],
@@ -82,15 +97,18 @@ def test_a_file_runs_without_this_package_and_agrees(pair: tuple[Network, Export
     assert given[0].dtype == (np.uint8 if interface.normalise == "in" else np.float32)
     found = alone(code.format(name=written.path.name), refused, given, folder)
     for each, output in zip(pixels, found, strict=True):
-        wanted = logits(original, interface.normalised(each))
+        wanted = logits(copy.deepcopy(original).eval(), interface.normalised(each))
         require_agreement(interface, wanted, torch.from_numpy(output))
 
 
 def require_agreement(
     interface: ExportInterface, wanted: torch.Tensor, found: torch.Tensor
 ) -> None:
-    accepted = TOLERANCE * wanted.abs().max()
-    if interface.output == "logits":
+    accepted = float(TOLERANCE * wanted.abs().max())
+    if interface.output == "probabilities":
+        wanted, accepted = wanted.softmax(1), TOLERANCE
+        torch.testing.assert_close(found.sum(1), torch.ones(found[:, 0].shape))
+    if interface.output != "ids":
         assert found.shape == wanted.shape
         assert (found - wanted).abs().max() <= accepted
         return
@@ -119,6 +137,9 @@ def test_a_file_says_what_it_is(pair: tuple[Network, ExportedFile]) -> None:
         about = session.get_modelmeta().custom_metadata_map
         assert session.get_inputs()[0].shape == ["batch", 3, "height", "width"]
         assert session.get_outputs()[0].shape[-2:] == ["height", "width"]
+        (opset,) = onnx.load(written.path).opset_import
+        assert opset.domain == ""
+        assert about["architecture"] != CUT or opset.version == OPSET
     else:
         with zipfile.ZipFile(written.path) as archive:
             (name,) = (each for each in archive.namelist() if each.endswith("/metadata.json"))
@@ -126,9 +147,19 @@ def test_a_file_says_what_it_is(pair: tuple[Network, ExportedFile]) -> None:
     assert tuple(json.loads(about["classes"])) == CLASSES
     assert tuple(json.loads(about["mean"])) == original.backbone.mean
     assert tuple(json.loads(about["std"])) == original.backbone.std
-    assert about["architecture"].startswith("dpc:")
-    assert about["backbone"] == "tf_efficientnet_lite0"
+    assert about["architecture"].startswith("dpc")
+    assert about["backbone"] == written.metadata["backbone"]
+    assert about["output"].startswith(written.interface.output)
     assert about == dict(written.metadata)
+
+
+def test_the_network_itself_is_left_alone(pair: tuple[Network, ExportedFile]) -> None:
+    original, written = pair
+    assert all(parameter.requires_grad for parameter in original.parameters())
+    if written.metadata["architecture"] == CUT:
+        assert all(module.training for module in original.modules())
+        fresh = network(small()).state_dict()
+        assert all(torch.equal(value, fresh[key]) for key, value in original.state_dict().items())
 
 
 def test_a_file_tells_nothing_of_the_machine_it_was_made_on(

@@ -58,19 +58,28 @@ def test_a_trial_and_a_step_are_timed_and_nothing_is_kept(
 def test_the_first_steps_do_not_count(
     begun: tuple[Run, Estimator, TrainingJob], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    _, _, job = begun
-    ends = iter([100.0, 150.0, 152.0, 154.0, 156.0])
+    _, training, job = begun
+    del training
+    steps, answers = (100.0, 150.0, 152.0, 154.0, 156.0), (160.0, 161.0, 161.5, 162.0, 162.5)
+    ends = iter([90.0, 98.0, *steps, *answers])
     monkeypatch.setattr(plan, "time", SimpleNamespace(monotonic=lambda: next(ends)))
-    assert plan.step_seconds(job) == 2.0
+    dataset, images, _ = job.samples()
+    scored = len(dataset.splits["val"]) + len(dataset.splits["test"])
+    protocol = replace(job.protocol, frozen=8, variants=3)
+    found = plan.training_seconds(replace(job, protocol=protocol))
+    assert found == (2.0, 8 / protocol.batch * len(images) * 3, 0.5 * scored)
+    ends = iter([90.0, 98.0, *steps, *answers])
+    whole = replace(job.protocol, frozen=0, variants=0)
+    assert plan.training_seconds(replace(job, protocol=whole)) == (10.0, 0.0, 0.5 * scored)
 
 
 def test_too_little_memory_is_told(
     begun: tuple[Run, Estimator, TrainingJob], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def exhausted(_: TrainingJob) -> float:
+    def exhausted(_: TrainingJob) -> tuple[float, float, float]:
         raise torch.OutOfMemoryError("CUDA out of memory.\nTried to allocate")
 
-    monkeypatch.setattr(plan, "step_seconds", exhausted)
+    monkeypatch.setattr(plan, "training_seconds", exhausted)
     with pytest.raises(AtrousError, match=r"Not enough memory on cpu .*CUDA out of memory\.\)"):
         measure_pace(*begun)
 

@@ -15,9 +15,7 @@ from atrous.core.options import replaced
 from atrous.stages.whole.whole import WHOLE, keep, kept
 from tests.records import CONFIG
 
-ASKED = WholeConfig(
-    replaced(CONFIG, time=5400.0), TrainingConfig(batch=6, crop=(257, 513)), stretch=True
-)
+ASKED = WholeConfig(replaced(CONFIG, time=5400.0), TrainingConfig(batch=6, crop=(257, 513)))
 
 
 @pytest.mark.parametrize(

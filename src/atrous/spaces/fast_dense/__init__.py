@@ -28,8 +28,11 @@ FAST_DENSE = Family(
     make=fast_dense,
     sizes=r"fast_dense-([1-9])x([1-9])(?:x([1-9]))?",
     example="fast_dense-2x1 (2 blocks, 1 layer)",
-    defaults=Defaults(filters=32, baselines=("1x1", "fpn", "fast_dense:arch0"), finest_on_cpu=8),
-    yardstick="fast_dense:arch0",
+    defaults=Defaults(
+        output_stride=32, filters=32, baselines=("1x1", "lraspp", "fpn"), finest_on_cpu=8
+    ),
+    yardstick="fpn",
+    quick="fast_dense-2x1",
     read_file=read_file,
     write_file=write_file,
 )

@@ -31,6 +31,7 @@ from atrous.estimation.end_to_end import usual_rate
 from atrous.estimation.search_data import require_there
 from atrous.networks.backbones import fitted_offsets, load_backbone
 from atrous.networks.compute import Compute, cores, pick_device, whole_precision
+from atrous.networks.layers import dilates_depthwise
 from atrous.networks.weights import BUILTIN
 from atrous.search.run import Run, open_run, winner
 from atrous.spaces import find_architecture, find_space, needs_backbone
@@ -126,12 +127,13 @@ def job_of(
     """Returns the job; raises `AtrousError` before anything expensive if it cannot be done."""
     config = subject.config
     device = pick_device(config.device)
-    precision = whole_precision(device, config.training.precision)
     require_possible(subject)
     dataset = read_dataset(Path(config.data.path))
     training, selection = select(dataset, config.data.select_on)
     blueprint = subject.blueprint(dataset)
-    blank_network(blueprint)
+    precision, network = config.training.precision, blank_network(blueprint)
+    if not precision or dilates_depthwise(network):
+        precision = whole_precision(device, precision)
     encoder = config.encoder
     if blueprint.encoder:
         backbone = load_backbone(*encoder.chosen, config.seed)

@@ -25,28 +25,32 @@ from atrous.core.config import RerankConfig, SearchConfig, TrainingConfig, Whole
 from atrous.core.console import command
 from atrous.core.errors import AtrousError, require_all
 from atrous.core.files import hold, make_folder, whole_folder
+from atrous.core.objective import end_to_end
 from atrous.core.options import replaced, require_in_range
 from atrous.core.records import read, write
+from atrous.core.trial import Trial
 from atrous.data.canvas import require_crop
 from atrous.data.dataset import select
 from atrous.data.layouts import read_dataset
-from atrous.estimation.end_to_end import is_gentle, usual_rate
 from atrous.estimation.estimators import estimator_of
 from atrous.estimation.search_data import moved
 from atrous.networks.backbones import outline
-from atrous.networks.compute import pick_device
+from atrous.networks.compute import Precision, pick_device
+from atrous.networks.layers import dilates_depthwise
 from atrous.report.page import write_report
 from atrous.report.trained import PLAN
 from atrous.scenes.scene import write_scenes
+from atrous.search.ledger import scored
 from atrous.search.run import ABOUT, RERANK, Run, extend, open_run, require_no_run, unknown, winner
 from atrous.search.verdict import cheapest_baseline
 from atrous.spaces import (
-    default_family,
     find_architecture,
     needs_backbone,
+    quick_space,
     yardstick,
     yardstick_name,
 )
+from atrous.spaces.blueprint import blank_network
 from atrous.stages import rerank
 from atrous.stages import search as driver
 from atrous.stages.search import SearchView, state_of, total_of
@@ -54,7 +58,7 @@ from atrous.stages.train import trainer
 from atrous.stages.train import trainer as jobs
 from atrous.stages.train.config import Subject, job_of, subject_in
 from atrous.stages.whole.finish import evaluated, exported, timed
-from atrous.stages.whole.plan import BudgetPlan, measure_pace, read_plan, split, write_plan
+from atrous.stages.whole.plan import SCORES, BudgetPlan, measure_pace, read_plan, split, write_plan
 from atrous.training.loop import Watch
 
 Say = Callable[[str], None]
@@ -65,8 +69,14 @@ BUDGET = 7200
 """Seconds, where a run has no limit."""
 STEPS = 1000
 """Of the training whose first steps are timed."""
-SCORES = 4
-"""A training is scored so often."""
+FROZEN, RATE, VARIANTS, EVERY = 8, 0.003, 2, 4
+"""How one network is trained for what is left of a short budget: the backbone from this stride on,
+by AdamW at this rate, on images and their mirror images, with the loss at every fourth pixel
+(docs/results.md)."""
+STEPS_BY_BUDGET = ((600, 150), (3600, 300))
+"""Training steps of a trial for budgets up to so many seconds; as usual for longer ones."""
+BATCH = 4
+"""Images a training step: few, so that a laptop gets somewhere in some minutes."""
 MANY = 1000
 """Trials, before a measurement tells how many fit into the budget."""
 
@@ -80,11 +90,21 @@ class Candidate:
     architecture: Architecture
 
 
-def candidates(run: Run, baselines: tuple[str, ...]) -> list[Candidate]:
-    """The best of the run, then the baselines."""
-    best = winner(run)
-    beside = (Candidate(b.replace(":", "-"), b, find_architecture(b)) for b in baselines)
-    return [Candidate("best", f"trial {best.number} of the search", best.architecture), *beside]
+def candidates(run: Run, plan: BudgetPlan) -> list[Candidate]:
+    """The best of the run, then the baselines. Where one network alone is trained, it is the one
+    with the highest score, which may be a baseline."""
+    if not plan.top:
+        leads = max(scored(run.ledger().entries()), key=lambda found: found.standing).trial
+        return [_named(leads.label) if leads.is_baseline else _found(leads)]
+    return [_found(winner(run)), *map(_named, plan.baselines)]
+
+
+def _named(name: str) -> Candidate:
+    return Candidate(name.replace(":", "-"), name, find_architecture(name))
+
+
+def _found(trial: Trial) -> Candidate:
+    return Candidate("best", f"trial {trial.number} of the search", trial.architecture)
 
 
 def trained_beside(run: Run) -> tuple[str, ...]:
@@ -99,10 +119,11 @@ def yardstick_of(space: str) -> Candidate:
     return Candidate("yardstick", yardstick_name(space), yardstick(space))
 
 
-def usual(space: str) -> WholeConfig:
-    """Returns the whole run of a space where the user says nothing else."""
-    search = replaced(driver.usual(space), trials=MANY, time=float(BUDGET))
-    return WholeConfig(search)
+def usual(space: str, seconds: float = BUDGET) -> WholeConfig:
+    """Returns the whole run of a space for a budget where the user says nothing else."""
+    search = replaced(driver.usual(space), trials=MANY, time=float(seconds))
+    steps = next((few for most, few in STEPS_BY_BUDGET if seconds <= most), search.proxy.steps)
+    return WholeConfig(replaced(search, steps=steps), TrainingConfig(batch=BATCH))
 
 
 def begin(config: WholeConfig, out: Path) -> None:
@@ -239,13 +260,14 @@ def _finish(out: Path, cache: Path, say: Say, watch: Watch) -> Path:
         say(f"  {stage.name}: {stage.seconds / 60:.1f} minutes, {stage.why}")
     say("1/5 search")
     search(out, plan, cache)
-    say("2/5 re-rank")
-    again(out, plan, cache)
+    if plan.top:
+        say("2/5 re-rank")
+        again(out, plan, cache)
     run = open_run(out)
-    for candidate in candidates(run, plan.baselines):
+    for candidate in candidates(run, plan):
         say(f"3/5 train {candidate.name} ({candidate.label})")
-        train(run, plan, candidate, cache, watch)
-    for candidate in candidates(run, plan.baselines):
+        train(run, plan, candidate, watch)
+    for candidate in candidates(run, plan):
         say(f"4/5 evaluate, export and time {candidate.name}")
         prove(run, candidate)
     say("5/5 report")
@@ -261,13 +283,14 @@ def prepare(out: Path, cache: Path) -> None:
     if (out / PLAN).exists():
         return
     run = open_run(out)
-    job = job_of(training_of(run, yardstick_of(run.config.space), STEPS, config))
+    plain = yardstick_of(run.config.space)
+    job = job_of(training_of(run, plain, STEPS, config))
     pace = measure_pace(run, estimator or estimator_of(run, cache), job)
     ended = round(time.monotonic() - start)
     budget = BUDGET if config.search.budget.seconds is None else config.search.budget.seconds
     beside = len(config.search.baselines)
     try:
-        plan = split(budget, pace, ended, beside, trained_beside(run), config.stretch)
+        plan = split(budget, pace, ended, beside, trained_beside(run))
     except AtrousError as error:
         raise AtrousError(
             f"{error} Go on with more: {command('run', '--resume', out, '--budget')} ...; or begin "
@@ -309,26 +332,54 @@ def again(out: Path, plan: BudgetPlan, cache: Path) -> None:
 def training_of(run: Run, candidate: Candidate, steps: int, config: WholeConfig) -> Subject:
     """Returns how a candidate is trained on a run's data with its backbone."""
     subject = subject_in(run, candidate.label, candidate.architecture)
-    gentle = is_gentle(steps, True, subject.config.encoder.weights)
-    return subject.but(
-        steps=steps,
-        batch=config.training.batch,
-        crop=config.training.crop,
-        rate=usual_rate(gentle) if gentle else None,
-        tune_norm=not gentle,
+    training = TrainingConfig(
+        steps,
+        config.training.batch,
+        config.training.crop,
+        rate=RATE,
+        scales=(1.0,),
+        optimiser="adamw",
+        frozen=_front(run),
+        variants=VARIANTS,
+        loss_every=EVERY,
+        balance="balanced",
         score_every=max(1, -(-steps // SCORES)),
-        seed=run.config.seed,
-        device=run.settings.device,
     )
+    settings = run.settings
+    training = replaced(
+        training, score=end_to_end(run.config.proxy.score), precision=_precision(run, subject)
+    )
+    return subject.but(training=training, seed=run.config.seed, device=settings.device)
 
 
-def train(run: Run, plan: BudgetPlan, candidate: Candidate, cache: Path, watch: Watch) -> None:
-    """The training of one network, from its cell as the proxy leaves it."""
+def _precision(run: Run, subject: Subject) -> Precision | None:
+    """The number type of trials, but for networks with dilated depthwise convolutions on a CPU,
+    whose gradients torch gets wrong in bfloat16 (docs/method.md)."""
+    network = blank_network(subject.blueprint(read_dataset(Path(run.config.data.path))))
+    wrong = run.settings.device == "cpu" and dilates_depthwise(network)
+    return None if wrong else run.settings.precision
+
+
+def _front(run: Run) -> int:
+    """The stride up to which the backbone stays as it is: 0 where it is no chain of layers, or has
+    random weights."""
+    name, weights, stride = run.config.encoder.chosen
+    if weights == "none":
+        return 0
+    try:
+        outline(name, stride).front(FROZEN)
+    except AtrousError:
+        return 0
+    return FROZEN
+
+
+def train(run: Run, plan: BudgetPlan, candidate: Candidate, watch: Watch) -> None:
+    """The training of one network."""
     folder = run.path / TRAINED / candidate.name
     if not (folder / jobs.ABOUT).exists():
         jobs.create(folder, job_of(training_of(run, candidate, plan.train_steps, kept(run.path))))
     job = replace(jobs.read(folder), data=run.config.data.path)
-    trainer.run(folder, job, watch, start=rerank.warm_start(run, cache))
+    trainer.run(folder, job, watch)
 
 
 def prove(run: Run, candidate: Candidate) -> None:
@@ -342,9 +393,8 @@ def prove(run: Run, candidate: Candidate) -> None:
     timed(folder, run.settings.device)
 
 
-IMAGES, SEED = 480, 0
-BATCH = 4
-"""Images a step end to end: few, so that a laptop gets somewhere in some minutes."""
+IMAGES, SEED, DEMO = 480, 0, 240.0
+"""Scenes of the demonstration, and its seconds."""
 
 
 def demo_config(out: Path) -> WholeConfig:
@@ -354,12 +404,5 @@ def demo_config(out: Path) -> WholeConfig:
         out.mkdir(parents=True, exist_ok=True)
         with whole_folder(data) as partial:
             write_scenes(partial, IMAGES, SEED)
-    asked = replaced(
-        usual(default_family().name),
-        data=str(data),
-        weights="builtin",
-        budget=600.0,
-        seed=SEED,
-        batch=BATCH,
-    )
-    return replace(asked, stretch=True)
+    asked = replaced(usual(quick_space(), DEMO), data=str(data), weights="builtin", seed=SEED)
+    return asked

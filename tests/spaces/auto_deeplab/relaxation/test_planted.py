@@ -8,13 +8,10 @@ from atrous.relax.gates import GATES
 from atrous.spaces.auto_deeplab.cell import Operation
 from tests.spaces.auto_deeplab.relaxation.planted import operations_of, path_of, searched
 
-QUICK = ("gdas", 0)
-SLOW = [(gate, seed) for gate in GATES for seed in (0, 1) if (gate, seed) != QUICK]
 
-
-@pytest.mark.parametrize(
-    ("gate", "seed"), [QUICK, *(pytest.param(*case, marks=pytest.mark.slow) for case in SLOW)]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", [0, 1])
+@pytest.mark.parametrize("gate", GATES)
 def test_single_squares_are_told_apart_at_full_resolution(gate: str, seed: int) -> None:
     state = searched(gate, "fine", seed)
     assert path_of(state) == (0, 0)

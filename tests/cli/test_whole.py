@@ -123,5 +123,5 @@ def test_what_belongs_to_a_backbone_is_refused_in_one_sentence(
 ) -> None:
     assert atrous("train", *SMALL, "--data", "data", "--output-stride", "8") == 1
     told = capsys.readouterr().err
-    assert "--output-stride, --alignment, got --output-stride" in told
+    assert "--alignment, --finest-stride, got --output-stride" in told
     assert told.count("error: ") == 1

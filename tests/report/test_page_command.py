@@ -25,6 +25,9 @@ GRADIENT = replaced(
     backbone=None,
     weights="none",
     output_stride=None,
+    init="reference",
+    optimiser="sgd",
+    rate_warm_up=0.0,
     gradient=GradientConfig(
         gate="gdas",
         steps=30,
@@ -60,7 +63,7 @@ class AskedError(Exception):
 def test_the_command_asks_for_the_same_search(
     config: SearchConfig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    settings: Settings = replace(SETTINGS, config=config)
+    settings: Settings = replace(SETTINGS, config=config, crop=(385, 481))
     heard: list[SearchConfig] = []
 
     def begin(asked: SearchConfig, _out: Path, _cache: Path) -> None:
@@ -68,6 +71,7 @@ def test_the_command_asks_for_the_same_search(
         raise AskedError
 
     monkeypatch.setattr(driver, "begin", begin)
+    monkeypatch.setattr(driver, "require_folder", lambda _: None)
     parts = shlex.split(" ".join(command(settings)))
     result = CliRunner().invoke(app, parts[1:])
     assert isinstance(result.exception, AskedError), result.output

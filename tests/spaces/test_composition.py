@@ -106,7 +106,7 @@ def test_named_ones_are_named_after_both() -> None:
     assert Architecture("dpc-3+fast_dense", (0,)).family == "dpc+fast_dense"
     family = family_of("dpc-3+fast_dense")
     assert family.defaults.filters == family_of("fast_dense").defaults.filters
-    assert family.defaults.baselines == ("1x1", "fpn", "fast_dense:arch0", "dpc:aspp")
+    assert family.defaults.baselines == ("1x1", "lraspp", "fpn", "dpc:aspp")
     assert yardstick("dpc-3+fast_dense") == found
     assert "dpc+fast_dense:top1+arch2" in names_of(family_of("dpc+fast_dense"))
 

@@ -46,7 +46,7 @@ def test_a_cell_in_the_reference_implementations_file(tmp_path: Path) -> None:
 
 
 def test_baselines_and_published_architectures_can_all_be_named() -> None:
-    assert named()[:4] == ["dpc:1x1", "dpc:aspp", "dpc:top1", "auto_deeplab:published"]
+    assert named()[:4] == ["dpc:1x1", "dpc:aspp", "dpc:top1", "auto_deeplab:plain"]
     assert len(set(named())) == len(named())
     assert all(find_architecture(name) for name in named())
 
@@ -63,7 +63,7 @@ def test_a_part_of_the_yardstick_is_named_by_what_it_keeps() -> None:
         (
             "top1",
             r"Expected an architecture, got 'top1'\. Write dpc:1x1, dpc:aspp, dpc:top1, "
-            r"auto_deeplab:published, .*a genotype",
+            r"auto_deeplab:plain, .*a genotype",
         ),
         ("", "Expected an architecture, got ''"),
         ("nas:top1", r"Expected the name of a space, got 'nas'\. There are: dpc, auto_deeplab"),

@@ -134,7 +134,7 @@ def test_large_images_are_searched_at_half_size_and_cropped() -> None:
         ({"gradient": replace(SMALL, gate="beauty")}, r"--gate is one of softmax, gdas, fbnet"),
         (
             {"gradient": replace(SMALL, seeds=0, batch=0, warm_up=1.0)},
-            r"--search-batch is at least 1, got 0; --warm-up .*; --seeds is at least 1, got 0",
+            r"--search-batch is at least 1, got 0. --warm-up .*. --seeds is at least 1, got 0",
         ),
         ({"gradient": replace(SMALL, crop=(50, 50))}, r"50x50"),
         (

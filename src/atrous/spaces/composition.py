@@ -207,9 +207,15 @@ def composed_family(context: Member, decoder: Member) -> Family:
         name=f"{context.family.name}{JOIN}{decoder.family.name}",
         make=partial(compose, context.space, decoder.space),
         defaults=replace(known, baselines=tuple(baselines)),
-        yardstick=_joined_names(context.family.yardstick, decoder.family.yardstick),
+        yardstick=_joined_names(_own(context.family), _own(decoder.family)),
         view=_view(context, decoder),
     )
+
+
+def _own(family: Family) -> str | None:
+    """The yardstick of a family if it is one of its own, else the first that it has published."""
+    own = [name for name in (family.yardstick,) if name and name.startswith(f"{family.name}:")]
+    return next(iter([*own, *(f"{family.name}:{key}" for key in family.make().published)]), None)
 
 
 def _joined_names(one: str | None, other: str | None) -> str | None:

@@ -159,8 +159,9 @@ def _of_space(config: SearchConfig) -> Iterator[Callable[[], object]]:
     for name in config.baselines:
         if not faults(partial(find_architecture, name)):
             yield partial(_require_alike, config, name)
-    if config.proxy.crop:
-        canvas = find_space(config.space).coarsest(config.encoder.output_stride)
+    space, stride = find_space(config.space), config.encoder.output_stride
+    if config.proxy.crop and (space.encoder or stride):
+        canvas = space.coarsest(stride)
         yield partial(require_crop, config.proxy.crop, canvas)
 
 

@@ -172,7 +172,7 @@ def test_a_study_that_began_otherwise_is_refused(scenes: Path, cache: Path, tmp_
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"steps": 0, "batch": 1}, "--steps is at least 1, got 0; --batch is at least 2, got 1"),
+        ({"steps": 0, "batch": 1}, "--steps is at least 1, got 0. --batch is at least 2, got 1"),
         ({"end_to_end_rate": 0.0}, r"--end-to-end-rate is a positive number, got 0\.0"),
         ({"output_stride": 4}, "--output-stride is 8, 16 or 32, got 4"),
         ({"cells": 32}, "--cells is from 3 to 31, got 32"),

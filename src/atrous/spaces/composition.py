@@ -206,7 +206,12 @@ def composed_family(context: Member, decoder: Member) -> Family:
     return Family(
         name=f"{context.family.name}{JOIN}{decoder.family.name}",
         make=partial(compose, context.space, decoder.space),
-        defaults=replace(known, baselines=tuple(baselines)),
+        defaults=replace(
+            known,
+            baselines=tuple(baselines),
+            # The context reads the deepest map, and may need it at a stride that its family has.
+            output_stride=context.family.defaults.output_stride,
+        ),
         yardstick=_joined_names(_own(context.family), _own(decoder.family)),
         view=_view(context, decoder),
     )

@@ -128,6 +128,11 @@ class Outcome:
     glimpse: Embedded | None
 
     @property
+    def front(self) -> int:
+        """The stride up to which all backbones stayed as they were; 0 where one learnt all."""
+        return min(int(network.trained.record.get("frozen") or 0) for network in self.networks)
+
+    @property
     def best(self) -> TitledNetwork | None:
         """The network that the search found."""
         return self.networks[0] if self.networks[0].is_found else None

@@ -252,6 +252,7 @@ def test_one_architecture_alone_computes_what_the_decoded_network_does(space: st
         assert torch.allclose(found, expected, atol=1e-10)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("gate", GATES)
 def test_a_step_waits_for_an_accelerator_at_most_once(
     space: str, gate: str, monkeypatch: pytest.MonkeyPatch

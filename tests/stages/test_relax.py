@@ -74,7 +74,10 @@ def test_whole_networks_are_searched_at_random(data: Path, tmp_path: Path) -> No
     assert not (tmp_path / "cache" / "features").exists()
 
 
-@pytest.mark.parametrize("gate", ["softmax", "fbnet", pytest.param("gdas", marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    "gate",
+    ["fbnet", *(pytest.param(gate, marks=pytest.mark.slow) for gate in ("softmax", "gdas"))],
+)
 def test_what_is_decoded_is_measured_and_random_ones_beside_it(
     gate: str, data: Path, tmp_path: Path
 ) -> None:

@@ -133,6 +133,15 @@ class Content:
         return trials + sum(net.seconds for net in self.relaxed)
 
 
+NEARLY_ALL = 0.8
+
+
+def _is_random(entries: Sequence[Entry]) -> bool:
+    """Whether nearly all that a search tried was drawn by chance, as all strategies begin."""
+    tried = [entry.trial for entry in entries if not entry.trial.is_baseline]
+    return sum(trial.is_uniform for trial in tried) > NEARLY_ALL * len(tried)
+
+
 def gather(run: Run, entries: Sequence[Entry], against: OtherRun | None = None) -> Content:
     """Everything the page of a run shows; `against` is drawn beside it. Raises `AtrousError`."""
     rows = leaderboard(run, entries)
@@ -148,7 +157,7 @@ def gather(run: Run, entries: Sequence[Entry], against: OtherRun | None = None) 
     searched = Searched(
         random,
         score_name(run.config.proxy.score),
-        run.config.strategy == "random",
+        _is_random(entries),
         family_of(space.name).yardstick,
     )
     return Content(

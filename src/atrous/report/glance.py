@@ -43,7 +43,8 @@ class Glance:
 @dataclass(frozen=True)
 class Searched:
     """The search as the top tells of it: how its best compares with random search, what `score` is
-    called, whether the search was random itself, and the plain architecture of its family."""
+    called, whether the search was random itself in the main, and the plain architecture of its
+    family."""
 
     random: RandomLine | None
     score: str
@@ -110,7 +111,7 @@ def _against_random(searched: Searched) -> Tile:
     if line is None:
         return Tile(name, NOT_MEASURED, "too few random trials to tell")
     if line.is_own and searched.is_random:
-        return Tile(name, NOT_MEASURED, "this search was random itself")
+        return Tile(name, NOT_MEASURED, "this search was random itself, in the main")
     whose = "its own random trials" if line.is_own else f"those of {line.source}"
     trials = quantity(line.trials, "trial")
     note = f"proxy {searched.score} after {trials}, over that expected of {whose}"

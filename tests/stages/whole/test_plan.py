@@ -104,6 +104,11 @@ def test_a_short_budget_trains_one_network_for_all_that_is_left() -> None:
     assert plan.trials == 3  # 6 of 10 s in 33 s, 2 at a time, three of them baselines
     assert plan.train_steps == 410  # 132 s without 20 before the first and 30 for scores
     assert (plan.top, plan.rerank_steps, plan.baselines) == (0, 0, ())
+    assert plan.seeds == 0  # 30 s would leave too few steps
+    longer = split(400, pace, 40, 3, ASPP)
+    assert [stage.name for stage in longer.stages] == ["search", "compare", "train", "rest"]
+    assert [stage.seconds for stage in longer.stages] == pytest.approx([53, 30, 182, 95])
+    assert (longer.seeds, longer.train_steps) == (3, 660)
     assert split(SHORT, pace, 40, 3, ASPP).top >= LEAST_AGAIN
     slow = Pace(trial=100, step=5, workers=1)
     assert split(SHORT, slow, 0, 3, ASPP).top == 0

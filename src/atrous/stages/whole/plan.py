@@ -38,6 +38,8 @@ LEAST_AGAIN = 3
 SHORT = 2400
 """Seconds: with less, nothing is ranked again, and one network is trained, for all that is left."""
 SHORT_SEARCH = 0.2
+SEEDS, CONFIRM = 3, 0.2
+"""So many seeds tell the best from the cheapest baseline, for this share of the time to train."""
 PROOF = 35
 """Seconds that the export, the latency and the page take, whatever the network."""
 PACE = 3
@@ -62,7 +64,8 @@ class Pace:
 @dataclass(frozen=True)
 class BudgetPlan:
     """Seconds and candidates for the search, steps for what follows. `baselines` are trained beside
-    the best. Where `top` is 0, nothing is ranked again.
+    the best. Where `top` is 0, nothing is ranked again. With so many fresh `seeds` the best and the
+    cheapest baseline are compared.
 
     `told` says in words how the split was found.
     """
@@ -76,6 +79,7 @@ class BudgetPlan:
     baselines: tuple[str, ...]
     stages: tuple[PlannedStage, ...]
     told: str
+    seeds: Count = 0
 
 
 @dataclass(frozen=True)
@@ -128,24 +132,31 @@ def split(
 def _short(
     budget: float, left: float, pace: Pace, ended: int, beside: int, told: str
 ) -> BudgetPlan:
-    """The plan without a second ranking and without other networks beside the best."""
+    """The plan without a second ranking and without other networks beside the best. Fresh seeds
+    of the best and the cheapest baseline tell whether it is better, where that takes little."""
     rest = PROOF + 2 * pace.scoring  # reading and checking images takes as long again
     search = SHORT_SEARCH * max(0.0, left - rest)
     trials = max(1, _whole(search * pace.workers / pace.trial) - beside)
-    steps = _whole((left - rest - search - pace.start - pace.scoring) / pace.step)
+    train, confirm = left - rest - search, 2 * SEEDS * pace.trial / pace.workers
+    steps = _whole((train - pace.start - pace.scoring) / pace.step)
+    fewer = _whole((train - confirm - pace.start - pace.scoring) / pace.step)
+    seeds = SEEDS if confirm <= CONFIRM * train and fewer >= WANTED_STEPS else 0
+    if seeds:
+        train, steps = train - confirm, fewer
     if steps < LEAST_STEPS:
         raise AtrousError(
             f"--budget {budget:.0f}s is too short: here a trial takes {pace.trial:.1f} s and a "
             f"training step {pace.step:.2f} s, scores take {pace.scoring:.0f} s, and {ended} s are "
             f"over. Expected at least --budget {least_short(pace, ended):.0f}s."
         )
-    train = left - rest - search
+    again = f"the best and the cheapest baseline with {seeds} fresh seeds each"
     stages = (
         PlannedStage("search", search, f"the baselines and about {trials} candidates"),
+        *([PlannedStage("compare", confirm, again)] if seeds else []),
         PlannedStage("train", train, f"the best, {steps} steps"),
         PlannedStage("rest", rest, "scores, pictures, export, report"),
     )
-    return BudgetPlan(budget, search, trials, 0, 0, steps, (), stages, told)
+    return BudgetPlan(budget, search, trials, 0, 0, steps, (), stages, told, seeds)
 
 
 def least_short(pace: Pace, ended: int) -> float:

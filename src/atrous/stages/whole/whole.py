@@ -53,6 +53,7 @@ from atrous.spaces import (
 from atrous.spaces.blueprint import blank_network
 from atrous.stages import rerank
 from atrous.stages import search as driver
+from atrous.stages.compare import compare
 from atrous.stages.search import SearchView, state_of, total_of
 from atrous.stages.train import trainer
 from atrous.stages.train import trainer as jobs
@@ -263,6 +264,9 @@ def _finish(out: Path, cache: Path, say: Say, watch: Watch) -> Path:
     if plan.top:
         say("2/5 re-rank")
         again(out, plan, cache)
+    if plan.seeds:
+        say("2/5 compare")
+        confirm(out, plan, cache)
     run = open_run(out)
     for candidate in candidates(run, plan):
         say(f"3/5 train {candidate.name} ({candidate.label})")
@@ -327,6 +331,15 @@ def again(out: Path, plan: BudgetPlan, cache: Path) -> None:
     view = SearchView(total, None, run.reranked())
     with view.shown():
         rerank.proceed(run, cache, view.watch)
+
+
+def confirm(out: Path, plan: BudgetPlan, cache: Path) -> None:
+    """The best and the cheapest baseline with fresh seeds, on val, whose features are there as a
+    rule."""
+    run = open_run(out)
+    there = read_dataset(Path(run.config.data.path)).splits.get("val")
+    if there and (cheap := cheapest_baseline(run)):
+        compare(run, ("best", cheap.name), ("val",), plan.seeds, cache)
 
 
 def training_of(run: Run, candidate: Candidate, steps: int, config: WholeConfig) -> Subject:

@@ -408,7 +408,8 @@ class RerankConfig:
 
 @dataclass(frozen=True)
 class WholeConfig:
-    """A whole run: the budget of its search is for everything."""
+    """A whole run: the budget of its search is for everything. One that is too short is refused, or
+    with `stretch` made long enough for a few hundred steps."""
 
     search: SearchConfig = part(
         without=(
@@ -435,6 +436,7 @@ class WholeConfig:
         batch={"help": "Images a step of the training.", "default": 4},
         crop={"help": "HxW of a training crop, end to end."},
     )
+    stretch: bool = False
 
 
 @dataclass(frozen=True)

@@ -368,3 +368,12 @@ def test_a_wish_without_a_budget_has_two_hours(home: Path, tmp_path: Path) -> No
     whole.prepare(tmp_path, home / "cache")
     assert read_plan(tmp_path).budget == 7200
     assert open_run(tmp_path).config.budget.trials == 9
+
+
+def test_a_budget_may_be_stretched(home: Path, tmp_path: Path) -> None:
+    with quick(least=20):
+        whole.begin(replace(wish(home / "data", time=1.0), stretch=True), tmp_path / "run")
+        whole.prepare(tmp_path / "run", home / "cache")
+    plan = read_plan(tmp_path / "run")
+    assert plan.budget > 300 * SLOW.step
+    assert plan.train_steps >= 20

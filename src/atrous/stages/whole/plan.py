@@ -159,9 +159,10 @@ def _short(
     return BudgetPlan(budget, search, trials, 0, 0, steps, (), stages, told, seeds)
 
 
-def least_short(pace: Pace, ended: int) -> float:
-    """The shortest budget in seconds that `split` accepts, rounded up to half a minute."""
-    need = LEAST_STEPS * pace.step + pace.start + pace.scoring
+def least_short(pace: Pace, ended: int, steps: int = LEAST_STEPS) -> float:
+    """The shortest budget in seconds that leaves so many steps, rounded up to half a minute: the
+    least that `split` accepts."""
+    need = steps * pace.step + pace.start + pace.scoring
     whole = ended + PROOF + 2 * pace.scoring + need / (1 - SHORT_SEARCH)
     return ceil(round(whole / 30, 6)) * 30
 

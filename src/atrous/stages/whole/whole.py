@@ -59,7 +59,16 @@ from atrous.stages.train import trainer
 from atrous.stages.train import trainer as jobs
 from atrous.stages.train.config import Subject, job_of, subject_in
 from atrous.stages.whole.finish import evaluated, exported, timed
-from atrous.stages.whole.plan import SCORES, BudgetPlan, measure_pace, read_plan, split, write_plan
+from atrous.stages.whole.plan import (
+    SCORES,
+    WANTED_STEPS,
+    BudgetPlan,
+    least_short,
+    measure_pace,
+    read_plan,
+    split,
+    write_plan,
+)
 from atrous.training.loop import Watch
 
 Say = Callable[[str], None]
@@ -292,6 +301,8 @@ def prepare(out: Path, cache: Path) -> None:
     pace = measure_pace(run, estimator or estimator_of(run, cache), job)
     ended = round(time.monotonic() - start)
     budget = BUDGET if config.search.budget.seconds is None else config.search.budget.seconds
+    if config.stretch:
+        budget = max(budget, least_short(pace, ended, WANTED_STEPS))
     beside = len(config.search.baselines)
     try:
         plan = split(budget, pace, ended, beside, trained_beside(run))
@@ -418,4 +429,4 @@ def demo_config(out: Path) -> WholeConfig:
         with whole_folder(data) as partial:
             write_scenes(partial, IMAGES, SEED)
     asked = replaced(usual(quick_space(), DEMO), data=str(data), weights="builtin", seed=SEED)
-    return asked
+    return replace(asked, stretch=True)

@@ -22,14 +22,15 @@ from atrous.core.trial import Outcome
 from atrous.model.evaluation import publication
 from atrous.model.model import load_model
 from atrous.networks.weights import digest
+from atrous.report.page import recommended_model
 from atrous.report.trained import PLAN
-from atrous.search.ledger import Entry
+from atrous.search.ledger import Entry, scored
 from atrous.search.run import ABOUT, RERANK, open_run
 from atrous.stages import search as driver
 from atrous.stages.search import SearchView
 from atrous.stages.whole import whole
 from atrous.stages.whole.finish import evaluated
-from atrous.stages.whole.plan import read_plan
+from atrous.stages.whole.plan import Pace, read_plan
 from atrous.stages.whole.whole import WHOLE, keep, kept
 from tests.small_search import write_data
 from tests.stages.whole.small_run import SLOW, hear, quick, watch, wish
@@ -377,3 +378,22 @@ def test_a_budget_may_be_stretched(home: Path, tmp_path: Path) -> None:
     plan = read_plan(tmp_path / "run")
     assert plan.budget > 300 * SLOW.step
     assert plan.train_steps >= 20
+
+
+def test_a_short_run_trains_one_network_and_tells_by_fresh_seeds(
+    home: Path, tmp_path: Path, patch: pytest.MonkeyPatch
+) -> None:
+    patch.setattr(whole, "measure_pace", lambda *_: Pace(trial=4, step=1.3, workers=1))
+    out = tmp_path / "run"
+    whole.begin(wish(home / "data", time=600.0), out)
+    page = whole.finish(out, home / "cache", hear, watch)
+    run, plan = open_run(out), read_plan(out)
+    assert (plan.seeds, plan.top) == (3, 0)
+    assert len(run.compared()) == 2 * 3
+    assert run.reranked() == []
+    trained = [folder.name for folder in (out / "trained").iterdir()]
+    entries = scored(run.ledger().entries())
+    leads = max(entries, key=lambda found: found.standing).trial
+    assert trained == [leads.label.replace(":", "-") if leads.is_baseline else "best"]
+    assert "3 fresh seeds each, on val" in page.read_text()
+    assert recommended_model(run) == out / "trained" / trained[0] / "model"

@@ -42,7 +42,7 @@ from atrous.stages import relax as relaxing
 from atrous.stages import rerank
 from atrous.stages.fidelity import study
 from atrous.stages.train import trainer
-from atrous.stages.whole import plan, whole
+from atrous.stages.whole import plan, request
 from atrous.training.checkpoint import LOG, Checkpoint, read_log, save
 from atrous.training.config import Protocol
 from atrous.training.loop import BEST, BestWeights, best_metrics
@@ -204,9 +204,9 @@ def test_the_other_records_of_a_run(run: Run) -> None:
     (run.path / "plan.json").write_text(DEEP)
     with pytest.raises(AtrousError, match=r"plan\.json"):
         read_timetable(run.path)
-    asked = replaced(whole.usual("dpc"), data="/data", budget=600.0)
-    whole.keep(asked, run.path)
-    told += in_file(lambda: whole.kept(run.path), run.path / "whole.json")
+    asked = replaced(request.usual("dpc"), data="/data", budget=600.0)
+    request.keep(asked, run.path)
+    told += in_file(lambda: request.kept(run.path), run.path / "whole.json")
     write_history(run.path / "relaxation.jsonl", [snapshot(100), snapshot(200)])
     history = run.path / "relaxation.jsonl"
     told += in_file(lambda: read_history(history), history, lines=True)

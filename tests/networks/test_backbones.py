@@ -20,6 +20,7 @@ from atrous.networks.backbones import (
     load_backbone,
     outline,
 )
+from atrous.networks.network import Encoder
 from tests.cases import each
 
 SIZE = (65, 97)
@@ -230,7 +231,9 @@ def test_a_backbone_cut_in_two_gives_the_same_maps(name: str) -> None:
         assert max(begun) == stride
         assert found.keys() == whole.keys()
         assert all(torch.equal(found[s], whole[s]) for s in whole)
-        learnt = {id(p) for layer in backbone.front(stride) for p in layer.parameters()}
+        learnt = {
+            id(p) for layer in backbone.chain(stride).front(stride) for p in layer.parameters()
+        }
         (whole_again := backbone(images))[stride].sum().backward()
         assert whole_again.keys() == whole.keys()
         reached = {id(p) for p in backbone.parameters() if p.grad is not None}
@@ -238,9 +241,10 @@ def test_a_backbone_cut_in_two_gives_the_same_maps(name: str) -> None:
         backbone.zero_grad(set_to_none=True)
 
 
-def test_a_backbone_that_is_no_chain_says_so() -> None:
-    backbone = load_backbone("mobilevitv2_050", "none", 16)
-    if "return_layers" in vars(backbone.network):
-        backbone.front(8)
-    with pytest.raises(AtrousError, match=r"--frozen 3: mobilevitv2_050 cannot be cut there"):
-        backbone.front(3)
+def test_an_encoder_that_cannot_be_cut_says_so() -> None:
+    own = Encoder()
+    own.name = "that of an architecture"
+    with pytest.raises(AtrousError, match=r"--frozen 3: resnet18 cannot be cut there .*maps at 2"):
+        outline("resnet18", 16).chain(3)
+    with pytest.raises(AtrousError, match=r"its layers are no chain"):
+        own.chain(8)

@@ -11,8 +11,8 @@ from atrous.cli import app
 from atrous.core.config import SearchConfig
 from atrous.data.check import require_sound
 from atrous.stages import search as driver
-from atrous.stages.whole import whole as demo
-from atrous.stages.whole.whole import kept
+from atrous.stages.whole import request as demo
+from atrous.stages.whole.request import kept
 from tests.processes import left_behind
 
 

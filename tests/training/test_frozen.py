@@ -49,7 +49,7 @@ def test_a_frozen_front_learns_nothing_and_the_rest_does() -> None:
     for step in range(2):
         one.advance([batch(step)])
     after = tensors(one.network)
-    layers = one.network.backbone.front(8)
+    layers = one.network.backbone.chain(8).front(8)
     kept = {id(t) for layer in layers for t in layer.state_dict(keep_vars=True).values()}
     for name, tensor in one.network.state_dict(keep_vars=True).items():
         same = torch.equal(before[name], after[name])

@@ -110,7 +110,7 @@ def run(told: Told) -> None:
     """
     from atrous.search.run import latest_run
     from atrous.spaces import known_space, quick_space
-    from atrous.stages.whole.whole import (
+    from atrous.stages.whole.request import (
         BUDGET,
         WHOLE,
         begin,
@@ -167,7 +167,7 @@ def drive_whole(out: Path, cache: Path) -> None:
 @takes(DemoRequest)
 def demo(told: Told) -> None:
     """The whole way on built-in scenes with real pretrained weights, in a few minutes."""
-    from atrous.stages.whole.whole import WHOLE, begin, demo_config
+    from atrous.stages.whole.request import WHOLE, begin, demo_config
 
     folders = told.made(DemoRequest).folders
     out = folders.out or Path("demo")

@@ -34,6 +34,25 @@ class Rules(Protocol):
         """The state after `choice`, one of `range(choices(state))`."""
 
 
+@dataclass(frozen=True)
+class Independent:
+    """Decisions whose choices do not depend on each other: `counts` are how many each has.
+
+    The state is the number of decisions taken.
+    """
+
+    counts: tuple[int, ...]
+    start: int = 0
+
+    def choices(self, state: int) -> int:
+        """How many choices decision number `state` has; 0 after the last."""
+        return self.counts[state] if state < len(self.counts) else 0
+
+    def step(self, state: int, choice: int) -> int:  # noqa: ARG002 (the choices are independent)
+        """The number of decisions taken after one more."""
+        return state + 1
+
+
 @dataclass(frozen=True, kw_only=True)
 class Grammar:
     """The genotypes that some rules allow.

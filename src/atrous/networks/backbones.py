@@ -22,7 +22,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from atrous.core.architecture import Cost
 from atrous.core.errors import AtrousError
-from atrous.networks.network import Encoder
+from atrous.networks.network import Chain, Encoder
 from atrous.networks.pyramid import Offsets, Pyramid
 from atrous.networks.weights import (
     BUILTIN,
@@ -67,40 +67,26 @@ class Backbone(Encoder):
     def forward(self, images: Tensor) -> dict[int, Tensor]:
         """Images B x 3 x H x W -> stride -> map; where a stride has several maps, the last."""
         height, width = images.shape[-2:]
-        maps = self.network(_padded(images, self.multiple))[: len(self.strides)]
-        return self._cut(dict(zip(self.strides, maps, strict=True)), (height, width))
+        maps = self.network(self.padded(images))[: len(self.strides)]
+        return self.unpadded(dict(zip(self.strides, maps, strict=True)), (height, width))
 
-    def front(self, stride: int) -> list[nn.Module]:
-        """The layers up to the last map of a stride."""
-        layers, ends = self._chain(stride)
-        return layers[: ends[stride]]
+    def padded(self, images: Tensor) -> Tensor:
+        """Images up to a multiple of `multiple` pixels."""
+        return _padded(images, self.multiple)
 
-    def begin(self, images: Tensor, stride: int) -> Pyramid:
-        """Images [B, 3, H, W] -> their maps up to a stride, beyond what they were padded to."""
-        layers, ends = self._chain(stride)
-        return _run(layers, ends, _padded(images, self.multiple), 0, ends[stride])
-
-    def finish(self, maps: Pyramid, stride: int, size: tuple[int, int]) -> Pyramid:
-        """The maps that `begin` gave -> those of all strides."""
-        layers, ends = self._chain(stride)
-        rest = _run(layers, ends, maps[stride], ends[stride], len(layers))
-        return self._cut({**maps, **rest}, size)
-
-    def _cut(self, maps: Pyramid, size: tuple[int, int]) -> Pyramid:
+    def unpadded(self, maps: Pyramid, size: tuple[int, int]) -> Pyramid:
+        """The maps of images of `size` (height, width) without what `padded` added."""
         if self.multiple == 1:
             return maps
         height, width = size
         return {s: x[..., : (height + s - 1) // s, : (width + s - 1) // s] for s, x in maps.items()}
 
-    def _chain(self, stride: int) -> tuple[list[nn.Module], dict[int, int]]:
+    def chain(self, stride: int) -> Chain:
+        """The layers of timm's network. Raises `AtrousError` where it cannot be cut at a stride."""
         found = _chain(self.network, self.strides)
-        if found is None or stride not in found[1]:
+        if found is None or stride not in found.ends:
             held = f"it has maps at {', '.join(map(str, dict.fromkeys(self.strides)))}"
-            reason = "its layers are no chain" if found is None else held
-            raise AtrousError(
-                f"--frozen {stride}: {self.name} cannot be cut there ({reason}). Leave it out, or "
-                f"take another --backbone, such as {' or '.join(KNOWN_GOOD[:2])}."
-            )
+            raise self.uncut(stride, held if found else "its layers are no chain")
         return found
 
     def cut(self, strides: Collection[int]) -> None:
@@ -143,11 +129,8 @@ def load_backbone(name: str, weights: str, output_stride: int, seed: int = 0) ->
     return backbone.eval()
 
 
-def _chain(
-    network: nn.Module, strides: tuple[int, ...]
-) -> tuple[list[nn.Module], dict[int, int]] | None:
-    """The layers that timm's network runs one after another, and by stride how many of them give
-    its last map; `None` for a network that is no chain."""
+def _chain(network: nn.Module, strides: tuple[int, ...]) -> Chain | None:
+    """The layers that timm's network runs one after another; `None` where it is no chain."""
     parts: Any = network
     if hasattr(parts, "return_layers"):
         layers = list(parts.values())
@@ -158,20 +141,7 @@ def _chain(
         given = [len(stem) + stage for stage in sorted(parts._stage_out_idx)]
     else:
         return None
-    return layers, dict(zip(strides, given, strict=False))  # a network that was cut has fewer
-
-
-def _run(
-    layers: list[nn.Module], ends: dict[int, int], x: Tensor, first: int, last: int
-) -> Pyramid:
-    """Runs layers `first` to `last` on the map before them; gives the maps that end there."""
-    at = {end: stride for stride, end in ends.items()}
-    maps: Pyramid = {}
-    for number in range(first, last):
-        x = layers[number](x)
-        if number + 1 in at:
-            maps[at[number + 1]] = x
-    return maps
+    return Chain(layers, dict(zip(strides, given, strict=False)))  # one that was cut has fewer
 
 
 SIDE, NOISE = 353, 8

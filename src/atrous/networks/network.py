@@ -25,6 +25,28 @@ from atrous.networks.pyramid import (
 )
 
 
+@dataclass(frozen=True)
+class Chain:
+    """Layers that are run one after another; `ends` says by stride how many give its last map."""
+
+    layers: list[nn.Module]
+    ends: dict[int, int]
+
+    def front(self, stride: int) -> list[nn.Module]:
+        """The layers up to the last map of a stride."""
+        return self.layers[: self.ends[stride]]
+
+    def run(self, x: Tensor, first: int, last: int) -> Pyramid:
+        """Runs layers `first` to `last` on the map before them; gives the maps that end there."""
+        at = {end: stride for stride, end in self.ends.items()}
+        maps: Pyramid = {}
+        for number in range(first, last):
+            x = self.layers[number](x)
+            if number + 1 in at:
+                maps[at[number + 1]] = x
+        return maps
+
+
 class Encoder(nn.Module):
     """From normalised images [B, 3, H, W] to the deepest map of each stride: a backbone, or the
     encoder of an architecture.
@@ -48,23 +70,39 @@ class Encoder(nn.Module):
         """Leaves out what no map of these strides depends on. An encoder that was made for an
         architecture has nothing of the kind."""
 
-    def front(self, stride: int) -> list[nn.Module]:
-        """The layers up to the last map of a stride, in the order in which they are run.
+    def chain(self, stride: int) -> Chain:
+        """The layers of the encoder, one after another, where it can be begun up to a stride.
 
-        Raises `AtrousError` where the encoder is no chain of layers that could be cut there.
+        Raises `AtrousError` where it is no chain: only backbones are, and not all.
         """
-        raise AtrousError(
-            f"Expected an encoder that can be cut at stride {stride}, got {self.name}. Leave out "
-            "--frozen."
-        )
+        raise self.uncut(stride, "its layers are no chain")
+
+    def padded(self, images: Tensor) -> Tensor:
+        """Images as the first layer takes them."""
+        return images
+
+    def unpadded(self, maps: Pyramid, size: tuple[int, int]) -> Pyramid:
+        """The maps of images of `size` (height, width) without what `padded` added."""
+        del size
+        return maps
 
     def begin(self, images: Tensor, stride: int) -> Pyramid:
-        """Images [B, 3, H, W] -> their maps up to a stride, as the front leaves them."""
-        raise NotImplementedError
+        """Images [B, 3, H, W] -> their maps up to a stride, as the layers leave them."""
+        chain = self.chain(stride)
+        return chain.run(self.padded(images), 0, chain.ends[stride])
 
     def finish(self, maps: Pyramid, stride: int, size: tuple[int, int]) -> Pyramid:
         """The maps that `begin` gave for images of `size` -> those of all strides."""
-        raise NotImplementedError
+        chain = self.chain(stride)
+        rest = chain.run(maps[stride], chain.ends[stride], len(chain.layers))
+        return self.unpadded({**maps, **rest}, size)
+
+    def uncut(self, stride: int, reason: str) -> AtrousError:
+        """The error of an encoder that cannot be begun up to a stride."""
+        return AtrousError(
+            f"--frozen {stride}: {self.name} cannot be cut there ({reason}). Leave it out, or take "
+            "a --backbone that is a chain of layers, such as mobilenetv2_100 or resnet50d."
+        )
 
 
 @dataclass(frozen=True)
@@ -140,14 +178,14 @@ class Network(nn.Module):
         Raises `AtrousError` where it cannot be cut there.
         """
         self.frozen = stride
-        for layer in self.backbone.front(stride) if stride else ():
+        for layer in self.backbone.chain(stride).front(stride) if stride else ():
             layer.requires_grad_(False)
         return self
 
     def train(self, mode: bool = True) -> Self:
         """Sets the mode of all but a frozen front."""
         super().train(mode)
-        for layer in self.backbone.front(self.frozen) if self.frozen else ():
+        for layer in self.backbone.chain(self.frozen).front(self.frozen) if self.frozen else ():
             layer.eval()
         return self
 

@@ -37,8 +37,8 @@ SAVE_SECONDS = 60
 
 Scorer = Callable[[Network], Metrics]
 """Scores a network on the selection images."""
-Watch = Callable[[int, float | None, Metrics], None]
-"""Hears of each score: step, loss, metrics. There is no loss before the first step."""
+Watch = Callable[[int, float, Metrics], None]
+"""Hears of each score: step, loss, metrics."""
 
 
 @dataclass(frozen=True)
@@ -90,7 +90,7 @@ def branch_norms(head: nn.Module) -> tuple[float, ...]:
     return head.branch_norms() if isinstance(head, Branched) else ()
 
 
-def ignore(step: int, loss: float | None, metrics: Metrics) -> None:
+def ignore(step: int, loss: float, metrics: Metrics) -> None:
     """Hears of scores and does nothing."""
 
 
@@ -102,14 +102,12 @@ def train(
     progress: Progress,
     watch: Watch = ignore,
     tensorboard: bool = False,
-    warm: bool = False,
 ) -> Metrics:
     """Trains to the last step of the protocol and gives the metrics of the best weights kept.
 
     The folder holds `checkpoint.safetensors`, `best.safetensors` (the weights that scored highest
     by the protocol's `score`, with their metrics) and `log.jsonl`. Where a checkpoint is there, the
-    run goes on from it. A `warm` start is scored before the first step: a training of trained
-    weights ends with nothing worse.
+    run goes on from it.
     Raises `NonFiniteError` when the loss is no longer a number, and `AtrousError` for what cannot
     be read or written.
     """
@@ -118,10 +116,7 @@ def train(
     if (folder / CHECKPOINT).exists():
         state.restore(load(folder / CHECKPOINT))
     state.world.wait()
-    begins = warm and not state.step
-    log = Log(folder, -1 if begins else state.step, tensorboard) if state.world.leads else None
-    if begins:
-        _score(state, score, None, folder, log, watch)
+    log = Log(folder, state.step, tensorboard) if state.world.leads else None
     saved = time.monotonic()
     for loss in progress(_steps(state, crops), "training", state.protocol.steps - state.step):
         protocol, step = state.protocol, state.step
@@ -138,7 +133,7 @@ def train(
 def _score(
     state: TrainingState,
     score: Scorer,
-    loss: float | None,
+    loss: float,
     folder: Path,
     log: Log | None,
     watch: Watch,

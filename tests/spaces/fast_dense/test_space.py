@@ -14,21 +14,16 @@ from atrous.core.architecture import Cost
 from atrous.core.errors import AtrousError
 from atrous.estimation.learning import Aids, Supervision, supervised
 from atrous.spaces import find_architecture, write_architecture
+from atrous.spaces.fast_dense.cell import NONE, SKIP, Cell, Terms, slots_of, wiring
 from atrous.spaces.fast_dense.space import (
-    NONE,
     PUBLISHED,
-    SKIP,
-    Cell,
     Design,
-    Terms,
     canonical,
     decode,
     decoder_cost,
     encode,
     fast_dense,
-    slots_of,
     strides_of,
-    wiring,
 )
 from atrous.tasks.segmentation.probabilities import Segmenter, class_scores
 

@@ -12,7 +12,6 @@ import torch
 
 from atrous.core.errors import AtrousError
 from atrous.core.files import PARTIAL
-from atrous.core.trial import Metrics
 from atrous.data.dataset import DataFingerprint, Samples, fingerprint_sides
 from atrous.model.model import load_model, save_model
 from atrous.stages.train import trainer
@@ -142,40 +141,6 @@ def test_lacking_memory_says_what_to_do(
     monkeypatch.setattr(trainer, "train", too_much)
     with pytest.raises(AtrousError, match=r"80 GiB.*raise --accumulate"):
         run(tmp_path, asked, progress=never)
-
-
-def test_a_warm_start_that_training_spoils_is_what_is_kept(
-    asked: TrainingJob, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The start is scored, and stays the best; stopped and resumed, the same comes of it."""
-    started: list[dict[str, Any]] = []
-
-    def start(built: Any, *_: Any) -> None:
-        torch.manual_seed(3)
-        torch.nn.init.normal_(built.logits.weight)
-        started.append(tensors(built))
-
-    def score(_: Any, scored: Any) -> Metrics:
-        good = torch.equal(scored.logits.weight, started[0]["logits.weight"])
-        miou = 0.471 if good else 0.460
-        return Metrics(miou, miou, miou, miou, None, (miou, None, None))
-
-    monkeypatch.setattr(loop.Selection, "__call__", score)
-    monkeypatch.setattr(loop, "SAVE_SECONDS", -1)
-    warm: Any = start
-    with pytest.raises(StoppedError):
-        run(tmp_path / "torn", asked, progress=Interruption(7), start=warm)
-    for name in ("whole", "torn"):
-        folder = tmp_path / name
-        model = load_model(run(folder, asked, progress=never, start=warm))
-        assert model.training_record["selection_miou"] == 0.471
-        assert torch.equal(model.network.logits.weight, started[0]["logits.weight"])
-        assert [(line.step, line.miou) for line in read_log(folder)] == [
-            (0, 0.471),
-            (5, 0.460),
-            (10, 0.460),
-            (12, 0.460),
-        ]
 
 
 def test_a_folder_in_use_is_left_alone(asked: TrainingJob, tmp_path: Path) -> None:

@@ -54,5 +54,5 @@ def hear(_: str) -> None:
     """Hears what a run says."""
 
 
-def watch(_step: int, _loss: float | None, _metrics: Metrics) -> None:
+def watch(_step: int, _loss: float, _metrics: Metrics) -> None:
     """Hears of the scores of a training."""

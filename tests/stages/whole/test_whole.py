@@ -28,17 +28,17 @@ from atrous.search.ledger import Entry, scored
 from atrous.search.run import ABOUT, RERANK, open_run
 from atrous.stages import search as driver
 from atrous.stages.search import SearchView
-from atrous.stages.whole import whole
+from atrous.stages.whole import request, whole
 from atrous.stages.whole.finish import evaluated
 from atrous.stages.whole.plan import Pace, read_plan
-from atrous.stages.whole.whole import WHOLE, keep, kept
+from atrous.stages.whole.request import WHOLE, keep, kept
 from tests.small_search import write_data
 from tests.stages.whole.small_run import SLOW, hear, quick, watch, wish
 
 pytestmark = pytest.mark.slow
 
 STOPS: tuple[tuple[ModuleType, str], ...] = (
-    (whole, "keep"),
+    (request, "keep"),
     (driver, "begin"),
     (whole, "measure_pace"),
     (whole, "extend"),
@@ -86,7 +86,7 @@ def uninterrupted(home: Path) -> Path:
     """A whole run from beginning to end."""
     out = home / "run"
     with quick():
-        whole.begin(wish(home / "data"), out)
+        request.begin(wish(home / "data"), out)
         assert whole.finish(out, home / "cache", hear, watch) == out / "report.html"
     return out
 
@@ -104,7 +104,7 @@ def stop(patch: pytest.MonkeyPatch, place: object, name: str) -> None:
 
 def begin_or_go_on(home: Path, out: Path) -> None:
     if not (out / WHOLE).exists():
-        whole.begin(wish(home / "data"), out)
+        request.begin(wish(home / "data"), out)
     whole.finish(out, home / "cache", hear, watch)
 
 
@@ -192,7 +192,7 @@ def test_a_run_stopped_within_a_stage_goes_on_within_it(
     home: Path, tmp_path: Path, patch: pytest.MonkeyPatch
 ) -> None:
     out = tmp_path / "run"
-    whole.begin(wish(home / "data"), out)
+    request.begin(wish(home / "data"), out)
     with pytest.MonkeyPatch.context() as interrupted:
         stop(interrupted, SearchView, "watch")
         for ended in (1, 2):
@@ -242,18 +242,18 @@ def test_a_folder_with_a_run_is_refused_and_one_where_none_began_is_not(
     home: Path, tmp_path: Path, patch: pytest.MonkeyPatch
 ) -> None:
     out = tmp_path / "run"
-    whole.begin(wish(home / "data"), out)
-    whole.begin(wish(home / "data", seed=5), out)
+    request.begin(wish(home / "data"), out)
+    request.begin(wish(home / "data", seed=5), out)
     assert kept(out).search.seed == 5
     stop(patch, driver, "begin")
     with pytest.raises(KeyboardInterrupt):
         whole.finish(out, home / "cache", hear, watch)
     with pytest.raises(AtrousError, match=f"Go on with it: atrous run --resume {out}; or"):
-        whole.begin(wish(home / "data", seed=6), out)
+        request.begin(wish(home / "data", seed=6), out)
     assert kept(out).search.seed == open_run(out).config.seed == 5
     (out / WHOLE).unlink()
     with pytest.raises(AtrousError, match=f"Go on with it: atrous search --resume {out}; or"):
-        whole.begin(wish(home / "data"), out)
+        request.begin(wish(home / "data"), out)
 
 
 @pytest.mark.parametrize(
@@ -274,16 +274,16 @@ def test_what_cannot_be_is_told_before_anything_is_made(
 ) -> None:
     asked = wish(home / "data")
     with pytest.raises(AtrousError, match=message):
-        whole.begin(replace(asked, search=replaced(asked.search, **changes)), tmp_path / "run")
+        request.begin(replace(asked, search=replaced(asked.search, **changes)), tmp_path / "run")
     assert not (tmp_path / "run").exists()
 
 
 def test_crops_that_cannot_be_are_told_before_anything_is_made(home: Path, tmp_path: Path) -> None:
     asked = wish(home / "data")
     with pytest.raises(AtrousError, match="--batch is at least 2, got 1"):
-        whole.begin(replaced(asked, batch=1), tmp_path / "run")
+        request.begin(replaced(asked, batch=1), tmp_path / "run")
     with pytest.raises(AtrousError, match="The next that fits is --crop 65x97"):
-        whole.begin(replaced(asked, crop=(64, 96)), tmp_path / "run")
+        request.begin(replaced(asked, crop=(64, 96)), tmp_path / "run")
     assert not (tmp_path / "run").exists()
 
 
@@ -297,7 +297,7 @@ def atrous(*words: str | Path) -> AtrousError:
 def test_a_budget_that_is_too_short_is_mended_by_a_longer_one(home: Path, tmp_path: Path) -> None:
     with quick(least=20):
         asked = wish(home / "data", time=900.0)
-        whole.begin(asked, tmp_path / "run")
+        request.begin(asked, tmp_path / "run")
         told = atrous("run", "--resume", tmp_path / "run", "--cache", home / "cache")
         found = re.search(r"at least --budget (\d+)s\.", str(told))
         assert found
@@ -373,7 +373,7 @@ def test_a_wish_without_a_budget_has_two_hours(home: Path, tmp_path: Path) -> No
 
 def test_a_budget_may_be_stretched(home: Path, tmp_path: Path) -> None:
     with quick(least=20):
-        whole.begin(replace(wish(home / "data", time=1.0), stretch=True), tmp_path / "run")
+        request.begin(replace(wish(home / "data", time=1.0), stretch=True), tmp_path / "run")
         whole.prepare(tmp_path / "run", home / "cache")
     plan = read_plan(tmp_path / "run")
     assert plan.budget > 300 * SLOW.step
@@ -385,7 +385,7 @@ def test_a_short_run_trains_one_network_and_tells_by_fresh_seeds(
 ) -> None:
     patch.setattr(whole, "measure_pace", lambda *_: Pace(trial=4, step=1.3, workers=1))
     out = tmp_path / "run"
-    whole.begin(wish(home / "data", time=600.0), out)
+    request.begin(wish(home / "data", time=600.0), out)
     page = whole.finish(out, home / "cache", hear, watch)
     run, plan = open_run(out), read_plan(out)
     assert (plan.seeds, plan.top) == (3, 0)

@@ -12,7 +12,7 @@ import pytest
 from atrous.core.config import TrainingConfig, WholeConfig
 from atrous.core.errors import AtrousError
 from atrous.core.options import replaced
-from atrous.stages.whole.whole import WHOLE, keep, kept
+from atrous.stages.whole.request import WHOLE, keep, kept
 from tests.records import CONFIG
 
 ASKED = WholeConfig(replaced(CONFIG, time=5400.0), TrainingConfig(batch=6, crop=(257, 513)))

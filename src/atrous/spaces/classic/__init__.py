@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from atrous.core.architecture import Cost, Genotype
+from atrous.core.grammar import Independent
 from atrous.spaces.family import Defaults, Family
 from atrous.spaces.space import Shape, Space
 
@@ -30,27 +30,12 @@ FINEST = 4
 """Maps of smaller strides are not read."""
 
 
-@dataclass(frozen=True)
-class OneOfThem:
-    """One decision; the state is whether it was taken."""
-
-    start: int = 0
-
-    def choices(self, state: int) -> int:
-        """How many decoders there are, or 0 once one was chosen."""
-        return 0 if state else len(NAMES)
-
-    def step(self, state: int, choice: int) -> int:  # noqa: ARG002 (every choice is the last)
-        """The number of decisions taken after one more."""
-        return state + 1
-
-
 def classic() -> Space:
     """The space whose architectures are the decoders of `NAMES`."""
     return Space(
         name=NAME,
         title="well-known decoders",
-        rules=OneOfThem(),
+        rules=Independent((len(NAMES),)),
         canonical=tuple,
         build=build,
         cost=cost,

@@ -12,32 +12,33 @@ from torch.nn import functional
 
 from atrous.networks.layers import GlobalPooling, separable, unit
 from atrous.networks.pyramid import Part, Pyramid, onto
+from atrous.spaces.fast_dense import cell as spelt
 from atrous.spaces.fast_dense import space as spelling
 
 
 class OperationCell(nn.Module):
     """The operations of a cell that reach its output: [B, C, H, W] -> the same shape."""
 
-    def __init__(self, cell: spelling.Cell, filters: int, repeats: int) -> None:
+    def __init__(self, cell: spelt.Cell, filters: int, repeats: int) -> None:
         super().__init__()
-        self.wiring = spelling.wiring(cell)
-        slots = spelling.slots_of(cell)
+        self.wiring = spelt.wiring(cell)
+        slots = spelt.slots_of(cell)
         self.operations = nn.ModuleDict(
             {
-                str(number): operation(spelling.OPERATIONS[slots[number][1]], filters, repeats)
+                str(number): operation(spelt.OPERATIONS[slots[number][1]], filters, repeats)
                 for number in self.wiring.inputs
             }
         )
 
     def forward(self, features: Tensor) -> Tensor:
         """The sum that the cell gives."""
-        results = {spelling.INPUT: features}
+        results = {spelt.INPUT: features}
         for number, terms in self.wiring.inputs.items():
             results[number] = self.operations[str(number)](total(terms, results))
         return total(self.wiring.output, results)
 
 
-def operation(kind: spelling.CellOperation, filters: int, repeats: int) -> nn.Module:
+def operation(kind: spelt.CellOperation, filters: int, repeats: int) -> nn.Module:
     """The layers of an operation, which keep shapes."""
     if kind.pooled:
         return GlobalPooling(filters, filters)
@@ -47,10 +48,10 @@ def operation(kind: spelling.CellOperation, filters: int, repeats: int) -> nn.Mo
     return unit(filters, filters, kind.kernel, kind.rate)
 
 
-def total(terms: spelling.Terms, results: Mapping[int, Tensor]) -> Tensor:
+def total(terms: spelt.Terms, results: Mapping[int, Tensor]) -> Tensor:
     """The sum of results; zeros where there is none."""
     if not terms:
-        return results[spelling.INPUT] * 0
+        return results[spelt.INPUT] * 0
     counts = Counter(terms)
     summands = [results[term] * n if n > 1 else results[term] for term, n in counts.items()]
     return sum(summands[1:], summands[0])
@@ -61,7 +62,7 @@ class AuxiliaryCell(Part):
 
     kernel = 3
 
-    def __init__(self, cell: spelling.Cell, filters: int, repeats: int, stride: int) -> None:
+    def __init__(self, cell: spelt.Cell, filters: int, repeats: int, stride: int) -> None:
         super().__init__()
         self.reads, self.stride, self.channels = (stride,), stride, filters
         self.cell = OperationCell(cell, filters, repeats)

@@ -11,12 +11,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from atrous.core.architecture import Genotype
 from atrous.core.errors import AtrousError
+from atrous.core.grammar import Independent
 from atrous.core.records import parse
 from atrous.spaces.space import Space
 from atrous.spaces.templates.plan import (
@@ -43,48 +44,19 @@ SIZES = (3, 7, 2)
 """Templates, layers, and how often separable convolutions are stacked, as published."""
 
 
-@dataclass(frozen=True)
-class TemplateRules:
-    """Templates first, then layers; only those that may stride decide on it.
-
-    The state is the number of decisions taken; how many choices one has depends on nothing else.
-    """
-
-    templates: int
-    layers: int
-    start: int = 0
-
-    def choices(self, state: int) -> int:
-        """How many choices decision number `state` has."""
-        if state < 3 * self.templates:
-            return (len(OPERATIONS), len(OPERATIONS), len(JOINS))[state % 3]
-        layer, decision = self.place(state)
-        if layer == self.layers:
-            return 0
+def decisions(templates: int, layers: int) -> Iterator[tuple[str, int]]:
+    """The names of all decisions with the numbers of their choices: templates first, then layers,
+    of which only those that may stride decide on it."""
+    for number in range(templates):
+        yield from ((f"template {number} operation {side}", len(OPERATIONS)) for side in range(2))
+        yield f"template {number} join", len(JOINS)
+    for layer in range(layers):
         maps = len(STRIDES) + layer
-        return (maps, maps, self.templates, ROUNDS, 2)[decision]
-
-    def step(self, state: int, choice: int) -> int:  # noqa: ARG002 (the choices are independent)
-        """The number of decisions taken after one more."""
-        return state + 1
-
-    def place(self, position: int) -> tuple[int, int]:
-        """The layer that a decision is of, and which of its decisions."""
-        strided = min(STRIDED, self.layers)
-        position -= 3 * self.templates
-        if position < 5 * strided:
-            return divmod(position, 5)
-        layer, decision = divmod(position - 5 * strided, 4)
-        return strided + layer, decision
-
-    def name(self, position: int) -> str:
-        """The name of a decision."""
-        if position < 3 * self.templates:
-            number, part = divmod(position, 3)
-            return f"template {number} {('operation 0', 'operation 1', 'join')[part]}"
-        layer, decision = self.place(position)
-        names = ("input 0", "input 1", "template", "rounds", "stride")
-        return f"layer {layer} {names[decision]}"
+        yield from ((f"layer {layer} input {side}", maps) for side in range(2))
+        yield f"layer {layer} template", templates
+        yield f"layer {layer} rounds", ROUNDS
+        if layer < STRIDED:
+            yield f"layer {layer} stride", 2
 
 
 PUBLISHED = {
@@ -107,12 +79,12 @@ def templates(count: int = 3, layers: int = 7, repeats: int = 2) -> Space:
         raise AtrousError(
             f"Expected 1 to 9 templates, layers and repeats, as {NAME}-3x7x1, got {sizes}."
         )
-    rules = TemplateRules(count, layers)
+    names, counts = zip(*decisions(count, layers), strict=True)
     known = {name: read_genotype(text) for name, text in PUBLISHED.items()}
     return Space(
         name=NAME if sizes == SIZES else f"{NAME}-{count}x{layers}x{repeats}",
         title=f"decoders of {layers} layers made of {count} templates (Nekrasov et al. 2020)",
-        rules=rules,
+        rules=Independent(counts),
         canonical=lambda genotype: canonical(genotype, count),
         canonical_on=lambda genotype, strides: canonical_on(genotype, strides, count),
         build=lambda genotype, channels, filters: build(
@@ -121,7 +93,7 @@ def templates(count: int = 3, layers: int = 7, repeats: int = 2) -> Space:
         cost=lambda genotype, maps, filters: decoder_cost(
             decode(genotype, count), maps, filters, repeats
         ),
-        decision=rules.name,
+        decision=names.__getitem__,
         reads=reads,
         reads_of=lambda genotype, strides: reads_of(decode(genotype, count), strides),
         sketch=lambda genotype: sketch(decode(genotype, count)),

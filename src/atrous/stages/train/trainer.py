@@ -24,7 +24,6 @@ from atrous.data.dataset import (
 )
 from atrous.data.layouts import read_dataset
 from atrous.data.transform import Transform
-from atrous.estimation.end_to_end import WarmStart
 from atrous.model.folder import RECORD
 from atrous.model.model import Model, save_model
 from atrous.networks.compute import Compute, pick_device
@@ -42,12 +41,8 @@ def run(
     job: TrainingJob,
     watch: Watch = ignore,
     progress: Progress = track,
-    start: WarmStart | None = None,
 ) -> Path:
     """Trains what is left of a job and writes the model; gives the model's folder.
-
-    Without a `start`, the cell begins with random weights. With one, the start is scored too, and
-    stays the best until a score is higher.
 
     Under `torchrun`, all processes call it with the same job. Raises `AtrousError`.
     """
@@ -55,7 +50,7 @@ def run(
         return folder / MODEL
     share_of(job.protocol, announced(pick_device(job.compute.device)))
     with joined(job.compute.device) as world, held(folder) if world.leads else nullcontext():
-        return _run(folder, job, world, watch, progress, start)
+        return _run(folder, job, world, watch, progress)
 
 
 def _run(
@@ -64,7 +59,6 @@ def _run(
     world: World,
     watch: Watch,
     progress: Progress,
-    start: WarmStart | None,
 ) -> Path:
     progress = progress if world.leads else untracked
     require_there(folder, job)
@@ -78,28 +72,25 @@ def _run(
     mend = "Lower --batch or --crop, or raise --accumulate."
     try:
         with within_memory(f"on {job.compute.device}", mend):
-            if start and begins:
-                start(network, job.blueprint.architecture, job.protocol.seed)
             torch.set_num_threads(max(1, compute.threads // world.local_size))
             state = TrainingState(network, job.protocol, compute, world)
-            warm = start is not None
-            metrics = train(state, crops, score, folder, progress, watch, job.tensorboard, warm)
+            metrics = train(state, crops, score, folder, progress, watch, job.tensorboard)
     except NonFiniteError as error:
         raise AtrousError(
             f"Training diverged: {error}. Begin anew with a lower --rate; what was best before is "
             f"in {folder}."
         ) from error
     if world.leads:
-        _write(folder, job, metrics, len(training), start is not None)
+        _write(folder, job, metrics, len(training))
     world.wait()
     return folder / MODEL
 
 
-def _write(folder: Path, job: TrainingJob, metrics: Metrics, images: int, warm: bool) -> None:
+def _write(folder: Path, job: TrainingJob, metrics: Metrics, images: int) -> None:
     """Writes the model of the best weights."""
     network = build_network(job.blueprint)
     load_best(network, folder)
-    record = {**training_record(job, metrics, images), "warm_start": warm}
+    record = training_record(job, metrics, images)
     save_model(Model(network, job.blueprint, record), folder / MODEL)
     for name in (CHECKPOINT, BEST):
         (folder / name).unlink(missing_ok=True)

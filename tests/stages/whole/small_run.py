@@ -38,7 +38,8 @@ def wish(data: Path, **changes: Any) -> WholeConfig:
 @contextmanager
 def quick(least: int = 1) -> Iterator[pytest.MonkeyPatch]:
     """Everything in this process, on one thread, nothing measured but the latency, which is that
-    of pytorch alone: what is over of the budget when it is split is no time at all. A plan has at least `least` candidates and steps."""
+    of pytorch alone: what is over of the budget when it is split is no time at all. A plan has at
+    least `least` candidates and steps."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(estimators, "choose", remembered([]))
         for module in (training_config, plan):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
@@ -145,6 +146,23 @@ def test_a_flip_mirrors_both_and_comes_half_of_the_time() -> None:
         for one, two in zip(plain, other, strict=True):
             assert ((two[:, ::-1] if mirrored else two) == one).all()
     assert 70 < flipped < 130
+
+
+def test_colours_change_within_their_share_and_labels_and_the_fill_do_not() -> None:
+    image, labels = np.full((8, 12, 3), (100, 120, 140), np.uint8), np.ones((8, 12), np.uint8)
+    plain = Augmentation((16, 16), (1.0,), False, FILL)
+    other = replace(plain, colour=0.3)
+    seen = []
+    for seed in range(100):
+        rng = np.random.default_rng(seed)
+        crop, truth = other(image, labels, rng)
+        same = plain(image, labels, np.random.default_rng(seed))
+        assert (truth == same[1]).all()
+        assert (crop[8:] == FILL).all()
+        seen.append(crop[0, 0].mean() / image[0, 0].mean())
+        assert np.ptp(crop[:8, :12].reshape(-1, 3), axis=0).max() == 0
+    assert 0.69 <= min(seen) < 0.8 < 1.2 < max(seen) <= 1.31
+    assert (plain(image, labels, np.random.default_rng(0))[0][:8, :12] == image).all()
 
 
 def test_a_tiny_scale_leaves_a_pixel() -> None:

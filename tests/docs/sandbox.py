@@ -14,8 +14,9 @@ from atrous.cli import app
 from atrous.estimation import tune as tuning
 from atrous.execution import EXECUTORS
 from atrous.stages.train import config as training_config
-from atrous.stages.whole import plan, whole
+from atrous.stages.whole import plan
 from tests.data.layouts import miniatures
+from tests.stages.whole.small_run import at_pace
 
 NETWORK = ("--backbone", "test_efficientnet", "--weights", "none")
 """timm's smallest, made for tests."""
@@ -61,7 +62,7 @@ GRADIENT = (
     *("--strategy", "gradient", "--out", "GRADIENT"),
 )
 TRIALS = "--trials"
-SLOW = plan.Pace(trial=170, step=60, workers=1)
+TRIAL, STEP = 170.0, 60.0
 """Seconds, on a machine so slow that two hours are enough for a trial and a few steps."""
 
 
@@ -176,7 +177,7 @@ def sandbox(home: Path) -> Iterator[Sandbox]:
         patch.setitem(EXECUTORS, "local", EXECUTORS["inline"])
         for module in (training_config, tuning, plan):
             patch.setattr(module, "cores", lambda: 1)
-        patch.setattr(whole, "measure_pace", lambda *_: SLOW)
+        at_pace(patch, TRIAL, STEP)
         patch.setattr(plan, "LEAST_TRIALS", 1)
         patch.setattr(plan, "LEAST_STEPS", 1)
         yield Sandbox(home)

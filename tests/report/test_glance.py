@@ -106,9 +106,18 @@ def test_a_random_search_is_not_compared_with_itself(tmp_path: Path) -> None:
 
 def test_without_a_network_that_the_search_found_there_is_nothing_to_tell(run: Run) -> None:
     write_trained(run.path, "dpc-aspp", _architecture(run, 0), 0.6)
+    write_trained(run.path, "dpc-top1", _architecture(run, 1), 0.6)
     content = gather(run, run.ledger().entries())
     assert content.outcome is not None
     assert content.glance is None
+
+
+def test_a_baseline_that_alone_was_trained_is_told_of(run: Run) -> None:
+    write_trained(run.path, "dpc-aspp", _architecture(run, 0), 0.6)
+    tiles = _tiles(run)
+    assert tiles["Trained"] == ("dpc:aspp", "a well-known network, by itself")
+    assert not {"Found", "Against random search", "Against dpc:aspp"} & set(tiles)
+    assert gather(run, run.ledger().entries()).recommended
 
 
 def test_what_is_not_shown_to_be_better_is_not_what_the_page_says_to_use(run: Run) -> None:

@@ -122,7 +122,10 @@ def test_the_second_score_is_that_of_the_search(run: Run, cache: Path) -> None:
     proceed(blended, cache, ignore)
     (found,) = scored(blended.reranked())
     assert found.score == OBJECTIVES["blend"](found.values) != found.values["miou"]
-    assert subject_in(blended, "best", found.trial.architecture).config.training.score == "blend"
+    assert (
+        subject_in(blended.config, "best", found.trial.architecture).config.training.score
+        == "blend"
+    )
     assert second_ranking(blended).second_name == "blend"
 
 

@@ -284,7 +284,7 @@ def test_on_a_cpu_compact_decoders_read_from_stride_8_on(
     assert set(proxy.training.channels) == set(run.context.maps) == {8, 16}
     fpn = find_architecture("fpn")
     blueprint = blueprint_of(run.config, fpn, CLASSES, ((0, 0, 0),) * 3)
-    trained = subject_in(run, "fpn", fpn).blueprint(read_dataset(data))
+    trained = subject_in(run.config, "fpn", fpn).blueprint(read_dataset(data))
     for each in (blueprint, trained):
         assert blank_network(each).head.reads == proxy.network(fpn, 0).head.reads == (8, 16)
     asked = replaced(config(data, **decoders), finest_stride=4)

@@ -299,6 +299,12 @@ class TrainingConfig:
         above=0,
     )
     flip: bool = option("Random left-right flips.", True)
+    colour: float = option(
+        "Random changes of brightness, contrast and saturation, each by at most this share.",
+        0.0,
+        least=0,
+        below=1,
+    )
     tune_norm: bool = option(
         "Batch norms see the batch's statistics, not the pretrained ones.", True
     )
@@ -378,7 +384,7 @@ class TrainConfig:
 OF_ONE_TRAINING = (
     *("weight_decay", "scales", "flip", "tune_norm", "balance", "precision"),
     *("accumulate", "average", "drop_path", "score", "score_every"),
-    *("optimiser", "rate_warm_up", "frozen", "variants", "loss_every"),
+    *("optimiser", "rate_warm_up", "frozen", "variants", "loss_every", "colour"),
 )
 """Fields that only a training by itself is asked for."""
 

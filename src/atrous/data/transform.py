@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image
+from PIL import Image, ImageEnhance
 from torch import Tensor
 
 from atrous.core.errors import AtrousError
@@ -17,6 +17,7 @@ from atrous.data.encoding import IGNORE
 from atrous.data.pixels import Pixels, rgb
 
 CHANNELS = 3
+ENHANCERS = (ImageEnhance.Brightness, ImageEnhance.Contrast, ImageEnhance.Color)
 
 
 @dataclass(frozen=True)
@@ -96,7 +97,8 @@ class Augmentation:
     """How a training crop of `crop` (height, width) pixels is drawn from an image.
 
     The image is scaled by one of `scales`, a window is cut out of it, and with probability one
-    half, where `flip`, left and right change places. Where the scaled image is smaller than the
+    half, where `flip`, left and right change places. Brightness, contrast and saturation are each
+    changed by a factor of 1 - `colour` to 1 + `colour`. Where the scaled image is smaller than the
     crop, the rest (right and bottom) is `fill`, and its labels are ignored.
     """
 
@@ -104,6 +106,7 @@ class Augmentation:
     scales: tuple[float, ...]
     flip: bool
     fill: tuple[int, int, int]
+    colour: float = 0.0
 
     def __call__(
         self,
@@ -127,9 +130,18 @@ class Augmentation:
         size = (width, height)
         picture[:height, :width] = _resized(image, size, Image.Resampling.BILINEAR, box)
         truth[:height, :width] = _resized(labels, size, Image.Resampling.NEAREST, box)
+        if self.colour:
+            picture[:height, :width] = self._recoloured(picture[:height, :width], rng)
         if self.flip and (rng.integers(2) if mirrored is None else mirrored):
             picture, truth = picture[:, ::-1], truth[:, ::-1]
         return np.ascontiguousarray(picture), np.ascontiguousarray(truth)
+
+    def _recoloured(self, pixels: Pixels, rng: np.random.Generator) -> Pixels:
+        """Pixels [H, W, 3] of another light."""
+        image = Image.fromarray(np.ascontiguousarray(pixels))
+        for enhancer in ENHANCERS:
+            image = enhancer(image).enhance(rng.uniform(1 - self.colour, 1 + self.colour))
+        return np.asarray(image)
 
 
 def _resized(

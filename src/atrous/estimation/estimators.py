@@ -10,7 +10,7 @@ from uuid import uuid4
 
 from atrous.core.architecture import Architecture
 from atrous.core.config import SearchConfig
-from atrous.data.canvas import Size, derive_crop
+from atrous.data.canvas import Size, derive_crop, feature_size
 from atrous.data.check import require_sound
 from atrous.data.encoding import Colour
 from atrous.estimation.cached import Proxy
@@ -19,11 +19,13 @@ from atrous.estimation.outcome import Rungs
 from atrous.estimation.search_data import (
     CachedFeatures,
     SearchData,
+    backbone_of,
     cached_of,
     cached_of_data,
     compute_of,
     estimator,
     search_data_of,
+    strides_read,
     unchanged_data,
 )
 from atrous.estimation.tune import Choice, Workload, choose
@@ -76,6 +78,23 @@ def prepare(config: SearchConfig, lasting: SearchConfig, cache: Path) -> Prepare
     choice = _choice(config, cached, device, cache)
     context = _context(data, cached.training.shapes)
     return Prepared(_settings(lasting, choice, crop), context, cached)
+
+
+def outlined(config: SearchConfig, lasting: SearchConfig) -> tuple[Settings, Context]:
+    """Checks the data, and tells how a search would be made on it, without its features: trials
+    would be computed one at a time."""
+    device = pick_device(config.machine.device)
+    data = search_data_of(config)
+    sizes = require_sound(data.dataset.root, config.data.select_on)
+    backbone = backbone_of(data)
+    crop = config.proxy.crop or derive_crop(sizes, backbone.output_stride)
+    maps = {
+        stride: (backbone.channels[stride], *feature_size(crop, stride))
+        for stride in strides_read(lasting, backbone)
+    }
+    compute = Compute(device, whole_precision(device, None), "channels_last", cores())
+    choice = Choice(compute, config.machine.workers or 1)
+    return _settings(lasting, choice, crop), _context(data, maps)
 
 
 def estimator_of(run: Run, cache: Path) -> Estimator:

@@ -106,6 +106,11 @@ class Content:
         return named or self.outcome.best
 
     @property
+    def is_searched(self) -> bool:
+        """Whether there was a search to tell of: a short run may have trained a network alone."""
+        return bool(self.entries) or self.outcome is None
+
+    @property
     def found(self) -> list[Row]:
         """The measured trials that the search proposed, best first."""
         return [row for row in self.rows if not row.is_baseline]

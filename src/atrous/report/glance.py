@@ -55,7 +55,8 @@ class Searched:
 def glance_of(
     outcome: Outcome | None, second: SecondRanking | None, searched: Searched
 ) -> Glance | None:
-    """The top of the page; `None` while no network that the search found was trained."""
+    """The top of the page; `None` while neither a network that the search found was trained nor
+    one alone."""
     if outcome is None or outcome.best is None:
         return None
     best = outcome.best
@@ -63,7 +64,7 @@ def glance_of(
         _found(best, second),
         _quality(outcome, best),
         *_margins(outcome, best, searched.yardstick),
-        _against_random(searched),
+        *([_against_random(searched)] if best.is_found else []),
         _parameters(best),
         _multiply_adds(best),
         _latency(best),
@@ -73,7 +74,9 @@ def glance_of(
 
 def _found(best: TitledNetwork, second: SecondRanking | None) -> Tile:
     cell = next((c for c in second.cells if c.name == best.title), None) if second else None
-    title = best.title.capitalize()
+    title = best.title if not best.is_found else best.title.capitalize()
+    if not best.is_found:
+        return Tile("Trained", title, "a well-known network, by itself")
     if cell is None or cell.rank is None:
         return Tile("Found", title, "by its proxy score; not ranked again")
     again = f"{ordinal(cell.rank)} after fine-tuning"
@@ -92,7 +95,8 @@ def _quality(outcome: Outcome, best: TitledNetwork) -> Tile:
 
 def _margins(outcome: Outcome, best: TitledNetwork, yardstick: str | None) -> Iterator[Tile]:
     """The best less every other network, on the same images."""
-    if yardstick and yardstick not in {other.title for other in outcome.others}:
+    titles = {network.title for network in outcome.networks}
+    if yardstick and yardstick not in titles:
         yield Tile(f"Against {yardstick}", NOT_MEASURED, f"{yardstick} was not trained")
     mine = evaluation_of(best, outcome.telling)
     for other in outcome.others:

@@ -63,6 +63,12 @@ def named(trained: Sequence[Trained], entries: Sequence[Entry]) -> list[TitledNe
     return sorted(networks, key=_place)
 
 
+def chief(networks: Sequence[TitledNetwork]) -> TitledNetwork | None:
+    """The network that the search found, or the only one that was trained, if there is one."""
+    first = networks[0] if networks else None
+    return first if first and (first.is_found or len(networks) == 1) else None
+
+
 def differences(one: TitledNetwork, other: TitledNetwork) -> list[str]:
     """The fields in which the training of two networks differed."""
     first, second = one.trained.record, other.trained.record

@@ -134,8 +134,8 @@ class Outcome:
 
     @property
     def best(self) -> TitledNetwork | None:
-        """The network that the search found."""
-        return self.networks[0] if self.networks[0].is_found else None
+        """The network that the search found, or the only one that was trained."""
+        return measures.chief(self.networks)
 
     @property
     def notes(self) -> list[str]:
@@ -145,7 +145,7 @@ class Outcome:
     @property
     def others(self) -> tuple[TitledNetwork, ...]:
         """The networks that the best is compared with."""
-        return tuple(network for network in self.networks if not network.is_found)
+        return tuple(n for n in self.networks if not n.is_found and n is not self.best)
 
 
 def outcome_of(trained: Sequence[Trained], entries: Sequence[Entry]) -> Outcome | None:
@@ -170,7 +170,7 @@ def outcome_of(trained: Sequence[Trained], entries: Sequence[Entry]) -> Outcome 
             Gallery(network.title, sheet.title, embedded(image))
             for (network, sheet), image in zip(sheets, images, strict=True)
         ),
-        glimpse=_glimpse(sheets, images),
+        glimpse=_glimpse(measures.chief(networks), sheets, images),
     )
 
 
@@ -181,9 +181,11 @@ def _sheet(network: TitledNetwork, telling: str | None) -> Sheet | None:
 
 
 def _glimpse(
-    sheets: Sequence[tuple[TitledNetwork, Sheet]], images: Sequence[Image.Image]
+    best: TitledNetwork | None,
+    sheets: Sequence[tuple[TitledNetwork, Sheet]],
+    images: Sequence[Image.Image],
 ) -> Embedded | None:
-    found = [image for (n, _), image in zip(sheets, images, strict=True) if n.is_found]
+    found = [image for (n, _), image in zip(sheets, images, strict=True) if n is best]
     return embedded(middle_row(found[0])) if found else None
 
 

@@ -15,7 +15,7 @@ from atrous.core.options import arguments, differences, leaves, replaced
 from atrous.report.content import Content, gather
 from atrous.report.curves import OtherRun
 from atrous.report.leaderboard import shown, write_csv
-from atrous.report.measures import named, network_of, with_trained
+from atrous.report.measures import chief, named, network_of, with_trained
 from atrous.report.rerank import CAVEAT, agreement_words, left_words, winner_words
 from atrous.report.trained import read_trained
 from atrous.search.run import Run, Settings
@@ -66,7 +66,7 @@ def recommended_model(run: Run) -> Path | None:
     networks = named(read_trained(run.path), run.ledger().entries())
     verdict = judged(run)
     asked = network_of(networks, verdict.recommended.architecture) if verdict else None
-    found = asked or next((network for network in networks if network.is_found), None)
+    found = asked or chief(networks)
     return Path(found.trained.model) if found and found.trained.model else None
 
 
@@ -107,12 +107,13 @@ def _template(name: str) -> str:
 
 def _links(content: Content) -> dict[str, str]:
     """The sections of a whole run's page worth jumping to, by id."""
+    searched = content.is_searched
     links = {
         "trained": "Trained networks" if content.outcome else "",
         "second": "Ranked again" if content.again else "",
-        "search": "The search",
-        "leaderboard": "Leaderboard",
-        "cells": f"{content.view.noun.capitalize()}s",
+        "search": "The search" if searched else "",
+        "leaderboard": "Leaderboard" if searched else "",
+        "cells": f"{content.view.noun.capitalize()}s" if searched else "",
         "time": "Time" if content.schedule else "",
         "again": "Run it again",
     }

@@ -36,7 +36,7 @@ from atrous.core.options import replaced, require_in_range
 from atrous.core.trial import Failed, may_pass
 from atrous.data.canvas import require_crop
 from atrous.data.layouts import require_folder
-from atrous.estimation.estimators import prepare
+from atrous.estimation.estimators import outlined, prepare
 from atrous.execution import find_executor
 from atrous.networks.compute import pick_device
 from atrous.search.history import History
@@ -97,6 +97,14 @@ def begin(config: SearchConfig, out: Path, cache: Path) -> tuple[Run, Estimator]
     prepared = prepare(config, lasting(config), cache)
     run = create_run(out, prepared.settings, prepared.context)
     return run, prepared.estimator(out)
+
+
+def begin_without_trials(config: SearchConfig, out: Path) -> Run:
+    """Checks everything and makes the run folder of a search that is put off: its features are not
+    computed. Raises `AtrousError`."""
+    require_possible(config, out)
+    settings, context = outlined(config, lasting(config))
+    return create_run(out, settings, context)
 
 
 def proceed(

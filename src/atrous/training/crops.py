@@ -182,5 +182,7 @@ def crops_of(samples: Samples, protocol: Protocol, mean: tuple[float, ...]) -> C
     """The stream of a protocol; `mean` is the colour, in [0, 1], that images are extended with."""
     red, green, blue = (round(255 * value) for value in mean)
     fill = (red, green, blue)
-    augmentation = Augmentation(protocol.crop, protocol.scales, protocol.flip, fill)
+    augmentation = Augmentation(
+        protocol.crop, protocol.scales, protocol.flip, fill, protocol.colour
+    )
     return Crops(samples, augmentation, protocol.seed, protocol.variants)

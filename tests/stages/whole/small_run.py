@@ -14,10 +14,10 @@ from atrous.core.trial import Metrics
 from atrous.estimation import estimators
 from atrous.stages.train import config as training_config
 from atrous.stages.whole import finish, plan, whole
-from atrous.stages.whole.plan import Pace
+from atrous.stages.whole.plan import Timing, Way
 from tests.small_search import config, remembered
 
-SLOW = Pace(trial=220, step=59.97, workers=1)
+TRIAL, STEP = 220.0, 59.97
 """Seconds, so that two hours are enough for nine candidates and a few steps."""
 
 
@@ -44,12 +44,19 @@ def quick(least: int = 1) -> Iterator[pytest.MonkeyPatch]:
         patch.setattr(estimators, "choose", remembered([]))
         for module in (training_config, plan):
             patch.setattr(module, "cores", lambda: 1)
-        patch.setattr(whole, "measure_pace", lambda *_: SLOW)
+        at_pace(patch, TRIAL, STEP)
         patch.setattr(whole, "monotonic", lambda: 0.0)
         patch.setattr(finish, "_has_onnx", lambda: False)
         patch.setattr(plan, "LEAST_TRIALS", least)
         patch.setattr(plan, "LEAST_STEPS", least)
         yield patch
+
+
+def at_pace(patch: pytest.MonkeyPatch, trial: float, step: float) -> None:
+    """A machine that takes so many seconds for a trial and for a step of any training."""
+    ways = (Way(0, "float32", step),)
+    patch.setattr(whole, "measure_ways", lambda *_: Timing(ways, 0.0, 0.0, trial))
+    patch.setattr(whole, "trial_seconds", lambda *_: trial)
 
 
 def hear(_: str) -> None:

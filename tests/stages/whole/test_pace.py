@@ -1,4 +1,4 @@
-"""The two figures that a plan is made from are measured on what a run will do."""
+"""The figures that a plan is made from are measured on what a run will do."""
 
 from __future__ import annotations
 
@@ -8,32 +8,34 @@ from types import SimpleNamespace
 import pytest
 import torch
 
+from atrous.core.config import ProxyConfig, WholeConfig
 from atrous.core.errors import AtrousError
 from atrous.estimation.cached import Proxy
 from atrous.search.loop import Estimator
 from atrous.search.run import Run
 from atrous.stages import search as driver
-from atrous.stages.train.config import job_of
 from atrous.stages.train.trainer import TrainingJob
 from atrous.stages.whole import plan
-from atrous.stages.whole.plan import measure_pace
-from atrous.stages.whole.whole import STEPS, training_of, yardstick_of
+from atrous.stages.whole.plan import Timing, Way, measure_ways, trial_seconds, workload_of
+from atrous.stages.whole.whole import jobs_to_time
 from tests.small_search import write_data
 from tests.stages.whole.small_run import quick, wish
 
 
 @pytest.fixture(scope="module")
-def begun(tmp_path_factory: pytest.TempPathFactory) -> tuple[Run, Estimator, TrainingJob]:
-    """A run that has just begun, and the training whose steps are timed."""
+def begun(tmp_path_factory: pytest.TempPathFactory) -> tuple[Run, Estimator, WholeConfig]:
+    """A run that has just begun."""
     folder = tmp_path_factory.mktemp("pace")
     asked = wish(write_data(folder / "data"), workers=3)
     with quick():
         run, estimator = driver.begin(asked.search, folder / "run", folder / "cache")
-        return (
-            run,
-            estimator,
-            job_of(training_of(run, yardstick_of(run.config.space), STEPS, asked)),
-        )
+    return run, estimator, asked
+
+
+@pytest.fixture(scope="module")
+def jobs(begun: tuple[Run, Estimator, WholeConfig]) -> list[TrainingJob]:
+    with quick():
+        return jobs_to_time(begun[2])
 
 
 @pytest.fixture(autouse=True)
@@ -41,52 +43,72 @@ def _one_thread(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(plan, "cores", lambda: 1)
 
 
-def test_a_trial_and_a_step_are_timed_and_nothing_is_kept(
-    begun: tuple[Run, Estimator, TrainingJob],
+def test_a_trial_is_timed_and_nothing_is_kept(
+    begun: tuple[Run, Estimator, WholeConfig],
 ) -> None:
-    run, estimator, job = begun
-    assert (job.protocol.batch, job.protocol.crop, job.protocol.steps) == (2, (33, 49), 1000)
+    run, estimator, _ = begun
     before = sorted(run.path.iterdir())
-    measured = measure_pace(run, estimator, job)
-    assert 0 < measured.trial < 60
-    assert 0 < measured.step < 10
-    assert measured.workers == 3
+    assert 0 < trial_seconds(run, estimator) < 60
     assert run.ledger().entries() == []
     assert sorted(run.path.iterdir()) == before
 
 
-def test_the_first_steps_do_not_count(
-    begun: tuple[Run, Estimator, TrainingJob], monkeypatch: pytest.MonkeyPatch
+def test_the_steps_of_each_way_to_train_are_timed(
+    begun: tuple[Run, Estimator, WholeConfig], jobs: list[TrainingJob]
 ) -> None:
-    _, training, job = begun
-    del training
+    asked = begun[2].search.proxy
+    assert {(job.protocol.frozen, job.compute.precision) for job in jobs} == {
+        (0, "float32"),  # random weights are not kept as they are
+        (0, "bfloat16"),
+    }
+    assert (jobs[0].protocol.batch, jobs[0].protocol.crop) == (2, (33, 49))
+    found = measure_ways(jobs, asked)
+    assert all(0 < way.step < 10 for way in found.ways)
+    work = workload_of(jobs[0], asked)
+    assert (work.batch, work.filters, work.crop) == (asked.batch, asked.filters, (33, 49))
+    assert max(work.channels) == begun[2].search.encoder.output_stride
+
+
+def test_the_first_steps_do_not_count(
+    jobs: list[TrainingJob], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = jobs[0]
     steps, answers = (100.0, 150.0, 152.0, 154.0, 156.0), (160.0, 161.0, 161.5, 162.0, 162.5)
-    ends = iter([90.0, 98.0, *steps, *answers])
+    again = [90.0, 98.0, *steps]
+    ends = iter([*again, *again, *answers])
     monkeypatch.setattr(plan, "time", SimpleNamespace(monotonic=lambda: next(ends)))
-    dataset, images, _ = job.samples()
+    monkeypatch.setattr(plan, "step_seconds", lambda *_: 0.25)
+    dataset, images, selection = job.samples()
+    read, batch = len(images) + len(selection), job.protocol.batch
+    kept = replace(job, protocol=replace(job.protocol, frozen=8, variants=3))
+    found = measure_ways([job, kept], replace(ProxyConfig(), steps=40))
+    start = 8 / batch * len(images) * 3
+    ways = Way(0, "float32", 10.0), Way(8, "float32", 2.0, start)
     scored = len(dataset.splits["val"]) + len(dataset.splits["test"])
-    protocol = replace(job.protocol, frozen=8, variants=3)
-    found = plan.training_seconds(replace(job, protocol=protocol))
-    assert found == (2.0, 8 / protocol.batch * len(images) * 3, 0.5 * scored)
-    ends = iter([90.0, 98.0, *steps, *answers])
-    whole = replace(job.protocol, frozen=0, variants=0)
-    assert plan.training_seconds(replace(job, protocol=whole)) == (10.0, 0.0, 0.5 * scored)
+    assert found == Timing(ways, 0.5 * scored, 0.5 * read, 10.0)
+
+
+def test_all_of_a_network_learns_where_that_takes_a_share_of_the_time() -> None:
+    kept, whole, slow = Way(8, "float32", 0.1), Way(0, "float32", 0.5), Way(0, "bfloat16", 0.7)
+    timing = Timing((kept, slow, whole), 0, 0, 0)
+    assert timing.way(0.5 * plan.UNFROZEN_STEPS - 1) == kept
+    assert timing.way(0.5 * plan.UNFROZEN_STEPS) == whole
 
 
 def test_too_little_memory_is_told(
-    begun: tuple[Run, Estimator, TrainingJob], monkeypatch: pytest.MonkeyPatch
+    jobs: list[TrainingJob], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def exhausted(_: TrainingJob) -> tuple[float, float, float]:
+    def exhausted(_: TrainingJob) -> Way:
         raise torch.OutOfMemoryError("CUDA out of memory.\nTried to allocate")
 
-    monkeypatch.setattr(plan, "training_seconds", exhausted)
+    monkeypatch.setattr(plan, "_way", exhausted)
     with pytest.raises(AtrousError, match=r"Not enough memory on cpu .*CUDA out of memory\.\)"):
-        measure_pace(*begun)
+        measure_ways(jobs, ProxyConfig())
 
 
-def test_a_trial_that_fails_is_told(begun: tuple[Run, Estimator, TrainingJob]) -> None:
-    run, estimator, job = begun
+def test_a_trial_that_fails_is_told(begun: tuple[Run, Estimator, WholeConfig]) -> None:
+    run, estimator, _ = begun
     assert isinstance(estimator, Proxy)
     diverging = replace(estimator, schedule=replace(estimator.schedule, rate=1e30))
     with pytest.raises(AtrousError, match="A first trial, of dpc:aspp, failed: "):
-        measure_pace(run, diverging, job)
+        trial_seconds(run, diverging)

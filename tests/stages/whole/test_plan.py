@@ -15,13 +15,18 @@ from atrous.report.trained import PLAN, read_timetable
 from atrous.stages.whole.plan import (
     LEAST_AGAIN,
     LEAST_STEPS,
+    LEAST_TRIALS,
     MOST_AGAIN,
+    PROOF,
     SHORT,
     WANTED_STEPS,
+    WORTH,
     BudgetPlan,
     Pace,
+    Timing,
     read_plan,
     split,
+    worth_searching,
     write_plan,
 )
 
@@ -69,10 +74,10 @@ def test_no_stage_takes_more_than_its_share() -> None:
 
 def test_more_time_ranks_more_again_before_each_gets_more_steps() -> None:
     pace = Pace(trial=1, step=0.1, workers=1)
-    plans = [split(minutes * 60, pace, 0, 2, ASPP) for minutes in range(40, 3000, 10)]
+    plans = [split(minutes * 60, pace, 0, 2, ASPP) for minutes in range(SHORT // 60, 3000, 10)]
     tops = [plan.top for plan in plans]
     assert tops == sorted(tops)
-    assert (tops[0], tops[-1]) == (13, MOST_AGAIN)
+    assert (tops[0], tops[-1]) == (44, MOST_AGAIN)
     for plan in plans:
         if LEAST_AGAIN < plan.top < MOST_AGAIN:
             assert WANTED_STEPS <= plan.rerank_steps < 2 * WANTED_STEPS
@@ -110,8 +115,28 @@ def test_a_short_budget_trains_one_network_for_all_that_is_left() -> None:
     assert [stage.seconds for stage in longer.stages] == pytest.approx([53, 30, 182, 95])
     assert (longer.seeds, longer.train_steps) == (3, 660)
     assert split(SHORT, pace, 40, 3, ASPP).top >= LEAST_AGAIN
-    slow = Pace(trial=100, step=5, workers=1)
+    slow = Pace(trial=500, step=5, workers=1)
     assert split(SHORT, slow, 0, 3, ASPP).top == 0
+
+
+def test_without_a_trial_all_the_time_goes_into_a_training() -> None:
+    pace = Pace(trial=0, step=0.2, start=20, scoring=30)
+    plan = split(300, pace, 40, 3, ASPP)
+    assert [stage.name for stage in plan.stages] == ["train", "rest"]
+    assert [stage.seconds for stage in plan.stages] == pytest.approx([165, 95])
+    assert (plan.train_steps, plan.trials, plan.seeds) == (575, 0, 0)
+    least = named(pace, 40, 3, ASPP)
+    assert split(least, pace, 40, 3, ASPP).train_steps >= LEAST_STEPS
+    with pytest.raises(AtrousError, match=f"at least --budget {least}s"):
+        split(least - 30, pace, 40, 3, ASPP)
+
+
+def test_a_search_that_would_take_most_of_the_time_is_left_out() -> None:
+    timing = Timing((), scoring=30, features=20, trial=10)
+    need = 20 + (3 + LEAST_TRIALS) * 10
+    left = need / WORTH + PROOF + 60
+    assert worth_searching(left + 1, timing, 3)
+    assert not worth_searching(left - 1, timing, 3)
 
 
 def test_a_budget_that_is_over_before_it_is_split_is_refused() -> None:

@@ -30,17 +30,18 @@ from atrous.stages import search as driver
 from atrous.stages.search import SearchView
 from atrous.stages.whole import request, whole
 from atrous.stages.whole.finish import evaluated
-from atrous.stages.whole.plan import Pace, read_plan
+from atrous.stages.whole.plan import read_plan
 from atrous.stages.whole.request import WHOLE, keep, kept
 from tests.small_search import write_data
-from tests.stages.whole.small_run import SLOW, hear, quick, watch, wish
+from tests.stages.whole.small_run import STEP, at_pace, hear, quick, watch, wish
 
 pytestmark = pytest.mark.slow
 
 STOPS: tuple[tuple[ModuleType, str], ...] = (
     (request, "keep"),
+    (whole, "measure_ways"),
     (driver, "begin"),
-    (whole, "measure_pace"),
+    (whole, "trial_seconds"),
     (whole, "extend"),
     (whole, "write_plan"),
     (whole, "search"),
@@ -318,7 +319,7 @@ def test_a_budget_that_is_too_short_is_mended_by_a_longer_one(home: Path, tmp_pa
     told = atrous("run", "--resume", tmp_path / "run", "--budget", "99h")
     assert "is split already" in str(told)
     assert kept(tmp_path / "run") == now
-    assert SLOW.step * 20 < plan.budget
+    assert plan.budget > STEP * 20
 
 
 def test_what_a_run_began_with_cannot_be_changed(uninterrupted: Path) -> None:
@@ -376,14 +377,14 @@ def test_a_budget_may_be_stretched(home: Path, tmp_path: Path) -> None:
         request.begin(replace(wish(home / "data", time=1.0), stretch=True), tmp_path / "run")
         whole.prepare(tmp_path / "run", home / "cache")
     plan = read_plan(tmp_path / "run")
-    assert plan.budget > 300 * SLOW.step
+    assert plan.budget > 300 * STEP
     assert plan.train_steps >= 20
 
 
 def test_a_short_run_trains_one_network_and_tells_by_fresh_seeds(
     home: Path, tmp_path: Path, patch: pytest.MonkeyPatch
 ) -> None:
-    patch.setattr(whole, "measure_pace", lambda *_: Pace(trial=4, step=1.3, workers=1))
+    at_pace(patch, trial=4, step=1.3)
     out = tmp_path / "run"
     request.begin(wish(home / "data", time=600.0), out)
     page = whole.finish(out, home / "cache", hear, watch)
@@ -397,3 +398,20 @@ def test_a_short_run_trains_one_network_and_tells_by_fresh_seeds(
     assert trained == [leads.label.replace(":", "-") if leads.is_baseline else "best"]
     assert "3 fresh seeds each, on val" in page.read_text()
     assert recommended_model(run) == out / "trained" / trained[0] / "model"
+
+
+def test_a_run_without_time_for_a_search_trains_the_plain_network(
+    home: Path, tmp_path: Path, patch: pytest.MonkeyPatch
+) -> None:
+    at_pace(patch, trial=40, step=1.3)
+    patch.setattr(driver, "begin", None)
+    out = tmp_path / "run"
+    request.begin(wish(home / "data", time=300.0), out)
+    page = whole.finish(out, home / "cache", hear, watch).read_text()
+    run, plan = open_run(out), read_plan(out)
+    assert (plan.trials, plan.top, plan.seeds) == (0, 0, 0)
+    assert run.ledger().entries() == []
+    assert [folder.name for folder in (out / "trained").iterdir()] == ["dpc-aspp"]
+    assert recommended_model(run) == out / "trained" / "dpc-aspp" / "model"
+    assert "Nothing was searched" in page
+    assert plan.told in page

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from atrous.core.architecture import Architecture
-from atrous.core.config import OF_A_BACKBONE, DataConfig, EncoderConfig, TrainConfig
+from atrous.core.config import OF_A_BACKBONE, DataConfig, EncoderConfig, SearchConfig, TrainConfig
 from atrous.core.console import note, track
 from atrous.core.errors import AtrousError, require_all
 from atrous.core.objective import end_to_end
@@ -93,7 +93,7 @@ def subject_of(source: str, trial: int | None, told: dict[str, object]) -> Subje
         name = f"trial {chosen.number} of {run.path.resolve().name}"
         if "data" not in told:
             require_there(run)
-        return _as_told(subject_in(run, name, chosen.architecture), told)
+        return _as_told(subject_in(run.config, name, chosen.architecture), told)
     if trial is not None:
         raise AtrousError(f"--trial names a trial of a run, but {source!r} is no folder of a run.")
     architecture = find_architecture(source)
@@ -111,14 +111,14 @@ def usual_subject(name: str, architecture: Architecture, data: DataConfig) -> Su
     return Subject(name, architecture, config)
 
 
-def subject_in(run: Run, name: str, architecture: Architecture) -> Subject:
-    """Returns an architecture on what a run was made on."""
-    found = usual_subject(name, architecture, run.config.data).but(
-        filters=run.config.proxy.filters, score=end_to_end(run.config.proxy.score)
+def subject_in(search: SearchConfig, name: str, architecture: Architecture) -> Subject:
+    """Returns an architecture on what a search is made on."""
+    found = usual_subject(name, architecture, search.data).but(
+        filters=search.proxy.filters, score=end_to_end(search.proxy.score)
     )
     if not needs_backbone(architecture):
         return found
-    return replace(found, config=replace(found.config, encoder=run.config.encoder))
+    return replace(found, config=replace(found.config, encoder=search.encoder))
 
 
 def job_of(

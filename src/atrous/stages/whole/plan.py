@@ -1,9 +1,9 @@
-"""How a budget of time is split over the stages, told from what a trial and a step took here."""
+"""How a budget of time is split over the stages, told from what steps and a trial took here."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from math import ceil, floor
@@ -11,16 +11,19 @@ from pathlib import Path
 
 import torch
 
+from atrous.core.config import ProxyConfig
 from atrous.core.console import track
 from atrous.core.errors import AtrousError, within_memory
 from atrous.core.records import Amount, Count, Positive, read, write
 from atrous.core.trial import Failed, Job, Origin, Rung, Trial
-from atrous.networks.compute import cores, release
+from atrous.estimation.tune import Workload, step_seconds
+from atrous.networks.compute import Precision, cores, release
 from atrous.report.trained import PLAN, PlannedStage
 from atrous.search.loop import Estimator
 from atrous.search.run import Run
 from atrous.spaces import yardstick, yardstick_name
-from atrous.spaces.blueprint import build_network
+from atrous.spaces.blueprint import blank_network, build_network
+from atrous.spaces.space import from_stride
 from atrous.stages.train.trainer import TrainingJob
 from atrous.training.crops import crops_of, parts
 from atrous.training.loop import source_of
@@ -35,13 +38,18 @@ LEAST_TRIALS, LEAST_STEPS = 6, 20
 MOST_AGAIN, WANTED_STEPS = 50, 300
 """So many are ranked again at most, and rather fewer than with less than so many steps each."""
 LEAST_AGAIN = 3
-SHORT = 2400
+SHORT = 7200
 """Seconds: with less, nothing is ranked again, and one network is trained, for all that is left."""
 SHORT_SEARCH = 0.2
+WORTH = 0.35
+"""Where features and the least number of trials take a larger share of the time, nothing is
+searched: what so few trials find is luck, and the time is worth more to a training."""
 SEEDS, CONFIRM = 3, 0.2
 """So many seeds tell the best from the cheapest baseline, for this share of the time to train."""
 PROOF = 35
 """Seconds that the export, the latency and the page take, whatever the network."""
+UNFROZEN_STEPS = 1000
+"""Where so many steps fit in, all of the backbone learns: fewer gain more on maps that are kept."""
 PACE = 3
 """The trial that is timed has this part of the steps of others."""
 SCORES = 3
@@ -49,14 +57,45 @@ SCORES = 3
 
 
 @dataclass(frozen=True)
+class Way:
+    """A way to train a network that has the machine to itself, with what it takes: its backbone as
+    it is up to stride `frozen` (0: all of it learns), products in `precision`; seconds of a `step`,
+    and of what goes before the first one, the `start`."""
+
+    frozen: Count
+    precision: Precision
+    step: Amount
+    start: Amount = 0.0
+
+
+@dataclass(frozen=True)
+class Timing:
+    """Measured speed before anything is searched: the `ways` to train, seconds of `scoring` all
+    images that a trained network is scored on, of computing all `features`, and of a `trial`."""
+
+    ways: tuple[Way, ...]
+    scoring: float
+    features: float
+    trial: float
+
+    def way(self, seconds: float) -> Way:
+        """The way to train for so long: the quickest of those that train all of the network if that
+        allows for enough steps, else the quickest of all."""
+        whole = min((way for way in self.ways if not way.frozen), key=lambda way: way.step)
+        if seconds >= UNFROZEN_STEPS * whole.step:
+            return whole
+        return min(self.ways, key=lambda way: way.step)
+
+
+@dataclass(frozen=True)
 class Pace:
-    """Measured speed: seconds of a trial on cached features and of a training step, for one network
-    that has the machine to itself, with `workers` trials at a time; `start` are those before the
-    first step, and `scoring` those of all images that a trained network is scored on."""
+    """Measured speed: seconds of a trial on cached features and of a training step, with `workers`
+    trials at a time; `start` are those before the first step, and `scoring` those of all images
+    that a trained network is scored on. Where a trial takes 0, nothing is searched."""
 
     trial: float
     step: float
-    workers: int
+    workers: int = 1
     start: float = 0.0
     scoring: float = 0.0
 
@@ -64,15 +103,16 @@ class Pace:
 @dataclass(frozen=True)
 class BudgetPlan:
     """Seconds and candidates for the search, steps for what follows. `baselines` are trained beside
-    the best. Where `top` is 0, nothing is ranked again. With so many fresh `seeds` the best and the
-    cheapest baseline are compared.
+    the best. Where `trials` is 0, nothing is searched, where `top` is 0, nothing ranked again. With
+    so many fresh `seeds` the best and the cheapest baseline are compared. `way` is how networks are
+    trained.
 
     `told` says in words how the split was found.
     """
 
     budget: Amount
     search_seconds: Amount
-    trials: Positive
+    trials: Count
     top: Count
     rerank_steps: Count
     train_steps: Positive
@@ -80,6 +120,7 @@ class BudgetPlan:
     stages: tuple[PlannedStage, ...]
     told: str
     seeds: Count = 0
+    way: Way | None = None
 
 
 @dataclass(frozen=True)
@@ -107,6 +148,8 @@ def split(
     network. Raises `AtrousError` if it is too short for that, too.
     """
     left = max(0.0, budget - ended)
+    if not pace.trial:
+        return _alone(budget, left, pace, ended)
     told = (
         f"A trial on cached features took {pace.trial:.1f} s here, {pace.workers} at a time, and a "
         f"training step {pace.step:.2f} s; {ended} s went into checks and features."
@@ -134,7 +177,7 @@ def _short(
 ) -> BudgetPlan:
     """The plan without a second ranking and without other networks beside the best. Fresh seeds
     of the best and the cheapest baseline tell whether it is better, where that takes little."""
-    rest = PROOF + 2 * pace.scoring  # reading and checking images takes as long again
+    rest = _rest(pace)
     search = SHORT_SEARCH * max(0.0, left - rest)
     trials = max(1, _whole(search * pace.workers / pace.trial) - beside)
     train, confirm = left - rest - search, 2 * SEEDS * pace.trial / pace.workers
@@ -143,12 +186,7 @@ def _short(
     seeds = SEEDS if confirm <= CONFIRM * train and fewer >= WANTED_STEPS else 0
     if seeds:
         train, steps = train - confirm, fewer
-    if steps < LEAST_STEPS:
-        raise AtrousError(
-            f"--budget {budget:.0f}s is too short: here a trial takes {pace.trial:.1f} s and a "
-            f"training step {pace.step:.2f} s, scores take {pace.scoring:.0f} s, and {ended} s are "
-            f"over. Expected at least --budget {least_short(pace, ended):.0f}s."
-        )
+    _require_steps(steps, budget, pace, ended)
     again = f"the best and the cheapest baseline with {seeds} fresh seeds each"
     stages = (
         PlannedStage("search", search, f"the baselines and about {trials} candidates"),
@@ -159,12 +197,53 @@ def _short(
     return BudgetPlan(budget, search, trials, 0, 0, steps, (), stages, told, seeds)
 
 
+def _alone(budget: float, left: float, pace: Pace, ended: int) -> BudgetPlan:
+    """The plan that trains one network for all the time."""
+    rest = _rest(pace)
+    train = left - rest
+    steps = _whole((train - pace.start - pace.scoring) / pace.step)
+    _require_steps(steps, budget, pace, ended)
+    stages = (
+        PlannedStage("train", train, f"one network, {steps} steps"),
+        PlannedStage("rest", rest, "scores, pictures, export, report"),
+    )
+    told = (
+        f"A training step took {pace.step:.2f} s here, and {ended} s went into checks: so little "
+        "time is worth more to a training than to a search."
+    )
+    return BudgetPlan(budget, 0.0, 0, 0, 0, steps, (), stages, told)
+
+
+def _rest(pace: Pace) -> float:
+    """Seconds for what follows the training: reading and checking images takes as long again as
+    scoring them."""
+    return PROOF + 2 * pace.scoring
+
+
+def _require_steps(steps: int, budget: float, pace: Pace, ended: int) -> None:
+    if steps < LEAST_STEPS:
+        trial = f"a trial takes {pace.trial:.1f} s and " if pace.trial else ""
+        raise AtrousError(
+            f"--budget {budget:.0f}s is too short: here {trial}a training step takes "
+            f"{pace.step:.2f} s, scores take {pace.scoring:.0f} s, and {ended} s are over. "
+            f"Expected at least --budget {least_short(pace, ended):.0f}s."
+        )
+
+
 def least_short(pace: Pace, ended: int, steps: int = LEAST_STEPS) -> float:
     """The shortest budget in seconds that leaves so many steps, rounded up to half a minute: the
     least that `split` accepts."""
     need = steps * pace.step + pace.start + pace.scoring
-    whole = ended + PROOF + 2 * pace.scoring + need / (1 - SHORT_SEARCH)
+    share = 1 - SHORT_SEARCH if pace.trial else 1.0
+    whole = ended + _rest(pace) + need / share
     return ceil(round(whole / 30, 6)) * 30
+
+
+def worth_searching(left: float, timing: Timing, beside: int) -> bool:
+    """Whether features and a few trials, with so many `beside` them, take a small share of what is
+    left of a budget."""
+    need = timing.features + (beside + LEAST_TRIALS) * timing.trial
+    return need <= WORTH * (left - PROOF - 2 * timing.scoring)
 
 
 def needs(pace: Pace, beside: int, baselines: int) -> Seconds:
@@ -213,12 +292,8 @@ def read_plan(folder: Path) -> BudgetPlan:
     return read(folder / PLAN, BudgetPlan, FORMAT, "the plan of a whole run", absent, mend)
 
 
-def measure_pace(run: Run, estimator: Estimator, job: TrainingJob) -> Pace:
-    """The seconds of a trial of the yardstick, of a training step of the job's network, of what
-    goes before the first step, and of scoring it once.
-
-    Raises `AtrousError` if the trial fails, or if the memory does not hold a step.
-    """
+def trial_seconds(run: Run, estimator: Estimator) -> float:
+    """The seconds of a trial of the yardstick; raises `AtrousError` if it fails."""
     config = run.config
     trial = Trial(0, yardstick(config.space), Origin("pace"), config.seed)
     part = -(-config.proxy.steps // PACE)
@@ -226,40 +301,69 @@ def measure_pace(run: Run, estimator: Estimator, job: TrainingJob) -> Pace:
     if isinstance(outcome, Failed):
         plain = yardstick_name(config.space)
         raise AtrousError(f"A first trial, of {plain}, failed: {outcome.error}")
-    mend = "Begin anew with a smaller --batch or --crop, and another --out."
-    try:
-        with within_memory(f"on {job.compute.device} to train", mend):
-            step, start, scoring = training_seconds(job)
-    finally:
-        release(job.compute.device)
-    seconds = outcome.seconds * config.proxy.steps / part
-    return Pace(seconds, step, run.settings.workers, start, scoring)
+    return outcome.seconds * config.proxy.steps / part
 
 
-def training_seconds(job: TrainingJob) -> tuple[float, float, float]:
-    """Seconds of a training step, of what is computed before the first, and of scoring.
+def measure_ways(jobs: Sequence[TrainingJob], asked: ProxyConfig) -> Timing:
+    """Times the first steps of trainings that differ in how they train one network, and what a
+    trial of its head would take.
 
-    Where a front stays as it is and crops return, their maps are computed once: a step is timed on
-    maps that are there.
+    Raises `AtrousError` if the memory does not hold a step.
     """
-    dataset, training, _ = job.samples()
-    world, protocol = World(job.compute.device), job.protocol
+    mend = "Begin anew with a smaller --batch or --crop, and another --out."
+    device = jobs[0].compute.device
+    try:
+        with within_memory(f"on {device} to train", mend):
+            ways = tuple(map(_way, jobs))
+            image = _scoring_seconds(jobs[0])
+            step = step_seconds(workload_of(jobs[0], asked), jobs[0].compute)
+    finally:
+        release(device)
+    dataset, training, selection = jobs[0].samples()
+    scored = sum(len(samples) for name, samples in dataset.splits.items() if name != "train")
+    read = len(training) + len(selection)
+    return Timing(ways, image * scored, image * read, asked.steps * step)
+
+
+def _way(job: TrainingJob) -> Way:
+    """Times a training. Where a front stays as it is and crops return, their maps are computed
+    once, before the first step: a step is timed on maps that are there."""
+    protocol, world = job.protocol, World(job.compute.device)
+    training = job.samples()[1]
     torch.set_num_threads(cores())
     network = build_network(job.blueprint, "none", protocol.seed)
     state = TrainingState(network, protocol, job.compute, world)
     source = source_of(state, crops_of(training, protocol, network.backbone.mean))
     begun = time.monotonic()
     kept = list(islice(parts(source, protocol, 0, world), protocol.accumulate))
-    each = (time.monotonic() - begun) / protocol.batch
-    returns = bool(protocol.frozen and protocol.variants)
+    batch = time.monotonic() - begun
     step = _timed(lambda: float(state.advance(kept)), "timing training steps")
+    if protocol.frozen and protocol.variants:
+        start = batch / protocol.batch * len(training) * protocol.variants
+        return Way(protocol.frozen, job.compute.precision, step, start)
+    return Way(protocol.frozen, job.compute.precision, step + batch)
+
+
+def _scoring_seconds(job: TrainingJob) -> float:
+    """Seconds that a network takes for an image."""
+    network = build_network(job.blueprint, "none", job.protocol.seed)
+    state = TrainingState(network, job.protocol, job.compute, World(job.compute.device))
     network.eval()
-    pixels = torch.zeros(1, 3, *protocol.crop, dtype=torch.uint8)
-    image = _timed(lambda: state.answer(pixels), "timing scores")
-    scored = sum(len(samples) for name, samples in dataset.splits.items() if name != "train")
-    if returns:
-        return step, each * len(training) * protocol.variants, image * scored
-    return step + each * protocol.batch, 0.0, image * scored
+    pixels = torch.zeros(1, 3, *job.protocol.crop, dtype=torch.uint8)
+    return _timed(lambda: state.answer(pixels), "timing scores")
+
+
+def workload_of(job: TrainingJob, asked: ProxyConfig) -> Workload:
+    """A training step of a trial, of the head of the network that a job trains."""
+    encoder = blank_network(job.blueprint).backbone
+    return Workload(
+        job.blueprint.architecture,
+        from_stride(encoder.channels, job.blueprint.finest_stride),
+        job.protocol.crop,
+        asked.filters,
+        len(job.blueprint.classes),
+        asked.batch,
+    )
 
 
 def _timed(work: Callable[[], object], label: str) -> float:

@@ -19,7 +19,7 @@ from pathlib import Path
 from time import monotonic
 
 from atrous.core.architecture import Architecture
-from atrous.core.config import RerankConfig, TrainingConfig, WholeConfig
+from atrous.core.config import RerankConfig, SearchConfig, TrainingConfig, WholeConfig
 from atrous.core.console import command
 from atrous.core.errors import AtrousError
 from atrous.core.objective import end_to_end
@@ -27,12 +27,14 @@ from atrous.core.options import replaced
 from atrous.core.trial import Trial
 from atrous.data.layouts import read_dataset
 from atrous.estimation.estimators import estimator_of
+from atrous.estimation.tune import PRECISIONS
 from atrous.networks.backbones import outline
-from atrous.networks.compute import Precision
+from atrous.networks.compute import Precision, pick_device
 from atrous.networks.layers import dilates_depthwise
 from atrous.report.page import write_report
 from atrous.report.trained import PLAN
 from atrous.search.ledger import scored
+from atrous.search.loop import Estimator
 from atrous.search.run import ABOUT, RERANK, Run, extend, open_run, winner
 from atrous.search.verdict import cheapest_baseline
 from atrous.spaces import (
@@ -48,15 +50,21 @@ from atrous.stages.search import SearchView, state_of, total_of
 from atrous.stages.train import trainer
 from atrous.stages.train import trainer as jobs
 from atrous.stages.train.config import Subject, job_of, subject_in
+from atrous.stages.train.trainer import TrainingJob
 from atrous.stages.whole.finish import evaluated, exported, timed
 from atrous.stages.whole.plan import (
     SCORES,
+    TRAIN,
     WANTED_STEPS,
     BudgetPlan,
+    Pace,
+    Way,
     least_short,
-    measure_pace,
+    measure_ways,
     read_plan,
     split,
+    trial_seconds,
+    worth_searching,
     write_plan,
 )
 from atrous.stages.whole.request import BUDGET, kept, locked
@@ -65,11 +73,14 @@ from atrous.training.loop import Watch
 Say = Callable[[str], None]
 TRAINED = Path("trained")
 STEPS = 1000
-"""Of the training whose first steps are timed."""
-FROZEN, RATE, VARIANTS, EVERY = 8, 0.003, 2, 4
+"""Of the trainings whose first steps are timed."""
+FROZEN, RATE, VARIANTS = 8, 0.003, 2
 """How one network is trained for what is left of a short budget: the backbone from this stride on,
-by AdamW at this rate, on images and their mirror images, with the loss at every fourth pixel
-(docs/results.md)."""
+by AdamW at this rate, on images and their mirror images, whose maps are kept (docs/results.md)."""
+WHOLE_RATE, WARM_UP, SCALES = 0.001, 0.05, (0.75, 1.0, 1.25, 1.5)
+"""And with more time: all of the backbone, at a lower rate, on crops that are drawn anew."""
+EVERY = 4
+"""The loss is taken at every fourth pixel of each axis, the lattice of the proxy."""
 
 
 @dataclass(frozen=True)
@@ -83,7 +94,9 @@ class Candidate:
 
 def candidates(run: Run, plan: BudgetPlan) -> list[Candidate]:
     """The best of the run, then the baselines. Where one network alone is trained, it is the one
-    with the highest score, which may be a baseline."""
+    with the highest score, which may be a baseline; without a search, it is the plain one."""
+    if not plan.trials:
+        return [_named(yardstick_name(run.config.space))]
     if not plan.top:
         leads = max(scored(run.ledger().entries()), key=lambda found: found.standing).trial
         return [_named(leads.label) if leads.is_baseline else _found(leads)]
@@ -123,8 +136,9 @@ def _finish(out: Path, cache: Path, say: Say, watch: Watch) -> Path:
     say(plan.told)
     for stage in plan.stages:
         say(f"  {stage.name}: {stage.seconds / 60:.1f} minutes, {stage.why}")
-    say("1/5 search")
-    search(out, plan, cache)
+    if plan.trials:
+        say("1/5 search")
+        search(out, plan, cache)
     if plan.top:
         say("2/5 re-rank")
         again(out, plan, cache)
@@ -143,22 +157,22 @@ def _finish(out: Path, cache: Path, say: Say, watch: Watch) -> Path:
 
 
 def prepare(out: Path, cache: Path) -> None:
-    """Checks everything, begins the search, and splits the budget by how fast this machine is."""
-    config, start = kept(out), monotonic()
-    estimator = None
-    if not (out / ABOUT).exists():
-        _, estimator = driver.begin(config.search, out, cache)
+    """Checks everything, times the first steps of trainings, begins the search if there is time for
+    one, and splits the budget by how fast this machine is."""
     if (out / PLAN).exists():
         return
-    run = open_run(out)
-    plain = yardstick_of(run.config.space)
-    job = job_of(training_of(run, plain, STEPS, config))
-    pace = measure_pace(run, estimator or estimator_of(run, cache), job)
+    config, start = kept(out), monotonic()
+    asked, beside = config.search, len(config.search.baselines)
+    budget = BUDGET if asked.budget.seconds is None else asked.budget.seconds
+    timing = measure_ways(jobs_to_time(config), asked.proxy)
+    is_searched = config.stretch or worth_searching(budget - (monotonic() - start), timing, beside)
+    run, estimator = _begun(config, out, cache, is_searched)
+    trial = trial_seconds(run, estimator) if estimator else 0.0
     ended = round(monotonic() - start)
-    budget = BUDGET if config.search.budget.seconds is None else config.search.budget.seconds
+    way = timing.way(TRAIN * (budget - ended))
+    pace = Pace(trial, way.step, run.settings.workers, way.start, timing.scoring)
     if config.stretch:
         budget = max(budget, least_short(pace, ended, WANTED_STEPS))
-    beside = len(config.search.baselines)
     try:
         plan = split(budget, pace, ended, beside, trained_beside(run))
     except AtrousError as error:
@@ -166,8 +180,35 @@ def prepare(out: Path, cache: Path) -> None:
             f"{error} Go on with more: {command('run', '--resume', out, '--budget')} ...; or begin "
             "anew with fewer --steps and another --out."
         ) from error
-    extend(run, plan.trials, plan.search_seconds)
-    write_plan(plan, out)
+    extend(run, max(1, plan.trials), plan.search_seconds)
+    write_plan(replace(plan, way=way), out)
+
+
+def _begun(
+    config: WholeConfig, out: Path, cache: Path, is_searched: bool
+) -> tuple[Run, Estimator | None]:
+    """The run, made if there is none, and the estimator of its trials if there are to be some."""
+    if (out / ABOUT).exists():
+        run = open_run(out)
+        return run, estimator_of(run, cache) if is_searched else None
+    if is_searched:
+        return driver.begin(config.search, out, cache)
+    return driver.begin_without_trials(config.search, out), None
+
+
+def jobs_to_time(config: WholeConfig) -> list[TrainingJob]:
+    """The ways to train that there are: the plain architecture with its backbone learning in part
+    and as a whole, in each number type that a whole network can have on the device."""
+    search = config.search
+    plain, fronts = yardstick_of(search.space), dict.fromkeys((_front(search), 0))
+    pairs = [(frozen, precision) for frozen in fronts for precision in PRECISIONS]
+    return list(
+        {
+            (job.protocol.frozen, job.compute.precision): job
+            for frozen, precision in pairs
+            for job in [job_of(training_of(config, plain, STEPS, Way(frozen, precision, 0.0)))]
+        }.values()
+    )
 
 
 def search(out: Path, plan: BudgetPlan, cache: Path) -> None:
@@ -208,41 +249,41 @@ def confirm(out: Path, plan: BudgetPlan, cache: Path) -> None:
         compare(run, ("best", cheap.name), ("val",), plan.seeds, cache)
 
 
-def training_of(run: Run, candidate: Candidate, steps: int, config: WholeConfig) -> Subject:
+def training_of(config: WholeConfig, candidate: Candidate, steps: int, way: Way) -> Subject:
     """Returns how a candidate is trained on a run's data with its backbone."""
-    subject = subject_in(run, candidate.label, candidate.architecture)
+    search, asked = config.search, config.training
+    subject = subject_in(search, candidate.label, candidate.architecture)
     training = TrainingConfig(
         steps,
-        config.training.batch,
-        config.training.crop,
-        rate=RATE,
-        scales=(1.0,),
+        asked.batch,
+        asked.crop,
         optimiser="adamw",
-        frozen=_front(run),
-        variants=VARIANTS,
+        frozen=way.frozen,
         loss_every=EVERY,
         balance="balanced",
         score_every=max(1, -(-steps // SCORES)),
+        precision=_precision(search, subject, way.precision),
     )
-    settings = run.settings
-    training = replaced(
-        training, score=end_to_end(run.config.proxy.score), precision=_precision(run, subject)
-    )
-    return subject.but(training=training, seed=run.config.seed, device=settings.device)
+    if way.frozen:
+        training = replace(training, rate=RATE, scales=(1.0,), variants=VARIANTS)
+    else:
+        training = replace(training, rate=WHOLE_RATE, rate_warm_up=WARM_UP, scales=SCALES)
+    training = replaced(training, score=end_to_end(search.proxy.score))
+    return subject.but(training=training, seed=search.seed, device=search.machine.device)
 
 
-def _precision(run: Run, subject: Subject) -> Precision | None:
-    """The number type of trials, but for networks with dilated depthwise convolutions on a CPU,
-    whose gradients torch gets wrong in bfloat16 (docs/method.md)."""
-    network = blank_network(subject.blueprint(read_dataset(Path(run.config.data.path))))
-    wrong = run.settings.device == "cpu" and dilates_depthwise(network)
-    return None if wrong else run.settings.precision
+def _precision(search: SearchConfig, subject: Subject, fastest: Precision) -> Precision | None:
+    """The number type that is fastest, but for networks with dilated depthwise convolutions on a
+    CPU, whose gradients torch gets wrong in bfloat16 (docs/method.md)."""
+    network = blank_network(subject.blueprint(read_dataset(Path(search.data.path))))
+    wrong = pick_device(search.machine.device) == "cpu" and dilates_depthwise(network)
+    return None if wrong else fastest
 
 
-def _front(run: Run) -> int:
+def _front(search: SearchConfig) -> int:
     """The stride up to which the backbone stays as it is: 0 where it is no chain of layers, or has
     random weights."""
-    name, weights, stride = run.config.encoder.chosen
+    name, weights, stride = search.encoder.chosen
     if weights == "none":
         return 0
     try:
@@ -254,9 +295,10 @@ def _front(run: Run) -> int:
 
 def train(run: Run, plan: BudgetPlan, candidate: Candidate, watch: Watch) -> None:
     """The training of one network."""
-    folder = run.path / TRAINED / candidate.name
+    folder, config = run.path / TRAINED / candidate.name, kept(run.path)
     if not (folder / jobs.ABOUT).exists():
-        jobs.create(folder, job_of(training_of(run, candidate, plan.train_steps, kept(run.path))))
+        way = plan.way or Way(_front(config.search), run.settings.precision, 0.0)
+        jobs.create(folder, job_of(training_of(config, candidate, plan.train_steps, way)))
     job = replace(jobs.read(folder), data=run.config.data.path)
     trainer.run(folder, job, watch)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import signal
 import sys
 from types import FrameType
@@ -21,6 +22,8 @@ from atrous.core.errors import AtrousError, in_a_line, lacks_memory
 
 MEND = "Close other programs, ask for less at a time, or take a machine with more."
 """How to go on without memory, where a stage does not know better."""
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EIO)
+"""Of a disk, or of what the output goes to."""
 COMMANDS = (
     run,
     spaces,
@@ -61,17 +64,30 @@ def main() -> None:
             signal.signal(number, _interrupt)
     forgive()
     try:
-        app()
+        _run()
     except AtrousError as error:
         print("error:", "\n       ".join(map(str, error.args)), file=sys.stderr)
         sys.exit(1)
     except KeyboardInterrupt:
         sys.exit(130)
     except Exception as error:
+        if isinstance(error, OSError) and error.errno in FULL:
+            print(f"error: {error}. Make room, or write to another disk.", file=sys.stderr)
+            sys.stdout = None  # what it still holds would be told as an error at the very end
+            sys.exit(1)
         if not lacks_memory(error):
             raise
         print(f"error: Not enough memory ({in_a_line(error)}). {MEND}", file=sys.stderr)
         sys.exit(1)
+
+
+def _run() -> None:
+    """Runs the command and sees to it that what it printed is where it should go."""
+    try:
+        app()
+    finally:
+        if sys.stdout:
+            sys.stdout.flush()
 
 
 def _interrupt(_number: int, _frame: FrameType | None) -> NoReturn:

@@ -7,7 +7,7 @@ its spread, as between the seeds of a cell on CamVid (docs/results.md).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 from random import Random
@@ -15,7 +15,7 @@ from statistics import fmean, pvariance
 
 from atrous.core.architecture import Cost, Genotype
 from atrous.core.grammar import Independent
-from atrous.spaces.space import Space
+from atrous.spaces.space import Shape, Space
 from atrous.strategies.strategy import AnyStrategy
 from tests.spaces.toy import space_of
 from tests.strategies.histories import play
@@ -77,7 +77,7 @@ def space() -> Space:
     return space_of("planted", Independent(COUNTS), _cost).at(MAPS, 8)
 
 
-def _cost(genotype: Genotype, *_: object) -> Cost:
+def _cost(genotype: Genotype, maps: Mapping[int, Shape], filters: int) -> Cost:  # noqa: ARG001
     return Cost(1000 + 10 * sum(genotype), 1000 * (1 + genotype[0]))
 
 

@@ -5,6 +5,7 @@ No text ends a run: where a stream cannot hold a character, another stands in it
 
 from __future__ import annotations
 
+import logging
 import shlex
 import sys
 from collections.abc import Callable, Iterable, Iterator
@@ -83,6 +84,18 @@ def counted(label: str, total: int, done: int = 0) -> Iterator[Callable[[], None
     with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
         task = progress.add_task(label, total=total, completed=done)
         yield lambda: progress.advance(task)
+
+
+@contextmanager
+def quiet(logger: str) -> Iterator[None]:
+    """Holds back the warnings of a library's log."""
+    log = logging.getLogger(logger)
+    level = log.level
+    log.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        log.setLevel(level)
 
 
 def note(text: str) -> None:

@@ -18,7 +18,7 @@ from atrous.core.console import track
 from atrous.core.errors import AtrousError
 from atrous.data.dataset import IGNORE, Dataset, Progress
 from atrous.data.layouts import read_dataset
-from atrous.data.layouts.folder import SPLITS
+from atrous.data.layouts.layout import SPLITS
 from atrous.scenes.buildings import draw_houses
 from atrous.scenes.canvas import (
     BUILDING,

@@ -8,14 +8,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from atrous.data.dataset import Dataset
 from atrous.data.encoding import IGNORE, UNKNOWN, ValueEncoding
 from atrous.data.layouts.layout import (
     Layout,
     LayoutContent,
     Needed,
     SplitFiles,
-    assemble,
+    benchmark,
     ending,
     is_any,
     lookup,
@@ -59,9 +58,7 @@ def read(root: Path) -> LayoutContent:
         )
         for split, name in _SPLITS.items()
     }
-    splits = {split: found.samples(ENCODING) for split, found in files.items()} | {"test": ()}
-    classes, colours = tuple(row.name for row in ROWS), tuple(row.colour for row in ROWS)
-    return assemble(Dataset(root, classes, splits, NAME, colours), files)
+    return benchmark(NAME, root, ROWS, files, ENCODING)
 
 
 LAYOUT = Layout(NAME, LOOKS_FOR, find, read)

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from atrous.data.dataset import Dataset
 from atrous.data.encoding import IGNORE, UNKNOWN, ValueEncoding
 from atrous.data.layouts.layout import (
     Layout,
     LayoutContent,
     Needed,
     SplitFiles,
-    assemble,
+    all_of,
+    benchmark,
     ending,
     is_any,
     lookup,
@@ -73,17 +73,8 @@ def find(root: Path) -> Path | None:
 def read(root: Path) -> LayoutContent:
     require(NAME, root, _PARTS)
     files = {split: _files(root, split) for split in ("train", "val")}
-    splits = {split: found.samples(ENCODING) for split, found in files.items()} | {"test": ()}
     test = ending(root / "leftImg8bit" / "test", IMAGE)
-    dataset = Dataset(
-        root,
-        tuple(row.name for row in ROWS),
-        splits,
-        NAME,
-        tuple(row.colour for row in ROWS),
-        {"test": tuple(path for paths in test.values() for path in paths)} if test else {},
-    )
-    return assemble(dataset, files)
+    return benchmark(NAME, root, ROWS, files, ENCODING, all_of(test))
 
 
 def _files(root: Path, split: str) -> SplitFiles:

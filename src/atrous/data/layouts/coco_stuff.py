@@ -11,7 +11,6 @@ from __future__ import annotations
 from pathlib import Path
 
 from atrous.core.errors import AtrousError
-from atrous.data.dataset import Dataset
 from atrous.data.encoding import IGNORE, UNKNOWN, ValueEncoding, voc_colour
 from atrous.data.layouts import coco_panoptic
 from atrous.data.layouts.coco_panoptic import (
@@ -22,14 +21,14 @@ from atrous.data.layouts.coco_panoptic import (
     find_images,
     holds,
     require_images,
-    unlabelled,
+    test_images,
 )
 from atrous.data.layouts.layout import (
     ClassRow,
     Layout,
     LayoutContent,
     SplitFiles,
-    assemble,
+    benchmark,
     ending,
     lookup,
 )
@@ -82,10 +81,7 @@ def read(root: Path) -> LayoutContent:
         )
         for split, name in SPLITS.items()
     }
-    splits = {split: found.samples(ENCODING) for split, found in files.items()} | {"test": ()}
-    classes, colours = tuple(row.name for row in ROWS), tuple(row.colour for row in ROWS)
-    dataset = Dataset(root, classes, splits, NAME, colours, unlabelled(images))
-    return assemble(dataset, files)
+    return benchmark(NAME, root, ROWS, files, ENCODING, test_images(images))
 
 
 def _masks(root: Path) -> Path | None:

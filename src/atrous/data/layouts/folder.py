@@ -11,11 +11,13 @@ from atrous.core.errors import AtrousError
 from atrous.data.dataset import Dataset
 from atrous.data.encoding import IDENTITY
 from atrous.data.layouts.layout import (
+    SPLITS,
     Below,
     Layout,
     LayoutContent,
     Named,
     SplitFiles,
+    all_of,
     assemble,
     composed,
     is_seen,
@@ -23,7 +25,6 @@ from atrous.data.layouts.layout import (
     read_lines,
 )
 
-SPLITS = ("train", "val", "test")
 SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp"})
 
 CLASSES = "classes.txt"
@@ -65,7 +66,7 @@ def read(root: Path) -> LayoutContent:
     files["train"] = replace(files["train"], unread=beside)
     unlabelled = {}
     if files["test"].images and not (root / "masks" / "test").is_dir():
-        unlabelled = {"test": _all(files["test"].images)}
+        unlabelled = {"test": all_of(files["test"].images)}
         files["test"] = replace(files["test"], images={})
     splits = {split: found.samples(IDENTITY) for split, found in files.items()}
     return assemble(Dataset(root, classes, splits, unlabelled=unlabelled), files)
@@ -121,10 +122,6 @@ def unread(seen: Below) -> Iterator[tuple[Path, str]]:
         if path.suffix.lower() not in SUFFIXES | _BESIDE:
             end = f"its name ends in {path.suffix}" if path.suffix else "its name has no ending"
             yield path, f"is not read: {end}, not in one of {', '.join(sorted(SUFFIXES))}"
-
-
-def _all(images: Named) -> tuple[Path, ...]:
-    return tuple(path for paths in images.values() for path in paths)
 
 
 def named(folder: Path, seen: Below) -> Named:

@@ -10,17 +10,17 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from atrous.data.dataset import Dataset
-from atrous.data.encoding import IGNORE, UNKNOWN, ValueEncoding, voc_colours
+from atrous.data.encoding import IGNORE, UNKNOWN, ValueEncoding
 from atrous.data.layouts.layout import (
     Layout,
     LayoutContent,
     Needed,
     SplitFiles,
-    assemble,
+    benchmark,
     ending,
     is_any,
     lookup,
+    numbered,
     only,
     read_names,
     require,
@@ -87,8 +87,7 @@ def read(root: Path) -> LayoutContent:
         names = read_names(root / _first(root, lists))
         at = f"{folder}/{{}}.jpg", f"{MASKS}/{{}}.png"
         files[split] = SplitFiles(only(images, names), only(masks, names), *at, names)
-    splits = {split: found.samples(ENCODING) for split, found in files.items()} | {"test": ()}
-    return assemble(Dataset(root, CLASSES, splits, NAME, voc_colours(len(CLASSES))), files)
+    return benchmark(NAME, root, numbered(CLASSES), files, ENCODING)
 
 
 def _first(root: Path, paths: tuple[str, ...]) -> str:

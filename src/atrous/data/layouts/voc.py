@@ -9,18 +9,19 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from atrous.data.dataset import Dataset
-from atrous.data.encoding import IGNORE, UNKNOWN, ValueEncoding, voc_colours
+from atrous.data.encoding import IGNORE, UNKNOWN, ValueEncoding
 from atrous.data.layouts.layout import (
     Layout,
     LayoutContent,
     Named,
     Needed,
     SplitFiles,
-    assemble,
+    all_of,
+    benchmark,
     ending,
     is_any,
     lookup,
+    numbered,
     only,
     read_names,
     require,
@@ -95,9 +96,7 @@ def read(root: Path) -> LayoutContent:
         masks = {**masks, **ending(root / AUGMENTED, ".png")}
     train, place = (lists[0], AUGMENTED) if lists else (f"{LISTS}/train.txt", "SegmentationClass")
     files = {"train": _files(root, train, images, masks, place), **files}
-    splits = {split: found.samples(ENCODING) for split, found in files.items()} | {"test": ()}
-    colours = voc_colours(len(CLASSES))
-    return assemble(Dataset(root, CLASSES, splits, NAME, colours, _unlabelled(root, images)), files)
+    return benchmark(NAME, root, numbered(CLASSES), files, ENCODING, _test(root, images))
 
 
 def _files(root: Path, names: str, images: Named, masks: Named, place: str) -> SplitFiles:
@@ -106,11 +105,10 @@ def _files(root: Path, names: str, images: Named, masks: Named, place: str) -> S
     return SplitFiles(only(images, listed), only(masks, listed), *at, listed)
 
 
-def _unlabelled(root: Path, images: Named) -> dict[str, tuple[Path, ...]]:
+def _test(root: Path, images: Named) -> tuple[Path, ...]:
+    """The images whose labels are not published, where a list names them."""
     listed = root / LISTS / "test.txt"
-    names = read_names(listed) if listed.is_file() else []
-    found = tuple(path for name in names for path in images.get(name, ()))
-    return {"test": found} if found else {}
+    return all_of(only(images, read_names(listed))) if listed.is_file() else ()
 
 
 LAYOUT = Layout(NAME, LOOKS_FOR, find, read)

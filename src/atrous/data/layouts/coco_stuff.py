@@ -12,7 +12,7 @@ from pathlib import Path
 
 from atrous.core.errors import AtrousError
 from atrous.data.encoding import IGNORE, UNKNOWN, ValueEncoding, voc_colour
-from atrous.data.layouts import coco_panoptic
+from atrous.data.layouts import coco_panoptic, layout
 from atrous.data.layouts.coco_panoptic import (
     PANOPTIC,
     SPLITS,
@@ -23,15 +23,6 @@ from atrous.data.layouts.coco_panoptic import (
     require_images,
     test_images,
 )
-from atrous.data.layouts.layout import (
-    ClassRow,
-    Layout,
-    LayoutContent,
-    SplitFiles,
-    benchmark,
-    ending,
-    lookup,
-)
 
 NAME = "COCO-Stuff"
 FOLDERS = ("stuffthingmaps_trainval2017", "stuffthingmaps", "annotations")
@@ -39,13 +30,13 @@ FOLDERS = ("stuffthingmaps_trainval2017", "stuffthingmaps", "annotations")
 _COLOURS = {row.id: row.colour for row in PANOPTIC}
 _THINGS = tuple(row for row in PANOPTIC if row.id < STUFF_FROM)
 _STUFF = tuple(
-    ClassRow(number, _COLOURS.get(number, voc_colour(number)), name)
+    layout.ClassRow(number, _COLOURS.get(number, voc_colour(number)), name)
     for number, name in enumerate(STUFF, STUFF_FROM)
 )
 ROWS = (*_THINGS, *_STUFF)
 ENCODING = ValueEncoding(
     "0 to 181 without the 11 unused things, and 255 for 'unlabeled'",
-    lookup({row.id - 1: k for k, row in enumerate(ROWS)}, IGNORE, UNKNOWN),
+    layout.lookup({row.id - 1: k for k, row in enumerate(ROWS)}, IGNORE, UNKNOWN),
 )
 
 LOOKS_FOR = """COCO-Stuff (the folder of the images, or the one of the PNGs):
@@ -62,7 +53,7 @@ def find(root: Path) -> Path | None:
     return masks
 
 
-def read(root: Path) -> LayoutContent:
+def read(root: Path) -> layout.LayoutContent:
     if not holds(root, ".png"):
         raise AtrousError(
             f"{root} holds images of COCO, but no masks. To mend: download "
@@ -73,15 +64,15 @@ def read(root: Path) -> LayoutContent:
         )
     images = require_images(NAME, root.parent)
     files = {
-        split: SplitFiles(
-            ending(images / name, ".jpg"),
+        split: layout.SplitFiles(
+            layout.ending(images / name, ".jpg"),
             _published(root / name),
             f"{images / name}/{{}}.jpg",
             f"{name}/{{}}.png",
         )
         for split, name in SPLITS.items()
     }
-    return benchmark(NAME, root, ROWS, files, ENCODING, test_images(images))
+    return layout.benchmark(NAME, root, ROWS, files, ENCODING, test_images(images))
 
 
 def _masks(root: Path) -> Path | None:
@@ -91,8 +82,8 @@ def _masks(root: Path) -> Path | None:
 
 def _published(folder: Path) -> dict[str, tuple[Path, ...]]:
     """The PNGs without the converted copies that other programs put beside them."""
-    found = ending(folder, ".png")
+    found = layout.ending(folder, ".png")
     return {name: paths for name, paths in found.items() if "_labelTrainIds" not in name}
 
 
-LAYOUT = Layout(NAME, LOOKS_FOR, find, read)
+LAYOUT = layout.Layout(NAME, LOOKS_FOR, find, read)

@@ -38,6 +38,16 @@ def say(text: str) -> None:
     output.print(text, soft_wrap=True, highlight=False)
 
 
+@contextmanager
+def stoppable(told: Callable[[], str]) -> Iterator[None]:
+    """Says how far it came, and how to go on, when a user interrupts what is done in the block."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        say(told())
+        raise
+
+
 def shell(text: object) -> str:
     """Quotes a text for a shell.
 

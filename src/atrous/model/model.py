@@ -81,11 +81,7 @@ class Model(nn.Module, ModelHubMixin):
         write_folder(self.contents, save_directory)
 
     @classmethod
-    def from_pretrained(
-        cls,
-        pretrained_model_name_or_path: str | Path,
-        **options: Any,
-    ) -> Model:
+    def from_pretrained(cls, pretrained_model_name_or_path: str | Path, **options: Any) -> Model:
         """Loads the model in a folder or in a repository of the hub, in evaluation mode.
 
         `options` are those of the hub's client, such as `revision`, `token`, `cache_dir`,

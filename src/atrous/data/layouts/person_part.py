@@ -14,15 +14,7 @@ from atrous.data.encoding import IGNORE, UNKNOWN, ValueEncoding
 from atrous.data.layouts import layout
 
 NAME = "PASCAL-Person-Part"
-CLASSES = (
-    "background",
-    "head",
-    "torso",
-    "upper arms",
-    "lower arms",
-    "upper legs",
-    "lower legs",
-)
+CLASSES = ("background", "head", "torso", "upper arms", "lower arms", "upper legs", "lower legs")
 ENCODING = ValueEncoding(
     "the class ids 0 to 6, and 255 for 'ignore'",
     layout.lookup({k: k for k in range(len(CLASSES))}, IGNORE, UNKNOWN),

@@ -85,11 +85,7 @@ def count(assessment: Assessment) -> Evaluation:
     images = "an image" if examination.plain else "an image at its largest scale"
     where = f"on {examination.device} to look at {images} as a whole"
     mend = "Evaluate with smaller --scales, with another --device, or on a machine with more."
-    with (
-        within_memory(where, mend),
-        evaluating(examination.network),
-        tally.keeping(),
-    ):
+    with within_memory(where, mend), evaluating(examination.network), tally.keeping():
         for one in track(examination.counted(rest), label, len(rest)):
             tally.add(one)
     return assessment.evaluation

@@ -19,7 +19,7 @@ from PIL import Image
 
 from atrous.core.errors import AtrousError
 from atrous.core.files import make_folder, whole, writing
-from atrous.core.records import from_text, write_plain
+from atrous.core.records import from_text, to_json, write_plain
 from atrous.data.encoding import Colour
 from atrous.data.pixels import Pixels
 
@@ -157,13 +157,8 @@ def open_outputs(
     if before == provenance and not overwrite:
         return
     if before is not None and not overwrite:
-        apart = "; ".join(
-            f"{name} {then}, now {now}"
-            for (name, then), now in zip(
-                vars(before).items(), vars(provenance).values(), strict=True
-            )
-            if then != now
-        )
+        then, now = to_json(before), to_json(provenance)
+        apart = "; ".join(f"{k} {then[k]}, now {now[k]}" for k in now if then[k] != now[k])
         raise AtrousError(
             f"{outputs.folder} holds predictions made otherwise ({apart}). "
             "To mend: name another folder with --out, or make them anew with --overwrite."

@@ -23,17 +23,7 @@ from atrous.spaces.auto_deeplab.relaxation.decoding import (
 )
 from atrous.spaces.auto_deeplab.space import Decoded, decode, layers_of
 from atrous.spaces.auto_deeplab.trellis import LEVELS, STRIDES, draw_trellis, levels_at
-from atrous.spaces.view import (
-    DASHED,
-    DOTTED,
-    SOLID,
-    Chart,
-    Dash,
-    Grid,
-    Line,
-    Place,
-    RelaxationView,
-)
+from atrous.spaces.view import DASHED, DOTTED, SOLID, Chart, Dash, Grid, Line, Place, RelaxationView
 
 NARROW, WIDE = 40.0, 62.0
 KERNEL = re.compile(r"(?<=\d)x(?=\d)")

@@ -276,10 +276,10 @@ class Command(TyperCommand):
                 name = f"Options of --strategy {title}" if title and title == shown else title
                 with formatter.section(name or "Options"):
                     formatter.write_dl(records)
-        for title in sections:
-            if title not in ("", "Arguments", shown):
-                told = f"--strategy {title} has options of its own: --strategy {title} --help"
-                _paragraph(formatter, f"{told} shows them.")
+        others = [title for title in sections if title not in ("", "Arguments", shown)]
+        if others:
+            told = ", ".join(f"--strategy {title} --help" for title in others)
+            _paragraph(formatter, f"Some strategies have options of their own, shown by: {told}.")
         if rare:
             told = "; ".join(f"{flag}: {text.rstrip('.')}" for flag, text in rare)
             _paragraph(formatter, f"Rarely needed: {told}.")

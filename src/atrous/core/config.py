@@ -6,6 +6,7 @@ from dataclasses import dataclass, fields
 from typing import Literal
 
 from atrous.core.options import compared, option, part
+from atrous.core.strategy_config import StrategyOptions
 
 Size = tuple[int, int]
 CACHED, END_TO_END, LARGE = "cached", "end-to-end", "large"
@@ -229,7 +230,8 @@ class SearchConfig:
 
     data: DataConfig = part()
     space: str = compared("A space; atrous spaces lists them.", derived="{space}")
-    strategy: str = option("random, local or gradient.", "local")
+    strategy: str = option("random, local, evolution or gradient.", "local")
+    options: StrategyOptions = part(StrategyOptions)
     promotion: str = compared(
         "Who is trained on: full, all candidates for --steps; or halving, the better third of them "
         "for three times as many, twice, --steps in the end.",
@@ -387,7 +389,7 @@ class WholeConfig:
     search: SearchConfig = part(
         without=(
             *("strategy", "trials", "crop", "batch", "rate", "score", "baselines", "gradient"),
-            *("promotion", *OF_CELLS),
+            *("promotion", "options", *OF_CELLS),
         ),
         path={"help": "The folder of a data set; with --resume, of a run."},
         seconds={"flag": "budget", "help": "Time for everything: 30m, 2h, 12h.", "derived": "2h"},

@@ -270,6 +270,11 @@ def _changed(known: Option, stands: Nested, changes: Mapping[str, Any]) -> Optio
     return replace(found, flag=f"{stands.prefix}{found.flag}")
 
 
+def kind_of(record: Any, name: str) -> Any:
+    """Returns the type of a field of a configuration, without the `None` beside it."""
+    return _bare(get_type_hints(record)[name])
+
+
 def _bare(hint: Any) -> Any:
     """Returns the type without the `None` beside it."""
     if get_origin(hint) in (Union, UnionType):

@@ -91,10 +91,8 @@ def test_a_genotype_is_spelt_by_its_decisions(space: Space) -> None:
 
         assert space.spell(pick) == genotype
         assert counts == [space.choices(genotype[:place]) for place in range(len(genotype))]
-        pairs = zip(counts, space.most_choices, strict=False)
-        assert all(
-            choice < count <= most for choice, (count, most) in zip(genotype, pairs, strict=True)
-        )
+        limits = zip(genotype, counts, space.most_choices, strict=False)
+        assert all(choice < count <= most for choice, count, most in limits)
 
 
 @every_space

@@ -163,7 +163,8 @@ class Grammar:
     def spell(self, pick: Callable[[int, int], int]) -> Genotype:
         """The genotype whose decisions `pick` takes, given each one's position and its number of
         choices."""
-        state, genotype = self.rules.start, []
+        state = self.rules.start
+        genotype: list[int] = []
         while count := self.rules.choices(state):
             genotype.append(pick(len(genotype), count))
             state = self.rules.step(state, genotype[-1])

@@ -204,4 +204,5 @@ def _standardised(results: Sequence[Result]) -> Numbers:
         by_level[result.level].append(result.score or 0.0)
     means = {level: fmean(scores) for level, scores in by_level.items()}
     found = np.array([(result.score or 0.0) - means[result.level] for result in results])
-    return found / (found.std() + 1e-12)
+    spread = float(found.std()) + 1e-12
+    return np.asarray(found / spread)

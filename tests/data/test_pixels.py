@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, TiffImagePlugin
 from PIL.PngImagePlugin import PngInfo
 
 from atrous.core.errors import AtrousError
@@ -159,6 +159,7 @@ def test_a_mask_in_which_0_is_white_is_refused_and_an_image_is_read(
     inverted = tmp_path / "inverted.tif"
     picture.save(inverted, tiffinfo={262: 0})
     with Image.open(inverted) as written:
+        assert isinstance(written, TiffImagePlugin.TiffImageFile)
         assert (written.tag_v2[262], written.mode) == (0, mode)
     with pytest.raises(AtrousError, match=f"0 is white: .* k to some programs is {most} - k"):
         read_mask(inverted)

@@ -344,8 +344,9 @@ def _require_lossless(picture: Image.Image, path: Path) -> None:
 
 def _require_not_inverted(picture: Image.Image, path: Path) -> None:
     """Raises for a TIFF in which 0 is white: Pillow turns its numbers round, others do not."""
-    tiff = isinstance(picture, TiffImagePlugin.TiffImageFile)
-    if tiff and picture.mode in ("1", "L") and picture.tag_v2.get(_PHOTOMETRIC) == 0:
+    if not isinstance(picture, TiffImagePlugin.TiffImageFile) or picture.mode not in ("1", "L"):
+        return
+    if picture.tag_v2.get(_PHOTOMETRIC) == 0:
         most = 1 if picture.mode == "1" else 255
         raise UnfitFileError(
             path,

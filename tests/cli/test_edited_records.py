@@ -252,7 +252,7 @@ def test_the_records_of_a_training(tmp_path: Path) -> None:
     )
     trainer.create(tmp_path, job)
     told = in_file(lambda: trainer.read(tmp_path), tmp_path / "training.json")
-    write_lines(tmp_path / LOG, [Score(1, 2.0, 0.5), Score(2, 1.0, 0.75)], "a log")
+    write_lines(tmp_path / LOG, [Score(n, 1.0 / n, {"miou": n / 4}) for n in (1, 2)], "a log")
     told += in_file(lambda: read_log(tmp_path), tmp_path / LOG, lines=True)
     path = tmp_path / "checkpoint.safetensors"
     kinds: tuple[tuple[Any, type[Any]], ...] = (

@@ -17,9 +17,9 @@ from atrous.search.run import Run
 from atrous.search.verdict import cost_of
 from atrous.spaces import view_of
 from atrous.spaces.view import Observed
+from atrous.tasks.task import Task
 
 TOP = 10
-METRICS = ("miou", "mean_accuracy", "pixel_accuracy", "weighted_iou", "cross_entropy")
 HEAD = ("rank", "trial", "architecture", "origin", "outcome", "score")
 COST = ("parameters", "multiply_adds")
 
@@ -28,8 +28,9 @@ COST = ("parameters", "multiply_adds")
 class Row:
     """A measured trial at its rank, counted from 1 over all measured trials.
 
-    `score_name` says what `score` is; `multiply_adds` are those of a head on one feature map, or of
-    trunk and head on one image; `seconds` is the time the trial took.
+    `score_name` says what `score` is, `task` what else was measured; `multiply_adds` are those of
+    a head on one feature map, or of trunk and head on one image; `seconds` is the time the trial
+    took.
     """
 
     rank: int
@@ -38,12 +39,21 @@ class Row:
     origin: str
     score: float
     score_name: str
-    miou: float
-    cross_entropy: float | None
+    task: Task
     parameters: int
     multiply_adds: int
     seconds: float
     found: Scored
+
+    @property
+    def value(self) -> float:
+        """The main value of the task."""
+        return self.found.values[self.task.value]
+
+    @property
+    def loss(self) -> float | None:
+        """The mean loss, where it was measured."""
+        return self.found.values.get(self.task.loss)
 
     @property
     def is_baseline(self) -> bool:
@@ -86,9 +96,10 @@ def write_csv(run: Run, entries: Sequence[Entry], path: Path) -> None:
     Raises `AtrousError` if the file cannot be written.
     """
     text = StringIO()
-    classes = [f"iou {name}" for name in run.context.classes]
+    values, each = _columns(run.task), _by_class(run)
+    classes = [f"{kind} {name}" for kind in each for name in run.context.classes]
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow([*HEAD, *METRICS, *COST, "seconds", "elapsed", "cell", "error", *classes])
+    writer.writerow([*HEAD, *values, *COST, "seconds", "elapsed", "cell", "error", *classes])
     elapsed = {entry.trial.number: entry.elapsed for entry in entries}
     for row in leaderboard(run, entries):
         writer.writerow(_measured_line(row, elapsed[row.number]))
@@ -96,6 +107,17 @@ def write_csv(run: Run, entries: Sequence[Entry], path: Path) -> None:
         if isinstance(entry.outcome, Failed):
             writer.writerow(_failed_line(run, entry.outcome, entry.elapsed))
     save_text(path, text.getvalue())
+
+
+def _columns(task: Task) -> tuple[str, ...]:
+    """The values that have a column each."""
+    return (*task.values, task.loss)
+
+
+def _by_class(run: Run) -> tuple[str, ...]:
+    """The name of the value that each class has a column of, if there is one."""
+    row = run.task.by_class
+    return (row.removeprefix("class_"),) if row else ()
 
 
 def _row(run: Run, rank: int, found: Scored) -> Row:
@@ -107,9 +129,8 @@ def _row(run: Run, rank: int, found: Scored) -> Row:
         architecture=str(trial.architecture),
         origin=str(trial.origin),
         score=found.score,
-        score_name=run.config.proxy.score,
-        miou=found.values["miou"],
-        cross_entropy=found.values.get("cross_entropy"),
+        score_name=run.score,
+        task=run.task,
         parameters=cost.parameters,
         multiply_adds=cost.multiply_adds,
         seconds=found.measured.seconds,
@@ -126,23 +147,24 @@ def _measured_line(row: Row, elapsed: float) -> list[object]:
         row.origin,
         "measured",
         row.score,
-        *(measured.values.get(name) for name in METRICS),
+        *(measured.values.get(name) for name in _columns(row.task)),
         row.parameters,
         row.multiply_adds,
         row.seconds,
         elapsed,
         view_of(trial.architecture).words(trial.architecture),
         "",
-        *measured.details["class_iou"],
+        *measured.details.get(row.task.by_class, ()),
     ]
 
 
 def _failed_line(run: Run, outcome: Failed, elapsed: float) -> list[object]:
     trial = outcome.trial
     start: list[object] = ["", trial.number, str(trial.architecture), str(trial.origin)]
-    empty = [""] * (1 + len(METRICS))
+    empty = [""] * (1 + len(_columns(run.task)))
     words = view_of(trial.architecture).words(trial.architecture)
-    end = [outcome.seconds, elapsed, words, outcome.error, *([""] * len(run.context.classes))]
+    classes = [""] * len(run.context.classes) * len(_by_class(run))
+    end = [outcome.seconds, elapsed, words, outcome.error, *classes]
     cost = cost_of(run, trial.architecture)
     return [*start, outcome.reason.value, *empty, cost.parameters, cost.multiply_adds, *end]
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from atrous.core.config import TrainingConfig, WholeConfig
-from atrous.core.trial import Metrics
+from atrous.core.trial import Metrics, Score
 from atrous.estimation import estimators
 from atrous.stages.train import config as training_config
 from atrous.stages.whole import finish, plan, whole
@@ -54,5 +54,5 @@ def hear(_: str) -> None:
     """Hears what a run says."""
 
 
-def watch(_step: int, _loss: float, _metrics: Metrics) -> None:
+def watch(_score: Score, _metrics: Metrics) -> None:
     """Hears of the scores of a training."""

@@ -10,7 +10,7 @@ from io import StringIO
 from pathlib import Path
 
 from atrous.core.files import save_text
-from atrous.core.trial import Failed
+from atrous.core.trial import Failed, Outcome
 from atrous.core.words import quantity
 from atrous.search.ledger import Entry, Scored, scored
 from atrous.search.run import Run
@@ -96,28 +96,24 @@ def write_csv(run: Run, entries: Sequence[Entry], path: Path) -> None:
     Raises `AtrousError` if the file cannot be written.
     """
     text = StringIO()
-    values, each = _columns(run.task), _by_class(run)
-    classes = [f"{kind} {name}" for kind in each for name in run.context.classes]
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow([*HEAD, *values, *COST, "seconds", "elapsed", "cell", "error", *classes])
+    task, kind = run.task, run.task.by_class.removeprefix("class_")
+    names = (*task.values, task.loss)
+    classes = [f"{kind} {name}" for name in run.context.classes if kind]
+    columns = [*HEAD, *names, *COST, "seconds", "elapsed", "cell", "error", *classes]
+    writer = csv.DictWriter(text, columns, restval="", lineterminator="\n")
+    writer.writeheader()
     elapsed = {entry.trial.number: entry.elapsed for entry in entries}
     for row in leaderboard(run, entries):
-        writer.writerow(_measured_line(row, elapsed[row.number]))
+        measured = row.found.measured
+        scores = {name: measured.values.get(name) for name in names}
+        shares = dict(zip(classes, measured.details.get(task.by_class, ()), strict=True))
+        line = {"rank": row.rank, "outcome": "measured", "score": row.score, **scores, **shares}
+        writer.writerow(line | _known(run, measured, elapsed[row.number]))
     for entry in entries:
-        if isinstance(entry.outcome, Failed):
-            writer.writerow(_failed_line(run, entry.outcome, entry.elapsed))
+        if isinstance(failed := entry.outcome, Failed):
+            line = {"outcome": failed.reason.value, "error": failed.error}
+            writer.writerow(line | _known(run, failed, entry.elapsed))
     save_text(path, text.getvalue())
-
-
-def _columns(task: Task) -> tuple[str, ...]:
-    """The values that have a column each."""
-    return (*task.values, task.loss)
-
-
-def _by_class(run: Run) -> tuple[str, ...]:
-    """The name of the value that each class has a column of, if there is one."""
-    row = run.task.by_class
-    return (row.removeprefix("class_"),) if row else ()
 
 
 def _row(run: Run, rank: int, found: Scored) -> Row:
@@ -138,35 +134,18 @@ def _row(run: Run, rank: int, found: Scored) -> Row:
     )
 
 
-def _measured_line(row: Row, elapsed: float) -> list[object]:
-    trial, measured = row.found.trial, row.found.measured
-    return [
-        row.rank,
-        row.number,
-        row.architecture,
-        row.origin,
-        "measured",
-        row.score,
-        *(measured.values.get(name) for name in _columns(row.task)),
-        row.parameters,
-        row.multiply_adds,
-        row.seconds,
-        elapsed,
-        view_of(trial.architecture).words(trial.architecture),
-        "",
-        *measured.details.get(row.task.by_class, ()),
-    ]
-
-
-def _failed_line(run: Run, outcome: Failed, elapsed: float) -> list[object]:
-    trial = outcome.trial
-    start: list[object] = ["", trial.number, str(trial.architecture), str(trial.origin)]
-    empty = [""] * (1 + len(_columns(run.task)))
-    words = view_of(trial.architecture).words(trial.architecture)
-    classes = [""] * len(run.context.classes) * len(_by_class(run))
-    end = [outcome.seconds, elapsed, words, outcome.error, *classes]
-    cost = cost_of(run, trial.architecture)
-    return [*start, outcome.reason.value, *empty, cost.parameters, cost.multiply_adds, *end]
+def _known(run: Run, outcome: Outcome, elapsed: float) -> dict[str, object]:
+    """The columns of a trial that do not depend on how it ended."""
+    trial, architecture = outcome.trial, outcome.trial.architecture
+    return {
+        "trial": trial.number,
+        "architecture": str(architecture),
+        "origin": str(trial.origin),
+        **vars(cost_of(run, architecture)),
+        "seconds": outcome.seconds,
+        "elapsed": elapsed,
+        "cell": view_of(architecture).words(architecture),
+    }
 
 
 LEAST = 3

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from PIL import Image
 
-from atrous.core.drawing import BLUE, GREEN, INK, MUTED, ORANGE, draw, label_ends, whole_numbers
+from atrous.core.drawing import BLUE, GREEN, INK, MUTED, ORANGE, draw, dress_lines
 from atrous.core.errors import AtrousError
 from atrous.core.words import decimal, score_name
 from atrous.report import measures
@@ -201,12 +201,7 @@ def curves_figure(networks: Sequence[TitledNetwork]) -> str | None:
 
     def paint(axes: Axes) -> None:
         labels = [_paint_scores(axes, network, place) for place, network in enumerate(scored)]
-        axes.set_xlim(left=0)
-        axes.margins(y=0.08)
-        axes.xaxis.set_major_locator(whole_numbers())
-        axes.set_xlabel("training steps")
-        axes.set_ylabel(f"{name} on the selection images")
-        label_ends(axes, labels)
+        dress_lines(axes, "training steps", f"{name} on the selection images", labels)
 
     name = score_name(scored[0].trained.scores[0].name)
     title = f"{name} on the selection images against training steps"

@@ -26,6 +26,7 @@ from atrous.core.config import (
 from atrous.core.console import command
 from atrous.core.errors import AtrousError, faults, require_all
 from atrous.core.options import replaced, require_in_range
+from atrous.core.strategy_config import StrategyOptions
 from atrous.core.trial import Failed, may_pass
 from atrous.data.canvas import require_crop
 from atrous.data.layouts import require_folder
@@ -71,6 +72,7 @@ def usual(space: str, strategy: str = "local") -> SearchConfig:
     )
     if not known.backbone:
         config = replaced(config, **OF_WHOLE_NETWORKS)
+    config = replace(config, options=StrategyOptions.usual(strategy))
     return replace(config, gradient=GradientConfig()) if strategy == GRADIENT else config
 
 
@@ -108,7 +110,7 @@ def proceed(
     space = find_space(config.space).at(run.context.maps, config.proxy.filters, limits)
     plan = SearchPlan(
         space=space,
-        strategy=strategy or find_strategy(config.strategy),
+        strategy=strategy or find_strategy(config.strategy, config.options),
         listed=baseline_trials(config.baselines, config.seed),
         trials=config.budget.trials,
         promotion=find_promotion(config.promotion, config.proxy.steps),

@@ -104,7 +104,7 @@ def render_page(content: Content) -> str:
 
 
 def _beside(run: Run) -> list[tuple[str, str]]:
-    """What the leaderboard shows beside the score: the main value and the loss, as headings and
+    """The columns of the leaderboard beside the score: the main value and the loss, as headings and
     attributes of a row, where the score is not that already."""
     task, read = run.task, run.task.objective(run.score).names
     value = [(words.score_name(task.value), "value")] if run.score != task.value else []

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from typing import Any
 
+from alembic.script import ScriptDirectory
 from optuna.storages._rdb.storage import _VersionManager
 from sqlalchemy import event
 from sqlalchemy.engine import Engine
@@ -21,10 +21,10 @@ def _leave_it_to_the_system_when_to_write(connection: sqlite3.Connection, _: obj
 
 
 _read = _VersionManager._create_alembic_script
-_SCRIPTS: list[Any] = []
+_SCRIPTS: list[ScriptDirectory] = []
 
 
-def _read_once(manager: _VersionManager) -> Any:
+def _read_once(manager: _VersionManager) -> ScriptDirectory:
     """Optuna's scripts for databases of its earlier versions, which each opening reads anew: that
     takes three times as long as to open a ledger."""
     if not _SCRIPTS:

@@ -239,7 +239,7 @@ def test_a_row_of_the_ledger(run: Run) -> None:
 
 
 def test_the_records_of_a_training(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    built = trainer.blank_network(BLUEPRINT)  # of other blueprints, each edit builds its own
+    built = blank_network(BLUEPRINT)  # of other blueprints, each edit builds its own
     monkeypatch.setattr(
         trainer,
         "blank_network",

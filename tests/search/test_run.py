@@ -179,10 +179,13 @@ def test_of_two_that_begin_a_run_at_once_one_is_told_of_the_other(tmp_path: Path
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
     command = [sys.executable, "-c", BEGINNER, str(tmp_path)]
     pipes: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
-    both = [subprocess.Popen(command, env=environment, **pipes) for _ in "ab"]
+    both: list[Any] = [subprocess.Popen(command, env=environment, **pipes) for _ in "ab"]
     assert [each.stdout.readline() for each in both] == ["ready\n"] * 2
     moments = " ".join(str(time.time() + 0.5 + turn) for turn in range(6))
-    said = [each.communicate(moments)[0].splitlines() for each in both]
+    for each in both:
+        each.stdin.write(f"{moments}\n")
+        each.stdin.flush()
+    said = [each.communicate()[0].splitlines() for each in both]
     for turn, words in enumerate(map(sorted, zip(*said, strict=True))):
         assert words[1] == "begun"
         assert re.fullmatch(r"Another process (is searching|has begun a run) in .*", words[0])

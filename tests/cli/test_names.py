@@ -84,7 +84,7 @@ def test_any_encoding_of_the_output_will_do(broken: Path, encoding: str) -> None
 
 
 def require_told(found: subprocess.CompletedProcess[str] | Ended) -> None:
-    """What is wrong with the folder `broken` is told without a traceback."""
+    """Raises unless what is wrong with the folder `broken` is told without a traceback."""
     assert found.returncode == 1, found.stderr
     assert "Traceback" not in found.stderr + found.stdout
     assert "[1]" in found.stdout

@@ -22,6 +22,7 @@ from atrous.core.config import (
 )
 from atrous.core.errors import AtrousError
 from atrous.core.options import (
+    Leaf,
     arguments,
     differences,
     leaves,
@@ -31,6 +32,8 @@ from atrous.core.options import (
     replaced,
 )
 from atrous.core.records import RecordError, from_json, to_json
+from atrous.core.strategy_config import StrategyOptions
+from atrous.strategies import STRATEGIES
 
 
 @dataclass(frozen=True)
@@ -169,9 +172,20 @@ def test_the_options_of_a_search_fit_on_a_screen_and_those_of_a_strategy_follow_
     assert shown("search", f"--strategy={GRADIENT}") == of_it
 
 
+@pytest.mark.parametrize("leaf", leaves(StrategyOptions), ids=lambda leaf: leaf.flag)
+def test_the_options_of_each_strategy_are_shown_and_kept_under_its_name(leaf: Leaf) -> None:
+    assert leaf.strategy in STRATEGIES
+    assert leaf.strategy == leaf.path[0]
+    assert f"--{leaf.flag}" in shown("search", "--strategy", leaf.strategy)
+    assert leaf.of(StrategyOptions.usual(leaf.strategy)) == leaf.default
+    assert StrategyOptions.usual(leaf.strategy).misplaced("random") == [leaf.strategy]
+
+
 def test_every_default_is_shown() -> None:
     text = shown("search", "--strategy", GRADIENT)
     for leaf in leaves(SearchConfig):
+        if leaf.strategy not in ("", GRADIENT):
+            continue
         usual = leaf.option.derived.replace("{space}", "dpc")
         if not usual and not isinstance(leaf.default, bool) and leaf.default is not None:
             usual = leaf.spell(leaf.default)

@@ -6,6 +6,7 @@ A command that `takes` a configuration has a parameter `told`: what the user typ
 from __future__ import annotations
 
 import inspect
+import json
 import os
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -16,12 +17,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar, get_args, get_origin
 
 import typer
+from rich.console import RenderableType
 from typer.core import TyperCommand
 
-from atrous.core.console import say
+from atrous.core.console import output, say
 from atrous.core.errors import AtrousError, faults
 from atrous.core.objective import MIOU, find_objective
 from atrous.core.options import MOST, Leaf, leaves, problem, replaced, require_in_range
+from atrous.core.records import to_json
 from atrous.core.words import score_name
 
 if TYPE_CHECKING:
@@ -273,10 +276,10 @@ class Command(TyperCommand):
                 name = f"Options of --strategy {title}" if title and title == shown else title
                 with formatter.section(name or "Options"):
                     formatter.write_dl(records)
-        for title in sections:
-            if title not in ("", "Arguments", shown):
-                told = f"--strategy {title} has options of its own: --strategy {title} --help"
-                _paragraph(formatter, f"{told} shows them.")
+        others = [title for title in sections if title not in ("", "Arguments", shown)]
+        if others:
+            told = ", ".join(f"--strategy {title} --help" for title in others)
+            _paragraph(formatter, f"Some strategies have options of their own, shown by: {told}.")
         if rare:
             told = "; ".join(f"{flag}: {text.rstrip('.')}" for flag, text in rare)
             _paragraph(formatter, f"Rarely needed: {told}.")
@@ -368,6 +371,17 @@ def _number(kind: Any, text: str) -> Any:
     except ValueError as error:
         what = "a whole number" if kind is int else "a number"
         raise ValueError(f"Expected {what}, got {text!r}") from error
+
+
+def show(
+    found: T, as_json: bool, rendered: Callable[[T], RenderableType], whole: bool = False
+) -> None:
+    """Prints a result: as JSON, or as it is `rendered` on a terminal, its lines left `whole` where
+    they are to be pasted."""
+    if as_json:
+        print(json.dumps(to_json(found), indent=2))
+    else:
+        output.print(rendered(found), soft_wrap=whole)
 
 
 RUNS = Path("runs")

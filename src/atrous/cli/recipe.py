@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from atrous.cli.options import Command, Told, takes
-from atrous.core.console import output, say
+from atrous.core.console import output, say, stoppable
 from atrous.core.requests import RecipeConfig, ShowRequest
 
 if TYPE_CHECKING:
@@ -61,11 +61,8 @@ def run(told: Told) -> None:
     reproduction = begin(found, asked.data, asked.out or OUT / asked.name, asked.changes)
     if reproduction.leads:
         _warn(reproduction.result.differences)
-    try:
+    with stoppable(lambda: "Stopped. Go on: the same command again."):
         done = carry_out(reproduction, say, _tell)
-    except KeyboardInterrupt:
-        say("Stopped. Go on: the same command again.")
-        raise
     if done:
         say(done.text)
         say(f"wrote {done.out / PAGE}")

@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from atrous.core.statistics import Interval, mean_interval
-from atrous.core.words import count, decimal, score_name
+from atrous.core.words import count, decimal, quantity, score_name
 from atrous.data.check import Report
 from atrous.data.dataset import FOLDER
 from atrous.data.findings import Problem
@@ -191,9 +191,7 @@ def _headline(report: Report) -> Text:
         return text.append("No problems found.", style="green")
     style = "bold red" if report.errors else "yellow"
     errors, warnings = report.errors, report.warnings
-    return text.append(
-        f"{errors} error{'s' * (errors != 1)}, {warnings} warning{'s' * (warnings != 1)}.", style
-    )
+    return text.append(f"{quantity(errors, 'error')}, {quantity(warnings, 'warning')}.", style)
 
 
 def _problem(problem: Problem) -> RenderableType:
@@ -306,8 +304,8 @@ def latency_table(latencies: Sequence[Latency]) -> RenderableType:
     height, width = first.size
     head = (
         f"one pass, from {first.batch} x 3 x {height} x {width} normalised pixels to class "
-        f"scores of each, {first.precision}, {first.threads} CPU thread"
-        f"{'' if first.threads == 1 else 's'}\non {first.device}: {first.device_name}"
+        f"scores of each, {first.precision}, "
+        f"{quantity(first.threads, 'CPU thread')}\non {first.device}: {first.device_name}"
     )
     table = Table()
     table.add_column("runtime", no_wrap=True)

@@ -188,6 +188,17 @@ def _inline(svg: str, name: str, title: str, size: Size) -> str:
     return f"{head}<title>{escape(title)}</title>{body}</svg>"
 
 
+def dress_lines(axes: Axes, x: str, y: str, labels: Sequence[Label], whole: bool = True) -> None:
+    """Names the axes of lines that begin at 0, and the lines at their ends; `whole`: x counts."""
+    axes.set_xlim(left=0)
+    axes.margins(y=0.08)
+    if whole:
+        axes.xaxis.set_major_locator(whole_numbers())
+    axes.set_xlabel(x)
+    axes.set_ylabel(y)
+    label_ends(axes, labels)
+
+
 def label_ends(axes: Axes, labels: Sequence[Label]) -> None:
     """Writes each line's name right of the axes at its height, moved apart where they collide."""
     bottom, top = axes.get_ylim()

@@ -22,15 +22,7 @@ from atrous.core.errors import AtrousError
 
 Pixels = npt.NDArray[np.uint8]
 
-_UNREADABLE = (
-    OSError,
-    SyntaxError,
-    ValueError,
-    EOFError,
-    struct.error,
-    zlib.error,
-    MemoryError,
-)
+_UNREADABLE = (OSError, SyntaxError, ValueError, EOFError, struct.error, zlib.error, MemoryError)
 _LOSSLESS = ("PNG", "BMP", "TIFF")
 _LOSSLESS_TIFF = (
     "raw",

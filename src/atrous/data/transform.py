@@ -106,11 +106,7 @@ class Augmentation:
     fill: tuple[int, int, int]
 
     def __call__(
-        self,
-        image: Pixels,
-        labels: Pixels,
-        rng: np.random.Generator,
-        mirrored: bool | None = None,
+        self, image: Pixels, labels: Pixels, rng: np.random.Generator, mirrored: bool | None = None
     ) -> tuple[Pixels, Pixels]:
         """Image [H, W, 3] and labels [H, W] -> crops [h, w, 3] and [h, w], `mirrored` by chance
         unless told."""

@@ -6,11 +6,9 @@ stride s is B x channels[s] x ceil(H / s) x ceil(W / s).
 
 from __future__ import annotations
 
-import contextlib
 import difflib
-import logging
 import sys
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Mapping
 from functools import cache
 from pathlib import Path
 from types import ModuleType
@@ -19,10 +17,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
-from torch.utils.flop_counter import FlopCounterMode
 
 from atrous.core.architecture import Cost
+from atrous.core.console import quiet
 from atrous.core.errors import AtrousError
+from atrous.networks.layers import counted
 from atrous.networks.network import Chain, Encoder
 from atrous.networks.pyramid import Offsets, Pyramid
 from atrous.networks.weights import (
@@ -209,11 +208,7 @@ def backbone_cost(outline: Backbone, size: tuple[int, int]) -> Cost:
 
     Nothing is computed: `outline` has no storage.
     """
-    counter = FlopCounterMode(display=False)
-    with torch.no_grad(), counter:
-        outline(torch.empty(1, 3, *size, device="meta"))
-    parameters = sum(parameter.numel() for parameter in outline.parameters())
-    return Cost(parameters, counter.get_total_flops() // 2)
+    return counted(outline, torch.empty(1, 3, *size, device="meta"))
 
 
 def import_timm() -> ModuleType:
@@ -241,7 +236,7 @@ def import_timm() -> ModuleType:
 
 @cache
 def _checked(name: str, output_stride: int) -> int:
-    """What multiple inputs of the network are padded to, found by passes without data, once.
+    """Finds the multiple that inputs of the network are padded to, by passes without data, once.
 
     Raises AtrousError when timm has no such backbone or it cannot give the output stride.
     """
@@ -357,7 +352,8 @@ def _fetched(name: str, output_stride: int) -> nn.Module:
     """The network with the weights of timm's hub, or of the hub's cache on this machine."""
     source = hub_source(import_timm(), name)
     try:
-        with torch.random.fork_rng(devices=[]), _quiet("timm"):
+        # timm warns of the classifier that a feature network leaves out.
+        with torch.random.fork_rng(devices=[]), quiet("timm"):
             return _create(
                 name, output_stride=output_stride, pretrained=True, pretrained_cfg_overlay=source
             )
@@ -407,18 +403,6 @@ def _published(name: str) -> Mapping[str, torch.Size]:
     with torch.device("meta"):
         model: nn.Module = import_timm().create_model(name)
     return {key: tensor.shape for key, tensor in model.state_dict().items()}
-
-
-@contextlib.contextmanager
-def _quiet(logger: str) -> Iterator[None]:
-    """Holds back warnings: timm warns of the classifier that a feature network leaves out."""
-    log = logging.getLogger(logger)
-    level = log.level
-    log.setLevel(logging.ERROR)
-    try:
-        yield
-    finally:
-        log.setLevel(level)
 
 
 def _incapable(name: str, output_stride: int, reason: str) -> AtrousError:

@@ -130,11 +130,7 @@ class Network(nn.Module):
     frozen: int = 0
 
     def __init__(
-        self,
-        backbone: Encoder,
-        head: Part,
-        logits: nn.Conv2d,
-        decoder: Refinement | None = None,
+        self, backbone: Encoder, head: Part, logits: nn.Conv2d, decoder: Refinement | None = None
     ) -> None:
         super().__init__()
         for part in (head, decoder) if decoder else (head,):

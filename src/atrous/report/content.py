@@ -19,7 +19,7 @@ from atrous.report.curves import (
 )
 from atrous.report.glance import Glance, Searched, glance_of
 from atrous.report.leaderboard import Row, Usage, failures, leaderboard, usage
-from atrous.report.measures import ClassLine, TitledNetwork, network_of, with_trained
+from atrous.report.measures import Measure, TitledNetwork, network_of, with_trained
 from atrous.report.outcome import Outcome, outcome_of
 from atrous.report.relaxed import Relaxed, relaxed
 from atrous.report.rerank import Again, SecondRanking, scatter_figure, second_ranking
@@ -81,7 +81,7 @@ class Content:
     rows: Sequence[Row]
     entries: Sequence[Entry]
     cards: Sequence[Card]
-    classes: Sequence[ClassLine]
+    classes: Sequence[Measure]
     figures: Figures
     origins: dict[str, int]
     usage: Usage | None
@@ -212,11 +212,11 @@ def _card(title: str, row: Row) -> Card:
     return Card(title, row, view_of(architecture).draw(architecture))
 
 
-def _classes(run: Run, cards: Sequence[Card]) -> list[ClassLine]:
+def _classes(run: Run, cards: Sequence[Card]) -> list[Measure]:
     if not cards:
         return []
     columns = zip(*(card.row.found.measured.details["class_iou"] for card in cards), strict=True)
-    return [ClassLine(n, v) for n, v in zip(run.context.classes, columns, strict=True)]
+    return [Measure(n, v) for n, v in zip(run.context.classes, columns, strict=True)]
 
 
 def _figures(

@@ -10,7 +10,7 @@ from io import StringIO
 from pathlib import Path
 
 from atrous.core.files import save_text
-from atrous.core.trial import Failed
+from atrous.core.trial import Failed, Outcome
 from atrous.core.words import quantity
 from atrous.search.ledger import Entry, Scored, scored
 from atrous.search.run import Run
@@ -87,14 +87,20 @@ def write_csv(run: Run, entries: Sequence[Entry], path: Path) -> None:
     """
     text = StringIO()
     classes = [f"iou {name}" for name in run.context.classes]
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow([*HEAD, *METRICS, *COST, "seconds", "elapsed", "cell", "error", *classes])
+    columns = [*HEAD, *METRICS, *COST, "seconds", "elapsed", "cell", "error", *classes]
+    writer = csv.DictWriter(text, columns, restval="", lineterminator="\n")
+    writer.writeheader()
     elapsed = {entry.trial.number: entry.elapsed for entry in entries}
     for row in leaderboard(run, entries):
-        writer.writerow(_measured_line(row, elapsed[row.number]))
+        measured = row.found.measured
+        scores = {name: measured.values.get(name) for name in METRICS}
+        shares = dict(zip(classes, measured.details["class_iou"], strict=True))
+        line = {"rank": row.rank, "outcome": "measured", "score": row.score, **scores, **shares}
+        writer.writerow(line | _known(run, measured, elapsed[row.number]))
     for entry in entries:
-        if isinstance(entry.outcome, Failed):
-            writer.writerow(_failed_line(run, entry.outcome, entry.elapsed))
+        if isinstance(failed := entry.outcome, Failed):
+            line = {"outcome": failed.reason.value, "error": failed.error}
+            writer.writerow(line | _known(run, failed, entry.elapsed))
     save_text(path, text.getvalue())
 
 
@@ -117,34 +123,18 @@ def _row(run: Run, rank: int, found: Scored) -> Row:
     )
 
 
-def _measured_line(row: Row, elapsed: float) -> list[object]:
-    trial, measured = row.found.trial, row.found.measured
-    return [
-        row.rank,
-        row.number,
-        row.architecture,
-        row.origin,
-        "measured",
-        row.score,
-        *(measured.values.get(name) for name in METRICS),
-        row.parameters,
-        row.multiply_adds,
-        row.seconds,
-        elapsed,
-        view_of(trial.architecture).words(trial.architecture),
-        "",
-        *measured.details["class_iou"],
-    ]
-
-
-def _failed_line(run: Run, outcome: Failed, elapsed: float) -> list[object]:
-    trial = outcome.trial
-    start: list[object] = ["", trial.number, str(trial.architecture), str(trial.origin)]
-    empty = [""] * (1 + len(METRICS))
-    words = view_of(trial.architecture).words(trial.architecture)
-    end = [outcome.seconds, elapsed, words, outcome.error, *([""] * len(run.context.classes))]
-    cost = cost_of(run, trial.architecture)
-    return [*start, outcome.reason.value, *empty, cost.parameters, cost.multiply_adds, *end]
+def _known(run: Run, outcome: Outcome, elapsed: float) -> dict[str, object]:
+    """The columns of a trial that do not depend on how it ended."""
+    trial, architecture = outcome.trial, outcome.trial.architecture
+    return {
+        "trial": trial.number,
+        "architecture": str(architecture),
+        "origin": str(trial.origin),
+        **vars(cost_of(run, architecture)),
+        "seconds": outcome.seconds,
+        "elapsed": elapsed,
+        "cell": view_of(architecture).words(architecture),
+    }
 
 
 LEAST = 3

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from PIL import Image
 
-from atrous.core.drawing import BLUE, GREEN, INK, MUTED, ORANGE, draw, label_ends, whole_numbers
+from atrous.core.drawing import BLUE, GREEN, INK, MUTED, ORANGE, draw, dress_lines
 from atrous.core.errors import AtrousError
 from atrous.core.words import decimal
 from atrous.report import measures
@@ -200,12 +200,7 @@ def curves_figure(networks: Sequence[TitledNetwork]) -> str | None:
 
     def paint(axes: Axes) -> None:
         labels = [_paint_scores(axes, network, place) for place, network in enumerate(scored)]
-        axes.set_xlim(left=0)
-        axes.margins(y=0.08)
-        axes.xaxis.set_major_locator(whole_numbers())
-        axes.set_xlabel("training steps")
-        axes.set_ylabel("mIoU on the selection images")
-        label_ends(axes, labels)
+        dress_lines(axes, "training steps", "mIoU on the selection images", labels)
 
     title = "mIoU on the selection images against training steps"
     return draw("training-curves", title, (BROAD, HEIGHT), (62, 42, 146, 14), paint)

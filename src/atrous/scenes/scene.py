@@ -18,17 +18,9 @@ from atrous.core.console import track
 from atrous.core.errors import AtrousError
 from atrous.data.dataset import IGNORE, Dataset, Progress
 from atrous.data.layouts import read_dataset
-from atrous.data.layouts.folder import SPLITS
+from atrous.data.layouts.layout import SPLITS
 from atrous.scenes.buildings import draw_houses
-from atrous.scenes.canvas import (
-    BUILDING,
-    CLASSES,
-    PAVEMENT,
-    SIGN,
-    SMOOTH,
-    VEHICLE,
-    Canvas,
-)
+from atrous.scenes.canvas import BUILDING, CLASSES, PAVEMENT, SIGN, SMOOTH, VEHICLE, Canvas, Span
 from atrous.scenes.objects import draw_box, draw_car, draw_shaft, draw_walker
 from atrous.scenes.plan import Scenery, StreetPlan, by_doubling, draw_camera, draw_ground, draw_plan
 from atrous.scenes.textures import draw_light, finish, sky
@@ -41,11 +33,7 @@ _Thing = tuple[float, Callable[[], None]]
 
 
 def write_scenes(
-    root: Path,
-    images: int,
-    seed: int,
-    size: tuple[int, int] = SIZE,
-    progress: Progress = track,
+    root: Path, images: int, seed: int, size: tuple[int, int] = SIZE, progress: Progress = track
 ) -> Dataset:
     """Draws `images` scenes into a new folder, 70 % train, 15 % val, 15 % test; at least 1 each.
 
@@ -116,7 +104,7 @@ def _on_pavement(stage: Scenery, plan: StreetPlan) -> _Thing:
     return z, lambda: draw_box(stage, x - width / 2, z, label, width)
 
 
-def _on_road(stage: Scenery, plan: StreetPlan, road: tuple[float, float]) -> _Thing:
+def _on_road(stage: Scenery, plan: StreetPlan, road: Span) -> _Thing:
     rng = stage.rng
     x, z = _place(stage, plan, road)
     z = max(z, _clear(stage))
@@ -128,7 +116,7 @@ def _on_road(stage: Scenery, plan: StreetPlan, road: tuple[float, float]) -> _Th
     return z, lambda: draw_box(stage, x - width / 2, z, VEHICLE, width)
 
 
-def _place(stage: Scenery, plan: StreetPlan, band: tuple[float, float]) -> tuple[float, float]:
+def _place(stage: Scenery, plan: StreetPlan, band: Span) -> Span:
     """A spot (x, z) by chance in a band of ground."""
     rng, camera = stage.rng, stage.canvas.camera
     if not plan.across:

@@ -261,6 +261,8 @@ def unknown(config: SearchConfig) -> list[str]:
         found += [f"{name}: {told}" for told in faults(check)]
     if (config.strategy == GRADIENT) != (config.gradient is not None):
         found.append(f"gradient: is there for the strategy {GRADIENT} and for no other.")
+    for name in config.options.misplaced(config.strategy):
+        found.append(f"options.{name}: is there for the strategy {name} and for no other.")
     return found
 
 

@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 
 import torch
 from torch import nn
-from torch.utils.flop_counter import FlopCounterMode
 
 from atrous.core.architecture import ArchitectureText, Cost
 from atrous.core.errors import AtrousError
@@ -14,6 +13,7 @@ from atrous.core.records import Positive
 from atrous.data.canvas import Size, feature_size, round_up
 from atrous.data.encoding import Colour
 from atrous.networks.backbones import load_backbone, outline
+from atrous.networks.layers import counted
 from atrous.networks.network import LOW_STRIDE, Encoder, Network
 from atrous.spaces import find_space, needs_backbone
 from atrous.spaces.space import from_stride
@@ -81,12 +81,7 @@ def network_cost(blueprint: Blueprint, size: Size) -> Cost:
     Encoder, parts and class scores count; batch norms, activations and interpolation do not.
     Nothing is computed, and nothing stored.
     """
-    network = blank_network(blueprint)
-    counter = FlopCounterMode(display=False)
-    with torch.no_grad(), counter:
-        network(torch.empty(1, 3, *size, device="meta"))
-    parameters = sum(parameter.numel() for parameter in network.parameters())
-    return Cost(parameters, counter.get_total_flops() // 2)
+    return counted(blank_network(blueprint), torch.empty(1, 3, *size, device="meta"))
 
 
 def untrained_rates(blueprint: Blueprint, crop: Size, image: Size) -> str | None:

@@ -33,6 +33,7 @@ from atrous.core.objective import (
     objectives_of,
 )
 from atrous.core.options import replaced, require_in_range
+from atrous.core.strategy_config import StrategyOptions
 from atrous.core.trial import Failed, may_pass
 from atrous.data.canvas import require_crop
 from atrous.data.layouts import require_folder
@@ -77,6 +78,7 @@ def usual(space: str, strategy: str = "local") -> SearchConfig:
     )
     if not known.backbone:
         config = replaced(config, **OF_WHOLE_NETWORKS)
+    config = replace(config, options=StrategyOptions.usual(strategy))
     return replace(config, gradient=GradientConfig()) if strategy == GRADIENT else config
 
 
@@ -114,7 +116,7 @@ def proceed(
     space = find_space(config.space).at(run.context.maps, config.proxy.filters, limits)
     plan = SearchPlan(
         space=space,
-        strategy=strategy or find_strategy(config.strategy),
+        strategy=strategy or find_strategy(config.strategy, config.options),
         listed=baseline_trials(config.baselines, config.seed),
         trials=config.budget.trials,
         promotion=find_promotion(config.promotion, config.proxy.steps),

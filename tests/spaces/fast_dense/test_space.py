@@ -186,11 +186,6 @@ def test_files_are_in_their_authors_form(tmp_path: Path) -> None:
         write_architecture(find_architecture("fast_dense-1x1:0.1.0.0.0.0.0"))
 
 
-def test_sizes_beyond_nine_are_refused() -> None:
-    with pytest.raises(AtrousError, match="1 to 9 blocks"):
-        fast_dense(10, 1)
-
-
 def test_the_sketch_names_what_is_read() -> None:
     text = fast_dense().text(fast_dense().published["arch0"])
     assert "block 2: cell(stride 32) + cell(stride 4)" in text

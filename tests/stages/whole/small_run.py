@@ -42,7 +42,8 @@ def wish(data: Path, **changes: Any) -> WholeConfig:
 @contextmanager
 def quick(least: int = 1) -> Iterator[pytest.MonkeyPatch]:
     """Everything in this process, on one thread, nothing measured but the latency, which is that
-    of pytorch alone. A plan has at least `least` candidates and steps."""
+    of pytorch alone: what is over of the budget when it is split is no time at all. A plan has at
+    least `least` candidates and steps."""
     formats: Any = exported.FORMATS
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(formats, "pt2", replace(formats["pt2"], run=run_here))
@@ -50,6 +51,7 @@ def quick(least: int = 1) -> Iterator[pytest.MonkeyPatch]:
         for module in (training_config, plan):
             patch.setattr(module, "cores", lambda: 1)
         patch.setattr(whole, "measure_pace", lambda *_: SLOW)
+        patch.setattr(whole, "monotonic", lambda: 0.0)
         patch.setattr(finish, "_has_onnx", lambda: False)
         patch.setattr(plan, "LEAST_TRIALS", least)
         patch.setattr(plan, "LEAST_STEPS", least)

@@ -57,13 +57,6 @@ def quartiles(values: Sequence[float]) -> tuple[float, float, float]:
     return lower, median(values), upper
 
 
-def measure_latency(
-    network: Network, conditions: LatencyConditions, runtime: str = "pytorch", repeats: int = 30
-) -> Latency:
-    """Measures one runtime under what `make_conditions` completes; raises AtrousError."""
-    return compare_latency(network, conditions, (runtime,), repeats)[0]
-
-
 def compare_latency(
     network: Network, conditions: LatencyConditions, runtimes: Sequence[str], repeats: int = 30
 ) -> tuple[Latency, ...]:

@@ -140,26 +140,23 @@ RATE = 2
 """The atrous rate of a cell's convolutions at stride 1."""
 
 
-def make_operation(
-    operation: Operation, filters: int, stride: int, affine: bool = True
-) -> nn.Module:
-    """An operation from [B, filters, H, W] to as many channels; `affine`: batch norms have scales
-    and shifts."""
+def make_operation(operation: Operation, filters: int, stride: int) -> nn.Module:
+    """An operation from [B, filters, H, W] to as many channels."""
     match operation:
         case Operation.SEPARABLE_3:
-            return SeparableTwice(filters, 3, stride, affine)
+            return SeparableTwice(filters, 3, stride)
         case Operation.SEPARABLE_5:
-            return SeparableTwice(filters, 5, stride, affine)
+            return SeparableTwice(filters, 5, stride)
         case Operation.ATROUS_3:
-            return AtrousConvolution(filters, 3, stride, affine)
+            return AtrousConvolution(filters, 3, stride)
         case Operation.ATROUS_5:
-            return AtrousConvolution(filters, 5, stride, affine)
+            return AtrousConvolution(filters, 5, stride)
         case Operation.AVERAGE:
             return nn.AvgPool2d(3, stride, padding=1, count_include_pad=False)
         case Operation.MAXIMUM:
             return nn.MaxPool2d(3, stride, padding=1)
         case Operation.SKIP:
-            return nn.Identity() if stride == 1 else StridedSkip(filters, affine)
+            return nn.Identity() if stride == 1 else StridedSkip(filters)
 
 
 class SpatialConvolution(DepthwiseConvolution):
@@ -186,10 +183,8 @@ class SpatialConvolution(DepthwiseConvolution):
 class SeparableTwice(nn.Sequential):
     """ReLU, depthwise kernel x kernel, 1x1, batch norm; then the same again at stride 1."""
 
-    def __init__(self, filters: int, kernel: int, stride: int, affine: bool = True) -> None:
-        super().__init__(
-            *_separable(filters, kernel, stride, affine), *_separable(filters, kernel, 1, affine)
-        )
+    def __init__(self, filters: int, kernel: int, stride: int) -> None:
+        super().__init__(*_separable(filters, kernel, stride), *_separable(filters, kernel, 1))
 
 
 class AtrousConvolution(nn.Module):
@@ -198,13 +193,13 @@ class AtrousConvolution(nn.Module):
     At stride 2 the map is halved first, bilinearly with corners on corners, and the rate is 1.
     """
 
-    def __init__(self, filters: int, kernel: int, stride: int, affine: bool = True) -> None:
+    def __init__(self, filters: int, kernel: int, stride: int) -> None:
         super().__init__()
         self.stride, rate = stride, RATE if stride == 1 else 1
         self.convolution = nn.Conv2d(
             filters, filters, kernel, padding=kernel // 2 * rate, dilation=rate, bias=False
         )
-        self.norm = cell_norm(filters, affine)
+        self.norm = cell_norm(filters)
 
     def forward(self, maps: Tensor) -> Tensor:
         """[B, C, H, W] -> the same, or half the positions."""
@@ -219,22 +214,22 @@ class AtrousConvolution(nn.Module):
 class StridedSkip(nn.Sequential):
     """ReLU, 1x1 convolution at stride 2, batch norm: what a skip is where it has to halve."""
 
-    def __init__(self, filters: int, affine: bool = True) -> None:
+    def __init__(self, filters: int) -> None:
         convolution = nn.Conv2d(filters, filters, 1, stride=2, bias=False)
-        super().__init__(nn.ReLU(), convolution, cell_norm(filters, affine))
+        super().__init__(nn.ReLU(), convolution, cell_norm(filters))
 
 
 class Projection(nn.Sequential):
     """ReLU, 1x1 convolution, batch norm: [B, channels, H, W] -> [B, filters, H, W]."""
 
-    def __init__(self, channels: int, filters: int, affine: bool = True) -> None:
+    def __init__(self, channels: int, filters: int) -> None:
         convolution = PointwiseConvolution(channels, filters)
-        super().__init__(nn.ReLU(), convolution, cell_norm(filters, affine))
+        super().__init__(nn.ReLU(), convolution, cell_norm(filters))
 
 
-def cell_norm(channels: int, affine: bool = True) -> nn.BatchNorm2d:
+def cell_norm(channels: int) -> nn.BatchNorm2d:
     """Batch norm as in the released final network, but for the decay, which the trainer sets."""
-    return nn.BatchNorm2d(channels, eps=EPSILON, affine=affine)
+    return nn.BatchNorm2d(channels, eps=EPSILON)
 
 
 def resized(maps: Tensor, size: tuple[int, int]) -> Tensor:
@@ -247,7 +242,7 @@ def doubled(maps: Tensor) -> Tensor:
     return resized(maps, (2 * maps.shape[-2] - 1, 2 * maps.shape[-1] - 1))
 
 
-def _separable(filters: int, kernel: int, stride: int, affine: bool) -> tuple[nn.Module, ...]:
+def _separable(filters: int, kernel: int, stride: int) -> tuple[nn.Module, ...]:
     depthwise = SpatialConvolution(filters, kernel, stride)
     pointwise = PointwiseConvolution(filters, filters)
-    return nn.ReLU(), depthwise, pointwise, cell_norm(filters, affine)
+    return nn.ReLU(), depthwise, pointwise, cell_norm(filters)

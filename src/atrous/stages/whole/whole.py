@@ -13,10 +13,10 @@ trained/NAME/latency.json       how long an image takes
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
+from time import monotonic
 
 from atrous.core.architecture import Architecture
 from atrous.core.config import RerankConfig, TrainingConfig, WholeConfig
@@ -144,7 +144,7 @@ def _finish(out: Path, cache: Path, say: Say, watch: Watch) -> Path:
 
 def prepare(out: Path, cache: Path) -> None:
     """Checks everything, begins the search, and splits the budget by how fast this machine is."""
-    config, start = kept(out), time.monotonic()
+    config, start = kept(out), monotonic()
     estimator = None
     if not (out / ABOUT).exists():
         _, estimator = driver.begin(config.search, out, cache)
@@ -154,7 +154,7 @@ def prepare(out: Path, cache: Path) -> None:
     plain = yardstick_of(run.config.space)
     job = job_of(training_of(run, plain, STEPS, config))
     pace = measure_pace(run, estimator or estimator_of(run, cache), job)
-    ended = round(time.monotonic() - start)
+    ended = round(monotonic() - start)
     budget = BUDGET if config.search.budget.seconds is None else config.search.budget.seconds
     if config.stretch:
         budget = max(budget, least_short(pace, ended, WANTED_STEPS))

@@ -8,7 +8,7 @@ from statistics import fmean
 
 from atrous.core.drawing import BLUE, GREEN, INK, MUTED, ORANGE
 from atrous.core.words import MINUS, TIMES
-from atrous.relax.collapse import Snapshot, entropy
+from atrous.relax.collapse import Snapshot, entropy_share
 from atrous.spaces.auto_deeplab.cell import NONE, OPERATIONS, Operation, edges, state_name
 from atrous.spaces.auto_deeplab.relaxation.decoding import (
     OPERATIONS_GROUP,
@@ -23,17 +23,7 @@ from atrous.spaces.auto_deeplab.relaxation.decoding import (
 )
 from atrous.spaces.auto_deeplab.space import Decoded, decode, layers_of
 from atrous.spaces.auto_deeplab.trellis import LEVELS, STRIDES, draw_trellis, levels_at
-from atrous.spaces.view import (
-    DASHED,
-    DOTTED,
-    SOLID,
-    Chart,
-    Dash,
-    Grid,
-    Line,
-    Place,
-    RelaxationView,
-)
+from atrous.spaces.view import DASHED, DOTTED, SOLID, Chart, Dash, Grid, Line, Place, RelaxationView
 
 NARROW, WIDE = 40.0, 62.0
 KERNEL = re.compile(r"(?<=\d)x(?=\d)")
@@ -136,8 +126,8 @@ def _strides_chart(snapshots: Sequence[Snapshot]) -> Chart:
 
 
 def _entropy_chart(snapshots: Sequence[Snapshot]) -> Chart:
-    alpha = [entropy(_operations(snapshot)).share for snapshot in snapshots]
-    beta = [entropy(snapshot.probabilities[WAYS_GROUP]).share for snapshot in snapshots]
+    alpha = [entropy_share(_operations(snapshot)) for snapshot in snapshots]
+    beta = [entropy_share(snapshot.probabilities[WAYS_GROUP]) for snapshot in snapshots]
     return Chart(
         "relaxed-entropy",
         "Mean entropy of operations and of the path, as part of the largest, against steps",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
+from typing import Any
 
 from alembic.script import ScriptDirectory
 from optuna.storages._rdb.storage import _VersionManager
@@ -20,6 +21,7 @@ def _leave_it_to_the_system_when_to_write(connection: sqlite3.Connection, _: obj
     connection.execute("PRAGMA synchronous = OFF")
 
 
+_manager: Any = _VersionManager
 _read = _VersionManager._create_alembic_script
 _SCRIPTS: list[ScriptDirectory] = []
 
@@ -32,4 +34,4 @@ def _read_once(manager: _VersionManager) -> ScriptDirectory:
     return _SCRIPTS[0]
 
 
-_VersionManager._create_alembic_script = _read_once  # type: ignore[method-assign]
+_manager._create_alembic_script = _read_once

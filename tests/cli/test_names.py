@@ -92,13 +92,12 @@ def require_told(found: subprocess.CompletedProcess[str] | Ended) -> None:
     assert "1 error" in found.stdout
 
 
-@pytest.mark.slow
 def test_a_name_that_cannot_be_printed_is_told_by_number_and_found_again(home: Path) -> None:
-    assert "d\\udce9 [1]" in typed("check", RAW, folder=home, PYTHONIOENCODING="utf-8").stdout
-    told = json.loads(typed("check", RAW, "--json", folder=home).stdout)
+    assert "d\\udce9 [1]" in here("check", RAW, folder=home).stdout
+    told = json.loads(here("check", RAW, "--json", folder=home).stdout)
     assert (home / told["root"]).is_dir()
     assert "\u5929 [bold]\u00e9" in told["classes"]
-    found = typed("status", RAW, folder=home, PYTHONIOENCODING="ascii")
+    found = here("status", RAW, folder=home, encoding="ascii")
     assert found.returncode == 1
     assert "Expected a run at" in found.stderr
 

@@ -22,8 +22,18 @@ from atrous.core.errors import AtrousError, in_a_line, lacks_memory
 
 MEND = "Close other programs, ask for less at a time, or take a machine with more."
 """How to go on without memory, where a stage does not know better."""
-FULL = (errno.ENOSPC, errno.EDQUOT, errno.EIO)
-"""Of a disk, or of what the output goes to."""
+ROOM = "Make room, or write to another disk."
+RIGHTS = "Make it yours to read and write, or name another place."
+TROUBLE = {
+    errno.ENOSPC: ROOM,
+    errno.EDQUOT: ROOM,
+    errno.EIO: ROOM,
+    errno.EACCES: RIGHTS,
+    errno.EPERM: RIGHTS,
+    errno.EROFS: RIGHTS,
+    errno.ENAMETOOLONG: "Name a shorter one.",
+}
+"""How to mend what a file system says, or what the output goes to, where nobody knows better."""
 COMMANDS = (
     run,
     spaces,
@@ -71,8 +81,8 @@ def main() -> None:
     except KeyboardInterrupt:
         sys.exit(130)
     except Exception as error:
-        if isinstance(error, OSError) and error.errno in FULL:
-            print(f"error: {error}. Make room, or write to another disk.", file=sys.stderr)
+        if isinstance(error, OSError) and error.errno in TROUBLE:
+            print(f"error: {error}. {TROUBLE[error.errno]}", file=sys.stderr)
             sys.stdout = None  # what it still holds would be told as an error at the very end
             sys.exit(1)
         if not lacks_memory(error):

@@ -429,7 +429,8 @@ def cache_of(folders: Folders) -> Path:
     return folders.cache or default_cache()
 
 
-def tell_score(step: int, loss: float, metrics: Metrics, score: str = MIOU) -> None:
+def tell_score(step: int, loss: float | None, metrics: Metrics, score: str = MIOU) -> None:
     """A line for each time that a training is scored, with the score that it goes by."""
     value = find_objective(score)(metrics.values)
-    say(f"step {step:>6}  loss {loss:.4f}  selection {score_name(score)} {value:.4f}")
+    told = "" if loss is None else f"loss {loss:.4f}  "
+    say(f"step {step:>6}  {told}selection {score_name(score)} {value:.4f}")

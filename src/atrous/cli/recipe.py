@@ -7,12 +7,11 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from atrous.cli.options import Command, Told, takes
+from atrous.cli.options import Command, Told, takes, tell_score
 from atrous.core.console import output, say, stoppable
 from atrous.core.requests import RecipeConfig, ShowRequest
 
 if TYPE_CHECKING:
-    from atrous.core.trial import Metrics
     from atrous.recipes.changes import Difference
 
 OUT = Path("recipes")
@@ -62,7 +61,7 @@ def run(told: Told) -> None:
     if reproduction.leads:
         _warn(reproduction.result.differences)
     with stoppable(lambda: "Stopped. Go on: the same command again."):
-        done = carry_out(reproduction, say, _tell)
+        done = carry_out(reproduction, say, tell_score)
     if done:
         say(done.text)
         say(f"wrote {done.out / PAGE}")
@@ -73,8 +72,3 @@ def _warn(differences: tuple[Difference, ...]) -> None:
 
     if differences:
         say(f"This is not the published protocol:\n{difference_table(differences)}")
-
-
-def _tell(step: int, loss: float | None, metrics: Metrics) -> None:
-    told = "" if loss is None else f"loss {loss:.4f}  "
-    say(f"step {step:>6}  {told}mIoU on val {metrics.miou:.4f}")

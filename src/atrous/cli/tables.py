@@ -249,9 +249,8 @@ UNIT = {
 def evaluation_table(evaluation: Evaluation) -> RenderableType:
     """Tables each class with its IoU and share of the labelled pixels, and the scores."""
     counts = evaluation.counts
-    head = (
-        f"{evaluation.data}, {evaluation.split}: {evaluation.images} images, {evaluation.inference}"
-    )
+    how = f"{evaluation.images} images, {evaluation.inference}"
+    head = f"{evaluation.data}, {evaluation.split}: {how}"
     table = Table("class", title="IoU of each class, in percent", title_justify="left")
     table.add_column("IoU", justify="right")
     table.add_column("share of labelled pixels", justify="right")

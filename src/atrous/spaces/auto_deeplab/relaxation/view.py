@@ -44,7 +44,8 @@ def line(snapshot: Snapshot) -> str:
     """Tells skips and poolings of the cell, and the path."""
     found = _decoded(snapshot)
     strides = " ".join(str(STRIDES[level]) for level in found.path)
-    return f"skip {share_of(found.cell, Operation.SKIP):.0%} pool {share_of(found.cell, *POOLING):.0%}  {strides}"
+    skips, pools = share_of(found.cell, Operation.SKIP), share_of(found.cell, *POOLING)
+    return f"skip {skips:.0%} pool {pools:.0%}  {strides}"
 
 
 def facts(snapshot: Snapshot) -> list[tuple[str, str]]:

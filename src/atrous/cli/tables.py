@@ -47,11 +47,10 @@ def leaderboard_table(rows: Sequence[Row], entries: Sequence[Entry] = (), top: i
 
 def rankings(second: SecondRanking) -> RenderableType:
     """Both rankings as a table within 100 columns, and in words how far they agree."""
-    failures = [f"No second score for {each.name}: {each.reason}" for each in second.failed]
     if not second.cells:
-        lines = ["Nothing has a second score yet.", left_words(second), *failures]
+        lines = ["Nothing has a second score yet.", left_words(second), *second.failed]
         return Group(*(Text(line) for line in lines if line))
-    lines = [winner_words(second), agreement_words(second), left_words(second), *failures]
+    lines = [winner_words(second), agreement_words(second), left_words(second), *second.failed]
     return Group(_ranking_table(second), "", *(Text(line) for line in lines if line))
 
 

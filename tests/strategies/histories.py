@@ -95,6 +95,11 @@ class Counting(History):
         self.work += 1
         return super()._at(place)
 
+    def since(self, known: int, until: int | None = None) -> Sequence[Result]:
+        found = super().since(known, until)
+        self.work += len(found)
+        return found
+
     def last(self, count: int) -> Sequence[Result]:
         self.work += count
         return super().last(count)

@@ -230,7 +230,7 @@ class SearchConfig:
 
     data: DataConfig = part()
     space: str = compared("A space; atrous spaces lists them.", derived="{space}")
-    strategy: str = option("random, local, evolution or gradient.", "local")
+    strategy: str = option("random, local, evolution, surrogate or gradient.", "local")
     options: StrategyOptions = part(StrategyOptions)
     promotion: str = compared(
         "Who is trained on: full, all candidates for --steps; or halving, the better third of them "

@@ -160,6 +160,16 @@ class Grammar:
             state = self.rules.step(state, choice)
         return self.rules.choices(state)
 
+    def spell(self, pick: Callable[[int, int], int]) -> Genotype:
+        """The genotype whose decisions `pick` takes, given each one's position and its number of
+        choices."""
+        state = self.rules.start
+        genotype: list[int] = []
+        while count := self.rules.choices(state):
+            genotype.append(pick(len(genotype), count))
+            state = self.rules.step(state, genotype[-1])
+        return tuple(genotype)
+
     @cached_property
     def most_choices(self) -> tuple[int, ...]:
         """The most choices that each decision can have, in order: the shape of an encoding."""

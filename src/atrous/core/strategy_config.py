@@ -6,7 +6,7 @@ A strategy is made of its record and nothing else: `atrous.strategies.find_strat
 from __future__ import annotations
 
 from dataclasses import dataclass, fields, replace
-from typing import Any
+from typing import Any, Literal
 
 from atrous.core.options import kind_of, option, part
 
@@ -23,10 +23,29 @@ class EvolutionConfig:
 
 
 @dataclass(frozen=True)
+class SurrogateConfig:
+    """How a regression chooses among candidates."""
+
+    model: Literal["ridge", "pairs"] = option(
+        "ridge: of decisions and cost; pairs: of pairs of decisions, too.", "pairs"
+    )
+    pool: int = option("Candidates a proposal, half of them near the best.", 32, least=1)
+    parents: int = option("The best so many are mutated.", 5, least=1)
+    curious: float = option("Standard deviations that a promise is above the mean.", 0.5, least=0)
+    initial: int = option("Uniform ones before the first model.", 10, least=2, flag="unmodelled")
+    progressive: int = option(
+        "Trials after which the next quarter of the decisions is opened; 0: all are open.",
+        0,
+        least=0,
+    )
+
+
+@dataclass(frozen=True)
 class StrategyOptions:
     """The options of a strategy, under its name; the others have none."""
 
     evolution: EvolutionConfig | None = part(None, strategy="evolution")
+    surrogate: SurrogateConfig | None = part(None, strategy="surrogate")
 
     def of(self, strategy: str) -> Any:
         """Returns the options of a strategy, `None` if it has none."""

@@ -9,12 +9,14 @@ from atrous.core.strategy_config import StrategyOptions
 from atrous.strategies.evolution import Evolution
 from atrous.strategies.local import LocalSearch
 from atrous.strategies.strategy import AnyStrategy, Stateless
+from atrous.strategies.surrogate import Surrogate
 from atrous.strategies.uniform import uniform
 
 STRATEGIES: Mapping[str, Callable[..., AnyStrategy]] = {
     "random": lambda: Stateless(uniform),
     "local": lambda: Stateless(LocalSearch()),
     "evolution": lambda *how: Stateless(Evolution(*how)),
+    "surrogate": lambda *how: Stateless(Surrogate(*how)),
 }
 """Makes each strategy of the record of its options, or of nothing for its defaults."""
 

@@ -15,6 +15,7 @@ from atrous.strategies.strategy import (
     Proposal,
     Result,
     first_unseen,
+    scored_between,
 )
 from atrous.strategies.uniform import uniform
 
@@ -48,13 +49,8 @@ class Evolution:
 def alive(history: Known, population: int) -> list[Result]:
     """Returns the latest trials with a score, each by its latest result, the latest last; baselines
     are none of them. Of results, twice as many are looked at, for some have failed."""
-    results = history.last(2 * population)
-    found = {
-        each.number: each
-        for each in results
-        if each.score is not None and not each.trial.is_baseline
-    }
-    return list(found.values())[-population:]
+    known = history.known
+    return scored_between(history, max(0, known - 2 * population), known)[-population:]
 
 
 def standing(result: Result) -> tuple[int, float, int]:

@@ -21,8 +21,14 @@ from tests.strategies.histories import Counting, history, known, play, propose, 
 from tests.strategies.learning import Preferring
 
 MEMBERS: Mapping[str, Callable[[], AnyStrategy]] = {**STRATEGIES, "preferring": Preferring}
+SLOW = ("gp",)
+"""Strategies that take a second for a proposal."""
 every_strategy = pytest.mark.parametrize(
-    "strategy", [make() for make in MEMBERS.values()], ids=list(MEMBERS)
+    "strategy",
+    [
+        pytest.param(make(), id=name, marks=[pytest.mark.slow] if name in SLOW else [])
+        for name, make in MEMBERS.items()
+    ],
 )
 NAMES = (*FAMILIES, "dpc-3+fast_dense")
 MAPS: Mapping[int, Shape] = {4: (3, 17, 25), 8: (5, 9, 13), 16: (6, 5, 7)}

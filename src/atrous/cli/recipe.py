@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from atrous.cli.options import Command, Told, takes, tell_score
+from atrous.cli.options import Command, Told, takes
 from atrous.core.console import output, say, stoppable
 from atrous.core.requests import RecipeConfig, ShowRequest
+from atrous.core.words import score_name
 
 if TYPE_CHECKING:
+    from atrous.core.trial import Metrics, Score
     from atrous.recipes.changes import Difference
 
 OUT = Path("recipes")
@@ -61,7 +63,7 @@ def run(told: Told) -> None:
     if reproduction.leads:
         _warn(reproduction.result.differences)
     with stoppable(lambda: "Stopped. Go on: the same command again."):
-        done = carry_out(reproduction, say, tell_score)
+        done = carry_out(reproduction, say, _tell)
     if done:
         say(done.text)
         say(f"wrote {done.out / PAGE}")
@@ -72,3 +74,8 @@ def _warn(differences: tuple[Difference, ...]) -> None:
 
     if differences:
         say(f"This is not the published protocol:\n{difference_table(differences)}")
+
+
+def _tell(score: Score, _metrics: Metrics) -> None:
+    told = "" if score.loss is None else f"loss {score.loss:.4f}  "
+    say(f"step {score.step:>6}  {told}{score_name(score.name)} on val {score.value:.4f}")

@@ -41,11 +41,45 @@ class SurrogateConfig:
 
 
 @dataclass(frozen=True)
+class TpeConfig:
+    """How Optuna's tree-structured Parzen estimator goes about."""
+
+    entries: int = option("The latest so many results are seen.", 200, least=1)
+    retries: int = option("Draws before what was tried is mutated.", 3, least=1)
+    initial: int = option("Uniform proposals before the first of its own.", 10, least=0)
+
+
+@dataclass(frozen=True)
+class GpConfig:
+    """How Optuna's Gaussian process goes about; its proposals take about a second."""
+
+    entries: int = option("The latest so many results are seen.", 100, least=1)
+    retries: int = option("Draws before what was tried is mutated.", 1, least=1)
+    initial: int = option("Uniform proposals before the first of its own.", 10, least=0)
+
+
+@dataclass(frozen=True)
+class Nsga2Config:
+    """How Optuna's NSGA-II goes about."""
+
+    population: int = option("Trials of a generation.", 20, least=2)
+    beside: Literal["none", "parameters", "multiply_adds"] = option(
+        "A cost that is to be small beside a large score.", "none"
+    )
+    entries: int = option("The latest so many results are seen.", 400, least=1)
+    retries: int = option("Draws before what was tried is mutated.", 10, least=1)
+    initial: int = option("Uniform proposals before the first of its own.", 10, least=0)
+
+
+@dataclass(frozen=True)
 class StrategyOptions:
     """The options of a strategy, under its name; the others have none."""
 
     evolution: EvolutionConfig | None = part(None, strategy="evolution")
     surrogate: SurrogateConfig | None = part(None, strategy="surrogate")
+    tpe: TpeConfig | None = part(None, strategy="tpe", prefix="tpe-")
+    gp: GpConfig | None = part(None, strategy="gp", prefix="gp-")
+    nsga2: Nsga2Config | None = part(None, strategy="nsga2", prefix="nsga2-")
 
     def of(self, strategy: str) -> Any:
         """Returns the options of a strategy, `None` if it has none."""

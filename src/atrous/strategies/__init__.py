@@ -5,18 +5,23 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from atrous.core.errors import AtrousError
-from atrous.core.strategy_config import StrategyOptions
+from atrous.core.strategy_config import GpConfig, Nsga2Config, StrategyOptions, TpeConfig
 from atrous.strategies.evolution import Evolution
 from atrous.strategies.local import LocalSearch
+from atrous.strategies.sampled import Sampled
 from atrous.strategies.strategy import AnyStrategy, Stateless
 from atrous.strategies.surrogate import Surrogate
 from atrous.strategies.uniform import uniform
 
+TPE, GP, NSGA2 = TpeConfig(), GpConfig(), Nsga2Config()
 STRATEGIES: Mapping[str, Callable[..., AnyStrategy]] = {
     "random": lambda: Stateless(uniform),
     "local": lambda: Stateless(LocalSearch()),
     "evolution": lambda *how: Stateless(Evolution(*how)),
     "surrogate": lambda *how: Stateless(Surrogate(*how)),
+    "tpe": lambda how=TPE: Stateless(Sampled(how)),
+    "gp": lambda how=GP: Stateless(Sampled(how)),
+    "nsga2": lambda how=NSGA2: Stateless(Sampled(how)),
 }
 """Makes each strategy of the record of its options, or of nothing for its defaults."""
 

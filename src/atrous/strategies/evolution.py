@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from random import Random
 
-from atrous.core.architecture import Genotype
 from atrous.core.strategy_config import EvolutionConfig
 from atrous.core.trial import NEAR, Origin
 from atrous.strategies.strategy import (
@@ -14,8 +13,8 @@ from atrous.strategies.strategy import (
     Known,
     Proposal,
     Result,
-    first_unseen,
     scored_between,
+    unseen_near,
 )
 from atrous.strategies.uniform import uniform
 
@@ -61,11 +60,5 @@ def standing(result: Result) -> tuple[int, float, int]:
 def child(parent: Result, domain: Domain, history: Known, rng: Random) -> Proposal:
     """Returns what was not tried as few decisions from its parent as chance finds; raises
     `ExhaustedError`."""
-    genotype = parent.genotype
-
-    def draw() -> Genotype:
-        nonlocal genotype
-        genotype = domain.mutate(genotype, rng)
-        return genotype
-
-    return Proposal(first_unseen(draw, domain, history), Origin(NEAR, (parent.number,)))
+    genotype = unseen_near(lambda: domain.mutate(parent.genotype, rng), 1, domain, history, rng)
+    return Proposal(genotype, Origin(NEAR, (parent.number,)))

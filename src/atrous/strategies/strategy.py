@@ -196,3 +196,20 @@ def first_unseen(draw: Callable[[], Genotype], domain: Domain, history: Known) -
         if not history.seen(domain.canonical(genotype)) and domain.allows(genotype):
             return genotype
     raise ExhaustedError(f"{ATTEMPTS} draws in a row were tried before, or beyond a --limit")
+
+
+def unseen_near(
+    draw: Callable[[], Genotype], draws: int, domain: Domain, history: Known, rng: Random
+) -> Genotype:
+    """Returns the first of so many draws that `first_unseen` would take, else what is as few
+    mutations from the last of them as chance finds; raises `ExhaustedError`."""
+    genotype, left = draw(), draws
+
+    def following() -> Genotype:
+        nonlocal genotype, left
+        if left < draws:
+            genotype = draw() if left > 0 else domain.mutate(genotype, rng)
+        left -= 1
+        return genotype
+
+    return first_unseen(following, domain, history)

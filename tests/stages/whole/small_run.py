@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from atrous.core.config import TrainingConfig, WholeConfig
-from atrous.core.trial import Metrics
+from atrous.core.trial import Metrics, Score
 from atrous.estimation import estimators
 from atrous.model.export import exported
 from atrous.model.export.interface import Array
@@ -68,5 +68,5 @@ def hear(_: str) -> None:
     """Hears what a run says."""
 
 
-def watch(_step: int, _loss: float, _metrics: Metrics) -> None:
+def watch(_score: Score, _metrics: Metrics) -> None:
     """Hears of the scores of a training."""

@@ -22,6 +22,7 @@ from atrous.core.config import (
 )
 from atrous.core.errors import AtrousError
 from atrous.core.options import (
+    Leaf,
     arguments,
     differences,
     leaves,
@@ -31,6 +32,9 @@ from atrous.core.options import (
     replaced,
 )
 from atrous.core.records import RecordError, from_json, to_json
+from atrous.core.requests import LatencyConfig, PredictConfig
+from atrous.core.strategy_config import StrategyOptions
+from atrous.strategies import STRATEGIES
 
 
 @dataclass(frozen=True)
@@ -150,6 +154,23 @@ def test_every_kind_of_value_is_read_back_as_it_is_spelt() -> None:
     assert asked(Kinds, *words).on(usual) == made
 
 
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (("--threads", "99999999999"), "--threads is at least 1 and below 1025, got 99999999999"),
+        (("--batch", "0"), "--batch is at least 1, got 0"),
+    ],
+)
+def test_a_number_that_no_machine_takes_is_refused(words: tuple[str, ...], told: str) -> None:
+    with pytest.raises(AtrousError, match=told):
+        asked(LatencyConfig, "model", "--size", "33x33", *words).made(LatencyConfig)
+
+
+def test_no_numbers_are_told_as_what_is_lacking() -> None:
+    with pytest.raises(AtrousError, match="--scales are numbers, got none"):
+        asked(PredictConfig, "model", "a.png", "--out", "b", "--scales", ",").made(PredictConfig)
+
+
 def test_options_of_another_strategy_are_refused() -> None:
     told = asked(SearchConfig, "--gate", "gdas", "--seeds", "2")
     with pytest.raises(AtrousError, match="--gate, --seeds belong to --strategy gradient; the"):
@@ -169,9 +190,20 @@ def test_the_options_of_a_search_fit_on_a_screen_and_those_of_a_strategy_follow_
     assert shown("search", f"--strategy={GRADIENT}") == of_it
 
 
+@pytest.mark.parametrize("leaf", leaves(StrategyOptions), ids=lambda leaf: leaf.flag)
+def test_the_options_of_each_strategy_are_shown_and_kept_under_its_name(leaf: Leaf) -> None:
+    assert leaf.strategy in STRATEGIES
+    assert leaf.strategy == leaf.path[0]
+    assert f"--{leaf.flag}" in shown("search", "--strategy", leaf.strategy)
+    assert leaf.of(StrategyOptions.usual(leaf.strategy)) == leaf.default
+    assert StrategyOptions.usual(leaf.strategy).misplaced("random") == [leaf.strategy]
+
+
 def test_every_default_is_shown() -> None:
     text = shown("search", "--strategy", GRADIENT)
     for leaf in leaves(SearchConfig):
+        if leaf.strategy not in ("", GRADIENT):
+            continue
         usual = leaf.option.derived.replace("{space}", "dpc")
         if not usual and not isinstance(leaf.default, bool) and leaf.default is not None:
             usual = leaf.spell(leaf.default)

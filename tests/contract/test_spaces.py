@@ -79,6 +79,23 @@ def test_neighbourhood_is_mutual(space: Space) -> None:
 
 
 @every_space
+def test_a_genotype_is_spelt_by_its_decisions(space: Space) -> None:
+    """Each has no more choices than the encoding has room for, and a place there."""
+    for genotype in samples(space, 5):
+        counts: list[int] = []
+
+        def pick(place: int, count: int, genotype: Genotype = genotype) -> int:
+            assert place == len(counts)  # noqa: B023 (asked before the next genotype)
+            counts.append(count)  # noqa: B023
+            return genotype[place]
+
+        assert space.spell(pick) == genotype
+        assert counts == [space.choices(genotype[:place]) for place in range(len(genotype))]
+        limits = zip(genotype, counts, space.most_choices, strict=False)
+        assert all(choice < count <= most for choice, count, most in limits)
+
+
+@every_space
 def test_the_canonical_form_is_a_member_and_stays(space: Space) -> None:
     for genotype in samples(space, 20):
         form = space.canonical(genotype)

@@ -11,11 +11,13 @@ import pytest
 from typer.testing import CliRunner
 
 from atrous.cli import app
-from atrous.estimation import tune as tuning
+from atrous.estimation import estimators
 from atrous.execution import EXECUTORS
+from atrous.stages.fidelity import measure
 from atrous.stages.train import config as training_config
 from atrous.stages.whole import plan
 from tests.data.layouts import miniatures
+from tests.small_search import remembered
 from tests.stages.whole.small_run import at_pace
 
 NETWORK = ("--backbone", "test_efficientnet", "--weights", "none")
@@ -169,13 +171,16 @@ def additions(words: Sequence[str]) -> tuple[str, ...]:
 def sandbox(home: Path) -> Iterator[Sandbox]:
     """A sandbox in `home`, which is the working folder meanwhile.
 
-    Trials run in this process, where torch is imported already, on one thread.
+    Trials run in this process, where torch is imported already, on one thread, and how to compute
+    is not measured.
     """
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(home)
         patch.setenv("XDG_CACHE_HOME", str(home / "cache"))
         patch.setitem(EXECUTORS, "local", EXECUTORS["inline"])
-        for module in (training_config, tuning, plan):
+        for module in (estimators, measure):
+            patch.setattr(module, "choose", remembered([]))
+        for module in (training_config, plan):
             patch.setattr(module, "cores", lambda: 1)
         at_pace(patch, TRIAL, STEP)
         patch.setattr(plan, "LEAST_TRIALS", 1)

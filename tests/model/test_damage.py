@@ -39,7 +39,7 @@ def test_a_file_cut_short_is_refused(folder: Path, name: str, share: float) -> N
     path = folder / name
     content = path.read_bytes()
     path.write_bytes(content[: int(share * len(content))])
-    with pytest.raises(AtrousError, match=rf"{name} is (damaged|cut short).*[Cc]opy"):
+    with pytest.raises(AtrousError, match=rf"{name}(, but: | is cut short).*[Cc]opy"):
         load_model(folder)
 
 
@@ -66,19 +66,22 @@ def test_a_missing_folder_is_named(tmp_path: Path) -> None:
 @pytest.mark.parametrize("content", ["[]", "{}", '"atrous"', '{"modelTopology": {}, "format": 1}'])
 def test_a_foreign_model_json_is_refused(folder: Path, content: str) -> None:
     (folder / "model.json").write_text(content)
-    with pytest.raises(AtrousError, match=r"model\.json.*made by something else"):
+    with pytest.raises(
+        AtrousError,
+        match=r"model\.json.*(format None|not an object|modelTopology).*folder that atrous saved",
+    ):
         load_model(folder)
 
 
 def test_bytes_that_are_no_text_are_refused(folder: Path) -> None:
     (folder / "model.json").write_bytes(b"\xff\xfe\x00{")
-    with pytest.raises(AtrousError, match=r"model\.json is damaged"):
+    with pytest.raises(AtrousError, match=r"Expected the record of a model in .*model\.json"):
         load_model(folder)
 
 
-def test_another_format_names_the_version_that_reads_it(folder: Path) -> None:
-    change(folder, lambda c: c.update(format=2, software={"atrous": "9.1"}))
-    with pytest.raises(AtrousError, match=r"format 2; .*reads format 1.*\(atrous 9\.1\)"):
+def test_another_format_is_told(folder: Path) -> None:
+    change(folder, lambda c: c.update(format=2))
+    with pytest.raises(AtrousError, match=r"has format 2 there, and this version reads format 1"):
         load_model(folder)
 
 
@@ -95,7 +98,7 @@ def test_a_field_that_is_missing_or_senseless_is_refused(folder: Path, key: str)
         if value == {} and key in ("training", "software"):
             assert load_model(folder).blueprint == BLUEPRINT
         else:
-            with pytest.raises(AtrousError, match=rf"model\.json is damaged: .*{key}"):
+            with pytest.raises(AtrousError, match=rf"model\.json, but: .*{key}"):
                 load_model(folder)
 
 
@@ -129,7 +132,7 @@ def test_a_network_that_cannot_be_built_is_refused(folder: Path) -> None:
         content = json.loads(sound)
         content["blueprint"][field] = value
         (folder / "model.json").write_text(json.dumps(content))
-        with pytest.raises(AtrousError, match=r"model\.json (is damaged|describes a network)"):
+        with pytest.raises(AtrousError, match=r"model\.json(, but: | describes a network)"):
             load_model(folder)
 
 

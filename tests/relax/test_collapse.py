@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
-from atrous.relax.collapse import Snapshot, Thresholds, dominant_eigenvalue, warning_of
+from atrous.relax.collapse import Snapshot, dominant_eigenvalue, warning_of
 from atrous.spaces.auto_deeplab.cell import OPERATIONS, Operation, edges
 from atrous.spaces.auto_deeplab.relaxation.space import TrellisRelaxation
 from atrous.spaces.auto_deeplab.trunk import doubled, make_operation
@@ -51,7 +51,7 @@ def test_only_the_latest_cell_counts() -> None:
     plain, sound = _snapshot([SKIP] * 4), _snapshot([CONVOLUTION] * 4)
     assert warning_of(TRELLIS, [plain, sound]) is None
     assert warning_of(TRELLIS, [sound, plain]) is not None
-    assert warning_of(TRELLIS, [plain], Thresholds(plain=1.0)) is None
+    assert TRELLIS.warning(plain.probabilities, 1.0) is None
 
 
 def test_what_chance_would_decode_before_alpha_is_trained_is_no_warning() -> None:
@@ -151,7 +151,7 @@ def test_a_loss_that_is_not_finite_has_no_eigenvalue() -> None:
 def test_through_the_operations_of_a_cell_as_from_the_whole_hessian() -> None:
     torch.manual_seed(1)
     maps = torch.randn(2, 2, 9, 9).double()
-    operations = [make_operation(operation, 2, 2, False).double() for operation in OPERATIONS]
+    operations = [make_operation(operation, 2, 2).double() for operation in OPERATIONS]
 
     def loss(alpha: Tensor) -> Tensor:
         mixed = sum(w * o(maps) for w, o in zip(alpha.softmax(0), operations, strict=False))

@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 import pytest
 import torch
 from torch.nn import functional
 
+from atrous.core.words import mebibytes
 from atrous.relax.gates import GATES
-from atrous.relax.memory import Kept, MemoryPlan, in_words, memory_of
+from atrous.relax.memory import Kept, MemoryPlan, memory_of
 from atrous.spaces.auto_deeplab.relaxation.space import relaxation_of
 from atrous.spaces.auto_deeplab.relaxation.supernet import Supernet, SupernetSize
 from tests.relax.searching import protocol
 
-SIZE, BATCH, CROP = SupernetSize(3, 3, 4, 5), 2, 65
+SIZE, BATCH, CROP = SupernetSize(3, 2, 4, 5), 2, 65
 
 
+@cache
 def _planned(gate: str, checkpointing: bool = False) -> MemoryPlan:
     asked = protocol(
         gate=gate,
-        space="auto_deeplab-3x3",
+        space="auto_deeplab-3x2",
         filters=SIZE.filters,
         classes=SIZE.classes,
         batch=BATCH,
@@ -28,6 +32,7 @@ def _planned(gate: str, checkpointing: bool = False) -> MemoryPlan:
     return memory_of(relaxation_of(asked.space), asked)
 
 
+@cache
 def _kept(gate: str, checkpointing: bool, seed: int = 0) -> int:
     """What autograd keeps of a pass on a CPU."""
     network = Supernet(SIZE, checkpointing)
@@ -73,9 +78,9 @@ def test_parameters_and_what_optimisers_keep_are_counted_in_full() -> None:
     assert plan.total == 2 * plan.parameters + plan.optimiser + plan.activations
 
 
-def test_it_says_so_in_words() -> None:
+def test_it_says_so_mebibytes() -> None:
     plan = MemoryPlan(2**20, 2**20, 2**20 + 1, 3 * 2**30)
     assert str(plan) == (
         "3.1 GiB: parameters 1 MiB, gradients 1 MiB, optimisers 2 MiB, activations 3 GiB"
     )
-    assert in_words(0) == "0 MiB"
+    assert mebibytes(0) == "0 MiB"

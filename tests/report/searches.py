@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
+from scipy.special import softmax
 
 from atrous.relax.collapse import Snapshot
 from atrous.spaces.auto_deeplab.cell import OPERATIONS, edges
-from atrous.spaces.auto_deeplab.relaxation.decoding import decode, log_softmax, outgoing, rows
+from atrous.spaces.auto_deeplab.relaxation.decoding import decode, outgoing, rows
 from atrous.spaces.auto_deeplab.space import PUBLISHED_CELL, PUBLISHED_PATH, auto_deeplab
 from atrous.spaces.auto_deeplab.trellis import arrows
 
@@ -58,7 +59,7 @@ def _snapshot(
         share=share,
         seconds=900 * share,
         probabilities={
-            "operations": tuple(tuple(row) for row in np.exp(log_softmax(alpha)).tolist()),
+            "operations": tuple(tuple(row) for row in softmax(alpha, axis=-1).tolist()),
             "ways": tuple(tuple(row) for row in rows(outgoing(beta))),
         },
         loss=2.4 - 1.5 * share,

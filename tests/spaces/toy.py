@@ -11,7 +11,7 @@ from atrous.core.architecture import Cost, Genotype
 from atrous.core.grammar import Rules
 from atrous.networks.pyramid import Part
 from atrous.spaces.family import Defaults, Family
-from atrous.spaces.space import Shape, Space
+from atrous.spaces.space import Coster, Shape, Space
 from tests.parts import Alone
 
 LEVELS = 4
@@ -55,15 +55,17 @@ class Chain:
 
 
 def walk(moves: int = 3) -> Space:
-    return _space(f"walk-{moves}", Walk(moves))
+    return space_of(f"walk-{moves}", Walk(moves))
 
 
 def chain(longest: int) -> Space:
-    return _space(f"chain-{longest}", Chain(longest))
+    return space_of(f"chain-{longest}", Chain(longest))
 
 
-def _space(name: str, rules: Rules) -> Space:
-    return Space(name=name, title=name, rules=rules, canonical=tuple, build=_build, cost=_cost)
+def space_of(name: str, rules: Rules, cost: Coster | None = None) -> Space:
+    return Space(
+        name=name, title=name, rules=rules, canonical=tuple, build=_build, cost=cost or _cost
+    )
 
 
 def _build(genotype: Genotype, channels: Mapping[int, int], filters: int) -> Part:

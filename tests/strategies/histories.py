@@ -69,7 +69,8 @@ def play(
     for number in range(count):
         proposed.append(strategy.propose(state, space, seen, Random(f"{seed}/{number}")))
         genotype = proposed[-1].genotype
-        found = result(number, genotype, score(genotype))
+        trial = Trial(number, Architecture(ANY, genotype), proposed[-1].origin, 0)
+        found = Result(trial, 0, score(genotype))
         seen.begin(Job(found.trial, Rung(0, 1)))
         seen.learn(found)
         state = strategy.update(state, [found])
@@ -93,6 +94,11 @@ class Counting(History):
     def _at(self, place: Any) -> Result:
         self.work += 1
         return super()._at(place)
+
+    def since(self, known: int, until: int | None = None) -> Sequence[Result]:
+        found = super().since(known, until)
+        self.work += len(found)
+        return found
 
     def last(self, count: int) -> Sequence[Result]:
         self.work += count

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 import typer
@@ -11,8 +9,9 @@ from rich.console import Group, RenderableType
 from rich.table import Column, Table
 from rich.text import Text
 
-from atrous.cli.options import Json, Told, takes
-from atrous.core.console import output, say
+from atrous.cli.options import Json, Told, show, takes
+from atrous.core.console import say
+from atrous.core.files import write_whole, writing
 from atrous.core.requests import CheckRequest, DescribeConfig, ScenesConfig, SpacesRequest
 
 if TYPE_CHECKING:
@@ -26,19 +25,16 @@ def spaces(told: Told, as_json: Json = False) -> None:
 
     asked = told.made(SpacesRequest, lambda asked: [find_space(name) for name in asked.names])
     found = [(find_space(name), names_of(family_of(name))) for name in asked.names or FAMILIES]
-    if as_json:
-        rows = [
-            {"name": s.name, "title": s.title, "size": s.size(), "published": list(s.published)}
-            for s, _ in found
-        ]
-        print(json.dumps(rows, indent=2))
-        return
     table = Table(
         Column("space", no_wrap=True), "what", Column("architectures", no_wrap=True), "named"
     )
     for space, names in found:
         table.add_row(space.name, space.title, f"{space.size():,}", ", ".join(names))
-    output.print(table)
+    rows = [
+        {"name": s.name, "title": s.title, "size": s.size(), "published": list(s.published)}
+        for s, _ in found
+    ]
+    show(rows, as_json, lambda _: table)
 
 
 @takes(DescribeConfig)
@@ -50,11 +46,9 @@ def describe(told: Told, as_json: Json = False) -> None:
     found = find_architecture(asked.architecture)
     described = view_of(found).describe(found, asked.on)
     if asked.write:
-        asked.write.write_text(write_architecture(found))
-    if as_json:
-        print(json.dumps(described.facts, indent=2))
-    else:
-        output.print(rendered(str(found), described))
+        with writing(f"the cell to {asked.write}", "Name a file that can be written."):
+            write_whole(asked.write, write_architecture(found))
+    show(described.facts, as_json, lambda _: rendered(str(found), described))
 
 
 def rendered(architecture: str, found: Description) -> RenderableType:
@@ -81,10 +75,7 @@ def check(told: Told, as_json: Json = False) -> None:
     from atrous.data.check import check as check_data
 
     report = check_data(told.made(CheckRequest).data)
-    if as_json:
-        print(json.dumps(asdict(report), indent=2))
-    else:
-        output.print(check_report(report))
+    show(report, as_json, check_report)
     if any(problem.severity == "error" for problem in report.problems):
         raise typer.Exit(1)
 

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from atrous.cli.options import Json, Told, takes
-from atrous.core.console import note, output, say, shell
+from atrous.cli.options import Json, Told, show, takes
+from atrous.core.console import note, say, shell
 from atrous.core.errors import AtrousError, require_all
 from atrous.core.requests import EvaluationRequest, ExportConfig, LatencyConfig, PredictConfig
 
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
 def evaluate(told: Told, as_json: Json = False) -> None:
     """Scores a model on labelled images; stopped, the same command goes on."""
     from atrous.cli.tables import evaluation_table
-    from atrous.core.records import to_json
     from atrous.model.evaluation.assessment import count as counted
     from atrous.model.evaluation.assessment import prepare
     from atrous.model.evaluation.publication import publish
@@ -47,10 +46,8 @@ def evaluate(told: Told, as_json: Json = False) -> None:
         )
         raise
     files = publish(assessment)
-    if as_json:
-        print(json.dumps(to_json(evaluation), indent=2))
-    else:
-        output.print(evaluation_table(evaluation))
+    show(evaluation, as_json, evaluation_table)
+    if not as_json:
         say("\n".join(f"wrote {path}" for path in files))
 
 
@@ -61,7 +58,6 @@ def export(told: Told, as_json: Json = False) -> None:
     The file is run and compared with the model before it counts as written.
     """
     from atrous.cli.tables import export_lines
-    from atrous.core.records import to_json
     from atrous.model.export.exported import check_model, check_request, export_model
     from atrous.model.model import load_model
 
@@ -77,17 +73,13 @@ def export(told: Told, as_json: Json = False) -> None:
     asked = told.made(ExportConfig, check)
     how = (asked.to, asked.normalise, asked.output, asked.opset)
     exported = export_model(load_model(asked.model), path_of(asked), *how)
-    if as_json:
-        print(json.dumps(to_json(exported), indent=2))
-    else:
-        output.print(export_lines(exported), soft_wrap=True)
+    show(exported, as_json, export_lines, whole=True)
 
 
 @takes(LatencyConfig)
 def latency(told: Told, as_json: Json = False) -> None:
     """Measures how long a model takes, from normalised images to class scores."""
     from atrous.cli.tables import latency_table
-    from atrous.core.records import to_json
     from atrous.model.export.exported import check_model
     from atrous.model.latency.conditions import make_conditions, parse_runtimes
     from atrous.model.latency.measure import compare_latency
@@ -100,10 +92,7 @@ def latency(told: Told, as_json: Json = False) -> None:
     )
     runtimes = parse_runtimes(asked.runtime, conditions)
     found = compare_latency(load_model(asked.model).network, conditions, runtimes, asked.repeats)
-    if as_json:
-        print(json.dumps(to_json(found), indent=2))
-    else:
-        output.print(latency_table(found))
+    show(found, as_json, latency_table)
 
 
 @takes(PredictConfig)

@@ -6,6 +6,7 @@ A command that `takes` a configuration has a parameter `told`: what the user typ
 from __future__ import annotations
 
 import inspect
+import json
 import os
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -16,17 +17,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar, get_args, get_origin
 
 import typer
+from rich.console import RenderableType
 from typer.core import TyperCommand
 
-from atrous.core.console import say
+from atrous.core.console import output, say
 from atrous.core.errors import AtrousError, faults
-from atrous.core.objective import MIOU, find_objective
 from atrous.core.options import MOST, Leaf, leaves, problem, replaced, require_in_range
+from atrous.core.records import to_json
 from atrous.core.words import score_name
 
 if TYPE_CHECKING:
     from atrous.core.requests import Folders
-    from atrous.core.trial import Metrics
+    from atrous.core.trial import Metrics, Score
 
 
 T = TypeVar("T")
@@ -273,10 +275,10 @@ class Command(TyperCommand):
                 name = f"Options of --strategy {title}" if title and title == shown else title
                 with formatter.section(name or "Options"):
                     formatter.write_dl(records)
-        for title in sections:
-            if title not in ("", "Arguments", shown):
-                told = f"--strategy {title} has options of its own: --strategy {title} --help"
-                _paragraph(formatter, f"{told} shows them.")
+        others = [title for title in sections if title not in ("", "Arguments", shown)]
+        if others:
+            told = ", ".join(f"--strategy {title} --help" for title in others)
+            _paragraph(formatter, f"Some strategies have options of their own, shown by: {told}.")
         if rare:
             told = "; ".join(f"{flag}: {text.rstrip('.')}" for flag, text in rare)
             _paragraph(formatter, f"Rarely needed: {told}.")
@@ -370,6 +372,17 @@ def _number(kind: Any, text: str) -> Any:
         raise ValueError(f"Expected {what}, got {text!r}") from error
 
 
+def show(
+    found: T, as_json: bool, rendered: Callable[[T], RenderableType], whole: bool = False
+) -> None:
+    """Prints a result: as JSON, or as it is `rendered` on a terminal, its lines left `whole` where
+    they are to be pasted."""
+    if as_json:
+        print(json.dumps(to_json(found), indent=2))
+    else:
+        output.print(rendered(found), soft_wrap=whole)
+
+
 RUNS = Path("runs")
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
@@ -415,7 +428,7 @@ def cache_of(folders: Folders) -> Path:
     return folders.cache or default_cache()
 
 
-def tell_score(step: int, loss: float, metrics: Metrics, score: str = MIOU) -> None:
+def tell_score(score: Score, _metrics: Metrics) -> None:
     """A line for each time that a training is scored, with the score that it goes by."""
-    value = find_objective(score)(metrics.values)
-    say(f"step {step:>6}  loss {loss:.4f}  selection {score_name(score)} {value:.4f}")
+    name, value = score_name(score.decided_by), score.standing
+    say(f"step {score.step:>6}  loss {score.loss:.4f}  selection {name} {value:.4f}")

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import json
-from dataclasses import asdict
 from functools import partial
 
-from atrous.cli.options import RUNS, Json, Told, cache_of, require_data, takes
+from atrous.cli.options import RUNS, Json, Told, cache_of, require_data, show, takes
 from atrous.core.console import output, say
 from atrous.core.errors import require_all
 from atrous.core.requests import CompareConfig, FidelityRequest, ReportRequest
@@ -48,10 +46,7 @@ def compare(told: Told, as_json: Json = False) -> None:
     chosen = beside if asked.architectures is None else asked.architectures
     kept = cache_of(asked.folders)
     found = comparison.compare(opened, chosen, asked.on, asked.seeds, kept)
-    if as_json:
-        print(json.dumps(asdict(found), indent=2))
-    else:
-        output.print(comparison_table(found))
+    show(found, as_json, comparison_table)
 
 
 @takes(FidelityRequest)

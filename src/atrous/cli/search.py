@@ -19,7 +19,7 @@ from atrous.cli.options import (
     takes,
 )
 from atrous.core.config import SearchConfig
-from atrous.core.console import command, output, say
+from atrous.core.console import command, output, say, stoppable
 from atrous.core.errors import require_all
 from atrous.core.requests import Folders, RerankRequest, RunRequest, SearchRequest
 
@@ -75,14 +75,15 @@ def drive(path: Path, estimator: Estimator | None, cache: Path) -> None:
     run = open_run(path)
     estimator = estimator or estimator_of(run, cache)
     view = SearchView(total_of(run), run.config.budget.seconds, run.ledger().entries())
-    try:
+
+    def stopped() -> str:
+        again = command("search", "--resume", path)
+        return f"Stopped; {len(run.ledger().entries())} trials are kept. Go on: {again}"
+
+    with stoppable(stopped):
         strategy = relax(run, tell_snapshot) if run.config.gradient else None
         with view.shown():
             driver.proceed(run, estimator, view.watch, strategy)
-    except KeyboardInterrupt:
-        done = len(run.ledger().entries())
-        say(f"Stopped; {done} trials are kept. Go on: {command('search', '--resume', path)}")
-        raise
     state = state_of(run, run.ledger().entries(), running=False)
     say(f"The search is {state}. See the results: {command('report', path)}")
 
@@ -149,13 +150,13 @@ def drive_rerank(run: Run, cache: Path) -> None:
     plan = reranking.read(run)
     total = len(plan.trials) + len(run.config.baselines)
     view = SearchView(total, plan.seconds, run.reranked())
-    try:
-        with view.shown():
-            reranking.proceed(run, cache, view.watch)
-    except KeyboardInterrupt:
-        again = command("rerank", "--resume", run.path)
-        say(f"Stopped; {len(run.reranked())} are ranked again. Go on: {again}")
-        raise
+    again = command("rerank", "--resume", run.path)
+
+    def stopped() -> str:
+        return f"Stopped; {len(run.reranked())} are ranked again. Go on: {again}"
+
+    with stoppable(stopped), view.shown():
+        reranking.proceed(run, cache, view.watch)
     output.print(rankings(second_ranking(run)))
     if verdict := verdict_of(run, run.ledger().entries()):
         say(verdict.words)

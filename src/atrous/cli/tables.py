@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from atrous.core.statistics import Interval, mean_interval
-from atrous.core.words import count, decimal, score_name
+from atrous.core.words import count, decimal, quantity, score_name
 from atrous.data.check import Report
 from atrous.data.dataset import FOLDER
 from atrous.data.findings import Problem
@@ -22,6 +22,7 @@ from atrous.report.leaderboard import TOP, Row, failures, shown
 from atrous.report.rerank import Again, SecondRanking, agreement_words, left_words, winner_words
 from atrous.search.ledger import Entry
 from atrous.stages.compare import Comparison, paired, scores
+from atrous.tasks import USUAL
 
 
 def leaderboard_table(rows: Sequence[Row], entries: Sequence[Entry] = (), top: int = TOP) -> Table:
@@ -29,41 +30,42 @@ def leaderboard_table(rows: Sequence[Row], entries: Sequence[Entry] = (), top: i
 
     `entries` lends the line on failed trials below the table.
     """
-    name = rows[0].score_name if rows else "miou"
-    with_miou = name != "miou"
+    task = rows[0].task if rows else USUAL
+    name = rows[0].score_name if rows else task.value
+    values = [task.value] if name != task.value else []
     table = Table(box=None, pad_edge=False, caption_justify="left", header_style="bold")
     for heading in ("rank", "trial"):
         table.add_column(heading, justify="right")
     table.add_column("cell", overflow="fold")
     table.add_column("origin", overflow="fold")
-    numbers = [score_name(name), *(["mIoU"] if with_miou else []), "CE", "params", "MAdds", "s"]
+    scores = map(score_name, (name, *values, task.loss))
+    numbers = [*scores, "params", "MAdds", "s"]
     for heading in numbers:
         table.add_column(heading, justify="right", no_wrap=True)
     for row in shown(rows, top):
-        table.add_row(*_row_cells(row, with_miou), style="cyan" if row.is_baseline else None)
+        table.add_row(*_row_cells(row, bool(values)), style="cyan" if row.is_baseline else None)
     table.caption = _caption(rows, entries, top)
     return table
 
 
 def rankings(second: SecondRanking) -> RenderableType:
     """Both rankings as a table within 100 columns, and in words how far they agree."""
-    failures = [f"No second score for {each.name}: {each.reason}" for each in second.failed]
     if not second.cells:
-        lines = ["Nothing has a second score yet.", left_words(second), *failures]
+        lines = ["Nothing has a second score yet.", left_words(second), *second.failed]
         return Group(*(Text(line) for line in lines if line))
-    lines = [winner_words(second), agreement_words(second), left_words(second), *failures]
+    lines = [winner_words(second), agreement_words(second), left_words(second), *second.failed]
     return Group(_ranking_table(second), "", *(Text(line) for line in lines if line))
 
 
-def _row_cells(row: Row, with_miou: bool) -> list[str | Text]:
+def _row_cells(row: Row, with_value: bool) -> list[str | Text]:
     return [
         str(row.rank),
         str(row.number),
         Text(row.name),
         row.source,
         decimal(row.score),
-        *([decimal(row.miou)] if with_miou else []),
-        decimal(row.cross_entropy),
+        *([decimal(row.value)] if with_value else []),
+        decimal(row.loss),
         count(row.parameters),
         count(row.multiply_adds),
         f"{row.seconds:.1f}",
@@ -113,8 +115,8 @@ def _whole(number: int | None) -> str:
 
 
 def comparison_table(comparison: Comparison) -> RenderableType:
-    """mIoU of each architecture on each split, differences of the first to the others, and what
-    was left out.
+    """The main value of each architecture on each split, differences of the first to the others,
+    and what was left out.
 
     In points of 100, with the 95 % confidence interval over seeds.
     """
@@ -125,7 +127,7 @@ def comparison_table(comparison: Comparison) -> RenderableType:
 
 
 def _means(comparison: Comparison) -> Table:
-    title = "mIoU over seeds, mean [95 % interval]"
+    title = f"{score_name(comparison.value)} over seeds, mean [95 % interval]"
     table = Table("architecture", "seeds", *comparison.splits, title=title)
     for name, text in comparison.names.items():
         values = (
@@ -191,9 +193,7 @@ def _headline(report: Report) -> Text:
         return text.append("No problems found.", style="green")
     style = "bold red" if report.errors else "yellow"
     errors, warnings = report.errors, report.warnings
-    return text.append(
-        f"{errors} error{'s' * (errors != 1)}, {warnings} warning{'s' * (warnings != 1)}.", style
-    )
+    return text.append(f"{quantity(errors, 'error')}, {quantity(warnings, 'warning')}.", style)
 
 
 def _problem(problem: Problem) -> RenderableType:
@@ -251,7 +251,8 @@ UNIT = {
 def evaluation_table(evaluation: Evaluation) -> RenderableType:
     """Tables each class with its IoU and share of the labelled pixels, and the scores."""
     counts = evaluation.counts
-    head = f"{evaluation.data}, {evaluation.split}: {evaluation.images} images, {evaluation.method}"
+    how = f"{evaluation.images} images, {evaluation.inference}"
+    head = f"{evaluation.data}, {evaluation.split}: {how}"
     table = Table("class", title="IoU of each class, in percent", title_justify="left")
     table.add_column("IoU", justify="right")
     table.add_column("share of labelled pixels", justify="right")
@@ -306,8 +307,8 @@ def latency_table(latencies: Sequence[Latency]) -> RenderableType:
     height, width = first.size
     head = (
         f"one pass, from {first.batch} x 3 x {height} x {width} normalised pixels to class "
-        f"scores of each, {first.precision}, {first.threads} CPU thread"
-        f"{'' if first.threads == 1 else 's'}\non {first.device}: {first.device_name}"
+        f"scores of each, {first.precision}, "
+        f"{quantity(first.threads, 'CPU thread')}\non {first.device}: {first.device_name}"
     )
     table = Table()
     table.add_column("runtime", no_wrap=True)

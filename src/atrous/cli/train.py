@@ -17,7 +17,7 @@ from atrous.cli.options import (
     takes,
     tell_score,
 )
-from atrous.core.console import command, say
+from atrous.core.console import command, say, stoppable
 from atrous.core.errors import AtrousError, require_all
 from atrous.core.requests import DemoRequest, Folders, TrainRequest, WholeRequest
 
@@ -90,7 +90,7 @@ def _train(folder: Path, found: TrainingJob) -> None:
 
     leads = announced("cpu").leads
     try:
-        model = trainer.run(folder, found, partial(tell_score, score=found.protocol.score))
+        model = trainer.run(folder, found, tell_score)
     except KeyboardInterrupt:
         if leads:
             say(f"Stopped. Go on: {command('train', '--resume', folder)}")
@@ -152,11 +152,8 @@ def drive_whole(out: Path, cache: Path) -> None:
     from atrous.search.run import open_run
     from atrous.stages.whole.whole import finish
 
-    try:
+    with stoppable(lambda: f"Stopped. Go on: {command('run', '--resume', out)}"):
         page = finish(out, cache, say, tell_score)
-    except KeyboardInterrupt:
-        say(f"Stopped. Go on: {command('run', '--resume', out)}")
-        raise
     say(f"report: {page.resolve()}")
     run = open_run(out)
     if verdict := judged(run):

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 from typing import Literal
 
-from atrous.core.options import option, part
+from atrous.core.options import compared, option, part
+from atrous.core.strategy_config import StrategyOptions
 
 Size = tuple[int, int]
 CACHED, END_TO_END, LARGE = "cached", "end-to-end", "large"
@@ -24,11 +25,10 @@ class DataConfig:
     """The folder of a data set, and the images that choices are made on."""
 
     path: str = option("The folder of a data set.", flag="data", positional=True)
-    select_on: str = option(
+    select_on: str = compared(
         "What scores are taken on: val, or a part of train held out by a fraction (0.2) or by "
         "file-name prefix (0006R0).",
         "val",
-        compares=True,
     )
 
 
@@ -36,29 +36,27 @@ class DataConfig:
 class EncoderConfig:
     """The backbone whose features cells read; whole networks have none."""
 
-    backbone: str | None = option(
-        "A timm model, for cells.", None, derived="tf_efficientnet_lite0", compares=True
+    backbone: str | None = compared(
+        "A timm model, for cells.", None, derived="tf_efficientnet_lite0"
     )
     weights: str = option(
         "Of the backbone: auto (timm's hub), builtin, none, or a file.", "none", derived="auto"
     )
-    output_stride: int | None = option(
-        "Of the backbone.", None, derived="16", choices=(8, 16, 32), compares=True, rare=True
+    output_stride: int | None = compared(
+        "Of the backbone.", None, derived="16", choices=(8, 16, 32), rare=True
     )
-    alignment: Literal["fitted", "none"] = option(
+    alignment: Literal["fitted", "none"] = compared(
         "Where positions of feature maps are read: where they see (fitted), or at pixel i * stride "
         "(none), as published networks are.",
         "fitted",
-        compares=True,
         rare=True,
     )
 
-    finest_stride: int | None = option(
+    finest_stride: int | None = compared(
         "Maps of smaller strides are neither kept nor read by what is searched.",
         None,
         derived="8 in a search of compact decoders on a CPU; else all that there are",
         choices=(4, 8, 16, 32),
-        compares=True,
         rare=True,
     )
 
@@ -78,73 +76,56 @@ OF_A_BACKBONE = tuple(field.name for field in fields(EncoderConfig))
 class ProxyConfig:
     """How a candidate is trained and scored while it is searched for."""
 
-    filters: int = option(
+    filters: int = compared(
         "Width of the cell (256 in papers), or F of a whole network (20 to 48).",
         64,
         derived="64; 8 for whole networks",
         least=1,
-        compares=True,
     )
-    steps: int = option(
-        "Training steps of a trial.",
-        400,
-        derived="400; 1000 for whole networks",
-        least=1,
-        compares=True,
+    steps: int = compared(
+        "Training steps of a trial.", 400, derived="400; 1000 for whole networks", least=1
     )
-    batch: int = option("Images a step.", 8, least=2, compares=True)
+    batch: int = compared("Images a step.", 8, least=2)
     crop: Size | None = option(
         "Canvas HxW of every image.", None, derived="the largest image, 513 at most"
     )
-    rate: float | None = option(
+    rate: float | None = compared(
         "Base learning rate.",
         None,
         derived="0.01 with adamw, 0.1 with sgd; 0.05 for whole networks",
         above=0,
-        compares=True,
     )
-    score: str = option(
-        "What the search maximises: miou, blend or (not of whole networks) cross-entropy.",
-        "miou",
-        compares=True,
+    score: str = compared(
+        "What the search maximises, such as blend or (not of whole networks) cross-entropy.",
+        "",
+        derived="the task's main value",
     )
-    init: Literal["torch", "reference"] = option(
+    init: Literal["torch", "reference"] = compared(
         "First weights of a cell: torch's defaults, or as the reference implementation draws them.",
         "torch",
-        compares=True,
         rare=True,
     )
-    optimiser: Literal["sgd", "adamw"] = option(
-        "Of a cell: adamw, or sgd with momentum 0.9.", "adamw", compares=True, rare=True
+    optimiser: Literal["sgd", "adamw"] = compared(
+        "Of a cell: adamw, or sgd with momentum 0.9.", "adamw", rare=True
     )
-    rate_warm_up: float = option(
-        "Share of the steps over which the rate rises from 0.",
-        0.1,
-        least=0,
-        below=1,
-        compares=True,
-        rare=True,
+    rate_warm_up: float = compared(
+        "Share of the steps over which the rate rises from 0.", 0.1, least=0, below=1, rare=True
     )
-    flip: bool = option(
-        "Train on the mirror image of each image, too: twice the features.",
-        False,
-        compares=True,
-        rare=True,
+    flip: bool = compared(
+        "Train on the mirror image of each image, too: twice the features.", False, rare=True
     )
 
-    auxiliary: float = option(
+    auxiliary: float = compared(
         "Weight of the losses of auxiliary cells inside a decoder, such as 0.15; 0: none.",
         0.0,
         least=0,
-        compares=True,
         rare=True,
     )
-    average: float = option(
+    average: float = compared(
         "Decay of a moving average of a cell's weights, such as 0.9, which is scored; 0: none.",
         0.0,
         least=0,
         below=1,
-        compares=True,
         rare=True,
     )
     teacher: str | None = option(
@@ -250,22 +231,23 @@ class SearchConfig:
     """A search; `None` is left to be derived from data and machine."""
 
     data: DataConfig = part()
-    space: str = option("A space; atrous spaces lists them.", derived="{space}", compares=True)
-    strategy: str = option("random, local or gradient.", "local")
-    promotion: str = option(
+    space: str = compared("A space; atrous spaces lists them.", derived="{space}")
+    strategy: str = option(
+        "random, local, evolution, surrogate, tpe, gp, nsga2 or gradient.", "local"
+    )
+    options: StrategyOptions = part(StrategyOptions)
+    promotion: str = compared(
         "Who is trained on: full, all candidates for --steps; or halving, the better third of them "
         "for three times as many, twice, --steps in the end.",
         "full",
-        compares=True,
         rare=True,
     )
-    limits: tuple[str, ...] = option(
+    limits: tuple[str, ...] = compared(
         "What costs more is not trained: parameters<=300000,multiply_adds<=1e9, of the part that "
         "is searched.",
         (),
         flag="limit",
         derived="none",
-        compares=True,
         rare=True,
     )
     budget: BudgetConfig = part(BudgetConfig)
@@ -277,6 +259,7 @@ class SearchConfig:
     )
     machine: MachineConfig = part(MachineConfig)
     gradient: GradientConfig | None = part(None, strategy=GRADIENT)
+    task: str = compared("What is told of an image.", "segmentation", rare=True)
 
 
 @dataclass(frozen=True)
@@ -342,8 +325,8 @@ class TrainingConfig:
     drop_path: float = option(
         "Of a whole network: drop operations, at the end with this share.", 0.0, least=0, below=1
     )
-    score: Literal["miou", "blend"] = option(
-        "What decides which weights are kept: miou or blend.", "miou"
+    score: str = option(
+        "What decides which weights are kept, such as blend.", "", derived="the task's main value"
     )
     score_every: int | None = option(
         "Steps between scores.", None, derived="20 scores a run", least=1
@@ -368,17 +351,19 @@ class TrainConfig:
         output_stride={"derived": "the run's, or 16", "rare": False},
     )
     filters: int = option(
-        "Width of the cell, or F of a whole network.",
-        256,
-        derived="the run's, or 256; 20",
-        least=1,
+        "Width of the cell, or F of a whole network.", 256, derived="the run's, or 256; 20", least=1
     )
     decoder: bool = option("Add the decoder of DeepLabv3+ at stride 4.", False)
-    training: TrainingConfig = part(TrainingConfig, score={"derived": "the run's, or miou"})
+    training: TrainingConfig = part(
+        TrainingConfig, score={"derived": "the run's, or the task's main value"}
+    )
     seed: int = option("Of first weights, crops and dropout.", 0, least=0)
     device: str = option("auto, cpu, cuda or cuda:N.", "auto")
     licence: str = option("Of the data, for the model card.", "")
     tensorboard: bool = option("Log to TensorBoard, too.", False)
+    task: str = option(
+        "What is told of an image.", "segmentation", derived="the run's, or segmentation", rare=True
+    )
 
 
 OF_ONE_TRAINING = (
@@ -420,14 +405,10 @@ class WholeConfig:
     search: SearchConfig = part(
         without=(
             *("strategy", "trials", "crop", "batch", "rate", "score", "baselines", "gradient"),
-            *("promotion", *OF_CELLS),
+            *("promotion", "options", "task", *OF_CELLS),
         ),
         path={"help": "The folder of a data set; with --resume, of a run."},
-        seconds={
-            "flag": "budget",
-            "help": "Time for everything: 30m, 2h, 12h.",
-            "derived": "2h",
-        },
+        seconds={"flag": "budget", "help": "Time for everything: 30m, 2h, 12h.", "derived": "2h"},
         seed={"help": "Of everything drawn by chance."},
         space={"derived": "{quick}"},
         steps={

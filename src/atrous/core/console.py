@@ -5,6 +5,7 @@ No text ends a run: where a stream cannot hold a character, another stands in it
 
 from __future__ import annotations
 
+import logging
 import shlex
 import sys
 from collections.abc import Callable, Iterable, Iterator
@@ -35,6 +36,16 @@ def forgive() -> None:
 def say(text: str) -> None:
     """Prints a text as it is: no line of it is broken, so that a command in it can be pasted."""
     output.print(text, soft_wrap=True, highlight=False)
+
+
+@contextmanager
+def stoppable(told: Callable[[], str]) -> Iterator[None]:
+    """Says how far it came, and how to go on, when a user interrupts what is done in the block."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        say(told())
+        raise
 
 
 def shell(text: object) -> str:
@@ -83,6 +94,18 @@ def counted(label: str, total: int, done: int = 0) -> Iterator[Callable[[], None
     with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
         task = progress.add_task(label, total=total, completed=done)
         yield lambda: progress.advance(task)
+
+
+@contextmanager
+def quiet(logger: str) -> Iterator[None]:
+    """Holds back the warnings of a library's log."""
+    log = logging.getLogger(logger)
+    level = log.level
+    log.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        log.setLevel(level)
 
 
 def note(text: str) -> None:

@@ -100,6 +100,17 @@ def bar(x: float, y: float, width: float, words: str) -> str:
     return box + text(x + width / 2, y + BAR / 2 + 4, words, INK)
 
 
+def labelled(
+    middle: float, y: float, size: tuple[float, float], lines: Sequence[str], fill: str, edge: str
+) -> str:
+    """A box of a (width, height), its top at y, with a line of bold words, and lines below it."""
+    (width, height), alone = size, len(lines) == 1
+    first = y + height / 2 + (4 if alone else -2)
+    words = [text(middle, first, lines[0], INK, "600")]
+    words += [text(middle, first + 15, line, INK) for line in lines[1:]]
+    return rectangle(middle - width / 2, y, width, height, fill, edge) + "".join(words)
+
+
 def rectangle(x: float, y: float, width: float, height: float, fill: str, edge: str) -> str:
     """A box with round corners."""
     return (
@@ -186,6 +197,17 @@ def _inline(svg: str, name: str, title: str, size: Size) -> str:
         body = body.replace(f": {colour}", f": {css(colour)}")
     head = f'<svg role="img" viewBox="0 0 {size[0]:g} {size[1]:g}" aria-label="{escape(title)}">'
     return f"{head}<title>{escape(title)}</title>{body}</svg>"
+
+
+def dress_lines(axes: Axes, x: str, y: str, labels: Sequence[Label], whole: bool = True) -> None:
+    """Names the axes of lines that begin at 0, and the lines at their ends; `whole`: x counts."""
+    axes.set_xlim(left=0)
+    axes.margins(y=0.08)
+    if whole:
+        axes.xaxis.set_major_locator(whole_numbers())
+    axes.set_xlabel(x)
+    axes.set_ylabel(y)
+    label_ends(axes, labels)
 
 
 def label_ends(axes: Axes, labels: Sequence[Label]) -> None:

@@ -70,6 +70,11 @@ def in_a_line(error: BaseException) -> str:
     return (str(error).splitlines() or ["no details"])[0]
 
 
+def kind_and_line(error: BaseException) -> str:
+    """Returns the type of an error that another library raised, and the first line of it."""
+    return f"{type(error).__name__}: {in_a_line(error)}"[:200]
+
+
 @contextmanager
 def within_memory(where: str, mend: str) -> Iterator[None]:
     """Raises `AtrousError` in the place of an error that tells of lacking memory.

@@ -37,6 +37,8 @@ HOST = f"{zlib.crc32(platform.node().encode()):08x}"
 STALE = 86_400
 """Seconds after which what a process of another machine was writing counts as left behind."""
 POSIX = os.name == "posix"
+MEND = "Make room, or name another folder with --out."
+"""How a user goes on where a command cannot write, unless it knows better."""
 
 
 def locate(folder: Path, name: str) -> Path:
@@ -149,26 +151,29 @@ def scratch(folder: Path) -> Iterator[Path]:
         shutil.rmtree(partial, ignore_errors=True)
 
 
+@contextmanager
+def writing(what: str, mend: str = MEND) -> Iterator[None]:
+    """Raises `AtrousError` in the place of an `OSError`.
+
+    `what` says what is written, and where to; `mend` how the user can go on.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise AtrousError(f"Expected to write {what}, but {error}. {mend}") from error
+
+
 def make_folder(path: Path, what: str) -> None:
     """Makes the folder that `what` goes to, and those above it; raises `AtrousError`."""
-    try:
+    with writing(f"{what} to {path}", "Name a folder that can be written with --out."):
         path.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise AtrousError(
-            f"Expected to write {what} to {path}, but {error}. Name a folder that can be written "
-            "with --out."
-        ) from error
 
 
 def save_text(path: Path, text: str) -> None:
     """Writes a text file of a run so that no reader sees half of it; raises `AtrousError`."""
-    try:
+    mend = "Make its folder writable and free some space, or copy the run to another disk."
+    with writing(str(path), mend):
         write_whole(path, text)
-    except OSError as error:
-        raise AtrousError(
-            f"Expected to write {path}, but {error}. Make its folder writable and free some "
-            "space, or copy the run to another disk."
-        ) from error
 
 
 def flush(path: Path) -> None:
@@ -234,10 +239,10 @@ def hold(path: Path, busy: str) -> Iterator[None]:
 
     Raises `AtrousError`, saying `busy`, if another process holds it, and if it cannot be written.
     """
+    if path.is_symlink():  # old versions of filelock would empty its target
+        raise AtrousError(f"Expected a lock file at {path}, which is a link. Delete the link.")
     lock = FileLock(path)
     try:
-        if path.is_symlink():  # old versions of filelock would empty its target
-            raise OSError(f"{path.name} is a link")
         lock.acquire(timeout=PATIENCE)
     except Timeout as held:
         raise AtrousError(busy) from held

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import accumulate
 from random import Random
 from typing import Any, Protocol
 
@@ -159,6 +160,16 @@ class Grammar:
             state = self.rules.step(state, choice)
         return self.rules.choices(state)
 
+    def spell(self, pick: Callable[[int, int], int]) -> Genotype:
+        """The genotype whose decisions `pick` takes, given each one's position and its number of
+        choices."""
+        state = self.rules.start
+        genotype: list[int] = []
+        while count := self.rules.choices(state):
+            genotype.append(pick(len(genotype), count))
+            state = self.rules.step(state, genotype[-1])
+        return tuple(genotype)
+
     @cached_property
     def most_choices(self) -> tuple[int, ...]:
         """The most choices that each decision can have, in order: the shape of an encoding."""
@@ -173,10 +184,32 @@ class Grammar:
         """The valid genotypes that differ from this one at `position` alone."""
         return list(self._variants(genotype, position))
 
-    def _variants(self, genotype: Genotype, position: int) -> Iterator[Genotype]:
-        others = (c for c in range(self.choices(genotype[:position])) if c != genotype[position])
-        changed = ((*genotype[:position], c, *genotype[position + 1 :]) for c in others)
-        return (variant for variant in changed if self.is_valid(variant))
+    def _variants(
+        self, genotype: Genotype, position: int, states: list[State] | None = None
+    ) -> Iterator[Genotype]:
+        states = states or self._states(genotype)
+        for choice in range(self.rules.choices(states[position])):
+            if choice != genotype[position] and self._continues(
+                self.rules.step(states[position], choice), genotype, position + 1, states
+            ):
+                yield (*genotype[:position], choice, *genotype[position + 1 :])
+
+    def _states(self, genotype: Genotype) -> list[State]:
+        """The states before each decision of a genotype, and the last one."""
+        return list(accumulate(genotype, self.rules.step, initial=self.rules.start))
+
+    def _continues(
+        self, state: State, genotype: Genotype, position: int, states: list[State]
+    ) -> bool:
+        """Whether the decisions from `position` on complete an architecture from another state."""
+        for place in range(position, len(genotype)):
+            # Equal states have equal futures, and from this one the genotype is complete.
+            if state == states[place]:
+                return True
+            if genotype[place] >= self.rules.choices(state):
+                return False
+            state = self.rules.step(state, genotype[place])
+        return self.rules.choices(state) == 0
 
     def neighbours(self, genotype: Genotype) -> list[Genotype]:
         """Every valid genotype that differs in exactly one decision."""
@@ -188,8 +221,8 @@ class Grammar:
 
         The genotype itself if it has no neighbour.
         """
-        positions = range(len(genotype))
-        movable = [p for p in positions if next(self._variants(genotype, p), None) is not None]
+        positions, states = range(len(genotype)), self._states(genotype)
+        movable = [p for p in positions if any(True for _ in self._variants(genotype, p, states))]
         return rng.choice(self.variants(genotype, rng.choice(movable))) if movable else genotype
 
     def architecture(self, genotype: Genotype) -> Architecture:

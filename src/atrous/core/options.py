@@ -22,10 +22,7 @@ MOST = 2**62
 """Whole numbers are smaller than this: twice as many still fit what generators and files take."""
 GENERATION = 1e9
 """Seconds are fewer than this."""
-UNITS = {
-    "time": "a time such as 90s, 30m or 2h",
-    "memory": "an amount such as 2GiB or 500MiB",
-}
+UNITS = {"time": "a time such as 90s, 30m or 2h", "memory": "an amount such as 2GiB or 500MiB"}
 """Numbers with a unit, in words."""
 LONGEST = 2**16
 """The most pixels of a side."""
@@ -143,6 +140,11 @@ class Leaf:
 def option(help: str, default: Any = MISSING, **known: Any) -> Any:
     """Declares a field that a user can say; see `Option` for what else is known of it."""
     return field(default=default, metadata={OPTION: Option(help, **known)})
+
+
+def compared(help: str, default: Any = MISSING, **known: Any) -> Any:
+    """Declares a field that decides whether the scores of two runs compare."""
+    return option(help, default, compares=True, **known)
 
 
 def part(
@@ -268,6 +270,11 @@ def _changed(known: Option, stands: Nested, changes: Mapping[str, Any]) -> Optio
     return replace(found, flag=f"{stands.prefix}{found.flag}")
 
 
+def kind_of(record: Any, name: str) -> Any:
+    """Returns the type of a field of a configuration, without the `None` beside it."""
+    return _bare(get_type_hints(record)[name])
+
+
 def _bare(hint: Any) -> Any:
     """Returns the type without the `None` beside it."""
     if get_origin(hint) in (Union, UnionType):
@@ -304,7 +311,7 @@ def expected(leaf: Leaf, value: Any) -> str:
     low = known.least is not None and any(each < known.least for each in values)
     if known.below is not None and not (low and known.below > 1):
         words += [f"below {known.below:g}"]
-    return " and ".join(words) or "a finite number"
+    return " and ".join(words) or ("numbers" if isinstance(value, tuple) else "a finite number")
 
 
 def _is_within(leaf: Leaf, value: float) -> bool:

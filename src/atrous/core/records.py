@@ -24,7 +24,7 @@ from typing import Annotated, Any, TypeVar, Union, cast, get_args, get_origin, g
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 
 from atrous.core.errors import AtrousError
-from atrous.core.files import write_whole
+from atrous.core.files import write_whole, writing
 from atrous.core.options import Leaf, expected, options_of
 
 T = TypeVar("T")
@@ -37,6 +37,8 @@ MOST = 2**53
 
 Count = Annotated[int, Field(ge=0, le=MOST)]
 Positive = Annotated[int, Field(ge=1, le=MOST)]
+Threads = Annotated[int, Field(ge=1, le=1024)]
+"""Of a CPU: torch takes no number that 32 bits do not hold, and systems give no process more."""
 Share = Annotated[float, Field(ge=0, le=1)]
 Amount = Annotated[float, Field(ge=0, le=1e12)]
 """Of seconds, milliseconds and the like."""
@@ -92,18 +94,23 @@ def from_text(kind: type[T], text: str | bytes) -> T:
     return from_json(kind, parse(text))
 
 
+def spelt(record: Any, number: int | None = None) -> str:
+    """Returns a record, or several, as files hold it, with the number of its format if there is."""
+    content = to_json(record) if number is None else {FORMAT: number, **to_json(record)}
+    return json.dumps(content, indent=2, ensure_ascii=False) + "\n"
+
+
 def write(path: Path, record: Any, number: int, what: str, mend: str = MEND) -> None:
     """Writes a record with the number of its format so that no reader sees half of it.
 
     Raises `AtrousError`, which calls the content `what` and says `mend`, if it cannot be written.
     """
-    content = {FORMAT: number, **to_json(record)}
-    _write(path, json.dumps(content, indent=2, ensure_ascii=False) + "\n", what, mend)
+    _write(path, spelt(record, number), what, mend)
 
 
-def write_plain(path: Path, record: Any, what: str) -> None:
+def write_plain(path: Path, record: Any, what: str, mend: str = MEND) -> None:
     """Writes a record, or several, without the number of a format; raises as `write` does."""
-    _write(path, json.dumps(to_json(record), indent=2, ensure_ascii=False) + "\n", what)
+    _write(path, spelt(record), what, mend)
 
 
 def write_lines(path: Path, records: Iterable[Any], what: str, mend: str = MEND) -> None:
@@ -159,10 +166,8 @@ def read_lines(path: Path, kind: type[T], what: str, mend: str) -> list[T]:
 
 
 def _write(path: Path, text: str, what: str, mend: str = MEND) -> None:
-    try:
+    with writing(f"{what} to {path}", mend):
         write_whole(path, text)
-    except OSError as error:
-        raise AtrousError(f"Expected to write {what} to {path}, but {error}. {mend}") from error
 
 
 @contextmanager

@@ -6,8 +6,9 @@ Scores, mIoU and IoU are shares in [0, 1]: four digits for what ranks a trial, t
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from datetime import datetime
-from math import isnan
+from math import ceil, isnan
 
 from atrous.core.statistics import Coefficient
 
@@ -23,11 +24,13 @@ SCORES = {
         f"{MINUS}cross-entropy",
         "cross-entropy in nats a pixel, negated so that larger is better",
     ),
+    "cross_entropy": ("CE", "cross-entropy in nats a pixel"),
 }
+"""Of scores and of values, by name: a short name, and the meaning in a phrase."""
 
 
 def score_name(score: str) -> str:
-    """The short name of a score."""
+    """The short name of a score, or of a value."""
     return SCORES.get(score, (score, score))[0]
 
 
@@ -77,6 +80,20 @@ def count(number: int) -> str:
 def megabytes(length: int) -> str:
     """Bytes in megabytes: 9.4 MB."""
     return f"{length / 1e6:.1f} MB"
+
+
+def mebibytes(number: float) -> str:
+    """Bytes of memory, rounded up: 3 MiB, 1.5 GiB."""
+    if number < 2**30:
+        return f"{ceil(number / 2**20)} MiB"
+    return f"{ceil(10 * number / 2**30) / 10:g} GiB"
+
+
+def some(names: Iterable[str], most: int = 3, between: str = ", ") -> str:
+    """The first names of a list, and how many there are besides: a, b, c and 4 more."""
+    listed = list(names)
+    more = f" and {len(listed) - most} more" if len(listed) > most else ""
+    return between.join(listed[:most]) + more
 
 
 def duration(seconds: float) -> str:

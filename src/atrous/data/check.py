@@ -14,6 +14,7 @@ import numpy as np
 
 from atrous.core.console import command, note, track
 from atrous.core.errors import AtrousError
+from atrous.core.words import quantity
 from atrous.data import findings
 from atrous.data.canvas import Size
 from atrous.data.dataset import IGNORE, Dataset, Progress, select
@@ -215,7 +216,7 @@ def _sizes_of(root: Path, report: Report) -> list[Size]:
         raise AtrousError(_refusal(root, report))
     if report.warnings:
         first, more = report.problems[0], report.warnings - 1
-        others = f" ({more} more warning{'s' * (more != 1)})" if more else ""
+        others = f" ({quantity(more, 'more warning')})" if more else ""
         note(f"{first.file}: {first.finding}{others}. See: {command('check', root)}")
     return [(int(h), int(w)) for w, h in (size.split("x") for size in report.sizes)]
 

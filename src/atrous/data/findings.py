@@ -10,6 +10,7 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
+from atrous.core.words import quantity
 from atrous.data.encoding import IGNORE, Colour, voc_colour
 
 Severity = Literal["error", "warning"]
@@ -241,8 +242,8 @@ def _undeclared(
     files = ", ".join(inside[:_LISTED]) + (", ..." if len(inside) > _LISTED else "")
     finding = (
         f"mask value {named}{more} is no class: {terms.declared}; "
-        f"{_count(pixels, 'pixel')} ({share}) in "
-        f"{_count(len(inside), 'file')}: {files}"
+        f"{quantity(pixels, 'pixel')} ({share}) in "
+        f"{quantity(len(inside), 'file')}: {files}"
     )
     mend = (
         terms.mend_of(values)
@@ -253,10 +254,6 @@ def _undeclared(
     if any(mask.by_grey for mask in seen if mask.file in inside):
         mend = f"{_BY_INDEX}; else {mend}"
     return Problem("error", inside[0], finding, mend, len(inside))
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}{'s' * (number != 1)}"
 
 
 def _absent_mend(split: str) -> str:

@@ -109,11 +109,7 @@ class Augmentation:
     colour: float = 0.0
 
     def __call__(
-        self,
-        image: Pixels,
-        labels: Pixels,
-        rng: np.random.Generator,
-        mirrored: bool | None = None,
+        self, image: Pixels, labels: Pixels, rng: np.random.Generator, mirrored: bool | None = None
     ) -> tuple[Pixels, Pixels]:
         """Image [H, W, 3] and labels [H, W] -> crops [h, w, 3] and [h, w], `mirrored` by chance
         unless told."""

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +18,8 @@ from huggingface_hub.repocard import ModelCard
 
 from atrous.core.architecture import Architecture
 from atrous.core.errors import AtrousError
-from atrous.data.transform import Transform
 from atrous.model.evaluation.record import SCORES, Evaluation
+from atrous.model.record import ModelRecord
 from atrous.spaces import find_space
 from atrous.spaces.blueprint import Blueprint
 
@@ -44,23 +43,10 @@ TRAINING = {
 """The fields of the training record that the card tells, in its words."""
 
 
-@dataclass(frozen=True)
-class CardSubject:
-    """A model as its card tells of it.
-
-    `name` is the folder's, `parameters` are counted, `training` may lack any key.
-    """
-
-    name: str
-    blueprint: Blueprint
-    transform: Transform
-    training: Mapping[str, Any]
-    parameters: int
-
-
-def write_card(subject: CardSubject) -> str:
-    """Writes the whole card, without measured numbers."""
-    training, blueprint = subject.training, subject.blueprint
+def write_card(name: str, record: ModelRecord, parameters: int) -> str:
+    """Writes the whole card, without measured numbers. `name` is the folder's; so many `parameters`
+    are counted."""
+    training, blueprint = record.training, record.blueprint
     data = training.get("data")
     metadata = ModelCardData(
         license=str(training.get("licence") or LICENCE),
@@ -71,7 +57,10 @@ def write_card(subject: CardSubject) -> str:
     )
     colours = ("#{:02x}{:02x}{:02x}".format(*colour) for colour in blueprint.colours)
     text = _template().render(
-        vars(subject),
+        vars(record),
+        transform=record.preprocessing,
+        name=name,
+        parameters=parameters,
         headline=headline(blueprint, training),
         data=escaped(Path(str(data)).name) if data else "",
         classes=list(zip(blueprint.classes, colours, strict=True)),
@@ -123,8 +112,8 @@ def measured(classes: Sequence[str], evaluations: Sequence[Evaluation]) -> str:
     shares = [tuple(evaluation.class_iou.values()) for evaluation in evaluations]
     by_class = [(name, *(_share(s[k]) for s in shares)) for k, name in enumerate(classes)]
     return (
-        f"## Measured\n\n{table(head, rows)}\n\nIoU of each class:\n\n"
-        f"{table(('class', *columns), by_class)}\n\nThe pixel counts behind these numbers are in "
+        f"## Measured\n\n{markdown(head, rows)}\nIoU of each class:\n\n"
+        f"{markdown(('class', *columns), by_class)}\nThe pixel counts behind these numbers are in "
         "`evaluation.json`."
     )
 
@@ -134,15 +123,18 @@ def drawing(architecture: Architecture) -> str:
     return find_space(architecture.space).text(architecture.genotype)
 
 
-def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Returns a table in Markdown."""
-    lines = [head, ["---"] * len(head), *rows]
-    return "\n".join("| " + " | ".join(map(escaped, line)) + " |" for line in lines)
+def markdown(columns: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
+    """Returns a Markdown table whose first column is words and whose others are numbers."""
+    head = list(columns)
+    rule = ["---", *["---:"] * (len(head) - 1)]
+    lines = [map(escaped, head), rule, *(map(escaped, row) for row in rows)]
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
 
 
 def escaped(text: str) -> str:
     """Escapes a text for one cell of a table."""
-    return " ".join(str(text).split()).replace("|", "\\|").replace("<", "&lt;")
+    plain = " ".join(str(text).split()).replace("\\", "\\\\")
+    return plain.replace("|", "\\|").replace("<", "&lt;")
 
 
 def _template() -> jinja2.Template:

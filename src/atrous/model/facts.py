@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator
 
-from atrous.core.records import Amount, Count, Device, Positive, Share, from_json
+from atrous.core.records import Amount, Count, Device, Positive, Threads, from_json
 from atrous.data.canvas import Size
 
 Extent = tuple[Positive, Positive]
@@ -29,7 +29,7 @@ class Latency:
     batch: Positive
     device: Device
     device_name: str
-    threads: Positive
+    threads: Threads
     precision: str
     warm_up: Count
     median_ms: Amount
@@ -59,7 +59,6 @@ class HowTrained:
     rate: Amount | None = None
     seed: Count | None = None
     backbone_weights: str | None = None
-    selection_miou: Share | None = None
     parameters: Count | None = None
     multiply_adds: Count | None = None
 

@@ -15,31 +15,31 @@ from pathlib import Path
 from typing import Any
 
 from atrous.core.errors import AtrousError
-from atrous.core.files import locate, replacing, settle, write_whole
-from atrous.core.records import to_json
+from atrous.core.files import locate, replacing, settle, write_whole, writing
+from atrous.core.records import spelt, to_json
 from atrous.data.transform import Transform
-from atrous.model.card import CARD, CardSubject, headline, renew_card, write_card
+from atrous.model.card import CARD, headline, renew_card, write_card
 from atrous.model.evaluation.record import (
     Evaluation,
     merged,
     merged_page,
-    parse_evaluations,
+    read_evaluations,
     require_classes,
 )
 from atrous.model.facts import how_trained
 from atrous.model.record import (
+    FORMAT,
     ModelRecord,
     Seal,
     differences,
-    read_json,
     read_record,
     read_tensors,
     require_finite,
     software,
-    to_text,
     write_tensors,
 )
 from atrous.networks.backbones import Backbone
+from atrous.networks.layers import parameter_count
 from atrous.networks.network import Network
 from atrous.networks.weights import digest
 from atrous.spaces.blueprint import Blueprint, blank_network, build_network
@@ -85,16 +85,11 @@ def write_folder(contents: Contents, folder: Path) -> None:
     except ValueError as error:
         raise AtrousError(f"Cannot save the model: its training record has {error}.") from error
     _require_free(folder)
-    try:
+    mend = "Free some space, make the folder writable or name another one; an older model in it"
+    with writing(f"a model to {folder}", f"{mend} is as it was."):
         exports = (path.name for path in folder.glob(EXPORTS) if path.is_file())
-        stale = {PAGE, EVALUATIONS, *exports}
-        with replacing(folder, stale) as new:
+        with replacing(folder, {PAGE, EVALUATIONS, *exports}) as new:
             _write_all(contents, new, folder)
-    except OSError as error:
-        raise AtrousError(
-            f"Expected to write a model to {folder}, but {error}. Free some space, make the folder "
-            "writable or name another one; an older model in it is as it was."
-        ) from error
 
 
 def read_folder(folder: Path) -> Contents:
@@ -118,15 +113,12 @@ def read_folder(folder: Path) -> Contents:
 def read_papers(folder: Path, classes: int) -> Papers:
     """Reads the texts about the model in a folder; raises AtrousError."""
     path = locate(folder, EVALUATIONS)
-    records = read_json(path) if path.exists() else []
+    mend = f"Copy {folder} again, or delete {EVALUATIONS} and evaluate the model again."
+    evaluations = read_evaluations(path, classes, mend)
     try:
-        evaluations = parse_evaluations(records, classes)
         card, page = (_text(locate(folder, name)) for name in (CARD, PAGE))
     except (OSError, ValueError) as error:
-        raise AtrousError(
-            f"{path} or the texts beside it are damaged: {error}. Copy {folder} again, or delete "
-            f"{EVALUATIONS} and evaluate the model again."
-        ) from error
+        raise AtrousError(f"The texts beside {path} are damaged: {error}. {mend}") from error
     return Papers(card, evaluations, page)
 
 
@@ -141,35 +133,26 @@ def add_evaluation(folder: Path, evaluation: Evaluation, markdown: str) -> None:
     about = read_record(locate(folder, RECORD))
     classes = about.blueprint.classes
     papers = read_papers(folder, len(classes))
-    try:
-        require_classes(evaluation, len(classes))
-    except ValueError as error:
-        raise AtrousError(f"Cannot add an evaluation to {folder}: {error}.") from error
+    require_classes(evaluation, len(classes), f"to add to {folder}", "Evaluate this model itself.")
     known = merged(papers.evaluations, evaluation)
-    try:
+    mend = "Make the folder writable and free some space."
+    with writing(f"an evaluation to {folder}", mend):
         settle(folder)
-        write_whole(folder / EVALUATIONS, to_text(to_json(known)))
+        write_whole(folder / EVALUATIONS, spelt(known))
         write_whole(folder / PAGE, merged_page(papers.page, evaluation, markdown))
         name = headline(about.blueprint, about.training)
         card = papers.card or first_card(about, folder)
         write_whole(folder / CARD, renew_card(card, name, classes, known))
-    except OSError as error:
-        raise AtrousError(
-            f"Expected to add an evaluation to {folder}, but {error}. Make the folder writable and "
-            "free some space."
-        ) from error
 
 
 def first_card(record: ModelRecord, folder: Path, known: Sequence[Evaluation] = ()) -> str:
     """Writes a new model card for the model in a folder."""
-    network = blank_network(record.blueprint)
-    parameters = sum(parameter.numel() for parameter in network.parameters())
-    name = folder.resolve().name
-    blueprint, training = record.blueprint, record.training
-    card = write_card(CardSubject(name, blueprint, record.preprocessing, training, parameters))
+    parameters = parameter_count(blank_network(record.blueprint))
+    card = write_card(folder.resolve().name, record, parameters)
     if not known:
         return card
-    return renew_card(card, headline(blueprint, training), blueprint.classes, known)
+    name = headline(record.blueprint, record.training)
+    return renew_card(card, name, record.blueprint.classes, known)
 
 
 def _write_all(contents: Contents, new: Path, folder: Path) -> None:
@@ -183,9 +166,9 @@ def _write_all(contents: Contents, new: Path, folder: Path) -> None:
         Seal.of(new / WEIGHTS),
     )
     card = papers.card or first_card(record, folder, papers.evaluations)
-    texts = {RECORD: record.to_text(), CARD: card}
+    texts = {RECORD: spelt(record, FORMAT), CARD: card}
     if papers.evaluations:
-        texts |= {EVALUATIONS: to_text(to_json(papers.evaluations)), PAGE: papers.page}
+        texts |= {EVALUATIONS: spelt(papers.evaluations), PAGE: papers.page}
     for file, text in texts.items():
         (new / file).write_text(text, encoding="utf-8", errors="backslashreplace", newline="\n")
 

@@ -11,7 +11,7 @@ from huggingface_hub import ModelHubMixin, constants, snapshot_download
 from huggingface_hub.errors import LocalEntryNotFoundError
 from torch import Tensor, nn
 
-from atrous.core.errors import AtrousError
+from atrous.core.errors import AtrousError, kind_and_line
 from atrous.data.encoding import Colour
 from atrous.data.transform import Transform
 from atrous.model.folder import FILES, Contents, Papers, read_folder, write_folder
@@ -81,29 +81,13 @@ class Model(nn.Module, ModelHubMixin):
         write_folder(self.contents, save_directory)
 
     @classmethod
-    def from_pretrained(  # type: ignore[override]  # the arguments of `__init__` are in the folder
-        cls,
-        pretrained_model_name_or_path: str | Path,
-        *,
-        force_download: bool = False,
-        token: str | bool | None = None,
-        cache_dir: str | Path | None = None,
-        local_files_only: bool = False,
-        revision: str | None = None,
-    ) -> Model:
+    def from_pretrained(cls, pretrained_model_name_or_path: str | Path, **options: Any) -> Model:
         """Loads the model in a folder or in a repository of the hub, in evaluation mode.
 
-        The other arguments are those of the hub's client. Raises AtrousError.
+        `options` are those of the hub's client, such as `revision`, `token`, `cache_dir`,
+        `force_download` and `local_files_only`. Raises AtrousError.
         """
-        folder = fetch(
-            pretrained_model_name_or_path,
-            force_download=force_download,
-            token=token,
-            cache_dir=cache_dir,
-            local_files_only=local_files_only,
-            revision=revision,
-        )
-        return cls.of(read_folder(folder))
+        return cls.of(read_folder(fetch(pretrained_model_name_or_path, **options)))
 
 
 def load(folder_or_repository: str | Path) -> Model:
@@ -161,13 +145,8 @@ def _absent(where: str, error: Exception) -> AtrousError:
             f"{constants.ENDPOINT} was not asked or did not answer, and no copy is in its cache"
         )
     else:
-        reason = f"{constants.ENDPOINT} has no such model for you ({_first_line(error)})"
+        reason = f"{constants.ENDPOINT} has no such model for you ({kind_and_line(error)})"
     return AtrousError(
         f"Expected a model's folder or a repository of the hub; got {where!r}. There is no folder "
         f"{Path(where).absolute()}, and {reason}."
     )
-
-
-def _first_line(error: Exception) -> str:
-    lines = str(error).strip().splitlines()
-    return f"{type(error).__name__}: {lines[0] if lines else ''}"[:200]

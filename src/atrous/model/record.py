@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
+from typing import Literal
 
 import torch
 from safetensors import SafetensorError
@@ -17,16 +16,15 @@ from torch import Tensor, nn
 
 from atrous.core.errors import AtrousError
 from atrous.core.files import openable
-from atrous.core.records import Count, from_json, parse, to_json
+from atrous.core.records import Count, read
+from atrous.core.words import some
 from atrous.data.transform import Transform
 from atrous.model.facts import TrainingRecord
 from atrous.spaces.blueprint import Blueprint
 
-LIBRARY, FORMAT = "atrous", 1
+FORMAT = 1
 PACKAGES = ("atrous", "torch", "timm", "numpy", "pillow", "safetensors")
 CHUNK = 1 << 24
-SHOWN = 3
-"""How many names a message lists."""
 
 
 @dataclass(frozen=True)
@@ -42,58 +40,17 @@ class ModelRecord:
     training: TrainingRecord
     software: dict[str, str]
     weights: Seal
-
-    def to_text(self) -> str:
-        """Returns the content of the file."""
-        return to_text({"library": LIBRARY, "format": FORMAT, **to_json(self)})
+    library: Literal["atrous"] = "atrous"
 
 
 def read_record(path: Path) -> ModelRecord:
     """Reads model.json; raises AtrousError."""
-    content = read_json(path)
-    if not isinstance(content, dict) or content.pop("library", None) != LIBRARY:
-        raise AtrousError(
-            f'Expected a model of this program in {path}, with "library": "{LIBRARY}" in it; this '
-            "file was made by something else. Name a folder that atrous saved a model to."
-        )
-    found = content.pop("format", None)
-    if type(found) is not int or found != FORMAT:
-        raise AtrousError(
-            f"{path} has format {found!r}; this version of atrous reads format "
-            f"{FORMAT}. Install the version that wrote it"
-            f"{_writer(content.get('software'))}, or a newer one."
-        )
-    try:
-        return from_json(ModelRecord, content)
-    except ValueError as error:
-        raise _damaged(path, str(error)) from error
-
-
-def read_json(path: Path) -> Any:
-    """Reads a JSON file of a model; raises AtrousError when it is absent or is no JSON."""
-    try:
-        return parse(path.read_bytes())
-    except FileNotFoundError as error:
-        raise AtrousError(
-            f"Expected a model's folder at {path.parent}, but it holds no {path.name}. Name a "
-            "folder that atrous saved a model to."
-        ) from error
-    except (OSError, ValueError) as error:
-        raise _damaged(path, f"cannot be read ({error})") from error
-
-
-def to_text(content: Any) -> str:
-    """Returns JSON's types as a model's files spell them."""
-    return json.dumps(content, indent=2, ensure_ascii=False) + "\n"
-
-
-def _writer(software: Any) -> str:
-    version = software.get("atrous") if isinstance(software, dict) else None
-    return f" (atrous {version})" if version else ""
-
-
-def _damaged(path: Path, why: str) -> AtrousError:
-    return AtrousError(f"{path} is damaged: {why}. Copy it again, or save the model again.")
+    absent = (
+        f"Expected a model's folder at {path.parent}, but it holds no {path.name}. Name a folder "
+        "that atrous saved a model to."
+    )
+    mend = "Copy it again, save the model again, or name a folder that atrous saved a model to."
+    return read(path, ModelRecord, FORMAT, "the record of a model", absent, mend)
 
 
 def software() -> dict[str, str]:
@@ -161,7 +118,7 @@ def require_finite(tensors: Mapping[str, Tensor], where: str) -> None:
     if infinite:
         raise AtrousError(
             f"{where}: expected finite numbers; {len(infinite)} of {len(tensors)} tensors hold NaN "
-            f"or infinity ({_some(infinite)}). Use weights from before the training diverged."
+            f"or infinity ({some(infinite)}). Use weights from before the training diverged."
         )
 
 
@@ -209,10 +166,4 @@ def _problems(expected: Mapping[str, Tensor], found: Mapping[str, Tensor]) -> li
         if expected[key].shape != found[key].shape
     ]
     groups = (("missing", missing), ("unknown", unknown), ("of another shape", misshaped))
-    return [f"{len(keys)} tensors are {what}: {_some(keys)}" for what, keys in groups if keys]
-
-
-def _some(names: Iterable[str]) -> str:
-    listed = list(names)
-    more = f" and {len(listed) - SHOWN} more" if len(listed) > SHOWN else ""
-    return ", ".join(listed[:SHOWN]) + more
+    return [f"{len(keys)} tensors are {what}: {some(keys)}" for what, keys in groups if keys]

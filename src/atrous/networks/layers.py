@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
+from torch.utils.flop_counter import FlopCounterMode
 
+from atrous.core.architecture import Cost
 from atrous.networks.fast_cpu import byte_dropout, phased_depthwise, pointwise
 
 EPSILON = 1e-5
@@ -97,6 +101,20 @@ class SeparableUnit(nn.Sequential):
             normalise(filters),
             nn.ReLU(inplace=True),
         )
+
+
+def counted(network: nn.Module, *inputs: Any) -> Cost:
+    """All parameters, and the multiply-adds of convolutions and products in a pass on `inputs`,
+    none of which needs storage (device meta)."""
+    counter = FlopCounterMode(display=False)
+    with torch.no_grad(), counter:
+        network(*inputs)
+    return Cost(parameter_count(network), counter.get_total_flops() // 2)
+
+
+def parameter_count(network: nn.Module) -> int:
+    """How many numbers of a network are learnt."""
+    return sum(parameter.numel() for parameter in network.parameters())
 
 
 def unit(channels: int, filters: int, kernel: int = 1, rate: int = 1) -> nn.Sequential:

@@ -16,16 +16,15 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from atrous.core.errors import AtrousError
+from atrous.core.errors import AtrousError, kind_and_line
 from atrous.core.files import openable
+from atrous.core.words import some
 
 BUILTIN = "tf_efficientnet_lite0"
 CONTAINERS = ("state_dict", "model", "model_state_dict", "state_dict_ema", "model_ema")
 """Names under which training scripts nest the tensors in a .pth file."""
 COUNTER = "num_batches_tracked"
 """A count of training steps: files may leave it out, and no feature depends on it."""
-SHOWN = 3
-"""How many names a message lists."""
 
 
 def read_weights(path: Path) -> dict[str, Tensor]:
@@ -97,7 +96,7 @@ def fill(
     if infinite:
         raise AtrousError(
             f"{source}: expected finite numbers; {len(infinite)} tensors hold NaN or infinity "
-            f"({_some(infinite)}). Use a checkpoint from before the training diverged."
+            f"({some(infinite)}). Use a checkpoint from before the training diverged."
         )
 
 
@@ -135,7 +134,7 @@ def _read_torch(path: Path) -> dict[str, Tensor]:
     except Exception as error:  # torch raises half a dozen unrelated types for a bad file
         raise AtrousError(
             f"{path}: expected tensors saved by torch; it cannot be read without running what is "
-            f"in it, or it is damaged ({_first_line(error)}). Convert it where you trust it: "
+            f"in it, or it is damaged ({kind_and_line(error)}). Convert it where you trust it: "
             f"safetensors.torch.save_file(model.state_dict(), 'weights.safetensors')."
         ) from error
     tensors = _unwrapped(content)
@@ -176,13 +175,13 @@ def _unfit(
 ) -> AtrousError:
     problems = []
     if missing:
-        problems.append(f"{len(missing)} are missing ({_some(missing)})")
+        problems.append(f"{len(missing)} are missing ({some(missing)})")
     if misshaped:
-        problems.append(f"{len(misshaped)} have another shape ({_some(misshaped)})")
+        problems.append(f"{len(misshaped)} have another shape ({some(misshaped)})")
     held = [f"{key} {tuple(tensor.shape)}" for key, tensor in state.items()]
     return AtrousError(
         f"{source} does not fit: of the {expected} tensors expected, "
-        f"{' and '.join(problems)}. The file holds {len(held)} tensors: {_some(held)}. "
+        f"{' and '.join(problems)}. The file holds {len(held)} tensors: {some(held)}. "
         f"Ways out: the --backbone that the file was made for; a file under timm's own names "
         f"(timm.create_model(NAME).state_dict()); or --weights auto, builtin or none."
     )
@@ -211,15 +210,6 @@ def _timm_layer(layer: str, *, first: bool) -> str:
         return (names | {"_project_conv": "conv_pw", "_bn2": "bn2"})[layer]
     names = {"_expand_conv": "conv_pw", "_bn0": "bn1", "_depthwise_conv": "conv_dw"}
     return (names | {"_bn1": "bn2", "_project_conv": "conv_pwl", "_bn2": "bn3"})[layer]
-
-
-def _some(names: list[str]) -> str:
-    more = f", and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
-    return ", ".join(names[:SHOWN]) + more
-
-
-def _first_line(error: Exception) -> str:
-    return f"{type(error).__name__}: {error}".splitlines()[0][:160]
 
 
 WAIT = 5.0

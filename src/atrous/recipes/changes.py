@@ -16,6 +16,12 @@ from atrous.spaces import find_architecture
 from atrous.stages.train.config import Subject
 from atrous.training.config import Protocol
 
+OF_A_PROTOCOL = (
+    *("steps", "batch", "crop", "rate", "weight_decay"),
+    *("precision", "accumulate", "score_every"),
+)
+"""Fields of a protocol that a recipe says; the others are those of any training."""
+
 
 @dataclass(frozen=True)
 class Difference:
@@ -46,16 +52,7 @@ def subject_of(recipe: Recipe, changes: Changes, data: Path) -> Subject:
         recipe.output_stride,
         "none",
     )
-    training = TrainingConfig(
-        steps=protocol.steps,
-        batch=protocol.batch,
-        crop=protocol.crop,
-        rate=protocol.rate,
-        weight_decay=protocol.weight_decay,
-        precision=protocol.precision,
-        accumulate=protocol.accumulate,
-        score_every=protocol.score_every,
-    )
+    training = TrainingConfig(**{name: getattr(protocol, name) for name in OF_A_PROTOCOL})
     config = TrainConfig(
         DataConfig(str(data)),
         encoder,

@@ -148,12 +148,7 @@ TABLE1_XCEPTION = (
     "The depth of the Xception. Here: 65, since the paper says that MobileNetV2 costs roughly a "
     "twentieth of it, and 1 : 19.4 is what 65 gives (71 gives 1 : 24.2)."
 )
-TABLE1_COMMON = (
-    "Scales and flips. Here: neither.",
-    OUTPUT_STRIDE,
-    SELECTION,
-    PRECISION,
-)
+TABLE1_COMMON = ("Scales and flips. Here: neither.", OUTPUT_STRIDE, SELECTION, PRECISION)
 
 
 def _table1_scoring(miou: str) -> tuple[Scoring, ...]:

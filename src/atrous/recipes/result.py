@@ -16,10 +16,9 @@ from rich.table import Table
 
 from atrous.core.architecture import Cost
 from atrous.core.console import command
-from atrous.core.errors import AtrousError
-from atrous.core.files import write_whole
+from atrous.core.files import make_folder, write_whole, writing
 from atrous.core.records import Count, Share, read, write
-from atrous.model.evaluation.publication import markdown
+from atrous.model.card import markdown
 from atrous.recipes.changes import Difference, instructions
 from atrous.recipes.recipe import Published, Recipe, Scoring, commands, submission
 from atrous.spaces import find_architecture
@@ -66,15 +65,10 @@ def read_result(folder: Path) -> RecipeResult | None:
 
 def write_result(folder: Path, result: RecipeResult, page: str) -> None:
     """Writes both files; raises `AtrousError` if they cannot be written."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        write(folder / RESULT, result, FORMAT, "the results of a recipe")
+    make_folder(folder, "the results of a recipe")
+    write(folder / RESULT, result, FORMAT, "the results of a recipe")
+    with writing(f"the results of a recipe to {folder}"):
         write_whole(folder / PAGE, page)
-    except OSError as error:
-        raise AtrousError(
-            f"Expected to write to {folder}, but {error}. Make room, or name another folder with "
-            "--out."
-        ) from error
 
 
 def counted(recipe: Recipe) -> Cost:

@@ -30,31 +30,21 @@ NOTHING = 1e-6
 """A product has left the space spanned so far if more than this part of it is new."""
 
 
-@dataclass(frozen=True)
-class Thresholds:
-    """When to warn. `plain`: a larger part of what would be decoded has no weights of its own.
-    Where three of seven operations have none, one random cell in five has more than half of its ten
-    edges so.
-
-    `ratio` and `window`: the dominant eigenvalue, as the mean of the last `window` that were taken,
-    was less than `ratio` of that `window` values before (0.75 and 5: Zela et al. 2020). Unlike
-    there, not while the earlier mean is negative, which has no ratio.
-    """
-
-    plain: float = 0.5
-    ratio: float = 0.75
-    window: int = 5
+PLAIN = 0.5
+"""A larger part of what would be decoded has no weights of its own. Where three of seven operations
+have none, one random cell in five has more than half of its ten edges so."""
+RATIO, WINDOW = 0.75, 5
+"""The dominant eigenvalue, as the mean of the last `WINDOW` that were taken, was less than `RATIO`
+of that `WINDOW` values before (Zela et al. 2020). Unlike there, not while the earlier mean is
+negative, which has no ratio."""
 
 
-def warning_of(
-    relaxation: Relaxation, history: Sequence[Snapshot], thresholds: Thresholds = Thresholds()
-) -> str | None:
+def warning_of(relaxation: Relaxation, history: Sequence[Snapshot]) -> str | None:
     """Says in a sentence what in the history speaks for a collapse; `None` if nothing does, and
     while the architecture is not trained."""
     if not history or history[-1].architecture_loss is None:
         return None
-    plain = relaxation.warning(history[-1].probabilities, thresholds.plain)
-    return plain or _sharp_valley(history, thresholds)
+    return relaxation.warning(history[-1].probabilities, PLAIN) or _sharp_valley(history)
 
 
 def dominant_eigenvalue(
@@ -116,14 +106,13 @@ def _curvature(
     return gradient, product
 
 
-def _sharp_valley(history: Sequence[Snapshot], thresholds: Thresholds) -> str | None:
+def _sharp_valley(history: Sequence[Snapshot]) -> str | None:
     taken = (snapshot.eigenvalue for snapshot in history)
     values = [value for value in taken if value is not None and isfinite(value)]
-    window = thresholds.window
-    if len(values) < 2 * window:
+    if len(values) < 2 * WINDOW:
         return None
-    before, now = fmean(values[-2 * window : -window]), fmean(values[-window:])
-    if before <= 0 or before >= thresholds.ratio * now:
+    before, now = fmean(values[-2 * WINDOW : -WINDOW]), fmean(values[-WINDOW:])
+    if before <= 0 or before >= RATIO * now:
         return None
     return (
         f"The dominant eigenvalue of the architecture's Hessian has grown from {before:.3g} to "
@@ -170,19 +159,7 @@ def write_history(path: Path, snapshots: Sequence[Snapshot]) -> None:
     write_lines(path, snapshots, "the history of a search")
 
 
-@dataclass(frozen=True)
-class Entropy:
-    """The mean over several choices: `nats`, and as `share` of what each could have at most."""
-
-    nats: float
-    share: float
-
-
-def entropy(choices: Iterable[Sequence[float]]) -> Entropy:
-    """Returns how undecided choices are, from their probabilities; every choice counts alike."""
-    found = [(_nats(row), log(len(row))) for row in choices]
-    return Entropy(fmean(n for n, _ in found), fmean(n / most for n, most in found))
-
-
-def _nats(row: Sequence[float]) -> float:
-    return -sum(p * log(p) for p in row if p > 0)
+def entropy_share(choices: Iterable[Sequence[float]]) -> float:
+    """Returns how undecided choices are, from their probabilities: the mean entropy, as share of
+    what each could have at most. Every choice counts alike."""
+    return fmean(-sum(p * log(p) for p in row if p > 0) / log(len(row)) for row in choices)

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
+from atrous.core.words import mebibytes
 from atrous.relax.config import SearchProtocol
 from atrous.relax.gates import GATES, Group
 from atrous.relax.relaxation import AnyMixture, Relaxation, RelaxedNetwork
-from atrous.tasks.segmentation import SEGMENTATION
+from atrous.tasks import USUAL
 
 DRAWS = 16
 """How many mixtures are drawn of a gate that leaves out most of the network."""
@@ -35,9 +35,9 @@ class MemoryPlan:
 
     def __str__(self) -> str:
         return (
-            f"{in_words(self.total)}: parameters {in_words(self.parameters)}, gradients "
-            f"{in_words(self.gradients)}, optimisers {in_words(self.optimiser)}, activations "
-            f"{in_words(self.activations)}"
+            f"{mebibytes(self.total)}: parameters {mebibytes(self.parameters)}, gradients "
+            f"{mebibytes(self.gradients)}, optimisers {mebibytes(self.optimiser)}, activations "
+            f"{mebibytes(self.activations)}"
         )
 
 
@@ -82,13 +82,6 @@ def memory_of(relaxation: Relaxation, protocol: SearchProtocol) -> MemoryPlan:
     return MemoryPlan(parameters, parameters, parameters + architecture, activations)
 
 
-def in_words(number: int) -> str:
-    """Returns bytes, rounded up: 3 MiB, 1.5 GiB."""
-    if number < 2**30:
-        return f"{math.ceil(number / 2**20)} MiB"
-    return f"{math.ceil(10 * number / 2**30) / 10:g} GiB"
-
-
 def _mixtures(network: RelaxedNetwork, gate: str) -> Iterator[AnyMixture]:
     """Draws what a gate lets through at first, several times where it draws what that is."""
     generator, choose = torch.Generator().manual_seed(0), GATES[gate]
@@ -118,7 +111,7 @@ def _kept(network: RelaxedNetwork, images: Tensor, mixture: AnyMixture) -> tuple
     with kept:
         logits = network(images, mixture)
         labels = torch.empty(logits[:, 0].shape, dtype=torch.int64, device=logits.device)
-        loss = SEGMENTATION.loss(logits, labels)
+        loss = USUAL.lesson().loss(logits, labels)
     for handle in handles:
         handle.remove()
     del loss

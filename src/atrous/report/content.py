@@ -19,7 +19,7 @@ from atrous.report.curves import (
 )
 from atrous.report.glance import Glance, Searched, glance_of
 from atrous.report.leaderboard import Row, Usage, failures, leaderboard, usage
-from atrous.report.measures import ClassLine, TitledNetwork, network_of, with_trained
+from atrous.report.measures import Measure, TitledNetwork, network_of, with_trained
 from atrous.report.outcome import Outcome, outcome_of
 from atrous.report.relaxed import Relaxed, relaxed
 from atrous.report.rerank import Again, SecondRanking, scatter_figure, second_ranking
@@ -81,7 +81,7 @@ class Content:
     rows: Sequence[Row]
     entries: Sequence[Entry]
     cards: Sequence[Card]
-    classes: Sequence[ClassLine]
+    classes: Sequence[Measure]
     figures: Figures
     origins: dict[str, int]
     usage: Usage | None
@@ -161,7 +161,7 @@ def gather(run: Run, entries: Sequence[Entry], against: OtherRun | None = None) 
     space = find_space(run.config.space)
     searched = Searched(
         random,
-        score_name(run.config.proxy.score),
+        score_name(run.score),
         _is_random(entries),
         family_of(space.name).yardstick,
     )
@@ -217,17 +217,18 @@ def _card(title: str, row: Row) -> Card:
     return Card(title, row, view_of(architecture).draw(architecture))
 
 
-def _classes(run: Run, cards: Sequence[Card]) -> list[ClassLine]:
-    if not cards:
+def _classes(run: Run, cards: Sequence[Card]) -> list[Measure]:
+    row = run.task.by_class
+    if not cards or not row:
         return []
-    columns = zip(*(card.row.found.measured.details["class_iou"] for card in cards), strict=True)
-    return [ClassLine(n, v) for n, v in zip(run.context.classes, columns, strict=True)]
+    columns = zip(*(card.row.found.measured.details[row] for card in cards), strict=True)
+    return [Measure(n, v) for n, v in zip(run.context.classes, columns, strict=True)]
 
 
 def _figures(
     run: Run, entries: Sequence[Entry], measured: Sequence[Scored], against: OtherRun | None
 ) -> Figures:
-    found, score = _found(measured), run.config.proxy.score
+    found, score = _found(measured), run.score
     if not found:
         return Figures(None, None, None, None)
     over_trials, over_seconds = (_progress(entries, against, x) for x in ("trials", "seconds"))

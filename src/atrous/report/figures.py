@@ -17,7 +17,7 @@ from atrous.core.drawing import (
     ORANGE,
     Label,
     draw,
-    label_ends,
+    dress_lines,
     whole_numbers,
 )
 from atrous.core.words import decimal, score_name
@@ -85,13 +85,8 @@ def progress_figure(progress: Growth, axis: Axis, score: str) -> str:
         for level in progress.levels:
             axes.axhline(level.score, color=MUTED, linewidth=1, linestyle=(0, (5, 3)))
             labels.append((level.score, shortened(level.name), MUTED))
-        axes.set_xlim(left=0)
-        axes.margins(y=0.08)
-        if axis.name == "trials":
-            axes.xaxis.set_major_locator(whole_numbers())
-        axes.set_xlabel(axis.label)
-        axes.set_ylabel(f"best {score_name(score)} so far")
-        label_ends(axes, labels)
+        y = f"best {score_name(score)} so far"
+        dress_lines(axes, axis.label, y, labels, whole=axis.name == "trials")
 
     title = f"Best {score_name(score)} so far against {axis.name}"
     return draw(f"progress-{axis.name}", title, (WIDTH, HEIGHT), (58, 42, 116, 14), paint)

@@ -10,16 +10,16 @@ from io import StringIO
 from pathlib import Path
 
 from atrous.core.files import save_text
-from atrous.core.trial import Failed
+from atrous.core.trial import Failed, Outcome
 from atrous.core.words import quantity
 from atrous.search.ledger import Entry, Scored, scored
 from atrous.search.run import Run
 from atrous.search.verdict import cost_of
 from atrous.spaces import view_of
 from atrous.spaces.view import Observed
+from atrous.tasks.task import Task
 
 TOP = 10
-METRICS = ("miou", "mean_accuracy", "pixel_accuracy", "weighted_iou", "cross_entropy")
 HEAD = ("rank", "trial", "architecture", "origin", "outcome", "score")
 COST = ("parameters", "multiply_adds")
 
@@ -28,8 +28,9 @@ COST = ("parameters", "multiply_adds")
 class Row:
     """A measured trial at its rank, counted from 1 over all measured trials.
 
-    `score_name` says what `score` is; `multiply_adds` are those of a head on one feature map, or of
-    trunk and head on one image; `seconds` is the time the trial took.
+    `score_name` says what `score` is, `task` what else was measured; `multiply_adds` are those of
+    a head on one feature map, or of trunk and head on one image; `seconds` is the time the trial
+    took.
     """
 
     rank: int
@@ -38,12 +39,21 @@ class Row:
     origin: str
     score: float
     score_name: str
-    miou: float
-    cross_entropy: float | None
+    task: Task
     parameters: int
     multiply_adds: int
     seconds: float
     found: Scored
+
+    @property
+    def value(self) -> float:
+        """The main value of the task."""
+        return self.found.values[self.task.value]
+
+    @property
+    def loss(self) -> float | None:
+        """The mean loss, where it was measured."""
+        return self.found.values.get(self.task.loss)
 
     @property
     def is_baseline(self) -> bool:
@@ -86,15 +96,23 @@ def write_csv(run: Run, entries: Sequence[Entry], path: Path) -> None:
     Raises `AtrousError` if the file cannot be written.
     """
     text = StringIO()
-    classes = [f"iou {name}" for name in run.context.classes]
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow([*HEAD, *METRICS, *COST, "seconds", "elapsed", "cell", "error", *classes])
+    task, kind = run.task, run.task.by_class.removeprefix("class_")
+    names = (*task.values, task.loss)
+    classes = [f"{kind} {name}" for name in run.context.classes if kind]
+    columns = [*HEAD, *names, *COST, "seconds", "elapsed", "cell", "error", *classes]
+    writer = csv.DictWriter(text, columns, restval="", lineterminator="\n")
+    writer.writeheader()
     elapsed = {entry.trial.number: entry.elapsed for entry in entries}
     for row in leaderboard(run, entries):
-        writer.writerow(_measured_line(row, elapsed[row.number]))
+        measured = row.found.measured
+        scores = {name: measured.values.get(name) for name in names}
+        shares = dict(zip(classes, measured.details.get(task.by_class, ()), strict=True))
+        line = {"rank": row.rank, "outcome": "measured", "score": row.score, **scores, **shares}
+        writer.writerow(line | _known(run, measured, elapsed[row.number]))
     for entry in entries:
-        if isinstance(entry.outcome, Failed):
-            writer.writerow(_failed_line(run, entry.outcome, entry.elapsed))
+        if isinstance(failed := entry.outcome, Failed):
+            line = {"outcome": failed.reason.value, "error": failed.error}
+            writer.writerow(line | _known(run, failed, entry.elapsed))
     save_text(path, text.getvalue())
 
 
@@ -107,9 +125,8 @@ def _row(run: Run, rank: int, found: Scored) -> Row:
         architecture=str(trial.architecture),
         origin=str(trial.origin),
         score=found.score,
-        score_name=run.config.proxy.score,
-        miou=found.values["miou"],
-        cross_entropy=found.values.get("cross_entropy"),
+        score_name=run.score,
+        task=run.task,
         parameters=cost.parameters,
         multiply_adds=cost.multiply_adds,
         seconds=found.measured.seconds,
@@ -117,34 +134,18 @@ def _row(run: Run, rank: int, found: Scored) -> Row:
     )
 
 
-def _measured_line(row: Row, elapsed: float) -> list[object]:
-    trial, measured = row.found.trial, row.found.measured
-    return [
-        row.rank,
-        row.number,
-        row.architecture,
-        row.origin,
-        "measured",
-        row.score,
-        *(measured.values.get(name) for name in METRICS),
-        row.parameters,
-        row.multiply_adds,
-        row.seconds,
-        elapsed,
-        view_of(trial.architecture).words(trial.architecture),
-        "",
-        *measured.details["class_iou"],
-    ]
-
-
-def _failed_line(run: Run, outcome: Failed, elapsed: float) -> list[object]:
-    trial = outcome.trial
-    start: list[object] = ["", trial.number, str(trial.architecture), str(trial.origin)]
-    empty = [""] * (1 + len(METRICS))
-    words = view_of(trial.architecture).words(trial.architecture)
-    end = [outcome.seconds, elapsed, words, outcome.error, *([""] * len(run.context.classes))]
-    cost = cost_of(run, trial.architecture)
-    return [*start, outcome.reason.value, *empty, cost.parameters, cost.multiply_adds, *end]
+def _known(run: Run, outcome: Outcome, elapsed: float) -> dict[str, object]:
+    """The columns of a trial that do not depend on how it ended."""
+    trial, architecture = outcome.trial, outcome.trial.architecture
+    return {
+        "trial": trial.number,
+        "architecture": str(architecture),
+        "origin": str(trial.origin),
+        **vars(cost_of(run, architecture)),
+        "seconds": outcome.seconds,
+        "elapsed": elapsed,
+        "cell": view_of(architecture).words(architecture),
+    }
 
 
 LEAST = 3

@@ -3,8 +3,7 @@ all that it depends on."""
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from atrous.core.architecture import Architecture, Cost
@@ -15,26 +14,11 @@ from atrous.report.trained import Trained
 from atrous.search.ledger import Entry
 from atrous.search.verdict import Contender, Verdict
 from atrous.spaces import find_architecture
-
-
-@dataclass(frozen=True)
-class ClassLine:
-    """The IoU of one class per column, in [0, 1]; `None` where the class did not appear, or was
-    not measured."""
-
-    name: str
-    values: tuple[float | None, ...]
-
-    @property
-    def best(self) -> float | None:
-        """The largest value, if there is one and it is not all alike."""
-        known = [value for value in self.values if value is not None]
-        return max(known) if known and max(known) > min(known) else None
-
+from atrous.tasks import find_task
 
 BEST = "best"
-LIKE = frozenset(("name", "selection_miou", "parameters", "multiply_adds", "device"))
-"""Fields in which the records of networks that were trained alike may differ."""
+LIKE = frozenset(("name", "parameters", "multiply_adds", "device"))
+"""Fields in which the records of networks that were trained alike may differ, as in their value."""
 
 
 @dataclass(frozen=True)
@@ -49,16 +33,18 @@ class TitledNetwork:
 
 def named(trained: Sequence[Trained], entries: Sequence[Entry]) -> list[TitledNetwork]:
     """The networks, those that the search found first; named after the trials of `entries`."""
-    found = {str(e.trial.architecture): e for e in reversed(entries)}
-    titles = [_title(each, found) for each in trained]
-    often = Counter(titles)
+    trials = {str(e.trial.architecture): e.trial for e in reversed(entries)}
+    found = [trials.get(each.architecture) for each in trained]
+    titles = [
+        trial.label if trial else each.label for each, trial in zip(trained, found, strict=True)
+    ]
     networks = [
         TitledNetwork(
-            title=f"{title} ({each.name})" if often[title] > 1 else title,
-            is_found=_is_found(each, found),
+            title=f"{title} ({each.name})" if titles.count(title) > 1 else title,
+            is_found=trial is not None and not trial.is_baseline,
             trained=each,
         )
-        for title, each in zip(titles, trained, strict=True)
+        for title, trial, each in zip(titles, found, trained, strict=True)
     ]
     return sorted(networks, key=_place)
 
@@ -72,7 +58,8 @@ def chief(networks: Sequence[TitledNetwork]) -> TitledNetwork | None:
 def differences(one: TitledNetwork, other: TitledNetwork) -> list[str]:
     """The fields in which the training of two networks differed."""
     first, second = one.trained.record, other.trained.record
-    names = sorted((first.keys() | second.keys()) - LIKE)
+    values = {find_task(n.trained.blueprint.task).selected_by for n in (one, other)}
+    names = sorted((first.keys() | second.keys()) - LIKE - values)
     return [name.replace("_", " ") for name in names if first.get(name) != second.get(name)]
 
 
@@ -87,38 +74,24 @@ def unlike_words(networks: Sequence[TitledNetwork]) -> list[str]:
     ]
 
 
-def _title(trained: Trained, found: Mapping[str, Entry]) -> str:
-    entry = found.get(trained.architecture)
-    if entry is None:
-        return trained.label
-    return entry.trial.label
-
-
-def _is_found(trained: Trained, found: Mapping[str, Entry]) -> bool:
-    entry = found.get(trained.architecture)
-    return entry is not None and not entry.trial.is_baseline
-
-
 def _place(network: TitledNetwork) -> tuple[bool, bool, str]:
     return not network.is_found, network.trained.name != BEST, network.trained.name
 
 
-Value = float | None
-
-
 @dataclass(frozen=True)
 class Measure:
-    """A value of each network, `None` where it was not measured.
+    """A value in each column of a table, `None` where it was not measured, or where the class that
+    it is named after did not appear.
 
     `conditions` are all that the values depend on beside the network; they differ for no two.
     """
 
     name: str
-    conditions: str
-    values: tuple[Value, ...]
+    values: tuple[float | None, ...]
+    conditions: str = ""
 
     @property
-    def best(self) -> Value:
+    def best(self) -> float | None:
         """The largest value, if there are several and they are not all alike."""
         known = [value for value in self.values if value is not None]
         return max(known) if known and max(known) > min(known) else None
@@ -133,7 +106,7 @@ class ClassTable:
 
     title: str
     networks: tuple[str, ...]
-    lines: tuple[ClassLine, ...]
+    lines: tuple[Measure, ...]
     mean: tuple[float, ...]
 
 
@@ -156,7 +129,11 @@ def latencies(networks: Sequence[TitledNetwork]) -> list[Measure]:
     """The median latency of the networks, in milliseconds, under each condition."""
     timings = [{conditions(timing): timing for timing in n.trained.timings} for n in networks]
     return [
-        Measure("latency, ms", asked, tuple(_median(each.get(asked)) for each in timings))
+        Measure(
+            "latency, ms",
+            tuple(each[asked].median_ms if asked in each else None for each in timings),
+            asked,
+        )
         for asked in dict.fromkeys(condition for each in timings for condition in each)
     ]
 
@@ -231,16 +208,9 @@ def class_tables(networks: Sequence[TitledNetwork]) -> list[ClassTable]:
 def _score(networks: Sequence[TitledNetwork], asked: str) -> Measure:
     found = [evaluation_of(network, asked) for network in networks]
     one = next(each for each in found if each)
+    scores = tuple(each.miou if each else None for each in found)
     words = f"{one.data}, {quantity(one.images, 'image')}, {one.inference}"
-    return Measure(
-        name=f"mIoU on {one.split}",
-        conditions=words,
-        values=tuple(each.miou if each else None for each in found),
-    )
-
-
-def _median(timing: Latency | None) -> Value:
-    return timing.median_ms if timing else None
+    return Measure(f"mIoU on {one.split}", scores, words)
 
 
 def _telling(networks: Sequence[TitledNetwork], asked: str) -> tuple[bool, int, bool]:
@@ -258,6 +228,6 @@ def _class_table(networks: Sequence[TitledNetwork], asked: str) -> ClassTable:
     return ClassTable(
         title=asked,
         networks=tuple(n.title for n, _ in found),
-        lines=tuple(ClassLine(name, values) for name, values in zip(names, columns, strict=True)),
+        lines=tuple(Measure(name, values) for name, values in zip(names, columns, strict=True)),
         mean=tuple(e.miou for _, e in found),
     )

@@ -6,9 +6,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from atrous.core.drawing import BLUE, FAINT, INK, MUTED, draw, label_ends, whole_numbers
+from atrous.core.drawing import BLUE, FAINT, INK, MUTED, draw, dress_lines
 from atrous.core.errors import AtrousError
-from atrous.relax.collapse import Snapshot, entropy, histories, read_history
+from atrous.relax.collapse import Snapshot, entropy_share, histories, read_history
 from atrous.report.figures import HEIGHT
 from atrous.search.run import Run
 from atrous.spaces import family_of, find_architecture
@@ -76,7 +76,7 @@ def _sound(
 def _relaxed(view: RelaxationView, neutral: bool, seed: int, snapshots: list[Snapshot]) -> Relaxed:
     last = snapshots[-1]
     undecided = (
-        (f"Entropy of {name}", f"{entropy(rows).share:.0%} of the largest")
+        (f"Entropy of {name}", f"{entropy_share(rows):.0%} of the largest")
         for name, rows in last.probabilities.items()
     )
     return Relaxed(
@@ -130,14 +130,10 @@ def draw_chart(chart: Chart, snapshots: Sequence[Snapshot]) -> str:
                 linestyle=line.dash,
                 marker="." if len(steps) == 1 else "",
             )
-        axes.set_xlim(left=0)
-        axes.margins(y=0.08)
-        axes.xaxis.set_major_locator(whole_numbers())
-        axes.set_xlabel("steps")
-        axes.set_ylabel(chart.label)
-        _mark_start(axes, snapshots)
         lasts = [(line.values[-1], line) for line in chart.lines]
-        label_ends(axes, [(v, f"{li.name}{chart.ending.format(v)}", li.colour) for v, li in lasts])
+        labels = [(v, f"{li.name}{chart.ending.format(v)}", li.colour) for v, li in lasts]
+        dress_lines(axes, "steps", chart.label, labels)
+        _mark_start(axes, snapshots)
 
     return draw(chart.name, chart.title, (BROAD, HEIGHT), FRAME, paint)
 

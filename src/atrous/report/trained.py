@@ -4,7 +4,7 @@ Only JSON is read: no tensor is loaded and no network is built. Beside RUN/plan.
 RUN/trained/NAME/:
 
 training.json                 what is trained, and how
-log.jsonl                     loss and selection mIoU as training went on
+log.jsonl                     loss and selection scores as training went on
 model/                        the model, with evaluation.json if it was evaluated
 evaluation/**/pictures-N.png  sheets of pictures, with the evaluation.json of their own beside
 latency.json                  how long an image takes
@@ -19,12 +19,12 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from atrous.core.architecture import ArchitectureText
-from atrous.core.errors import AtrousError
 from atrous.core.files import locate
 from atrous.core.records import Amount, Count, read_lines, read_plain
 from atrous.core.trial import Score
-from atrous.model.evaluation.record import Evaluation, require_classes
+from atrous.model.evaluation.record import Evaluation, read_evaluations, require_classes
 from atrous.model.facts import Latency, TrainingRecord, crop_of
+from atrous.tasks import USUAL
 
 PLAN, FOLDER = "plan.json", "trained"
 JOB, LOG, MODEL = "training.json", "log.jsonl", "model"
@@ -88,6 +88,7 @@ class Outline:
     architecture: ArchitectureText
     backbone: str = ""
     classes: tuple[str, ...] = ()
+    task: str = USUAL.name
 
 
 @dataclass(frozen=True)
@@ -194,7 +195,7 @@ def _read(folder: Path) -> Trained:
         blueprint=outline.blueprint,
         record=record,
         scores=tuple(read_lines(folder / LOG, Score, "a score of a training", MEND)),
-        evaluations=_evaluations(locate(model, EVALUATIONS), classes),
+        evaluations=read_evaluations(locate(model, EVALUATIONS), classes, MEND),
         sheets=tuple(_sheets(folder, classes)),
         timings=_found(folder / LATENCY, tuple[Latency, ...]) or (),
         exported=_exported(folder),
@@ -208,19 +209,6 @@ def _found(path: Path, kind: type[T], some: bool = False) -> T | None:
     return read_plain(path, kind, WHAT, "", MEND, some)
 
 
-def _evaluations(path: Path, classes: int) -> tuple[Evaluation, ...]:
-    return _of_classes(path, _found(path, tuple[Evaluation, ...]) or (), classes)
-
-
-def _of_classes(path: Path, found: tuple[Evaluation, ...], classes: int) -> tuple[Evaluation, ...]:
-    try:
-        for each in found:
-            require_classes(each, classes)
-    except ValueError as error:
-        raise AtrousError(f"Expected {WHAT} in {path}, but: {error}. {MEND}") from error
-    return found
-
-
 def _sheets(folder: Path, classes: int) -> Iterator[Sheet]:
     """The first sheet of every evaluation, from wherever evaluations are written to."""
     places = (folder / "evaluation", folder / MODEL / "evaluations")
@@ -228,10 +216,9 @@ def _sheets(folder: Path, classes: int) -> Iterator[Sheet]:
     for path in found:
         beside = path.with_name(EVALUATIONS)
         told = _found(beside, Evaluation)
-        for each in _of_classes(beside, (told,) if told else (), classes):
-            yield Sheet(each.title, path)
-        if told is None:
-            yield Sheet("", path)
+        if told:
+            require_classes(told, classes, f"in {beside}", MEND)
+        yield Sheet(told.title if told else "", path)
 
 
 def _exported(folder: Path) -> Export | None:

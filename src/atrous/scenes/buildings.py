@@ -4,7 +4,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from atrous.scenes.canvas import BUILDING, NEAR, SMOOTH, VEGETATION, WALL, Colour, Face, dim, mix
+from atrous.scenes.canvas import (
+    BUILDING,
+    NEAR,
+    SMOOTH,
+    VEGETATION,
+    WALL,
+    Colour,
+    Face,
+    Span,
+    dim,
+    mix,
+)
 from atrous.scenes.life import draw_crown, draw_person, hedge
 from atrous.scenes.plan import FAR, Scenery, StreetPlan
 
@@ -39,7 +50,7 @@ def draw_houses(stage: Scenery, plan: StreetPlan) -> None:
 def _draw_side(stage: Scenery, wall: float, gain: float) -> None:
     """Houses on one side of a street that runs away, the farthest first."""
     rng = stage.rng
-    plots: list[tuple[float, float]] = []
+    plots: list[Span] = []
     z = -rng.uniform(0, 10)
     while z < FAR:
         length = rng.uniform(7, 18)
@@ -98,7 +109,7 @@ def _draw_horizon(stage: Scenery) -> None:
         x += length * 0.9
 
 
-def _house(stage: Scenery, length: float, heights: tuple[float, float]) -> House:
+def _house(stage: Scenery, length: float, heights: Span) -> House:
     rng, light = stage.rng, stage.light
     kind = rng.choices(("plain", "blank", "glass"), (6, 3, 2))[0]
     if kind == "glass":

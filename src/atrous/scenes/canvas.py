@@ -33,6 +33,12 @@ Spot = tuple[float, float]
 Point = tuple[float, float, float]
 """(x to the right, y up from the ground, z away from the camera) in metres."""
 
+Span = tuple[float, float]
+"""From where to where, or how far along either axis, in metres."""
+
+Label = int | None
+"""The class that pixels are given, or their material; `None` leaves what was there."""
+
 SMOOTH, GROUND, WALL, LEAVES = range(4)
 """Materials: which grain is laid over a pixel."""
 
@@ -56,10 +62,7 @@ class Camera:
 
     def spot(self, point: Point) -> Spot:
         x, y, z = point
-        return (
-            self.centre + self.focal * x / z,
-            self.horizon + self.focal * (self.eye - y) / z,
-        )
+        return (self.centre + self.focal * x / z, self.horizon + self.focal * (self.eye - y) / z)
 
     def depth(self, row: float) -> float:
         """Distance in metres of the ground seen in a pixel row below the horizon."""
@@ -101,11 +104,7 @@ class Canvas:
         self._material_brush = ImageDraw.Draw(self.materials)
 
     def polygon(
-        self,
-        spots: Sequence[Spot],
-        colour: Colour,
-        label: int | None = None,
-        material: int | None = None,
+        self, spots: Sequence[Spot], colour: Colour, label: Label = None, material: Label = None
     ) -> None:
         """Fills a polygon; without `label` or `material`, what was there stays."""
         self._brush.polygon([(x * _FINE, y * _FINE) for x, y in spots], _ink(colour))
@@ -120,12 +119,7 @@ class Canvas:
         self._glaze.polygon(fine, (*_ink(colour), int(255 * opacity)))
 
     def disc(
-        self,
-        centre: Spot,
-        radii: tuple[float, float],
-        colour: Colour,
-        label: int | None = None,
-        material: int | None = None,
+        self, centre: Spot, radii: Span, colour: Colour, label: Label = None, material: Label = None
     ) -> None:
         """Fills an ellipse with the given half width and half height in pixels."""
         (x, y), (rx, ry) = centre, radii
@@ -139,10 +133,10 @@ class Canvas:
     def shape(
         self,
         face: Face,
-        outline: Sequence[tuple[float, float]],
+        outline: Sequence[Span],
         colour: Colour,
-        label: int | None = None,
-        material: int | None = None,
+        label: Label = None,
+        material: Label = None,
     ) -> None:
         """Fills a polygon given in (u, v) metres on a face."""
         spots = [self.camera.spot(face.point(u, v)) for u, v in outline]
@@ -151,40 +145,30 @@ class Canvas:
     def box(
         self,
         face: Face,
-        u: tuple[float, float],
-        v: tuple[float, float],
+        u: Span,
+        v: Span,
         colour: Colour,
-        label: int | None = None,
-        material: int | None = None,
+        label: Label = None,
+        material: Label = None,
     ) -> None:
         """Fills a rectangle on a face."""
         outline = [(u[0], v[0]), (u[1], v[0]), (u[1], v[1]), (u[0], v[1])]
         self.shape(face, outline, colour, label, material)
 
     def round(
-        self,
-        face: Face,
-        centre: tuple[float, float],
-        radius: tuple[float, float],
-        colour: Colour,
-        label: int | None = None,
+        self, face: Face, centre: Span, radius: Span, colour: Colour, label: Label = None
     ) -> None:
         """Fills an ellipse on a face, half axes in metres."""
         outline = [(centre[0] + radius[0] * c, centre[1] + radius[1] * s) for c, s in _CIRCLE]
         self.shape(face, outline, colour, label)
 
     def ground(
-        self,
-        x: tuple[float, float],
-        z: tuple[float, float],
-        colour: Colour,
-        label: int | None = None,
-        material: int | None = None,
+        self, x: Span, z: Span, colour: Colour, label: Label = None, material: Label = None
     ) -> None:
         """Fills a rectangle of the ground between two x and two z."""
         self.polygon(self.ground_spots(x, z), colour, label, material)
 
-    def ground_spots(self, x: tuple[float, float], z: tuple[float, float]) -> list[Spot]:
+    def ground_spots(self, x: Span, z: Span) -> list[Spot]:
         near, far = max(NEAR, z[0]), max(NEAR, z[1])
         corners = [(x[0], near), (x[1], near), (x[1], far), (x[0], far)]
         return [self.camera.spot((u, 0.0, w)) for u, w in corners]

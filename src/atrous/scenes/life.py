@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from math import cos, pi, sin, sqrt
 
-from atrous.scenes.canvas import LEAVES, NEAR, VEGETATION, Colour, Face, Point, dim
+from atrous.scenes.canvas import LEAVES, NEAR, VEGETATION, Colour, Face, Label, Point, Span, dim
 from atrous.scenes.plan import Scenery
 
 _CLOTHES: tuple[Colour, ...] = (
@@ -16,12 +16,7 @@ _HAIR: tuple[Colour, ...] = ((40, 30, 26), (96, 66, 40), (180, 150, 96), (130, 1
 
 
 def draw_person(
-    stage: Scenery,
-    face: Face,
-    foot: tuple[float, float],
-    size: float,
-    label: int | None,
-    gain: float = 1.0,
+    stage: Scenery, face: Face, foot: Span, size: float, label: Label, gain: float = 1.0
 ) -> None:
     """A figure `size` metres tall whose feet stand at `foot` = (u, v) on a face."""
     rng, canvas = stage.rng, stage.canvas
@@ -30,7 +25,7 @@ def draw_person(
     skin, hair = rng.choice(_SKINS), rng.choice(_HAIR)
     stride, swing = rng.uniform(0.03, 0.13), rng.uniform(-0.06, 0.06)
 
-    def put(outline: list[tuple[float, float]], colour: Colour, light: float = 1.0) -> None:
+    def put(outline: list[Span], colour: Colour, light: float = 1.0) -> None:
         spots = [(foot[0] + u * size, foot[1] + v * size) for u, v in outline]
         canvas.shape(face, spots, stage.seen(colour, z, gain * light), label, 0)
 
@@ -75,7 +70,7 @@ def draw_crown(stage: Scenery, centre: Point, radius: float) -> None:
         )
 
 
-def hedge(stage: Scenery, face: Face, u: tuple[float, float], height: float) -> None:
+def hedge(stage: Scenery, face: Face, u: Span, height: float) -> None:
     """A clipped hedge on a face."""
     canvas, green = stage.canvas, _green(stage)
     start = max(u[0], NEAR - face.z) if face.along else u[0]

@@ -20,6 +20,8 @@ from atrous.scenes.canvas import (
     WALL,
     Colour,
     Face,
+    Label,
+    Span,
     dim,
     mix,
 )
@@ -127,12 +129,7 @@ def draw_box(stage: Scenery, x: float, z: float, kind: int, width: float) -> Non
 
 
 def _box_side(
-    stage: Scenery,
-    place: tuple[float, float],
-    z: float,
-    extent: tuple[float, float, float],
-    skin: Skin,
-    kind: int,
+    stage: Scenery, place: Span, z: float, extent: tuple[float, float, float], skin: Skin, kind: int
 ) -> None:
     """The side that looks to the middle of the picture, where one does."""
     (x, width), (low, top, depth) = place, extent
@@ -185,7 +182,7 @@ def _running_gear(stage: Scenery, face: Face, width: float) -> None:
 
 
 def _car_side(
-    stage: Scenery, face: Face, length: float, height: float, paint: Colour, label: int | None
+    stage: Scenery, face: Face, length: float, height: float, paint: Colour, label: Label
 ) -> None:
     canvas, z = stage.canvas, max(NEAR, face.z)
     body = [(0, 0.3), (length, 0.3), (length, 0.7), (length * 0.97, 0.82), (length * 0.75, 0.92),
@@ -246,7 +243,7 @@ def _plate(stage: Scenery, foot: Face, height: float) -> None:
         )
 
 
-def _ground_shadow(stage: Scenery, x: tuple[float, float], z: float, depth: float) -> None:
+def _ground_shadow(stage: Scenery, x: Span, z: float, depth: float) -> None:
     """A soft dark patch on the ground below a thing, longer on the side away from the sun."""
     light = stage.light
     slant = -light.sun * 2.0 if light.shadow else 0.0

@@ -8,7 +8,18 @@ from itertools import pairwise
 from math import exp, log
 from random import Random
 
-from atrous.scenes.canvas import GRASS, GROUND, NEAR, PAVEMENT, ROAD, Camera, Canvas, Colour, dim
+from atrous.scenes.canvas import (
+    GRASS,
+    GROUND,
+    NEAR,
+    PAVEMENT,
+    ROAD,
+    Camera,
+    Canvas,
+    Colour,
+    Span,
+    dim,
+)
 from atrous.scenes.textures import Light
 
 FAR = 90.0
@@ -30,10 +41,10 @@ class StreetPlan:
 
     across: bool
     bands: tuple[tuple[int, float, float], ...]
-    kerbs: tuple[float, float] | None
-    walls: tuple[float, float]
+    kerbs: Span | None
+    walls: Span
 
-    def of(self, label: int) -> list[tuple[float, float]]:
+    def of(self, label: int) -> list[Span]:
         return [(start, end) for kind, start, end in self.bands if kind == label and end > start]
 
 
@@ -130,22 +141,20 @@ def _across(rng: Random) -> StreetPlan:
     return StreetPlan(True, bands, (kerb, other), (NEAR, wall))
 
 
-def _slices() -> Iterator[tuple[float, float]]:
+def _slices() -> Iterator[Span]:
     """Distances from far to near, so that the air's haze can grow with them."""
     edges = [FAR * 4, FAR, 45.0, 28.0, 18.0, 12.0, 8.0, 5.0, NEAR]
     yield from ((low, high) for high, low in pairwise(edges))
 
 
-def _span(
-    plan: StreetPlan, start: float, end: float, z: tuple[float, float]
-) -> tuple[tuple[float, float], tuple[float, float]]:
+def _span(plan: StreetPlan, start: float, end: float, z: Span) -> tuple[Span, Span]:
     """The x and z range of a band's part between two distances."""
     if plan.across:
         return (-SIDE, SIDE), (max(start, z[0]), min(end, z[1]))
     return (start, end), z
 
 
-def _draw_kerbs(stage: Scenery, plan: StreetPlan, kerbs: tuple[float, float]) -> None:
+def _draw_kerbs(stage: Scenery, plan: StreetPlan, kerbs: Span) -> None:
     """From the pavement to the road: a pale stone, a dark gutter, and a yellow line."""
     parts: tuple[tuple[float, float, Colour, int], ...] = (
         (-0.28, 0.0, dim(stage.stone, 1.35), PAVEMENT),
@@ -164,7 +173,7 @@ def _draw_kerbs(stage: Scenery, plan: StreetPlan, kerbs: tuple[float, float]) ->
                     stage.canvas.ground(x, z, seen, label, GROUND)
 
 
-def _draw_markings(stage: Scenery, plan: StreetPlan, kerbs: tuple[float, float]) -> None:
+def _draw_markings(stage: Scenery, plan: StreetPlan, kerbs: Span) -> None:
     """Dashes between the lanes; now and then a crossing."""
     rng, white = stage.rng, (225.0, 225.0, 220.0)
     middle = sum(kerbs) / 2
@@ -199,7 +208,7 @@ def _draw_house_shadow(stage: Scenery, plan: StreetPlan) -> None:
         z += length
 
 
-def _mark(stage: Scenery, x: tuple[float, float], z: tuple[float, float], colour: Colour) -> None:
+def _mark(stage: Scenery, x: Span, z: Span, colour: Colour) -> None:
     if z[1] > NEAR and z[0] < FAR:
         spots = stage.canvas.ground_spots(x, z)
         stage.canvas.glaze(spots, stage.seen(colour, max(NEAR, z[0])), 0.8)

@@ -16,19 +16,12 @@ from PIL import Image
 
 from atrous.core.console import track
 from atrous.core.errors import AtrousError
+from atrous.core.files import write_whole, writing
 from atrous.data.dataset import IGNORE, Dataset, Progress
 from atrous.data.layouts import read_dataset
-from atrous.data.layouts.folder import SPLITS
+from atrous.data.layouts.layout import SPLITS
 from atrous.scenes.buildings import draw_houses
-from atrous.scenes.canvas import (
-    BUILDING,
-    CLASSES,
-    PAVEMENT,
-    SIGN,
-    SMOOTH,
-    VEHICLE,
-    Canvas,
-)
+from atrous.scenes.canvas import BUILDING, CLASSES, PAVEMENT, SIGN, SMOOTH, VEHICLE, Canvas, Span
 from atrous.scenes.objects import draw_box, draw_car, draw_shaft, draw_walker
 from atrous.scenes.plan import Scenery, StreetPlan, by_doubling, draw_camera, draw_ground, draw_plan
 from atrous.scenes.textures import draw_light, finish, sky
@@ -41,29 +34,28 @@ _Thing = tuple[float, Callable[[], None]]
 
 
 def write_scenes(
-    root: Path,
-    images: int,
-    seed: int,
-    size: tuple[int, int] = SIZE,
-    progress: Progress = track,
+    root: Path, images: int, seed: int, size: tuple[int, int] = SIZE, progress: Progress = track
 ) -> Dataset:
     """Draws `images` scenes into a new folder, 70 % train, 15 % val, 15 % test; at least 1 each.
 
     Image `i` of a split depends on `seed`, the split, `i` and `size` (height, width) alone.
-    Raises AtrousError for fewer than 3 images, a size below 32 pixels, and a folder in use.
+    Raises AtrousError for fewer than 3 images, a size below 32 pixels, and a folder in use or that
+    cannot be written.
     """
     _refuse(root, images, size)
     counts = split_counts(images)
     jobs = [(split, i) for split in SPLITS for i in range(counts[split])]
-    for split in SPLITS:
-        for kind in ("images", "masks"):
-            (root / kind / split).mkdir(parents=True, exist_ok=True)
-    (root / "classes.txt").write_text("\n".join(CLASSES) + "\n", encoding="utf-8")
-    for split, i in progress(jobs, "drawing scenes", len(jobs)):
-        image, mask = draw_scene(f"{seed}/{split}/{i}", size)
-        name = f"{split}_{i:05d}"
-        image.save(root / "images" / split / f"{name}.jpg", quality=95, subsampling=0)
-        mask.save(root / "masks" / split / f"{name}.png", compress_level=6)
+    with writing(f"scenes to {root}", "Make room, or name a folder that can be written."):
+        for split in SPLITS:
+            for kind in ("images", "masks"):
+                (root / kind / split).mkdir(parents=True, exist_ok=True)
+        for split, i in progress(jobs, "drawing scenes", len(jobs)):
+            image, mask = draw_scene(f"{seed}/{split}/{i}", size)
+            name = f"{split}_{i:05d}"
+            image.save(root / "images" / split / f"{name}.jpg", quality=95, subsampling=0)
+            mask.save(root / "masks" / split / f"{name}.png", compress_level=6)
+        # Last, so that what an interruption leaves is no data set.
+        write_whole(root / "classes.txt", "\n".join(CLASSES) + "\n")
     return read_dataset(root)
 
 
@@ -116,7 +108,7 @@ def _on_pavement(stage: Scenery, plan: StreetPlan) -> _Thing:
     return z, lambda: draw_box(stage, x - width / 2, z, label, width)
 
 
-def _on_road(stage: Scenery, plan: StreetPlan, road: tuple[float, float]) -> _Thing:
+def _on_road(stage: Scenery, plan: StreetPlan, road: Span) -> _Thing:
     rng = stage.rng
     x, z = _place(stage, plan, road)
     z = max(z, _clear(stage))
@@ -128,7 +120,7 @@ def _on_road(stage: Scenery, plan: StreetPlan, road: tuple[float, float]) -> _Th
     return z, lambda: draw_box(stage, x - width / 2, z, VEHICLE, width)
 
 
-def _place(stage: Scenery, plan: StreetPlan, band: tuple[float, float]) -> tuple[float, float]:
+def _place(stage: Scenery, plan: StreetPlan, band: Span) -> Span:
     """A spot (x, z) by chance in a band of ground."""
     rng, camera = stage.rng, stage.canvas.camera
     if not plan.across:

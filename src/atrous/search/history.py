@@ -71,12 +71,12 @@ class History:
 
     @property
     def known(self) -> int:
-        """How many results were learnt."""
+        """See `Known`."""
         return len(self._results)
 
-    def since(self, known: int) -> Sequence[Result]:
-        """Returns the results after the first `known`, in the order in which they were learnt."""
-        return self._results[known:]
+    def since(self, known: int, until: int | None = None) -> Sequence[Result]:
+        """See `Known`."""
+        return self._results[known:until]
 
     def seen(self, form: Genotype) -> bool:
         """See `Known`."""

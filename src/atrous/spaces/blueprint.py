@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 
 import torch
 from torch import nn
-from torch.utils.flop_counter import FlopCounterMode
 
 from atrous.core.architecture import ArchitectureText, Cost
 from atrous.core.errors import AtrousError
@@ -14,10 +13,11 @@ from atrous.core.records import Positive
 from atrous.data.canvas import Size, feature_size, round_up
 from atrous.data.encoding import Colour
 from atrous.networks.backbones import load_backbone, outline
+from atrous.networks.layers import counted
 from atrous.networks.network import LOW_STRIDE, Encoder, Network
 from atrous.spaces import find_space, needs_backbone
 from atrous.spaces.space import from_stride
-from atrous.tasks.segmentation import SEGMENTATION
+from atrous.tasks import USUAL, find_task
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,8 @@ class Blueprint:
     """`filters` is the width of the cell and the decoder, `decoder` whether there is one; class k
     is called `classes[k]` and drawn in `colours[k]` (RGB). An architecture with an encoder of its
     own has no `backbone` and no `output_stride`. `offsets` are those of the backbone's
-    maps. The part reads none of them at a smaller stride than `finest_stride`; the decoder may."""
+    maps. The part reads none of them at a smaller stride than `finest_stride`; the decoder may. The
+    last layer is that of the `task`."""
 
     architecture: ArchitectureText
     backbone: str | None
@@ -36,6 +37,7 @@ class Blueprint:
     colours: tuple[Colour, ...]
     offsets: dict[int, float] = field(default_factory=dict)
     finest_stride: Positive | None = None
+    task: str = USUAL.name
 
     def __post_init__(self) -> None:
         """Raises `ValueError` unless each class has a colour."""
@@ -81,12 +83,7 @@ def network_cost(blueprint: Blueprint, size: Size) -> Cost:
     Encoder, parts and class scores count; batch norms, activations and interpolation do not.
     Nothing is computed, and nothing stored.
     """
-    network = blank_network(blueprint)
-    counter = FlopCounterMode(display=False)
-    with torch.no_grad(), counter:
-        network(torch.empty(1, 3, *size, device="meta"))
-    parameters = sum(parameter.numel() for parameter in network.parameters())
-    return Cost(parameters, counter.get_total_flops() // 2)
+    return counted(blank_network(blueprint), torch.empty(1, 3, *size, device="meta"))
 
 
 def untrained_rates(blueprint: Blueprint, crop: Size, image: Size) -> str | None:
@@ -144,5 +141,6 @@ def _assembled(blueprint: Blueprint, backbone: Encoder | None) -> Network:
         refinement = space.decoder(encoder.channels, part, blueprint.filters)
     encoder.cut({*part.reads, *(refinement.reads if refinement else ())})
     kernel = 1 if refinement else part.kernel
-    scores = SEGMENTATION.head((refinement or part).channels, len(blueprint.classes), kernel)
+    head = find_task(blueprint.task).lesson().head
+    scores = head((refinement or part).channels, len(blueprint.classes), kernel)
     return Network(encoder, part, scores, refinement).eval()

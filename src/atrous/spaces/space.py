@@ -76,6 +76,17 @@ def deepest(strides: Collection[int]) -> tuple[int, ...]:
     return (max(strides),)
 
 
+def stand_in(stride: int, strides: Collection[int]) -> int:
+    """Returns the stride that stands for one that a backbone may lack: the first from it on, or the
+    largest."""
+    return min((s for s in strides if s >= stride), default=max(strides))
+
+
+def unit_cost(weights: int, filters: int, positions: int) -> Cost:
+    """Returns the cost of a convolution with its batch norm."""
+    return Cost(weights + 2 * filters, weights * positions)
+
+
 def separable_decoder(channels: Mapping[int, int], part: Part, filters: int) -> Refinement:  # noqa: ARG001 (it is as wide as the part)
     """Returns the decoder of DeepLabv3+ as the DPC paper has it, of separable convolutions."""
     from atrous.networks.network import Decoder

@@ -37,7 +37,7 @@ from atrous.networks.compute import (
 )
 from atrous.relax import loop
 from atrous.relax.bilevel import SearchState
-from atrous.relax.collapse import FOLDER, Snapshot, entropy
+from atrous.relax.collapse import FOLDER, Snapshot, entropy_share
 from atrous.relax.config import CROP, EPOCHS, SIDE, SearchProtocol
 from atrous.relax.gates import GATES
 from atrous.relax.memory import MemoryPlan, memory_of
@@ -230,7 +230,7 @@ def in_words(snapshot: Snapshot) -> str:
     view = family_of(find_architecture(snapshot.architecture)).search_view
     learnt = snapshot.architecture_loss
     undecided = ", ".join(
-        f"{entropy(rows).share:.2f} of {name}" for name, rows in snapshot.probabilities.items()
+        f"{entropy_share(rows):.2f} of {name}" for name, rows in snapshot.probabilities.items()
     )
     return (
         f"step {snapshot.step:>6}  loss {snapshot.loss:.3f}  "

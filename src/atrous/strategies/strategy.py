@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from random import Random
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol, TypeVar, cast
+from weakref import WeakKeyDictionary
 
 from atrous.core.architecture import Cost, Genotype
 from atrous.core.trial import Origin, Trial
@@ -25,6 +26,10 @@ class Domain(Protocol):
 
     def choices(self, prefix: Genotype) -> int:
         """Returns how many choices the decision after these has; 0 where none is left."""
+
+    def spell(self, pick: Callable[[int, int], int]) -> Genotype:
+        """Returns the genotype whose decisions `pick` takes, given each one's position and its
+        number of choices."""
 
     @property
     def most_choices(self) -> tuple[int, ...]:
@@ -78,6 +83,14 @@ class Known(Protocol):
 
     def last(self, count: int) -> Sequence[Result]:
         """Returns the latest results, failures among them, the latest last."""
+
+    @property
+    def known(self) -> int:
+        """Returns how many results there are."""
+
+    def since(self, known: int, until: int | None = None) -> Sequence[Result]:
+        """Returns the results after the first `known`, in the order in which they were learnt, up
+        to the first `until`."""
 
     def at(self, level: int, count: int | None = None) -> Sequence[Result]:
         """Returns the best `count` results of a rung, or all of its scored ones, best first."""
@@ -145,6 +158,30 @@ class Stateless:
 
 AnyStrategy = Strategy[Any]
 
+_BESIDE: WeakKeyDictionary[Known, dict[Hashable, Any]] = WeakKeyDictionary()
+
+
+def remembered(history: Known, key: Hashable, make: Callable[[], S]) -> S:
+    """Returns what `make` gives, which is made once for a history and a key and kept until another
+    key asks. What is made may depend on the key and on results that the key tells, on nothing that
+    a longer history would change."""
+    kept = _BESIDE.setdefault(history, {})
+    if key not in kept:
+        kept.clear()
+        kept[key] = make()
+    return cast(S, kept[key])
+
+
+def scored_between(history: Known, known: int, until: int) -> list[Result]:
+    """Returns those of some results that have a score and are no baselines, the latest of each
+    trial."""
+    found = {
+        each.number: each
+        for each in history.since(known, until)
+        if each.score is not None and not each.trial.is_baseline
+    }
+    return list(found.values())
+
 
 class ExhaustedError(Exception):
     """No genotype is left that is allowed and was not tried."""
@@ -159,3 +196,20 @@ def first_unseen(draw: Callable[[], Genotype], domain: Domain, history: Known) -
         if not history.seen(domain.canonical(genotype)) and domain.allows(genotype):
             return genotype
     raise ExhaustedError(f"{ATTEMPTS} draws in a row were tried before, or beyond a --limit")
+
+
+def unseen_near(
+    draw: Callable[[], Genotype], draws: int, domain: Domain, history: Known, rng: Random
+) -> Genotype:
+    """Returns the first of so many draws that `first_unseen` would take, else what is as few
+    mutations from the last of them as chance finds; raises `ExhaustedError`."""
+    genotype, left = draw(), draws
+
+    def following() -> Genotype:
+        nonlocal genotype, left
+        if left < draws:
+            genotype = draw() if left > 0 else domain.mutate(genotype, rng)
+        left -= 1
+        return genotype
+
+    return first_unseen(following, domain, history)

@@ -20,10 +20,10 @@ from atrous.model.latency.measure import (
     compare_latency,
     in_turns,
     is_steady,
-    measure_latency,
     summarised,
     warm_up,
 )
+from atrous.networks.compute import LatencyConditions
 from atrous.networks.network import Network
 from atrous.spaces.blueprint import build_network
 from tests.model.export.material import blueprint
@@ -72,9 +72,14 @@ def test_one_pass_has_no_spread() -> None:
     assert once.quartiles_ms == once.range_ms == (7, 7)
 
 
+def timed_alone(network: Network, conditions: LatencyConditions, repeats: int) -> Latency:
+    (found,) = compare_latency(network, conditions, ["pytorch"], repeats)
+    return found
+
+
 def test_many_pixels_take_longer_than_few(network: Network) -> None:
     small, large = (
-        measure_latency(network, make_conditions(size, device="cpu", threads=1), repeats=3)
+        timed_alone(network, make_conditions(size, device="cpu", threads=1), repeats=3)
         for size in ((17, 17), (321, 321))
     )
     assert large.range_ms[0] > small.median_ms
@@ -88,7 +93,7 @@ def test_a_network_in_training_is_timed_in_evaluation_and_stays_as_it_was(
     before = copy.deepcopy(network.state_dict())
     threads = torch.get_num_threads()
     conditions = make_conditions((33, 33), device="cpu", threads=threads + 1, precision="bfloat16")
-    measure_latency(network, conditions, repeats=1)
+    timed_alone(network, conditions, repeats=1)
     assert network.training
     assert all(torch.equal(value, before[key]) for key, value in network.state_dict().items())
     assert torch.get_num_threads() == threads
@@ -124,7 +129,7 @@ def test_warming_up_counts_its_passes() -> None:
 
 def test_an_unknown_runtime_is_refused_before_any_work(network: Network) -> None:
     with pytest.raises(AtrousError, match="--runtime"):
-        measure_latency(network, CONDITIONS, "jax")
+        compare_latency(network, CONDITIONS, ["jax"])
 
 
 def test_lacking_memory_of_a_cpu_is_told(network: Network, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -133,4 +138,4 @@ def test_lacking_memory_of_a_cpu_is_told(network: Network, monkeypatch: pytest.M
 
     monkeypatch.setattr(measure, "warm_up", too_much)
     with pytest.raises(AtrousError, match=r"Not enough memory of .* 2 images of 33x65 .*--batch"):
-        measure_latency(network, CONDITIONS)
+        compare_latency(network, CONDITIONS, ["pytorch"])

@@ -9,7 +9,8 @@ import pytest
 import torch
 from torch import nn
 
-from atrous.model.predict.memory import bytes_per_pixel, fitting_tile, least, needed, tidy
+from atrous.core.words import mebibytes
+from atrous.model.predict.memory import bytes_per_pixel, fitting_tile, least, needed
 from tests.cases import each
 
 MEASURED = """
@@ -81,4 +82,4 @@ def test_too_little_memory_is_told() -> None:
 
 
 def test_bytes_in_words_are_never_too_few() -> None:
-    assert [tidy(n) for n in (2**20 + 1, 2**30, 1.41 * 2**30)] == ["2 MiB", "1 GiB", "1.5 GiB"]
+    assert [mebibytes(n) for n in (2**20 + 1, 2**30, 1.41 * 2**30)] == ["2 MiB", "1 GiB", "1.5 GiB"]

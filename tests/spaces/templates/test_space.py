@@ -201,8 +201,6 @@ def test_files_are_in_their_authors_form(tmp_path: Path) -> None:
 def test_sizes() -> None:
     assert find_space("templates-3x7x2").name == "templates"
     assert find_space("templates-2x3").name == "templates-2x3x2"
-    with pytest.raises(AtrousError, match="1 to 9 templates"):
-        templates(10, 1)
 
 
 def test_the_sketch_names_what_is_read() -> None:

@@ -8,33 +8,24 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from atrous.data.dataset import Dataset
 from atrous.data.encoding import IGNORE, UNKNOWN, ValueEncoding
-from atrous.data.layouts.layout import (
-    Layout,
-    LayoutContent,
-    Needed,
-    SplitFiles,
-    assemble,
-    ending,
-    is_any,
-    lookup,
-    published_rows,
-    require,
-)
+from atrous.data.layouts import layout
 
 NAME = "ADE20K"
 FOLDER = "ADEChallengeData2016"
-ROWS = published_rows("ade20k")
+ROWS = layout.published_rows("ade20k")
 """The first names of the benchmark's objectInfo150.txt, in the colours of its color150."""
 ENCODING = ValueEncoding(
     "0 for 'other', and 1 to 150",
-    lookup({0: IGNORE} | {row.id: k for k, row in enumerate(ROWS)}, UNKNOWN, UNKNOWN),
+    layout.lookup({0: IGNORE} | {row.id: k for k, row in enumerate(ROWS)}, UNKNOWN, UNKNOWN),
 )
 
 _SPLITS = {"train": "training", "val": "validation"}
 _ARCHIVE = "ADEChallengeData2016.zip from http://sceneparsing.csail.mit.edu"
-_PARTS = (Needed(("images/training",), _ARCHIVE), Needed(("annotations/training",), _ARCHIVE))
+_PARTS = (
+    layout.Needed(("images/training",), _ARCHIVE),
+    layout.Needed(("annotations/training",), _ARCHIVE),
+)
 
 LOOKS_FOR = """ADE20K (this folder, named ADEChallengeData2016, or the one that holds it):
     images/training/ADE_train_00000001.jpg        images/validation/ADE_val_00000001.jpg
@@ -44,24 +35,22 @@ LOOKS_FOR = """ADE20K (this folder, named ADEChallengeData2016, or the one that 
 def find(root: Path) -> Path | None:
     signs = [f"{kind}/{name}" for kind in ("images", "annotations") for name in _SPLITS.values()]
     # A data set of one's own may call a folder images/validation beside its images/train.
-    places = [base for base in (root, root / FOLDER) if not is_any(base, "images/train")]
-    return next((base for base in places if is_any(base, *signs)), None)
+    places = [base for base in (root, root / FOLDER) if not layout.is_any(base, "images/train")]
+    return next((base for base in places if layout.is_any(base, *signs)), None)
 
 
-def read(root: Path) -> LayoutContent:
-    require(NAME, root, _PARTS)
+def read(root: Path) -> layout.LayoutContent:
+    layout.require(NAME, root, _PARTS)
     files = {
-        split: SplitFiles(
-            ending(root / "images" / name, ".jpg"),
-            ending(root / "annotations" / name, ".png"),
+        split: layout.SplitFiles(
+            layout.ending(root / "images" / name, ".jpg"),
+            layout.ending(root / "annotations" / name, ".png"),
             f"images/{name}/{{}}.jpg",
             f"annotations/{name}/{{}}.png",
         )
         for split, name in _SPLITS.items()
     }
-    splits = {split: found.samples(ENCODING) for split, found in files.items()} | {"test": ()}
-    classes, colours = tuple(row.name for row in ROWS), tuple(row.colour for row in ROWS)
-    return assemble(Dataset(root, classes, splits, NAME, colours), files)
+    return layout.benchmark(NAME, root, ROWS, files, ENCODING)
 
 
-LAYOUT = Layout(NAME, LOOKS_FOR, find, read)
+LAYOUT = layout.Layout(NAME, LOOKS_FOR, find, read)

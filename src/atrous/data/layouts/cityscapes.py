@@ -8,25 +8,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from atrous.data.dataset import Dataset
 from atrous.data.encoding import IGNORE, UNKNOWN, ValueEncoding
-from atrous.data.layouts.layout import (
-    Layout,
-    LayoutContent,
-    Needed,
-    SplitFiles,
-    assemble,
-    ending,
-    is_any,
-    lookup,
-    parse,
-    require,
-)
+from atrous.data.layouts import layout
 
 NAME = "Cityscapes"
 IMAGE, MASK = "_leftImg8bit.png", "_gtFine_labelIds.png"
 
-ROWS = parse(
+ROWS = layout.parse(
     """
  7  128  64 128  road
  8  244  35 232  sidewalk
@@ -53,12 +41,14 @@ ROWS = parse(
 _LABELS = 34
 _IGNORED = dict.fromkeys(range(_LABELS), IGNORE)
 _TRAINED = {row.id: k for k, row in enumerate(ROWS)}
-ENCODING = ValueEncoding("the label ids 0 to 33", lookup(_IGNORED | _TRAINED, IGNORE, UNKNOWN))
+ENCODING = ValueEncoding(
+    "the label ids 0 to 33", layout.lookup(_IGNORED | _TRAINED, IGNORE, UNKNOWN)
+)
 
 _SITE = "https://www.cityscapes-dataset.com/downloads/"
 _PARTS = (
-    Needed(("leftImg8bit/train",), f"leftImg8bit_trainvaltest.zip from {_SITE}"),
-    Needed(("gtFine/train",), f"gtFine_trainvaltest.zip from {_SITE}"),
+    layout.Needed(("leftImg8bit/train",), f"leftImg8bit_trainvaltest.zip from {_SITE}"),
+    layout.Needed(("gtFine/train",), f"gtFine_trainvaltest.zip from {_SITE}"),
 )
 
 LOOKS_FOR = """Cityscapes:
@@ -67,30 +57,21 @@ LOOKS_FOR = """Cityscapes:
 
 
 def find(root: Path) -> Path | None:
-    return root if is_any(root, "leftImg8bit", "gtFine") else None
+    return root if layout.is_any(root, "leftImg8bit", "gtFine") else None
 
 
-def read(root: Path) -> LayoutContent:
-    require(NAME, root, _PARTS)
+def read(root: Path) -> layout.LayoutContent:
+    layout.require(NAME, root, _PARTS)
     files = {split: _files(root, split) for split in ("train", "val")}
-    splits = {split: found.samples(ENCODING) for split, found in files.items()} | {"test": ()}
-    test = ending(root / "leftImg8bit" / "test", IMAGE)
-    dataset = Dataset(
-        root,
-        tuple(row.name for row in ROWS),
-        splits,
-        NAME,
-        tuple(row.colour for row in ROWS),
-        {"test": tuple(path for paths in test.values() for path in paths)} if test else {},
-    )
-    return assemble(dataset, files)
+    test = layout.ending(root / "leftImg8bit" / "test", IMAGE)
+    return layout.benchmark(NAME, root, ROWS, files, ENCODING, layout.all_of(test))
 
 
-def _files(root: Path, split: str) -> SplitFiles:
-    images = ending(root / "leftImg8bit" / split, IMAGE)
-    masks = ending(root / "gtFine" / split, MASK)
+def _files(root: Path, split: str) -> layout.SplitFiles:
+    images = layout.ending(root / "leftImg8bit" / split, IMAGE)
+    masks = layout.ending(root / "gtFine" / split, MASK)
     at = f"leftImg8bit/{split}/CITY/{{}}{IMAGE}", f"gtFine/{split}/CITY/{{}}{MASK}"
-    return SplitFiles(images, masks, *at)
+    return layout.SplitFiles(images, masks, *at)
 
 
-LAYOUT = Layout(NAME, LOOKS_FOR, find, read)
+LAYOUT = layout.Layout(NAME, LOOKS_FOR, find, read)

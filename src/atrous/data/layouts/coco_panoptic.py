@@ -15,7 +15,6 @@ from typing import Any
 from atrous.core.console import track
 from atrous.core.errors import AtrousError
 from atrous.core.records import parse
-from atrous.data.dataset import Dataset, Sample, Samples
 from atrous.data.encoding import SegmentEncoding, segments_of
 from atrous.data.inspection import below
 from atrous.data.layouts.layout import (
@@ -23,7 +22,8 @@ from atrous.data.layouts.layout import (
     LayoutContent,
     Needed,
     SplitFiles,
-    assemble,
+    all_of,
+    benchmark,
     ending,
     only,
     published,
@@ -56,10 +56,9 @@ def require_images(layout: str, root: Path) -> Path:
     return images
 
 
-def unlabelled(images: Path) -> dict[str, tuple[Path, ...]]:
-    """The test images, whose labels are not published."""
-    found = ending(images / "test2017", ".jpg")
-    return {"test": tuple(path for paths in found.values() for path in paths)} if found else {}
+def test_images(images: Path) -> tuple[Path, ...]:
+    """The images whose labels are not published."""
+    return all_of(ending(images / "test2017", ".jpg"))
 
 
 STUFF_FROM = 92
@@ -105,16 +104,12 @@ def read(root: Path) -> LayoutContent:
     tracked = track(present, "reading panoptic annotations", len(present))
     segments = {split: _read_segments(_json(root, split)) for split in tracked}
     files = {split: _files(root, base, images, split, found) for split, found in segments.items()}
-    splits = {split: _samples(files[split], found) for split, found in segments.items()}
-    dataset = Dataset(
-        root,
-        tuple(row.name for row in PANOPTIC),
-        {split: splits.get(split, ()) for split in ("train", "val", "test")},
-        NAME,
-        tuple(row.colour for row in PANOPTIC),
-        unlabelled(images),
-    )
-    return assemble(dataset, files)
+    known = {name: each for found in segments.values() for name, each in found.items()}
+
+    def encoding(name: str) -> SegmentEncoding:
+        return SegmentEncoding(VALUES, known[name])
+
+    return benchmark(NAME, root, PANOPTIC, files, encoding, test_images(images))
 
 
 def _json(root: Path, split: str) -> Path:
@@ -130,12 +125,6 @@ def _files(root: Path, base: Path, images: Path, split: str, segments: Segments)
         only(ending(masks, ".png"), segments),
         f"{images / name}/{{}}.jpg",
         f"{below(root, masks)}/{{}}.png with segments in panoptic_{name}.json",
-    )
-
-
-def _samples(files: SplitFiles, segments: Segments) -> Samples:
-    return tuple(
-        Sample(*pair, SegmentEncoding(VALUES, segments[pair[0]])) for pair in files.pairs()
     )
 
 

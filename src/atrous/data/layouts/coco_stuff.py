@@ -11,9 +11,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from atrous.core.errors import AtrousError
-from atrous.data.dataset import Dataset
 from atrous.data.encoding import IGNORE, UNKNOWN, ValueEncoding, voc_colour
-from atrous.data.layouts import coco_panoptic
+from atrous.data.layouts import coco_panoptic, layout
 from atrous.data.layouts.coco_panoptic import (
     PANOPTIC,
     SPLITS,
@@ -22,16 +21,7 @@ from atrous.data.layouts.coco_panoptic import (
     find_images,
     holds,
     require_images,
-    unlabelled,
-)
-from atrous.data.layouts.layout import (
-    ClassRow,
-    Layout,
-    LayoutContent,
-    SplitFiles,
-    assemble,
-    ending,
-    lookup,
+    test_images,
 )
 
 NAME = "COCO-Stuff"
@@ -40,13 +30,13 @@ FOLDERS = ("stuffthingmaps_trainval2017", "stuffthingmaps", "annotations")
 _COLOURS = {row.id: row.colour for row in PANOPTIC}
 _THINGS = tuple(row for row in PANOPTIC if row.id < STUFF_FROM)
 _STUFF = tuple(
-    ClassRow(number, _COLOURS.get(number, voc_colour(number)), name)
+    layout.ClassRow(number, _COLOURS.get(number, voc_colour(number)), name)
     for number, name in enumerate(STUFF, STUFF_FROM)
 )
 ROWS = (*_THINGS, *_STUFF)
 ENCODING = ValueEncoding(
     "0 to 181 without the 11 unused things, and 255 for 'unlabeled'",
-    lookup({row.id - 1: k for k, row in enumerate(ROWS)}, IGNORE, UNKNOWN),
+    layout.lookup({row.id - 1: k for k, row in enumerate(ROWS)}, IGNORE, UNKNOWN),
 )
 
 LOOKS_FOR = """COCO-Stuff (the folder of the images, or the one of the PNGs):
@@ -63,7 +53,7 @@ def find(root: Path) -> Path | None:
     return masks
 
 
-def read(root: Path) -> LayoutContent:
+def read(root: Path) -> layout.LayoutContent:
     if not holds(root, ".png"):
         raise AtrousError(
             f"{root} holds images of COCO, but no masks. To mend: download "
@@ -74,18 +64,15 @@ def read(root: Path) -> LayoutContent:
         )
     images = require_images(NAME, root.parent)
     files = {
-        split: SplitFiles(
-            ending(images / name, ".jpg"),
+        split: layout.SplitFiles(
+            layout.ending(images / name, ".jpg"),
             _published(root / name),
             f"{images / name}/{{}}.jpg",
             f"{name}/{{}}.png",
         )
         for split, name in SPLITS.items()
     }
-    splits = {split: found.samples(ENCODING) for split, found in files.items()} | {"test": ()}
-    classes, colours = tuple(row.name for row in ROWS), tuple(row.colour for row in ROWS)
-    dataset = Dataset(root, classes, splits, NAME, colours, unlabelled(images))
-    return assemble(dataset, files)
+    return layout.benchmark(NAME, root, ROWS, files, ENCODING, test_images(images))
 
 
 def _masks(root: Path) -> Path | None:
@@ -95,8 +82,8 @@ def _masks(root: Path) -> Path | None:
 
 def _published(folder: Path) -> dict[str, tuple[Path, ...]]:
     """The PNGs without the converted copies that other programs put beside them."""
-    found = ending(folder, ".png")
+    found = layout.ending(folder, ".png")
     return {name: paths for name, paths in found.items() if "_labelTrainIds" not in name}
 
 
-LAYOUT = Layout(NAME, LOOKS_FOR, find, read)
+LAYOUT = layout.Layout(NAME, LOOKS_FOR, find, read)

@@ -10,20 +10,8 @@ from pathlib import Path
 from atrous.core.errors import AtrousError
 from atrous.data.dataset import Dataset
 from atrous.data.encoding import IDENTITY
-from atrous.data.layouts.layout import (
-    Below,
-    Layout,
-    LayoutContent,
-    Named,
-    SplitFiles,
-    assemble,
-    composed,
-    is_seen,
-    look_below,
-    read_lines,
-)
+from atrous.data.layouts import layout
 
-SPLITS = ("train", "val", "test")
 SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp"})
 
 CLASSES = "classes.txt"
@@ -46,7 +34,7 @@ def find(root: Path) -> Path | None:
     return root if any((root / part).exists() for part in present) else None
 
 
-def read(root: Path) -> LayoutContent:
+def read(root: Path) -> layout.LayoutContent:
     """Only names with exactly one image and one mask become samples.
 
     Images of a test split that has no folder of masks are unlabelled.
@@ -60,18 +48,18 @@ def read(root: Path) -> LayoutContent:
             "`atrous scenes DIR` writes a small example of it."
         )
     classes = read_classes(root)
-    files = {split: _list_split(root, split) for split in SPLITS}
+    files = {split: _list_split(root, split) for split in layout.SPLITS}
     beside = (*files["train"].unread, *_beside(root))
     files["train"] = replace(files["train"], unread=beside)
     unlabelled = {}
     if files["test"].images and not (root / "masks" / "test").is_dir():
-        unlabelled = {"test": _all(files["test"].images)}
+        unlabelled = {"test": layout.all_of(files["test"].images)}
         files["test"] = replace(files["test"], images={})
     splits = {split: found.samples(IDENTITY) for split, found in files.items()}
-    return assemble(Dataset(root, classes, splits, unlabelled=unlabelled), files)
+    return layout.assemble(Dataset(root, classes, splits, unlabelled=unlabelled), files)
 
 
-LAYOUT = Layout("folder", "A data set of your own:\n" + EXPECTED, find, read)
+LAYOUT = layout.Layout("folder", "A data set of your own:\n" + EXPECTED, find, read)
 
 
 def read_classes(root: Path) -> tuple[str, ...]:
@@ -82,7 +70,7 @@ def read_classes(root: Path) -> tuple[str, ...]:
             f"Expected the class names in {path}, which does not exist. "
             "To mend: write one class name a line, in the order of the ids 0, 1, 2, ..."
         )
-    names = read_lines(path)
+    names = layout.read_lines(path)
     if not names:
         raise AtrousError(f"{path} is empty. To mend: write one class name a line.")
     if "" in names:
@@ -96,12 +84,12 @@ def read_classes(root: Path) -> tuple[str, ...]:
     return tuple(names)
 
 
-def _list_split(root: Path, split: str) -> SplitFiles:
+def _list_split(root: Path, split: str) -> layout.SplitFiles:
     at = [f"{kind}/{split}" for kind in ("images", "masks")]
-    found = [look_below(root / place) for place in at]
+    found = [layout.look_below(root / place) for place in at]
     images, masks = (named(root / place, seen) for place, seen in zip(at, found, strict=True))
     left = [reason for seen in found for reason in unread(seen)]
-    return SplitFiles(images, masks, f"{at[0]}/{{}}.*", f"{at[1]}/{{}}.*", (), left)
+    return layout.SplitFiles(images, masks, f"{at[0]}/{{}}.*", f"{at[1]}/{{}}.*", (), left)
 
 
 def _beside(root: Path) -> Iterator[tuple[Path, str]]:
@@ -109,11 +97,18 @@ def _beside(root: Path) -> Iterator[tuple[Path, str]]:
     for kind in ("images", "masks"):
         for path in sorted((root / kind).iterdir()):
             is_image = path.suffix.lower() in SUFFIXES and path.is_file()
-            if path.name not in SPLITS and is_seen(path) and (path.is_dir() or is_image):
-                yield path, f"is not read: {kind}/ holds the folders {', '.join(SPLITS)} alone"
+            if (
+                path.name not in layout.SPLITS
+                and layout.is_seen(path)
+                and (path.is_dir() or is_image)
+            ):
+                yield (
+                    path,
+                    f"is not read: {kind}/ holds the folders {', '.join(layout.SPLITS)} alone",
+                )
 
 
-def unread(seen: Below) -> Iterator[tuple[Path, str]]:
+def unread(seen: layout.Below) -> Iterator[tuple[Path, str]]:
     """The files that are no images by their names, and the links that lead nowhere."""
     for path in seen.dead:
         yield path, "is a link to nothing, or to a folder that it lies in: it is not followed"
@@ -123,16 +118,12 @@ def unread(seen: Below) -> Iterator[tuple[Path, str]]:
             yield path, f"is not read: {end}, not in one of {', '.join(sorted(SUFFIXES))}"
 
 
-def _all(images: Named) -> tuple[Path, ...]:
-    return tuple(path for paths in images.values() for path in paths)
-
-
-def named(folder: Path, seen: Below) -> Named:
+def named(folder: Path, seen: layout.Below) -> layout.Named:
     """The images among the files seen below a folder, under their names: paths without suffix."""
     found: dict[str, list[Path]] = {}
     for path in seen.files:
         if path.suffix.lower() in SUFFIXES:
-            name = composed(path.relative_to(folder).with_suffix("").as_posix())
+            name = layout.composed(path.relative_to(folder).with_suffix("").as_posix())
             found.setdefault(name, []).append(path)
     return {name: tuple(paths) for name, paths in found.items()}
 

@@ -11,9 +11,11 @@ from typing import NamedTuple
 
 from atrous.core.errors import AtrousError
 from atrous.data.dataset import Dataset, Sample, Samples
-from atrous.data.encoding import Colour, Encoding
+from atrous.data.encoding import Colour, Encoding, voc_colour
 from atrous.data.findings import Problem
 from atrous.data.inspection import below
+
+SPLITS = ("train", "val", "test")
 
 
 @dataclass(frozen=True)
@@ -83,8 +85,8 @@ def read_lines(path: Path) -> list[str]:
     return [_SEPARATORS.sub(" ", line).strip() for line in lines] if text.strip() else []
 
 
-_SEPARATORS = re.compile("[\x0b\x0c\x1c-\x1f\x85\u2028\u2029]")
-"""Characters that end a line for some programs: within a name they are blanks."""
+_SEPARATORS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029]")
+"""Characters that end a line for some programs, or steer a terminal: blanks within a name."""
 
 
 def composed(text: str) -> str:
@@ -231,8 +233,12 @@ class SplitFiles:
             if len(images) == 1 and len(self.masks.get(name, ())) == 1
         ]
 
-    def samples(self, encoding: Encoding) -> Samples:
-        return tuple(Sample(*pair, encoding) for pair in self.pairs())
+    def samples(self, encoding: Encoding | Callable[[str], Encoding]) -> Samples:
+        """The pairs with the encoding of their masks, which may depend on the name."""
+        return tuple(
+            Sample(*pair, encoding(pair[0]) if callable(encoding) else encoding)
+            for pair in self.pairs()
+        )
 
 
 def ending(folder: Path, end: str) -> Named:
@@ -249,6 +255,35 @@ def ending(folder: Path, end: str) -> Named:
 def only(files: Named, names: Iterable[str]) -> Named:
     """The files of these names."""
     return {name: files[name] for name in names if name in files}
+
+
+def all_of(files: Named) -> tuple[Path, ...]:
+    """Every file, in the order of the names."""
+    return tuple(path for paths in files.values() for path in paths)
+
+
+def numbered(names: Iterable[str]) -> tuple[ClassRow, ...]:
+    """Classes whose ids are their places, in the colours of the PASCAL VOC map."""
+    return tuple(ClassRow(k, voc_colour(k), name) for k, name in enumerate(names))
+
+
+def benchmark(
+    name: str,
+    root: Path,
+    rows: Sequence[ClassRow],
+    files: Mapping[str, SplitFiles],
+    encoding: Encoding | Callable[[str], Encoding],
+    unlabelled: tuple[Path, ...] = (),
+) -> LayoutContent:
+    """The reading of a published data set with the classes of `rows`.
+
+    `encoding` is that of all masks, or tells that of a name; `unlabelled` are the test images,
+    whose labels are not published.
+    """
+    splits = {split: files[split].samples(encoding) if split in files else () for split in SPLITS}
+    classes, colours = tuple(row.name for row in rows), tuple(row.colour for row in rows)
+    beside = {"test": unlabelled} if unlabelled else {}
+    return assemble(Dataset(root, classes, splits, name, colours, beside), files)
 
 
 def assemble(dataset: Dataset, files: Mapping[str, SplitFiles]) -> LayoutContent:

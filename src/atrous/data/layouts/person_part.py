@@ -10,35 +10,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from atrous.data.dataset import Dataset
-from atrous.data.encoding import IGNORE, UNKNOWN, ValueEncoding, voc_colours
-from atrous.data.layouts.layout import (
-    Layout,
-    LayoutContent,
-    Needed,
-    SplitFiles,
-    assemble,
-    ending,
-    is_any,
-    lookup,
-    only,
-    read_names,
-    require,
-)
+from atrous.data.encoding import IGNORE, UNKNOWN, ValueEncoding
+from atrous.data.layouts import layout
 
 NAME = "PASCAL-Person-Part"
-CLASSES = (
-    "background",
-    "head",
-    "torso",
-    "upper arms",
-    "lower arms",
-    "upper legs",
-    "lower legs",
-)
+CLASSES = ("background", "head", "torso", "upper arms", "lower arms", "upper legs", "lower legs")
 ENCODING = ValueEncoding(
     "the class ids 0 to 6, and 255 for 'ignore'",
-    lookup({k: k for k in range(len(CLASSES))}, IGNORE, UNKNOWN),
+    layout.lookup({k: k for k in range(len(CLASSES))}, IGNORE, UNKNOWN),
 )
 
 FOLDER = "pascal_person_part"
@@ -61,9 +40,9 @@ _IMAGES = (
 _ARCHIVE = "pascal_person_part.zip from http://liangchiehchen.com/projects/DeepLab.html"
 _VOC = "VOCtrainval_03-May-2010.tar from http://host.robots.ox.ac.uk/pascal/VOC/voc2010/"
 _PARTS = (
-    Needed((MASKS,), _ARCHIVE),
-    *(Needed(lists, _ARCHIVE) for lists in _LISTS.values()),
-    Needed(_IMAGES, _VOC),
+    layout.Needed((MASKS,), _ARCHIVE),
+    *(layout.Needed(lists, _ARCHIVE) for lists in _LISTS.values()),
+    layout.Needed(_IMAGES, _VOC),
 )
 
 LOOKS_FOR = """PASCAL-Person-Part (this folder, named pascal_person_part, or the one that holds it):
@@ -73,26 +52,27 @@ LOOKS_FOR = """PASCAL-Person-Part (this folder, named pascal_person_part, or the
 
 
 def find(root: Path) -> Path | None:
-    if is_any(root, MASKS, _LIST_FOLDER):
+    if layout.is_any(root, MASKS, _LIST_FOLDER):
         return root
-    return root / FOLDER if is_any(root / FOLDER, MASKS, _LIST_FOLDER) else None
+    return root / FOLDER if layout.is_any(root / FOLDER, MASKS, _LIST_FOLDER) else None
 
 
-def read(root: Path) -> LayoutContent:
-    require(NAME, root, _PARTS)
+def read(root: Path) -> layout.LayoutContent:
+    layout.require(NAME, root, _PARTS)
     folder = _first(root, _IMAGES)
-    images, masks = ending(root / folder, ".jpg"), ending(root / MASKS, ".png")
+    images, masks = layout.ending(root / folder, ".jpg"), layout.ending(root / MASKS, ".png")
     files = {}
     for split, lists in _LISTS.items():
-        names = read_names(root / _first(root, lists))
+        names = layout.read_names(root / _first(root, lists))
         at = f"{folder}/{{}}.jpg", f"{MASKS}/{{}}.png"
-        files[split] = SplitFiles(only(images, names), only(masks, names), *at, names)
-    splits = {split: found.samples(ENCODING) for split, found in files.items()} | {"test": ()}
-    return assemble(Dataset(root, CLASSES, splits, NAME, voc_colours(len(CLASSES))), files)
+        files[split] = layout.SplitFiles(
+            layout.only(images, names), layout.only(masks, names), *at, names
+        )
+    return layout.benchmark(NAME, root, layout.numbered(CLASSES), files, ENCODING)
 
 
 def _first(root: Path, paths: tuple[str, ...]) -> str:
     return next(path for path in paths if (root / path).exists())
 
 
-LAYOUT = Layout(NAME, LOOKS_FOR, find, read)
+LAYOUT = layout.Layout(NAME, LOOKS_FOR, find, read)

@@ -9,22 +9,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from atrous.data.dataset import Dataset
-from atrous.data.encoding import IGNORE, UNKNOWN, ValueEncoding, voc_colours
-from atrous.data.layouts.layout import (
-    Layout,
-    LayoutContent,
-    Named,
-    Needed,
-    SplitFiles,
-    assemble,
-    ending,
-    is_any,
-    lookup,
-    only,
-    read_names,
-    require,
-)
+from atrous.data.encoding import IGNORE, UNKNOWN, ValueEncoding
+from atrous.data.layouts import layout
 
 NAME = "PASCAL VOC 2012"
 CLASSES = (
@@ -52,7 +38,7 @@ CLASSES = (
 )
 ENCODING = ValueEncoding(
     "the class ids 0 to 20, and 255 for the border",
-    lookup({k: k for k in range(len(CLASSES))}, IGNORE, UNKNOWN),
+    layout.lookup({k: k for k in range(len(CLASSES))}, IGNORE, UNKNOWN),
 )
 
 LISTS = "ImageSets/Segmentation"
@@ -61,12 +47,14 @@ AUGMENTED_LISTS = (f"{LISTS}/train_aug.txt", f"{LISTS}/trainaug.txt")
 
 _ARCHIVE = "VOCtrainval_11-May-2012.tar from http://host.robots.ox.ac.uk/pascal/VOC/voc2012/"
 _PARTS = tuple(
-    Needed((path,), _ARCHIVE)
+    layout.Needed((path,), _ARCHIVE)
     for path in ("JPEGImages", "SegmentationClass", f"{LISTS}/train.txt", f"{LISTS}/val.txt")
 )
 _AUGMENTED_PARTS = (
-    Needed((AUGMENTED,), "SegmentationClassAug.zip (the augmented masks as PNG)"),
-    Needed(AUGMENTED_LISTS, "train_aug.txt (the 10,582 names of the augmented training set)"),
+    layout.Needed((AUGMENTED,), "SegmentationClassAug.zip (the augmented masks as PNG)"),
+    layout.Needed(
+        AUGMENTED_LISTS, "train_aug.txt (the 10,582 names of the augmented training set)"
+    ),
 )
 
 LOOKS_FOR = """PASCAL VOC 2012 (this folder, VOCdevkit, or the folder that holds VOCdevkit):
@@ -79,38 +67,42 @@ LOOKS_FOR = """PASCAL VOC 2012 (this folder, VOCdevkit, or the folder that holds
 def find(root: Path) -> Path | None:
     for base in (root, root / "VOC2012", root / "VOCdevkit" / "VOC2012"):
         named = base.name == "VOC2012" and base.is_dir()
-        if named or is_any(base, "SegmentationClass", AUGMENTED, LISTS):
+        if named or layout.is_any(base, "SegmentationClass", AUGMENTED, LISTS):
             return base
     return None
 
 
-def read(root: Path) -> LayoutContent:
-    require(NAME, root, _PARTS)
+def read(root: Path) -> layout.LayoutContent:
+    layout.require(NAME, root, _PARTS)
     lists = [path for path in AUGMENTED_LISTS if (root / path).is_file()]
     if lists or (root / AUGMENTED).is_dir():
-        require(NAME + " with the augmented training set", root, _AUGMENTED_PARTS)
-    images, masks = ending(root / "JPEGImages", ".jpg"), ending(root / "SegmentationClass", ".png")
+        layout.require(NAME + " with the augmented training set", root, _AUGMENTED_PARTS)
+    images, masks = (
+        layout.ending(root / "JPEGImages", ".jpg"),
+        layout.ending(root / "SegmentationClass", ".png"),
+    )
     files = {"val": _files(root, f"{LISTS}/val.txt", images, masks, "SegmentationClass")}
     if lists:
-        masks = {**masks, **ending(root / AUGMENTED, ".png")}
+        masks = {**masks, **layout.ending(root / AUGMENTED, ".png")}
     train, place = (lists[0], AUGMENTED) if lists else (f"{LISTS}/train.txt", "SegmentationClass")
     files = {"train": _files(root, train, images, masks, place), **files}
-    splits = {split: found.samples(ENCODING) for split, found in files.items()} | {"test": ()}
-    colours = voc_colours(len(CLASSES))
-    return assemble(Dataset(root, CLASSES, splits, NAME, colours, _unlabelled(root, images)), files)
+    return layout.benchmark(
+        NAME, root, layout.numbered(CLASSES), files, ENCODING, _test(root, images)
+    )
 
 
-def _files(root: Path, names: str, images: Named, masks: Named, place: str) -> SplitFiles:
-    listed = read_names(root / names)
+def _files(
+    root: Path, names: str, images: layout.Named, masks: layout.Named, place: str
+) -> layout.SplitFiles:
+    listed = layout.read_names(root / names)
     at = "JPEGImages/{}.jpg", f"{place}/{{}}.png"
-    return SplitFiles(only(images, listed), only(masks, listed), *at, listed)
+    return layout.SplitFiles(layout.only(images, listed), layout.only(masks, listed), *at, listed)
 
 
-def _unlabelled(root: Path, images: Named) -> dict[str, tuple[Path, ...]]:
+def _test(root: Path, images: layout.Named) -> tuple[Path, ...]:
+    """The images whose labels are not published, where a list names them."""
     listed = root / LISTS / "test.txt"
-    names = read_names(listed) if listed.is_file() else []
-    found = tuple(path for name in names for path in images.get(name, ()))
-    return {"test": found} if found else {}
+    return layout.all_of(layout.only(images, layout.read_names(listed))) if listed.is_file() else ()
 
 
-LAYOUT = Layout(NAME, LOOKS_FOR, find, read)
+LAYOUT = layout.Layout(NAME, LOOKS_FOR, find, read)

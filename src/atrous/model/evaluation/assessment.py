@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from atrous.core.console import command, track
 from atrous.core.errors import AtrousError, within_memory
+from atrous.core.files import writing
 from atrous.core.records import to_json
 from atrous.core.requests import EvaluationRequest as EvaluationRequest
+from atrous.core.words import some
 from atrous.data.check import require_sound
 from atrous.data.dataset import Dataset, Samples, fingerprint
 from atrous.data.layouts import read_layout
@@ -83,11 +85,7 @@ def count(assessment: Assessment) -> Evaluation:
     images = "an image" if examination.plain else "an image at its largest scale"
     where = f"on {examination.device} to look at {images} as a whole"
     mend = "Evaluate with smaller --scales, with another --device, or on a machine with more."
-    with (
-        within_memory(where, mend),
-        evaluating(examination.network),
-        tally.keeping(),
-    ):
+    with within_memory(where, mend), evaluating(examination.network), tally.keeping():
         for one in track(examination.counted(rest), label, len(rest)):
             tally.add(one)
     return assessment.evaluation
@@ -138,14 +136,10 @@ def _folder_name(request: EvaluationRequest, dataset: Dataset) -> str:
 
 def _require_writable(folder: Path, mend: str) -> None:
     trial = folder / f"{TALLY}.partial"
-    try:
+    with writing(f"the evaluation to {folder}", f"To mend: {mend}."):
         folder.mkdir(parents=True, exist_ok=True)
         trial.touch()
         trial.unlink()
-    except OSError as error:
-        raise AtrousError(
-            f"Expected to write the evaluation to {folder}, but {error}. To mend: {mend}."
-        ) from error
 
 
 SHOWN = 8
@@ -188,7 +182,7 @@ def require_same_classes(classes: Sequence[str], dataset: Dataset) -> None:
     unknown = [name for name in dataset.classes if name not in classes]
     if missing or unknown:
         lists = [
-            f"{len(names)} only {where}: {_listed(names)}"
+            f"{len(names)} only {where}: {some(names, SHOWN)}"
             for where, names in (("in the model", missing), ("in the data", unknown))
             if names
         ]
@@ -204,13 +198,7 @@ def require_same_classes(classes: Sequence[str], dataset: Dataset) -> None:
         if ours != theirs
     ]
     raise AtrousError(
-        f"{begin} in its order: class {_listed(moved, '; ')}. A mask's values would be taken for "
-        "other classes. To mend: renumber the masks, and put the names in the model's order: "
+        f"{begin} in its order: class {some(moved, SHOWN, '; ')}. A mask's values would be taken "
+        "for other classes. To mend: renumber the masks, and put the names in the model's order: "
         f"{', '.join(classes)}."
     )
-
-
-def _listed(names: Iterable[str], between: str = ", ") -> str:
-    names = list(names)
-    more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
-    return between.join(names[:SHOWN]) + more

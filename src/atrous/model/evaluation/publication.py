@@ -9,20 +9,18 @@ from __future__ import annotations
 
 import csv
 import io
-import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 
-from atrous.core.architecture import Cost
 from atrous.core.console import track
-from atrous.core.errors import AtrousError
-from atrous.core.files import write_whole
-from atrous.core.records import to_json
+from atrous.core.files import write_whole, writing
+from atrous.core.records import spelt
+from atrous.core.words import count
 from atrous.data.dataset import read_image, read_labels
 from atrous.data.pixels import size_of
+from atrous.model.card import markdown
 from atrous.model.evaluation.assessment import Assessment
 from atrous.model.evaluation.record import SCORES, Evaluation
 from atrous.model.evaluation.sheets import EvaluatedImage, Key, spread, write_sheet
@@ -30,6 +28,7 @@ from atrous.model.folder import add_evaluation
 from atrous.spaces.blueprint import network_cost
 from atrous.tasks.segmentation.probabilities import evaluating
 
+FILES = ("evaluation.md", "evaluation.json", "confusion.csv")
 ROWS = 8
 """Images on a sheet."""
 
@@ -43,18 +42,16 @@ def publish(assessment: Assessment) -> list[Path]:
     text = document(assessment)
     sheets = _sheets(assessment)
     links = "".join(f"\n![Images from the worst to the best]({path.name})\n" for path in sheets)
-    contents = {
-        "evaluation.md": f"# {assessment.request.model.resolve().name}\n\n{text}{links}",
-        "evaluation.json": json.dumps(to_json(evaluation), indent=2) + "\n",
-        "confusion.csv": confusion_csv(evaluation),
-    }
-    for name, content in contents.items():
-        _write(out / name, content)
+    page, record, table = (out / name for name in FILES)
+    with writing(f"the evaluation to {out}"):
+        write_whole(page, f"# {assessment.request.model.resolve().name}\n\n{text}{links}")
+        write_whole(record, spelt(evaluation))
+        write_whole(table, confusion_csv(evaluation))
     add_evaluation(assessment.request.model, evaluation, text)
     for path, chosen in sheets.items():
         _draw(path, assessment, chosen)
     assessment.tally.discard()
-    return [*(out / name for name in contents), *sheets]
+    return [page, record, table, *sheets]
 
 
 def document(assessment: Assessment) -> str:
@@ -64,16 +61,17 @@ def document(assessment: Assessment) -> str:
     name = str(model.training_record.get("name") or model.blueprint.architecture)
     height, width = size_of(assessment.samples[0].image)
     cost = network_cost(model.blueprint, (height, width))
+    costs = (count(cost.parameters), count(cost.multiply_adds))
     return "\n".join(
         (
             f"## {evaluation.data}, {evaluation.split}\n",
-            f"{evaluation.images} images, {evaluation.method}. Scores are in percent; `-` stands "
-            "for a class in neither label nor prediction, which counts in no mean.\n",
-            score_table({name: evaluation}),
+            f"{evaluation.images} images, {evaluation.inference}. Scores are in percent; `-` "
+            "stands for a class in neither label nor prediction, which counts in no mean.\n",
+            markdown(SCORES.values(), [map(_percent, evaluation.scores)]),
             f"The whole network, for an image of {height} x {width} pixels:\n",
-            comparison_table([ComparedNetwork(name, cost, evaluation.miou)]),
+            markdown(["architecture", "parameters", "multiply-adds"], [[name, *costs]]),
             "IoU of each class:\n",
-            class_table({name: evaluation}),
+            class_table(evaluation),
             "What was taken for what, in percent of the label's pixels:\n",
             confusion_table(evaluation),
         )
@@ -106,62 +104,20 @@ def _pictures(assessment: Assessment, chosen: Sequence[int]) -> Iterator[Evaluat
         yield EvaluatedImage(caption, image, read_labels(sample), np.asarray(prediction.cpu()))
 
 
-def _write(path: Path, text: str) -> None:
-    try:
-        write_whole(path, text)
-    except OSError as error:
-        raise AtrousError(
-            f"Expected to write {path}, but {error}. Make room, or name another folder with --out."
-        ) from error
-
-
 WIDE = 25
 """With more classes than this, they are the rows of a table instead of its columns."""
 
 MOST_CONFUSED = 10
 
 
-@dataclass(frozen=True)
-class ComparedNetwork:
-    """A row of a comparison: parameters and multiply-adds of the network, mIoU in [0, 1]."""
-
-    method: str
-    cost: Cost
-    miou: float
-
-
-def class_table(evaluations: Mapping[str, Evaluation]) -> str:
-    """IoU of each class and their mean, in percent; one row for each method (tables 2 and 3).
-
-    The evaluations are of the same classes. Raises ValueError if they are not.
-    """
-    classes = _common_classes(evaluations)
-    columns = [*classes, "mIoU"]
-    rows = [
-        [*map(_iou, one.class_iou.values()), _percent(one.miou)] for one in evaluations.values()
-    ]
-    if len(classes) <= WIDE:
-        named = [[method, *row] for method, row in zip(evaluations, rows, strict=True)]
-        return markdown(["method", *columns], named)
-    turned = [[name, *cells] for name, *cells in zip(columns, *rows, strict=True)]
-    return markdown(["class", *evaluations], turned)
-
-
-def comparison_table(rows: Iterable[ComparedNetwork]) -> str:
-    """Method, parameters, multiply-adds and mIoU in percent (table 1)."""
-    cells = []
-    for row in rows:
-        costs = quantity(row.cost.parameters), quantity(row.cost.multiply_adds)
-        cells.append([row.method, *costs, _percent(row.miou)])
-    return markdown(["method", "parameters", "multiply-adds", "mIoU"], cells)
-
-
-def score_table(evaluations: Mapping[str, Evaluation]) -> str:
-    """mIoU, mean accuracy, pixel accuracy and frequency-weighted IoU of each method, in percent."""
-    rows = []
-    for method, evaluation in evaluations.items():
-        rows.append([method, *map(_percent, evaluation.scores)])
-    return markdown(["method", *SCORES.values()], rows)
+def class_table(evaluation: Evaluation) -> str:
+    """IoU of each class and their mean, in percent: in columns, or in rows if they are many."""
+    shares = (*evaluation.class_iou.values(), evaluation.miou)
+    cells = [("-" if share is None else _percent(share)) for share in shares]
+    names = [*evaluation.classes, "mIoU"]
+    if len(evaluation.classes) <= WIDE:
+        return markdown(names, [cells])
+    return markdown(["class", "IoU"], zip(names, cells, strict=True))
 
 
 def confusion_table(evaluation: Evaluation) -> str:
@@ -205,41 +161,9 @@ def confusion_csv(evaluation: Evaluation) -> str:
     return text.getvalue()
 
 
-def markdown(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """Returns a Markdown table whose first column is words and whose others are numbers."""
-    rule = ["---", *["---:"] * (len(columns) - 1)]
-    lines = [[_escaped(cell) for cell in columns], rule]
-    lines += [[_escaped(cell) for cell in row] for row in rows]
-    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
-
-
-def quantity(count: int) -> str:
-    """Says a count in billions or millions, such as 3.00B or 0.36M, as table 1 writes them."""
-    if count >= 1_000_000_000:
-        return f"{count / 1e9:.2f}B"
-    return f"{count / 1e6:.2f}M" if count >= 100_000 else f"{count:,}"
-
-
-def _common_classes(evaluations: Mapping[str, Evaluation]) -> tuple[str, ...]:
-    found = {evaluation.classes for evaluation in evaluations.values()}
-    if len(found) != 1:
-        raise ValueError(
-            f"expected evaluations of the same classes, got {len(found)} lists of them"
-        )
-    return found.pop()
-
-
-def _iou(share: float | None) -> str:
-    return "-" if share is None else _percent(share)
-
-
 def _percent(share: float) -> str:
     return f"{100 * share:.2f}"
 
 
 def _share(count: int, total: int) -> str:
     return f"{100 * count / total:.1f}" if total else "-"
-
-
-def _escaped(cell: str) -> str:
-    return cell.replace("\\", "\\\\").replace("|", "\\|")

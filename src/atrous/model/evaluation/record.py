@@ -6,6 +6,7 @@ import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Annotated
 
 import numpy as np
@@ -13,7 +14,7 @@ import numpy.typing as npt
 from pydantic import Field
 
 from atrous.core.errors import AtrousError
-from atrous.core.records import Count, Share, from_json
+from atrous.core.records import Count, Share, read_plain
 
 SCORES = {
     "miou": "mIoU",
@@ -83,30 +84,27 @@ class Evaluation:
 
     @property
     def inference(self) -> str:
-        """How predictions were made: `scale 1`, `scales 0.5, 1, 1.5 and mirrored`."""
-        scales = ", ".join(f"{scale:g}" for scale in self.scales)
-        words = f"scales {scales}" if len(self.scales) > 1 else f"scale {scales}"
-        return f"{words} and mirrored" if self.flip else words
-
-    @property
-    def method(self) -> str:
-        """How predictions were made, as tables of results say it: `single scale, with flips`."""
-        return f"{scale_words(self.scales)}{', with flips' if self.flip else ''}"
+        """How predictions were made; see `looked_at`."""
+        return looked_at(self.scales, self.flip)
 
 
-def parse_evaluations(content: object, classes: int) -> tuple[Evaluation, ...]:
-    """Reads JSON's types as evaluations of a network of so many classes; raises `ValueError`."""
-    evaluations = from_json(tuple[Evaluation, ...], content)
-    for evaluation in evaluations:
-        require_classes(evaluation, classes)
-    return evaluations
+def read_evaluations(path: Path, classes: int, mend: str) -> tuple[Evaluation, ...]:
+    """Reads evaluations of a network of so many classes, none if there is no such file; raises
+    `AtrousError` for a damaged one, with `mend`."""
+    if not path.is_file():
+        return ()
+    found = read_plain(path, tuple[Evaluation, ...], "the evaluations of a model", "", mend)
+    for evaluation in found:
+        require_classes(evaluation, classes, f"in {path}", mend)
+    return found
 
 
-def require_classes(evaluation: Evaluation, classes: int) -> None:
-    """Raises `ValueError` unless the evaluation is of so many classes."""
+def require_classes(evaluation: Evaluation, classes: int, where: str, mend: str) -> None:
+    """Raises `AtrousError` unless the evaluation is of so many classes; `where` names its place."""
     if len(evaluation.classes) != classes:
-        raise ValueError(
-            f"{evaluation.title} is of {len(evaluation.classes)} classes, not of {classes}"
+        raise AtrousError(
+            f"Expected an evaluation of {classes} classes {where}, but {evaluation.title} is of "
+            f"{len(evaluation.classes)} classes. {mend}"
         )
 
 
@@ -136,8 +134,8 @@ def require_scales(scales: Sequence[float]) -> None:
         )
 
 
-def scale_words(scales: Sequence[float]) -> str:
-    """Says at which scales images are looked at."""
-    if tuple(scales) == (1.0,):
-        return "single scale"
-    return f"scales {', '.join(f'{scale:g}' for scale in scales)}"
+def looked_at(scales: Sequence[float], flip: bool) -> str:
+    """How images are looked at: `scale 1`, `scales 0.5, 1, 1.5 and mirrored`."""
+    listed = ", ".join(f"{scale:g}" for scale in scales)
+    words = f"scales {listed}" if len(scales) > 1 else f"scale {listed}"
+    return f"{words} and mirrored" if flip else words

@@ -13,8 +13,7 @@ import matplotlib
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from atrous.core.errors import AtrousError
-from atrous.core.files import whole
+from atrous.core.files import whole, writing
 from atrous.data.encoding import Colour
 from atrous.data.pixels import Pixels
 
@@ -67,14 +66,8 @@ def spread(scores: Sequence[float | None], most: int) -> list[int]:
 
 def write_sheet(path: Path, pictures: Iterable[EvaluatedImage], key: Key) -> None:
     """Writes a sheet as PNG; raises AtrousError if it cannot be written."""
-    try:
-        with whole(path) as partial:
-            sheet(pictures, key).save(partial, format="PNG")
-    except OSError as error:
-        raise AtrousError(
-            f"Expected to write pictures to {path}, but {error}. Make room, or name another "
-            "folder with --out."
-        ) from error
+    with writing(f"pictures to {path}"), whole(path) as partial:
+        sheet(pictures, key).save(partial, format="PNG")
 
 
 def sheet(pictures: Iterable[EvaluatedImage], key: Key) -> Image.Image:

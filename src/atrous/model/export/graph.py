@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.export import Dim, ExportedProgram
 from torch.nn import functional
 
-from atrous.core.errors import AtrousError
+from atrous.core.errors import AtrousError, kind_and_line
 from atrous.model.export.interface import INPUT, ExportInterface, id_type, noise
 from atrous.networks.backbones import KNOWN_GOOD, import_timm
 from atrous.networks.network import Network
@@ -42,7 +42,7 @@ def trace(network: Network, interface: ExportInterface) -> ExportedProgram:
             )
     except Exception as error:  # torch.export has no error of its own
         raise AtrousError(
-            f"The network cannot be exported for images of any size: {_first_line(error)}. The "
+            f"The network cannot be exported for images of any size: {kind_and_line(error)}. The "
             f"backbone {network.backbone.name} is the likely cause; these export: "
             f"{', '.join(KNOWN_GOOD)}."
         ) from error
@@ -77,10 +77,6 @@ def _forget_source(program: ExportedProgram) -> None:
     """Drops the paths of source files on this machine, which no one else can use."""
     for node in program.graph.nodes:
         node.meta.pop("stack_trace", None)
-
-
-def _first_line(error: Exception) -> str:
-    return f"{type(error).__name__}: {error}".splitlines()[0][:300]
 
 
 class Standalone(nn.Module):

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import logging
 import re
 import warnings
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -14,7 +12,8 @@ from typing import Any
 import torch
 from torch.export import ExportedProgram
 
-from atrous.core.errors import AtrousError
+from atrous.core.console import quiet
+from atrous.core.errors import AtrousError, in_a_line
 from atrous.core.files import openable
 from atrous.model.export.interface import INPUT, Array
 
@@ -75,11 +74,13 @@ def run(path: Path, inputs: Sequence[Array]) -> list[Array]:
             session = onnxruntime.InferenceSession(str(name), providers=["CPUExecutionProvider"])
         return [session.run(None, {INPUT: images})[0] for images in inputs]
     except Exception as error:  # onnxruntime's errors have no common type
-        raise AtrousError(str(error).splitlines()[0][:300]) from error
+        raise AtrousError(in_a_line(error)[:300]) from error
 
 
 def _translate(program: ExportedProgram, opset: int | None) -> Any:
-    with _quiet():
+    # torch warns of its own doings, and onnxscript of the way to an opset.
+    with quiet("onnxscript"), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
         translated = torch.onnx.export(
             program,
             (),
@@ -98,20 +99,6 @@ def _translate(program: ExportedProgram, opset: int | None) -> Any:
             f"{reached}. Use --opset {reached}, or leave it out."
         )
     return proto
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Holds back what torch warns of its own doings, and onnxscript of the way to an opset."""
-    log = logging.getLogger("onnxscript")
-    level = log.level
-    log.setLevel(logging.ERROR)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        log.setLevel(level)
 
 
 def _tidy(proto: Any) -> None:

@@ -27,11 +27,6 @@ def make_conditions(
     precision: Precision = "float32",
 ) -> LatencyConditions:
     """Completes the conditions with what this machine has and is; raises AtrousError."""
-    if batch < 1 or min(size) < 1 or (threads is not None and threads < 1):
-        raise AtrousError(
-            f"Expected a batch, a size and threads of at least 1, got {batch}, "
-            f"{size[0]}x{size[1]} and {threads}."
-        )
     device = pick_device(device)
     return LatencyConditions(
         size, batch, device, device_name(device), threads or torch.get_num_threads(), precision

@@ -5,7 +5,6 @@ Bytes; H x W are pixels of the image, K classes.
 
 from __future__ import annotations
 
-import math
 import weakref
 from collections.abc import Sequence
 from typing import Any
@@ -111,10 +110,3 @@ def _tensors(values: Any) -> list[Tensor]:
 
 def _bytes(values: Any) -> int:
     return sum(tensor.nbytes for tensor in _tensors(values))
-
-
-def tidy(number: float) -> str:
-    """Says a number of bytes in words, rounded up: 3 MiB, 1.5 GiB."""
-    if number < 2**30:
-        return f"{math.ceil(number / 2**20)} MiB"
-    return f"{math.ceil(10 * number / 2**30) / 10:g} GiB"

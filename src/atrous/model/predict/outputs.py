@@ -9,8 +9,7 @@ does so too.
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,8 +18,8 @@ import numpy as np
 from PIL import Image
 
 from atrous.core.errors import AtrousError
-from atrous.core.files import whole, write_whole
-from atrous.core.records import from_text, to_json
+from atrous.core.files import make_folder, whole, writing
+from atrous.core.records import from_text, to_json, write_plain
 from atrous.data.encoding import Colour
 from atrous.data.pixels import Pixels
 
@@ -59,15 +58,11 @@ class Writer:
         """Writes the file whole or not at all; raises AtrousError."""
         picture = self.draw(image, ids, colours)
         options: dict[str, Any] = {"quality": 90} if path.suffix == ".jpg" else {}
-        try:
+        mend = "Make room, or name another folder with --out; the same command then goes on."
+        with writing(str(path), mend):
             path.parent.mkdir(parents=True, exist_ok=True)
             with whole(path) as partial:
                 picture.save(partial, "JPEG" if options else "PNG", **options)
-        except OSError as error:
-            raise AtrousError(
-                f"Expected to write {path}, but {error}. Make room, or name another folder with "
-                "--out; the same command then goes on."
-            ) from error
 
 
 def class_ids(_image: Pixels, ids: Pixels, _colours: Sequence[Colour]) -> Image.Image:
@@ -158,37 +153,28 @@ def open_outputs(
     made otherwise, or files in the way of predictions that are none.
     """
     path = outputs.folder / ABOUT
-    before, about = _read(path), to_json(provenance)
-    if before == about and not overwrite:
+    before = _read(path)
+    if before == provenance and not overwrite:
         return
     if before is not None and not overwrite:
+        then, now = to_json(before), to_json(provenance)
+        apart = "; ".join(f"{k} {then[k]}, now {now[k]}" for k in now if then[k] != now[k])
         raise AtrousError(
-            f"{outputs.folder} holds predictions made otherwise ({_differences(before, about)}). "
+            f"{outputs.folder} holds predictions made otherwise ({apart}). "
             "To mend: name another folder with --out, or make them anew with --overwrite."
         )
     if before is None and not overwrite:
         _refuse_strangers(outputs, images)
-    try:
-        outputs.folder.mkdir(parents=True, exist_ok=True)
-        write_whole(path, json.dumps(about, indent=2) + "\n")
-    except OSError as error:
-        raise AtrousError(
-            f"Expected to write to {outputs.folder}, but {error}. Name another folder with --out."
-        ) from error
+    make_folder(outputs.folder, "predictions")
+    write_plain(path, provenance, "how predictions are made")
 
 
-def _read(path: Path) -> dict[str, Any] | None:
+def _read(path: Path) -> Provenance | None:
     """Reads what predictions were made with; None if nothing says so."""
     try:
-        found: dict[str, Any] = to_json(from_text(Provenance, path.read_bytes()))
+        return from_text(Provenance, path.read_bytes())
     except (OSError, ValueError):
         return None
-    return found
-
-
-def _differences(before: Mapping[str, Any], about: Mapping[str, Any]) -> str:
-    apart = [name for name in {**before, **about} if before.get(name) != about.get(name)]
-    return "; ".join(f"{name} {before.get(name)}, now {about.get(name)}" for name in apart)
 
 
 def _refuse_strangers(outputs: Outputs, images: Iterable[InputImage]) -> None:

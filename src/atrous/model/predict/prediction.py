@@ -14,11 +14,12 @@ from torch import Tensor
 
 from atrous.core.console import untracked
 from atrous.core.errors import in_a_line, lacks_memory
+from atrous.core.words import mebibytes
 from atrous.data.canvas import Size
 from atrous.data.dataset import Progress
 from atrous.data.pixels import Pixels, UnfitFileError, size_of
 from atrous.model.model import Model
-from atrous.model.predict.memory import bytes_per_pixel, fitting_tile, least, tidy
+from atrous.model.predict.memory import bytes_per_pixel, fitting_tile, least
 from atrous.model.predict.outputs import LONGEST, InputImage, Outputs
 from atrous.tasks.segmentation.evaluate import winners
 from atrous.tasks.segmentation.probabilities import blocks, probabilities
@@ -175,6 +176,6 @@ def _tile(path: Path, size: Size, method: PredictionMethod, per_pixel: float, cl
     enough = max(decoded, least(size, per_pixel, classes) + HELD * area)
     raise UnfitFileError(
         path,
-        f"is {size[1]} x {size[0]} pixels, which needs {tidy(enough)} with this model",
-        f"raise --memory {tidy(method.memory)}, or cut it into several files",
+        f"is {size[1]} x {size[0]} pixels, which needs {mebibytes(enough)} with this model",
+        f"raise --memory {mebibytes(method.memory)}, or cut it into several files",
     )

@@ -23,6 +23,7 @@ from atrous.spaces.auto_deeplab.trellis import (
     trunk_channels,
     width_of,
 )
+from atrous.spaces.space import unit_cost
 
 ATROUS_BRANCHES = 3
 """The 3x3 convolutions of ASPP; beside them are a 1x1 convolution and image pooling."""
@@ -93,8 +94,7 @@ def _separable_twice(kernel: int, filters: int, positions: int) -> Cost:
 
 def _convolution(taps: int, filters: int, positions: int) -> Cost:
     """A convolution whose every output reads `taps` numbers, with its batch norm."""
-    weights = taps * filters
-    return Cost(weights + 2 * filters, weights * positions)
+    return unit_cost(taps * filters, filters, positions)
 
 
 def _positions(level: int, size: tuple[int, int]) -> int:

@@ -24,7 +24,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from itertools import combinations
-from math import comb, prod
+from math import comb
 from typing import TYPE_CHECKING
 
 from atrous.core.architecture import Architecture, Cost, Genotype
@@ -208,28 +208,6 @@ def canonical(genotype: Genotype, layers: int = LAYERS) -> Genotype:
     """One genotype for all that differ by the order of their blocks."""
     spelt = decode(genotype, layers)
     return encode(spelt.path, in_order(spelt.cell))
-
-
-def paths_by_end(moves: int) -> tuple[int, ...]:
-    """How many paths of so many moves from stride 4 end at each level.
-
-    12 layers are 12 moves, or 11 where the first layer is fixed at stride 4, as the paper counts.
-    """
-    counts = tuple(int(level == 0) for level in LEVELS)
-    for _ in range(moves):
-        counts = tuple(sum(counts[source] for source in exits(level)) for level in LEVELS)
-    return counts
-
-
-def cells(blocks: int = BLOCKS) -> int:
-    """How many cells decoding can give: of each block two different states, seven operations."""
-    return prod(comb(block + GIVEN, 2) * len(OPERATIONS) ** 2 for block in range(blocks))
-
-
-def cells_as_published(blocks: int = BLOCKS) -> int:
-    """How many cells the paper counts: states may be equal and come in two orders, and `none` is
-    an operation."""
-    return prod(((block + GIVEN) * (len(OPERATIONS) + 1)) ** 2 for block in range(blocks))
 
 
 def decision(position: int, layers: int = LAYERS) -> str:

@@ -58,7 +58,7 @@ class Trunk(Encoder):
         self.mean, self.std = MEAN, STD
         self.stem = Stem(stem_widths(filters))
         self.layers = nn.ModuleList(
-            _layer(cell, plan, number / len(path))
+            Layer(cell, plan, number / len(path))
             for number, plan in enumerate(layer_plans(path, len(cell), filters), 1)
         )
         self.low = max((n for n, level in enumerate(path) if level == 0), default=-1)
@@ -71,12 +71,6 @@ class Trunk(Encoder):
             y, x = x, cast(Tensor, layer(x, y))
             low = x if number == self.low else low
         return {STRIDES[0]: low, self.output_stride: functional.relu(x)}
-
-
-def _layer(cell: RepeatedCell, plan: LayerPlan, depth: float) -> Layer:
-    return Layer(
-        cell, plan.x_channels, plan.y_channels, plan.filters, plan.move, plan.y_fits, depth
-    )
 
 
 def _convolution(channels: int, filters: int, stride: int) -> tuple[nn.Module, nn.Module]:
@@ -93,24 +87,15 @@ class Layer(nn.Module):
     skips.
     """
 
-    def __init__(
-        self,
-        cell: RepeatedCell,
-        x_channels: int,
-        y_channels: int,
-        filters: int,
-        move: int,
-        y_fits: bool = False,
-        depth: float = 1.0,
-    ) -> None:
+    def __init__(self, cell: RepeatedCell, plan: LayerPlan, depth: float = 1.0) -> None:
         super().__init__()
-        self.move, self.y_fits = move, y_fits
-        self.previous = Projection(x_channels, filters)
-        same = y_channels == filters
-        self.before = nn.Identity() if same else Projection(y_channels, filters)
+        self.move, self.y_fits, filters = plan.move, plan.y_fits, plan.filters
+        self.previous = Projection(plan.x_channels, filters)
+        same = plan.y_channels == filters
+        self.before = nn.Identity() if same else Projection(plan.y_channels, filters)
         self.edges = [edge for block in cell for edge in (block.first, block.second)]
         self.operations = nn.ModuleList(
-            make_operation(edge.operation, filters, _stride(edge, move)) for edge in self.edges
+            make_operation(edge.operation, filters, _stride(edge, plan.move)) for edge in self.edges
         )
         self.drop = DropPath(depth)
 
@@ -140,26 +125,23 @@ RATE = 2
 """The atrous rate of a cell's convolutions at stride 1."""
 
 
-def make_operation(
-    operation: Operation, filters: int, stride: int, affine: bool = True
-) -> nn.Module:
-    """An operation from [B, filters, H, W] to as many channels; `affine`: batch norms have scales
-    and shifts."""
+def make_operation(operation: Operation, filters: int, stride: int) -> nn.Module:
+    """An operation from [B, filters, H, W] to as many channels."""
     match operation:
         case Operation.SEPARABLE_3:
-            return SeparableTwice(filters, 3, stride, affine)
+            return SeparableTwice(filters, 3, stride)
         case Operation.SEPARABLE_5:
-            return SeparableTwice(filters, 5, stride, affine)
+            return SeparableTwice(filters, 5, stride)
         case Operation.ATROUS_3:
-            return AtrousConvolution(filters, 3, stride, affine)
+            return AtrousConvolution(filters, 3, stride)
         case Operation.ATROUS_5:
-            return AtrousConvolution(filters, 5, stride, affine)
+            return AtrousConvolution(filters, 5, stride)
         case Operation.AVERAGE:
             return nn.AvgPool2d(3, stride, padding=1, count_include_pad=False)
         case Operation.MAXIMUM:
             return nn.MaxPool2d(3, stride, padding=1)
         case Operation.SKIP:
-            return nn.Identity() if stride == 1 else StridedSkip(filters, affine)
+            return nn.Identity() if stride == 1 else StridedSkip(filters)
 
 
 class SpatialConvolution(DepthwiseConvolution):
@@ -186,10 +168,8 @@ class SpatialConvolution(DepthwiseConvolution):
 class SeparableTwice(nn.Sequential):
     """ReLU, depthwise kernel x kernel, 1x1, batch norm; then the same again at stride 1."""
 
-    def __init__(self, filters: int, kernel: int, stride: int, affine: bool = True) -> None:
-        super().__init__(
-            *_separable(filters, kernel, stride, affine), *_separable(filters, kernel, 1, affine)
-        )
+    def __init__(self, filters: int, kernel: int, stride: int) -> None:
+        super().__init__(*_separable(filters, kernel, stride), *_separable(filters, kernel, 1))
 
 
 class AtrousConvolution(nn.Module):
@@ -198,13 +178,13 @@ class AtrousConvolution(nn.Module):
     At stride 2 the map is halved first, bilinearly with corners on corners, and the rate is 1.
     """
 
-    def __init__(self, filters: int, kernel: int, stride: int, affine: bool = True) -> None:
+    def __init__(self, filters: int, kernel: int, stride: int) -> None:
         super().__init__()
         self.stride, rate = stride, RATE if stride == 1 else 1
         self.convolution = nn.Conv2d(
             filters, filters, kernel, padding=kernel // 2 * rate, dilation=rate, bias=False
         )
-        self.norm = cell_norm(filters, affine)
+        self.norm = cell_norm(filters)
 
     def forward(self, maps: Tensor) -> Tensor:
         """[B, C, H, W] -> the same, or half the positions."""
@@ -219,22 +199,22 @@ class AtrousConvolution(nn.Module):
 class StridedSkip(nn.Sequential):
     """ReLU, 1x1 convolution at stride 2, batch norm: what a skip is where it has to halve."""
 
-    def __init__(self, filters: int, affine: bool = True) -> None:
+    def __init__(self, filters: int) -> None:
         convolution = nn.Conv2d(filters, filters, 1, stride=2, bias=False)
-        super().__init__(nn.ReLU(), convolution, cell_norm(filters, affine))
+        super().__init__(nn.ReLU(), convolution, cell_norm(filters))
 
 
 class Projection(nn.Sequential):
     """ReLU, 1x1 convolution, batch norm: [B, channels, H, W] -> [B, filters, H, W]."""
 
-    def __init__(self, channels: int, filters: int, affine: bool = True) -> None:
+    def __init__(self, channels: int, filters: int) -> None:
         convolution = PointwiseConvolution(channels, filters)
-        super().__init__(nn.ReLU(), convolution, cell_norm(filters, affine))
+        super().__init__(nn.ReLU(), convolution, cell_norm(filters))
 
 
-def cell_norm(channels: int, affine: bool = True) -> nn.BatchNorm2d:
+def cell_norm(channels: int) -> nn.BatchNorm2d:
     """Batch norm as in the released final network, but for the decay, which the trainer sets."""
-    return nn.BatchNorm2d(channels, eps=EPSILON, affine=affine)
+    return nn.BatchNorm2d(channels, eps=EPSILON)
 
 
 def resized(maps: Tensor, size: tuple[int, int]) -> Tensor:
@@ -247,7 +227,7 @@ def doubled(maps: Tensor) -> Tensor:
     return resized(maps, (2 * maps.shape[-2] - 1, 2 * maps.shape[-1] - 1))
 
 
-def _separable(filters: int, kernel: int, stride: int, affine: bool) -> tuple[nn.Module, ...]:
+def _separable(filters: int, kernel: int, stride: int) -> tuple[nn.Module, ...]:
     depthwise = SpatialConvolution(filters, kernel, stride)
     pointwise = PointwiseConvolution(filters, filters)
-    return nn.ReLU(), depthwise, pointwise, cell_norm(filters, affine)
+    return nn.ReLU(), depthwise, pointwise, cell_norm(filters)

@@ -67,13 +67,12 @@ def cost(genotype: Genotype, maps: Mapping[int, Shape], filters: int) -> Cost:
 @lru_cache(maxsize=256)
 def _counted(genotype: Genotype, maps: tuple[tuple[int, Shape], ...], filters: int) -> Cost:
     import torch
-    from torch.utils.flop_counter import FlopCounterMode
 
-    with torch.device("meta"), torch.no_grad(), FlopCounterMode(display=False) as counter:
+    from atrous.networks.layers import counted
+
+    with torch.device("meta"):
         part = build(genotype, {stride: shape[0] for stride, shape in maps}, filters).eval()
-        part({stride: torch.empty(1, *shape) for stride, shape in maps})
-    parameters = sum(parameter.numel() for parameter in part.parameters())
-    return Cost(parameters, counter.get_total_flops() // 2)
+        return counted(part, {stride: torch.empty(1, *shape) for stride, shape in maps})
 
 
 CLASSIC = Family(

@@ -14,7 +14,7 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-from atrous.networks.layers import Dropout, GridPoolingUnit, PointwiseUnit, SeparableUnit
+from atrous.networks.layers import Dropout, GridPoolingUnit, PointwiseUnit, SeparableUnit, unit
 from atrous.networks.network import Decoder
 from atrous.networks.pyramid import Part, Pyramid, nearest, onto
 
@@ -111,7 +111,7 @@ class Unet(Part):
         widths = [filters << k for k in reversed(range(len(strides) - 1))]
         inputs = [channels[strides[0]], *widths[:-1]]
         self.steps = nn.ModuleList(
-            nn.Sequential(convolved(above + channels[s], width), convolved(width, width))
+            nn.Sequential(unit(above + channels[s], width, 3), unit(width, width, 3))
             for above, s, width in zip(inputs, strides[1:], widths, strict=True)
         )
 
@@ -152,12 +152,6 @@ class DeepLab(Part):
         """The pyramid -> [B, filters, H, W] at the smallest stride."""
         deep = torch.cat([branch(maps[self.deep]) for branch in self.branches], dim=1)
         return cast(Tensor, self.decoder(maps, self.project(deep)))
-
-
-def convolved(channels: int, filters: int) -> nn.Sequential:
-    """A 3x3 convolution, batch norm, ReLU."""
-    layer = nn.Conv2d(channels, filters, 3, padding=1, bias=False)
-    return nn.Sequential(layer, nn.BatchNorm2d(filters), nn.ReLU(inplace=True))
 
 
 def grouped(channels: int, filters: int) -> nn.Sequential:

@@ -10,6 +10,7 @@ from itertools import permutations, product
 
 from atrous.core.architecture import Cost
 from atrous.core.words import TIMES
+from atrous.spaces.space import unit_cost
 from atrous.spaces.wiring import BOTH, NOTHING, PLAIN, POOLED, WIDE, Box, Diagram, Joint, Place
 
 
@@ -199,11 +200,6 @@ def _with(cell: Cell, number: int, slot: Slot) -> Cell:
     return Cell(cell.first, (*cell.layers[:layer], pair, *cell.layers[layer + 1 :]))
 
 
-def unit(weights: int, filters: int, positions: int) -> Cost:
-    """A convolution with its batch norm."""
-    return Cost(weights + 2 * filters, weights * positions)
-
-
 def cell_cost(cell: Cell, filters: int, repeats: int, positions: int) -> Cost:
     slots = slots_of(cell)
     chosen = Counter(slots[number][1] for number in wiring(cell).inputs)
@@ -219,9 +215,9 @@ def cell_cost(cell: Cell, filters: int, repeats: int, positions: int) -> Cost:
 def _operation_cost(operation: CellOperation, filters: int, repeats: int, positions: int) -> Cost:
     area = operation.kernel * operation.kernel
     if operation.separable:
-        once = unit((area + filters) * filters, filters, positions)
+        once = unit_cost((area + filters) * filters, filters, positions)
         return Cost(once.parameters * repeats, once.multiply_adds * repeats)
-    return unit(area * filters * filters, filters, 1 if operation.pooled else positions)
+    return unit_cost(area * filters * filters, filters, 1 if operation.pooled else positions)
 
 
 def cell_lines(cell: Cell) -> Iterator[str]:

@@ -82,11 +82,7 @@ class CompactDecoder(Part):
     kernel = 3
 
     def __init__(
-        self,
-        decoder: spelling.Design,
-        channels: Mapping[int, int],
-        filters: int,
-        repeats: int,
+        self, decoder: spelling.Design, channels: Mapping[int, int], filters: int, repeats: int
     ) -> None:
         super().__init__()
         self.decoder = decoder

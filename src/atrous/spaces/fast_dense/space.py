@@ -28,9 +28,8 @@ from atrous.spaces.fast_dense.cell import (
     cell_cost,
     cell_lines,
     drawn_cell,
-    unit,
 )
-from atrous.spaces.space import Shape, Space
+from atrous.spaces.space import Shape, Space, stand_in, unit_cost
 from atrous.spaces.wiring import BOTH, PLAIN, Box, Diagram, Joint
 
 if TYPE_CHECKING:
@@ -81,15 +80,8 @@ PUBLISHED = {
 
 def fast_dense(blocks: int = 3, layers: int = 3, repeats: int = 1) -> Space:
     """The space of decoders with so many blocks, and layers in the cell, whose separable
-    convolutions are stacked `repeats` times: once in the paper's search, twice in its networks.
-
-    Raises `AtrousError` unless there are 1 to 9 of each.
-    """
+    convolutions are stacked `repeats` times: once in the paper's search, twice in its networks."""
     sizes = (blocks, layers, repeats)
-    if not all(1 <= size <= 9 for size in sizes):
-        raise AtrousError(
-            f"Expected 1 to 9 blocks, layers and repeats, as {NAME}-3x3x2, got {sizes}."
-        )
     names, counts = zip(*decisions(blocks, layers), strict=True)
     known = {name: read_genotype(text) for name, text in PUBLISHED.items()}
     return Space(
@@ -173,7 +165,7 @@ def canonical_on(genotype: Genotype, strides: Collection[int], blocks: int = 3) 
     """The canonical form where some of the strides stand for others: maps that are the same one,
     each with an adapter, may be exchanged."""
     maps = range(len(STRIDES))
-    stands = [stand_in(number, strides) for number in maps]
+    stands = [stand_in(stride, strides) for stride in STRIDES]
     forms = []
     for order in permutations(maps):
         if [stands[number] for number in order] == stands:
@@ -197,23 +189,18 @@ def _ordered(connections: tuple[Connection, ...]) -> tuple[Connection, ...]:
 
 def reads(strides: Collection[int]) -> tuple[int, ...]:
     """Of the strides that there are those that stand for `STRIDES`."""
-    return tuple(sorted({stand_in(k, strides) for k in range(len(STRIDES))}))
+    return tuple(sorted({stand_in(stride, strides) for stride in STRIDES}))
 
 
 def reads_of(decoder: Design, strides: Collection[int]) -> tuple[int, ...]:
     """The strides of the backbone's maps that some block reads."""
-    return tuple(sorted({stand_in(number, strides) for number in adapted(decoder)}))
-
-
-def stand_in(number: int, strides: Collection[int]) -> int:
-    """The stride of map `number` of the pool: the first from its own on, or the largest."""
-    return min((s for s in strides if s >= STRIDES[number]), default=max(strides))
+    return tuple(sorted({stand_in(STRIDES[number], strides) for number in adapted(decoder)}))
 
 
 def strides_of(decoder: Design, strides: Collection[int]) -> list[int]:
     """The stride of every map of the pool, the results of blocks last: a block's is the finer of
     its inputs'."""
-    pool = [stand_in(number, strides) for number in range(len(STRIDES))]
+    pool = [stand_in(stride, strides) for stride in STRIDES]
     for one, other in decoder.connections:
         pool.append(min(pool[one], pool[other]))
     return pool
@@ -241,13 +228,13 @@ def decoder_cost(
     positions = [maps[stride][1] * maps[stride][2] for stride in pool]
     cost = Cost(0, 0)
     for number in adapted(decoder) if adapters is None else adapters:
-        cost += unit(maps[pool[number]][0] * filters, filters, positions[number])
+        cost += unit_cost(maps[pool[number]][0] * filters, filters, positions[number])
     for number in (n for connection in decoder.connections for n in connection):
         cost += cell_cost(decoder.cell, filters, repeats, positions[number])
-        cost += unit(filters * filters, filters, positions[number])
+        cost += unit_cost(filters * filters, filters, positions[number])
     loose = decoder.loose
     finest = max(positions[len(STRIDES) + block] for block in loose)
-    return cost + unit(len(loose) * filters * filters, filters, finest)
+    return cost + unit_cost(len(loose) * filters * filters, filters, finest)
 
 
 def sketch(decoder: Design) -> str:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from atrous.core.architecture import Cost
 from atrous.core.drawing import Shapes
 from atrous.core.words import TIMES
-from atrous.spaces.space import Shape
+from atrous.spaces.space import Shape, stand_in, unit_cost
 from atrous.spaces.wiring import BOTH, NOTHING, PLAIN, POOLED, WIDE, Box, Colours, Diagram, Joint
 
 STRIDES = (4, 8)
@@ -126,11 +126,6 @@ def reads(strides: Collection[int]) -> tuple[int, ...]:
     return tuple(sorted({stand_in(stride, strides) for stride in STRIDES}))
 
 
-def stand_in(stride: int, strides: Collection[int]) -> int:
-    """The first of the strides from this one on, or the largest."""
-    return min((s for s in strides if s >= stride), default=max(strides))
-
-
 def reads_of(design: Design, strides: Collection[int]) -> tuple[int, ...]:
     """The strides of the backbone's maps that some layer reads."""
     read = {number for layer in design for number in layer.maps}
@@ -191,29 +186,26 @@ def decoder_cost(design: Design, maps: Mapping[int, Shape], filters: int, repeat
             cost += _side_cost(side, repeats, positions)
             if side.result.channels < one.result.channels:
                 weights = side.result.channels * one.result.channels
-                cost += _unit(weights, one.result.channels, positions(side.result))
+                cost += unit_cost(weights, one.result.channels, positions(side.result))
         weights = 2 * one.result.channels**2 if one.concatenated else 0
         cost += Cost(weights + (4 if weights else 2) * one.result.channels, 0)
         cost += Cost(0, weights * positions(one.result))
     end = Map(plan.width, plan.stride)
-    return cost + _unit(plan.width * filters, filters, positions(end))
-
-
-def _unit(weights: int, filters: int, positions: int) -> Cost:
-    """A convolution with its batch norm."""
-    return Cost(weights + 2 * filters, weights * positions)
+    return cost + unit_cost(plan.width * filters, filters, positions(end))
 
 
 def _side_cost(side: Side, repeats: int, positions: Callable[[Map], int]) -> Cost:
     channels, filters = side.source.channels, side.result.channels
     if side.operation.pooled:
-        return _unit(channels * filters, filters, 1)
+        return unit_cost(channels * filters, filters, 1)
     if side.operation.peak:
-        return _unit(channels * filters, filters, positions(side.source))
+        return unit_cost(channels * filters, filters, positions(side.source))
     cost, area = Cost(0, 0), side.operation.kernel**2
     for step in range(repeats if area else 0):
         given = Map(filters, side.source.stride * side.stride ** (step + 1))
-        cost += _unit((area + filters) * (filters if step else channels), filters, positions(given))
+        cost += unit_cost(
+            (area + filters) * (filters if step else channels), filters, positions(given)
+        )
     return cost
 
 

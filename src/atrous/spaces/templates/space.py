@@ -70,15 +70,8 @@ PUBLISHED = {
 
 def templates(count: int = 3, layers: int = 7, repeats: int = 2) -> Space:
     """The space of decoders of so many templates and layers, whose separable convolutions are
-    stacked `repeats` times, twice in the published ones.
-
-    Raises `AtrousError` unless there are 1 to 9 of each.
-    """
+    stacked `repeats` times, twice in the published ones."""
     sizes = (count, layers, repeats)
-    if not all(1 <= size <= 9 for size in sizes):
-        raise AtrousError(
-            f"Expected 1 to 9 templates, layers and repeats, as {NAME}-3x7x1, got {sizes}."
-        )
     names, counts = zip(*decisions(count, layers), strict=True)
     known = {name: read_genotype(text) for name, text in PUBLISHED.items()}
     return Space(

@@ -22,7 +22,6 @@ from atrous.core.architecture import Architecture
 from atrous.core.config import RerankConfig, SearchConfig, TrainingConfig, WholeConfig
 from atrous.core.console import command
 from atrous.core.errors import AtrousError
-from atrous.core.objective import end_to_end
 from atrous.core.options import replaced
 from atrous.core.trial import Trial
 from atrous.data.layouts import read_dataset
@@ -68,6 +67,7 @@ from atrous.stages.whole.plan import (
     write_plan,
 )
 from atrous.stages.whole.request import BUDGET, kept, locked
+from atrous.tasks import find_task
 from atrous.training.loop import Watch
 
 Say = Callable[[str], None]
@@ -180,7 +180,8 @@ def prepare(out: Path, cache: Path) -> None:
             f"{error} Go on with more: {command('run', '--resume', out, '--budget')} ...; or begin "
             "anew with fewer --steps and another --out."
         ) from error
-    extend(run, max(1, plan.trials), plan.search_seconds)
+    if plan.trials:
+        extend(run, plan.trials, plan.search_seconds)
     write_plan(replace(plan, way=way), out)
 
 
@@ -268,7 +269,8 @@ def training_of(config: WholeConfig, candidate: Candidate, steps: int, way: Way)
         training = replace(training, rate=RATE, scales=(1.0,), variants=VARIANTS)
     else:
         training = replace(training, rate=WHOLE_RATE, rate_warm_up=WARM_UP, scales=SCALES)
-    training = replaced(training, score=end_to_end(search.proxy.score))
+    task = find_task(search.task)
+    training = replaced(training, score=task.end_to_end(search.proxy.score or task.value))
     return subject.but(training=training, seed=search.seed, device=search.machine.device)
 
 

@@ -86,9 +86,9 @@ class NestedNode(nn.Module):
         self.strided = nn.ModuleDict()
         for (block, state), operation in product(edges(size.blocks), OPERATIONS):
             name = name_of(block, state, operation)
-            self.operations[name] = make_operation(operation, channels, 1, affine=False)
+            self.operations[name] = bare(make_operation(operation, channels, 1))
             if level and state in STRIDED:
-                self.strided[name] = make_operation(operation, channels, 2, affine=False)
+                self.strided[name] = bare(make_operation(operation, channels, 2))
                 _share(self.operations[name], self.strided[name])
 
     def forward(self, source: int, x: Tensor, y_level: int, y: Tensor, mixture: Mixture) -> Tensor:
@@ -213,8 +213,18 @@ def _stem(filters: int) -> Iterator[nn.Sequential]:
         channels = width
 
 
-def _projection(channels: int, filters: int) -> Projection:
-    return Projection(channels, filters, affine=False)
+def _projection(channels: int, filters: int) -> nn.Module:
+    return bare(Projection(channels, filters))
+
+
+def bare(module: nn.Module) -> nn.Module:
+    """The module with batch norms without scales and shifts, as relaxed networks have them."""
+    for norm in module.modules():
+        if isinstance(norm, nn.BatchNorm2d):
+            norm.affine = False
+            norm.register_parameter("weight", None)
+            norm.register_parameter("bias", None)
+    return module
 
 
 def _norm(channels: int) -> nn.BatchNorm2d:

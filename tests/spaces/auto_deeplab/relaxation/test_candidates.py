@@ -6,6 +6,7 @@ from itertools import islice, product
 
 import numpy as np
 import pytest
+from scipy.special import log_softmax
 
 from atrous.spaces.auto_deeplab.cell import edges
 from atrous.spaces.auto_deeplab.relaxation.decoding import (
@@ -13,7 +14,6 @@ from atrous.spaces.auto_deeplab.relaxation.decoding import (
     decode,
     decode_candidates,
     log_outgoing,
-    log_softmax,
 )
 from atrous.spaces.auto_deeplab.space import auto_deeplab, canonical
 from atrous.spaces.auto_deeplab.space import decode as spelt_by
@@ -36,7 +36,7 @@ def _weight(genotype: tuple[int, ...], alpha: Array, beta: Array, layers: int) -
     )
     before = (0, *spelt.path)
     weight = sum(gains[layer, before[layer], level] for layer, level in enumerate(spelt.path))
-    rows = dict(zip(edges(len(spelt.cell)), log_softmax(alpha), strict=True))
+    rows = dict(zip(edges(len(spelt.cell)), log_softmax(alpha, axis=-1), strict=True))
     for number, block in enumerate(spelt.cell):
         for edge in (block.first, block.second):
             weight += float(

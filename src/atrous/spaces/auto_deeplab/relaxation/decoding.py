@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy.special import log_softmax
 
 from atrous.core.architecture import Genotype
 from atrous.spaces.auto_deeplab.cell import OPERATIONS, Block, Edge, Operation, RepeatedCell, edges
@@ -74,7 +75,7 @@ def best_paths(beta: ArrayLike, count: int, neutral: bool = False) -> list[tuple
 
 def weighed_blocks(alpha: ArrayLike) -> list[list[Weighed]]:
     """Every block that each place of the cell can have, strongest first."""
-    weights = log_softmax(np.asarray(alpha, dtype=np.float64))
+    weights = log_softmax(np.asarray(alpha, dtype=np.float64), axis=-1)
     blocks = blocks_of(len(weights))
     starts = [edges(blocks).index((block, 0)) for block in range(blocks)]
     own = np.split(weights, starts[1:])
@@ -169,17 +170,8 @@ def _sum(terms: Sequence[Sequence[float]], places: Sequence[int]) -> float:
     return sum(row[place] for row, place in zip(terms, places, strict=True))
 
 
-def skip_share(cell: RepeatedCell) -> float:
-    """Returns the part of the cell's edges that skip."""
-    return _share(cell, (Operation.SKIP,))
-
-
-def pooling_share(cell: RepeatedCell) -> float:
-    """Returns the part of the cell's edges that pool."""
-    return _share(cell, POOLING)
-
-
-def _share(cell: RepeatedCell, operations: Sequence[Operation]) -> float:
+def share_of(cell: RepeatedCell, *operations: Operation) -> float:
+    """Returns the part of the cell's edges that have one of these operations."""
     kinds = [edge.operation for block in cell for edge in (block.first, block.second)]
     return sum(kind in operations for kind in kinds) / len(kinds)
 
@@ -217,7 +209,7 @@ def ways_of(probabilities: Mapping[str, Sequence[Sequence[float]]]) -> list[floa
 def log_outgoing(beta: ArrayLike) -> list[float]:
     """The logarithms of the outgoing probabilities: log softmax of betas [arrows] by level left."""
     values = np.asarray(beta, dtype=np.float64)
-    return [float(v) for place in _rows(len(values)) for v in log_softmax(values[place])]
+    return [float(v) for place in _rows(len(values)) for v in log_softmax(values[place], axis=-1)]
 
 
 def outgoing(beta: ArrayLike) -> list[float]:
@@ -252,13 +244,6 @@ def node_probabilities(outgoing: Sequence[float]) -> dict[tuple[int, int], float
         place = (arrow.layer, arrow.target)
         found[place] = found.get(place, 0.0) + probability
     return found
-
-
-def log_softmax(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Over the last axis."""
-    shifted = values - values.max(axis=-1, keepdims=True)
-    result: NDArray[np.float64] = shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True))
-    return result
 
 
 def _rows(arrow_count: int) -> Iterator[slice]:

@@ -8,32 +8,22 @@ from statistics import fmean
 
 from atrous.core.drawing import BLUE, GREEN, INK, MUTED, ORANGE
 from atrous.core.words import MINUS, TIMES
-from atrous.relax.collapse import Snapshot, entropy
+from atrous.relax.collapse import Snapshot, entropy_share
 from atrous.spaces.auto_deeplab.cell import NONE, OPERATIONS, Operation, edges, state_name
 from atrous.spaces.auto_deeplab.relaxation.decoding import (
     OPERATIONS_GROUP,
+    POOLING,
     WAYS_GROUP,
     arrow_probabilities,
     blocks_of,
     layers_with,
     node_probabilities,
-    pooling_share,
-    skip_share,
+    share_of,
     ways_of,
 )
 from atrous.spaces.auto_deeplab.space import Decoded, decode, layers_of
 from atrous.spaces.auto_deeplab.trellis import LEVELS, STRIDES, draw_trellis, levels_at
-from atrous.spaces.view import (
-    DASHED,
-    DOTTED,
-    SOLID,
-    Chart,
-    Dash,
-    Grid,
-    Line,
-    Place,
-    RelaxationView,
-)
+from atrous.spaces.view import DASHED, DOTTED, SOLID, Chart, Dash, Grid, Line, Place, RelaxationView
 
 NARROW, WIDE = 40.0, 62.0
 KERNEL = re.compile(r"(?<=\d)x(?=\d)")
@@ -54,15 +44,16 @@ def line(snapshot: Snapshot) -> str:
     """Tells skips and poolings of the cell, and the path."""
     found = _decoded(snapshot)
     strides = " ".join(str(STRIDES[level]) for level in found.path)
-    return f"skip {skip_share(found.cell):.0%} pool {pooling_share(found.cell):.0%}  {strides}"
+    skips, pools = share_of(found.cell, Operation.SKIP), share_of(found.cell, *POOLING)
+    return f"skip {skips:.0%} pool {pools:.0%}  {strides}"
 
 
 def facts(snapshot: Snapshot) -> list[tuple[str, str]]:
     """Tells skips and poolings of the cell, and the path, by name."""
     found = _decoded(snapshot)
     return [
-        ("Edges that skip", f"{skip_share(found.cell):.0%}"),
-        ("Edges that pool", f"{pooling_share(found.cell):.0%}"),
+        ("Edges that skip", f"{share_of(found.cell, Operation.SKIP):.0%}"),
+        ("Edges that pool", f"{share_of(found.cell, *POOLING):.0%}"),
         ("Strides decoded", ", ".join(str(STRIDES[level]) for level in found.path)),
     ]
 
@@ -136,8 +127,8 @@ def _strides_chart(snapshots: Sequence[Snapshot]) -> Chart:
 
 
 def _entropy_chart(snapshots: Sequence[Snapshot]) -> Chart:
-    alpha = [entropy(_operations(snapshot)).share for snapshot in snapshots]
-    beta = [entropy(snapshot.probabilities[WAYS_GROUP]).share for snapshot in snapshots]
+    alpha = [entropy_share(_operations(snapshot)) for snapshot in snapshots]
+    beta = [entropy_share(snapshot.probabilities[WAYS_GROUP]) for snapshot in snapshots]
     return Chart(
         "relaxed-entropy",
         "Mean entropy of operations and of the path, as part of the largest, against steps",

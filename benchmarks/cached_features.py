@@ -17,10 +17,11 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from atrous.data.canvas import feature_size, parse_size
+from atrous.estimation.learning import tail
 from atrous.networks.backbones import Backbone, load_backbone
+from atrous.networks.network import Tail
 from atrous.networks.pyramid import Pyramid
 from atrous.spaces.dpc.space import TOP1, build, encode
-from atrous.tasks.segmentation.probabilities import Segmenter
 
 CLASSES, BATCH, STRIDE = 11, 8, 16
 
@@ -35,7 +36,7 @@ def main() -> None:
     size = parse_size(asked.image)
     backbone = load_backbone("mobilenetv2_100", "none", STRIDE)
     channels = backbone.channels[STRIDE]
-    cell = Segmenter(build(encode(TOP1), {STRIDE: channels}, asked.filters), CLASSES)
+    cell = tail(build(encode(TOP1), {STRIDE: channels}, asked.filters), CLASSES)
     images = torch.randn(BATCH, 3, *size).contiguous(memory_format=torch.channels_last)
     features = torch.randn(BATCH, channels, *feature_size(size, STRIDE))
     features = features.contiguous(memory_format=torch.channels_last)
@@ -51,7 +52,7 @@ def main() -> None:
 
 
 class _EndToEnd(nn.Module):
-    def __init__(self, backbone: Backbone, cell: Segmenter) -> None:
+    def __init__(self, backbone: Backbone, cell: Tail) -> None:
         super().__init__()
         self.backbone, self.cell = backbone, cell
 

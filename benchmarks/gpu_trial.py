@@ -14,12 +14,12 @@ import time
 
 import torch
 
-from atrous.estimation.learning import Geometry, make_step
+from atrous.estimation.learning import Geometry, make_step, tail
 from atrous.networks.compute import Compute
 from atrous.networks.layers import interpolation
 from atrous.spaces.dpc.cell import Cell
 from atrous.spaces.dpc.space import ASPP, TOP1, build, encode
-from atrous.tasks.segmentation.probabilities import Segmenter
+from atrous.tasks.segmentation import SEGMENTATION
 from atrous.training.optimiser import Schedule, make_optimiser, set_norm_decay
 
 SIDE, CHANNELS, FILTERS, BATCH, CLASSES = 49, 320, 256, 8, 19
@@ -52,12 +52,12 @@ def trial(label: str, cell: Cell, compute: Compute, steps: int, deterministic: b
     shape = (IMAGES, SIDE, SIDE, CHANNELS)
     features = torch.randn(shape, device=device, dtype=torch.float16).permute(0, 3, 1, 2)
     targets = torch.randint(CLASSES, (IMAGES, len(lines), len(lines)), device=device)
-    network = Segmenter(build(encode(cell), {16: CHANNELS}, FILTERS), CLASSES).train()
+    network = tail(build(encode(cell), {16: CHANNELS}, FILTERS), CLASSES).train()
     compute.arrange(network)
     torch.backends.cudnn.deterministic = deterministic
     set_norm_decay(network, 0.0003)
     optimiser = make_optimiser(network, Schedule(BATCH, 0.01, 4e-5))
-    step = make_step(network, Geometry(lines, lines), optimiser, compute)
+    step = make_step(network, Geometry(lines, lines, SEGMENTATION.lesson()), optimiser, compute)
     start = time.perf_counter()
     for number in range(steps):
         index = torch.randint(IMAGES, (BATCH,), device=device)

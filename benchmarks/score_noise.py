@@ -31,7 +31,6 @@ from scipy.stats import spearmanr
 from atrous.cli.options import default_cache, read_value
 from atrous.core.architecture import Architecture
 from atrous.core.config import SearchConfig
-from atrous.core.objective import OBJECTIVES
 from atrous.core.options import leaves, replaced
 from atrous.estimation.cached import Proxy
 from atrous.estimation.features import FeatureSet
@@ -48,6 +47,7 @@ from atrous.search.ledger import Ledger, file_url
 from atrous.search.run import Run, Settings, open_run
 from atrous.spaces import find_architecture, find_space
 from atrous.stages.compare import Replicate, ReplicatePlan, replicate_trials, replicated
+from atrous.tasks.segmentation import SEGMENTATION
 
 TIMED_CELLS, TIMED_STEPS = 3, (5, 25)
 """So many cells are timed, for so many steps."""
@@ -65,7 +65,7 @@ def main() -> None:
     parser.add_argument("--on", nargs="*", default=["val", "test"])
     parser.add_argument("--steps", nargs="*", type=int, default=[], help="the run's, if none")
     parser.add_argument("--protocols", nargs="*", default=[""])
-    parser.add_argument("--scores", nargs="*", default=list(OBJECTIVES))
+    parser.add_argument("--scores", nargs="*", default=list(SEGMENTATION.objectives))
     parser.add_argument("--equal-seconds", action="store_true", help="as the first protocol takes")
     asked = parser.parse_args()
     run, cache = open_run(asked.run), default_cache()
@@ -178,7 +178,7 @@ def _table(replicates: Sequence[Replicate], split: str, score: str) -> dict[str,
     found: dict[str, dict[int, float]] = {}
     for r in replicates:
         if r.split == split:
-            found.setdefault(r.architecture, {})[r.seed] = OBJECTIVES[score](r.metrics.values)
+            found.setdefault(r.architecture, {})[r.seed] = SEGMENTATION.objective(score)(r.values)
     return found
 
 

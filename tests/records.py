@@ -7,11 +7,24 @@ from random import Random
 from atrous.core.architecture import Architecture
 from atrous.core.config import DataConfig, SearchConfig
 from atrous.core.options import replaced
-from atrous.core.trial import Failed, Job, Measured, Metrics, Origin, Reason, Rung, Trial
+from atrous.core.trial import (
+    Failed,
+    Job,
+    Measured,
+    Metrics,
+    Origin,
+    Reason,
+    Row,
+    Rung,
+    Trial,
+    details_of,
+    values_of,
+)
 from atrous.data.dataset import DataFingerprint
 from atrous.search.ledger import Entry
 from atrous.search.run import Context, Settings
 from atrous.spaces import find_space
+from atrous.tasks.segmentation import SEGMENTATION
 
 SPACE = find_space("dpc")
 
@@ -23,6 +36,7 @@ CONFIG = replaced(
     backbone="tf_efficientnet_lite0",
     weights="auto",
     output_stride=16,
+    score="miou",
 )
 
 SETTINGS = Settings(
@@ -69,12 +83,27 @@ def job(of: Trial, steps: int = 400) -> Job:
 
 def entry_of(of: Job, found: Metrics, elapsed: float, seconds: float = 1.0) -> Entry:
     """An entry whose score is mIoU."""
-    return Entry(Measured(of, found.values, found.details, seconds), found.miou, elapsed)
+    values = values_of(found)
+    return Entry(Measured(of, values, details_of(found), seconds), values["miou"], elapsed)
 
 
-def metrics(miou: float) -> Metrics:
+def scored_by(
+    scores: tuple[float, float, float, float],
+    cross_entropy: float | None,
+    class_iou: Row,
+    branch_norms: Row = (),
+) -> dict[str, float | Row]:
+    """Metrics of segmentation: mIoU, mean and pixel accuracy, frequency-weighted IoU, and the
+    cross-entropy if it was measured."""
+    entropy = {} if cross_entropy is None else {SEGMENTATION.loss: cross_entropy}
+    named = dict(zip(SEGMENTATION.values, scores, strict=True))
+    return {**named, **entropy, "class_iou": class_iou, "branch_norms": branch_norms}
+
+
+def metrics(miou: float) -> dict[str, float | Row]:
     """Metrics in which one class is absent."""
-    return Metrics(miou, miou / 3, 0.1 + miou / 7, miou / 9, 1 / 3, (miou, None, 0.0), (0.5, 1 / 3))
+    scores = (miou, miou / 3, 0.1 + miou / 7, miou / 9)
+    return scored_by(scores, 1 / 3, (miou, None, 0.0), (0.5, 1 / 3))
 
 
 def measured(number: int, score: float = 0.25, elapsed: float = 1.0) -> Entry:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
-from io import StringIO
+from io import BytesIO, TextIOWrapper
 from pathlib import Path
 
 import pytest
@@ -22,12 +22,13 @@ class Ended:
     stderr: str
 
 
-def atrous(*arguments: str | Path, folder: Path) -> Ended:
-    """How a command ended that was typed in a folder."""
-    out, err = StringIO(), StringIO()
+def atrous(*arguments: str | Path, folder: Path, encoding: str = "utf-8") -> Ended:
+    """How a command ended that was typed in a folder, with streams such as those of a process."""
+    printed = BytesIO(), BytesIO()
+    out, err = (TextIOWrapper(each, encoding, write_through=True) for each in printed)
     with pytest.MonkeyPatch.context() as patch, redirect_stdout(out), redirect_stderr(err):
         patch.chdir(folder)
         patch.setattr(sys, "argv", ["atrous", *map(str, arguments)])
         with pytest.raises(SystemExit) as ended:
             main()
-    return Ended(ended.value.code, out.getvalue(), err.getvalue())
+    return Ended(ended.value.code, *(each.getvalue().decode(encoding) for each in printed))

@@ -9,7 +9,7 @@ from rich.console import Console
 from atrous.cli.tables import comparison_table as render
 from atrous.core.trial import Failed, Reason
 from atrous.stages.compare import Comparison, Replicate, replicate_trials
-from tests.records import SPACE, job, metrics
+from tests.records import SPACE, job
 
 TOP1, ASPP = (SPACE.architecture(SPACE.published[name]) for name in ("top1", "aspp"))
 TRIALS = replicate_trials([TOP1, ASPP], seeds=3, avoid=0)
@@ -18,11 +18,12 @@ WHOLE = Comparison(
     splits=("val", "test"),
     seeds=3,
     replicates=[
-        Replicate(str(t.architecture), t.seed, split, "", metrics(0.5 + shift + t.number / 100))
+        Replicate(str(t.architecture), t.seed, split, "", {"miou": 0.5 + shift + t.number / 100})
         for t in TRIALS
         for split, shift in (("val", 0.0), ("test", 0.1))
     ],
     left_out=[],
+    value="miou",
 )
 
 

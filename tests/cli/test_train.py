@@ -27,7 +27,7 @@ SMALL = (
     "--crop", "33x49", "--steps", "2", "--device", "cpu",
 )  # fmt: skip
 REAL = (
-    "--weights", "builtin", "--filters", "8", "--batch", "4", "--crop", "65x97", "--steps", "12",
+    "--weights", "builtin", "--filters", "8", "--batch", "4", "--crop", "33x49", "--steps", "12",
     "--score-every", "2", "--average", "0.5", "--accumulate", "2", "--device", "cpu",
 )  # fmt: skip
 

@@ -7,7 +7,6 @@ from random import Random
 
 import pytest
 
-from atrous.core.objective import find_objective
 from atrous.core.trial import Job, Measured, Outcome, Rung
 from atrous.execution.executor import InlineExecutor
 from atrous.search.ledger import Entry, Ledger, file_url
@@ -15,6 +14,7 @@ from atrous.search.loop import SearchPlan, search
 from atrous.search.promotion import PROMOTIONS, Promotion, find_promotion
 from atrous.spaces.dpc.space import dpc
 from atrous.strategies import find_strategy
+from atrous.tasks import USUAL
 
 STEPS = 36
 every_promotion = pytest.mark.parametrize(
@@ -45,7 +45,7 @@ def run(promotion: Promotion, folder: Path, stop: int = 0, workers: int = 1) -> 
         space=dpc(3),
         strategy=find_strategy("local"),
         promotion=promotion,
-        objective=find_objective("miou"),
+        objective=USUAL.objective("miou"),
         trials=20,
         seed=4,
         workers=workers,

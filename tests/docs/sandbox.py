@@ -11,11 +11,13 @@ import pytest
 from typer.testing import CliRunner
 
 from atrous.cli import app
-from atrous.estimation import tune as tuning
+from atrous.estimation import estimators
 from atrous.execution import EXECUTORS
+from atrous.stages.fidelity import measure
 from atrous.stages.train import config as training_config
 from atrous.stages.whole import plan, whole
 from tests.data.layouts import miniatures
+from tests.small_search import remembered
 
 NETWORK = ("--backbone", "test_efficientnet", "--weights", "none")
 """timm's smallest, made for tests."""
@@ -34,7 +36,7 @@ CITYSCAPES = "cityscapes"
 
 SMALL: Mapping[str, tuple[str, ...]] = {
     "scenes": ("--images", "12"),
-    "run": (*SEARCHED, "--steps", "4", "--crop", "65x97"),
+    "run": (*SEARCHED, "--steps", "4", "--crop", "65x97", "--baselines", "1x1"),
     "search": (*SEARCHED, "--trials", "2", "--steps", "4", "--batch", "4"),
     "rerank": (*TRAINED, "--top", "2", "--workers", "1", "--again"),
     "train": (
@@ -168,13 +170,16 @@ def additions(words: Sequence[str]) -> tuple[str, ...]:
 def sandbox(home: Path) -> Iterator[Sandbox]:
     """A sandbox in `home`, which is the working folder meanwhile.
 
-    Trials run in this process, where torch is imported already, on one thread.
+    Trials run in this process, where torch is imported already, on one thread, and how to compute
+    is not measured.
     """
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(home)
         patch.setenv("XDG_CACHE_HOME", str(home / "cache"))
         patch.setitem(EXECUTORS, "local", EXECUTORS["inline"])
-        for module in (training_config, tuning, plan):
+        for module in (estimators, measure):
+            patch.setattr(module, "choose", remembered([]))
+        for module in (training_config, plan):
             patch.setattr(module, "cores", lambda: 1)
         patch.setattr(whole, "measure_pace", lambda *_: SLOW)
         patch.setattr(plan, "LEAST_TRIALS", 1)

@@ -14,7 +14,7 @@ from atrous.execution import EXECUTORS, find_executor
 from atrous.spaces import FAMILIES
 from atrous.spaces.family import Family
 from atrous.strategies.strategy import AnyStrategy, Stateless
-from tests.contract import test_promotions, test_spaces, test_strategies
+from tests.contract import test_promotions, test_spaces, test_strategies, test_tasks
 from tests.docs.pages import EXTENDING, PAGES, QUICKSTART, README, blocks, execute
 
 
@@ -55,6 +55,10 @@ def test_the_promotion_keeps_what_every_promotion_keeps(
 ) -> None:
     known = {"promotion": extension.AboveMedian(test_promotions.STEPS), "tmp_path": tmp_path}
     assert keep(test_promotions, known) >= 3
+
+
+def test_the_task_keeps_what_every_task_keeps(extension: ModuleType, tmp_path: Path) -> None:
+    assert keep(test_tasks, {"task": extension.BRIGHTNESS, "tmp_path": tmp_path}) >= 5
 
 
 def test_the_executor_is_found_and_runs_jobs(

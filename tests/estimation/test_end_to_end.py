@@ -9,7 +9,17 @@ from pathlib import Path
 import pytest
 
 from atrous.core.errors import AtrousError
-from atrous.core.trial import Failed, Job, Measured, Origin, Reason, Rung, Trial
+from atrous.core.trial import (
+    Failed,
+    Job,
+    Measured,
+    Origin,
+    Reason,
+    Rung,
+    Trial,
+    details_of,
+    values_of,
+)
 from atrous.data.dataset import Samples, select
 from atrous.data.layouts import read_dataset
 from atrous.estimation import end_to_end as module
@@ -58,7 +68,11 @@ def test_a_trial_is_trained_and_scored_once_at_its_end(
     expected = run(
         state(protocol(steps=6, score_every=6, seed=2), seed=2), samples, tmp_path / "direct"
     )
-    assert (found.job, found.values, found.details) == (JOB, expected.values, expected.details)
+    assert (found.job, found.values, found.details) == (
+        JOB,
+        values_of(expected),
+        details_of(expected),
+    )
     assert found.seconds > 0
     assert not list((tmp_path / "work").glob("*"))
 

@@ -18,18 +18,17 @@ from torch.nn import functional
 from atrous.core.errors import AtrousError
 from atrous.core.trial import Failed, Measured, Outcome, Reason
 from atrous.data.dataset import IGNORE
-from atrous.estimation import cached
 from atrous.estimation.cached import Proxy, evaluate
 from atrous.estimation.features import FeatureSet
 from atrous.estimation.learning import are_resident, geometry
 from atrous.networks.compute import Compute, Layout, Precision
+from atrous.networks.network import Tail
 from atrous.tasks.segmentation import evaluate as segmentation
-from atrous.tasks.segmentation.probabilities import Segmenter
 from tests.estimation.material import ASPP, CHANNELS, CLASSES, CROP, STRIDE, TOP1, job, proxy
 
 
 @pytest.fixture(scope="module")
-def fitted(data: FeatureSet) -> Segmenter:
+def fitted(data: FeatureSet) -> Tail:
     """A candidate after a few steps, no class of which wins everywhere."""
     return proxy(data).fit(TOP1, 30, 5)
 
@@ -90,7 +89,7 @@ def test_the_outcome_is_of_the_job(data: FeatureSet) -> None:
 
 
 def test_scores_equal_a_slow_computation_at_label_resolution(
-    data: FeatureSet, fitted: Segmenter
+    data: FeatureSet, fitted: Tail
 ) -> None:
     """Logits read bilinearly at each pixel of each mask, then scikit-learn on all of them."""
     truths, guesses, losses = [], [], []
@@ -123,29 +122,29 @@ def test_scores_equal_a_slow_computation_at_label_resolution(
     assert len(np.unique(guess)) > 1
     found = proxy(data).evaluate(fitted, data)
     each = jaccard_score(truth, guess, average=None, labels=range(CLASSES))
-    assert found.class_iou == pytest.approx(tuple(each), abs=5e-4)
-    assert found.miou == pytest.approx(jaccard_score(truth, guess, average="macro"), abs=5e-4)
+    assert found["class_iou"] == pytest.approx(tuple(each), abs=5e-4)
+    assert found["miou"] == pytest.approx(jaccard_score(truth, guess, average="macro"), abs=5e-4)
     weighted = jaccard_score(truth, guess, average="weighted")
-    assert found.weighted_iou == pytest.approx(weighted, abs=5e-4)
-    assert found.pixel_accuracy == pytest.approx(accuracy_score(truth, guess), abs=5e-4)
+    assert found["weighted_iou"] == pytest.approx(weighted, abs=5e-4)
+    assert found["pixel_accuracy"] == pytest.approx(accuracy_score(truth, guess), abs=5e-4)
     balanced = balanced_accuracy_score(truth, guess)
-    assert found.mean_accuracy == pytest.approx(balanced, abs=5e-4)
-    assert found.cross_entropy == pytest.approx(float(torch.cat(losses).mean()), rel=1e-4)
+    assert found["mean_accuracy"] == pytest.approx(balanced, abs=5e-4)
+    assert found["cross_entropy"] == pytest.approx(float(torch.cat(losses).mean()), rel=1e-4)
 
 
 @pytest.mark.parametrize("batch", [1, 4, 9])
 def test_scores_do_not_depend_on_how_many_images_are_scored_at_a_time(
-    data: FeatureSet, fitted: Segmenter, monkeypatch: pytest.MonkeyPatch, batch: int
+    data: FeatureSet, fitted: Tail, monkeypatch: pytest.MonkeyPatch, batch: int
 ) -> None:
     expected = proxy(data).evaluate(fitted, data)
     monkeypatch.setattr("atrous.estimation.cached.BATCH", batch)
     found = proxy(data).evaluate(fitted, data)
-    assert found.miou == pytest.approx(expected.miou, abs=1e-3)
-    assert found.cross_entropy == pytest.approx(expected.cross_entropy, rel=1e-5)
+    assert found["miou"] == pytest.approx(expected["miou"], abs=1e-3)
+    assert found["cross_entropy"] == pytest.approx(expected["cross_entropy"], rel=1e-5)
 
 
 def test_an_accelerator_scores_neighbours_together_and_keeps_what_it_reads(
-    data: FeatureSet, fitted: Segmenter, monkeypatch: pytest.MonkeyPatch
+    data: FeatureSet, fitted: Tail, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """`cpu:0` is the processor under a name that is treated as a GPU is."""
     gpu = Compute("cpu:0", "float32", "channels_last", 1)
@@ -158,12 +157,12 @@ def test_an_accelerator_scores_neighbours_together_and_keeps_what_it_reads(
         return plain(logits)
 
     with monkeypatch.context() as patched:
-        patched.setattr(cached, "winners", winners)
+        patched.setattr(segmentation, "winners", winners)
         found = evaluate(fitted, data, CLASSES, gpu)
     assert groups == [1, 1, 1, 1, 1, 1, 2, 1]
-    assert found.class_iou == expected.class_iou
-    assert found.miou == expected.miou
-    assert found.cross_entropy == pytest.approx(expected.cross_entropy, rel=1e-6)
+    assert found["class_iou"] == expected["class_iou"]
+    assert found["miou"] == expected["miou"]
+    assert found["cross_entropy"] == pytest.approx(expected["cross_entropy"], rel=1e-6)
     kept = replace(proxy(data, gpu), resident=True)
     assert kept.evaluate(fitted, data) == found
     trained = kept.fit(TOP1, 2, 5).state_dict()
@@ -204,7 +203,7 @@ def test_whether_features_stay_on_a_card_depends_on_the_card_and_the_run_alone(
         assert are_resident((data,), "cuda", workers) is expected
 
 
-def test_scoring_changes_nothing(data: FeatureSet, fitted: Segmenter) -> None:
+def test_scoring_changes_nothing(data: FeatureSet, fitted: Tail) -> None:
     before = {name: tensor.clone() for name, tensor in fitted.state_dict().items()}
     estimate = proxy(data)
     assert estimate.evaluate(fitted, data) == estimate.evaluate(fitted, data)
@@ -212,10 +211,10 @@ def test_scoring_changes_nothing(data: FeatureSet, fitted: Segmenter) -> None:
     assert all(torch.equal(after[name], tensor) for name, tensor in before.items())
 
 
-def test_branch_norms_are_those_of_the_projection(data: FeatureSet, fitted: Segmenter) -> None:
+def test_branch_norms_are_those_of_the_projection(data: FeatureSet, fitted: Tail) -> None:
     weight = fitted.state_dict()["head.projection.0.weight"]
     expected = [float(weight[:, 8 * k : 8 * k + 8].abs().sum()) / (8 * 8) for k in range(5)]
-    found = proxy(data).evaluate(fitted, data).branch_norms
+    found = proxy(data).evaluate(fitted, data)["branch_norms"]
     assert found == pytest.approx(tuple(expected), rel=1e-5)
 
 
@@ -284,7 +283,7 @@ def test_first_weights_are_drawn_from_the_seed(data: FeatureSet) -> None:
 
 
 def test_the_cross_entropy_of_an_image_without_labels_counts_nothing(
-    data: FeatureSet, fitted: Segmenter
+    data: FeatureSet, fitted: Tail
 ) -> None:
     copied = FeatureSet(data.path)
     copied.targets[0] = IGNORE
@@ -294,5 +293,5 @@ def test_the_cross_entropy_of_an_image_without_labels_counts_nothing(
     with torch.no_grad():
         logits = fitted.eval()({16: data.features[16].float()})
     rest = float(road.loss(logits[1:], data.targets[1:].long()))
-    assert part.cross_entropy == pytest.approx(rest, rel=1e-4)
-    assert part.cross_entropy != whole.cross_entropy
+    assert part["cross_entropy"] == pytest.approx(rest, rel=1e-4)
+    assert part["cross_entropy"] != whole["cross_entropy"]

@@ -14,10 +14,10 @@ from torch.nn import functional
 from atrous.data.canvas import feature_size
 from atrous.data.dataset import IGNORE
 from atrous.estimation.features import FeatureSet
-from atrous.estimation.learning import geometry, make_step, order_of, train
+from atrous.estimation.learning import geometry, make_step, order_of, tail, train
+from atrous.networks.network import Tail
 from atrous.networks.pyramid import Pyramid
 from atrous.spaces import find_space
-from atrous.tasks.segmentation.probabilities import Segmenter
 from atrous.training.optimiser import (
     NonFiniteError,
     OptimiserName,
@@ -43,10 +43,10 @@ SCHEDULE = Schedule(4, 0.1, 4e-5)
 OPTIMISERS: tuple[OptimiserName, OptimiserName] = ("sgd", "adamw")
 
 
-def network(architecture: object = TOP1) -> Segmenter:
+def network(architecture: object = TOP1) -> Tail:
     torch.manual_seed(0)
     genotype = (ASPP if architecture is ASPP else TOP1).genotype
-    return Segmenter(find_space("dpc").build(genotype, {STRIDE: CHANNELS}, 8), CLASSES)
+    return tail(find_space("dpc").build(genotype, {STRIDE: CHANNELS}, 8), CLASSES)
 
 
 @pytest.mark.parametrize(("count", "batch"), [(10, 2), (10, 3), (7, 7), (3, 8), (1, 2)])

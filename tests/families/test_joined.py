@@ -42,6 +42,7 @@ def test_it_is_searched_beside_cells_of_one_stride(
     data, out, cache = write_data(tmp_path / "data"), tmp_path / "run", tmp_path / "cache"
     told = ["search", str(data), "--space", "joined", "--strategy", "random", "--trials", "3"]
     told += ["--executor", "inline", "--workers", "1", "--device", "cpu", "--batch", "2"]
+    told += ["--backbone", "test_efficientnet", "--weights", "none"]
     result = CliRunner().invoke(app, [*told, "--out", str(out), "--cache", str(cache)])
     assert result.exit_code == 0, result.output
     run = open_run(out)

@@ -13,7 +13,7 @@ from tempfile import TemporaryDirectory
 import numpy as np
 
 from atrous.core.console import untracked
-from atrous.core.trial import Metrics
+from atrous.core.trial import Metrics, Score, values_of
 from atrous.data.dataset import Dataset, Samples, read_image, read_labels
 from atrous.data.encoding import distinct
 from atrous.data.transform import Transform
@@ -97,8 +97,9 @@ def training() -> Values:
     mean, std = network.backbone.mean, network.backbone.std
     history: list[list[float | None]] = []
 
-    def watch(step: int, loss: float | None, metrics: Metrics) -> None:
-        history.append([step, loss, metrics.miou, metrics.pixel_accuracy])
+    def watch(score: Score, metrics: Metrics) -> None:
+        values = values_of(metrics)
+        history.append([score.step, score.loss, values["miou"], values["pixel_accuracy"]])
 
     with TemporaryDirectory() as folder:
         splits = _scenes(folder).splits

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 import pytest
 import torch
 from torch.nn import functional
@@ -13,13 +15,14 @@ from atrous.spaces.auto_deeplab.relaxation.space import relaxation_of
 from atrous.spaces.auto_deeplab.relaxation.supernet import Supernet, SupernetSize
 from tests.relax.searching import protocol
 
-SIZE, BATCH, CROP = SupernetSize(3, 3, 4, 5), 2, 65
+SIZE, BATCH, CROP = SupernetSize(3, 2, 4, 5), 2, 65
 
 
+@cache
 def _planned(gate: str, checkpointing: bool = False) -> MemoryPlan:
     asked = protocol(
         gate=gate,
-        space="auto_deeplab-3x3",
+        space="auto_deeplab-3x2",
         filters=SIZE.filters,
         classes=SIZE.classes,
         batch=BATCH,
@@ -29,6 +32,7 @@ def _planned(gate: str, checkpointing: bool = False) -> MemoryPlan:
     return memory_of(relaxation_of(asked.space), asked)
 
 
+@cache
 def _kept(gate: str, checkpointing: bool, seed: int = 0) -> int:
     """What autograd keeps of a pass on a CPU."""
     network = Supernet(SIZE, checkpointing)

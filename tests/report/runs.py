@@ -10,9 +10,8 @@ from random import Random
 from typing import Any
 
 from atrous.core.architecture import Architecture
-from atrous.core.objective import end_to_end
 from atrous.core.options import replaced
-from atrous.core.trial import Failed, Metrics, Reason, Trial
+from atrous.core.trial import Failed, Reason, Trial
 from atrous.search.ledger import Entry
 from atrous.search.run import LEDGER, RERANK, SECOND, Run, create_run
 from atrous.spaces import find_space
@@ -60,7 +59,7 @@ def make_run(path: Path, entries: Iterable[Entry] = (), **asked: Any) -> Run:
 
 def reranked(run: Run, entries: Iterable[Entry]) -> Run:
     """The run with these entries ranked again."""
-    protocol = {**PROTOCOL, "score": end_to_end(run.config.proxy.score)}
+    protocol = {**PROTOCOL, "score": run.task.end_to_end(run.score)}
     (run.path / RERANK).write_text(json.dumps({"format": 1, "trials": [], "protocol": protocol}))
     ledger = run.begin_ledger(SECOND)
     for entry in entries:
@@ -72,14 +71,9 @@ def measured(number: int, score: float, origin: str = "uniform", name: str = "")
     """A measured trial of a published cell, or of one drawn by its number."""
     genotype = SPACE.published[name] if name else SPACE.sample(Random(number))
     trial = Trial(number, Architecture("dpc", genotype), records.origin(origin), 3)
-    metrics = Metrics(
-        miou=score,
-        mean_accuracy=score + 0.11,
-        pixel_accuracy=score + 0.38,
-        weighted_iou=score + 0.25,
-        cross_entropy=1.25 - score,
-        class_iou=_class_iou(score, number),
-        branch_norms=_norms(genotype, number),
+    scores = (score, score + 0.11, score + 0.38, score + 0.25)
+    metrics = records.scored_by(
+        scores, 1.25 - score, _class_iou(score, number), _norms(genotype, number)
     )
     seconds = 10.0 + number % 7
     return records.entry_of(records.job(trial), metrics, 6.5 * (number + 1), seconds)

@@ -54,7 +54,7 @@ def test_every_training_has_a_line_with_its_best_score(tmp_path: Path) -> None:
     networks = named(read_trained(tmp_path), ENTRIES)
     svg = curves_figure(networks)
     assert svg is not None
-    best = [max(score.miou for score in n.trained.scores) for n in networks]
+    best = [max(score.value for score in n.trained.scores) for n in networks]
     assert {f"trial 2 {best[0]:.4f}", f"dpc:aspp {best[1]:.4f}"} <= _texts(svg)
     assert curves_figure([]) is None
 

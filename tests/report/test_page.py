@@ -16,14 +16,14 @@ import pytest
 from PIL import Image
 
 from atrous.core.errors import AtrousError
-from atrous.core.trial import Measured, Metrics, Origin, Trial
+from atrous.core.trial import Measured, Origin, Trial
 from atrous.report.content import gather
 from atrous.report.leaderboard import write_csv
 from atrous.report.page import render_page, write_report
 from atrous.search.ledger import Entry
 from atrous.search.run import open_run
 from atrous.spaces.auto_deeplab.space import auto_deeplab
-from tests.records import entry_of, job
+from tests.records import entry_of, job, scored_by
 from tests.report.browser import Browser, find_browser
 from tests.report.runs import (
     CLASSES,
@@ -306,7 +306,7 @@ def network(number: int, score: float) -> Entry:
     space = auto_deeplab()
     architecture = space.architecture(space.sample(Random(number)))
     trial = Trial(number, architecture, Origin("uniform"), 3)
-    metrics = Metrics(score, score, score, score, 1.0, (score,) * len(CLASSES))
+    metrics = scored_by((score,) * 4, 1.0, (score,) * len(CLASSES))
     return entry_of(job(trial), metrics, 6.5 * (number + 1), 10.0)
 
 

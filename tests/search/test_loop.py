@@ -20,8 +20,7 @@ import pytest
 
 from atrous.core.architecture import Architecture, Genotype
 from atrous.core.errors import AtrousError
-from atrous.core.objective import find_objective
-from atrous.core.trial import Failed, Job, Measured, Outcome, Reason
+from atrous.core.trial import Failed, Job, Measured, Outcome, Reason, details_of, values_of
 from atrous.execution.executor import (
     FLOOR,
     LOOK,
@@ -41,6 +40,7 @@ from atrous.spaces.dpc.space import dpc
 from atrous.strategies.local import LocalSearch
 from atrous.strategies.strategy import Stateless
 from atrous.strategies.uniform import uniform
+from atrous.tasks import USUAL
 from tests.execution import jobs
 from tests.executors import Pick, Reordering
 from tests.processes import is_alive, pids
@@ -55,7 +55,7 @@ PLAN = SearchPlan(
     strategy=Stateless(LocalSearch(warmup=5)),
     promotion=FullBudget(7),
     listed=BASELINES,
-    objective=find_objective("miou"),
+    objective=USUAL.objective("miou"),
     trials=13,
     seed=11,
     workers=1,
@@ -71,7 +71,7 @@ def score_of(architecture: Architecture) -> float:
 def estimate(job: Job) -> Outcome:
     """A score that depends on the architecture alone; baselines are better than all others."""
     found = metrics(score_of(job.architecture) + 2 * job.trial.is_baseline)
-    return Measured(job, found.values, found.details, 1.0)
+    return Measured(job, values_of(found), details_of(found), 1.0)
 
 
 def opened(path: Path) -> Ledger:

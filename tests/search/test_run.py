@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -37,12 +38,14 @@ from pathlib import Path
 from atrous.core.errors import AtrousError
 from atrous.search.run import create_run
 from tests.records import CONTEXT, SETTINGS
-time.sleep(max(0.0, float(sys.argv[2]) - time.time()))
-try:
-    create_run(Path(sys.argv[1]), SETTINGS, CONTEXT)
-    print("begun")
-except AtrousError as error:
-    print(error)
+print("ready", flush=True)
+for turn, moment in enumerate(map(float, sys.stdin.readline().split())):
+    time.sleep(max(0.0, moment - time.time()))
+    try:
+        create_run(Path(sys.argv[1], str(turn)), SETTINGS, CONTEXT)
+        print("begun")
+    except AtrousError as error:
+        print(error)
 """
 
 HOLDER = """
@@ -174,14 +177,20 @@ def test_a_run_is_held_by_one_process(run: Run) -> None:
 @pytest.mark.slow
 def test_of_two_that_begin_a_run_at_once_one_is_told_of_the_other(tmp_path: Path) -> None:
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
-    for turn in range(6):
-        path = tmp_path / str(turn)
-        command = [sys.executable, "-c", BEGINNER, str(path), str(time.time() + 4)]
-        both = [subprocess.Popen(command, env=environment, stdout=subprocess.PIPE) for _ in "ab"]
-        said = sorted(each.communicate()[0].decode().strip() for each in both)
-        assert said[1] == "begun"
-        assert re.fullmatch(r"Another process (is searching|has begun a run) in .*", said[0])
-        assert open_run(path).ledger().entries() == []
+    command = [sys.executable, "-c", BEGINNER, str(tmp_path)]
+    pipes: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    both: list[Any] = [subprocess.Popen(command, env=environment, **pipes) for _ in "ab"]
+    assert [each.stdout.readline() for each in both] == ["ready\n"] * 2
+    moments = " ".join(str(time.time() + 0.5 + turn) for turn in range(6))
+    for each in both:
+        each.stdin.write(f"{moments}\n")
+        each.stdin.flush()
+    said = [each.communicate()[0].splitlines() for each in both]
+    for turn, words in enumerate(map(sorted, zip(*said, strict=True))):
+        assert words[1] == "begun"
+        assert re.fullmatch(r"Another process (is searching|has begun a run) in .*", words[0])
+        assert open_run(tmp_path / str(turn)).ledger().entries() == []
+    assert turn == 5
 
 
 def test_a_run_is_free_after_an_error(run: Run) -> None:

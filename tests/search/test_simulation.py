@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 
-from atrous.core.objective import find_objective
 from atrous.core.trial import Job, Measured, Outcome
 from atrous.search import loop
 from atrous.search.ledger import Entry
@@ -17,6 +16,7 @@ from atrous.search.loop import CLEAR, SearchPlan, search
 from atrous.search.promotion import FullBudget
 from atrous.spaces.dpc.space import dpc
 from atrous.strategies import find_strategy
+from atrous.tasks import USUAL
 from tests.search.simulated import VirtualExecutor, Weightless
 
 TRIALS, WORKERS = 28_000, 370
@@ -45,7 +45,7 @@ def test_nobody_waits_and_memory_grows_by_the_same_small_amount_for_each_trial(
         space=dpc(),
         strategy=find_strategy("random"),
         promotion=FullBudget(400),
-        objective=find_objective("miou"),
+        objective=USUAL.objective("miou"),
         trials=TRIALS,
         seed=0,
         workers=WORKERS,

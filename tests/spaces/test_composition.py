@@ -145,7 +145,8 @@ def test_it_is_searched_beside_others(
 ) -> None:
     monkeypatch.setattr(estimators, "choose", remembered([]))
     data, out = write_data(tmp_path / "data"), tmp_path / "run"
-    told = ["search", str(data), "--space", name, "--weights", "none", "--trials", "3"]
+    told = ["search", str(data), "--space", name, "--trials", "3"]
+    told += ["--backbone", "test_efficientnet", "--weights", "none"]
     told += ["--executor", "inline", "--workers", "1", "--device", "cpu", "--batch", "2"]
     told += ["--strategy", "local", "--steps", "3", "--filters", "4", "--baselines", "1x1"]
     told += ["--out", str(out), "--cache", str(tmp_path / "cache")]

@@ -14,10 +14,11 @@ import pytest
 from atrous.core.architecture import Architecture
 from atrous.core.errors import AtrousError
 from atrous.core.statistics import mean_interval
-from atrous.core.trial import TRIAL, Failed, Metrics, Origin, Reason, Trial
+from atrous.core.trial import TRIAL, Failed, Metrics, Origin, Reason, Trial, values_of
 from atrous.estimation.cached import Proxy
 from atrous.estimation.features import FeatureSet
 from atrous.execution.executor import InlineExecutor, WorkerLostError
+from atrous.networks.network import Tail
 from atrous.search.ledger import Ledger, file_url
 from atrous.search.loop import Estimator
 from atrous.search.run import RERANK, SECOND, Run
@@ -33,7 +34,7 @@ from atrous.stages.compare import (
     scores,
 )
 from atrous.stages.search import proceed
-from atrous.tasks.segmentation.probabilities import Segmenter
+from atrous.tasks.segmentation import SEGMENTATION
 from atrous.training.optimiser import NonFiniteError
 from tests import small_search
 from tests.records import SPACE, measured, metrics, widths
@@ -46,6 +47,8 @@ WANTED = replicate_trials([TOP1, ASPP], seeds=3, avoid=0)
 
 class MadeUp:
     """In the place of a proxy: an mIoU that depends on architecture, seed and split alone."""
+
+    task = SEGMENTATION
 
     def __init__(self, error: BaseException | None = None, at: int = 2) -> None:
         self.fitted: list[tuple[str, int]] = []
@@ -112,10 +115,11 @@ def test_every_trial_is_scored_on_every_split(made_up: MadeUp, ledger: Ledger) -
     assert made_up.fitted == [_key(trial) for trial in WANTED]
     replicate = next(r for r in found if (r.seed, r.split) == (FIRST_SEED, "val"))
     trained = (WANTED[0].architecture, WANTED[0].seed)
-    assert replicate.metrics == made_up.evaluate(trained, FeatureSet(Path("val-features")))
+    expected = made_up.evaluate(trained, FeatureSet(Path("val-features")))
+    assert replicate.values == values_of(expected)
     (first, *_) = ledger.entries()
     assert (str(first.trial.origin), first.outcome.job.steps) == ("replicate", 7)
-    assert first.score == replicate.metrics.miou
+    assert first.score == replicate.values["miou"]
 
 
 def test_what_was_trained_is_not_trained_again(made_up: MadeUp, ledger: Ledger) -> None:
@@ -190,7 +194,7 @@ def test_a_network_without_a_finite_loss_has_diverged(made_up: MadeUp, ledger: L
     class Diverged(MadeUp):
         def evaluate(self, network: tuple[Architecture, int], data: FeatureSet) -> Metrics:
             found = super().evaluate(network, data)
-            return replace(found, cross_entropy=nan) if data.path.name[:4] == "test" else found
+            return {**found, "cross_entropy": nan} if data.path.name[:4] == "test" else found
 
     found, failed = results(Diverged(), ledger)
     assert {result.reason for result in failed} == {Reason.NON_FINITE}
@@ -203,7 +207,7 @@ def test_differences_are_taken_seed_by_seed() -> None:
     ours = {1: 0.5, 2: 0.7, 3: 0.4, 4: 0.9}
     theirs = {3: 0.3, 1: 0.45, 2: 0.6, 9: 0.0}
     replicates = [
-        Replicate(name, seed, split, "", metrics(value + shift))
+        Replicate(name, seed, split, "", {"miou": value + shift})
         for name, values in (("ours", ours), ("theirs", theirs))
         for seed, value in values.items()
         for split, shift in (("val", 0.0), ("test", 0.01 * seed * (name == "ours")))
@@ -280,7 +284,7 @@ def test_a_candidate_that_diverges_is_left_out_and_the_others_are_compared(
 ) -> None:
     fit, top1 = Proxy.fit, find_architecture("dpc:top1")
 
-    def diverge(proxy: Proxy, architecture: Architecture, steps: int, seed: int) -> Segmenter:
+    def diverge(proxy: Proxy, architecture: Architecture, steps: int, seed: int) -> Tail:
         if (architecture, seed) == (top1, 1000):
             raise NonFiniteError("the loss was nan")
         return fit(proxy, architecture, steps, seed)
@@ -302,7 +306,7 @@ def test_a_candidate_that_diverges_is_left_out_and_the_others_are_compared(
 def test_a_comparison_of_nothing_is_told(
     searched: Run, cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def diverge(_proxy: Proxy, *_: object) -> Segmenter:
+    def diverge(_proxy: Proxy, *_: object) -> Tail:
         raise NonFiniteError("the loss was nan")
 
     monkeypatch.setattr(Proxy, "fit", diverge)

@@ -12,6 +12,7 @@ from atrous.core.config import GRADIENT, GradientConfig, SearchConfig
 from atrous.core.errors import AtrousError
 from atrous.core.options import replaced
 from atrous.core.trial import Measured
+from atrous.estimation import estimators
 from atrous.estimation.end_to_end import FineTune
 from atrous.estimation.estimators import estimator_of
 from atrous.estimation.search_data import unchanged_data
@@ -22,7 +23,7 @@ from atrous.search.ledger import Entry
 from atrous.search.run import Run, open_run
 from atrous.stages import relax
 from atrous.stages import search as driver
-from tests.small_search import config, ignore, write_data
+from tests.small_search import config, ignore, remembered, write_data
 
 SPACE = "auto_deeplab-2x1"
 
@@ -51,6 +52,11 @@ SMALL = GradientConfig(steps=2, filters=2, crop=(33, 33), seeds=2, candidates=2)
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_data(tmp_path_factory.mktemp("relax") / "data")
+
+
+@pytest.fixture(autouse=True)
+def _quick_choice(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(estimators, "choose", remembered([]))
 
 
 def unheard(snapshot: Snapshot, warning: str | None) -> None:

@@ -21,7 +21,6 @@ from PIL import Image
 from atrous.cli import main
 from atrous.core.config import RerankConfig, TrainingConfig
 from atrous.core.errors import AtrousError
-from atrous.core.objective import OBJECTIVES
 from atrous.core.options import replaced
 from atrous.core.trial import Failed, Measured, Outcome, Reason
 from atrous.estimation import end_to_end as fine_tune
@@ -38,6 +37,7 @@ from atrous.stages import rerank
 from atrous.stages import search as driver
 from atrous.stages.rerank import WORK, begin, proceed, read
 from atrous.stages.train.config import subject_in
+from atrous.tasks.segmentation import SEGMENTATION
 from tests.processes import eventually
 from tests.records import measured
 from tests.report.runs import make_run
@@ -121,7 +121,7 @@ def test_the_second_score_is_that_of_the_search(run: Run, cache: Path) -> None:
     begin(blended, replaced(ASKED, top=1, steps=1))
     proceed(blended, cache, ignore)
     (found,) = scored(blended.reranked())
-    assert found.score == OBJECTIVES["blend"](found.values) != found.values["miou"]
+    assert found.score == SEGMENTATION.objectives["blend"](found.values) != found.values["miou"]
     assert subject_in(blended, "best", found.trial.architecture).config.training.score == "blend"
     assert second_ranking(blended).second_name == "blend"
 

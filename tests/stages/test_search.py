@@ -432,7 +432,7 @@ def test_a_promoted_trial_goes_on_where_it_was(data: Path, tmp_path: Path, cache
 def test_the_search_of_a_command_promotes(data: Path, tmp_path: Path, cache: Path) -> None:
     typed = (
         "search", data, "--promotion", "halving", "--steps", 9, "--trials", 3, "--filters", 4,
-        "--batch", 2, "--backbone", "mobilenetv2_100", "--weights", "none", "--device", "cpu",
+        "--batch", 2, "--backbone", "test_efficientnet", "--weights", "none", "--device", "cpu",
         "--baselines", "dpc:aspp", "--executor", "inline", "--workers", 1, "--cache", cache,
         "--out", tmp_path / "run",
     )  # fmt: skip

@@ -150,17 +150,32 @@ def test_a_network_is_filled_only_with_what_fits() -> None:
 def test_lines_are_kept_up_to_a_step(tmp_path: Path) -> None:
     log = Log(tmp_path, 0, tensorboard=False)
     for step in (2, 4, 6):
-        log.add(Score(step, 1 / step, 0.5))
-    assert read_log(tmp_path) == [Score(s, 1 / s, 0.5) for s in (2, 4, 6)]
-    Log(tmp_path, 4, tensorboard=False).add(Score(5, 9.0, 0.5))
+        log.add(Score(step, 1 / step, {"miou": 0.5}))
+    assert read_log(tmp_path) == [Score(s, 1 / s, {"miou": 0.5}) for s in (2, 4, 6)]
+    Log(tmp_path, 4, tensorboard=False).add(Score(5, 9.0, {"miou": 0.5}))
     assert [line.step for line in read_log(tmp_path)] == [2, 4, 5]
+
+
+def test_a_line_is_flat_and_lines_of_before_are_read(tmp_path: Path) -> None:
+    old = (
+        b'{"step": 1, "loss": 2.0, "miou": 0.5, "score": null}\n'
+        b'{"step": 2, "loss": null, "miou": 0.4, "score": 0.7}\n'
+    )
+    (tmp_path / LOG).write_bytes(old)
+    first, second = read_log(tmp_path)
+    assert (first.value, first.standing, first.decided_by) == (0.5, 0.5, "miou")
+    assert (second.loss, second.value, second.standing) == (None, 0.4, 0.7)
+    Log(tmp_path, 2, tensorboard=False)
+    assert (tmp_path / LOG).read_bytes() == old.replace(b', "score": null', b"")
 
 
 def test_no_log_is_an_empty_one(tmp_path: Path) -> None:
     assert read_log(tmp_path) == []
 
 
-@pytest.mark.parametrize("line", [b"{", b"[]", b'{"loss": 1}', b'{"step": "x"}', b"\xff\xfe"])
+@pytest.mark.parametrize(
+    "line", [b"{", b"[]", b'{"loss": 1}', b'{"step": "x"}', b'{"step": 1, "loss": 1}', b"\xff\xfe"]
+)
 def test_a_strange_line_is_told(tmp_path: Path, line: bytes) -> None:
     (tmp_path / LOG).write_bytes(b'{"step": 1, "loss": 2, "miou": 0}\n' + line + b"\n")
     with pytest.raises(AtrousError, match="in line 2 of"):
@@ -170,7 +185,7 @@ def test_a_strange_line_is_told(tmp_path: Path, line: bytes) -> None:
 def test_tensorboard_hears_of_it_too(tmp_path: Path) -> None:
     reader = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
     log = Log(tmp_path, 0, tensorboard=True)
-    log.add(Score(3, 0.5, 0.25))
+    log.add(Score(3, 0.5, {"miou": 0.25}))
     found = reader.EventAccumulator(str(tmp_path / BOARD)).Reload()
     assert [(event.step, event.value) for event in found.Scalars("miou")] == [(3, 0.25)]
 

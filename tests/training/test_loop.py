@@ -14,15 +14,16 @@ import torch
 from torch import nn
 
 from atrous.core.errors import AtrousError
-from atrous.core.objective import OBJECTIVES
-from atrous.core.trial import Metrics, Score
+from atrous.core.trial import Metrics, Score, details_of, values_of
 from atrous.data.dataset import Samples, read_image, read_labels
 from atrous.data.transform import Transform
+from atrous.tasks.segmentation import SEGMENTATION
 from atrous.training import loop
 from atrous.training.checkpoint import LOG, load, read_log
 from atrous.training.crops import crops_of
 from atrous.training.loop import BEST, CHECKPOINT, Selection, best_metrics, load_best
 from atrous.training.optimiser import NonFiniteError
+from tests.records import scored_by
 from tests.training.material import (
     ALONE,
     Interruption,
@@ -106,7 +107,7 @@ def test_an_ended_training_is_only_read(whole: Path, samples: Both) -> None:
     before = {path.name: path.stat().st_mtime_ns for path in whole.iterdir()}
     heard: list[int] = []
     metrics = run(
-        state(protocol()), samples, whole, watch=lambda step, _loss, _metrics: heard.append(step)
+        state(protocol()), samples, whole, watch=lambda score, _: heard.append(score.step)
     )
     assert metrics == best_metrics(whole)
     assert heard == []
@@ -115,16 +116,18 @@ def test_an_ended_training_is_only_read(whole: Path, samples: Both) -> None:
 
 
 def test_scores_come_every_so_often_and_at_the_end(samples: Both, tmp_path: Path) -> None:
-    heard: list[tuple[int, float | None, Metrics]] = []
+    heard: list[tuple[Score, Metrics]] = []
     best = run(
         state(protocol()),
         samples,
         tmp_path,
-        watch=lambda step, loss, metrics: heard.append((step, loss, metrics)),
+        watch=lambda score, metrics: heard.append((score, metrics)),
     )
-    assert [step for step, _, _ in heard] == [5, 10, 12]
-    assert read_log(tmp_path) == [Score(step, loss, metrics.miou) for step, loss, metrics in heard]
-    assert best.miou == max(metrics.miou for _, _, metrics in heard)
+    assert [score.step for score, _ in heard] == [5, 10, 12]
+    assert read_log(tmp_path) == [score for score, _ in heard]
+    found = [values_of(metrics)["miou"] for _, metrics in heard]
+    assert found == [score.value for score, _ in heard]
+    assert values_of(best)["miou"] == max(found)
 
 
 @pytest.mark.parametrize("average", [0.0, 0.5])
@@ -139,11 +142,11 @@ def test_the_best_weights_are_kept_not_the_last(
     def score(scored: Any) -> Metrics:
         seen.append(tensors(scored))
         miou = next(scores)
-        return Metrics(miou, miou, miou, miou, None, (miou, None, 0.0))
+        return scored_by((miou,) * 4, None, (miou, None, 0.0))
 
     crops = crops_of(samples[0], one.protocol, one.network.backbone.mean)
     best = loop.train(one, crops, score, tmp_path, never)
-    assert best.miou == 0.6
+    assert best["miou"] == 0.6
     assert load(tmp_path / BEST).record["step"] == 6
     fresh = network(seed=9)
     load_best(fresh, tmp_path)
@@ -155,26 +158,27 @@ def test_another_score_than_miou_decides_which_weights_are_kept(
     samples: Both, tmp_path: Path
 ) -> None:
     """mIoU falls while the accuracy of the classes, and the blend with it, rises."""
-    found = [Metrics(0.5 - k / 10, k / 4, 0.5, 0.5, None, (0.5, None, 0.0)) for k in (0, 1, 2)]
+    row = (0.5, None, 0.0)
+    found = [scored_by((0.5 - k / 10, k / 4, 0.5, 0.5), None, row) for k in (0, 1, 2)]
     scores = iter(found)
     one = state(protocol(score="blend"))
     crops = crops_of(samples[0], one.protocol, one.network.backbone.mean)
     best = loop.train(one, crops, lambda _: next(scores), tmp_path, never)
     assert best == found[2]
-    blend = OBJECTIVES["blend"]
+    blend = SEGMENTATION.objectives["blend"]
     assert read_log(tmp_path) == [
-        Score(line.step, line.loss, metrics.miou, blend(metrics.values))
-        for line, metrics in zip(read_log(tmp_path), found, strict=True)
+        Score(line.step, line.loss, {"miou": values["miou"], "blend": blend(values)})
+        for line, values in zip(read_log(tmp_path), map(values_of, found), strict=True)
     ]
     kept = max(read_log(tmp_path), key=lambda line: line.standing)
-    assert (kept.step, kept.miou) == (12, found[2].miou)
+    assert (kept.step, kept.value, kept.decided_by) == (12, found[2]["miou"], "blend")
 
 
 def test_divergence_is_told_and_the_best_before_is_kept(samples: Both, tmp_path: Path) -> None:
     with pytest.raises(NonFiniteError, match=r"the loss was (nan|inf) at step \d+ of 12"):
         run(state(protocol(rate=1e30)), samples, tmp_path)
     run(state(protocol(score_every=2)), samples, tmp_path / "sound")
-    assert best_metrics(tmp_path / "sound").miou > 0
+    assert values_of(best_metrics(tmp_path / "sound"))["miou"] > 0
 
 
 @pytest.mark.usefixtures("every_step")
@@ -242,11 +246,11 @@ def test_the_score_is_the_mean_iou_over_all_images_at_full_size(
     ious = [
         ((truth == k) & (guess == k)).sum() / ((truth == k) | (guess == k)).sum() for k in (0, 1, 2)
     ]
-    assert found.miou == pytest.approx(np.mean(ious))
-    assert found.class_iou == pytest.approx(ious)
-    assert found.pixel_accuracy == pytest.approx((truth == guess).mean())
-    assert found.cross_entropy is None
-    assert len(found.branch_norms) == 2
+    assert found["miou"] == pytest.approx(np.mean(ious))
+    assert found["class_iou"] == pytest.approx(ious)
+    assert found["pixel_accuracy"] == pytest.approx((truth == guess).mean())
+    assert "cross_entropy" not in found
+    assert len(details_of(found)["branch_norms"]) == 2
 
 
 def test_a_network_in_training_is_scored_as_it_will_be_used(

@@ -276,11 +276,12 @@ def test_class_weights_weigh_the_loss() -> None:
 
 def test_the_task_says_the_loss_and_what_counts() -> None:
     """Twice the loss over half of what is labelled, in training and in a differentiable search."""
-    task = replace(
-        SEGMENTATION,
+    lesson = replace(
+        SEGMENTATION.lesson(),
         loss=lambda *given: 2 * summed_loss(*given),
         labelled=lambda labels: labelled(labels) / 2,
     )
+    task = replace(SEGMENTATION, lesson=lambda: lesson)
     how, data = protocol(tune_norm=False), batch(2)
     plain, own = (
         TrainingState(network(dropout=0.0), how, COMPUTE, World("cpu"), each)

@@ -114,7 +114,7 @@ def test_two_processes_train_one_model(together: tuple[Path, str]) -> None:
     model = load_model(folder / "out" / "model")
     lines = read_log(folder / "out")
     assert [line.step for line in lines] == [2, 4]
-    assert model.training_record["selection_miou"] == max(line.miou for line in lines)
+    assert model.training_record["selection_miou"] == max(line.value for line in lines)
 
 
 def test_one_of_them_speaks_and_writes(together: tuple[Path, str]) -> None:

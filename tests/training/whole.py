@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from atrous.core.trial import Metrics, Origin, Trial
+from atrous.core.trial import Origin, Trial
 from atrous.data.encoding import distinct
 from atrous.search.ledger import Entry
 from atrous.spaces import find_architecture
 from atrous.spaces.blueprint import Blueprint
 from atrous.training.state import TrainingState
-from tests.records import entry_of, job
+from tests.records import entry_of, job, scored_by
 from tests.small_search import CLASSES
 from tests.training.material import ALONE, COMPUTE, network, protocol
 
@@ -37,5 +37,5 @@ def whole_state(seed: int = 0, **changes: Any) -> TrainingState:
 def whole_entry(number: int, score: float) -> Entry:
     """A trial of the network, as a search has it."""
     trial = Trial(number, BLUEPRINT.architecture, Origin("uniform"), 3)
-    metrics = Metrics(score, score, score, score, 1.0, (score,) * len(CLASSES), ())
+    metrics = scored_by((score,) * 4, 1.0, (score,) * len(CLASSES))
     return entry_of(job(trial), metrics, 1.0)

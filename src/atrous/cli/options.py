@@ -22,14 +22,13 @@ from typer.core import TyperCommand
 
 from atrous.core.console import output, say
 from atrous.core.errors import AtrousError, faults
-from atrous.core.objective import MIOU, find_objective
 from atrous.core.options import MOST, Leaf, leaves, problem, replaced, require_in_range
 from atrous.core.records import to_json
 from atrous.core.words import score_name
 
 if TYPE_CHECKING:
     from atrous.core.requests import Folders
-    from atrous.core.trial import Metrics
+    from atrous.core.trial import Metrics, Score
 
 
 T = TypeVar("T")
@@ -429,7 +428,7 @@ def cache_of(folders: Folders) -> Path:
     return folders.cache or default_cache()
 
 
-def tell_score(step: int, loss: float, metrics: Metrics, score: str = MIOU) -> None:
+def tell_score(score: Score, _metrics: Metrics) -> None:
     """A line for each time that a training is scored, with the score that it goes by."""
-    value = find_objective(score)(metrics.values)
-    say(f"step {step:>6}  loss {loss:.4f}  selection {score_name(score)} {value:.4f}")
+    name, value = score_name(score.decided_by), score.standing
+    say(f"step {score.step:>6}  loss {score.loss:.4f}  selection {name} {value:.4f}")

@@ -10,9 +10,10 @@ import typer
 from atrous.cli.options import Command, Told, takes
 from atrous.core.console import output, say, stoppable
 from atrous.core.requests import RecipeConfig, ShowRequest
+from atrous.core.words import score_name
 
 if TYPE_CHECKING:
-    from atrous.core.trial import Metrics
+    from atrous.core.trial import Metrics, Score
     from atrous.recipes.changes import Difference
 
 OUT = Path("recipes")
@@ -75,6 +76,6 @@ def _warn(differences: tuple[Difference, ...]) -> None:
         say(f"This is not the published protocol:\n{difference_table(differences)}")
 
 
-def _tell(step: int, loss: float | None, metrics: Metrics) -> None:
-    told = "" if loss is None else f"loss {loss:.4f}  "
-    say(f"step {step:>6}  {told}mIoU on val {metrics.miou:.4f}")
+def _tell(score: Score, _metrics: Metrics) -> None:
+    told = "" if score.loss is None else f"loss {score.loss:.4f}  "
+    say(f"step {score.step:>6}  {told}{score_name(score.name)} on val {score.value:.4f}")

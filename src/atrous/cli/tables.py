@@ -22,6 +22,7 @@ from atrous.report.leaderboard import TOP, Row, failures, shown
 from atrous.report.rerank import Again, SecondRanking, agreement_words, left_words, winner_words
 from atrous.search.ledger import Entry
 from atrous.stages.compare import Comparison, paired, scores
+from atrous.tasks import USUAL
 
 
 def leaderboard_table(rows: Sequence[Row], entries: Sequence[Entry] = (), top: int = TOP) -> Table:
@@ -29,18 +30,20 @@ def leaderboard_table(rows: Sequence[Row], entries: Sequence[Entry] = (), top: i
 
     `entries` lends the line on failed trials below the table.
     """
-    name = rows[0].score_name if rows else "miou"
-    with_miou = name != "miou"
+    task = rows[0].task if rows else USUAL
+    name = rows[0].score_name if rows else task.value
+    values = [task.value] if name != task.value else []
     table = Table(box=None, pad_edge=False, caption_justify="left", header_style="bold")
     for heading in ("rank", "trial"):
         table.add_column(heading, justify="right")
     table.add_column("cell", overflow="fold")
     table.add_column("origin", overflow="fold")
-    numbers = [score_name(name), *(["mIoU"] if with_miou else []), "CE", "params", "MAdds", "s"]
+    scores = map(score_name, (name, *values, task.loss))
+    numbers = [*scores, "params", "MAdds", "s"]
     for heading in numbers:
         table.add_column(heading, justify="right", no_wrap=True)
     for row in shown(rows, top):
-        table.add_row(*_row_cells(row, with_miou), style="cyan" if row.is_baseline else None)
+        table.add_row(*_row_cells(row, bool(values)), style="cyan" if row.is_baseline else None)
     table.caption = _caption(rows, entries, top)
     return table
 
@@ -55,15 +58,15 @@ def rankings(second: SecondRanking) -> RenderableType:
     return Group(_ranking_table(second), "", *(Text(line) for line in lines if line))
 
 
-def _row_cells(row: Row, with_miou: bool) -> list[str | Text]:
+def _row_cells(row: Row, with_value: bool) -> list[str | Text]:
     return [
         str(row.rank),
         str(row.number),
         Text(row.name),
         row.source,
         decimal(row.score),
-        *([decimal(row.miou)] if with_miou else []),
-        decimal(row.cross_entropy),
+        *([decimal(row.value)] if with_value else []),
+        decimal(row.loss),
         count(row.parameters),
         count(row.multiply_adds),
         f"{row.seconds:.1f}",
@@ -113,8 +116,8 @@ def _whole(number: int | None) -> str:
 
 
 def comparison_table(comparison: Comparison) -> RenderableType:
-    """mIoU of each architecture on each split, differences of the first to the others, and what
-    was left out.
+    """The main value of each architecture on each split, differences of the first to the others,
+    and what was left out.
 
     In points of 100, with the 95 % confidence interval over seeds.
     """
@@ -125,7 +128,7 @@ def comparison_table(comparison: Comparison) -> RenderableType:
 
 
 def _means(comparison: Comparison) -> Table:
-    title = "mIoU over seeds, mean [95 % interval]"
+    title = f"{score_name(comparison.value)} over seeds, mean [95 % interval]"
     table = Table("architecture", "seeds", *comparison.splits, title=title)
     for name, text in comparison.names.items():
         values = (

@@ -90,7 +90,7 @@ def _train(folder: Path, found: TrainingJob) -> None:
 
     leads = announced("cpu").leads
     try:
-        model = trainer.run(folder, found, partial(tell_score, score=found.protocol.score))
+        model = trainer.run(folder, found, tell_score)
     except KeyboardInterrupt:
         if leads:
             say(f"Stopped. Go on: {command('train', '--resume', folder)}")

@@ -96,7 +96,9 @@ class ProxyConfig:
         above=0,
     )
     score: str = compared(
-        "What the search maximises: miou, blend or (not of whole networks) cross-entropy.", "miou"
+        "What the search maximises, such as blend or (not of whole networks) cross-entropy.",
+        "",
+        derived="the task's main value",
     )
     init: Literal["torch", "reference"] = compared(
         "First weights of a cell: torch's defaults, or as the reference implementation draws them.",
@@ -258,6 +260,7 @@ class SearchConfig:
     )
     machine: MachineConfig = part(MachineConfig)
     gradient: GradientConfig | None = part(None, strategy=GRADIENT)
+    task: str = compared("What is told of an image.", "segmentation", rare=True)
 
 
 @dataclass(frozen=True)
@@ -317,8 +320,8 @@ class TrainingConfig:
     drop_path: float = option(
         "Of a whole network: drop operations, at the end with this share.", 0.0, least=0, below=1
     )
-    score: Literal["miou", "blend"] = option(
-        "What decides which weights are kept: miou or blend.", "miou"
+    score: str = option(
+        "What decides which weights are kept, such as blend.", "", derived="the task's main value"
     )
     score_every: int | None = option(
         "Steps between scores.", None, derived="20 scores a run", least=1
@@ -346,11 +349,16 @@ class TrainConfig:
         "Width of the cell, or F of a whole network.", 256, derived="the run's, or 256; 20", least=1
     )
     decoder: bool = option("Add the decoder of DeepLabv3+ at stride 4.", False)
-    training: TrainingConfig = part(TrainingConfig, score={"derived": "the run's, or miou"})
+    training: TrainingConfig = part(
+        TrainingConfig, score={"derived": "the run's, or the task's main value"}
+    )
     seed: int = option("Of first weights, crops and dropout.", 0, least=0)
     device: str = option("auto, cpu, cuda or cuda:N.", "auto")
     licence: str = option("Of the data, for the model card.", "")
     tensorboard: bool = option("Log to TensorBoard, too.", False)
+    task: str = option(
+        "What is told of an image.", "segmentation", derived="the run's, or segmentation", rare=True
+    )
 
 
 OF_ONE_TRAINING = (
@@ -392,7 +400,7 @@ class WholeConfig:
     search: SearchConfig = part(
         without=(
             *("strategy", "trials", "crop", "batch", "rate", "score", "baselines", "gradient"),
-            *("promotion", "options", *OF_CELLS),
+            *("promotion", "options", "task", *OF_CELLS),
         ),
         path={"help": "The folder of a data set; with --resume, of a run."},
         seconds={"flag": "budget", "help": "Time for everything: 30m, 2h, 12h.", "derived": "2h"},

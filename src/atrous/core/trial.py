@@ -8,9 +8,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
+from typing import Annotated, Any
+
+from pydantic import Field, model_serializer, model_validator
 
 from atrous.core.architecture import Architecture
-from atrous.core.records import Amount, Count, Finite, Share
+from atrous.core.records import Amount, Count, Finite
 
 UNIFORM, NEAR, BASELINE = "uniform", "near", "baseline"
 """Kinds of origin: drawn uniformly, near a parent, asked for by name."""
@@ -109,60 +112,73 @@ class Job:
         return self.rung.steps
 
 
-@dataclass(frozen=True)
-class Metrics:
-    """Scores of one trained candidate on the selection images.
+Row = tuple[float | None, ...]
+Metrics = Mapping[str, float | Row]
+"""The scoring of a trained candidate, as its task has it: numbers by name, the main one first, and
+rows of numbers, such as one for each class."""
+Details = Mapping[str, Row]
 
-    Shares are in [0, 1]. `class_iou` follows the data set's class order and holds `None` for a
-    class that is in neither label nor prediction; `cross_entropy` is `None` where only the winning
-    classes were counted; `branch_norms` is, per branch, the L1 norm of
-    the weights that read the branch in the cell's projection, divided by their number.
-    """
 
-    miou: Share
-    mean_accuracy: Share
-    pixel_accuracy: Share
-    weighted_iou: Share
-    cross_entropy: Finite | None
-    class_iou: tuple[Share | None, ...]
-    branch_norms: tuple[Finite, ...] = ()
+def values_of(metrics: Metrics) -> dict[str, float]:
+    """The single numbers by name, which an objective may read."""
+    return {name: value for name, value in metrics.items() if isinstance(value, float)}
 
-    @property
-    def values(self) -> dict[str, float]:
-        """The single numbers by name, which an objective may read."""
-        return {name: value for name, value in vars(self).items() if isinstance(value, float)}
 
-    @property
-    def details(self) -> Details:
-        """The rows of numbers by name."""
-        return {"class_iou": self.class_iou, "branch_norms": self.branch_norms}
+def details_of(metrics: Metrics) -> Details:
+    """The rows of numbers by name."""
+    return {name: row for name, row in metrics.items() if isinstance(row, tuple)}
 
 
 @dataclass(frozen=True)
 class Score:
-    """A line of a training's log: the mean loss since the last score, and the mIoU on the selection
-    images after `step`; `score` is what decides which weights are kept, if that is not mIoU."""
+    """A line of a training's log: the mean loss since the last score, and the selection images'
+    values after `step`, the task's main one and after it the one that decides which weights are
+    kept, if that is another. A line is flat: step, loss, and each value by its name."""
 
     step: Count
     loss: Finite | None
-    miou: Share
-    score: Finite | None = None
+    values: Annotated[dict[str, Finite], Field(min_length=1)]
+
+    @property
+    def name(self) -> str:
+        """The name of the main value."""
+        return next(iter(self.values))
+
+    @property
+    def value(self) -> float:
+        """The main value."""
+        return self.values[self.name]
+
+    @property
+    def decided_by(self) -> str:
+        """The name of the value by which weights are kept, the largest."""
+        return next(reversed(self.values))
 
     @property
     def standing(self) -> float:
-        """The value by which weights are kept, the largest."""
-        return self.miou if self.score is None else self.score
+        """The value by which weights are kept."""
+        return self.values[self.decided_by]
 
+    @model_validator(mode="before")
+    @classmethod
+    def _of_line(cls, line: Any) -> Any:
+        if not isinstance(line, dict):
+            return line
+        own = {name: line[name] for name in ("step", "loss") if name in line}
+        others = {n: value for n, value in line.items() if n not in own and value is not None}
+        return {**own, "values": others}
 
-Details = Mapping[str, tuple[float | None, ...]]
+    @model_serializer
+    def _to_line(self) -> dict[str, Any]:
+        return {"step": self.step, "loss": self.loss, **self.values}
 
 
 @dataclass(frozen=True)
 class Measured:
     """A job that ended well, after `seconds` of work.
 
-    `values` are single numbers that an objective may read (`miou`, `cross_entropy`, ...); `details`
-    are rows of numbers for the report (`class_iou`, `branch_norms`).
+    `values` are single numbers that an objective may read, `details` rows of numbers for the
+    report, as in `Metrics`.
     """
 
     job: Job

@@ -24,11 +24,13 @@ SCORES = {
         f"{MINUS}cross-entropy",
         "cross-entropy in nats a pixel, negated so that larger is better",
     ),
+    "cross_entropy": ("CE", "cross-entropy in nats a pixel"),
 }
+"""Of scores and of values, by name: a short name, and the meaning in a phrase."""
 
 
 def score_name(score: str) -> str:
-    """The short name of a score."""
+    """The short name of a score, or of a value."""
     return SCORES.get(score, (score, score))[0]
 
 

@@ -32,17 +32,18 @@ from atrous.estimation.learning import (
     features_of,
     geometry,
     supervised,
+    tail,
     train,
 )
 from atrous.estimation.outcome import Rungs, outcome_of
 from atrous.networks.compute import Compute
 from atrous.networks.layers import interpolation, resample
+from atrous.networks.network import Tail
 from atrous.networks.pyramid import Offsets
 from atrous.spaces import find_space
-from atrous.tasks.segmentation import SEGMENTATION
-from atrous.tasks.segmentation.evaluate import winners
-from atrous.tasks.segmentation.probabilities import Segmenter
-from atrous.training.loop import CHECKPOINT, branch_norms
+from atrous.tasks import USUAL
+from atrous.tasks.task import Task
+from atrous.training.loop import BRANCH_NORMS, CHECKPOINT, branch_norms
 from atrous.training.optimiser import Schedule
 from atrous.training.state import mixed
 
@@ -58,8 +59,8 @@ class Proxy:
     `filters` is the width of the cell, `init` the rule for its first weights: "reference" as the
     reference implementation draws them, "torch" as torch's layers draw their own. Where `resident`,
     all of its features stay in the memory of the accelerator, from one trial of a process to the
-    next. `offsets` are those of the maps, `aids` what helps in training. With `rungs`, a job goes
-    on from the state in which its trial ended the rung below.
+    next. `offsets` are those of the maps, `aids` what helps in training, `task` what is learnt.
+    With `rungs`, a job goes on from the state in which its trial ended the rung below.
     """
 
     training: FeatureSet
@@ -73,6 +74,7 @@ class Proxy:
     offsets: Offsets = field(default_factory=dict)
     rungs: Rungs | None = None
     aids: Aids = NO_AIDS
+    task: Task = USUAL
 
     def __call__(self, job: Job) -> Outcome:
         """Trains and scores one candidate; failures come back as records, not exceptions."""
@@ -81,23 +83,23 @@ class Proxy:
             self.rungs.clear(job, outcome)
         return outcome
 
-    def network(self, architecture: Architecture, seed: int) -> Segmenter:
+    def network(self, architecture: Architecture, seed: int) -> Tail:
         """The untrained candidate, its first weights drawn from the seed."""
         torch.manual_seed(seed)
         space = find_space(architecture.space)
         part = space.build(architecture.genotype, self.training.channels, self.filters)
-        network = Segmenter(part, self.classes, self.offsets)
+        network = tail(part, self.classes, self.task, self.offsets)
         if self.init == "torch":
             redraw(network)
         return network
 
     def fit(
         self, architecture: Architecture, steps: int, seed: int, stretch: Stretch | None = None
-    ) -> Segmenter:
+    ) -> Tail:
         """The candidate, trained. Raises `NonFiniteError` and errors of lacking memory."""
         torch.set_num_threads(self.compute.threads)
         network = self.network(architecture, seed)
-        learner = supervised(network, self.aids)
+        learner = supervised(network, self.aids, self.task)
         if self.init == "torch" and isinstance(learner, Supervision):
             redraw(learner.inner)
         self.compute.arrange(learner)
@@ -112,13 +114,14 @@ class Proxy:
             self.resident,
             stretch,
             self.aids,
+            self.task,
         )
         return network
 
-    def evaluate(self, network: Segmenter, data: FeatureSet) -> Metrics:
+    def evaluate(self, network: Tail, data: FeatureSet) -> Metrics:
         """The metrics of a trained candidate on any images of the data set."""
         resident = self.resident and data == self.selection
-        return evaluate(network, data, self.classes, self.compute, resident)
+        return evaluate(network, data, self.classes, self.compute, resident, self.task)
 
     def _measure(self, job: Job) -> Metrics:
         stretch = _stretch(self.rungs, job) if self.rungs else None
@@ -146,48 +149,48 @@ def redraw(network: nn.Module) -> None:
 
 @torch.inference_mode()
 def evaluate(
-    network: Segmenter, data: FeatureSet, classes: int, compute: Compute, resident: bool = False
+    network: Tail,
+    data: FeatureSet,
+    classes: int,
+    compute: Compute,
+    resident: bool = False,
+    task: Task = USUAL,
 ) -> Metrics:
     """Scores at label resolution over all images; ignored pixels count nowhere.
 
-    Keeps K x K counts and a sum on the device, whatever the number of images, and waits for an
-    accelerator a few times for each group of images. The cross-entropy is taken at every fourth
-    pixel of each axis.
+    Keeps a tally and a sum on the device, whatever the number of images, and waits for an
+    accelerator a few times for each group of images. The loss is taken at every fourth pixel of
+    each axis.
     """
     network.eval()
-    device = compute.device
-    counts = torch.zeros(classes, classes, dtype=torch.int64, device=device)
+    device, lesson = compute.device, task.lesson()
+    tallies: Tensor | int = 0
     loss = torch.zeros((), dtype=torch.float64, device=device)
     pixels = torch.zeros((), dtype=torch.int64, device=device)
-    road = geometry(data.crop, network.stride, device, network.offset)
+    road = geometry(data.crop, network.stride, device, network.offset, task)
     labels = data.labels()
     for logits, numbers in _grouped(predictions(network, data, compute, resident), data, device):
         truth = torch.stack(list(islice(labels, len(numbers)))).to(device)
         where = data.placements[numbers[0]]
         rows, columns = _lines(where, data.crop, network.stride, network.offset, device)
-        band = max(1, BAND // (len(logits) * classes * len(columns)))
+        band = max(1, BAND // (logits.shape[:2].numel() * len(columns)))
         for part, some in zip(torch.split(rows, band), torch.split(truth, band, 1), strict=True):
             scores = resample(logits.flatten(0, 1), part, columns)
-            best = winners(scores.view(*logits.shape[:2], *scores.shape[1:]))
-            counts += SEGMENTATION.tally(some, best, classes)
+            answers = lesson.answer(scores.view(*logits.shape[:2], *scores.shape[1:]))
+            tallies = tallies + lesson.tally(some, answers, classes)
         targets = data.targets[numbers[0] : numbers[-1] + 1].to(device).long()
-        counted = SEGMENTATION.labelled(targets)
+        counted = lesson.labelled(targets)
         loss += road.loss(logits, targets).double() * counted
         pixels += counted
-    scores = SEGMENTATION.summary(counts.cpu().numpy())
-    return Metrics(
-        miou=scores.miou,
-        mean_accuracy=scores.mean_accuracy,
-        pixel_accuracy=scores.pixel_accuracy,
-        weighted_iou=scores.weighted_iou,
-        cross_entropy=float(loss) / max(1, int(pixels)),
-        class_iou=scores.class_iou,
-        branch_norms=branch_norms(network.head),
-    )
+    return {
+        **lesson.summary(torch.as_tensor(tallies).cpu().numpy()),
+        task.loss: float(loss) / max(1, int(pixels)),
+        BRANCH_NORMS: branch_norms(network.head),
+    }
 
 
 def predictions(
-    network: Segmenter, data: FeatureSet, compute: Compute, resident: bool
+    network: Tail, data: FeatureSet, compute: Compute, resident: bool
 ) -> Iterator[Tensor]:
     """The logits [B, K, H, W] of `BATCH` images after `BATCH` others, in float32, at the part's
     stride."""

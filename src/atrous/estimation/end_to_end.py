@@ -21,6 +21,7 @@ from atrous.estimation.outcome import Rungs, outcome_of
 from atrous.networks.compute import Compute
 from atrous.networks.network import Network
 from atrous.spaces.blueprint import Blueprint, build_network
+from atrous.tasks import find_task
 from atrous.training.checkpoint import load
 from atrous.training.config import RATE, SCRATCH_RATE, Protocol
 from atrous.training.crops import crops_of
@@ -73,12 +74,13 @@ class FineTune:
         if self.start and begins and below is None:
             self.start(network, job.architecture, job.seed)
             torch.set_num_threads(self.compute.threads)
-        state = TrainingState(network, protocol, self.compute, world)
+        task = find_task(blueprint.task)
+        state = TrainingState(network, protocol, self.compute, world, task)
         if begins and below:
             state.restore(promoted(load(below), protocol))
-        crops = crops_of(self.training, protocol, network.backbone.mean)
+        crops = crops_of(self.training, protocol, network.backbone.mean, task)
         transform = Transform(network.backbone.mean, network.backbone.std)
-        score = Selection(self.selection, len(blueprint.classes), transform, world)
+        score = Selection(self.selection, len(blueprint.classes), transform, world, task=task)
         return train(state, crops, score, self._folder(job), untracked)
 
 

@@ -35,6 +35,7 @@ from atrous.search.run import Context, Run, Settings, machine, software
 from atrous.spaces import find_space, needs_backbone, yardstick
 from atrous.spaces.blueprint import Blueprint
 from atrous.spaces.space import IMAGE, Shape
+from atrous.tasks import find_task
 from atrous.training.config import SCRATCH_RATE, Protocol, derive_training_crop
 
 TRIALS_PER_WORKER = 8
@@ -105,6 +106,7 @@ def blueprint_of(
         colours,
         dict(offsets),
         None if whole else config.encoder.finest_stride,
+        config.task,
     )
 
 
@@ -142,6 +144,7 @@ def _whole_estimator(settings: Settings, data: SearchData, path: Path) -> FineTu
         crop=settings.crop,
         rate=config.proxy.rate or SCRATCH_RATE,
         precision=settings.precision,
+        score=find_task(config.task).value,
     )
     return FineTune(
         blueprint_of(config, template, data.dataset.classes, data.dataset.colours),

@@ -39,6 +39,8 @@ from atrous.estimation.features import (
 )
 from atrous.networks.compute import release
 from atrous.networks.network import Encoder
+from atrous.tasks import USUAL
+from atrous.tasks.task import Task, as_labelled
 
 BATCH = 8
 BYTES = 2
@@ -59,7 +61,8 @@ class Extraction:
     `strides` are those of the maps that somebody reads. With `labels`, it can be scored on;
     without, it takes less room, and can be trained on only. Where `mirrored`, the mirror image of
     each image is passed through the backbone, too, and its mask mirrored with it: its maps see at
-    the same offsets as others, as mirrored maps would not.
+    the same offsets as others, as mirrored maps would not. Labels and targets are those of
+    the `task`.
     """
 
     samples: Sequence[Sample]
@@ -69,6 +72,7 @@ class Extraction:
     strides: tuple[int, ...]
     labels: bool = True
     mirrored: bool = False
+    task: Task = USUAL
 
     @property
     def views(self) -> list[tuple[Sample, bool]]:
@@ -78,20 +82,26 @@ class Extraction:
 
     def key(self) -> dict[str, Any]:
         """Everything the content depends on; the device's rounding is not counted in."""
-        # Sets without mirror images keep the name that they had before there were others.
+        # Sets without mirror images, and those of labels as they are, keep the name that they had
+        # before there were others.
         mirrored = {"mirrored": True} if self.mirrored else {}
-        return mirrored | {
-            "format": FORMAT,
-            "versions": {name: version(name) for name in COMPUTE},
-            "data": fingerprint(self.samples, untracked),
-            "backbone": self.backbone.name,
-            "weights": self.backbone.weights_digest,
-            "output_stride": self.backbone.output_stride,
-            "crop": list(self.crop),
-            "strides": sorted(self.strides),
-            "labels": self.labels,
-            "normalisation": [list(self.backbone.mean), list(self.backbone.std)],
-        }
+        task = {} if self.task.targets is as_labelled else {"task": self.task.name}
+        return (
+            mirrored
+            | task
+            | {
+                "format": FORMAT,
+                "versions": {name: version(name) for name in COMPUTE},
+                "data": fingerprint(self.samples, untracked),
+                "backbone": self.backbone.name,
+                "weights": self.backbone.weights_digest,
+                "output_stride": self.backbone.output_stride,
+                "crop": list(self.crop),
+                "strides": sorted(self.strides),
+                "labels": self.labels,
+                "normalisation": [list(self.backbone.mean), list(self.backbone.std)],
+            }
+        )
 
     def shapes(self) -> dict[int, tuple[int, int, int, int]]:
         """[N, H, W, C] of the maps by stride."""
@@ -253,10 +263,13 @@ def _batches(
     views = extraction.views
     for start in range(0, len(placements), BATCH):
         chosen, placed = views[start : start + BATCH], placements[start : start + BATCH]
-        masks = [_seen(_read_mask(s, p), m) for (s, m), p in zip(chosen, placed, strict=True)]
+        labelled = [_read_mask(s, p) for (s, _), p in zip(chosen, placed, strict=True)]
+        images = [read_image(sample.image) for sample, _ in chosen]
+        told = map(extraction.task.targets, images, labelled)
+        masks = [_seen(mask, m) for mask, (_, m) in zip(told, chosen, strict=True)]
         canvases = [
-            paint(_seen(read_image(s.image), m), p, crop, (fill[0], fill[1], fill[2]))
-            for (s, m), p in zip(chosen, placed, strict=True)
+            paint(_seen(image, m), p, crop, (fill[0], fill[1], fill[2]))
+            for image, (_, m), p in zip(images, chosen, placed, strict=True)
         ]
         targets = [
             sample_labels(mask, p, crop, TARGET_STRIDE, IGNORE)

@@ -21,9 +21,10 @@ from atrous.data.canvas import Size, feature_size
 from atrous.estimation.features import TARGET_STRIDE, FeatureSet
 from atrous.networks.compute import Compute, GraphedGradients, card_memory, cards
 from atrous.networks.layers import interpolation, resample
-from atrous.networks.pyramid import Pyramid, Supervised, require_maps
-from atrous.tasks.segmentation import SEGMENTATION
-from atrous.tasks.segmentation.probabilities import Segmenter
+from atrous.networks.network import Tail
+from atrous.networks.pyramid import IN_PLACE, Offsets, Part, Pyramid, Supervised, require_maps
+from atrous.tasks import USUAL
+from atrous.tasks.task import Lesson, Task
 from atrous.training.checkpoint import Checkpoint, fill, load, save
 from atrous.training.optimiser import (
     FINITE_EVERY,
@@ -86,22 +87,25 @@ class Geometry:
 
     rows: Tensor
     columns: Tensor
+    lesson: Lesson
 
     def loss(self, logits: Tensor, targets: Tensor, taught: Tensor | None = None) -> Tensor:
-        """Mean cross-entropy over the targets that are not ignored; logits [B, K, H, W].
+        """Mean loss over the targets that are not ignored; logits [B, K, H, W].
 
         Where a teacher's scores are given, `DISTILLATION` times the mean squared difference from
         them is added, over all positions, labelled or not.
         """
         scores = resample(logits.float(), self.rows, self.columns)
-        total = SEGMENTATION.loss(scores, targets)
-        loss = total / SEGMENTATION.labelled(targets).clamp_min(1)
+        total = self.lesson.loss(scores, targets)
+        loss = total / self.lesson.labelled(targets).clamp_min(1)
         if taught is None:
             return loss
         return loss + DISTILLATION * functional.mse_loss(scores, taught.float())
 
 
-def geometry(crop: Size, stride: int, device: str, offset: float = 0.0) -> Geometry:
+def geometry(
+    crop: Size, stride: int, device: str, offset: float = 0.0, task: Task = USUAL
+) -> Geometry:
     """The geometry of logits at a stride, on canvases of `crop` (height, width) pixels; position i
     belongs to pixel stride * i + `offset`."""
     lines = (
@@ -111,33 +115,38 @@ def geometry(crop: Size, stride: int, device: str, offset: float = 0.0) -> Geome
         )
     )
     rows, columns = lines
-    return Geometry(rows, columns)
+    return Geometry(rows, columns, task.lesson())
+
+
+def tail(part: Part, classes: int, task: Task = USUAL, offsets: Offsets = IN_PLACE) -> Tail:
+    """A part with the last layer of a task, whose first weights are drawn."""
+    return Tail(part, task.lesson().head(part.channels, classes, part.kernel), offsets)
 
 
 class Supervision(nn.Module):
-    """A segmenter with an auxiliary one on each map inside its part: gives the logits of all."""
+    """A network with an auxiliary one on each map inside its part: gives the logits of all."""
 
-    def __init__(self, network: Segmenter) -> None:
+    def __init__(self, network: Tail, task: Task = USUAL) -> None:
         super().__init__()
         head, classes = network.head, network.logits.out_channels
         if not isinstance(head, Supervised):
             raise TypeError(f"{type(head).__name__} has no maps inside")
         self.network = network
-        inner = (Segmenter(part, classes, head.offsets) for part in head.auxiliary())
+        inner = (tail(part, classes, task, head.offsets) for part in head.auxiliary())
         self.inner = nn.ModuleList(inner)
 
     def forward(self, maps: Pyramid) -> tuple[Tensor, ...]:
         """Maps by stride -> logits [B, K, H, W] of the network, then of each auxiliary one."""
         found, inner = cast(Supervised, self.network.head).inside(maps)
-        pairs = zip(cast(Iterable[Segmenter], self.inner), inner, strict=True)
+        pairs = zip(cast(Iterable[Tail], self.inner), inner, strict=True)
         others = (auxiliary({auxiliary.stride: one}) for auxiliary, one in pairs)
         return (self.network.logits(found), *others)
 
 
-def supervised(network: Segmenter, aids: Aids) -> Supervision | Segmenter:
+def supervised(network: Tail, aids: Aids, task: Task = USUAL) -> Supervision | Tail:
     """The network with auxiliary cells, where those are asked for and it can have some."""
     able = aids.auxiliary and isinstance(network.head, Supervised)
-    return Supervision(network) if able else network
+    return Supervision(network, task) if able else network
 
 
 @dataclass(frozen=True)
@@ -160,7 +169,7 @@ class WeighedLoss:
 
 
 def train(
-    network: Segmenter | Supervision,
+    network: Tail | Supervision,
     data: FeatureSet,
     schedule: Schedule,
     compute: Compute,
@@ -169,6 +178,7 @@ def train(
     resident: bool = False,
     stretch: Stretch | None = None,
     aids: Aids = NO_AIDS,
+    task: Task = USUAL,
 ) -> None:
     """Trains in place, all `steps` or a stretch of them. Which images make up which batch, and
     which of them are mirrored, depends on `seed` alone.
@@ -182,7 +192,9 @@ def train(
     first = stretch.first if stretch else 0
     if stretch and stretch.before:
         state.restore(stretch.before)
-    step = make_step(network, _loss_of(network, data, compute, aids), state.optimiser, compute)
+    step = make_step(
+        network, _loss_of(network, data, compute, aids, task), state.optimiser, compute
+    )
     network.train()
     require_maps(own.head, data.strides, f"the feature set {data.path}")
     order = torch.from_numpy(order_of(data, schedule.batch, steps, seed)[first:])
@@ -203,7 +215,7 @@ def train(
 class _State:
     """All that changes while a part learns."""
 
-    network: Segmenter | Supervision
+    network: Tail | Supervision
     optimiser: torch.optim.Optimizer
     average: AveragedModel | None
 
@@ -221,7 +233,7 @@ class _State:
 
 
 def _batches(
-    network: Segmenter,
+    network: Tail,
     data: FeatureSet,
     teacher: FeatureSet | None,
     order: Tensor,
@@ -246,14 +258,14 @@ def _batches(
 
 
 def _loss_of(
-    network: Segmenter | Supervision, data: FeatureSet, compute: Compute, aids: Aids
+    network: Tail | Supervision, data: FeatureSet, compute: Compute, aids: Aids, task: Task
 ) -> Geometry | WeighedLoss:
-    def road(one: Segmenter) -> Geometry:
-        return geometry(data.crop, one.stride, compute.device, one.offset)
+    def road(one: Tail) -> Geometry:
+        return geometry(data.crop, one.stride, compute.device, one.offset, task)
 
-    if isinstance(network, Segmenter):
+    if isinstance(network, Tail):
         return road(network)
-    inner = cast(Iterable[Segmenter], network.inner)
+    inner = cast(Iterable[Tail], network.inner)
     return WeighedLoss((road(network.network), *map(road, inner)), aids.auxiliary)
 
 
@@ -271,7 +283,7 @@ def order_of(data: FeatureSet, batch: int, steps: int, seed: int) -> npt.NDArray
     return order
 
 
-def features_of(data: FeatureSet, network: Segmenter, compute: Compute, resident: bool) -> Pyramid:
+def features_of(data: FeatureSet, network: Tail, compute: Compute, resident: bool) -> Pyramid:
     """The maps that a network reads, by stride: in the accelerator's memory where they are
     `resident`, else mapped from disk."""
     strides = network.head.reads

@@ -8,23 +8,19 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from math import isfinite
 from pathlib import Path
-from typing import Protocol
 
 from atrous.core.errors import AtrousError, in_a_line, lacks_memory
-from atrous.core.trial import Details, Failed, Job, Measured, Outcome, Reason
+from atrous.core.trial import (
+    Failed,
+    Job,
+    Measured,
+    Metrics,
+    Outcome,
+    Reason,
+    details_of,
+    values_of,
+)
 from atrous.training.optimiser import NonFiniteError
-
-
-class Measures(Protocol):
-    """Values and rows of values by name, as `Metrics` are."""
-
-    @property
-    def values(self) -> dict[str, float]:
-        """The single numbers, which an objective may read."""
-
-    @property
-    def details(self) -> Details:
-        """The rows of numbers."""
 
 
 @dataclass(frozen=True)
@@ -62,13 +58,14 @@ class Rungs:
             shutil.rmtree(self.place(job, level), ignore_errors=True)
 
 
-def outcome_of(job: Job, measure: Callable[[Job], Measures]) -> Outcome:
+def outcome_of(job: Job, measure: Callable[[Job], Metrics]) -> Outcome:
     """Measures a job; divergence and a lack of memory come back as records, not exceptions."""
     start = time.monotonic()
     try:
         metrics = measure(job)
-        require_finite(metrics.values)
-        return Measured(job, metrics.values, metrics.details, time.monotonic() - start)
+        values = values_of(metrics)
+        require_finite(values)
+        return Measured(job, values, details_of(metrics), time.monotonic() - start)
     except NonFiniteError as error:
         reason, text = Reason.NON_FINITE, f"Training diverged: {error}. Lower --rate."
     except Exception as error:

@@ -30,6 +30,7 @@ from atrous.networks.weights import digest
 from atrous.search.run import Run, Settings, write_about
 from atrous.spaces import find_architecture, find_space, needs_backbone
 from atrous.spaces.space import from_stride
+from atrous.tasks import find_task
 from atrous.training.optimiser import Schedule
 
 WEIGHT_DECAY = 4e-5
@@ -48,7 +49,9 @@ class Teacher(Encoder):
         self.output_stride = self.canvas = TARGET_STRIDE
         self.channels = {TARGET_STRIDE: len(model.blueprint.classes)}
         self.mean, self.std = model.transform.mean, model.transform.std
-        built_from = json.dumps(to_json(model.blueprint), sort_keys=True)
+        # The task is left out: the digest is that of before there were several.
+        blueprint = {n: v for n, v in to_json(model.blueprint).items() if n != "task"}
+        built_from = json.dumps(blueprint, sort_keys=True)
         told = f"{digest(model.network)} {built_from}".encode()
         self.weights_digest = hashlib.blake2b(told, digest_size=16).hexdigest()
 
@@ -175,8 +178,8 @@ def cached_of_data(
     Raises `AtrousError` for the data of whole networks, which read no features.
     """
     backbone = backbone_of(data)
-    strides = strides_read(config, backbone)
-    selection = Extraction(data.selection, backbone, crop, device, strides)
+    strides, task = strides_read(config, backbone), find_task(config.task)
+    selection = Extraction(data.selection, backbone, crop, device, strides, task=task)
     training = replace(selection, samples=data.training, labels=False, mirrored=config.proxy.flip)
     kept, scored = (cached_features(each, cache) for each in (training, selection))
     taught = None
@@ -213,8 +216,8 @@ def cached_of(run: Run, cache: Path) -> CachedFeatures:
 def features_of(samples: Samples, settings: Settings, data: SearchData, cache: Path) -> FeatureSet:
     """The features of any images of a run's data set, for scoring outside the search."""
     backbone = backbone_of(data)
-    strides = strides_read(settings.config, backbone)
-    extraction = Extraction(samples, backbone, settings.crop, settings.device, strides)
+    strides, task = strides_read(settings.config, backbone), find_task(settings.config.task)
+    extraction = Extraction(samples, backbone, settings.crop, settings.device, strides, task=task)
     return cached_features(extraction, cache)
 
 
@@ -245,6 +248,7 @@ def estimator(settings: Settings, cached: CachedFeatures) -> Proxy:
         init=config.proxy.init,
         resident=are_resident(sets, settings.device, settings.workers),
         aids=Aids(config.proxy.auxiliary, config.proxy.average, cached.teacher),
+        task=find_task(config.task),
     )
 
 

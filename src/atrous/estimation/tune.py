@@ -26,12 +26,11 @@ from atrous.core.files import write_whole
 from atrous.core.records import Positive, from_text, to_json
 from atrous.data.canvas import Size, feature_size
 from atrous.estimation.features import TARGET_STRIDE
-from atrous.estimation.learning import geometry, make_step
+from atrous.estimation.learning import geometry, make_step, tail
 from atrous.execution import find_executor
 from atrous.execution.executor import WorkerLostError
 from atrous.networks.compute import Compute, Layout, Precision, cards, cores
 from atrous.spaces import find_space
-from atrous.tasks.segmentation.probabilities import Segmenter
 from atrous.training.optimiser import Schedule, make_optimiser
 
 PRECISIONS: tuple[Precision, ...] = ("float32", "bfloat16")
@@ -132,7 +131,7 @@ def step_seconds(workload: Workload, compute: Compute) -> float:
     torch.manual_seed(0)
     space = find_space(workload.architecture.space)
     part = space.build(workload.architecture.genotype, workload.channels, workload.filters)
-    network = Segmenter(part, workload.classes).train()
+    network = tail(part, workload.classes).train()
     compute.arrange(network)
     road = geometry(workload.crop, network.stride, compute.device)
     step = make_step(

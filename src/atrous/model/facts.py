@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator
 
-from atrous.core.records import Amount, Count, Device, Positive, Share, from_json
+from atrous.core.records import Amount, Count, Device, Positive, from_json
 from atrous.data.canvas import Size
 
 Extent = tuple[Positive, Positive]
@@ -59,7 +59,6 @@ class HowTrained:
     rate: Amount | None = None
     seed: Count | None = None
     backbone_weights: str | None = None
-    selection_miou: Share | None = None
     parameters: Count | None = None
     multiply_adds: Count | None = None
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import difflib
 import sys
 from collections.abc import Collection, Mapping
+from functools import cache
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -115,9 +116,9 @@ def load_backbone(name: str, weights: str, output_stride: int, seed: int = 0) ->
     Raises AtrousError, naming the ways out, when the backbone is unknown or cannot give the
     output stride, when the hub cannot be reached, and when weights do not fit or are not finite.
     """
-    blank, multiple = _checked(name, output_stride)
+    multiple = _checked(name, output_stride)
     if weights != "none":
-        _check_same_tensors(blank, name, output_stride)
+        _check_same_tensors(name, output_stride)
     if weights == "auto":
         network = _fetched(name, output_stride)
     else:
@@ -198,8 +199,8 @@ def _centre(weights: Tensor) -> float:
 
 def outline(name: str, output_stride: int) -> Backbone:
     """The backbone without weights or storage, for its channels and its cost."""
-    network, multiple = _checked(name, output_stride)
-    return Backbone(network, name, output_stride, multiple).eval()
+    multiple = _checked(name, output_stride)
+    return Backbone(_blank(name, output_stride), name, output_stride, multiple).eval()
 
 
 def backbone_cost(outline: Backbone, size: tuple[int, int]) -> Cost:
@@ -233,8 +234,9 @@ def import_timm() -> ModuleType:
     return imported
 
 
-def _checked(name: str, output_stride: int) -> tuple[nn.Module, int]:
-    """The network without storage, and what multiple its inputs are padded to.
+@cache
+def _checked(name: str, output_stride: int) -> int:
+    """Finds the multiple that inputs of the network are padded to, by passes without data, once.
 
     Raises AtrousError when timm has no such backbone or it cannot give the output stride.
     """
@@ -242,8 +244,7 @@ def _checked(name: str, output_stride: int) -> tuple[nn.Module, int]:
         raise AtrousError(f"Expected an output stride of 8, 16 or 32; got {output_stride}.")
     _check_name(name)
     try:
-        with torch.device("meta"):
-            network = _create(name, output_stride=output_stride)
+        network = _blank(name, output_stride)
     except Exception as error:  # each timm family refuses in its own way
         raise _incapable(name, output_stride, f"{type(error).__name__}: {error}") from error
     reached = max(_strides(network))
@@ -251,7 +252,7 @@ def _checked(name: str, output_stride: int) -> tuple[nn.Module, int]:
         raise _incapable(name, output_stride, f"its deepest map is at stride {reached}")
     for multiple in (1, output_stride, 2 * output_stride):
         if _sizes_hold(network, multiple):
-            return network, multiple
+            return multiple
     raise _incapable(name, output_stride, f"it cannot process {PROBE[0]} x {PROBE[1]} pixels")
 
 
@@ -331,7 +332,8 @@ def _load(network: nn.Module, name: str, weights: str) -> None:
     fill(network, _named(network, name), state, f"--weights {weights} for --backbone {name}")
 
 
-def _check_same_tensors(blank: nn.Module, name: str, output_stride: int) -> None:
+@cache
+def _check_same_tensors(name: str, output_stride: int) -> None:
     """Refuses to load weights where the output stride adds or removes layers with weights.
 
     A block that no longer strides may need no projection, or another one: weights trained at
@@ -339,6 +341,7 @@ def _check_same_tensors(blank: nn.Module, name: str, output_stride: int) -> None
     """
     with torch.device("meta"):
         trained = _create(name)
+    blank = _blank(name, output_stride)
     changed = trained.state_dict().keys() ^ blank.state_dict().keys()
     if changed:
         reason = f"with trained weights, since it adds or removes {len(changed)} of the tensors"
@@ -359,6 +362,12 @@ def _fetched(name: str, output_stride: int) -> nn.Module:
             f"--weights auto: the weights of {name} could not be fetched "
             f"({type(error).__name__}: {error}). {WAYS_OUT}"
         ) from error
+
+
+def _blank(name: str, output_stride: int) -> nn.Module:
+    """The network without storage."""
+    with torch.device("meta"):
+        return _create(name, output_stride=output_stride)
 
 
 def _create(name: str, **options: object) -> nn.Module:

@@ -256,3 +256,22 @@ class Decoder(Refinement):
         low = maps[self.stride]
         spread = onto(deep, self.deep, self.stride, low.shape[-2:], self.offsets)
         return cast(Tensor, self.refine(torch.cat([spread, self.low(low)], dim=1)))
+
+
+class Tail(nn.Module):
+    """A network without its encoder: a part on cached maps, then the last layer `logits`.
+
+    Position i of the scores belongs to pixel `stride` * i + `offset`; `offsets` are those of the
+    maps.
+    """
+
+    def __init__(self, head: Part, logits: nn.Conv2d, offsets: Offsets = IN_PLACE) -> None:
+        super().__init__()
+        self.head, self.logits = head, logits
+        self.stride = head.stride
+        self.offset = offsets.get(head.stride, 0.0)
+        align(head, offsets)
+
+    def forward(self, maps: Pyramid) -> Tensor:
+        """Maps by stride -> scores [B, C, H, W] at the part's stride."""
+        return cast(Tensor, self.logits(self.head(maps)))

@@ -21,8 +21,8 @@ from atrous.networks.compute import Compute
 from atrous.relax.config import MOMENTUM, WEIGHT_DECAY, SearchProtocol
 from atrous.relax.gates import GATES, Choices, Groups, on_cpu
 from atrous.relax.relaxation import AnyMixture, Penalty, Relaxation, without_penalty
-from atrous.tasks import Task
-from atrous.tasks.segmentation import SEGMENTATION
+from atrous.tasks import USUAL
+from atrous.tasks.task import Task
 from atrous.training.checkpoint import Checkpoint, fill
 from atrous.training.crops import Batch
 from atrous.training.optimiser import set_rate
@@ -62,7 +62,7 @@ class SearchState:
         protocol: SearchProtocol,
         compute: Compute,
         penalty: Penalty = without_penalty,
-        task: Task = SEGMENTATION,
+        task: Task = USUAL,
     ) -> None:
         self.relaxation, self.protocol = relaxation, protocol
         self.compute, self.penalty = compute, penalty
@@ -116,7 +116,7 @@ class SearchState:
 
     def cross_entropy(self, batch: Batch, mixture: AnyMixture) -> Tensor:
         """Returns the mean over labelled pixels."""
-        counted = self._loss.task.labelled(batch[1]).clamp_min(1)
+        counted = self._loss.lesson.labelled(batch[1]).clamp_min(1)
         return self._loss(self.supernet, batch, mixture) / counted.to(self.compute.device)
 
     def checkpoint(self) -> Checkpoint:

@@ -12,7 +12,7 @@ from atrous.core.words import mebibytes
 from atrous.relax.config import SearchProtocol
 from atrous.relax.gates import GATES, Group
 from atrous.relax.relaxation import AnyMixture, Relaxation, RelaxedNetwork
-from atrous.tasks.segmentation import SEGMENTATION
+from atrous.tasks import USUAL
 
 DRAWS = 16
 """How many mixtures are drawn of a gate that leaves out most of the network."""
@@ -111,7 +111,7 @@ def _kept(network: RelaxedNetwork, images: Tensor, mixture: AnyMixture) -> tuple
     with kept:
         logits = network(images, mixture)
         labels = torch.empty(logits[:, 0].shape, dtype=torch.int64, device=logits.device)
-        loss = SEGMENTATION.loss(logits, labels)
+        loss = USUAL.lesson().loss(logits, labels)
     for handle in handles:
         handle.remove()
     del loss

@@ -156,7 +156,7 @@ def gather(run: Run, entries: Sequence[Entry], against: OtherRun | None = None) 
     space = find_space(run.config.space)
     searched = Searched(
         random,
-        score_name(run.config.proxy.score),
+        score_name(run.score),
         _is_random(entries),
         family_of(space.name).yardstick,
     )
@@ -213,16 +213,17 @@ def _card(title: str, row: Row) -> Card:
 
 
 def _classes(run: Run, cards: Sequence[Card]) -> list[Measure]:
-    if not cards:
+    row = run.task.by_class
+    if not cards or not row:
         return []
-    columns = zip(*(card.row.found.measured.details["class_iou"] for card in cards), strict=True)
+    columns = zip(*(card.row.found.measured.details[row] for card in cards), strict=True)
     return [Measure(n, v) for n, v in zip(run.context.classes, columns, strict=True)]
 
 
 def _figures(
     run: Run, entries: Sequence[Entry], measured: Sequence[Scored], against: OtherRun | None
 ) -> Figures:
-    found, score = _found(measured), run.config.proxy.score
+    found, score = _found(measured), run.score
     if not found:
         return Figures(None, None, None, None)
     over_trials, over_seconds = (_progress(entries, against, x) for x in ("trials", "seconds"))

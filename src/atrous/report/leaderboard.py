@@ -17,9 +17,9 @@ from atrous.search.run import Run
 from atrous.search.verdict import cost_of
 from atrous.spaces import view_of
 from atrous.spaces.view import Observed
+from atrous.tasks.task import Task
 
 TOP = 10
-METRICS = ("miou", "mean_accuracy", "pixel_accuracy", "weighted_iou", "cross_entropy")
 HEAD = ("rank", "trial", "architecture", "origin", "outcome", "score")
 COST = ("parameters", "multiply_adds")
 
@@ -28,8 +28,9 @@ COST = ("parameters", "multiply_adds")
 class Row:
     """A measured trial at its rank, counted from 1 over all measured trials.
 
-    `score_name` says what `score` is; `multiply_adds` are those of a head on one feature map, or of
-    trunk and head on one image; `seconds` is the time the trial took.
+    `score_name` says what `score` is, `task` what else was measured; `multiply_adds` are those of
+    a head on one feature map, or of trunk and head on one image; `seconds` is the time the trial
+    took.
     """
 
     rank: int
@@ -38,12 +39,21 @@ class Row:
     origin: str
     score: float
     score_name: str
-    miou: float
-    cross_entropy: float | None
+    task: Task
     parameters: int
     multiply_adds: int
     seconds: float
     found: Scored
+
+    @property
+    def value(self) -> float:
+        """The main value of the task."""
+        return self.found.values[self.task.value]
+
+    @property
+    def loss(self) -> float | None:
+        """The mean loss, where it was measured."""
+        return self.found.values.get(self.task.loss)
 
     @property
     def is_baseline(self) -> bool:
@@ -86,15 +96,17 @@ def write_csv(run: Run, entries: Sequence[Entry], path: Path) -> None:
     Raises `AtrousError` if the file cannot be written.
     """
     text = StringIO()
-    classes = [f"iou {name}" for name in run.context.classes]
-    columns = [*HEAD, *METRICS, *COST, "seconds", "elapsed", "cell", "error", *classes]
+    task, kind = run.task, run.task.by_class.removeprefix("class_")
+    names = (*task.values, task.loss)
+    classes = [f"{kind} {name}" for name in run.context.classes if kind]
+    columns = [*HEAD, *names, *COST, "seconds", "elapsed", "cell", "error", *classes]
     writer = csv.DictWriter(text, columns, restval="", lineterminator="\n")
     writer.writeheader()
     elapsed = {entry.trial.number: entry.elapsed for entry in entries}
     for row in leaderboard(run, entries):
         measured = row.found.measured
-        scores = {name: measured.values.get(name) for name in METRICS}
-        shares = dict(zip(classes, measured.details["class_iou"], strict=True))
+        scores = {name: measured.values.get(name) for name in names}
+        shares = dict(zip(classes, measured.details.get(task.by_class, ()), strict=True))
         line = {"rank": row.rank, "outcome": "measured", "score": row.score, **scores, **shares}
         writer.writerow(line | _known(run, measured, elapsed[row.number]))
     for entry in entries:
@@ -113,9 +125,8 @@ def _row(run: Run, rank: int, found: Scored) -> Row:
         architecture=str(trial.architecture),
         origin=str(trial.origin),
         score=found.score,
-        score_name=run.config.proxy.score,
-        miou=found.values["miou"],
-        cross_entropy=found.values.get("cross_entropy"),
+        score_name=run.score,
+        task=run.task,
         parameters=cost.parameters,
         multiply_adds=cost.multiply_adds,
         seconds=found.measured.seconds,

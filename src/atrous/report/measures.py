@@ -14,10 +14,11 @@ from atrous.report.trained import Trained
 from atrous.search.ledger import Entry
 from atrous.search.verdict import Contender, Verdict
 from atrous.spaces import find_architecture
+from atrous.tasks import find_task
 
 BEST = "best"
-LIKE = frozenset(("name", "selection_miou", "parameters", "multiply_adds", "device"))
-"""Fields in which the records of networks that were trained alike may differ."""
+LIKE = frozenset(("name", "parameters", "multiply_adds", "device"))
+"""Fields in which the records of networks that were trained alike may differ, as in their value."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +52,8 @@ def named(trained: Sequence[Trained], entries: Sequence[Entry]) -> list[TitledNe
 def differences(one: TitledNetwork, other: TitledNetwork) -> list[str]:
     """The fields in which the training of two networks differed."""
     first, second = one.trained.record, other.trained.record
-    names = sorted((first.keys() | second.keys()) - LIKE)
+    values = {find_task(n.trained.blueprint.task).selected_by for n in (one, other)}
+    names = sorted((first.keys() | second.keys()) - LIKE - values)
     return [name.replace("_", " ") for name in names if first.get(name) != second.get(name)]
 
 

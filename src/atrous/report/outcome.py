@@ -15,7 +15,7 @@ from PIL import Image
 
 from atrous.core.drawing import BLUE, GREEN, INK, MUTED, ORANGE, draw, dress_lines
 from atrous.core.errors import AtrousError
-from atrous.core.words import decimal
+from atrous.core.words import decimal, score_name
 from atrous.report import measures
 from atrous.report.figures import HEIGHT, shortened
 from atrous.report.measures import ClassTable, Measure, TitledNetwork, named, unlike_words
@@ -193,31 +193,33 @@ DASHES = ("-", (0, (5, 2)), (0, (1, 1.5)))
 
 
 def curves_figure(networks: Sequence[TitledNetwork]) -> str | None:
-    """Selection mIoU against training steps, a line each; `None` where nothing was scored."""
+    """The main value on the selection images against training steps, a line each; `None` where
+    nothing was scored."""
     scored = [network for network in networks if network.trained.scores]
     if not scored:
         return None
 
     def paint(axes: Axes) -> None:
         labels = [_paint_scores(axes, network, place) for place, network in enumerate(scored)]
-        dress_lines(axes, "training steps", "mIoU on the selection images", labels)
+        dress_lines(axes, "training steps", f"{name} on the selection images", labels)
 
-    title = "mIoU on the selection images against training steps"
+    name = score_name(scored[0].trained.scores[0].name)
+    title = f"{name} on the selection images against training steps"
     return draw("training-curves", title, (BROAD, HEIGHT), (62, 42, 146, 14), paint)
 
 
 def _paint_scores(axes: Axes, network: TitledNetwork, place: int) -> Label:
-    """Draws a line; gives its label, with the mIoU of the weights that were kept."""
+    """Draws a line; gives its label, with the value of the weights that were kept."""
     scores = network.trained.scores
     colour = COLOURS[place % len(COLOURS)]
     axes.plot(
         [score.step for score in scores],
-        [score.miou for score in scores],
+        [score.value for score in scores],
         color=colour,
         linewidth=2,
         linestyle=DASHES[place // len(COLOURS) % len(DASHES)],
         marker="." if len(scores) < 40 else "",
     )
     best = max(scores, key=lambda score: score.standing)
-    axes.plot(best.step, best.miou, "o", markerfacecolor="none", color=colour, markersize=10)
-    return scores[-1].miou, f"{shortened(network.title)} {decimal(best.miou)}", colour
+    axes.plot(best.step, best.value, "o", markerfacecolor="none", color=colour, markersize=10)
+    return scores[-1].value, f"{shortened(network.title)} {decimal(best.value)}", colour

@@ -89,8 +89,10 @@ def render_page(content: Content) -> str:
         settings=settings,
         context=content.run.context,
         top=shown(content.rows),
-        score=words.score_name(config.proxy.score),
-        score_meaning=words.score_meaning(config.proxy.score),
+        score=words.score_name(content.run.score),
+        score_meaning=words.score_meaning(content.run.score),
+        value=words.score_name(content.run.task.value),
+        beside=_beside(content.run),
         noun=content.view.noun,
         cost=_cost_words(content),
         command=command(settings),
@@ -99,6 +101,15 @@ def render_page(content: Content) -> str:
         links=_links(content),
         **_ranking_words(content),
     )
+
+
+def _beside(run: Run) -> list[tuple[str, str]]:
+    """The columns of the leaderboard beside the score: the main value and the loss, as headings and
+    attributes of a row, where the score is not that already."""
+    task, read = run.task, run.task.objective(run.score).names
+    value = [(words.score_name(task.value), "value")] if run.score != task.value else []
+    loss = task.loss.replace("_", "-").capitalize()
+    return [*value, *([(loss, "loss")] if read != (task.loss,) else [])]
 
 
 def _template(name: str) -> str:

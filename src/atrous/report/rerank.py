@@ -11,7 +11,6 @@ from math import isnan
 from typing import TYPE_CHECKING
 
 from atrous.core.drawing import BLUE, MUTED, ORANGE, draw, label_ends
-from atrous.core.objective import MIOU
 from atrous.core.statistics import Correlation, correlate
 from atrous.core.trial import TRIAL, Failed, Trial
 from atrous.core.words import decimal, interval, ordinal, quantity, score_name
@@ -109,8 +108,8 @@ def second_ranking(run: Run) -> SecondRanking:
         failed=tuple(_failed(again)),
         left=len({*asked.trials} - {_trial(e.trial) for e in again}) if asked else 0,
         found=len(ranked(entries)),
-        score_name=score_name(run.config.proxy.score),
-        second_name=score_name(asked.protocol.score if asked else MIOU),
+        score_name=score_name(run.score),
+        second_name=score_name(run.second_score),
         correlation=_correlation(cells),
     )
 

@@ -4,7 +4,7 @@ Only JSON is read: no tensor is loaded and no network is built. Beside RUN/plan.
 RUN/trained/NAME/:
 
 training.json                 what is trained, and how
-log.jsonl                     loss and selection mIoU as training went on
+log.jsonl                     loss and selection scores as training went on
 model/                        the model, with evaluation.json if it was evaluated
 evaluation/**/pictures-N.png  sheets of pictures, with the evaluation.json of their own beside
 latency.json                  how long an image takes
@@ -24,6 +24,7 @@ from atrous.core.records import Amount, Count, read_lines, read_plain
 from atrous.core.trial import Score
 from atrous.model.evaluation.record import Evaluation, read_evaluations, require_classes
 from atrous.model.facts import Latency, TrainingRecord, crop_of
+from atrous.tasks import USUAL
 
 PLAN, FOLDER = "plan.json", "trained"
 JOB, LOG, MODEL = "training.json", "log.jsonl", "model"
@@ -87,6 +88,7 @@ class Outline:
     architecture: ArchitectureText
     backbone: str = ""
     classes: tuple[str, ...] = ()
+    task: str = USUAL.name
 
 
 @dataclass(frozen=True)

@@ -24,7 +24,6 @@ from random import Random
 
 from atrous.core.architecture import Architecture
 from atrous.core.errors import AtrousError
-from atrous.core.objective import Objective
 from atrous.core.trial import (
     BASELINE,
     Failed,
@@ -44,6 +43,7 @@ from atrous.spaces import find_architecture, find_space
 from atrous.spaces.space import Space
 from atrous.strategies.strategy import AnyStrategy, ExhaustedError, Result, Stateless
 from atrous.strategies.uniform import uniform
+from atrous.tasks.task import Objective
 
 ATTEMPTS = 3
 """How often a job is begun whose worker dies."""

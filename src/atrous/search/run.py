@@ -19,7 +19,6 @@ from atrous.core.config import GRADIENT, MOST_WORKERS, SearchConfig, Size
 from atrous.core.console import command
 from atrous.core.errors import AtrousError, faults
 from atrous.core.files import hold, is_held, make_folder
-from atrous.core.objective import MIOU, find_objective
 from atrous.core.options import option, part, replaced
 from atrous.core.records import Count, Device, Positive, read, read_plain, write
 from atrous.core.trial import Trial
@@ -37,6 +36,8 @@ from atrous.search.ledger import (
 from atrous.spaces import find_architecture, find_space, needs_backbone
 from atrous.spaces.space import Shape
 from atrous.strategies import find_strategy
+from atrous.tasks import TASKS, find_task
+from atrous.tasks.task import Task
 
 ABOUT, LEDGER, LOCK = "run.json", "ledger.db", "run.lock"
 RERANK = "rerank.json"
@@ -90,9 +91,9 @@ class Context:
 
 @dataclass(frozen=True)
 class ScoredBy:
-    """The score that a re-ranking goes by, as its protocol tells it."""
+    """The score that a re-ranking goes by, as its protocol tells it, or the main value."""
 
-    score: str = MIOU
+    score: str = ""
 
 
 @dataclass(frozen=True)
@@ -124,6 +125,22 @@ class Run:
     def config(self) -> SearchConfig:
         """The configuration that the user asked for."""
         return self.settings.config
+
+    @property
+    def task(self) -> Task:
+        """The question that its networks answer."""
+        return find_task(self.config.task)
+
+    @property
+    def score(self) -> str:
+        """The name of what the search maximises."""
+        return self.config.proxy.score or self.task.value
+
+    @property
+    def second_score(self) -> str:
+        """The name of what a re-ranking goes by."""
+        asked = self.asked_again()
+        return (asked.protocol.score if asked else "") or self.task.value
 
     def ledger(self) -> Ledger:
         """The ledger of the search."""
@@ -247,13 +264,15 @@ def unknown(config: SearchConfig) -> list[str]:
     """Returns what a configuration names and this version has not, a phrase each with its field."""
     checks: dict[str, Callable[[], object]] = {
         "space": lambda: find_space(config.space),
-        "proxy.score": lambda: find_objective(config.proxy.score),
+        "task": lambda: find_task(config.task),
         "machine.executor": lambda: find_executor(config.machine.executor, 1),
         "encoder": lambda: _require_encoder(config),
     }
     for place, name in enumerate(config.baselines):
         if not name.endswith(".json"):
             checks[f"baselines[{place}]"] = partial(find_architecture, name)
+    if config.task in TASKS:
+        checks["proxy.score"] = lambda: find_task(config.task).objective(config.proxy.score)
     if config.strategy != GRADIENT:
         checks["strategy"] = lambda: find_strategy(config.strategy)
     found = []

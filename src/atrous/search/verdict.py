@@ -6,13 +6,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from atrous.core.architecture import Architecture, Cost
-from atrous.core.objective import MIOU, on_split
 from atrous.core.statistics import chance_margin, mean_interval
 from atrous.core.trial import Measured
 from atrous.core.words import count, decimal, difference, score_name
 from atrous.search.ledger import Entry, scored
 from atrous.search.run import Run, best_trial, ranked
 from atrous.spaces import find_architecture, find_space
+from atrous.tasks.task import on_split
 
 FEWEST_SEEDS = 2
 
@@ -48,14 +48,16 @@ class Evidence:
 class Verdict:
     """The best that a search found against the cheapest baseline.
 
-    `trained` is by how much the found network scored more when both were trained in full, once
-    each, on the images to look at first; `None` where they were not. `only` is the network that
-    scored highest, baselines counted, where that alone was trained.
+    `value` is the short name of the task's main value. `trained` is by how much of it the found
+    network has more when both were trained in full, once each, on the images to look at first;
+    `None` where they were not. `only` is the network that scored highest, baselines counted, where
+    that alone was trained.
     """
 
     found: Contender
     baseline: Contender
     evidence: Evidence
+    value: str
     trained: float | None = None
     only: Contender | None = None
 
@@ -106,7 +108,11 @@ class Verdict:
         return f"{beyond} the noise of {decimal(noise)}"
 
     def _trained_words(self) -> str:
-        return "" if self.trained is None else f"; trained in full {difference(self.trained)} mIoU"
+        return (
+            ""
+            if self.trained is None
+            else f"; trained in full {difference(self.trained)} {self.value}"
+        )
 
 
 def verdict_of(run: Run, entries: Sequence[Entry]) -> Verdict | None:
@@ -118,20 +124,18 @@ def verdict_of(run: Run, entries: Sequence[Entry]) -> Verdict | None:
     differences between architectures too, it rather leaves a better network unshown than crowns
     one that was lucky.
     """
-    again, asked = run.reranked(), run.asked_again()
+    again = run.reranked()
     best, measured = best_trial(entries, again), [each.trial for each in scored(entries)]
     baseline = cheapest(run, {t.label: t.architecture for t in measured if t.is_baseline})
     if best is None or baseline is None:
         return None
     found = Contender(best.label, best.architecture, cost_of(run, best.architecture))
     evidence = (
-        _by_replicates(run.compared(), found, baseline, run.config.data.select_on)
-        or _by_spread(
-            again, found, baseline, asked.protocol.score if asked else MIOU, "ranked again"
-        )
-        or _by_spread(entries, found, baseline, run.config.proxy.score, "proposed")
+        _by_replicates(run, found, baseline)
+        or _by_spread(again, found, baseline, run.second_score, "ranked again")
+        or _by_spread(entries, found, baseline, run.score, "proposed")
     )
-    return Verdict(found, baseline, evidence) if evidence else None
+    return Verdict(found, baseline, evidence, score_name(run.task.value)) if evidence else None
 
 
 def cheapest(run: Run, named: Mapping[str, Architecture]) -> Contender | None:
@@ -151,29 +155,28 @@ def cost_of(run: Run, architecture: Architecture) -> Cost:
     return space.cost(architecture.genotype, run.context.maps, run.config.proxy.filters)
 
 
-def _by_replicates(
-    entries: Sequence[Entry], found: Contender, baseline: Contender, chose: str
-) -> Evidence | None:
+def _by_replicates(run: Run, found: Contender, baseline: Contender) -> Evidence | None:
     """The margin over seeds that both were trained with, on the split that has the most of them;
     of equals, one whose images chose nothing."""
-    outcomes = [e.outcome for e in entries if isinstance(e.outcome, Measured)]
+    value, chose = run.task.value, run.config.data.select_on
+    outcomes = [e.outcome for e in run.compared() if isinstance(e.outcome, Measured)]
     splits = dict.fromkeys(split for m in outcomes for split in m.trial.origin.note)
-    margins = {split: _margins(outcomes, found, baseline, split) for split in splits}
+    margins = {s: _margins(outcomes, found, baseline, on_split(value, s)) for s in splits}
     best = max(splits, key=lambda s: (len(margins[s]), s not in ("train", chose)), default=None)
     if best is None or len(margins[best]) < FEWEST_SEEDS:
         return None
     interval = mean_interval(margins[best])
     basis = f"{interval.count} fresh seeds each, on {best}"
-    return Evidence(interval.mean, interval.mean - interval.low, basis, score_name(MIOU))
+    return Evidence(interval.mean, interval.mean - interval.low, basis, score_name(value))
 
 
 def _margins(
-    outcomes: Iterable[Measured], found: Contender, baseline: Contender, split: str
+    outcomes: Iterable[Measured], found: Contender, baseline: Contender, name: str
 ) -> list[float]:
-    """The differences in mIoU on a split, one for each seed that both have."""
+    """The differences in a value, one for each seed that both have."""
     scores: dict[Architecture, dict[int, float]] = {}
     for each in outcomes:
-        if (value := each.values.get(on_split(MIOU, split))) is not None:
+        if (value := each.values.get(name)) is not None:
             scores.setdefault(each.trial.architecture, {})[each.trial.seed] = value
     one, other = (scores.get(each.architecture, {}) for each in (found, baseline))
     return [one[seed] - other[seed] for seed in sorted(one.keys() & other.keys())]

@@ -17,7 +17,7 @@ from atrous.networks.layers import counted
 from atrous.networks.network import LOW_STRIDE, Encoder, Network
 from atrous.spaces import find_space, needs_backbone
 from atrous.spaces.space import from_stride
-from atrous.tasks.segmentation import SEGMENTATION
+from atrous.tasks import USUAL, find_task
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,8 @@ class Blueprint:
     """`filters` is the width of the cell and the decoder, `decoder` whether there is one; class k
     is called `classes[k]` and drawn in `colours[k]` (RGB). An architecture with an encoder of its
     own has no `backbone` and no `output_stride`. `offsets` are those of the backbone's
-    maps. The part reads none of them at a smaller stride than `finest_stride`; the decoder may."""
+    maps. The part reads none of them at a smaller stride than `finest_stride`; the decoder may. The
+    last layer is that of the `task`."""
 
     architecture: ArchitectureText
     backbone: str | None
@@ -36,6 +37,7 @@ class Blueprint:
     colours: tuple[Colour, ...]
     offsets: dict[int, float] = field(default_factory=dict)
     finest_stride: Positive | None = None
+    task: str = USUAL.name
 
     def __post_init__(self) -> None:
         """Raises `ValueError` unless each class has a colour."""
@@ -139,5 +141,6 @@ def _assembled(blueprint: Blueprint, backbone: Encoder | None) -> Network:
         refinement = space.decoder(encoder.channels, part, blueprint.filters)
     encoder.cut({*part.reads, *(refinement.reads if refinement else ())})
     kernel = 1 if refinement else part.kernel
-    scores = SEGMENTATION.head((refinement or part).channels, len(blueprint.classes), kernel)
+    head = find_task(blueprint.task).lesson().head
+    scores = head((refinement or part).channels, len(blueprint.classes), kernel)
     return Network(encoder, part, scores, refinement).eval()

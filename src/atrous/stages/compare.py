@@ -7,20 +7,17 @@ replicate is a trial of a study of its own in the run's ledger, with the values 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from itertools import count
 from pathlib import Path
-from typing import Any
 
 from atrous.core.architecture import Architecture
 from atrous.core.config import SearchConfig
 from atrous.core.console import counted
 from atrous.core.errors import AtrousError
-from atrous.core.objective import Value, on_split
 from atrous.core.statistics import Interval, mean_interval
 from atrous.core.trial import (
     REPLICATE,
-    Details,
     Failed,
     Job,
     Measured,
@@ -30,6 +27,7 @@ from atrous.core.trial import (
     Outcome,
     Trial,
     may_pass,
+    values_of,
 )
 from atrous.data.dataset import Dataset, Samples
 from atrous.estimation.cached import Proxy
@@ -43,6 +41,7 @@ from atrous.search.loop import SearchPlan, search
 from atrous.search.promotion import FullBudget
 from atrous.search.run import Run, winner
 from atrous.spaces import find_architecture, find_space
+from atrous.tasks.task import Value, on_split
 
 FIRST_SEED = 1000
 """Fresh seeds count from here; a search's own seed is never among them unless it is as large."""
@@ -52,21 +51,21 @@ Sets = Mapping[str, FeatureSet]
 
 @dataclass(frozen=True)
 class Replicate:
-    """An architecture trained again with a fresh seed, scored on one split, whose feature set is
-    called `data`."""
+    """An architecture trained again with a fresh seed, and its values by name on one split, whose
+    feature set is called `data`; the main one is the first."""
 
     architecture: str
     seed: int
     split: str
     data: str
-    metrics: Metrics
+    values: Mapping[str, float]
 
 
 @dataclass(frozen=True)
 class Comparison:
     """The replicates of a few architectures with `seeds` seeds each, but for trials `left_out`.
 
-    `names` maps what the user called each to its text.
+    `names` maps what the user called each to its text; `value` names what is compared.
     """
 
     names: dict[str, str]
@@ -74,6 +73,7 @@ class Comparison:
     seeds: int
     replicates: Sequence[Replicate]
     left_out: Sequence[Failed]
+    value: str
 
 
 def compare(
@@ -101,20 +101,20 @@ def compare(
     if not measured:
         raise AtrousError(f"None of the architectures could be trained. {left_out[0].error}")
     texts = {name: str(architecture) for name, architecture in named.items()}
-    return Comparison(texts, splits, seeds, measured, left_out)
+    return Comparison(texts, splits, seeds, measured, left_out, run.task.value)
 
 
 def scores(replicates: Sequence[Replicate], architecture: str, split: str) -> dict[int, float]:
-    """mIoU by seed."""
+    """The main value by seed."""
     return {
-        r.seed: r.metrics.miou
+        r.seed: next(iter(r.values.values()))
         for r in replicates
         if r.architecture == architecture and r.split == split
     }
 
 
 def paired(replicates: Sequence[Replicate], one: str, other: str, split: str) -> Interval:
-    """The difference in mIoU, `one` less `other`, over the seeds both were trained with."""
+    """The difference in the main value, `one` less `other`, over the seeds that both have."""
     left, right = scores(replicates, one, split), scores(replicates, other, split)
     return mean_interval([left[seed] - right[seed] for seed in sorted(left.keys() & right.keys())])
 
@@ -149,33 +149,6 @@ def _images(config: SearchConfig, dataset: Dataset, split: str) -> Samples:
 
 
 @dataclass(frozen=True)
-class SplitMetrics:
-    """The metrics of a trained candidate by split, as the values of one trial: `val miou`."""
-
-    metrics: Mapping[str, Metrics]
-
-    @property
-    def values(self) -> dict[str, float]:
-        """See `Metrics`."""
-        pairs = ((s, name, v) for s, m in self.metrics.items() for name, v in m.values.items())
-        return {on_split(name, split): value for split, name, value in pairs}
-
-    @property
-    def details(self) -> Details:
-        """See `Metrics`."""
-        pairs = ((s, name, row) for s, m in self.metrics.items() for name, row in m.details.items())
-        return {on_split(name, split): row for split, name, row in pairs}
-
-
-def metrics_of(measured: Measured, split: str) -> Metrics:
-    """The metrics of a replicate on a split that it was scored on."""
-    found: dict[str, Any] = {**measured.values, **measured.details}
-    names = {field.name: on_split(field.name, split) for field in fields(Metrics)}
-    known = {field: found[name] for field, name in names.items() if name in found}
-    return Metrics(**{"cross_entropy": None, **known})
-
-
-@dataclass(frozen=True)
 class ReplicateEstimator:
     """Trains a candidate as a search does and scores it on every set; pickles."""
 
@@ -186,12 +159,12 @@ class ReplicateEstimator:
         """Returns the values of all sets; failures come back as records, not exceptions."""
         return outcome_of(job, self._measure)
 
-    def _measure(self, job: Job) -> SplitMetrics:
+    def _measure(self, job: Job) -> Metrics:
         network = self.proxy.fit(job.architecture, job.steps, job.seed)
         found = {split: self.proxy.evaluate(network, data) for split, data in self.sets.items()}
         for split, metrics in found.items():
-            require_finite(metrics.values, split)
-        return SplitMetrics(found)
+            require_finite(values_of(metrics), split)
+        return {on_split(name, s): each for s, m in found.items() for name, each in m.items()}
 
 
 @dataclass(frozen=True)
@@ -208,7 +181,7 @@ class ReplicatePlan:
         return SearchPlan(
             space=find_space(listed[0].architecture.space),
             promotion=FullBudget(self.steps),
-            objective=Value(on_split("miou", next(iter(self.sets)))),
+            objective=Value(on_split(self.proxy.task.value, next(iter(self.sets)))),
             listed=listed,
             seed=listed[0].seed,
             workers=self.workers,
@@ -284,7 +257,8 @@ def _listed(plan: ReplicatePlan, before: Sequence[Entry], left: Sequence[Trial])
 
 
 def _by_split(measured: Measured, plan: ReplicatePlan) -> Iterator[Replicate]:
-    trial = measured.trial
+    trial, task = measured.trial, plan.proxy.task
     for split, features in plan.sets.items():
-        metrics, data = metrics_of(measured, split), features.path.name
-        yield Replicate(str(trial.architecture), trial.seed, split, data, metrics)
+        values = {n: measured.values[on_split(n, split)] for n in (*task.values, task.loss)}
+        name, data = str(trial.architecture), features.path.name
+        yield Replicate(name, trial.seed, split, data, values)

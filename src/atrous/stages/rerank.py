@@ -23,7 +23,6 @@ from atrous.core.architecture import Architecture
 from atrous.core.config import MOST_WORKERS, RerankConfig
 from atrous.core.console import command, note
 from atrous.core.errors import AtrousError
-from atrous.core.objective import end_to_end, find_objective
 from atrous.core.options import option, replaced, require_in_range
 from atrous.core.records import Amount, Count
 from atrous.core.trial import TRIAL, Origin, Trial
@@ -94,7 +93,7 @@ def _reranking(run: Run, asked: RerankConfig) -> Reranking:
     training = replaced(
         asked.training,
         tune_norm=not gentle,
-        score=end_to_end(run.config.proxy.score),
+        score=run.task.end_to_end(run.score),
         score_every=SCORE_EVERY,
     )
     crop = require_crop(training.crop, canvas) if training.crop else (1, 1)
@@ -165,7 +164,7 @@ def proceed(run: Run, cache: Path, watch: Callable[[Entry], None]) -> None:
     plan = SearchPlan(
         space=find_space(config.space),
         listed=[*baselines, *again],
-        objective=find_objective(reranking.protocol.score),
+        objective=run.task.objective(reranking.protocol.score),
         promotion=FullBudget(reranking.protocol.steps),
         seed=config.seed,
         workers=reranking.workers,

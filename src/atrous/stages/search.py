@@ -25,13 +25,6 @@ from atrous.core.config import (
 )
 from atrous.core.console import command
 from atrous.core.errors import AtrousError, faults, require_all
-from atrous.core.objective import (
-    END_TO_END,
-    OBJECTIVES,
-    ON_FEATURES,
-    find_objective,
-    objectives_of,
-)
 from atrous.core.options import replaced, require_in_range
 from atrous.core.strategy_config import StrategyOptions
 from atrous.core.trial import Failed, may_pass
@@ -49,6 +42,7 @@ from atrous.spaces import family_of, find_architecture, find_space
 from atrous.stages.relax import require_relaxable
 from atrous.strategies import find_strategy
 from atrous.strategies.strategy import AnyStrategy, Result
+from atrous.tasks import TASKS, find_task
 
 RANDOM_BESIDE = 8
 """Random architectures that what is decoded is compared with."""
@@ -121,7 +115,7 @@ def proceed(
         trials=config.budget.trials,
         promotion=find_promotion(config.promotion, config.proxy.steps),
         seed=config.seed,
-        objective=find_objective(config.proxy.score),
+        objective=run.task.objective(run.score),
         workers=settings.workers,
         seconds=config.budget.seconds,
         reproducible=config.machine.reproducible,
@@ -136,6 +130,7 @@ def require_possible(config: SearchConfig, out: Path | None = None) -> None:
     where it is to go."""
     require_all(
         partial(find_space, config.space),
+        partial(find_task, config.task),
         partial(require_in_range, config),
         partial(pick_device, config.machine.device),
         partial(find_executor, config.machine.executor, 1),
@@ -152,7 +147,7 @@ def require_possible(config: SearchConfig, out: Path | None = None) -> None:
 def _of_space(config: SearchConfig) -> Iterator[Callable[[], object]]:
     """Yields what else to check where there is the space that is searched."""
     if faults(partial(find_space, config.space)):
-        yield partial(find_objective, config.proxy.score)
+        yield partial(_require_score, config, whole=False)
         return
     yield partial(require_relaxable, config)
     yield partial(require_score, config)
@@ -211,21 +206,26 @@ def _require_alike(config: SearchConfig, name: str) -> None:
 def require_score(config: SearchConfig) -> None:
     """Raises `AtrousError` if a search cannot have its --score: there is no such thing, or it is
     not measured where whole networks are trained."""
-    whole, score = find_space(config.space).encoder is not None, config.proxy.score
-    able = objectives_of(END_TO_END if whole else ON_FEATURES)
-    if score not in able:
-        why = f" for whole networks (--space {config.space})" if score in OBJECTIVES else ""
+    _require_score(config, find_space(config.space).encoder is not None)
+
+
+def _require_score(config: SearchConfig, whole: bool) -> None:
+    task, score = TASKS.get(config.task), config.proxy.score
+    if task and score and score not in (able := task.scores(whole)):
+        known = whole and score in task.objectives
+        why = f" for whole networks (--space {config.space})" if known else ""
         raise AtrousError(f"--score is one of {', '.join(able)}{why}, got {score!r}.")
 
 
 def lasting(config: SearchConfig) -> SearchConfig:
-    """The configuration as it is kept: it means the same from any folder, says its rate and the
-    finest stride, and asks for no more trials than there are architectures."""
+    """The configuration as it is kept: it means the same from any folder, says its rate, score
+    and finest stride, and asks for no more trials than there are architectures."""
     usual, finest = family_of(config.space).defaults, config.encoder.finest_stride
     if finest is None and usual.finest_on_cpu and pick_device(config.machine.device) == "cpu":
         finest = usual.finest_on_cpu
     return replaced(
         config,
+        score=config.proxy.score or find_task(config.task).value,
         rate=config.proxy.rate or usual.rate or CELL_RATES[config.proxy.optimiser],
         finest_stride=finest,
         data=str(Path(config.data.path).resolve()),

@@ -124,8 +124,8 @@ class Log:
         self._lines.append(line)
         self._write()
         if self._board:
-            for name in ("loss", "miou", "score"):
-                if (value := getattr(line, name)) is not None:
+            for name, value in {"loss": line.loss, **line.values}.items():
+                if value is not None:
                     self._board.add_scalar(name, value, line.step)
             self._board.flush()
 

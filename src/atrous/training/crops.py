@@ -17,6 +17,8 @@ from atrous.data.dataset import Samples, read_ahead, read_image, read_labels
 from atrous.data.transform import Augmentation
 from atrous.networks.compute import cores
 from atrous.networks.network import Begun
+from atrous.tasks import USUAL
+from atrous.tasks.task import Task
 from atrous.training.config import Protocol
 from atrous.training.world import World
 
@@ -36,13 +38,14 @@ class Crops:
     """Crop n of the stream, for any n. Each pass over the samples is in an order of its own.
 
     Augmentation draws each crop anew; where there are `variants`, so many of each sample, which
-    return in later passes, every second one mirrored.
+    return in later passes, every second one mirrored. Labels are the targets of the `task`.
     """
 
     samples: Samples
     augmentation: Augmentation
     seed: int
     variants: int = 0
+    task: Task = USUAL
 
     def __getitem__(self, number: int) -> Batch:
         """Image uint8 [3, H, W] and labels uint8 [H, W]."""
@@ -63,8 +66,9 @@ class Crops:
         rng = np.random.default_rng((self.seed, drawn, CROP))
         source = self.samples[sample]
         mirrored = bool(drawn // len(self.samples) % 2) if self.variants else None
-        pair = read_image(source.image), read_labels(source)
-        image, labels = self.augmentation(*pair, rng, mirrored)
+        pixels = read_image(source.image)
+        targets = self.task.targets(pixels, read_labels(source))
+        image, labels = self.augmentation(pixels, targets, rng, mirrored)
         return torch.from_numpy(image).permute(2, 0, 1), torch.from_numpy(labels)
 
 
@@ -178,9 +182,11 @@ def loader_threads(world: World) -> int:
     return max(1, min(LOADERS, cores() // world.local_size - 1))
 
 
-def crops_of(samples: Samples, protocol: Protocol, mean: tuple[float, ...]) -> Crops:
+def crops_of(
+    samples: Samples, protocol: Protocol, mean: tuple[float, ...], task: Task = USUAL
+) -> Crops:
     """The stream of a protocol; `mean` is the colour, in [0, 1], that images are extended with."""
     red, green, blue = (round(255 * value) for value in mean)
     fill = (red, green, blue)
     augmentation = Augmentation(protocol.crop, protocol.scales, protocol.flip, fill)
-    return Crops(samples, augmentation, protocol.seed, protocol.variants)
+    return Crops(samples, augmentation, protocol.seed, protocol.variants, task)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import islice
 from math import inf, isfinite
@@ -14,15 +14,13 @@ import torch
 from torch import nn
 
 from atrous.core.console import untracked
-from atrous.core.objective import MIOU, find_objective
-from atrous.core.records import Count, to_json
-from atrous.core.trial import Metrics, Score
+from atrous.core.records import Count, Finite, to_json
+from atrous.core.trial import Metrics, Row, Score, values_of
 from atrous.data.dataset import Progress, Samples
 from atrous.networks.compute import machine_memory
 from atrous.networks.network import Network
-from atrous.tasks import Task
-from atrous.tasks.segmentation import SEGMENTATION
-from atrous.tasks.segmentation.evaluate import evaluate
+from atrous.tasks import USUAL
+from atrous.tasks.task import Task
 from atrous.training.checkpoint import Checkpoint, Log, fill, load, save
 from atrous.training.crops import Crops, Started, parts
 from atrous.training.optimiser import FINITE_EVERY, NonFiniteError
@@ -37,8 +35,10 @@ SAVE_SECONDS = 60
 
 Scorer = Callable[[Network], Metrics]
 """Scores a network on the selection images."""
-Watch = Callable[[int, float, Metrics], None]
-"""Hears of each score: step, loss, metrics."""
+Watch = Callable[[Score, Metrics], None]
+"""Hears of each line of the log, and of all that was measured."""
+BRANCH_NORMS = "branch_norms"
+"""The row, in metrics, of the weight of each branch of a head that can tell."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class BestWeights:
     """The record of the weights that scored highest: after which step, and the metrics."""
 
     step: Count
-    metrics: Metrics
+    metrics: Mapping[str, Finite | Row | None]
 
 
 @dataclass(frozen=True)
@@ -59,11 +59,12 @@ class Selection:
     transform: Callable[..., torch.Tensor]
     world: World
     progress: Progress = untracked
-    task: Task = SEGMENTATION
+    task: Task = USUAL
 
     def __call__(self, network: Network) -> Metrics:
         """The metrics over all images and processes. Raises AtrousError for unreadable files."""
-        counts = evaluate(
+        lesson = self.task.lesson()
+        counted = lesson.evaluate(
             network,
             self.transform,
             self.samples[self.world.rank :: self.world.size],
@@ -72,9 +73,11 @@ class Selection:
             label="scoring",
             progress=self.progress,
         )
-        total = self.world.total(torch.from_numpy(counts))
-        scores = self.task.summary(total.cpu().numpy())
-        return Metrics(**vars(scores), cross_entropy=None, branch_norms=branch_norms(network.head))
+        total = self.world.total(torch.as_tensor(counted))
+        return {
+            **lesson.summary(total.cpu().numpy()),
+            BRANCH_NORMS: branch_norms(network.head),
+        }
 
 
 @runtime_checkable
@@ -90,7 +93,7 @@ def branch_norms(head: nn.Module) -> tuple[float, ...]:
     return head.branch_norms() if isinstance(head, Branched) else ()
 
 
-def ignore(step: int, loss: float, metrics: Metrics) -> None:
+def ignore(score: Score, metrics: Metrics) -> None:
     """Hears of scores and does nothing."""
 
 
@@ -142,18 +145,21 @@ def _score(
     state.world.align(state.scored)
     metrics = score(state.scored)
     if log:
-        name = state.protocol.score
-        value = find_objective(name)(metrics.values)
-        _keep_best(state, metrics, value, folder)
-        log.add(Score(state.step, loss, metrics.miou, None if name == MIOU else value))
-        watch(state.step, loss, metrics)
+        values, task = values_of(metrics), state.task
+        name = state.protocol.score or task.value
+        told = {task.value: values[task.value], name: task.objective(name)(values)}
+        line = Score(state.step, loss, told)
+        _keep_best(state, metrics, line.standing, folder)
+        log.add(line)
+        watch(line, metrics)
 
 
 def best_metrics(folder: Path) -> Metrics:
     """The metrics of the best weights of a run; raises `AtrousError`."""
     mend = "Restore the file from a copy, or begin anew."
     found = load(folder / BEST)
-    return found.told(BestWeights, "the best weights of a training run", mend).metrics
+    metrics = found.told(BestWeights, "the best weights of a training run", mend).metrics
+    return {name: value for name, value in metrics.items() if value is not None}
 
 
 def load_best(network: Network, folder: Path) -> None:
@@ -187,7 +193,7 @@ def _finite(share: torch.Tensor, state: TrainingState) -> float:
 
 
 def _keep_best(state: TrainingState, metrics: Metrics, score: float, folder: Path) -> None:
-    if score <= state.best.score:
+    if state.best.score is not None and score <= state.best.score:
         return
     state.best = Best(score, state.step)
     tensors = {f"network.{k}": v for k, v in state.scored.state_dict().items()}

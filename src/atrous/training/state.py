@@ -4,20 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any, cast
+from typing import Any, cast
 
 import torch
-from pydantic import Field
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from atrous.core.errors import AtrousError
-from atrous.core.records import Count, to_json
+from atrous.core.records import Count, Finite, to_json
 from atrous.networks.compute import Compute
 from atrous.networks.layers import set_drop_path
 from atrous.networks.network import Begun, Network
-from atrous.tasks import Task
-from atrous.tasks.segmentation import SEGMENTATION
+from atrous.tasks import USUAL
+from atrous.tasks.task import Lesson, Task
 from atrous.training.checkpoint import Checkpoint, fill
 from atrous.training.config import Protocol
 from atrous.training.crops import Batch, BegunBatch
@@ -35,9 +34,10 @@ from atrous.training.world import World
 
 @dataclass(frozen=True)
 class Best:
-    """The highest selection score so far, in [0, 1], and the step after which it was taken."""
+    """The highest selection score so far, `None` before the first, and the step after which it was
+    taken."""
 
-    score: Annotated[float, Field(ge=-1, le=1)] = -1.0
+    score: Finite | None = None
     step: Count = 0
 
 
@@ -65,10 +65,10 @@ class TrainingState:
         protocol: Protocol,
         compute: Compute,
         world: World,
-        task: Task = SEGMENTATION,
+        task: Task = USUAL,
     ) -> None:
         compute.arrange(network)
-        self.protocol, self.compute, self.world = protocol, compute, world
+        self.protocol, self.compute, self.world, self.task = protocol, compute, world, task
         self.step, self.best = 0, Best()
         decay = max(REFERENCE_DECAY, REFERENCE_DECAY * REFERENCE_STEPS / protocol.steps)
         set_norm_decay(network.freeze(protocol.frozen), decay)
@@ -142,7 +142,7 @@ class TrainingState:
         self.step, self.best = step, best
 
     def _labelled(self, part: Batch | BegunBatch) -> Tensor:
-        return self._loss.task.labelled(part[1])
+        return self._loss.lesson.labelled(part[1])
 
     def _gradients(self, part: Batch | BegunBatch, count: Tensor) -> Tensor:
         loss = self._loss(self._wrapped, part, every=self.protocol.loss_every) / count
@@ -200,7 +200,7 @@ class BatchLoss:
     as the machine has it.
     """
 
-    task: Task
+    lesson: Lesson
     compute: Compute
     mean: Tensor
     std: Tensor
@@ -215,7 +215,7 @@ class BatchLoss:
         pixels = self._placed(images) if isinstance(images, Begun) else self.pixels(images)
         with self.compute.autocast():
             answers = network(pixels, *mixture, **options)
-        return self.task.loss(answers, labels.long(), self.weights)
+        return self.lesson.loss(answers, labels.long(), self.weights)
 
     def pixels(self, images: Tensor) -> Tensor:
         """Images uint8 [B, 3, H, W] as a network takes them, on its device."""
@@ -241,7 +241,7 @@ def batch_loss(
         torch.tensor(values, device=compute.device).view(3, 1, 1) * 255 for values in (mean, std)
     )
     weighed = torch.tensor(weights, device=compute.device) if weights else None
-    return BatchLoss(task, compute, centre, spread, weighed)
+    return BatchLoss(task.lesson(), compute, centre, spread, weighed)
 
 
 def _freeze_norms(network: nn.Module) -> None:

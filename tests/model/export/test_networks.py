@@ -71,9 +71,7 @@ def small() -> Blueprint:
     params=[
         (CUT, ("onnx", "in", "probabilities")),
         pytest.param(("dpc:top1", ("onnx", "in", "logits")), marks=pytest.mark.slow),
-        pytest.param(("dpc:aspp", ("onnx", "in", "ids")), marks=pytest.mark.slow),
-        pytest.param(("dpc:top1", ("pt2", "in", "ids")), marks=pytest.mark.slow),
-        pytest.param(("dpc:aspp", ("pt2", "out", "logits")), marks=pytest.mark.slow),
+        pytest.param(("dpc:aspp", ("pt2", "out", "ids")), marks=pytest.mark.slow),
     ],
     ids=lambda given: f"{given[0]}-{'-'.join(given[1])}",
 )

@@ -12,7 +12,7 @@ import torch
 
 from atrous.core.architecture import Cost
 from atrous.core.errors import AtrousError
-from atrous.estimation.learning import Aids, Supervision, supervised
+from atrous.estimation.learning import Aids, Supervision, supervised, tail
 from atrous.spaces import find_architecture, write_architecture
 from atrous.spaces.fast_dense.cell import NONE, SKIP, Cell, Terms, slots_of, wiring
 from atrous.spaces.fast_dense.space import (
@@ -25,7 +25,7 @@ from atrous.spaces.fast_dense.space import (
     fast_dense,
     strides_of,
 )
-from atrous.tasks.segmentation.probabilities import Segmenter, class_scores
+from atrous.tasks.segmentation.probabilities import class_scores
 
 MAPS = {4: (24, 128, 128), 8: (32, 64, 64), 16: (96, 32, 32), 32: (320, 16, 16)}
 """The maps of MobileNet-v2 of 512 x 512 pixels, at output stride 32."""
@@ -115,7 +115,7 @@ def test_auxiliary_cells_are_as_large_as_published() -> None:
     space, channels = fast_dense(3, 3, 2), {s: shape[0] for s, shape in MAPS.items()}
     found = {}
     for name, genotype in space.published.items():
-        learner = supervised(Segmenter(space.build(genotype, channels, 64), 21), Aids(0.15))
+        learner = supervised(tail(space.build(genotype, channels, 64), 21), Aids(0.15))
         assert isinstance(learner, Supervision)
         found[name] = sum(p.numel() for p in learner.inner.parameters())
     assert found == {"arch0": 404_607, "arch1": 496_767, "arch2": 518_271}

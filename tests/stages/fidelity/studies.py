@@ -7,14 +7,14 @@ from typing import Any
 
 from atrous.core.config import DataConfig, FidelityConfig
 from atrous.core.options import replaced
-from atrous.core.trial import Failed, Job, Metrics, Origin, Reason, Rung, Trial
+from atrous.core.trial import Failed, Job, Origin, Reason, Rung, Trial
 from atrous.data.dataset import DataFingerprint
 from atrous.estimation.tune import Choice
 from atrous.networks.compute import Compute
 from atrous.search.ledger import Entry
 from atrous.spaces import find_space
 from atrous.stages.fidelity.study import Fingerprints, Study, create_study, some_cells
-from tests.records import entry_of
+from tests.records import entry_of, scored_by
 
 SETTINGS = replaced(
     FidelityConfig(DataConfig("/data/streets")),
@@ -51,7 +51,7 @@ def fill(study: Study, name: str, scores: dict[str, float | None], seconds: floa
         entry = (
             Entry(Failed(job, Reason.OUT_OF_MEMORY, "Not enough memory.", seconds), None, elapsed)
             if miou is None
-            else entry_of(job, Metrics(miou, miou, miou, miou, 1.0, (miou,)), elapsed, seconds)
+            else entry_of(job, scored_by((miou,) * 4, 1.0, (miou,)), elapsed, seconds)
         )
         widths = find_space(trial.architecture.space).widths(trial.architecture.genotype)
         ledger.record(entry, widths)

@@ -23,6 +23,7 @@ SMALL = (
     "--batch=2",
     "--filters=8",
     "--workers=1",
+    "--backbone=test_efficientnet",
 )
 
 
@@ -34,7 +35,15 @@ def test_a_study_from_the_command_line(tmp_path: Path, monkeypatch: pytest.Monke
     app = typer.Typer()
     app.command()(fidelity)
     places = ["--out", str(tmp_path / "study"), "--cache", str(tmp_path / "cache")]
-    large = ["--large-backbone", "mobilenetv2_100", "--large-weights", "none", "--large-cached"]
+    large = [
+        "--backbone",
+        "test_efficientnet",
+        "--large-backbone",
+        "test_resnet",
+        "--large-weights",
+        "none",
+        "--large-cached",
+    ]
     given = [str(tmp_path / "scenes"), *SMALL, *places, *large]
     done = CliRunner().invoke(
         app, [*given, "--weights", "none", "--device", "cpu"], catch_exceptions=False

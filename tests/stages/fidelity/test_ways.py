@@ -57,6 +57,7 @@ def asked(scenes: Path, **changes: Any) -> FidelityConfig:
     small: dict[str, Any] = {
         "data": str(scenes),
         "cells": 3,
+        "backbone": "test_efficientnet",
         "large_backbone": "none",
         "crop": None,
         "steps": 3,
@@ -125,7 +126,7 @@ def test_trials_run_in_other_processes(scenes: Path, cache: Path, tmp_path: Path
 def test_each_setting_trains_what_it_says(
     scenes: Path, cache: Path, tmp_path: Path, quick_choice: list[Workload]
 ) -> None:
-    settings = asked(scenes, large_backbone="mobilenetv2_100", large_cached=True, steps=5)
+    settings = asked(scenes, large_backbone="test_resnet", large_cached=True, steps=5)
     study, ready = prepare(settings, tmp_path / "cached", cache)
     assert {name: (way.steps, way.workers) for name, way in ready.items()} == {
         "cached": (5, 1),
@@ -146,7 +147,7 @@ def test_each_setting_trains_what_it_says(
     _, ready = prepare(whole, tmp_path / "whole", cache)
     estimator = ready["large"].estimator
     assert isinstance(estimator, FineTune)
-    assert estimator.blueprint.backbone == "mobilenetv2_100"
+    assert estimator.blueprint.backbone == "test_resnet"
     assert estimator.folder != tuned.folder
 
 

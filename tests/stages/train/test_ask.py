@@ -40,7 +40,9 @@ def test_defaults_follow_from_data_and_machine(
     usual: Subject, data: Path, samples: tuple[Samples, Samples]
 ) -> None:
     found = job_of(usual)
-    assert found.protocol == Protocol(steps=100, batch=8, crop=(65, 97), score_every=5)
+    assert found.protocol == Protocol(
+        steps=100, batch=8, crop=(65, 97), score_every=5, score="miou"
+    )
     assert found.blueprint.classes == CLASSES
     assert len(found.blueprint.colours) == 3
     assert found.data == str(data.resolve())
@@ -67,7 +69,7 @@ def test_what_is_asked_for_is_in_the_job(usual: Subject) -> None:
     found = job_of(asked)
     expected = Protocol(
         steps=100, batch=4, crop=(33, 49), scales=(1.0,), flip=False, tune_norm=False,
-        precision="float32", accumulate=2, average=0.9, score_every=7, seed=3,
+        precision="float32", accumulate=2, average=0.9, score_every=7, seed=3, score="miou",
     )  # fmt: skip
     assert found.protocol == expected
     assert (found.blueprint.decoder, found.compute.precision) == (True, "float32")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from atrous.core.config import DataConfig, EncoderConfig, TrainConfig
+from atrous.core.config import DataConfig, EncoderConfig, TrainConfig, TrainingConfig
 from atrous.core.errors import AtrousError
 from atrous.spaces import find_architecture
 from atrous.stages.train import config as training_config
@@ -31,7 +31,8 @@ def run(tmp_path: Path) -> Path:
 
 def test_a_run_gives_its_best_and_what_it_was_searched_on(run: Path) -> None:
     found = subject_of(str(run), None, {})
-    config = TrainConfig(CONFIG.data, CONFIG.encoder, CONFIG.proxy.filters)
+    training = TrainingConfig(score="miou")
+    config = TrainConfig(CONFIG.data, CONFIG.encoder, CONFIG.proxy.filters, training=training)
     assert found == Subject("trial 1 of streets", measured(1, 0.5).trial.architecture, config)
 
 

@@ -53,7 +53,7 @@ def test_the_model_holds_the_best_weights_and_how_they_came_about(
     trained: Path, asked: TrainingJob
 ) -> None:
     model = load_model(trained / "model")
-    scores = [(line.step, line.miou) for line in read_log(trained)]
+    scores = [(line.step, line.value) for line in read_log(trained)]
     assert [step for step, _ in scores] == [5, 10, 12]
     record = model.training_record
     assert record["selection_miou"] == max(miou for _, miou in scores)

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from atrous.core.config import TrainingConfig, WholeConfig
-from atrous.core.trial import Metrics
+from atrous.core.trial import Metrics, Score
 from atrous.estimation import estimators
+from atrous.model.export import exported
+from atrous.model.export.interface import Array
 from atrous.stages.train import config as training_config
 from atrous.stages.whole import finish, plan, whole
 from atrous.stages.whole.plan import Pace
@@ -40,7 +44,9 @@ def quick(least: int = 1) -> Iterator[pytest.MonkeyPatch]:
     """Everything in this process, on one thread, nothing measured but the latency, which is that
     of pytorch alone: what is over of the budget when it is split is no time at all. A plan has at
     least `least` candidates and steps."""
+    formats: Any = exported.FORMATS
     with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(formats, "pt2", replace(formats["pt2"], run=run_here))
         patch.setattr(estimators, "choose", remembered([]))
         for module in (training_config, plan):
             patch.setattr(module, "cores", lambda: 1)
@@ -52,9 +58,15 @@ def quick(least: int = 1) -> Iterator[pytest.MonkeyPatch]:
         yield patch
 
 
+def run_here(path: Path, inputs: Sequence[Array]) -> list[Array]:
+    """Runs an exported program in this process."""
+    program = torch.export.load(path).module()
+    return [program(torch.from_numpy(each)).numpy() for each in inputs]
+
+
 def hear(_: str) -> None:
     """Hears what a run says."""
 
 
-def watch(_step: int, _loss: float, _metrics: Metrics) -> None:
+def watch(_score: Score, _metrics: Metrics) -> None:
     """Hears of the scores of a training."""

@@ -12,7 +12,7 @@ from sklearn.metrics import (
     jaccard_score,
 )
 
-from atrous.core.objective import OBJECTIVES
+from atrous.tasks.segmentation import SEGMENTATION
 from atrous.tasks.segmentation.evaluate import confusion, summarise, winners
 
 IGNORE = 255
@@ -72,7 +72,7 @@ def test_the_published_reward_is_the_cube_root_of_three_scores() -> None:
     """Nekrasov et al. 2019, section 3.4; in its released form a class that is only predicted has an
     accuracy of 2, here it has none."""
     scores = {"miou": 0.30, "mean_accuracy": 0.40, "weighted_iou": 0.70}
-    assert OBJECTIVES["blend"](scores) == pytest.approx(0.43795, abs=5e-6)
+    assert SEGMENTATION.objectives["blend"](scores) == pytest.approx(0.43795, abs=5e-6)
 
 
 def test_nothing_to_count_gives_zeros() -> None:

@@ -9,7 +9,6 @@ from pathlib import Path
 
 from atrous.core.config import CACHED, LARGE, FidelityConfig
 from atrous.core.errors import require_all
-from atrous.core.objective import find_objective
 from atrous.core.options import replaced, require_in_range
 from atrous.core.trial import Origin, Trial
 from atrous.data.canvas import Size, derive_crop, require_crop
@@ -40,6 +39,7 @@ from atrous.stages.fidelity.study import (
     require_same,
     some_cells,
 )
+from atrous.tasks import USUAL
 from atrous.training.config import Protocol
 
 
@@ -258,7 +258,7 @@ def measure(
             plan = SearchPlan(
                 space=find_space(all_cells()[WHOLE].space),
                 promotion=FullBudget(way.steps),
-                objective=find_objective("miou"),
+                objective=USUAL.objective(USUAL.value),
                 listed=cells,
                 seed=study.settings.seed,
                 workers=way.workers,

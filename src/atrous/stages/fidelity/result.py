@@ -14,7 +14,7 @@ from atrous.search.ledger import Entry
 from atrous.stages.fidelity.study import Study, some_cells
 
 Scores = dict[str, float]
-"""mIoU by the name of a cell."""
+"""The main value by the name of a cell."""
 
 
 @dataclass(frozen=True)
@@ -116,10 +116,8 @@ def agreement(pair: Pair, scores: Mapping[str, Scores], seed: int) -> Agreement:
 
 
 def scores_of(entries: Sequence[Entry]) -> dict[str, float]:
-    """mIoU by the name of the cell."""
-    return {
-        cell_name(e): e.outcome.values["miou"] for e in entries if isinstance(e.outcome, Measured)
-    }
+    """The main value by the name of the cell."""
+    return {cell_name(e): e.score for e in entries if e.score is not None}
 
 
 def cell_name(entry: Entry) -> str:

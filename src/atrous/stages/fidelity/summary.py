@@ -17,10 +17,11 @@ from atrous.core.config import CACHED, LARGE, FidelityConfig
 from atrous.core.drawing import BLUE, INK, MUTED, ORANGE, draw
 from atrous.core.files import save_text
 from atrous.core.trial import Measured
-from atrous.core.words import decimal, duration, interval, selection
+from atrous.core.words import decimal, duration, interval, score_name, selection
 from atrous.search.ledger import Entry
 from atrous.stages.fidelity.result import Agreement, StudyResult, cell_name
 from atrous.stages.fidelity.study import WHOLE
+from atrous.tasks import USUAL
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -44,10 +45,11 @@ WIDTH, HEIGHT = 430.0, 380.0
 FRAME = (64.0, 46.0, 16.0, 52.0)
 FONTS = "system-ui, 'Segoe UI', Roboto, 'Helvetica Neue', 'Liberation Sans', Arial, sans-serif"
 PAPER = "#ffffff"
+VALUE = score_name(USUAL.value)
 
 
 def scatter(found: Agreement, large_backbone: str) -> str:
-    """The SVG file of mIoU under the first setting against mIoU under the second.
+    """The SVG file of scores under the first setting against those under the second.
 
     ASPP, the cell that holds all branches, and the best cell of each setting are named.
     """
@@ -58,8 +60,8 @@ def scatter(found: Agreement, large_backbone: str) -> str:
         colours = [ORANGE if is_whole else BLUE for is_whole in whole]
         axes.scatter(found.first, found.second, s=26, c=colours, alpha=0.85, linewidths=0, zorder=3)
         axes.margins(0.08)
-        axes.set_xlabel(f"mIoU, {setting_words(found.pair.first, large_backbone)}")
-        axes.set_ylabel(f"mIoU, {setting_words(found.pair.second, large_backbone)}")
+        axes.set_xlabel(f"{VALUE}, {setting_words(found.pair.first, large_backbone)}")
+        axes.set_ylabel(f"{VALUE}, {setting_words(found.pair.second, large_backbone)}")
         _head(axes, found)
         _name_points(axes, found)
 
@@ -158,8 +160,8 @@ def markdown(result: StudyResult) -> str:
         "table says. The features that are cached are computed once, which is not counted.",
         _expenses(result),
         "## Scores",
-        "mIoU on the selection images. A cell is named by the branches of ASPP that it keeps; r6 "
-        "is the 3x3 at rate 6.",
+        f"{VALUE} on the selection images. A cell is named by the branches of ASPP that it keeps; "
+        "r6 is the 3x3 at rate 6.",
         _scores(result),
         *(["## Failed trials", *(f"- {line}" for line in result.failures)] * bool(result.failures)),
     ]
@@ -196,7 +198,7 @@ def _picture(found: Agreement, large_backbone: str) -> str:
     if len(found.cells) < FEWEST:
         return ""
     names = (setting_words(name, large_backbone) for name in (found.pair.first, found.pair.second))
-    return f"![mIoU: {' against '.join(names)}]({picture_name(found)})"
+    return f"![{VALUE}: {' against '.join(names)}]({picture_name(found)})"
 
 
 def _expenses(result: StudyResult) -> str:
@@ -224,8 +226,8 @@ def _scores(result: StudyResult) -> str:
     return _table(("cell", "architecture", *result.scores), rows)
 
 
-def _score(miou: float | None) -> str:
-    return "" if miou is None else decimal(miou)
+def _score(value: float | None) -> str:
+    return "" if value is None else decimal(value)
 
 
 def _table(heads: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
@@ -264,7 +266,7 @@ class StudyView:
         """Shows one more ended cell."""
         outcome = entry.outcome
         text = (
-            f"{outcome.values['miou']:.4f}  {outcome.seconds:7.1f} s"
+            f"{entry.score:.4f}  {outcome.seconds:7.1f} s"
             if isinstance(outcome, Measured)
             else f"failed, {outcome.reason.value}: {outcome.error}"
         )
@@ -279,7 +281,7 @@ def render(result: StudyResult) -> RenderableType:
 
 
 def _scores_table(result: StudyResult) -> Table:
-    table = Table("cell", title="mIoU on the selection images")
+    table = Table("cell", title=f"{VALUE} on the selection images")
     for name in result.scores:
         table.add_column(name, justify="right")
     for cell in result.cells:

@@ -13,7 +13,6 @@ from atrous.core.architecture import Architecture
 from atrous.core.config import OF_A_BACKBONE, DataConfig, EncoderConfig, TrainConfig
 from atrous.core.console import note, track
 from atrous.core.errors import AtrousError, require_all
-from atrous.core.objective import end_to_end
 from atrous.core.options import replaced, require_in_range
 from atrous.core.trial import Trial
 from atrous.data.canvas import Size, largest, require_crop
@@ -37,6 +36,7 @@ from atrous.search.run import Run, open_run, winner
 from atrous.spaces import find_architecture, find_space, needs_backbone
 from atrous.spaces.blueprint import Blueprint, blank_network, untrained_rates
 from atrous.stages.train.trainer import TrainingJob
+from atrous.tasks import find_task
 from atrous.training.checkpoint import load_board
 from atrous.training.config import derive_training_crop, protocol_of
 from atrous.training.crops import share_of
@@ -78,6 +78,7 @@ class Subject:
             dataset.classes,
             dataset.colours,
             finest_stride=config.encoder.finest_stride,
+            task=config.task,
         )
 
 
@@ -114,7 +115,9 @@ def usual_subject(name: str, architecture: Architecture, data: DataConfig) -> Su
 def subject_in(run: Run, name: str, architecture: Architecture) -> Subject:
     """Returns an architecture on what a run was made on."""
     found = usual_subject(name, architecture, run.config.data).but(
-        filters=run.config.proxy.filters, score=end_to_end(run.config.proxy.score)
+        filters=run.config.proxy.filters,
+        score=run.task.end_to_end(run.score),
+        task=run.task.name,
     )
     if not needs_backbone(architecture):
         return found
@@ -142,6 +145,7 @@ def job_of(
     sizes = sound(dataset.root, config.data.select_on)
     crop = config.training.crop or derive_training_crop(sizes, subject.canvas)
     protocol = protocol_of(config.training, crop, _rate(subject), precision, config.seed)
+    protocol = replace(protocol, score=protocol.score or find_task(config.task).value)
     told = untrained_rates(blueprint, crop, largest(sizes)) if sizes else None
     if told and announced(device).leads:
         note(told)
@@ -188,6 +192,7 @@ def require_possible(subject: Subject) -> None:
     require_all(
         partial(require_in_range, config, ("output_stride",) if whole else ()),
         partial(_require_shares, subject),
+        lambda: find_task(config.task).objective(config.training.score, whole=True),
         str if whole else partial(_require_no_drops, subject),
         lambda: require_crop(crop, subject.canvas) if crop else None,
         load_board if config.tensorboard else str,

@@ -28,6 +28,7 @@ from atrous.model.folder import RECORD
 from atrous.model.model import Model, save_model
 from atrous.networks.compute import Compute, pick_device
 from atrous.spaces.blueprint import Blueprint, blank_network, build_network, network_cost
+from atrous.tasks import find_task
 from atrous.training.config import Protocol
 from atrous.training.crops import crops_of, share_of
 from atrous.training.loop import BEST, CHECKPOINT, Selection, Watch, ignore, load_best, train
@@ -67,13 +68,14 @@ def _run(
     begins = not (folder / CHECKPOINT).exists()
     network = build_network(job.blueprint, job.weights if begins else "none", job.protocol.seed)
     transform = Transform(network.backbone.mean, network.backbone.std)
-    crops = crops_of(training, job.protocol, network.backbone.mean)
-    score = Selection(selection, len(dataset.classes), transform, world)
+    task = find_task(job.blueprint.task)
+    crops = crops_of(training, job.protocol, network.backbone.mean, task)
+    score = Selection(selection, len(dataset.classes), transform, world, task=task)
     mend = "Lower --batch or --crop, or raise --accumulate."
     try:
         with within_memory(f"on {job.compute.device}", mend):
             torch.set_num_threads(max(1, compute.threads // world.local_size))
-            state = TrainingState(network, job.protocol, compute, world)
+            state = TrainingState(network, job.protocol, compute, world, task)
             metrics = train(state, crops, score, folder, progress, watch, job.tensorboard)
     except NonFiniteError as error:
         raise AtrousError(
@@ -99,6 +101,7 @@ def _write(folder: Path, job: TrainingJob, metrics: Metrics, images: int) -> Non
 def training_record(job: TrainingJob, metrics: Metrics, images: int) -> dict[str, object]:
     """How a model was trained, in JSON's types."""
     cost = network_cost(job.blueprint, job.protocol.crop)
+    task = find_task(job.blueprint.task)
     return {
         "name": job.name,
         "data": Path(job.data).name,
@@ -109,7 +112,7 @@ def training_record(job: TrainingJob, metrics: Metrics, images: int) -> dict[str
         "images": images,
         **to_json(job.protocol),
         **({"backbone_weights": Path(job.weights).name} if job.blueprint.backbone else {}),
-        "selection_miou": metrics.miou,
+        task.selected_by: metrics[task.value],
         "parameters": cost.parameters,
         "multiply_adds": cost.multiply_adds,
         "device": job.compute.device,

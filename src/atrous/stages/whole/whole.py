@@ -22,7 +22,6 @@ from atrous.core.architecture import Architecture
 from atrous.core.config import RerankConfig, TrainingConfig, WholeConfig
 from atrous.core.console import command
 from atrous.core.errors import AtrousError
-from atrous.core.objective import end_to_end
 from atrous.core.options import replaced
 from atrous.core.trial import Trial
 from atrous.data.layouts import read_dataset
@@ -226,7 +225,7 @@ def training_of(run: Run, candidate: Candidate, steps: int, config: WholeConfig)
     )
     settings = run.settings
     training = replaced(
-        training, score=end_to_end(run.config.proxy.score), precision=_precision(run, subject)
+        training, score=run.task.end_to_end(run.score), precision=_precision(run, subject)
     )
     return subject.but(training=training, seed=run.config.seed, device=settings.device)
 

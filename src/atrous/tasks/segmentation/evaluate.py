@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from atrous.core.console import track
 from atrous.core.errors import AtrousError
+from atrous.core.trial import Metrics
 from atrous.data.dataset import IGNORE, Progress, Sample, read_ahead, read_image, read_labels
 from atrous.data.pixels import Pixels
 from atrous.networks.compute import cores
@@ -233,6 +234,11 @@ def winners(logits: Tensor) -> Tensor:
     if logits.device.type == "cpu":
         return torch.from_numpy(logits.numpy().argmax(-3).astype(np.uint8))
     return logits.argmax(-3).to(torch.uint8)
+
+
+def metrics_of(counts: Counts) -> Metrics:
+    """The scores of a K x K matrix by their names."""
+    return {**vars(summarise(counts))}
 
 
 def summarise(counts: Counts) -> Scores:

@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -18,7 +17,6 @@ from torch.nn import functional
 
 from atrous.core.console import untracked
 from atrous.data.dataset import IGNORE, Progress
-from atrous.networks.pyramid import IN_PLACE, Offsets, Part, Pyramid, align
 
 
 def probabilities(
@@ -216,26 +214,6 @@ class _Seams:
         whole[:, : row.before] += above[:, : row.before]
         above[:, : row.after] = whole[:, height - row.after :]
         return whole[:, : height - row.after]
-
-
-class Segmenter(nn.Module):
-    """A part on cached maps, then a convolution with bias: pyramid -> logits [B, K, H, W].
-
-    Position i of the logits belongs to pixel `stride` * i + `offset`; `offsets` are those of the
-    maps.
-    """
-
-    def __init__(self, head: Part, classes: int, offsets: Offsets = IN_PLACE) -> None:
-        super().__init__()
-        self.head = head
-        self.stride = head.stride
-        self.offset = offsets.get(head.stride, 0.0)
-        align(head, offsets)
-        self.logits = class_scores(head.channels, classes, head.kernel)
-
-    def forward(self, maps: Pyramid) -> Tensor:
-        """Maps by stride -> [B, K, H, W] at the part's stride."""
-        return cast(Tensor, self.logits(self.head(maps)))
 
 
 def class_scores(channels: int, classes: int, kernel: int = 1) -> nn.Conv2d:

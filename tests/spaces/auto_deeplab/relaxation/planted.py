@@ -44,14 +44,15 @@ def problem(kind: str, generator: torch.Generator) -> Batch:
     return COLOURS[shown].permute(0, 3, 1, 2) + noise, labels
 
 
-def protocol(gate: str, kind: str, seed: int) -> SearchProtocol:
-    """A search in the smallest trellis with a choice of paths, with one block a cell."""
+def protocol(gate: str, kind: str, seed: int, share: float = 1.0) -> SearchProtocol:
+    """A search in the smallest trellis with a choice of paths, with one block a cell, of a share of
+    `STEPS`."""
     return SearchProtocol(
         gate=gate,
         space=f"auto_deeplab-{LAYERS}x1",
         filters=2,
         classes=CLASSES,
-        steps=STEPS[kind][gate],
+        steps=round(share * STEPS[kind][gate]),
         batch=BATCH,
         crop=(SIDES[kind], SIDES[kind]),
         scale=1.0,
@@ -60,9 +61,9 @@ def protocol(gate: str, kind: str, seed: int) -> SearchProtocol:
     )
 
 
-def searched(gate: str, kind: str, seed: int) -> SearchState:
+def searched(gate: str, kind: str, seed: int, share: float = 1.0) -> SearchState:
     """The state at the end of a search."""
-    asked = protocol(gate, kind, seed)
+    asked = protocol(gate, kind, seed, share)
     state = SearchState(
         relaxation_of(asked.space), asked, Compute("cpu", "float32", "channels_last", 1)
     )

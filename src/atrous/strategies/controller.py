@@ -150,7 +150,7 @@ class Controller:
         return np.stack([drawn, np.zeros(size), np.zeros(size)]).astype(np.float32)
 
     def _logits(self, most: tuple[int, ...]) -> Callable[[Vector], tuple[Vector, Pull]]:
-        """What gives the logits [decisions, choices] of parameters, and pulls gradients back."""
+        """Returns a function from parameters to logits [decisions, choices] and their pull."""
         return _plain(most) if self.how.policy == "table" else _recurrent(most)
 
     def propose(self, state: Policy, domain: Domain, history: Known, rng: Random) -> Proposal:

@@ -98,6 +98,17 @@ def test_describe_writes_a_cell_that_it_reads_back(tmp_path: Path) -> None:
     assert json.loads(again.stdout) == json.loads(direct.stdout)
 
 
+def test_describe_writes_through_no_link_and_says_where_it_cannot_write(tmp_path: Path) -> None:
+    (tmp_path / "mine.txt").write_text("mine")
+    (tmp_path / "cell.json").symlink_to(tmp_path / "mine.txt")
+    written = atrous("describe", "dpc:aspp", "--write", "cell.json", folder=tmp_path)
+    assert written.returncode == 0, written.stderr
+    assert (tmp_path / "mine.txt").read_text() == "mine"
+    refused = atrous("describe", "dpc:aspp", "--write", "nowhere/cell.json", folder=tmp_path)
+    assert refused.returncode == 1
+    assert "Expected to write the cell to nowhere/cell.json" in refused.stderr
+
+
 def test_check_ends_with_0_for_sound_data_and_1_for_broken(home: Path, tmp_path: Path) -> None:
     assert atrous("check", home / "scenes", folder=tmp_path).returncode == 0
     assert atrous("scenes", "broken", "--images", "6", folder=tmp_path).returncode == 0

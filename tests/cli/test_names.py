@@ -92,6 +92,30 @@ def require_told(found: subprocess.CompletedProcess[str] | Ended) -> None:
     assert "1 error" in found.stdout
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="a system without such a device")
+@pytest.mark.parametrize("words", [("spaces",), ("spaces", "--json")])
+def test_output_that_cannot_be_written_is_told_in_a_sentence(words: tuple[str, ...]) -> None:
+    with Path("/dev/full").open("w") as full:
+        ended = subprocess.run(
+            [sys.executable, "-m", "atrous", *words],
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+    assert ended.returncode == 1
+    assert ended.stderr.startswith("error: [Errno 28]")
+    assert ended.stderr.count("\n") == 1
+
+
+def test_a_name_that_no_file_system_takes_is_told_in_a_sentence(tmp_path: Path) -> None:
+    ended = here("check", "x" * 300, folder=tmp_path)
+    assert ended.returncode == 1
+    assert "File name too long" in ended.stderr
+    assert "Name a shorter one." in ended.stderr
+
+
 def test_a_name_that_cannot_be_printed_is_told_by_number_and_found_again(home: Path) -> None:
     assert "d\\udce9 [1]" in here("check", RAW, folder=home).stdout
     told = json.loads(here("check", RAW, "--json", folder=home).stdout)

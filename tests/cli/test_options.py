@@ -32,6 +32,7 @@ from atrous.core.options import (
     replaced,
 )
 from atrous.core.records import RecordError, from_json, to_json
+from atrous.core.requests import LatencyConfig, PredictConfig
 from atrous.core.strategy_config import StrategyOptions
 from atrous.strategies import STRATEGIES
 
@@ -151,6 +152,23 @@ def test_every_kind_of_value_is_read_back_as_it_is_spelt() -> None:
     assert {("--no-flip", None), ("--cold", None)} <= set(arguments(made))
     words = [word for pair in arguments(made) for word in pair if word is not None]
     assert asked(Kinds, *words).on(usual) == made
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (("--threads", "99999999999"), "--threads is at least 1 and below 1025, got 99999999999"),
+        (("--batch", "0"), "--batch is at least 1, got 0"),
+    ],
+)
+def test_a_number_that_no_machine_takes_is_refused(words: tuple[str, ...], told: str) -> None:
+    with pytest.raises(AtrousError, match=told):
+        asked(LatencyConfig, "model", "--size", "33x33", *words).made(LatencyConfig)
+
+
+def test_no_numbers_are_told_as_what_is_lacking() -> None:
+    with pytest.raises(AtrousError, match="--scales are numbers, got none"):
+        asked(PredictConfig, "model", "a.png", "--out", "b", "--scales", ",").made(PredictConfig)
 
 
 def test_options_of_another_strategy_are_refused() -> None:

@@ -3,7 +3,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import pytest
 
@@ -224,3 +224,22 @@ def test_fingerprint_names_a_file_that_went_away(tmp_path: Path) -> None:
     samples[1].mask.unlink()
     with pytest.raises(AtrousError, match=r"train1\.png"):
         fingerprint(samples)
+
+
+@pytest.mark.parametrize("place", ["images/train", "classes.txt"])
+def test_what_may_not_be_read_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str
+) -> None:
+    root = folder.write(tmp_path / "data")
+    closed = root / place
+
+    def refuse(path: Path, *args: Any, **kwargs: Any) -> Any:
+        if path == closed:
+            raise PermissionError(13, "Permission denied", str(path))
+        return kept(path, *args, **kwargs)
+
+    name = "iterdir" if closed.is_dir() else "read_text"
+    kept = getattr(Path, name)
+    monkeypatch.setattr(Path, name, refuse)
+    with pytest.raises(AtrousError, match=rf"Cannot read {closed} \(Permission denied\)"):
+        read_dataset(root)

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, TiffImagePlugin
 from PIL.PngImagePlugin import PngInfo
 
 from atrous.core.errors import AtrousError
@@ -149,6 +149,21 @@ def test_a_tiff_is_a_mask_where_its_compression_loses_nothing(
             read_mask(tmp_path / "a.tif")
     else:
         assert (read_mask(tmp_path / "a.tif") == np.asarray(mask)).all()
+
+
+@pytest.mark.parametrize(("mode", "most"), [("1", 1), ("L", 255)])
+def test_a_mask_in_which_0_is_white_is_refused_and_an_image_is_read(
+    tmp_path: Path, mode: str, most: int
+) -> None:
+    picture = Image.fromarray(np.array([[0, 0, most]], np.uint8) != 0).convert(mode)
+    inverted = tmp_path / "inverted.tif"
+    picture.save(inverted, tiffinfo={262: 0})
+    with Image.open(inverted) as written:
+        assert isinstance(written, TiffImagePlugin.TiffImageFile)
+        assert (written.tag_v2[262], written.mode) == (0, mode)
+    with pytest.raises(AtrousError, match=f"0 is white: .* k to some programs is {most} - k"):
+        read_mask(inverted)
+    assert read_image(inverted)[0, :, 0].tolist() == [0, 0, 255]
 
 
 def test_masks_that_hold_more_than_ids_are_refused_with_the_true_reason(tmp_path: Path) -> None:

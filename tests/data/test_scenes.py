@@ -1,6 +1,9 @@
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
+from itertools import islice
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import pytest
@@ -8,8 +11,11 @@ import pytest
 from atrous.core.errors import AtrousError
 from atrous.data.check import check
 from atrous.data.dataset import IGNORE, read_image, read_mask
+from atrous.data.layouts import read_dataset
 from atrous.scenes.canvas import CLASSES
 from atrous.scenes.scene import draw_scene, split_counts, write_scenes
+
+T = TypeVar("T")
 
 
 def test_a_written_folder_passes_the_check(tmp_path: Path) -> None:
@@ -78,3 +84,15 @@ def test_what_cannot_be_drawn_is_said(tmp_path: Path) -> None:
     (tmp_path / "mine.txt").touch()
     with pytest.raises(AtrousError, match="already in use"):
         write_scenes(tmp_path, 3, 0)
+
+
+def test_scenes_that_are_not_all_drawn_are_no_data_set(tmp_path: Path) -> None:
+    def stopped(items: Iterable[T], label: str, total: int) -> Iterator[T]:
+        yield from islice(items, 2)
+        raise OSError(f"no room while {label} of {total}")
+
+    with pytest.raises(AtrousError, match=r"write scenes to .*no room while .*Make room"):
+        write_scenes(tmp_path / "part", 9, 0, (64, 96), stopped)
+    assert len(list((tmp_path / "part/masks/train").iterdir())) == 2
+    with pytest.raises(AtrousError, match=r"classes\.txt, which does not exist"):
+        read_dataset(tmp_path / "part")

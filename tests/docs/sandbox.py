@@ -36,7 +36,7 @@ CITYSCAPES = "cityscapes"
 
 SMALL: Mapping[str, tuple[str, ...]] = {
     "scenes": ("--images", "12"),
-    "run": (*SEARCHED, "--steps", "4", "--crop", "65x97", "--baselines", "1x1"),
+    "run": (*SEARCHED, "--steps", "4", "--crop", "65x97"),
     "search": (*SEARCHED, "--trials", "2", "--steps", "4", "--batch", "4"),
     "rerank": (*TRAINED, "--top", "2", "--workers", "1", "--again"),
     "train": (

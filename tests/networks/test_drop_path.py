@@ -10,7 +10,7 @@ import torch
 from atrous.networks.layers import DropPath, set_drop_path
 from atrous.spaces.auto_deeplab.cell import Block, Edge, Operation
 from atrous.spaces.auto_deeplab.trunk import Layer, Trunk
-from tests.networks.trunks import PUBLISHED_CELL, PUBLISHED_PATH, random_cell
+from tests.networks.trunks import PUBLISHED_CELL, PUBLISHED_PATH, layer_of, random_cell
 
 
 def dropping(probability: float) -> DropPath:
@@ -56,7 +56,7 @@ def test_all_but_skips_are_dropped() -> None:
         Block(Edge(0, Operation.MAXIMUM), Edge(1, Operation.ATROUS_5)),
         Block(Edge(1, Operation.AVERAGE), Edge(2, Operation.SKIP)),
     )
-    layer = Layer(cell, 2, 3, 3, 0)
+    layer = layer_of(cell, 2, 3, 3, 0)
     layer.drop.probability = 1 - 1e-9
     y = torch.randn(2, 3, 5, 5)
     blocks = layer(torch.randn(2, 2, 5, 5), y).chunk(3, dim=1)
@@ -66,7 +66,7 @@ def test_all_but_skips_are_dropped() -> None:
 
 def test_each_operation_is_dropped_for_itself() -> None:
     torch.manual_seed(0)
-    layer = Layer(random_cell(Random(0), 5), 2, 2, 2, 0)
+    layer = layer_of(random_cell(Random(0), 5), 2, 2, 2, 0)
     layer.drop.probability = 0.5
     drawn: list[torch.Tensor] = []
     layer.drop.register_forward_hook(lambda _, _maps, made: drawn.append(made.amax((1, 2, 3)) > 0))

@@ -9,8 +9,8 @@ from torch import nn
 from atrous.networks.network import Network
 from atrous.spaces.auto_deeplab.aspp import DenseAspp, DenseDecoder
 from atrous.spaces.auto_deeplab.cell import GIVEN, OPERATIONS, Block, Edge, Operation, RepeatedCell
-from atrous.spaces.auto_deeplab.trellis import Path, exits
-from atrous.spaces.auto_deeplab.trunk import Trunk
+from atrous.spaces.auto_deeplab.trellis import LayerPlan, Path, exits
+from atrous.spaces.auto_deeplab.trunk import Layer, Trunk
 from atrous.tasks.segmentation.probabilities import class_scores
 
 PUBLISHED_PATH: Path = (0, 0, 0, 1, 2, 1, 2, 2, 3, 3, 2, 1)
@@ -52,3 +52,11 @@ def whole(path: Path, cell: RepeatedCell, filters: int, classes: int = 19) -> Ne
 def parameters(module: nn.Module) -> int:
     """How many numbers are trained."""
     return sum(parameter.numel() for parameter in module.parameters())
+
+
+def layer_of(
+    cell: RepeatedCell, x: int, y: int, filters: int, move: int, fits: bool = False
+) -> Layer:
+    """A layer that reads maps of so many channels, the second of another size unless it `fits`."""
+    level = 1 + min(move, 0) + (not fits)
+    return Layer(cell, LayerPlan(x, y, 1, level, filters, move))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import signal
 import sys
 from types import FrameType
@@ -21,6 +22,18 @@ from atrous.core.errors import AtrousError, in_a_line, lacks_memory
 
 MEND = "Close other programs, ask for less at a time, or take a machine with more."
 """How to go on without memory, where a stage does not know better."""
+ROOM = "Make room, or write to another disk."
+RIGHTS = "Make it yours to read and write, or name another place."
+TROUBLE = {
+    errno.ENOSPC: ROOM,
+    errno.EDQUOT: ROOM,
+    errno.EIO: ROOM,
+    errno.EACCES: RIGHTS,
+    errno.EPERM: RIGHTS,
+    errno.EROFS: RIGHTS,
+    errno.ENAMETOOLONG: "Name a shorter one.",
+}
+"""How to mend what a file system says, or what the output goes to, where nobody knows better."""
 COMMANDS = (
     run,
     spaces,
@@ -61,17 +74,30 @@ def main() -> None:
             signal.signal(number, _interrupt)
     forgive()
     try:
-        app()
+        _run()
     except AtrousError as error:
         print("error:", "\n       ".join(map(str, error.args)), file=sys.stderr)
         sys.exit(1)
     except KeyboardInterrupt:
         sys.exit(130)
     except Exception as error:
+        if isinstance(error, OSError) and error.errno in TROUBLE:
+            print(f"error: {error}. {TROUBLE[error.errno]}", file=sys.stderr)
+            sys.stdout = None  # what it still holds would be told as an error at the very end
+            sys.exit(1)
         if not lacks_memory(error):
             raise
         print(f"error: Not enough memory ({in_a_line(error)}). {MEND}", file=sys.stderr)
         sys.exit(1)
+
+
+def _run() -> None:
+    """Runs the command and sees to it that what it printed is where it should go."""
+    try:
+        app()
+    finally:
+        if sys.stdout:
+            sys.stdout.flush()
 
 
 def _interrupt(_number: int, _frame: FrameType | None) -> NoReturn:

@@ -11,6 +11,7 @@ from rich.text import Text
 
 from atrous.cli.options import Json, Told, show, takes
 from atrous.core.console import say
+from atrous.core.files import write_whole, writing
 from atrous.core.requests import CheckRequest, DescribeConfig, ScenesConfig, SpacesRequest
 
 if TYPE_CHECKING:
@@ -45,7 +46,8 @@ def describe(told: Told, as_json: Json = False) -> None:
     found = find_architecture(asked.architecture)
     described = view_of(found).describe(found, asked.on)
     if asked.write:
-        asked.write.write_text(write_architecture(found))
+        with writing(f"the cell to {asked.write}", "Name a file that can be written."):
+            write_whole(asked.write, write_architecture(found))
     show(described.facts, as_json, lambda _: rendered(str(found), described))
 
 

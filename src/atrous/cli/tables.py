@@ -50,11 +50,10 @@ def leaderboard_table(rows: Sequence[Row], entries: Sequence[Entry] = (), top: i
 
 def rankings(second: SecondRanking) -> RenderableType:
     """Both rankings as a table within 100 columns, and in words how far they agree."""
-    failures = [f"No second score for {each.name}: {each.reason}" for each in second.failed]
     if not second.cells:
-        lines = ["Nothing has a second score yet.", left_words(second), *failures]
+        lines = ["Nothing has a second score yet.", left_words(second), *second.failed]
         return Group(*(Text(line) for line in lines if line))
-    lines = [winner_words(second), agreement_words(second), left_words(second), *failures]
+    lines = [winner_words(second), agreement_words(second), left_words(second), *second.failed]
     return Group(_ranking_table(second), "", *(Text(line) for line in lines if line))
 
 
@@ -252,7 +251,8 @@ UNIT = {
 def evaluation_table(evaluation: Evaluation) -> RenderableType:
     """Tables each class with its IoU and share of the labelled pixels, and the scores."""
     counts = evaluation.counts
-    head = f"{evaluation.data}, {evaluation.split}: {evaluation.images} images, {evaluation.method}"
+    how = f"{evaluation.images} images, {evaluation.inference}"
+    head = f"{evaluation.data}, {evaluation.split}: {how}"
     table = Table("class", title="IoU of each class, in percent", title_justify="left")
     table.add_column("IoU", justify="right")
     table.add_column("share of labelled pixels", justify="right")

@@ -100,6 +100,17 @@ def bar(x: float, y: float, width: float, words: str) -> str:
     return box + text(x + width / 2, y + BAR / 2 + 4, words, INK)
 
 
+def labelled(
+    middle: float, y: float, size: tuple[float, float], lines: Sequence[str], fill: str, edge: str
+) -> str:
+    """A box of a (width, height), its top at y, with a line of bold words, and lines below it."""
+    (width, height), alone = size, len(lines) == 1
+    first = y + height / 2 + (4 if alone else -2)
+    words = [text(middle, first, lines[0], INK, "600")]
+    words += [text(middle, first + 15, line, INK) for line in lines[1:]]
+    return rectangle(middle - width / 2, y, width, height, fill, edge) + "".join(words)
+
+
 def rectangle(x: float, y: float, width: float, height: float, fill: str, edge: str) -> str:
     """A box with round corners."""
     return (

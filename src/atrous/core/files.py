@@ -239,10 +239,10 @@ def hold(path: Path, busy: str) -> Iterator[None]:
 
     Raises `AtrousError`, saying `busy`, if another process holds it, and if it cannot be written.
     """
+    if path.is_symlink():  # old versions of filelock would empty its target
+        raise AtrousError(f"Expected a lock file at {path}, which is a link. Delete the link.")
     lock = FileLock(path)
     try:
-        if path.is_symlink():  # old versions of filelock would empty its target
-            raise OSError(f"{path.name} is a link")
         lock.acquire(timeout=PATIENCE)
     except Timeout as held:
         raise AtrousError(busy) from held

@@ -311,7 +311,7 @@ def expected(leaf: Leaf, value: Any) -> str:
     low = known.least is not None and any(each < known.least for each in values)
     if known.below is not None and not (low and known.below > 1):
         words += [f"below {known.below:g}"]
-    return " and ".join(words) or "a finite number"
+    return " and ".join(words) or ("numbers" if isinstance(value, tuple) else "a finite number")
 
 
 def _is_within(leaf: Leaf, value: float) -> bool:

@@ -37,6 +37,8 @@ MOST = 2**53
 
 Count = Annotated[int, Field(ge=0, le=MOST)]
 Positive = Annotated[int, Field(ge=1, le=MOST)]
+Threads = Annotated[int, Field(ge=1, le=1024)]
+"""Of a CPU: torch takes no number that 32 bits do not hold, and systems give no process more."""
 Share = Annotated[float, Field(ge=0, le=1)]
 Amount = Annotated[float, Field(ge=0, le=1e12)]
 """Of seconds, milliseconds and the like."""

@@ -278,7 +278,7 @@ class LatencyConfig:
     device: str = option(DEVICE, "auto")
     runtime: str = option("pytorch, onnxruntime, or both with a comma between.", "pytorch")
     threads: int | None = option(
-        "Of the CPU, for one image.", None, derived="torch's choice", least=1
+        "Of the CPU, for one image.", None, derived="torch's choice", least=1, below=1025
     )
     precision: Literal["float32", "bfloat16"] = option(
         "Of the products; bfloat16: pytorch.", "float32"

@@ -16,7 +16,7 @@ from typing import Protocol, TypeVar
 
 from atrous.core.console import track, untracked
 from atrous.core.errors import AtrousError
-from atrous.core.options import option
+from atrous.core.options import compared
 from atrous.data.encoding import IDENTITY, UNKNOWN, Colour, Encoding, distinct
 from atrous.data.encoding import IGNORE as IGNORE
 from atrous.data.pixels import Pixels, decode
@@ -149,8 +149,8 @@ class DataFingerprint:
     """The fingerprints of the two sides of a search or a training: each has its own, so that an
     image moved from one side to the other is noticed."""
 
-    training: str = option("Of training images.", flag="training-fingerprint", compares=True)
-    selection: str = option("Of selection images.", flag="selection-fingerprint", compares=True)
+    training: str = compared("Of training images.", flag="training-fingerprint")
+    selection: str = compared("Of selection images.", flag="selection-fingerprint")
 
     def changes(self, now: DataFingerprint, select_on: str) -> str:
         """Names the sides that have changed until `now`, with their splits; empty if none has."""

@@ -39,9 +39,9 @@ _LOSSLESS_TIFF = (
 )
 """Pillow's names of the compressions inside TIFF that give back what was put in."""
 _WITH_PAGES = ("TIFF", "GIF", "PNG", "WEBP", "AVIF")
-_REDUCED, _SUBFILE, _BITS = 1 | 4, 254, 258
+_REDUCED, _SUBFILE, _BITS, _PHOTOMETRIC = 1 | 4, 254, 258, 262
 """Tags of TIFF 6.0: NewSubfileType, whose bits 0 and 2 are reduced copies and transparency masks,
-and BitsPerSample."""
+BitsPerSample, and PhotometricInterpretation, which is 0 where 0 is white."""
 _DARKEST = range(1, 16)
 """Greys that no eye tells from black: in a palette they are numbers, not colours."""
 _ORIENTATION = 0x0112
@@ -311,6 +311,7 @@ def ids(picture: Image.Image, path: Path) -> Pixels:
     and another to the next.
     """
     _require_lossless(picture, path)
+    _require_not_inverted(picture, path)
     if picture.mode == "P":
         return _palette_ids(picture, path)
     if picture.mode == "1":
@@ -339,6 +340,19 @@ def _require_lossless(picture: Image.Image, path: Path) -> None:
         f"is a {kind} file, whose compression can change class ids",
         "export the masks again as PNG; ids that went through JPEG cannot be restored",
     )
+
+
+def _require_not_inverted(picture: Image.Image, path: Path) -> None:
+    """Raises for a TIFF in which 0 is white: Pillow turns its numbers round, others do not."""
+    if not isinstance(picture, TiffImagePlugin.TiffImageFile) or picture.mode not in ("1", "L"):
+        return
+    if picture.tag_v2.get(_PHOTOMETRIC) == 0:
+        most = 1 if picture.mode == "1" else 255
+        raise UnfitFileError(
+            path,
+            f"is a TIFF in which 0 is white: what is k to some programs is {most} - k to others",
+            "save it as an 8-bit greyscale PNG whose values are the class ids, 255 = ignore",
+        )
 
 
 def _palette_ids(picture: Image.Image, path: Path) -> Pixels:

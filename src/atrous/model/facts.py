@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator
 
-from atrous.core.records import Amount, Count, Device, Positive, from_json
+from atrous.core.records import Amount, Count, Device, Positive, Threads, from_json
 from atrous.data.canvas import Size
 
 Extent = tuple[Positive, Positive]
@@ -29,7 +29,7 @@ class Latency:
     batch: Positive
     device: Device
     device_name: str
-    threads: Positive
+    threads: Threads
     precision: str
     warm_up: Count
     median_ms: Amount

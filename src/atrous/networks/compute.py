@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from atrous.core.errors import AtrousError
-from atrous.core.records import Device, Positive
+from atrous.core.records import Device, Positive, Threads
 from atrous.execution import executor
 from atrous.networks.pyramid import Pyramid
 
@@ -48,7 +48,7 @@ class Compute:
     device: Device
     precision: Precision
     layout: Layout
-    threads: Positive
+    threads: Threads
 
     @property
     def dtype(self) -> torch.dtype:
@@ -94,7 +94,7 @@ class LatencyConditions:
     batch: Positive
     device: Device
     device_name: str
-    threads: Positive
+    threads: Threads
     precision: Precision
 
 

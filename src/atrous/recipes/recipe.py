@@ -6,7 +6,7 @@ import json
 from dataclasses import dataclass
 
 from atrous.core.console import command, shell
-from atrous.model.evaluation.record import scale_words
+from atrous.model.evaluation.record import looked_at
 from atrous.training.config import Protocol
 
 SINGLE = (1.0,)
@@ -66,10 +66,8 @@ class Scoring:
     @property
     def words(self) -> str:
         """The same in words."""
-        flips = ", with flips" if self.flip else ""
-        return (
-            f"{self.split}, output stride {self.output_stride}, {scale_words(self.scales)}{flips}"
-        )
+        how = looked_at(self.scales, self.flip)
+        return f"{self.split}, output stride {self.output_stride}, {how}"
 
 
 @dataclass(frozen=True)

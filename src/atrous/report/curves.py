@@ -155,18 +155,14 @@ class OtherRun:
 class RandomLine:
     """Random search beside the run: `of` uniform trials of the run `source`.
 
-    After `trials` trials, at most half of them (beyond, the band closes), it is expected to reach
-    `mean`, and in 80 % of cases between `low` and `high`; the run had reached `reached`. `is_own`
-    if the uniform trials are the run's own.
+    After `expected.trials`, at most half of them (beyond, the band closes), it is `expected` to
+    reach so much; the run had reached `reached`. `is_own` if the uniform trials are the run's own.
     """
 
     source: str
     is_own: bool
     of: int
-    trials: int
-    mean: float
-    low: float
-    high: float
+    expected: BestOf
     reached: float
 
 
@@ -184,9 +180,6 @@ def random_line(run: Run, entries: Sequence[Entry], against: OtherRun | None) ->
         source=against.run.path.name if against else run.path.name,
         is_own=against is None,
         of=expected.of,
-        trials=point.trials,
-        mean=point.mean,
-        low=point.low,
-        high=point.high,
+        expected=point,
         reached=reached[-1] if reached else curve.best[0],
     )

@@ -113,9 +113,9 @@ def _against_random(searched: Searched) -> Tile:
     if line.is_own and searched.is_random:
         return Tile(name, NOT_MEASURED, "this search was random itself, in the main")
     whose = "its own random trials" if line.is_own else f"those of {line.source}"
-    trials = quantity(line.trials, "trial")
+    trials = quantity(line.expected.trials, "trial")
     note = f"proxy {searched.score} after {trials}, over that expected of {whose}"
-    return Tile(name, difference(line.reached - line.mean), note)
+    return Tile(name, difference(line.reached - line.expected.mean), note)
 
 
 def _parameters(best: TitledNetwork) -> Tile:

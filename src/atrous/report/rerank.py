@@ -59,16 +59,8 @@ class Again:
 
 
 @dataclass(frozen=True)
-class Unranked:
-    """A cell whose second training ended without a score."""
-
-    name: str
-    reason: str
-
-
-@dataclass(frozen=True)
 class SecondRanking:
-    """Both rankings, best of the second first.
+    """Both rankings, best of the second first; `failed` tells of cells without a second score.
 
     `left` is how many are still to be ranked again; `found` how many proposed cells have a score in
     the search. `score_name` names the search's score, `second_name` the second one.
@@ -76,7 +68,7 @@ class SecondRanking:
     """
 
     cells: tuple[Again, ...]
-    failed: tuple[Unranked, ...]
+    failed: tuple[str, ...]
     left: int
     found: int
     score_name: str
@@ -182,11 +174,10 @@ def _trial(again: Trial) -> int | None:
     return again.origin.parents[0] if again.origin.kind == TRIAL else None
 
 
-def _failed(entries: Sequence[Entry]) -> Iterator[Unranked]:
+def _failed(entries: Sequence[Entry]) -> Iterator[str]:
     for entry in entries:
-        outcome = entry.outcome
-        if isinstance(outcome, Failed):
-            yield Unranked(outcome.trial.label, f"{outcome.reason.value}: {outcome.error}")
+        if isinstance(each := entry.outcome, Failed):
+            yield f"No second score for {each.trial.label}: {each.reason.value}: {each.error}"
 
 
 def _correlation(cells: Sequence[Again]) -> Correlation | None:

@@ -16,6 +16,7 @@ from PIL import Image
 
 from atrous.core.console import track
 from atrous.core.errors import AtrousError
+from atrous.core.files import write_whole, writing
 from atrous.data.dataset import IGNORE, Dataset, Progress
 from atrous.data.layouts import read_dataset
 from atrous.data.layouts.layout import SPLITS
@@ -38,20 +39,23 @@ def write_scenes(
     """Draws `images` scenes into a new folder, 70 % train, 15 % val, 15 % test; at least 1 each.
 
     Image `i` of a split depends on `seed`, the split, `i` and `size` (height, width) alone.
-    Raises AtrousError for fewer than 3 images, a size below 32 pixels, and a folder in use.
+    Raises AtrousError for fewer than 3 images, a size below 32 pixels, and a folder in use or that
+    cannot be written.
     """
     _refuse(root, images, size)
     counts = split_counts(images)
     jobs = [(split, i) for split in SPLITS for i in range(counts[split])]
-    for split in SPLITS:
-        for kind in ("images", "masks"):
-            (root / kind / split).mkdir(parents=True, exist_ok=True)
-    (root / "classes.txt").write_text("\n".join(CLASSES) + "\n", encoding="utf-8")
-    for split, i in progress(jobs, "drawing scenes", len(jobs)):
-        image, mask = draw_scene(f"{seed}/{split}/{i}", size)
-        name = f"{split}_{i:05d}"
-        image.save(root / "images" / split / f"{name}.jpg", quality=95, subsampling=0)
-        mask.save(root / "masks" / split / f"{name}.png", compress_level=6)
+    with writing(f"scenes to {root}", "Make room, or name a folder that can be written."):
+        for split in SPLITS:
+            for kind in ("images", "masks"):
+                (root / kind / split).mkdir(parents=True, exist_ok=True)
+        for split, i in progress(jobs, "drawing scenes", len(jobs)):
+            image, mask = draw_scene(f"{seed}/{split}/{i}", size)
+            name = f"{split}_{i:05d}"
+            image.save(root / "images" / split / f"{name}.jpg", quality=95, subsampling=0)
+            mask.save(root / "masks" / split / f"{name}.png", compress_level=6)
+        # Last, so that what an interruption leaves is no data set.
+        write_whole(root / "classes.txt", "\n".join(CLASSES) + "\n")
     return read_dataset(root)
 
 

@@ -20,7 +20,7 @@ from atrous.core.console import command
 from atrous.core.errors import AtrousError, faults
 from atrous.core.files import hold, is_held, make_folder
 from atrous.core.options import option, part, replaced
-from atrous.core.records import Count, Device, Positive, read, read_plain, write
+from atrous.core.records import Count, Device, Threads, read, read_plain, write
 from atrous.core.trial import Trial
 from atrous.data.dataset import DataFingerprint
 from atrous.execution import find_executor
@@ -61,7 +61,7 @@ class Settings:
     device: Device
     precision: Literal["float32", "bfloat16"] = option("Of products.", compares=True)
     layout: Literal["channels_last", "contiguous"]
-    threads: Positive
+    threads: Threads
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -31,9 +31,9 @@ from atrous.core.drawing import (
     arrow,
     bar,
     css,
+    labelled,
     line,
     path,
-    rectangle,
     text,
 )
 
@@ -185,7 +185,8 @@ class _Graph:
         for number, joint in enumerate(self._diagram.joints):
             x, y = self._columns[number + self._given], self._tops[self._rows[number]]
             for side, box in enumerate(joint.boxes):
-                yield _drawn(self._x((number + self._given, side)), y, box)
+                middle = self._x((number + self._given, side))
+                yield labelled(middle, y, (HALF, HEIGHT), box.lines, *box.colours)
             if len(joint.boxes) > 1:
                 yield _sign(x, y + HEIGHT / 2, joint.concatenated)
                 yield text(x, y + HEIGHT, str(number), MUTED, size=10)
@@ -210,12 +211,3 @@ def _sign(x: float, y: float, concatenated: bool) -> str:
     else:
         up = f"M{x - 3.5:g},{y:g}H{x + 3.5:g}{up}"
     return f'{ring}style="fill: none; stroke: {css(MUTED)}; stroke-width: 1.2"/>' + path(up, INK)
-
-
-def _drawn(x: float, y: float, box: Box) -> str:
-    """A box whose middle is at x."""
-    tint, colour = box.colours
-    first = y + HEIGHT / 2 + (4 if len(box.lines) == 1 else -2)
-    texts = [text(x, first, box.lines[0], INK, "600")]
-    texts += [text(x, first + 15, words, INK) for words in box.lines[1:]]
-    return rectangle(x - HALF / 2, y, HALF, HEIGHT, tint, colour) + "".join(texts)

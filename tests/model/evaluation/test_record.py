@@ -10,7 +10,7 @@ import pytest
 
 from atrous.core.errors import AtrousError
 from atrous.core.records import RecordError, from_json, to_json
-from atrous.model.evaluation.record import Evaluation, require_scales, scale_words
+from atrous.model.evaluation.record import Evaluation, require_scales
 from atrous.tasks.segmentation.evaluate import summarise
 from tests.model.evaluation.material import COUNTS, evaluation
 
@@ -62,18 +62,13 @@ def test_what_is_no_record_is_refused(change: dict[str, object], message: str) -
         from_json(Evaluation, {**to_json(evaluation()), **change})
 
 
-def test_the_method_is_told_in_words() -> None:
-    assert evaluation().method == "single scale"
-    assert evaluation(scales=(0.75, 1.0), flip=True).method == "scales 0.75, 1, with flips"
-    assert evaluation(flip=True).method == "single scale, with flips"
+def test_it_is_told_how_images_were_looked_at() -> None:
+    assert evaluation().inference == "scale 1"
+    assert evaluation(scales=(0.75, 1.0), flip=True).inference == "scales 0.75, 1 and mirrored"
+    assert evaluation(flip=True).inference == "scale 1 and mirrored"
 
 
 @pytest.mark.parametrize("scales", [(), (0.0,), (-1.0,), (1.0, nan), (inf,), (0.05,), (5.0,)])
 def test_what_is_no_scale_is_refused(scales: tuple[float, ...]) -> None:
     with pytest.raises(AtrousError, match="--scales"):
         require_scales(scales)
-
-
-def test_words() -> None:
-    assert scale_words((1.0,)) == "single scale"
-    assert scale_words((0.5, 1.0)) == "scales 0.5, 1"

@@ -10,10 +10,9 @@ import torch
 from torch import nn
 
 from atrous.spaces.auto_deeplab.cell import Block, Edge, Operation, RepeatedCell
-from atrous.spaces.auto_deeplab.trunk import Layer
 from tests.cases import each
 from tests.networks.plain import layer_output, unsettled
-from tests.networks.trunks import random_cell
+from tests.networks.trunks import layer_of, random_cell
 
 UP, STAY, DOWN = -1, 0, 1
 
@@ -29,7 +28,7 @@ def drawn(*shape: int) -> torch.Tensor:
 @torch.no_grad()
 def test_a_layer_is_what_it_is_said_to_be(seed: int, move: int, size: tuple[int, int]) -> None:
     cell = random_cell(Random(seed), 1 + seed)
-    layer = Layer(cell, 6, 3 + seed % 2, 4, move)
+    layer = layer_of(cell, 6, 3 + seed % 2, 4, move)
     unsettled(layer)
     x, y = drawn(2, 6, *size), drawn(2, 3 + seed % 2, 7, 11)
     expected = layer_output(layer, cell, move, x.numpy(), y.numpy())
@@ -47,7 +46,7 @@ def after(side: int, move: int) -> int:
 @torch.no_grad()
 def test_a_map_that_fits_is_not_resized(move: int, size: tuple[int, int]) -> None:
     cell = random_cell(Random(0), 2)
-    layer, fitting = (Layer(cell, 6, 3, 4, move, fits) for fits in (False, True))
+    layer, fitting = (layer_of(cell, 6, 3, 4, move, fits) for fits in (False, True))
     fitting.load_state_dict(layer.state_dict())
     x, y = torch.randn(2, 6, 5, 3), torch.randn(2, 3, *size)
     torch.testing.assert_close(layer.eval()(x, y), fitting.eval()(x, y))
@@ -58,7 +57,7 @@ def test_a_map_that_fits_is_not_resized(move: int, size: tuple[int, int]) -> Non
 def test_each_input_gets_its_own_operation() -> None:
     """A public implementation swaps the two where the stronger edge is the later one."""
     cell = (Block(Edge(0, Operation.MAXIMUM), Edge(1, Operation.SKIP)),)
-    layer = Layer(cell, 2, 2, 2, STAY).eval()
+    layer = layer_of(cell, 2, 2, 2, STAY).eval()
     x = torch.zeros(1, 2, 5, 5)
     x[0, :, 2, 2] = 1
     nn.init.dirac_(layer.get_submodule("previous.1").weight)  # type: ignore[arg-type]
@@ -75,7 +74,7 @@ def test_only_what_reads_the_layers_before_halves(move: int) -> None:
         Block(Edge(0, Operation.SEPARABLE_3), Edge(1, Operation.SKIP)),
         Block(Edge(1, Operation.AVERAGE), Edge(2, Operation.SEPARABLE_5)),
     )
-    layer = Layer(cell, 4, 4, 2, move)
+    layer = layer_of(cell, 4, 4, 2, move)
     strides = [
         max(
             (s if isinstance(s := part.stride, int) else s[0])
@@ -92,16 +91,16 @@ def test_only_what_reads_the_layers_before_halves(move: int) -> None:
 
 def test_a_map_of_the_blocks_width_is_not_projected() -> None:
     cell = random_cell(Random(0), 2)
-    assert isinstance(Layer(cell, 4, 4, 4, STAY).before, nn.Identity)
-    assert not isinstance(Layer(cell, 4, 4, 4, STAY).previous, nn.Identity)
-    assert not isinstance(Layer(cell, 4, 5, 4, STAY).before, nn.Identity)
+    assert isinstance(layer_of(cell, 4, 4, 4, STAY).before, nn.Identity)
+    assert not isinstance(layer_of(cell, 4, 4, 4, STAY).previous, nn.Identity)
+    assert not isinstance(layer_of(cell, 4, 5, 4, STAY).before, nn.Identity)
 
 
 def test_gradients_reach_every_weight() -> None:
     """Of states, too, that several blocks read: no operation overwrites its input."""
     for seed in range(6):
         cell = random_cell(Random(seed), 5)
-        layer = Layer(cell, 6, 3, 4, seed % 3 - 1)
+        layer = layer_of(cell, 6, 3, 4, seed % 3 - 1)
         layer(torch.randn(2, 6, 5, 5), torch.randn(2, 3, 9, 9)).square().mean().backward()
         used = {edge.state for block in cell for edge in (block.first, block.second)}
         for state, projection in ((0, layer.previous), (1, layer.before)):

@@ -56,6 +56,16 @@ def require_folder(root: Path) -> None:
 def read_layout(root: Path) -> LayoutContent:
     """`read_dataset` for `check`: files without partner are listed, and train may be empty."""
     require_folder(root)
+    try:
+        return _read_layout(root)
+    except OSError as error:
+        raise AtrousError(
+            f"Cannot read {error.filename or root} ({error.strerror}). To mend: make all of {root} "
+            "readable, or take away what is not."
+        ) from error
+
+
+def _read_layout(root: Path) -> LayoutContent:
     found = [(layout, at) for layout in LAYOUTS if (at := layout.find(root)) is not None]
     if not found:
         raise AtrousError(

@@ -85,8 +85,8 @@ def read_lines(path: Path) -> list[str]:
     return [_SEPARATORS.sub(" ", line).strip() for line in lines] if text.strip() else []
 
 
-_SEPARATORS = re.compile("[\x0b\x0c\x1c-\x1f\x85\u2028\u2029]")
-"""Characters that end a line for some programs: within a name they are blanks."""
+_SEPARATORS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029]")
+"""Characters that end a line for some programs, or steer a terminal: blanks within a name."""
 
 
 def composed(text: str) -> str:

@@ -65,8 +65,8 @@ def document(assessment: Assessment) -> str:
     return "\n".join(
         (
             f"## {evaluation.data}, {evaluation.split}\n",
-            f"{evaluation.images} images, {evaluation.method}. Scores are in percent; `-` stands "
-            "for a class in neither label nor prediction, which counts in no mean.\n",
+            f"{evaluation.images} images, {evaluation.inference}. Scores are in percent; `-` "
+            "stands for a class in neither label nor prediction, which counts in no mean.\n",
             markdown(SCORES.values(), [map(_percent, evaluation.scores)]),
             f"The whole network, for an image of {height} x {width} pixels:\n",
             markdown(["architecture", "parameters", "multiply-adds"], [[name, *costs]]),

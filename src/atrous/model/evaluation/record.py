@@ -84,15 +84,8 @@ class Evaluation:
 
     @property
     def inference(self) -> str:
-        """How predictions were made: `scale 1`, `scales 0.5, 1, 1.5 and mirrored`."""
-        scales = ", ".join(f"{scale:g}" for scale in self.scales)
-        words = f"scales {scales}" if len(self.scales) > 1 else f"scale {scales}"
-        return f"{words} and mirrored" if self.flip else words
-
-    @property
-    def method(self) -> str:
-        """How predictions were made, as tables of results say it: `single scale, with flips`."""
-        return f"{scale_words(self.scales)}{', with flips' if self.flip else ''}"
+        """How predictions were made; see `looked_at`."""
+        return looked_at(self.scales, self.flip)
 
 
 def read_evaluations(path: Path, classes: int, mend: str) -> tuple[Evaluation, ...]:
@@ -141,8 +134,8 @@ def require_scales(scales: Sequence[float]) -> None:
         )
 
 
-def scale_words(scales: Sequence[float]) -> str:
-    """Says at which scales images are looked at."""
-    if tuple(scales) == (1.0,):
-        return "single scale"
-    return f"scales {', '.join(f'{scale:g}' for scale in scales)}"
+def looked_at(scales: Sequence[float], flip: bool) -> str:
+    """How images are looked at: `scale 1`, `scales 0.5, 1, 1.5 and mirrored`."""
+    listed = ", ".join(f"{scale:g}" for scale in scales)
+    words = f"scales {listed}" if len(scales) > 1 else f"scale {listed}"
+    return f"{words} and mirrored" if flip else words

@@ -13,8 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from atrous.core.files import write_whole, writing
-from atrous.core.records import Count, Share, from_text, to_json
+from atrous.core.files import MEND
+from atrous.core.records import Count, Share, from_text, write_plain
 from atrous.tasks.segmentation.evaluate import Counted, Counts, summarise
 
 INTERVAL = 30.0
@@ -83,8 +83,7 @@ class Tally:
 
     def _write(self) -> None:
         kept = _Kept(self.key, tuple(self.scores), tuple(map(tuple, self.counts.tolist())))
-        with writing(f"the counts to {self.path}"):
-            write_whole(self.path, json.dumps(to_json(kept)))
+        write_plain(self.path, kept, "the counts", MEND)
         self._written = time.monotonic()
 
 

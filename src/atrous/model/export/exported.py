@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from torch.export import ExportedProgram
 
-from atrous.core.console import track
+from atrous.core.console import counted
 from atrous.core.errors import AtrousError, within_memory
 from atrous.core.files import flush, locate, scratch
 from atrous.core.records import to_json
@@ -108,9 +108,16 @@ def export_network(
     try:
         with scratch(path.parent) as folder:
             partial = folder / path.name
-            work = _work(network, partial, format, interface, about, opset, sizes)
-            with within_memory(f"to export {path.name} and to compare it", MEMORY):
-                *_, comparisons = track(work, f"exporting to {path.name}", 3)
+            with (
+                within_memory(f"to export {path.name} and to compare it", MEMORY),
+                counted(f"exporting to {path.name}", 3) as advance,
+            ):
+                program = trace(network, interface)
+                advance()
+                FORMATS[format].write(program, partial, about, opset)
+                advance()
+                every = [*BATCHES_AND_SIZES, *sizes]
+                comparisons = compare(network, partial, format, interface, every)
             size = partial.stat().st_size
             flush(partial)
             partial.replace(path)
@@ -145,23 +152,6 @@ def describe(network: Network, interface: ExportInterface) -> dict[str, str]:
         "mean": json.dumps(interface.mean),
         "std": json.dumps(interface.std),
     }
-
-
-def _work(
-    network: Network,
-    path: Path,
-    format: str,
-    interface: ExportInterface,
-    metadata: Mapping[str, str],
-    opset: int | None,
-    sizes: Sequence[tuple[int, Size]],
-) -> Iterator[list[ExportCheck]]:
-    """Traces, writes, compares; yields after each, the comparisons last."""
-    program = trace(network, interface)
-    yield []
-    FORMATS[format].write(program, path, metadata, opset)
-    yield []
-    yield compare(network, path, format, interface, [*BATCHES_AND_SIZES, *sizes])
 
 
 def compare(

@@ -7,10 +7,11 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from statistics import median, quantiles
+from statistics import median
 from tempfile import TemporaryDirectory
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -36,7 +37,7 @@ def summarised(
     runtime: str, conditions: LatencyConditions, warm_up: int, milliseconds: Sequence[float]
 ) -> Latency:
     """Returns the passes of a runtime in numbers, with all that they depend on."""
-    lower, middle, upper = quartiles(milliseconds)
+    lower, middle, upper = map(float, np.quantile(milliseconds, (0.25, 0.5, 0.75)))
     return Latency(
         runtime,
         runtime_version(runtime),
@@ -47,14 +48,6 @@ def summarised(
         range_ms=(min(milliseconds), max(milliseconds)),
         milliseconds=tuple(milliseconds),
     )
-
-
-def quartiles(values: Sequence[float]) -> tuple[float, float, float]:
-    """Returns what a quarter, a half and three quarters of the values do not exceed."""
-    if len(values) == 1:
-        return values[0], values[0], values[0]
-    lower, _, upper = quantiles(values, n=4, method="inclusive")
-    return lower, median(values), upper
 
 
 def compare_latency(
@@ -69,7 +62,7 @@ def compare_latency(
     height, width = conditions.size
     where = f"of {conditions.device_name} for {conditions.batch} images of {height}x{width}"
     with within_memory(where, "Lower --batch or --size."), torch_threads(conditions.threads):
-        passes = [prepare(runtime, network, conditions) for runtime in runtimes]
+        passes = [PREPARE[runtime](network, conditions) for runtime in runtimes]
         warm = [warm_up(once) for once in passes]
         times = in_turns(passes, repeats)
     return tuple(
@@ -123,11 +116,6 @@ def torch_threads(count: int) -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(before)
-
-
-def prepare(runtime: str, network: Network, conditions: LatencyConditions) -> Pass:
-    """Prepares a pass of the network in evaluation mode; the network itself is left alone."""
-    return PREPARE[runtime](network, conditions)
 
 
 def _pytorch(network: Network, conditions: LatencyConditions) -> Pass:

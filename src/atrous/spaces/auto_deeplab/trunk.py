@@ -58,7 +58,7 @@ class Trunk(Encoder):
         self.mean, self.std = MEAN, STD
         self.stem = Stem(stem_widths(filters))
         self.layers = nn.ModuleList(
-            _layer(cell, plan, number / len(path))
+            Layer(cell, plan, number / len(path))
             for number, plan in enumerate(layer_plans(path, len(cell), filters), 1)
         )
         self.low = max((n for n, level in enumerate(path) if level == 0), default=-1)
@@ -71,12 +71,6 @@ class Trunk(Encoder):
             y, x = x, cast(Tensor, layer(x, y))
             low = x if number == self.low else low
         return {STRIDES[0]: low, self.output_stride: functional.relu(x)}
-
-
-def _layer(cell: RepeatedCell, plan: LayerPlan, depth: float) -> Layer:
-    return Layer(
-        cell, plan.x_channels, plan.y_channels, plan.filters, plan.move, plan.y_fits, depth
-    )
 
 
 def _convolution(channels: int, filters: int, stride: int) -> tuple[nn.Module, nn.Module]:
@@ -93,24 +87,15 @@ class Layer(nn.Module):
     skips.
     """
 
-    def __init__(
-        self,
-        cell: RepeatedCell,
-        x_channels: int,
-        y_channels: int,
-        filters: int,
-        move: int,
-        y_fits: bool = False,
-        depth: float = 1.0,
-    ) -> None:
+    def __init__(self, cell: RepeatedCell, plan: LayerPlan, depth: float = 1.0) -> None:
         super().__init__()
-        self.move, self.y_fits = move, y_fits
-        self.previous = Projection(x_channels, filters)
-        same = y_channels == filters
-        self.before = nn.Identity() if same else Projection(y_channels, filters)
+        self.move, self.y_fits, filters = plan.move, plan.y_fits, plan.filters
+        self.previous = Projection(plan.x_channels, filters)
+        same = plan.y_channels == filters
+        self.before = nn.Identity() if same else Projection(plan.y_channels, filters)
         self.edges = [edge for block in cell for edge in (block.first, block.second)]
         self.operations = nn.ModuleList(
-            make_operation(edge.operation, filters, _stride(edge, move)) for edge in self.edges
+            make_operation(edge.operation, filters, _stride(edge, plan.move)) for edge in self.edges
         )
         self.drop = DropPath(depth)
 

@@ -16,7 +16,6 @@ from atrous.core.drawing import (
     BLUE_TINT,
     GREEN,
     GREEN_TINT,
-    INK,
     MUTED,
     ORANGE,
     ORANGE_TINT,
@@ -24,9 +23,9 @@ from atrous.core.drawing import (
     Shapes,
     arrow,
     bar,
+    labelled,
     line,
     path,
-    rectangle,
     text,
 )
 from atrous.core.words import TIMES
@@ -105,14 +104,9 @@ class _Diagram:
     def _box(self, number: int) -> str:
         operation = self._cell[number].operation
         tint, edge = operation_colours(operation)
-        x, y = self._x(number), self._y(number)
-        lines = operation_lines(operation)
-        first = y + BOX_HEIGHT / 2 + (4 if len(lines) == 1 else -3)
-        texts = [text(x, first, lines[0], INK, "600")]
-        texts += [text(x, first + 15, words, INK) for words in lines[1:]]
-        left = x - BOX_WIDTH / 2
-        tag = text(left + 9, y + 12, str(number), MUTED, size=9.5)
-        return rectangle(left, y, BOX_WIDTH, BOX_HEIGHT, tint, edge) + "".join(texts) + tag
+        x, y, lines = self._x(number), self._y(number), operation_lines(operation)
+        box = labelled(x, y, (BOX_WIDTH, BOX_HEIGHT), lines, tint, edge)
+        return box + text(x - BOX_WIDTH / 2 + 9, y + 12, str(number), MUTED, size=9.5)
 
 
 def operation_colours(operation: Operation) -> tuple[str, str]:

@@ -7,7 +7,7 @@ or average pooling over one of 4 x 4 grids. With B = 5: 5! * 81^5 = 418,414,128,
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import combinations, product
@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from atrous.core.architecture import Architecture, Cost, Genotype
 from atrous.core.errors import AtrousError
+from atrous.core.grammar import Independent
 from atrous.spaces.dpc.cell import (
     FEATURES,
     Branch,
@@ -62,27 +63,6 @@ TOP1: Cell = (
 """The best cell published for Cityscapes (Chen et al. 2018, figure 5)."""
 
 
-@dataclass(frozen=True)
-class CellRules:
-    """Two decisions a branch: its input (0 is the feature map, k is branch k - 1), its operation.
-
-    The state is the number of decisions taken.
-    """
-
-    branches: int
-    start: int = 0
-
-    def choices(self, state: int) -> int:
-        """How many choices decision number `state` has."""
-        if state == 2 * self.branches:
-            return 0
-        return len(OPERATIONS) if state % 2 else state // 2 + 1
-
-    def step(self, state: int, choice: int) -> int:  # noqa: ARG002 (the choices are independent)
-        """The number of decisions taken after one more."""
-        return state + 1
-
-
 def dpc(branches: int = 5) -> Space:
     """The space of cells with `branches` branches; raises `AtrousError` unless 1 to 99."""
     if not 1 <= branches <= 99:
@@ -90,7 +70,7 @@ def dpc(branches: int = 5) -> Space:
     return Space(
         name=NAME if branches == 5 else f"{NAME}-{branches}",
         title=f"dense prediction cells with {branches} branches (Chen et al. 2018)",
-        rules=CellRules(branches),
+        rules=Independent(tuple(decisions(branches))),
         canonical=canonical,
         build=build,
         cost=cost,
@@ -168,6 +148,14 @@ def ablations() -> dict[str, Architecture]:
 def _part_of_aspp(subset: tuple[int, ...]) -> Architecture:
     space = dpc(len(subset))
     return space.architecture(space.canonical(encode(tuple(ASPP[k] for k in subset))))
+
+
+def decisions(branches: int) -> Iterator[int]:
+    """How many choices each decision has: the input of a branch (0 is the feature map, k is branch
+    k - 1), then its operation."""
+    for number in range(branches):
+        yield number + 1
+        yield len(OPERATIONS)
 
 
 def decision(position: int) -> str:

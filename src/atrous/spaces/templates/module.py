@@ -44,7 +44,7 @@ class Skip(nn.Module):
 
 
 def operation(side: Side, repeats: int) -> nn.Module:
-    """The layers of an side."""
+    """The layers of a side."""
     channels, filters, kind = side.source.channels, side.result.channels, side.operation
     if kind.pooled:
         return GlobalPooling(channels, filters)

@@ -19,12 +19,12 @@ from atrous.spaces.auto_deeplab.cell import (
     edges,
 )
 from atrous.spaces.auto_deeplab.relaxation.decoding import (
+    POOLING,
     best_paths,
     decode,
     decode_cell,
     decode_path,
-    pooling_share,
-    skip_share,
+    share_of,
 )
 from atrous.spaces.auto_deeplab.space import (
     PUBLISHED_CELL,
@@ -227,6 +227,6 @@ def test_smaller_networks_decode() -> None:
 def test_skips_and_poolings_are_parts_of_all_edges() -> None:
     plain = Block(Edge(0, Operation.SKIP), Edge(1, Operation.MAXIMUM))
     mixed = Block(Edge(0, Operation.AVERAGE), Edge(2, Operation.SEPARABLE_3))
-    assert skip_share((plain, mixed)) == 0.25
-    assert pooling_share((plain, mixed)) == 0.5
-    assert skip_share(PUBLISHED_CELL) == pooling_share(PUBLISHED_CELL) == 0
+    assert share_of((plain, mixed), Operation.SKIP) == 0.25
+    assert share_of((plain, mixed), *POOLING) == 0.5
+    assert share_of(PUBLISHED_CELL, Operation.SKIP) == share_of(PUBLISHED_CELL, *POOLING) == 0

@@ -170,17 +170,8 @@ def _sum(terms: Sequence[Sequence[float]], places: Sequence[int]) -> float:
     return sum(row[place] for row, place in zip(terms, places, strict=True))
 
 
-def skip_share(cell: RepeatedCell) -> float:
-    """Returns the part of the cell's edges that skip."""
-    return _share(cell, (Operation.SKIP,))
-
-
-def pooling_share(cell: RepeatedCell) -> float:
-    """Returns the part of the cell's edges that pool."""
-    return _share(cell, POOLING)
-
-
-def _share(cell: RepeatedCell, operations: Sequence[Operation]) -> float:
+def share_of(cell: RepeatedCell, *operations: Operation) -> float:
+    """Returns the part of the cell's edges that have one of these operations."""
     kinds = [edge.operation for block in cell for edge in (block.first, block.second)]
     return sum(kind in operations for kind in kinds) / len(kinds)
 

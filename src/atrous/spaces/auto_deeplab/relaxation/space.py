@@ -21,14 +21,14 @@ from atrous.relax.relaxation import Logits, Probabilities, TimedPart
 from atrous.spaces.auto_deeplab.cell import BLOCKS, GIVEN, OPERATIONS, Operation, edges
 from atrous.spaces.auto_deeplab.relaxation.decoding import (
     OPERATIONS_GROUP,
+    POOLING,
     WAYS_GROUP,
     arrow_probabilities,
     blocks_of,
     decode_candidates,
     decode_cell,
     layers_with,
-    pooling_share,
-    skip_share,
+    share_of,
 )
 from atrous.spaces.auto_deeplab.relaxation.mixture import Mixture, one_hot
 from atrous.spaces.auto_deeplab.relaxation.supernet import Supernet, SupernetSize
@@ -85,7 +85,7 @@ class TrellisRelaxation:
         """Warns of cells that skip and pool."""
         alpha = np.asarray(probabilities[OPERATIONS_GROUP])
         cell = decode_cell(np.log(np.maximum(alpha, LEAST)))
-        skips, pools = skip_share(cell), pooling_share(cell)
+        skips, pools = share_of(cell, Operation.SKIP), share_of(cell, *POOLING)
         if skips + pools <= plain:
             return None
         return (

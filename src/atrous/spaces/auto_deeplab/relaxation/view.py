@@ -12,13 +12,13 @@ from atrous.relax.collapse import Snapshot, entropy_share
 from atrous.spaces.auto_deeplab.cell import NONE, OPERATIONS, Operation, edges, state_name
 from atrous.spaces.auto_deeplab.relaxation.decoding import (
     OPERATIONS_GROUP,
+    POOLING,
     WAYS_GROUP,
     arrow_probabilities,
     blocks_of,
     layers_with,
     node_probabilities,
-    pooling_share,
-    skip_share,
+    share_of,
     ways_of,
 )
 from atrous.spaces.auto_deeplab.space import Decoded, decode, layers_of
@@ -44,15 +44,16 @@ def line(snapshot: Snapshot) -> str:
     """Tells skips and poolings of the cell, and the path."""
     found = _decoded(snapshot)
     strides = " ".join(str(STRIDES[level]) for level in found.path)
-    return f"skip {skip_share(found.cell):.0%} pool {pooling_share(found.cell):.0%}  {strides}"
+    skips, pools = share_of(found.cell, Operation.SKIP), share_of(found.cell, *POOLING)
+    return f"skip {skips:.0%} pool {pools:.0%}  {strides}"
 
 
 def facts(snapshot: Snapshot) -> list[tuple[str, str]]:
     """Tells skips and poolings of the cell, and the path, by name."""
     found = _decoded(snapshot)
     return [
-        ("Edges that skip", f"{skip_share(found.cell):.0%}"),
-        ("Edges that pool", f"{pooling_share(found.cell):.0%}"),
+        ("Edges that skip", f"{share_of(found.cell, Operation.SKIP):.0%}"),
+        ("Edges that pool", f"{share_of(found.cell, *POOLING):.0%}"),
         ("Strides decoded", ", ".join(str(STRIDES[level]) for level in found.path)),
     ]
 

@@ -3,8 +3,8 @@
     python -m benchmarks.proposals --trials 28 2800 28000
 
 Prints the milliseconds of a proposal at the median and at worst, of `--proposals`, in the space of
-the cells: by the clock, and of the processor. On a machine that others use, the clock's worst is the
-time for which the system let them run; the goal is one of the processor.
+the cells: by the clock, and of the processor. On a machine that others use, the clock's worst is
+the time for which the system let them run; the goal is one of the processor.
 """
 
 from __future__ import annotations

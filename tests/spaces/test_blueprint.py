@@ -41,7 +41,7 @@ def test_a_record_that_makes_no_sense_is_refused(changes: dict[str, Any]) -> Non
     (name,) = changes
     with pytest.raises(RecordError, match=f"{name}|colours for"):
         from_json(Blueprint, record | changes)
-    for name in record.keys() - {"offsets", "finest_stride"}:
+    for name in record.keys() - {"offsets", "finest_stride", "task"}:
         with pytest.raises(RecordError, match=name):
             from_json(Blueprint, {k: v for k, v in record.items() if k != name})
 

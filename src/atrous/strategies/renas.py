@@ -112,7 +112,7 @@ class Renas:
 
 
 def _note(parent: Result, chosen: str, keys: Sequence[str]) -> Note:
-    """All that it takes to learn from a child: the choice, what else there was, the parent's score. A
+    """All that it takes to learn from a child: its change, all there were, the parent's score. A
     parent of a higher rung is no measure of a child on the first."""
     scores: Note = {} if parent.level else {"parent": parent.score or 0.0}
     return {"chosen": chosen, "mutants": " ".join(keys), **scores}

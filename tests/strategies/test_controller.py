@@ -17,6 +17,8 @@ from tests.strategies.histories import known, play
 from tests.strategies.planted import COUNTS, MAPS, space
 
 SPACE = space()
+PLACE = 3
+"""A decision of two choices."""
 
 
 def controller(**options: Any) -> Controller:
@@ -24,20 +26,20 @@ def controller(**options: Any) -> Controller:
 
 
 def learnt(how: Controller, results: list[Result]) -> list[float]:
-    """The shares of the first decision's choices after some results."""
+    """The shares of the choices of decision `PLACE` after some results."""
     state = how.update(how.begin(), results)
     table = how._table(state, known(SPACE, results))
-    return [float(share) for share in np.exp(logs_of(table, 0, COUNTS[0]))]
+    return [float(share) for share in np.exp(logs_of(table, PLACE, COUNTS[PLACE]))]
 
 
 def drawn(count: int) -> list[Result]:
-    """Uniform draws of a controller, whose scores are high where the first choice is 3."""
+    """Uniform draws of a controller, whose scores are high where decision `PLACE` is 1."""
     results: list[Result] = []
     rng = Random(0)
     for number in range(count):
         proposal = controller().propose(Policy(), SPACE, known(SPACE, results), rng)
         trial = Trial(number, SPACE.architecture(proposal.genotype), proposal.origin, 0)
-        score = 0.5 + 0.1 * (proposal.genotype[0] == 3) + rng.gauss(0, 0.02)
+        score = 0.5 + 0.1 * (proposal.genotype[PLACE] == 1) + rng.gauss(0, 0.02)
         results.append(Result(trial, 0, score))
     return results
 
@@ -45,13 +47,12 @@ def drawn(count: int) -> list[Result]:
 @pytest.mark.parametrize("algorithm", ["ppo", "reinforce"])
 def test_what_scores_well_is_drawn_more_often(algorithm: str) -> None:
     shares = learnt(controller(algorithm=algorithm), drawn(60))
-    assert shares[3] > 1.5 / COUNTS[0]
-    assert sorted(shares).index(shares[3]) >= len(shares) - 2
+    assert shares[1] > 0.65
 
 
 def test_at_the_published_rate_it_does_not_leave_uniform_in_100_trials() -> None:
     shares = learnt(controller(rate=1e-4, raw=True, algorithm="reinforce"), drawn(100))
-    assert max(shares) < 1.05 / COUNTS[0]
+    assert max(shares) < 0.51
 
 
 @pytest.mark.parametrize(

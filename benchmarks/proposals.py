@@ -2,9 +2,9 @@
 
     python -m benchmarks.proposals --trials 28 2800 28000
 
-Prints the milliseconds of a proposal at the median and at worst, of 1,000, in the space of the
-cells: by the clock, and of the processor. On a machine that others use, the clock's worst is the
-time for which the system let them run; the goal is one of the processor.
+Prints the milliseconds of a proposal at the median and at worst, of `--proposals`, in the space of
+the cells: by the clock, and of the processor. On a machine that others use, the clock's worst is
+the time for which the system let them run; the goal is one of the processor.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ from atrous.core.trial import Job, Origin, Rung, Trial
 from atrous.search.history import History
 from atrous.spaces import find_space
 from atrous.spaces.space import Space
-from atrous.strategies import STRATEGIES
+from atrous.strategies import STRATEGIES, find_strategy
 from atrous.strategies.strategy import Result
 
-PROPOSALS = 1000
+MAPS = {4: (24, 90, 120), 8: (40, 45, 60), 16: (112, 23, 30)}
 
 
 def main() -> None:
@@ -31,17 +31,20 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--trials", type=int, nargs="*", default=[28, 2800, 28000])
     parser.add_argument("--space", default="dpc")
+    parser.add_argument("--strategies", default=",".join(STRATEGIES))
+    parser.add_argument("--proposals", type=int, default=1000)
     asked = parser.parse_args()
     space = find_space(asked.space)
+    space = space.at({1: (3, 360, 480)} if space.encoder else MAPS, 32)
     print(f"{'strategy':10} {'trials':>7} {'median ms':>10} {'worst ms':>9} {'worst CPU ms':>13}")
     for trials in asked.trials:
         history = _history(space, trials)
         gc.collect()
         gc.freeze()  # as the loop does with what is known
-        for name, make in STRATEGIES.items():
-            strategy, times, worked = make(), [], []
+        for name in asked.strategies.split(","):
+            strategy, times, worked = find_strategy(name), [], []
             state: Any = strategy.update(strategy.begin(), history.since(0))
-            for number in range(PROPOSALS):
+            for number in range(asked.proposals):
                 start, busy = time.perf_counter(), time.thread_time()
                 strategy.propose(state, space, history, Random(number))
                 times.append(1000 * (time.perf_counter() - start))

@@ -18,6 +18,7 @@ import pytest
 
 from atrous.core.errors import AtrousError
 from atrous.core.options import replaced
+from atrous.core.strategy_config import EvolutionConfig, StrategyOptions
 from atrous.search.ledger import Ledger, file_url
 from atrous.search.run import (
     ABOUT,
@@ -219,3 +220,17 @@ def test_what_a_run_was_made_on_is_known() -> None:
     assert {"atrous", "torch", "timm", "optuna"} <= software().keys()
     assert all(software().values())
     assert machine().count(", ") >= 1
+
+
+def test_options_of_another_strategy_than_its_own_are_named(tmp_path: Path) -> None:
+    config = replace(SETTINGS.config, options=StrategyOptions.usual("evolution"))
+    wrong = replaced(config, strategy="random")
+    create_run(tmp_path / "wrong", replace(SETTINGS, config=wrong), CONTEXT)
+    with pytest.raises(
+        AtrousError, match=r"options\.evolution: is there for the strategy evolution"
+    ):
+        open_run(tmp_path / "wrong")
+    right = replaced(config, strategy="evolution", population=7)
+    made = create_run(tmp_path / "right", replace(SETTINGS, config=right), CONTEXT)
+    assert open_run(made.path) == made
+    assert made.config.options.evolution == EvolutionConfig(population=7)

@@ -6,8 +6,10 @@ import pytest
 
 from atrous.core.architecture import Genotype
 from atrous.core.errors import AtrousError
+from atrous.core.strategy_config import EvolutionConfig, StrategyOptions
 from atrous.spaces.dpc.space import ASPP, dpc, encode
 from atrous.strategies import STRATEGIES, find_strategy
+from atrous.strategies.evolution import Evolution
 from atrous.strategies.local import LocalSearch
 from atrous.strategies.strategy import ATTEMPTS, ExhaustedError, Stateless, first_unseen
 from atrous.strategies.uniform import uniform
@@ -43,3 +45,10 @@ def test_other_names_are_refused_with_those_there_are() -> None:
         find_strategy("bayes")
     assert "'bayes'" in str(refused.value)
     assert all(name in str(refused.value) for name in STRATEGIES)
+
+
+def test_a_strategy_is_made_of_its_own_options_and_of_its_defaults_without() -> None:
+    options = StrategyOptions(evolution=EvolutionConfig(population=7))
+    assert find_strategy("evolution", options) == Stateless(Evolution(EvolutionConfig(7)))
+    assert find_strategy("evolution") == find_strategy("evolution", StrategyOptions())
+    assert find_strategy("local", options) == find_strategy("local")

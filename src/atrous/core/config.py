@@ -233,7 +233,8 @@ class SearchConfig:
     data: DataConfig = part()
     space: str = compared("A space; atrous spaces lists them.", derived="{space}")
     strategy: str = option(
-        "random, local, evolution, surrogate, tpe, gp, nsga2 or gradient.", "local"
+        "random, local, evolution, surrogate, tpe, gp, nsga2, controller, renas or gradient.",
+        "local",
     )
     options: StrategyOptions = part(StrategyOptions)
     promotion: str = compared(

@@ -72,6 +72,39 @@ class Nsga2Config:
 
 
 @dataclass(frozen=True)
+class ControllerConfig:
+    """How a controller learns."""
+
+    policy: Literal["table", "lstm"] = option(
+        "A table of logits, or the LSTM, whose steps take a second a trial.", "table"
+    )
+    algorithm: Literal["ppo", "reinforce"] = option(
+        "reinforce: a step a trial; ppo: 100, by the last 100.", "reinforce"
+    )
+    rate: float | None = option(
+        "Of its optimiser.",
+        None,
+        derived="table: ppo 0.015, reinforce 0.15; lstm: 0.0003, 0.003",
+        above=0,
+    )
+    entropy: float = option("How much the policy is kept from deciding.", 0.0, least=0)
+    raw: bool = option("Compare scores with a moving average and standardise nothing.", False)
+
+
+@dataclass(frozen=True)
+class RenasConfig:
+    """How evolution with a learnt mutation goes about."""
+
+    learn: Literal["policy", "table"] = option(
+        "policy: by REINFORCE; table: the mean gain of each change, shrunk.", "table"
+    )
+    mutants: int = option("Children of a parent to choose from.", 16, least=1)
+    population: int = option("The latest so many trials are alive.", 50, least=1)
+    tournament: int = option("The best of so many of them, drawn, is parent.", 25, least=1)
+    initial: int = option("Uniform proposals before the first child.", 10, least=0)
+
+
+@dataclass(frozen=True)
 class StrategyOptions:
     """The options of a strategy, under its name; the others have none."""
 
@@ -80,6 +113,8 @@ class StrategyOptions:
     tpe: TpeConfig | None = part(None, strategy="tpe", prefix="tpe-")
     gp: GpConfig | None = part(None, strategy="gp", prefix="gp-")
     nsga2: Nsga2Config | None = part(None, strategy="nsga2", prefix="nsga2-")
+    controller: ControllerConfig | None = part(None, strategy="controller", prefix="controller-")
+    renas: RenasConfig | None = part(None, strategy="renas", prefix="renas-")
 
     def of(self, strategy: str) -> Any:
         """Returns the options of a strategy, `None` if it has none."""

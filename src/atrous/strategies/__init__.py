@@ -6,8 +6,10 @@ from collections.abc import Callable, Mapping
 
 from atrous.core.errors import AtrousError
 from atrous.core.strategy_config import GpConfig, Nsga2Config, StrategyOptions, TpeConfig
+from atrous.strategies.controller import Controller
 from atrous.strategies.evolution import Evolution
 from atrous.strategies.local import LocalSearch
+from atrous.strategies.renas import Renas
 from atrous.strategies.sampled import Sampled
 from atrous.strategies.strategy import AnyStrategy, Stateless
 from atrous.strategies.surrogate import Surrogate
@@ -22,6 +24,8 @@ STRATEGIES: Mapping[str, Callable[..., AnyStrategy]] = {
     "tpe": lambda how=TPE: Stateless(Sampled(how)),
     "gp": lambda how=GP: Stateless(Sampled(how)),
     "nsga2": lambda how=NSGA2: Stateless(Sampled(how)),
+    "controller": Controller,
+    "renas": Renas,
 }
 """Makes each strategy of the record of its options, or of nothing for its defaults."""
 

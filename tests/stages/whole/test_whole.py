@@ -224,7 +224,7 @@ def test_pictures_that_were_stopped_are_drawn_when_the_run_goes_on(
     folder = Path(shutil.copytree(uninterrupted / "trained" / "best", tmp_path / "best"))
     out = folder / "evaluation" / "train"
     with pytest.MonkeyPatch.context() as interrupted:
-        stop(interrupted, publication, "_write")
+        stop(interrupted, publication, "confusion_csv")
         with pytest.raises(KeyboardInterrupt):
             evaluated(folder, home / "data", "train", "cpu")
     with pytest.MonkeyPatch.context() as interrupted:
@@ -235,7 +235,7 @@ def test_pictures_that_were_stopped_are_drawn_when_the_run_goes_on(
     assert not (out / "pictures-1.png").exists()
     evaluated(folder, home / "data", "train", "cpu")
     assert (out / "pictures-1.png").exists()
-    monkeypatch.setattr(publication, "_write", None)
+    monkeypatch.setattr(publication, "document", None)
     evaluated(folder, home / "data", "train", "cpu")
 
 

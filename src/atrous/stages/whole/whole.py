@@ -180,8 +180,7 @@ def prepare(out: Path, cache: Path) -> None:
             f"{error} Go on with more: {command('run', '--resume', out, '--budget')} ...; or begin "
             "anew with fewer --steps and another --out."
         ) from error
-    if plan.trials:
-        extend(run, plan.trials, plan.search_seconds)
+    extend(run, plan.trials or None, plan.search_seconds or budget)
     write_plan(replace(plan, way=way), out)
 
 

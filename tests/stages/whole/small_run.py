@@ -18,7 +18,7 @@ from atrous.model.export import exported
 from atrous.model.export.interface import Array
 from atrous.stages.train import config as training_config
 from atrous.stages.whole import finish, plan, whole
-from atrous.stages.whole.plan import Timing, Way
+from atrous.stages.whole.plan import Regime, Timing
 from tests.small_search import config, remembered
 
 TRIAL, STEP = 220.0, 59.97
@@ -66,8 +66,8 @@ def run_here(path: Path, inputs: Sequence[Array]) -> list[Array]:
 
 def at_pace(patch: pytest.MonkeyPatch, trial: float, step: float) -> None:
     """A machine that takes so many seconds for a trial and for a step of any training."""
-    ways = (Way(0, "float32", step),)
-    patch.setattr(whole, "measure_ways", lambda *_: Timing(ways, 0.0, 0.0, trial))
+    regimes = (Regime(0, "float32", step),)
+    patch.setattr(whole, "measure_regimes", lambda *_: Timing(regimes, 0.0, 0.0, trial))
     patch.setattr(whole, "trial_seconds", lambda *_: trial)
 
 

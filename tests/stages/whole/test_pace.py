@@ -16,7 +16,7 @@ from atrous.search.run import Run
 from atrous.stages import search as driver
 from atrous.stages.train.trainer import TrainingJob
 from atrous.stages.whole import plan
-from atrous.stages.whole.plan import Timing, Way, measure_ways, trial_seconds, workload_of
+from atrous.stages.whole.plan import Regime, Timing, measure_regimes, trial_seconds, workload_of
 from atrous.stages.whole.whole import jobs_to_time
 from tests.small_search import write_data
 from tests.stages.whole.small_run import quick, wish
@@ -62,8 +62,8 @@ def test_the_steps_of_each_way_to_train_are_timed(
         (0, "bfloat16"),
     }
     assert (jobs[0].protocol.batch, jobs[0].protocol.crop) == (2, (33, 49))
-    found = measure_ways(jobs, asked)
-    assert all(0 < way.step < 10 for way in found.ways)
+    found = measure_regimes(jobs, asked)
+    assert all(0 < regime.step < 10 for regime in found.regimes)
     work = workload_of(jobs[0], asked)
     assert (work.batch, work.filters, work.crop) == (asked.batch, asked.filters, (33, 49))
     assert max(work.channels) == begun[2].search.encoder.output_stride
@@ -81,29 +81,33 @@ def test_the_first_steps_do_not_count(
     dataset, images, selection = job.samples()
     read, batch = len(images) + len(selection), job.protocol.batch
     kept = replace(job, protocol=replace(job.protocol, frozen=8, variants=3))
-    found = measure_ways([job, kept], replace(ProxyConfig(), steps=40))
+    found = measure_regimes([job, kept], replace(ProxyConfig(), steps=40))
     start = 8 / batch * len(images) * 3
-    ways = Way(0, "float32", 10.0), Way(8, "float32", 2.0, start)
+    regimes = Regime(0, "float32", 10.0), Regime(8, "float32", 2.0, start)
     scored = len(dataset.splits["val"]) + len(dataset.splits["test"])
-    assert found == Timing(ways, 0.5 * scored, 0.5 * read, 10.0)
+    assert found == Timing(regimes, 0.5 * scored, 0.5 * read, 10.0)
 
 
 def test_all_of_a_network_learns_where_that_takes_a_share_of_the_time() -> None:
-    kept, whole, slow = Way(8, "float32", 0.1), Way(0, "float32", 0.5), Way(0, "bfloat16", 0.7)
+    kept, whole, slow = (
+        Regime(8, "float32", 0.1),
+        Regime(0, "float32", 0.5),
+        Regime(0, "bfloat16", 0.7),
+    )
     timing = Timing((kept, slow, whole), 0, 0, 0)
-    assert timing.way(0.5 * plan.UNFROZEN_STEPS - 1) == kept
-    assert timing.way(0.5 * plan.UNFROZEN_STEPS) == whole
+    assert timing.regime(0.5 * plan.UNFROZEN_STEPS - 1) == kept
+    assert timing.regime(0.5 * plan.UNFROZEN_STEPS) == whole
 
 
 def test_too_little_memory_is_told(
     jobs: list[TrainingJob], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def exhausted(_: TrainingJob) -> Way:
+    def exhausted(_: TrainingJob) -> Regime:
         raise torch.OutOfMemoryError("CUDA out of memory.\nTried to allocate")
 
-    monkeypatch.setattr(plan, "_way", exhausted)
+    monkeypatch.setattr(plan, "_regime", exhausted)
     with pytest.raises(AtrousError, match=r"Not enough memory on cpu .*CUDA out of memory\.\)"):
-        measure_ways(jobs, ProxyConfig())
+        measure_regimes(jobs, ProxyConfig())
 
 
 def test_a_trial_that_fails_is_told(begun: tuple[Run, Estimator, WholeConfig]) -> None:

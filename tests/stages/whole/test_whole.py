@@ -39,7 +39,7 @@ pytestmark = pytest.mark.slow
 
 STOPS: tuple[tuple[ModuleType, str], ...] = (
     (request, "keep"),
-    (whole, "measure_ways"),
+    (whole, "measure_regimes"),
     (driver, "begin"),
     (whole, "trial_seconds"),
     (whole, "extend"),

@@ -57,10 +57,10 @@ SCORES = 3
 
 
 @dataclass(frozen=True)
-class Way:
-    """A way to train a network that has the machine to itself, with what it takes: its backbone as
-    it is up to stride `frozen` (0: all of it learns), products in `precision`; seconds of a `step`,
-    and of what goes before the first one, the `start`."""
+class Regime:
+    """How a network is trained that has the machine to itself: its backbone as it is up to stride
+    `frozen` (0: all of it learns), products in `precision`; and seconds of a `step`, and of what
+    goes before the first one, the `start`."""
 
     frozen: Count
     precision: Precision
@@ -70,21 +70,21 @@ class Way:
 
 @dataclass(frozen=True)
 class Timing:
-    """Measured speed before anything is searched: the `ways` to train, seconds of `scoring` all
+    """Measured speed before anything is searched: training `regimes`, seconds of `scoring` all
     images that a trained network is scored on, of computing all `features`, and of a `trial`."""
 
-    ways: tuple[Way, ...]
+    regimes: tuple[Regime, ...]
     scoring: float
     features: float
     trial: float
 
-    def way(self, seconds: float) -> Way:
-        """The way to train for so long: the quickest of those that train all of the network if that
-        allows for enough steps, else the quickest of all."""
-        whole = min((way for way in self.ways if not way.frozen), key=lambda way: way.step)
+    def regime(self, seconds: float) -> Regime:
+        """The regime for a training of so long: the quickest of those in which all of the network
+        learns if that allows for enough steps, else the quickest of all."""
+        whole = min((r for r in self.regimes if not r.frozen), key=lambda r: r.step)
         if seconds >= UNFROZEN_STEPS * whole.step:
             return whole
-        return min(self.ways, key=lambda way: way.step)
+        return min(self.regimes, key=lambda r: r.step)
 
 
 @dataclass(frozen=True)
@@ -104,8 +104,8 @@ class Pace:
 class BudgetPlan:
     """Seconds and candidates for the search, steps for what follows. `baselines` are trained beside
     the best. Where `trials` is 0, nothing is searched, where `top` is 0, nothing ranked again. With
-    so many fresh `seeds` the best and the cheapest baseline are compared. `way` is how networks are
-    trained.
+    so many fresh `seeds` the best and the cheapest baseline are compared. `regime` is how networks
+    are trained.
 
     `told` says in words how the split was found.
     """
@@ -120,7 +120,7 @@ class BudgetPlan:
     stages: tuple[PlannedStage, ...]
     told: str
     seeds: Count = 0
-    way: Way | None = None
+    regime: Regime | None = None
 
 
 @dataclass(frozen=True)
@@ -304,7 +304,7 @@ def trial_seconds(run: Run, estimator: Estimator) -> float:
     return outcome.seconds * config.proxy.steps / part
 
 
-def measure_ways(jobs: Sequence[TrainingJob], asked: ProxyConfig) -> Timing:
+def measure_regimes(jobs: Sequence[TrainingJob], asked: ProxyConfig) -> Timing:
     """Times the first steps of trainings that differ in how they train one network, and what a
     trial of its head would take.
 
@@ -314,7 +314,7 @@ def measure_ways(jobs: Sequence[TrainingJob], asked: ProxyConfig) -> Timing:
     device = jobs[0].compute.device
     try:
         with within_memory(f"on {device} to train", mend):
-            ways = tuple(map(_way, jobs))
+            regimes = tuple(map(_regime, jobs))
             image = _scoring_seconds(jobs[0])
             step = step_seconds(workload_of(jobs[0], asked), jobs[0].compute)
     finally:
@@ -322,10 +322,10 @@ def measure_ways(jobs: Sequence[TrainingJob], asked: ProxyConfig) -> Timing:
     dataset, training, selection = jobs[0].samples()
     scored = sum(len(samples) for name, samples in dataset.splits.items() if name != "train")
     read = len(training) + len(selection)
-    return Timing(ways, image * scored, image * read, asked.steps * step)
+    return Timing(regimes, image * scored, image * read, asked.steps * step)
 
 
-def _way(job: TrainingJob) -> Way:
+def _regime(job: TrainingJob) -> Regime:
     """Times a training. Where a front stays as it is and crops return, their maps are computed
     once, before the first step: a step is timed on maps that are there."""
     protocol, world = job.protocol, World(job.compute.device)
@@ -340,8 +340,8 @@ def _way(job: TrainingJob) -> Way:
     step = _timed(lambda: float(state.advance(kept)), "timing training steps")
     if protocol.frozen and protocol.variants:
         start = batch / protocol.batch * len(training) * protocol.variants
-        return Way(protocol.frozen, job.compute.precision, step, start)
-    return Way(protocol.frozen, job.compute.precision, step + batch)
+        return Regime(protocol.frozen, job.compute.precision, step, start)
+    return Regime(protocol.frozen, job.compute.precision, step + batch)
 
 
 def _scoring_seconds(job: TrainingJob) -> float:

@@ -57,9 +57,9 @@ from atrous.stages.whole.plan import (
     WANTED_STEPS,
     BudgetPlan,
     Pace,
-    Way,
+    Regime,
     least_short,
-    measure_ways,
+    measure_regimes,
     read_plan,
     split,
     trial_seconds,
@@ -164,13 +164,13 @@ def prepare(out: Path, cache: Path) -> None:
     config, start = kept(out), monotonic()
     asked, beside = config.search, len(config.search.baselines)
     budget = BUDGET if asked.budget.seconds is None else asked.budget.seconds
-    timing = measure_ways(jobs_to_time(config), asked.proxy)
+    timing = measure_regimes(jobs_to_time(config), asked.proxy)
     is_searched = config.stretch or worth_searching(budget - (monotonic() - start), timing, beside)
     run, estimator = _begun(config, out, cache, is_searched)
     trial = trial_seconds(run, estimator) if estimator else 0.0
     ended = round(monotonic() - start)
-    way = timing.way(TRAIN * (budget - ended))
-    pace = Pace(trial, way.step, run.settings.workers, way.start, timing.scoring)
+    regime = timing.regime(TRAIN * (budget - ended))
+    pace = Pace(trial, regime.step, run.settings.workers, regime.start, timing.scoring)
     if config.stretch:
         budget = max(budget, least_short(pace, ended, WANTED_STEPS))
     try:
@@ -181,7 +181,7 @@ def prepare(out: Path, cache: Path) -> None:
             "anew with fewer --steps and another --out."
         ) from error
     extend(run, plan.trials or None, plan.search_seconds or budget)
-    write_plan(replace(plan, way=way), out)
+    write_plan(replace(plan, regime=regime), out)
 
 
 def _begun(
@@ -197,8 +197,8 @@ def _begun(
 
 
 def jobs_to_time(config: WholeConfig) -> list[TrainingJob]:
-    """The ways to train that there are: the plain architecture with its backbone learning in part
-    and as a whole, in each number type that a whole network can have on the device."""
+    """The regimes that there are: the plain architecture with its backbone learning in part and as
+    a whole, in each number type that a whole network can have on the device."""
     search = config.search
     plain, fronts = yardstick_of(search.space), dict.fromkeys((_front(search), 0))
     pairs = [(frozen, precision) for frozen in fronts for precision in PRECISIONS]
@@ -206,7 +206,7 @@ def jobs_to_time(config: WholeConfig) -> list[TrainingJob]:
         {
             (job.protocol.frozen, job.compute.precision): job
             for frozen, precision in pairs
-            for job in [job_of(training_of(config, plain, STEPS, Way(frozen, precision, 0.0)))]
+            for job in [job_of(training_of(config, plain, STEPS, Regime(frozen, precision, 0.0)))]
         }.values()
     )
 
@@ -249,7 +249,7 @@ def confirm(out: Path, plan: BudgetPlan, cache: Path) -> None:
         compare(run, ("best", cheap.name), ("val",), plan.seeds, cache)
 
 
-def training_of(config: WholeConfig, candidate: Candidate, steps: int, way: Way) -> Subject:
+def training_of(config: WholeConfig, candidate: Candidate, steps: int, regime: Regime) -> Subject:
     """Returns how a candidate is trained on a run's data with its backbone."""
     search, asked = config.search, config.training
     subject = subject_in(search, candidate.label, candidate.architecture)
@@ -258,13 +258,13 @@ def training_of(config: WholeConfig, candidate: Candidate, steps: int, way: Way)
         asked.batch,
         asked.crop,
         optimiser="adamw",
-        frozen=way.frozen,
+        frozen=regime.frozen,
         loss_every=EVERY,
         balance="balanced",
         score_every=max(1, -(-steps // SCORES)),
-        precision=_precision(search, subject, way.precision),
+        precision=_precision(search, subject, regime.precision),
     )
-    if way.frozen:
+    if regime.frozen:
         training = replace(training, rate=RATE, scales=(1.0,), variants=VARIANTS)
     else:
         training = replace(training, rate=WHOLE_RATE, rate_warm_up=WARM_UP, scales=SCALES)
@@ -298,8 +298,8 @@ def train(run: Run, plan: BudgetPlan, candidate: Candidate, watch: Watch) -> Non
     """The training of one network."""
     folder, config = run.path / TRAINED / candidate.name, kept(run.path)
     if not (folder / jobs.ABOUT).exists():
-        way = plan.way or Way(_front(config.search), run.settings.precision, 0.0)
-        jobs.create(folder, job_of(training_of(config, candidate, plan.train_steps, way)))
+        regime = plan.regime or Regime(_front(config.search), run.settings.precision, 0.0)
+        jobs.create(folder, job_of(training_of(config, candidate, plan.train_steps, regime)))
     job = replace(jobs.read(folder), data=run.config.data.path)
     trainer.run(folder, job, watch)
 

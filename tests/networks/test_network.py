@@ -7,7 +7,7 @@ import torch
 from torch.nn import functional
 
 from atrous.networks.layers import interpolation, resample
-from atrous.networks.network import Network, pad_to_canvas
+from atrous.networks.network import Network, draw_by_he, pad_to_canvas
 from atrous.networks.pyramid import enlarge, onto
 from atrous.spaces.blueprint import build_network
 from tests.cases import each
@@ -150,3 +150,21 @@ def test_logits_are_read_where_features_see(offset: float, decoder: bool) -> Non
         shift = round(2 * one.backbone.offsets[own]) / 2
         expected = read(one.coarse(canvas), own, shift, places)
         torch.testing.assert_close(one(images(size)), expected, rtol=1e-4, atol=1e-4)
+
+
+def test_first_weights_by_he_are_drawn_from_the_seed_and_leave_the_encoder() -> None:
+    one, two, other = (build_network(BLUEPRINT) for _ in range(3))
+    before = {name: value.clone() for name, value in one.backbone.state_dict().items()}
+    state = torch.random.get_rng_state()
+    for drawn, seed in ((one, 1), (two, 1), (other, 2)):
+        draw_by_he(drawn, seed)
+    assert torch.equal(torch.random.get_rng_state(), state)
+    layer = next(m for m in one.head.modules() if isinstance(m, torch.nn.Conv2d))
+    fan_in = layer.weight[0].numel()
+    assert float(layer.weight.detach().abs().max()) <= (6 / fan_in) ** 0.5
+    assert float(layer.weight.detach().std()) == pytest.approx((2 / fan_in) ** 0.5, rel=0.3)
+    twice = two.state_dict()
+    assert all(torch.equal(value, twice[name]) for name, value in one.state_dict().items())
+    kept = one.backbone.state_dict()
+    assert all(torch.equal(value, kept[name]) for name, value in before.items())
+    assert not torch.equal(one.logits.weight, other.logits.weight)

@@ -113,7 +113,7 @@ def test_defaults_are_those_of_training_from_scratch(origin: Subject) -> None:
     assert found.blueprint.architecture == BLUEPRINT.architecture
     asked = job_of(origin.but(steps=100, rate=0.02, crop=(33, 65), drop_path=0.2))
     assert asked.protocol == protocol(
-        steps=100, batch=8, rate=0.02, crop=(33, 65), drop_path=0.2, score_every=5
+        steps=100, batch=8, rate=0.02, crop=(33, 65), drop_path=0.2, score_every=5, score="miou"
     )
 
 

@@ -296,6 +296,11 @@ class TrainingConfig:
     rate_warm_up: float = option(
         "Share of the steps over which the rate rises from 0.", 0.0, least=0, below=1
     )
+    first_weights: Literal["reference", "he"] = option(
+        "Of all but the backbone: as the reference implementation draws them, or by He and Glorot, "
+        "with which a short training gets much further.",
+        "reference",
+    )
     frozen: int = option(
         "Keep the backbone up to its map of this stride as it is; 0: train all of it.",
         0,
@@ -370,7 +375,7 @@ class TrainConfig:
 OF_ONE_TRAINING = (
     *("weight_decay", "scales", "flip", "tune_norm", "balance", "precision"),
     *("accumulate", "average", "drop_path", "score", "score_every"),
-    *("optimiser", "rate_warm_up", "frozen", "variants", "loss_every", "colour"),
+    *("optimiser", "rate_warm_up", "frozen", "variants", "loss_every", "colour", "first_weights"),
 )
 """Fields that only a training by itself is asked for."""
 

@@ -8,9 +8,10 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator
 
-from atrous.core.records import Amount, Count, Device, Positive, Threads, from_json
+from atrous.core.records import Amount, Count, Device, Finite, Positive, Threads, from_json
 from atrous.data.canvas import Size
 
+SELECTED, SELECTION_FINGERPRINT = "selection_", "selection_fingerprint"
 Extent = tuple[Positive, Positive]
 
 
@@ -76,6 +77,10 @@ def crop_of(record: Mapping[str, Any]) -> Size | None:
 
 def _checked(record: dict[str, Any]) -> dict[str, Any]:
     how_trained(record)
+    # The value on the selection images is called after the task's main one: selection_miou.
+    values = {name: value for name, value in record.items() if name.startswith(SELECTED)}
+    values.pop(SELECTION_FINGERPRINT, None)
+    from_json(dict[str, Finite], values)
     return record
 
 

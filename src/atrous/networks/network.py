@@ -211,6 +211,21 @@ class Network(nn.Module):
         return scores
 
 
+def draw_by_he(network: Network, seed: int) -> None:
+    """Draws the first weights of all convolutions behind the encoder anew: uniformly, at the scale
+    for ReLU of He et al. (2015, section 2.2), those of the task's scores at that of Glorot and
+    Bengio (2010, section 4.2); biases are 0. torch's own generator is left alone."""
+    behind = [network.head, *([network.decoder] if network.decoder else [])]
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(seed)
+        for layer in (each for part in behind for each in part.modules()):
+            if isinstance(layer, nn.Conv2d):
+                nn.init.kaiming_uniform_(layer.weight, nonlinearity="relu")
+                if layer.bias is not None:
+                    nn.init.zeros_(layer.bias)
+        nn.init.xavier_uniform_(network.logits.weight)
+
+
 def pad_to_canvas(images: Tensor, canvas: int) -> Tensor:
     """Adds zeros at the right and bottom up to k * canvas + 1 pixels on each axis."""
     height, width = images.shape[-2:]

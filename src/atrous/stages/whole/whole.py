@@ -258,6 +258,7 @@ def training_of(config: WholeConfig, candidate: Candidate, steps: int, regime: R
         asked.batch,
         asked.crop,
         optimiser="adamw",
+        first_weights="he",
         frozen=regime.frozen,
         loss_every=EVERY,
         balance="balanced",

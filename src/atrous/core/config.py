@@ -298,7 +298,7 @@ class TrainingConfig:
     )
     first_weights: Literal["reference", "he"] = option(
         "Of all but the backbone: as the reference implementation draws them, or by He and Glorot, "
-        "with which a short training gets much further.",
+        "with which a short training of all of a network gets further.",
         "reference",
     )
     frozen: int = option(

@@ -41,7 +41,7 @@ LEAST_AGAIN = 3
 SHORT = 7200
 """Seconds: with less, nothing is ranked again, and one network is trained, for all that is left."""
 SHORT_SEARCH = 0.2
-WORTH = 0.35
+WORTH = 0.25
 """Where features and the least number of trials take a larger share of the time, nothing is
 searched: what so few trials find is luck, and the time is worth more to a training."""
 SEEDS, CONFIRM = 3, 0.2

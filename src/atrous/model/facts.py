@@ -80,7 +80,7 @@ def _checked(record: dict[str, Any]) -> dict[str, Any]:
     # The value on the selection images is called after the task's main one: selection_miou.
     values = {name: value for name, value in record.items() if name.startswith(SELECTED)}
     values.pop(SELECTION_FINGERPRINT, None)
-    from_json(dict[str, Finite], values)
+    from_json(dict[str, Finite | None], values)
     return record
 
 

@@ -52,6 +52,7 @@ from tests.cli.running import atrous
 from tests.model.material import BLUEPRINT, CLASSES, evaluation, saved
 from tests.records import CONFIG, CONTEXT, SETTINGS, measured, widths
 from tests.relax.snapshots import snapshot
+from tests.stages.whole.small_run import paced
 
 DEEP = "[" * 100_000
 LONG: Any = 10**30
@@ -199,7 +200,7 @@ def test_the_other_records_of_a_run(run: Run) -> None:
     (run.path / "rerank.json").write_text(DEEP)
     with pytest.raises(AtrousError, match=r"rerank\.json"):
         second_ranking(run)
-    split = plan.split(3600, plan.Pace(5.0, 0.5, 2), 0, 2, ("dpc:aspp",))
+    split = plan.split(3600, paced(5.0, 0.5, 2), 0, 2, ("dpc:aspp",))
     plan.write_plan(split, run.path)
     told += in_file(lambda: plan.read_plan(run.path), run.path / "plan.json")
     (run.path / "plan.json").write_text(DEEP)

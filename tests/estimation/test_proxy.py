@@ -15,6 +15,7 @@ from sklearn.metrics import accuracy_score, balanced_accuracy_score, jaccard_sco
 from torch import Tensor, nn
 from torch.nn import functional
 
+from atrous.core.config import Init
 from atrous.core.errors import AtrousError
 from atrous.core.trial import Failed, Measured, Outcome, Reason
 from atrous.data.dataset import IGNORE
@@ -52,7 +53,7 @@ def test_the_same_trial_gives_exactly_the_same(
     assert other.values != first.values
 
 
-def convolutions(init: str, data: FeatureSet, seed: int = 5) -> dict[str, nn.Conv2d]:
+def convolutions(init: Init, data: FeatureSet, seed: int = 5) -> dict[str, nn.Conv2d]:
     network = replace(proxy(data), filters=64, init=init).network(TOP1, seed)
     return {n: m for n, m in network.named_modules() if isinstance(m, nn.Conv2d)}
 

@@ -9,8 +9,9 @@ import pytest
 
 from atrous.core.errors import AtrousError
 from atrous.report.trained import read_timetable, read_trained
-from atrous.stages.whole.plan import Pace, split, write_plan
+from atrous.stages.whole.plan import split, write_plan
 from tests.report.trainings import CROP, STEPS, write_trained
+from tests.stages.whole.small_run import paced
 
 ARCHITECTURE = "dpc:0.17.1.3.0.5.2.60.0.80"
 
@@ -109,7 +110,7 @@ def test_a_training_that_does_not_say_what_was_trained_is_damaged(
 
 
 def test_what_a_whole_run_keeps_is_read(tmp_path: Path) -> None:
-    plan = split(3600, Pace(trial=5.0, step=0.5, workers=2), 0, 2, ("dpc:aspp",))
+    plan = split(3600, paced(trial=5.0, step=0.5, workers=2), 0, 2, ("dpc:aspp",))
     write_plan(plan, tmp_path)
     schedule = read_timetable(tmp_path)
     assert schedule is not None

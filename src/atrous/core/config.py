@@ -9,6 +9,8 @@ from atrous.core.options import compared, option, part
 from atrous.core.strategy_config import StrategyOptions
 
 Size = tuple[int, int]
+Init = Literal["reference", "torch", "he"]
+"""Rules for first weights: `atrous.networks.network.initialise`."""
 CACHED, END_TO_END, LARGE = "cached", "end-to-end", "large"
 """The settings in which a study of fidelity trains its cells."""
 NO_BACKBONE = "none"
@@ -100,8 +102,9 @@ class ProxyConfig:
         "",
         derived="the task's main value",
     )
-    init: Literal["torch", "reference"] = compared(
-        "First weights of a cell: torch's defaults, or as the reference implementation draws them.",
+    init: Init = compared(
+        "First weights of a cell: torch's defaults, as the reference implementation draws them, or "
+        "he.",
         "torch",
         rare=True,
     )
@@ -296,9 +299,9 @@ class TrainingConfig:
     rate_warm_up: float = option(
         "Share of the steps over which the rate rises from 0.", 0.0, least=0, below=1
     )
-    first_weights: Literal["reference", "he"] = option(
-        "Of all but the backbone: as the reference implementation draws them, or by He and Glorot, "
-        "with which a short training of all of a network gets further.",
+    init: Init = option(
+        "First weights of all but the backbone: as the reference implementation draws them, "
+        "torch's defaults, or he, with which a short training of all of a network gets further.",
         "reference",
     )
     frozen: int = option(
@@ -375,7 +378,7 @@ class TrainConfig:
 OF_ONE_TRAINING = (
     *("weight_decay", "scales", "flip", "tune_norm", "balance", "precision"),
     *("accumulate", "average", "drop_path", "score", "score_every"),
-    *("optimiser", "rate_warm_up", "frozen", "variants", "loss_every", "colour", "first_weights"),
+    *("optimiser", "rate_warm_up", "frozen", "variants", "loss_every", "colour", "init"),
 )
 """Fields that only a training by itself is asked for."""
 

@@ -18,9 +18,10 @@ from functools import lru_cache
 from itertools import islice
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from atrous.core.architecture import Architecture
+from atrous.core.config import Init
 from atrous.core.trial import Job, Metrics, Outcome
 from atrous.data.canvas import Placement, Size, feature_size
 from atrous.estimation.features import FeatureSet
@@ -38,7 +39,7 @@ from atrous.estimation.learning import (
 from atrous.estimation.outcome import Rungs, outcome_of
 from atrous.networks.compute import Compute
 from atrous.networks.layers import interpolation, resample
-from atrous.networks.network import Tail
+from atrous.networks.network import Tail, initialise
 from atrous.networks.pyramid import Offsets
 from atrous.spaces import find_space
 from atrous.tasks import USUAL
@@ -56,8 +57,7 @@ BAND = 1 << 24
 class Proxy:
     """The estimator: call it with a job to have its outcome. Pickles; holds no state.
 
-    `filters` is the width of the cell, `init` the rule for its first weights: "reference" as the
-    reference implementation draws them, "torch" as torch's layers draw their own. Where `resident`,
+    `filters` is the width of the cell, `init` the rule for its first weights. Where `resident`,
     all of its features stay in the memory of the accelerator, from one trial of a process to the
     next. `offsets` are those of the maps, `aids` what helps in training, `task` what is learnt.
     With `rungs`, a job goes on from the state in which its trial ended the rung below.
@@ -69,7 +69,7 @@ class Proxy:
     filters: int
     schedule: Schedule
     compute: Compute
-    init: str = "reference"
+    init: Init = "reference"
     resident: bool = False
     offsets: Offsets = field(default_factory=dict)
     rungs: Rungs | None = None
@@ -89,8 +89,7 @@ class Proxy:
         space = find_space(architecture.space)
         part = space.build(architecture.genotype, self.training.channels, self.filters)
         network = tail(part, self.classes, self.task, self.offsets)
-        if self.init == "torch":
-            redraw(network)
+        initialise(network, self.init)
         return network
 
     def fit(
@@ -100,8 +99,8 @@ class Proxy:
         torch.set_num_threads(self.compute.threads)
         network = self.network(architecture, seed)
         learner = supervised(network, self.aids, self.task)
-        if self.init == "torch" and isinstance(learner, Supervision):
-            redraw(learner.inner)
+        if isinstance(learner, Supervision):
+            initialise(learner.inner, self.init)
         self.compute.arrange(learner)
         torch.manual_seed(seed if stretch is None else mixed(seed, stretch.first))
         train(
@@ -137,14 +136,6 @@ def _stretch(rungs: Rungs, job: Job) -> Stretch | None:
     after = None if last else rungs.place(job, job.rung.level) / CHECKPOINT
     first = job.resume.steps if job.resume else 0
     return Stretch(first, rungs.begins(job, CHECKPOINT), after)
-
-
-def redraw(network: nn.Module) -> None:
-    """Draws the weights of all convolutions anew, as torch's layers do unless told otherwise:
-    uniform within +-1 / sqrt(inputs of a position), whatever the layer is for."""
-    for module in network.modules():
-        if isinstance(module, nn.Conv2d):
-            module.reset_parameters()
 
 
 @torch.inference_mode()

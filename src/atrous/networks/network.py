@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from atrous.core.config import Init
 from atrous.core.errors import AtrousError
 from atrous.networks.layers import PointwiseUnit, SeparableUnit, interpolation, resample
 from atrous.networks.pyramid import (
@@ -211,19 +212,31 @@ class Network(nn.Module):
         return scores
 
 
-def draw_by_he(network: Network, seed: int) -> None:
-    """Draws the first weights of all convolutions behind the encoder anew: uniformly, at the scale
-    for ReLU of He et al. (2015, section 2.2), those of the task's scores at that of Glorot and
-    Bengio (2010, section 4.2); biases are 0. torch's own generator is left alone."""
-    behind = [network.head, *([network.decoder] if network.decoder else [])]
-    with torch.random.fork_rng(devices=[]):
-        torch.default_generator.manual_seed(seed)
-        for layer in (each for part in behind for each in part.modules()):
-            if isinstance(layer, nn.Conv2d):
-                nn.init.kaiming_uniform_(layer.weight, nonlinearity="relu")
-                if layer.bias is not None:
-                    nn.init.zeros_(layer.bias)
-        nn.init.xavier_uniform_(network.logits.weight)
+def initialise(module: nn.Module, init: Init) -> None:
+    """Draws the first weights of all convolutions behind the encoder anew, uniformly, whatever a
+    layer is for; by "reference", modules keep those that they were made with.
+
+    `torch`: within +-1 / sqrt(inputs of a position), as its layers do unless told otherwise. `he`:
+    at the scale for ReLU of He et al. (2015, section 2.2), the task's scores at that of Glorot and
+    Bengio (2010, section 4.2), and no biases.
+    """
+    if init == "reference":
+        return
+    for name, layer in module.named_modules():
+        if isinstance(layer, nn.Conv2d) and not name.startswith("backbone."):
+            if init == "torch":
+                layer.reset_parameters()
+            else:
+                _draw_by_he(layer, is_last=name.endswith("logits"))
+
+
+def _draw_by_he(layer: nn.Conv2d, is_last: bool) -> None:
+    if is_last:
+        nn.init.xavier_uniform_(layer.weight)
+    else:
+        nn.init.kaiming_uniform_(layer.weight, nonlinearity="relu")
+    if layer.bias is not None:
+        nn.init.zeros_(layer.bias)
 
 
 def pad_to_canvas(images: Tensor, canvas: int) -> Tensor:

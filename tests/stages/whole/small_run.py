@@ -18,7 +18,7 @@ from atrous.model.export import exported
 from atrous.model.export.interface import Array
 from atrous.stages.train import config as training_config
 from atrous.stages.whole import finish, plan, whole
-from atrous.stages.whole.plan import Regime, Timing
+from atrous.stages.whole.plan import Pace, Regime, Timing
 from tests.small_search import config, remembered
 
 TRIAL, STEP = 220.0, 59.97
@@ -62,6 +62,13 @@ def run_here(path: Path, inputs: Sequence[Array]) -> list[Array]:
     """Runs an exported program in this process."""
     program = torch.export.load(path).module()
     return [program(torch.from_numpy(each)).numpy() for each in inputs]
+
+
+def paced(
+    trial: float, step: float, workers: int = 1, start: float = 0.0, scoring: float = 0.0
+) -> Pace:
+    """A machine that takes so many seconds for a trial, and for training in any regime."""
+    return Pace(trial, Regime(0, "float32", step, start), workers, scoring)
 
 
 def at_pace(patch: pytest.MonkeyPatch, trial: float, step: float) -> None:

@@ -29,6 +29,7 @@ from atrous.stages.whole.plan import (
     worth_searching,
     write_plan,
 )
+from tests.stages.whole.small_run import paced
 
 ASPP = ("dpc:aspp",)
 HOUR = 3600
@@ -44,7 +45,7 @@ def named(pace: Pace, ended: int, beside: int, baselines: tuple[str, ...]) -> in
 
 
 def test_two_hours_are_split_by_what_was_measured() -> None:
-    plan = split(2 * HOUR, Pace(trial=10, step=0.5, workers=2), 200, 2, ASPP)
+    plan = split(2 * HOUR, paced(trial=10, step=0.5, workers=2), 200, 2, ASPP)
     assert [stage.name for stage in plan.stages] == ["search", "re-rank", "train", "rest"]
     assert [stage.seconds for stage in plan.stages] == pytest.approx([2450, 1400, 2450, 700])
     assert plan.search_seconds == pytest.approx(2450)
@@ -58,22 +59,22 @@ def test_two_hours_are_split_by_what_was_measured() -> None:
 def test_no_stage_takes_more_than_its_share() -> None:
     rng = Random(0)
     for _ in range(500):
-        pace = Pace(rng.uniform(0.1, 20), rng.uniform(0.01, 5), rng.randint(1, 8))
+        pace = paced(rng.uniform(0.1, 20), rng.uniform(0.01, 5), rng.randint(1, 8))
         budget, ended = rng.uniform(12, 48) * HOUR, rng.randint(0, 3000)
         plan = split(budget, pace, ended, 2, ASPP)
         left, tolerance = budget - ended, 1e-6
         search = (plan.trials + 2) * pace.trial / pace.workers
         start = pace.trial / pace.workers
-        second = (plan.top + 2) * (plan.rerank_steps * pace.step + start)
-        third = 2 * plan.train_steps * pace.step
+        second = (plan.top + 2) * (plan.rerank_steps * pace.regime.step + start)
+        third = 2 * plan.train_steps * pace.regime.step
         assert sum(stage.seconds for stage in plan.stages) == pytest.approx(left)
         assert search <= 0.35 * left + tolerance < search + pace.trial / pace.workers + 1
-        assert second <= 0.2 * left + tolerance < second + (plan.top + 2) * pace.step + 1
-        assert third <= 0.35 * left + tolerance < third + 2 * pace.step + 1
+        assert second <= 0.2 * left + tolerance < second + (plan.top + 2) * pace.regime.step + 1
+        assert third <= 0.35 * left + tolerance < third + 2 * pace.regime.step + 1
 
 
 def test_more_time_ranks_more_again_before_each_gets_more_steps() -> None:
-    pace = Pace(trial=1, step=0.1, workers=1)
+    pace = paced(trial=1, step=0.1, workers=1)
     plans = [split(minutes * 60, pace, 0, 2, ASPP) for minutes in range(SHORT // 60, 3000, 10)]
     tops = [plan.top for plan in plans]
     assert tops == sorted(tops)
@@ -88,7 +89,7 @@ def test_more_time_ranks_more_again_before_each_gets_more_steps() -> None:
 def test_the_least_budget_that_is_named_is_accepted_and_no_shorter_one() -> None:
     rng = Random(1)
     for _ in range(1000):
-        pace = Pace(
+        pace = paced(
             *(rng.uniform(0.1, 99), rng.uniform(0.01, 9), rng.randint(1, 9)),
             *(rng.uniform(0, 99), rng.uniform(0, 99)),
         )
@@ -102,7 +103,7 @@ def test_the_least_budget_that_is_named_is_accepted_and_no_shorter_one() -> None
 
 
 def test_a_short_budget_trains_one_network_for_all_that_is_left() -> None:
-    pace = Pace(trial=10, step=0.2, workers=2, start=20, scoring=30)
+    pace = paced(trial=10, step=0.2, workers=2, start=20, scoring=30)
     plan = split(300, pace, 40, 3, ASPP)
     assert [stage.name for stage in plan.stages] == ["search", "train", "rest"]
     assert [stage.seconds for stage in plan.stages] == pytest.approx([33, 132, 95])
@@ -115,12 +116,12 @@ def test_a_short_budget_trains_one_network_for_all_that_is_left() -> None:
     assert [stage.seconds for stage in longer.stages] == pytest.approx([53, 30, 182, 95])
     assert (longer.seeds, longer.train_steps) == (3, 660)
     assert split(SHORT, pace, 40, 3, ASPP).top >= LEAST_AGAIN
-    slow = Pace(trial=500, step=5, workers=1)
+    slow = paced(trial=500, step=5, workers=1)
     assert split(SHORT, slow, 0, 3, ASPP).top == 0
 
 
 def test_without_a_trial_all_the_time_goes_into_a_training() -> None:
-    pace = Pace(trial=0, step=0.2, start=20, scoring=30)
+    pace = paced(trial=0, step=0.2, start=20, scoring=30)
     plan = split(300, pace, 40, 3, ASPP)
     assert [stage.name for stage in plan.stages] == ["train", "rest"]
     assert [stage.seconds for stage in plan.stages] == pytest.approx([165, 95])
@@ -140,14 +141,14 @@ def test_a_search_that_would_take_most_of_the_time_is_left_out() -> None:
 
 
 def test_a_budget_that_is_over_before_it_is_split_is_refused() -> None:
-    pace = Pace(trial=1, step=0.01, workers=1)
+    pace = paced(trial=1, step=0.01, workers=1)
     with pytest.raises(AtrousError, match=r"500 s are over\. Expected at least --budget 540s"):
         split(300, pace, 500, 2, ASPP)
 
 
 @pytest.fixture
 def plan() -> BudgetPlan:
-    return split(2 * HOUR, Pace(10, 0.5, 2), 200, 2, ASPP)
+    return split(2 * HOUR, paced(10, 0.5, 2), 200, 2, ASPP)
 
 
 def test_a_plan_comes_back_as_it_was(plan: BudgetPlan, tmp_path: Path) -> None:
@@ -189,4 +190,4 @@ def test_no_plan_is_told(tmp_path: Path) -> None:
     with pytest.raises(AtrousError, match="go on by hand: atrous search --resume"):
         read_plan(tmp_path)
     with pytest.raises(AtrousError, match="Expected to write"):
-        write_plan(split(2 * HOUR, Pace(10, 0.5, 2), 200, 2, ASPP), tmp_path / "missing")
+        write_plan(split(2 * HOUR, paced(10, 0.5, 2), 200, 2, ASPP), tmp_path / "missing")

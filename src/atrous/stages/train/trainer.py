@@ -27,7 +27,7 @@ from atrous.data.transform import Transform
 from atrous.model.folder import RECORD
 from atrous.model.model import Model, save_model
 from atrous.networks.compute import Compute, pick_device
-from atrous.networks.network import draw_by_he
+from atrous.networks.network import initialise
 from atrous.spaces.blueprint import Blueprint, blank_network, build_network, network_cost
 from atrous.tasks import find_task
 from atrous.training.config import Protocol
@@ -68,8 +68,9 @@ def _run(
     compute = replace(job.compute, device=world.device)
     begins = not (folder / CHECKPOINT).exists()
     network = build_network(job.blueprint, job.weights if begins else "none", job.protocol.seed)
-    if begins and job.protocol.first_weights == "he":
-        draw_by_he(network, job.protocol.seed)
+    if begins:
+        torch.manual_seed(job.protocol.seed)
+        initialise(network, job.protocol.init)
     transform = Transform(network.backbone.mean, network.backbone.std)
     task = find_task(job.blueprint.task)
     crops = crops_of(training, job.protocol, network.backbone.mean, task)

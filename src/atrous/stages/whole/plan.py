@@ -31,7 +31,7 @@ from atrous.training.state import TrainingState
 from atrous.training.world import World
 
 WARM, TIMED = 2, 3
-FORMAT = 1
+FORMAT = 2
 SEARCH, RERANK, TRAIN = 0.35, 0.2, 0.35
 """Shares of the budget; the rest is for scoring, export and what goes wrong."""
 LEAST_TRIALS, LEAST_STEPS = 6, 20
@@ -64,7 +64,7 @@ class Regime:
 
     frozen: Count
     precision: Precision
-    step: Amount
+    step: Amount = 0.0
     start: Amount = 0.0
 
 
@@ -89,14 +89,13 @@ class Timing:
 
 @dataclass(frozen=True)
 class Pace:
-    """Measured speed: seconds of a trial on cached features and of a training step, with `workers`
-    trials at a time; `start` are those before the first step, and `scoring` those of all images
-    that a trained network is scored on. Where a trial takes 0, nothing is searched."""
+    """Measured speed: seconds of a trial on cached features, with `workers` trials at a time, the
+    regime of trainings, and seconds of scoring all images that a trained network is scored on.
+    Where a trial takes 0, nothing is searched."""
 
     trial: float
-    step: float
+    regime: Regime
     workers: int = 1
-    start: float = 0.0
     scoring: float = 0.0
 
 
@@ -119,8 +118,8 @@ class BudgetPlan:
     baselines: tuple[str, ...]
     stages: tuple[PlannedStage, ...]
     told: str
+    regime: Regime
     seeds: Count = 0
-    regime: Regime | None = None
 
 
 @dataclass(frozen=True)
@@ -152,7 +151,7 @@ def split(
         return _alone(budget, left, pace, ended)
     told = (
         f"A trial on cached features took {pace.trial:.1f} s here, {pace.workers} at a time, and a "
-        f"training step {pace.step:.2f} s; {ended} s went into checks and features."
+        f"training step {pace.regime.step:.2f} s; {ended} s went into checks and features."
     )
     if budget < max(SHORT, least(pace, ended, beside, len(baselines))):
         return _short(budget, left, pace, ended, beside, told)
@@ -160,7 +159,7 @@ def split(
     trials = _whole(seconds.search * pace.workers / pace.trial) - beside
     top, again = _second_round(seconds.rerank, pace, beside)
     each = seconds.train / (1 + len(baselines))
-    steps = _whole((each - pace.start) / pace.step)
+    steps = _whole((each - pace.regime.start) / pace.regime.step)
     stages = (
         PlannedStage("search", seconds.search, f"about {trials} candidates of {pace.trial:.1f} s"),
         PlannedStage(
@@ -169,7 +168,9 @@ def split(
         PlannedStage("train", seconds.train, f"{1 + len(baselines)} networks, {steps} steps each"),
         PlannedStage("rest", seconds.rest, "scores, pictures, export, report"),
     )
-    return BudgetPlan(budget, seconds.search, trials, top, again, steps, baselines, stages, told)
+    return BudgetPlan(
+        *(budget, seconds.search, trials, top, again, steps, baselines, stages, told), pace.regime
+    )
 
 
 def _short(
@@ -181,8 +182,8 @@ def _short(
     search = SHORT_SEARCH * max(0.0, left - rest)
     trials = max(1, _whole(search * pace.workers / pace.trial) - beside)
     train, confirm = left - rest - search, 2 * SEEDS * pace.trial / pace.workers
-    steps = _whole((train - pace.start - pace.scoring) / pace.step)
-    fewer = _whole((train - confirm - pace.start - pace.scoring) / pace.step)
+    steps = _whole((train - pace.regime.start - pace.scoring) / pace.regime.step)
+    fewer = _whole((train - confirm - pace.regime.start - pace.scoring) / pace.regime.step)
     seeds = SEEDS if confirm <= CONFIRM * train and fewer >= WANTED_STEPS else 0
     if seeds:
         train, steps = train - confirm, fewer
@@ -194,24 +195,24 @@ def _short(
         PlannedStage("train", train, f"the best, {steps} steps"),
         PlannedStage("rest", rest, "scores, pictures, export, report"),
     )
-    return BudgetPlan(budget, search, trials, 0, 0, steps, (), stages, told, seeds)
+    return BudgetPlan(budget, search, trials, 0, 0, steps, (), stages, told, pace.regime, seeds)
 
 
 def _alone(budget: float, left: float, pace: Pace, ended: int) -> BudgetPlan:
     """The plan that trains one network for all the time."""
     rest = _rest(pace)
     train = left - rest
-    steps = _whole((train - pace.start - pace.scoring) / pace.step)
+    steps = _whole((train - pace.regime.start - pace.scoring) / pace.regime.step)
     _require_steps(steps, budget, pace, ended)
     stages = (
         PlannedStage("train", train, f"one network, {steps} steps"),
         PlannedStage("rest", rest, "scores, pictures, export, report"),
     )
     told = (
-        f"A training step took {pace.step:.2f} s here, and {ended} s went into checks: so little "
-        "time is worth more to a training than to a search."
+        f"A training step took {pace.regime.step:.2f} s here, and {ended} s went into checks: so "
+        "little time is worth more to a training than to a search."
     )
-    return BudgetPlan(budget, 0.0, 0, 0, 0, steps, (), stages, told)
+    return BudgetPlan(budget, 0.0, 0, 0, 0, steps, (), stages, told, pace.regime)
 
 
 def _rest(pace: Pace) -> float:
@@ -225,7 +226,7 @@ def _require_steps(steps: int, budget: float, pace: Pace, ended: int) -> None:
         trial = f"a trial takes {pace.trial:.1f} s and " if pace.trial else ""
         raise AtrousError(
             f"--budget {budget:.0f}s is too short: here {trial}a training step takes "
-            f"{pace.step:.2f} s, scores take {pace.scoring:.0f} s, and {ended} s are over. "
+            f"{pace.regime.step:.2f} s, scores take {pace.scoring:.0f} s, and {ended} s are over. "
             f"Expected at least --budget {least_short(pace, ended):.0f}s."
         )
 
@@ -233,7 +234,7 @@ def _require_steps(steps: int, budget: float, pace: Pace, ended: int) -> None:
 def least_short(pace: Pace, ended: int, steps: int = LEAST_STEPS) -> float:
     """The shortest budget in seconds that leaves so many steps, rounded up to half a minute: the
     least that `split` accepts."""
-    need = steps * pace.step + pace.start + pace.scoring
+    need = steps * pace.regime.step + pace.regime.start + pace.scoring
     share = 1 - SHORT_SEARCH if pace.trial else 1.0
     whole = ended + _rest(pace) + need / share
     return ceil(round(whole / 30, 6)) * 30
@@ -251,17 +252,17 @@ def needs(pace: Pace, beside: int, baselines: int) -> Seconds:
     start = pace.trial / pace.workers
     return Seconds(
         search=(LEAST_TRIALS + beside) * start,
-        rerank=(LEAST_AGAIN + beside) * (LEAST_STEPS * pace.step + start),
-        train=(1 + baselines) * (LEAST_STEPS * pace.step + pace.start),
+        rerank=(LEAST_AGAIN + beside) * (LEAST_STEPS * pace.regime.step + start),
+        train=(1 + baselines) * (LEAST_STEPS * pace.regime.step + pace.regime.start),
     )
 
 
 def _second_round(seconds: float, pace: Pace, beside: int) -> tuple[int, int]:
     """How many are ranked again, and with how many steps each; each begins with a trial."""
     start = pace.trial / pace.workers
-    top = _whole(seconds / (WANTED_STEPS * pace.step + start)) - beside
+    top = _whole(seconds / (WANTED_STEPS * pace.regime.step + start)) - beside
     top = max(LEAST_AGAIN, min(MOST_AGAIN, top))
-    return top, _whole((seconds / (top + beside) - start) / pace.step)
+    return top, _whole((seconds / (top + beside) - start) / pace.regime.step)
 
 
 def _whole(number: float) -> int:

@@ -170,7 +170,7 @@ def prepare(out: Path, cache: Path) -> None:
     trial = trial_seconds(run, estimator) if estimator else 0.0
     ended = round(monotonic() - start)
     regime = timing.regime(TRAIN * (budget - ended))
-    pace = Pace(trial, regime.step, run.settings.workers, regime.start, timing.scoring)
+    pace = Pace(trial, regime, run.settings.workers, timing.scoring)
     if config.stretch:
         budget = max(budget, least_short(pace, ended, WANTED_STEPS))
     try:
@@ -181,7 +181,7 @@ def prepare(out: Path, cache: Path) -> None:
             "anew with fewer --steps and another --out."
         ) from error
     extend(run, plan.trials or None, plan.search_seconds or budget)
-    write_plan(replace(plan, regime=regime), out)
+    write_plan(plan, out)
 
 
 def _begun(
@@ -197,18 +197,21 @@ def _begun(
 
 
 def jobs_to_time(config: WholeConfig) -> list[TrainingJob]:
-    """The regimes that there are: the plain architecture with its backbone learning in part and as
-    a whole, in each number type that a whole network can have on the device."""
-    search = config.search
-    plain, fronts = yardstick_of(search.space), dict.fromkeys((_front(search), 0))
-    pairs = [(frozen, precision) for frozen in fronts for precision in PRECISIONS]
-    return list(
-        {
-            (job.protocol.frozen, job.compute.precision): job
-            for frozen, precision in pairs
-            for job in [job_of(training_of(config, plain, STEPS, Regime(frozen, precision, 0.0)))]
-        }.values()
-    )
+    """The training of the plain architecture in each regime that there is: its backbone learning in
+    part and as a whole, in each number type that is right on the device."""
+    front = _front(config.search)
+    plain = yardstick_of(config.search.space)
+    job = job_of(training_of(config, plain, STEPS, Regime(front, "float32")))
+    wrong = job.compute.device == "cpu" and dilates_depthwise(blank_network(job.blueprint))
+    return [
+        replace(
+            job,
+            protocol=replace(job.protocol, frozen=frozen, precision=precision),
+            compute=replace(job.compute, precision=precision),
+        )
+        for frozen in dict.fromkeys((front, 0))
+        for precision in (PRECISIONS[:1] if wrong else PRECISIONS)
+    ]
 
 
 def search(out: Path, plan: BudgetPlan, cache: Path) -> None:
@@ -258,7 +261,7 @@ def training_of(config: WholeConfig, candidate: Candidate, steps: int, regime: R
         asked.batch,
         asked.crop,
         optimiser="adamw",
-        first_weights="he",
+        init="he",
         frozen=regime.frozen,
         loss_every=EVERY,
         balance="balanced",
@@ -299,8 +302,8 @@ def train(run: Run, plan: BudgetPlan, candidate: Candidate, watch: Watch) -> Non
     """The training of one network."""
     folder, config = run.path / TRAINED / candidate.name, kept(run.path)
     if not (folder / jobs.ABOUT).exists():
-        regime = plan.regime or Regime(_front(config.search), run.settings.precision, 0.0)
-        jobs.create(folder, job_of(training_of(config, candidate, plan.train_steps, regime)))
+        subject = training_of(config, candidate, plan.train_steps, plan.regime)
+        jobs.create(folder, job_of(subject))
     job = replace(jobs.read(folder), data=run.config.data.path)
     trainer.run(folder, job, watch)
 

@@ -7,7 +7,7 @@ from atrous.core.architecture import Architecture
 from atrous.core.strategy_config import RenasConfig
 from atrous.core.trial import Note, Origin, Trial
 from atrous.strategies.renas import Gains, Renas
-from atrous.strategies.strategy import Result
+from atrous.strategies.strategy import Moments, Result
 from tests.strategies.histories import ANY, history, known
 from tests.strategies.planted import space
 
@@ -42,8 +42,8 @@ def test_one_gain_counts_less_than_the_same_gain_often() -> None:
         for count in (1, 9)
     )
     assert 0 < once.totals["0.1"][0] < often.totals["0.1"][0]
-    shrunk = [state.weight("0.1", "table") * state.spread for state in (once, often)]
-    unshrunk = [0.2 - state.mean for state in (once, often)]
+    shrunk = [state.weight("0.1", "table") * state.gains.spread for state in (once, often)]
+    unshrunk = [0.2 - state.gains.mean for state in (once, often)]
     assert shrunk[0] / unshrunk[0] < shrunk[1] / unshrunk[1] < 2
 
 
@@ -74,7 +74,7 @@ def test_a_parent_of_a_higher_rung_is_no_measure_of_its_child() -> None:
 
 def test_what_was_learnt_is_followed() -> None:
     seen, how = history(SPACE, 20), renas(learn="table", mutants=40)
-    state = Gains(totals={"11.7": (90.0, 30), "0.1": (0.0, 30)}, count=60, mean=1.5, squares=60.0)
+    state = Gains({}, {"11.7": (90.0, 30), "0.1": (0.0, 30)}, Moments(60, 1.5, 60.0))
     drawn = [how.propose(state, SPACE, known(SPACE, seen), Random(n)) for n in range(30)]
     offered = [p for p in drawn if "11.7" in str(p.origin.note["mutants"]).split()]
     assert offered

@@ -92,16 +92,13 @@ class ControllerConfig:
 
 
 @dataclass(frozen=True)
-class RenasConfig:
+class RenasConfig(EvolutionConfig):
     """How evolution with a learnt mutation goes about."""
 
     learn: Literal["policy", "table"] = option(
         "policy: by REINFORCE; table: the mean gain of each change, shrunk.", "table"
     )
     mutants: int = option("Children of a parent to choose from.", 16, least=1)
-    population: int = option("The latest so many trials are alive.", 50, least=1)
-    tournament: int = option("The best of so many of them, drawn, is parent.", 25, least=1)
-    initial: int = option("Uniform proposals before the first child.", 10, least=0)
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,7 @@ from atrous.strategies.strategy import (
     Domain,
     ExhaustedError,
     Known,
+    Moments,
     Proposal,
     Result,
     remembered,
@@ -55,39 +56,26 @@ class Policy:
     """All that a controller has learnt.
 
     `weights` are the parameters and Adam's two moments [3, parameters], in base64; none before the
-    first result. `most` are the choices of each decision; `baseline` is the moving average of
-    scores, `count`, `mean` and `squares` tell their mean and spread.
+    first result. `most` are the choices of each decision, `scores` tells of all scores.
     """
 
     weights: str = ""
     most: tuple[int, ...] = ()
     steps: int = 0
     ring: tuple[Episode, ...] = ()
-    count: int = 0
-    mean: float = 0.0
-    squares: float = 0.0
-    baseline: float = 0.0
+    scores: Moments = field(default_factory=Moments)
 
     def told(self, episode: Episode) -> Policy:
         """Returns the policy with one more episode in its ring, from which it has not learnt."""
-        score, count = episode.score, self.count + 1
-        mean = self.mean + (score - self.mean) / count
-        before = self.baseline if self.count else score
-        return replace(
-            self,
-            ring=(*self.ring, episode)[-RING:],
-            count=count,
-            mean=mean,
-            squares=self.squares + (score - self.mean) * (score - mean),
-            baseline=DECAY * before + (1 - DECAY) * score,
-        )
+        scores = self.scores.with_one(episode.score, DECAY)
+        return replace(self, ring=(*self.ring, episode)[-RING:], scores=scores)
 
     def advantage(self, score: float, standardise: bool) -> float:
         """Returns how much better a score is than expected, in standard deviations if asked for."""
         if not standardise:
-            return score - self.baseline
-        spread = (self.squares / self.count) ** 0.5
-        return (score - self.mean) / spread if spread > 0 else 0.0
+            return score - self.scores.moving
+        spread = self.scores.spread
+        return (score - self.scores.mean) / spread if spread > 0 else 0.0
 
 
 @dataclass(frozen=True)
@@ -176,7 +164,7 @@ class Controller:
     def _table(self, state: Policy, history: Known) -> Vector | None:
         if not state.weights:
             return None
-        key = (self.how, state.steps, state.count)
+        key = (self.how, state.steps, state.scores.count)
         return remembered(
             history, key, lambda: self._logits(state.most)(self._vectors(state)[0])[0]
         )

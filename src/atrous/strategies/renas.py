@@ -11,7 +11,7 @@ from atrous.core.architecture import Genotype
 from atrous.core.strategy_config import RenasConfig
 from atrous.core.trial import Note, Origin
 from atrous.strategies.evolution import alive, child, standing
-from atrous.strategies.strategy import Domain, ExhaustedError, Known, Proposal, Result
+from atrous.strategies.strategy import Domain, ExhaustedError, Known, Moments, Proposal, Result
 from atrous.strategies.uniform import uniform
 
 KIND = "learnt"
@@ -26,29 +26,20 @@ gains of 0 stand beside those of each choice."""
 class Gains:
     """All that was learnt of mutations, by the decision and its new choice, `decision.choice`.
 
-    `logits` are the policy's, `totals` the sums and numbers of gains; `count`, `mean` and `squares`
-    tell their mean and spread, `baseline` is their moving average.
+    `logits` are the policy's, `totals` the sums and numbers of gains; `gains` tells of all of them.
     """
 
     logits: dict[str, float] = field(default_factory=dict)
     totals: dict[str, tuple[float, int]] = field(default_factory=dict)
-    count: int = 0
-    mean: float = 0.0
-    squares: float = 0.0
-    baseline: float = 0.0
-
-    @property
-    def spread(self) -> float:
-        """The standard deviation of gains; 1 where there is none."""
-        return (self.squares / self.count) ** 0.5 if self.squares else 1.0
+    gains: Moments = field(default_factory=Moments)
 
     def weight(self, key: str, learn: str) -> float:
         """Returns the logit of a mutation."""
         if learn == "policy":
             return self.logits.get(key, 0.0)
         total, count = self.totals.get(key, (0.0, 0))
-        gain = (total - count * self.mean) / (count + SHRINKAGE)
-        return STRENGTH * gain / self.spread
+        gain = (total - count * self.gains.mean) / (count + SHRINKAGE)
+        return STRENGTH * gain / (self.gains.spread or 1.0)
 
 
 @dataclass(frozen=True)
@@ -121,11 +112,9 @@ def _note(parent: Result, chosen: str, keys: Sequence[str]) -> Note:
 def _learnt(state: Gains, note: Mapping[str, object], score: float) -> Gains:
     """The state after the score of one child."""
     chosen, keys = str(note["chosen"]), str(note["mutants"]).split()
-    gain, count = score - float(str(note["parent"])), state.count + 1
-    mean = state.mean + (gain - state.mean) / count
-    squares = state.squares + (gain - state.mean) * (gain - mean)
-    baseline = DECAY * state.baseline + (1 - DECAY) * gain if state.count else gain
-    advantage = (gain - baseline) / ((squares / count) ** 0.5 or 1.0)
+    gain = score - float(str(note["parent"]))
+    gains = state.gains.with_one(gain, DECAY)
+    advantage = (gain - gains.moving) / (gains.spread or 1.0)
     shares = softmax([state.logits.get(key, 0.0) for key in keys])
     moved = {
         key: state.logits.get(key, 0.0) + RATE * advantage * ((key == chosen) - share)
@@ -135,10 +124,7 @@ def _learnt(state: Gains, note: Mapping[str, object], score: float) -> Gains:
     return Gains(
         logits={**state.logits, **moved},
         totals={**state.totals, chosen: (total + gain, number + 1)},
-        count=count,
-        mean=mean,
-        squares=squares,
-        baseline=baseline,
+        gains=gains,
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
+from math import sqrt
 from random import Random
 from typing import Any, Protocol, TypeVar, cast
 from weakref import WeakKeyDictionary
@@ -109,6 +110,28 @@ class Proposal:
 
     genotype: Genotype
     origin: Origin
+
+
+@dataclass(frozen=True)
+class Moments:
+    """Mean and spread of all numbers so far, and their moving average (Welford 1962)."""
+
+    count: int = 0
+    mean: float = 0.0
+    squares: float = 0.0
+    moving: float = 0.0
+
+    @property
+    def spread(self) -> float:
+        """The standard deviation; 0 of one number, and of none."""
+        return sqrt(self.squares / max(1, self.count))
+
+    def with_one(self, number: float, decay: float) -> Moments:
+        """Returns the moments with one more number; the first is its own moving average."""
+        count, before = self.count + 1, self.moving if self.count else number
+        mean = self.mean + (number - self.mean) / count
+        squares = self.squares + (number - self.mean) * (number - mean)
+        return Moments(count, mean, squares, decay * before + (1 - decay) * number)
 
 
 class Strategy(Protocol[S]):

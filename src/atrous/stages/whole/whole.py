@@ -137,23 +137,29 @@ def _finish(out: Path, cache: Path, say: Say, watch: Watch) -> Path:
     for stage in plan.stages:
         say(f"  {stage.name}: {stage.seconds / 60:.1f} minutes, {stage.why}")
     if plan.trials:
-        say("1/5 search")
+        say(_place(plan, "search"))
         search(out, plan, cache)
     if plan.top:
-        say("2/5 re-rank")
+        say(_place(plan, "re-rank"))
         again(out, plan, cache)
     if plan.seeds:
-        say("2/5 compare")
+        say(_place(plan, "compare"))
         confirm(out, plan, cache)
     run = open_run(out)
     for candidate in candidates(run, plan):
-        say(f"3/5 train {candidate.name} ({candidate.label})")
+        say(f"{_place(plan, 'train')} {candidate.name} ({candidate.label})")
         train(run, plan, candidate, watch)
     for candidate in candidates(run, plan):
-        say(f"4/5 evaluate, export and time {candidate.name}")
+        say(f"{_place(plan, 'rest')}: evaluate, export and time {candidate.name}")
         prove(run, candidate)
-    say("5/5 report")
+    say(f"{_place(plan, 'rest')}: report")
     return write_report(run)
+
+
+def _place(plan: BudgetPlan, stage: str) -> str:
+    """Which of how many stages one is, and its name."""
+    names = [each.name for each in plan.stages]
+    return f"{names.index(stage) + 1}/{len(names)} {stage}"
 
 
 def prepare(out: Path, cache: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
 import pytest
@@ -11,7 +12,7 @@ import typer
 from typer.testing import CliRunner
 
 from atrous.cli import app
-from atrous.cli.options import Command, Told, extendable, takes
+from atrous.cli.options import Command, Told, dated, extendable, takes
 from atrous.core.config import (
     GRADIENT,
     DataConfig,
@@ -227,3 +228,12 @@ def test_a_part_stands_under_its_own_names_and_words() -> None:
     assert found["large-backbone"] == "Big."
     both = replaced(Both(), large_backbone="xception65")
     assert (both.small.backbone, both.large.backbone) == (None, "xception65")
+
+
+def test_two_that_begin_in_a_second_have_folders_of_their_own(tmp_path: Path) -> None:
+    made = []
+    for _ in range(3):
+        made.append(dated(tmp_path))
+        made[-1].mkdir()
+    assert len(set(made)) == 3
+    assert dated(tmp_path / "new").parent == tmp_path / "new"

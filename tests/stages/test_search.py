@@ -167,7 +167,7 @@ def test_all_that_is_wrong_with_the_numbers_is_told_at_once(tmp_path: Path) -> N
         ({"backbone": "resnet"}, "expected the name of a timm model"),
         ({"output_stride": 4}, "--output-stride is 8, 16 or 32"),
         ({"device": "tpu"}, "got 'tpu'"),
-        ({"init": "zeros"}, "--init is one of torch, reference, got 'zeros'"),
+        ({"init": "zeros"}, "--init is one of reference, torch, he, got 'zeros'"),
         ({"optimiser": "adam"}, "--optimiser is one of sgd, adamw, got 'adam'"),
         ({"rate_warm_up": 1.0}, "--rate-warm-up is at least 0 and below 1, got 1"),
         ({"workers": 0}, "--workers is at least 1"),

@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial, wraps
+from itertools import chain, count
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar, get_args, get_origin
 
@@ -413,8 +414,11 @@ def resumed(told: Told, folders: Folders, latest: Callable[[Path], Path]) -> Pat
 
 
 def dated(folder: Path) -> Path:
-    """Returns a new place in a folder, named after the time."""
-    return folder / datetime.now().strftime("%Y-%m-%d-%H%M%S")
+    """Returns a new place in a folder, named after the time, and numbered after the first that
+    begins in a second."""
+    moment = datetime.now().strftime("%Y-%m-%d-%H%M%S")
+    names = chain([moment], (f"{moment}-{number}" for number in count(2)))
+    return next(place for name in names if not (place := folder / name).exists())
 
 
 def default_cache() -> Path:

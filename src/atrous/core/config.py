@@ -14,6 +14,8 @@ Init = Literal["reference", "torch", "he"]
 CACHED, END_TO_END, LARGE = "cached", "end-to-end", "large"
 """The settings in which a study of fidelity trains its cells."""
 NO_BACKBONE = "none"
+MOST_RUNGS = 11
+"""There are fewer rungs."""
 MOST_WORKERS = 1025
 """Fewer processes run at a time."""
 CELL_RATES = {"adamw": 0.01, "sgd": 0.1}
@@ -189,6 +191,28 @@ class BudgetConfig:
 
 
 @dataclass(frozen=True)
+class RungConfig:
+    """How many lengths of training there are, and who goes on from one to the next."""
+
+    rungs: int = compared(
+        "Lengths of training: with 3, candidates train for --steps / eta^2, the better of them on "
+        "for --steps / eta, and the better of these for all; 1: all train for --steps.",
+        1,
+        least=1,
+        below=MOST_RUNGS,
+        rare=True,
+    )
+    eta: int = compared("The steps of a rung over those of the one below.", 4, least=2, rare=True)
+    promotion: str | None = compared(
+        "Who is trained on, with several --rungs: halving, the best of each eta; or median, who is "
+        "not below the median of those before.",
+        None,
+        derived="halving",
+        rare=True,
+    )
+
+
+@dataclass(frozen=True)
 class GradientConfig:
     """How a differentiable search goes about: supernets are trained one after another, and
     architectures decoded from each."""
@@ -240,12 +264,7 @@ class SearchConfig:
         "local",
     )
     options: StrategyOptions = part(StrategyOptions)
-    promotion: str = compared(
-        "Who is trained on: full, all candidates for --steps; or halving, the better third of them "
-        "for three times as many, twice, --steps in the end.",
-        "full",
-        rare=True,
-    )
+    rungs: RungConfig = part(RungConfig)
     limits: tuple[str, ...] = compared(
         "What costs more is not trained: parameters<=300000,multiply_adds<=1e9, of the part that "
         "is searched.",
@@ -414,7 +433,7 @@ class WholeConfig:
     search: SearchConfig = part(
         without=(
             *("strategy", "trials", "crop", "batch", "rate", "score", "baselines", "gradient"),
-            *("promotion", "options", "task", *OF_CELLS),
+            *("rungs", "options", "task", *OF_CELLS),
         ),
         path={"help": "The folder of a data set; with --resume, of a run."},
         seconds={"flag": "budget", "help": "Time for everything: 30m, 2h, 12h.", "derived": "2h"},

@@ -43,7 +43,7 @@ ABOUT, LEDGER, LOCK = "run.json", "ledger.db", "run.lock"
 RERANK = "rerank.json"
 SEARCH, SECOND, COMPARED = "search", "rerank", "compare"
 """Kinds of studies: of the scores of a search, of what is ranked again, of replicates."""
-FORMAT = 7
+FORMAT = 8
 PACKAGES = ("atrous", "torch", "timm", "optuna", "numpy", "pillow")
 
 

@@ -99,8 +99,8 @@ def main() -> None:
             told = f", {1000 * pace:.0f} ms each" if asked.equal_seconds else ""
             print(f"\n{protocol or 'the protocol of the run'}; {steps} steps{told}", flush=True)
             before = tell(found, sets, asked.scores, named, drawn, before)
-            told = before["selection", asked.scores[0]]
-            early.append(Early(protocol, steps, told, losses))
+            scores = before["selection", asked.scores[0]]
+            early.append(Early(protocol, steps, scores, losses))
     tell_early(early)
 
 

@@ -213,6 +213,27 @@ class RungConfig:
 
 
 @dataclass(frozen=True)
+class ReadingConfig:
+    """How the best of a search are read again at its end, and which of them is recommended."""
+
+    reread: int | None = option(
+        "At the end, so many of the best train anew, with fresh seeds, and are scored on a half of "
+        "the selection images, which the search does not look at; 0: none.",
+        None,
+        derived="5 where scores are taken on 60 images or more, else 0",
+        least=0,
+        rare=True,
+    )
+    reread_seeds: int = option("Fresh seeds of each.", 3, least=2, rare=True)
+    prefer: Literal["score", "cost"] = option(
+        "What is recommended: score, the best, or the cheapest baseline where that is cheaper and "
+        "not shown worse; cost, the cheapest of all read again that is not shown worse.",
+        "score",
+        rare=True,
+    )
+
+
+@dataclass(frozen=True)
 class GradientConfig:
     """How a differentiable search goes about: supernets are trained one after another, and
     architectures decoded from each."""
@@ -265,6 +286,7 @@ class SearchConfig:
     )
     options: StrategyOptions = part(StrategyOptions)
     rungs: RungConfig = part(RungConfig)
+    reading: ReadingConfig = part(ReadingConfig)
     limits: tuple[str, ...] = compared(
         "What costs more is not trained: parameters<=300000,multiply_adds<=1e9, of the part that "
         "is searched.",
@@ -433,7 +455,7 @@ class WholeConfig:
     search: SearchConfig = part(
         without=(
             *("strategy", "trials", "crop", "batch", "rate", "score", "baselines", "gradient"),
-            *("rungs", "options", "task", *OF_CELLS),
+            *("rungs", "reread", "reread_seeds", "options", "task", *OF_CELLS),
         ),
         path={"help": "The folder of a data set; with --resume, of a run."},
         seconds={"flag": "budget", "help": "Time for everything: 30m, 2h, 12h.", "derived": "2h"},

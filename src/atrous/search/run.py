@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
+from statistics import fmean
 from typing import Literal
 
 from atrous.core.config import GRADIENT, MOST_WORKERS, SearchConfig, Size
@@ -43,6 +44,8 @@ ABOUT, LEDGER, LOCK = "run.json", "ledger.db", "run.lock"
 RERANK = "rerank.json"
 SEARCH, SECOND, COMPARED = "search", "rerank", "compare"
 """Kinds of studies: of the scores of a search, of what is ranked again, of replicates."""
+HELD_BACK = "held-back"
+"""The name of the selection images that the search does not look at, as that of a split."""
 FORMAT = 8
 PACKAGES = ("atrous", "torch", "timm", "optuna", "numpy", "pillow")
 
@@ -334,17 +337,33 @@ def winner(run: Run) -> Trial:
 
     Raises `AtrousError` if no trial has a score yet.
     """
-    found = best_trial(run.ledger().entries(), run.reranked())
+    found = best_trial(run.ledger().entries(), run.reranked(), run.compared())
     if found is None:
         raise AtrousError(f"Expected a trial with a score in {run.path}, but there is none yet.")
     return found
 
 
-def best_trial(entries: Sequence[Entry], again: Sequence[Entry]) -> Trial | None:
-    """The trial among the entries of a search that was best when ranked `again`, or in the search
-    if none was; `None` if none has a score."""
+def best_trial(
+    entries: Sequence[Entry], again: Sequence[Entry], read: Sequence[Entry] = ()
+) -> Trial | None:
+    """The trial among the entries of a search that was best when ranked `again`, else when `read`
+    with fresh seeds, or in the search if neither was done; `None` if none has a score."""
     second, first = ranked(again), ranked(entries)
     if second:
         number = second[0].trial.origin.parents[0]
         return next(entry.trial for entry in entries if entry.trial.number == number)
-    return first[0].trial if first else None
+    return _best_read(first, read) or (first[0].trial if first else None)
+
+
+def _best_read(found: Sequence[Scored], read: Sequence[Entry]) -> Trial | None:
+    """The trial with the highest mean on images that the search did not look at, of those that were
+    read with the most seeds."""
+    trials = {each.trial.architecture: each.trial for each in reversed(found)}
+    scores: dict[Trial, list[float]] = {}
+    for entry in read:
+        trial = trials.get(entry.trial.architecture)
+        if trial and entry.score is not None and HELD_BACK in entry.trial.origin.note:
+            scores.setdefault(trial, []).append(entry.score)
+    most = max(map(len, scores.values()), default=0)
+    means = {trial: fmean(each) for trial, each in scores.items() if len(each) == most}
+    return max(means, key=lambda trial: means[trial], default=None)

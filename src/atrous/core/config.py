@@ -14,6 +14,8 @@ Init = Literal["reference", "torch", "he"]
 CACHED, END_TO_END, LARGE = "cached", "end-to-end", "large"
 """The settings in which a study of fidelity trains its cells."""
 NO_BACKBONE = "none"
+MOST_RUNGS = 11
+"""There are fewer rungs."""
 MOST_WORKERS = 1025
 """Fewer processes run at a time."""
 CELL_RATES = {"adamw": 0.01, "sgd": 0.1}
@@ -185,7 +187,7 @@ class BudgetConfig:
 
 @dataclass(frozen=True)
 class GoalConfig:
-    """What is wanted of an architecture, and what it may cost."""
+    """The wishes for an architecture, and the most that it may cost."""
 
     objective: tuple[str, ...] = compared(
         "What the search maximises, such as blend or (not of whole networks) cross-entropy; with "
@@ -217,6 +219,28 @@ class GoalConfig:
     )
     runtime: str = compared(
         "What latencies are measured in: pytorch or onnxruntime.", "pytorch", rare=True
+    )
+
+
+@dataclass(frozen=True)
+class RungConfig:
+    """How many lengths of training there are, and who goes on from one to the next."""
+
+    rungs: int = compared(
+        "Lengths of training: with 3, candidates train for --steps / eta^2, the better of them on "
+        "for --steps / eta, and the better of these for all; 1: all train for --steps.",
+        1,
+        least=1,
+        below=MOST_RUNGS,
+        rare=True,
+    )
+    eta: int = compared("The steps of a rung over those of the one below.", 4, least=2, rare=True)
+    promotion: str | None = compared(
+        "Who is trained on, with several --rungs: halving, the best of each eta; or median, who is "
+        "not below the median of those before.",
+        None,
+        derived="halving",
+        rare=True,
     )
 
 
@@ -272,13 +296,8 @@ class SearchConfig:
         "local",
     )
     options: StrategyOptions = part(StrategyOptions)
-    promotion: str = compared(
-        "Who is trained on: full, all candidates for --steps; or halving, the better third of them "
-        "for three times as many, twice, --steps in the end.",
-        "full",
-        rare=True,
-    )
     goal: GoalConfig = part(GoalConfig)
+    rungs: RungConfig = part(RungConfig)
     budget: BudgetConfig = part(BudgetConfig)
     seed: int = option("Of proposals, first weights and batches.", 0, least=0)
     encoder: EncoderConfig = part(EncoderConfig)
@@ -439,7 +458,7 @@ class WholeConfig:
     search: SearchConfig = part(
         without=(
             *("strategy", "trials", "crop", "batch", "rate", "baselines", "gradient"),
-            *("promotion", "options", "task", *OF_CELLS),
+            *("rungs", "options", "task", *OF_CELLS),
             *("objective", "reward", "target", "exponent"),
         ),
         path={"help": "The folder of a data set; with --resume, of a run."},

@@ -1,4 +1,4 @@
-"""What architectures cost: counted on the maps of a search, or of the whole network for an image.
+"""Costs of architectures: counted on the maps of a search, or of a whole network for one image.
 
 Weights do not matter to either memory or latency, so both are known before anything is trained.
 """

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import PurePath
 
+from atrous.core.trial import Failed
 from atrous.core.words import score_name
 from atrous.report import figures
 from atrous.report.curves import (
@@ -25,7 +26,8 @@ from atrous.report.outcome import Outcome, outcome_of
 from atrous.report.relaxed import Relaxed, relaxed
 from atrous.report.rerank import Again, SecondRanking, scatter_figure, second_ranking
 from atrous.report.trained import Timetable, read_timetable, read_trained
-from atrous.search.ledger import Entry, Scored
+from atrous.search.ledger import Entry, Scored, alike
+from atrous.search.promotion import rung_steps
 from atrous.search.run import RERANK, Run
 from atrous.search.verdict import Verdict, verdict_of
 from atrous.spaces import family_of, find_space, view_of
@@ -126,7 +128,17 @@ class Content:
     @property
     def failed(self) -> int:
         """How many trials ended without a score."""
-        return len(self.entries) - len(self.rows)
+        return sum(isinstance(entry.outcome, Failed) for entry in self.entries)
+
+    @property
+    def ended(self) -> int:
+        """How many trials ended, on whatever rung."""
+        return len({entry.trial.number for entry in self.entries})
+
+    @property
+    def rungs(self) -> tuple[int, ...]:
+        """The steps of each rung; none where all trained for as many."""
+        return rung_steps(self.run.config.rungs, self.run.config.proxy.steps)
 
     @property
     def took(self) -> dict[str, float]:
@@ -180,7 +192,9 @@ def gather(run: Run, entries: Sequence[Entry], against: OtherRun | None = None) 
         classes=_classes(run, cards),
         front=front_of(run, rows),
         figures=_figures(run, entries, rows, against),
-        origins={kind: len(scores) for kind, scores in figures.by_origin(_found(measured)).items()},
+        origins={
+            kind: len(scores) for kind, scores in figures.by_origin(alike(_found(measured))).items()
+        },
         usage=usage(measured),
         random=random,
         against=against.run.path.name if against else None,
@@ -242,7 +256,7 @@ def _figures(
         front=front,
         trials=figures.progress_figure(over_trials, figures.trials_axis(), score),
         seconds=figures.progress_figure(over_seconds, figures.seconds_axis(over_seconds), score),
-        distribution=figures.distribution_figure(found, levels(entries), score),
+        distribution=figures.distribution_figure(alike(found), levels(entries), score),
         weights=_weights(found[0]),
     )
 

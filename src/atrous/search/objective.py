@@ -1,4 +1,4 @@
-"""What a search wants: its objectives, the one number that is made of them, and its limits."""
+"""The goal of a search: its objectives, the one number that is made of them, and its limits."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ USUAL = "mnasnet"
 
 @dataclass(frozen=True)
 class Goal:
-    """What a search wants: a large `score` of its task, small `costs` beside it, all within
+    """The wishes of a search: a large `score` of its task, small `costs` beside it, all within
     `limits`. Several are one number by the `reward`, at whose `targets` it is the score. `sizes`
     are those of the images for which costs are asked, where a size was said."""
 

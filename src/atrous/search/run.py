@@ -44,7 +44,7 @@ ABOUT, LEDGER, LOCK = "run.json", "ledger.db", "run.lock"
 RERANK = "rerank.json"
 SEARCH, SECOND, COMPARED = "search", "rerank", "compare"
 """Kinds of studies: of the scores of a search, of what is ranked again, of replicates."""
-FORMAT = 8
+FORMAT = 9
 PACKAGES = ("atrous", "torch", "timm", "optuna", "numpy", "pillow")
 
 
@@ -134,7 +134,7 @@ class Run:
 
     @cached_property
     def goal(self) -> Goal:
-        """What the search wants."""
+        """The goal of the search."""
         return goal_of(self.config)
 
     @property

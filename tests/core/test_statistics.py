@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from itertools import product
 from math import isnan, nan
+from random import Random
 
 import numpy as np
 import pytest
@@ -13,6 +15,8 @@ from atrous.core.statistics import (
     Coefficient,
     Correlation,
     correlate,
+    front,
+    hypervolume,
     mean_interval,
     replicates,
 )
@@ -176,3 +180,23 @@ def test_the_best_is_so_often_the_best_as_its_probability_says() -> None:
     assert np.mean(won) == pytest.approx(np.mean(told), abs=0.06)
     sure = np.array(told) > 0.8
     assert np.mean(np.array(won)[sure]) > 0.75
+
+
+def test_a_front_holds_what_nothing_surpasses() -> None:
+    points = [(3.0, 1.0), (2.0, 2.0), (2.0, 1.0), (1.0, 3.0), (1.0, 1.0), (3.0, 1.0)]
+    assert front(points) == {(3.0, 1.0), (2.0, 2.0), (1.0, 3.0)}
+    assert front([]) == set()
+
+
+def test_a_hypervolume_is_what_boxes_cover_together() -> None:
+    """Of one box, of three that overlap, and in three dimensions by counting unit cubes."""
+    assert hypervolume([(0.5, 0.5)], (0.0, 0.0)) == 0.25
+    assert hypervolume([(3.0, 1.0), (2.0, 2.0), (1.0, 3.0), (9.0, 0.0)], (0.0, 0.0)) == 6
+    rng = Random(0)
+    points = [tuple(float(rng.randrange(6)) for _ in range(3)) for _ in range(12)]
+    cubes = [
+        corner
+        for corner in product(range(6), repeat=3)
+        if any(all(a < b for a, b in zip(corner, point, strict=True)) for point in points)
+    ]
+    assert hypervolume(points, (0.0, 0.0, 0.0)) == len(cubes)

@@ -7,7 +7,7 @@ ledger.db    the trials, and in studies of their own what is ranked again and re
 from __future__ import annotations
 
 import platform
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
@@ -22,7 +22,7 @@ from atrous.core.errors import AtrousError, faults
 from atrous.core.files import hold, is_held, make_folder
 from atrous.core.options import option, part, replaced
 from atrous.core.records import Count, Device, Threads, read, read_plain, write
-from atrous.core.trial import Trial
+from atrous.core.trial import Measured, Trial
 from atrous.data.dataset import DataFingerprint
 from atrous.execution import find_executor
 from atrous.search.ledger import (
@@ -39,7 +39,7 @@ from atrous.spaces import find_architecture, find_space, needs_backbone
 from atrous.spaces.space import Shape
 from atrous.strategies import find_strategy
 from atrous.tasks import TASKS, find_task
-from atrous.tasks.task import Task
+from atrous.tasks.task import Task, on_split
 
 ABOUT, LEDGER, LOCK = "run.json", "ledger.db", "run.lock"
 RERANK = "rerank.json"
@@ -343,33 +343,39 @@ def winner(run: Run) -> Trial:
 
     Raises `AtrousError` if no trial has a score yet.
     """
-    found = best_trial(run.ledger().entries(), run.reranked(), run.compared())
+    entries = run.ledger().entries()
+    found = best_trial(entries, run.reranked(), read_means(run, entries))
     if found is None:
         raise AtrousError(f"Expected a trial with a score in {run.path}, but there is none yet.")
     return found
 
 
 def best_trial(
-    entries: Sequence[Entry], again: Sequence[Entry], read: Sequence[Entry] = ()
+    entries: Sequence[Entry], again: Sequence[Entry], read: Mapping[Trial, float]
 ) -> Trial | None:
     """The trial among the entries of a search that was best when ranked `again`, else when `read`
-    with fresh seeds, or in the search if neither was done; `None` if none has a score."""
+    with fresh seeds, by the means of that, or in the search if neither was done; `None` if none has
+    a score."""
     second, first = ranked(again), ranked(entries)
     if second:
         number = second[0].trial.origin.parents[0]
         return next(entry.trial for entry in entries if entry.trial.number == number)
-    return _best_read(first, read) or (first[0].trial if first else None)
+    if read:
+        return max(read, key=lambda trial: read[trial])
+    return first[0].trial if first else None
 
 
-def _best_read(found: Sequence[Scored], read: Sequence[Entry]) -> Trial | None:
-    """The trial with the highest mean on images that the search did not look at, of those that were
-    read with the most seeds."""
-    trials = {each.trial.architecture: each.trial for each in reversed(found)}
+def read_means(run: Run, entries: Sequence[Entry]) -> dict[Trial, float]:
+    """The mean of what a search maximises, over fresh seeds on images that it did not look at, of
+    those of its trials that were read with the most seeds; costs are those of the search."""
+    found = {each.trial.architecture: each for each in reversed(ranked(entries))}
     scores: dict[Trial, list[float]] = {}
-    for entry in read:
-        trial = trials.get(entry.trial.architecture)
-        if trial and entry.score is not None and HELD_BACK in entry.trial.origin.note:
-            scores.setdefault(trial, []).append(entry.score)
+    for outcome in (entry.outcome for entry in run.compared()):
+        known = found.get(outcome.trial.architecture)
+        if known and isinstance(outcome, Measured) and HELD_BACK in outcome.trial.origin.note:
+            names = {on_split(name, HELD_BACK): name for name in known.values}
+            read = {names[name]: value for name, value in outcome.values.items() if name in names}
+            score = run.goal.objective({**known.values, **read})
+            scores.setdefault(known.trial, []).append(score)
     most = max(map(len, scores.values()), default=0)
-    means = {trial: fmean(each) for trial, each in scores.items() if len(each) == most}
-    return max(means, key=lambda trial: means[trial], default=None)
+    return {trial: fmean(each) for trial, each in scores.items() if len(each) == most}

@@ -10,7 +10,7 @@ from atrous.core.statistics import chance_margin, replicates
 from atrous.core.trial import Measured
 from atrous.core.words import count, decimal, difference, score_name
 from atrous.search.ledger import Entry, alike, scored
-from atrous.search.run import HELD_BACK, Run, best_trial, ranked
+from atrous.search.run import HELD_BACK, Run, best_trial, ranked, read_means
 from atrous.spaces import find_architecture, find_space
 from atrous.tasks.task import on_split
 
@@ -192,7 +192,7 @@ def verdict_of(run: Run, entries: Sequence[Entry]) -> Verdict | None:
     one that was lucky.
     """
     again = run.reranked()
-    best = best_trial(entries, again, run.compared())
+    best = best_trial(entries, again, read_means(run, entries))
     measured = [each.trial for each in scored(entries)]
     baseline = cheapest(run, {t.label: t.architecture for t in measured if t.is_baseline})
     if best is None or baseline is None:

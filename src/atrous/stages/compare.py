@@ -45,7 +45,7 @@ from atrous.execution.executor import Executor
 from atrous.search.ledger import Entry, Ledger, alike, scored
 from atrous.search.loop import SearchPlan, search
 from atrous.search.promotion import FullBudget
-from atrous.search.run import HELD_BACK, Run, ranked, winner
+from atrous.search.run import HELD_BACK, Run, best_trial, ranked, winner
 from atrous.search.verdict import cheapest_baseline
 from atrous.spaces import find_architecture, find_space
 from atrous.tasks.task import Value, on_split
@@ -118,8 +118,15 @@ def reread(run: Run, cache: Path, top: int | None = None, seeds: int | None = No
     top, seeds = asked.reread if top is None else top, seeds or asked.reread_seeds
     entries, cheap = run.ledger().entries(), cheapest_baseline(run)
     ordered = sorted(alike(scored(entries)), key=lambda each: each.standing, reverse=True)
-    best = [each.trial.architecture for each in (*ordered[:top], *ranked(entries)[:1])]
-    chosen = [*best, *([cheap.architecture] if cheap else [])] if top and ordered else []
+    found = best_trial(entries, run.reranked(), {})
+    if not top or found is None:
+        return
+    trials = [
+        *(each.trial for each in ordered[:top]),
+        *(each.trial for each in ranked(entries)[:1]),
+    ]
+    chosen = [trial.architecture for trial in (*trials, found)]
+    chosen += [cheap.architecture] if cheap else []
     wanted = replicate_trials(chosen, seeds, run.config.seed)
     done = {_key(e.trial) for e in run.compared() if HELD_BACK in e.trial.origin.note}
     if {_key(trial) for trial in wanted} - done:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from math import ceil, floor
 from pathlib import Path
@@ -165,6 +165,9 @@ def split(
     seconds = Seconds(SEARCH * left, RERANK * left, TRAIN * left)
     trials = _whole(seconds.search * pace.workers / pace.trial) - beside
     top, again = _second_round(seconds.rerank, pace, beside)
+    # Where the search looked at all images, the second ranking is what there is to tell.
+    read, confirm = _reading(most, seconds.train, pace) if most > 1 else (0, 0.0)
+    seconds = replace(seconds, train=seconds.train - confirm)
     each = seconds.train / (1 + len(baselines))
     steps = _whole((each - pace.regime.start) / pace.regime.step)
     stages = (
@@ -172,11 +175,13 @@ def split(
         PlannedStage(
             "re-rank", seconds.rerank, f"{top} candidates and the baselines, {again} steps each"
         ),
+        *_compare_stage(read, confirm),
         PlannedStage("train", seconds.train, f"{1 + len(baselines)} networks, {steps} steps each"),
         PlannedStage("rest", seconds.rest, "scores, pictures, export, report"),
     )
     return BudgetPlan(
-        *(budget, seconds.search, trials, top, again, steps, baselines, stages, told), pace.regime
+        *(budget, seconds.search, trials, top, again, steps, baselines, stages, told),
+        *(pace.regime, SEEDS if read else 0, read),
     )
 
 
@@ -188,29 +193,41 @@ def _short(
     rest = _rest(pace)
     search = SHORT_SEARCH * max(0.0, left - rest)
     trials = max(1, _whole(search * pace.workers / pace.trial) - beside)
-    train, each = left - rest - search, SEEDS * pace.trial / pace.workers
-    able = (n for n in range(most, 0, -1) if _is_worth((n + 1) * each, train, pace))
-    read = next(able, 0)
-    seeds, confirm = (SEEDS, (read + 1) * each) if read else (0, 0.0)
+    train = left - rest - search
+    read, confirm = _reading(most, train, pace)
     train -= confirm
     steps = _trained_steps(train, pace)
     _require_steps(steps, budget, pace, ended)
-    best = f"the best {read}" if read > 1 else "the best"
-    again = f"{best} and the cheapest baseline with {seeds} fresh seeds each"
     stages = (
         PlannedStage("search", search, f"the baselines and about {trials} candidates"),
-        *([PlannedStage("compare", confirm, again)] if seeds else []),
+        *_compare_stage(read, confirm),
         PlannedStage("train", train, f"the best, {steps} steps"),
         PlannedStage("rest", rest, "scores, pictures, export, report"),
     )
     return BudgetPlan(
-        *(budget, search, trials, 0, 0, steps, (), stages, told), pace.regime, seeds, read
+        *(budget, search, trials, 0, 0, steps, (), stages, told),
+        *(pace.regime, SEEDS if read else 0, read),
     )
 
 
 def _trained_steps(seconds: float, pace: Pace) -> int:
     """How many steps a training takes in so many seconds."""
     return _whole((seconds - pace.regime.start - pace.scoring) / pace.regime.step)
+
+
+def _reading(most: int, train: float, pace: Pace) -> tuple[int, float]:
+    """How many of the best, up to `most`, are trained with fresh seeds beside the cheapest
+    baseline, and the seconds of that, which are taken from the time to train."""
+    each = SEEDS * pace.trial / pace.workers
+    able = (n for n in range(most, 0, -1) if _is_worth((n + 1) * each, train, pace))
+    read = next(able, 0)
+    return read, (read + 1) * each if read else 0.0
+
+
+def _compare_stage(read: int, seconds: float) -> list[PlannedStage]:
+    best = f"the best {read}" if read > 1 else "the best"
+    why = f"{best} and the cheapest baseline with {SEEDS} fresh seeds each"
+    return [PlannedStage("compare", seconds, why)] if read else []
 
 
 def _is_worth(confirm: float, train: float, pace: Pace) -> bool:

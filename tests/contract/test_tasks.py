@@ -24,6 +24,7 @@ from atrous.relax.collapse import FOLDER
 from atrous.relax.loop import CHECKPOINT
 from atrous.report.leaderboard import leaderboard, write_csv
 from atrous.report.rerank import second_ranking
+from atrous.search.objective import REWARDS
 from atrous.search.run import open_run
 from atrous.search.verdict import verdict_of
 from atrous.spaces.blueprint import build_network
@@ -32,7 +33,7 @@ from atrous.stages.compare import compare, scores
 from atrous.stages.train import trainer
 from atrous.stages.train.config import job_of, subject_of
 from atrous.tasks import TASKS
-from atrous.tasks.task import Task
+from atrous.tasks.task import Task, Value
 from atrous.training.checkpoint import load, read_log
 from tests.docs.pages import EXTENDING, execute
 from tests.small_search import CLASSES, begun, ignore, write_data
@@ -65,6 +66,24 @@ def test_its_scores_read_what_it_measures(task: Task) -> None:
     assert {*task.scores(whole=True)} <= {*task.scores(whole=False)} == {*task.objectives}
     assert {task.end_to_end(name) for name in task.objectives} <= {*task.scores(whole=True)}
     assert task.objective("") == task.objective(task.value)
+
+
+@pytest.mark.parametrize("name", REWARDS)
+def test_a_reward_of_its_scores_grows_with_the_score_and_never_with_a_cost(
+    task: Task, name: str
+) -> None:
+    for score in task.objectives.values():
+        if isinstance(score, Value) and score.sign < 0:
+            continue
+        reward = REWARDS[name](score, (("latency", 10.0), ("memory", 2.0)), -0.07)
+        low, high = (dict.fromkeys(score.names, share) for share in (0.3, 0.6))
+        at_target = {"latency": 10.0, "memory": 2.0}
+        assert reward({**low, **at_target}) == score(low)
+        for beyond in (4.0, 40.0):
+            cost = {**at_target, "latency": beyond}
+            assert reward({**low, **cost}) < reward({**high, **cost})
+            assert reward({**low, **cost, "latency": beyond + 1}) <= reward({**low, **cost})
+        assert {*reward.names} == {*score.names, *at_target}
 
 
 def test_it_pickles(task: Task) -> None:

@@ -25,7 +25,7 @@ from atrous.tasks import find_task
 from atrous.training.checkpoint import load
 from atrous.training.config import RATE, SCRATCH_RATE, Protocol
 from atrous.training.crops import crops_of
-from atrous.training.loop import CHECKPOINT, Selection, train
+from atrous.training.loop import CHECKPOINT, STEM, Selection, train
 from atrous.training.state import TrainingState, promoted
 from atrous.training.world import World
 
@@ -70,7 +70,7 @@ class FineTune:
         protocol = replace(self.protocol, steps=job.steps, score_every=job.steps, seed=job.seed)
         network = build_network(blueprint, self.weights, job.seed)
         begins = not (self._folder(job) / CHECKPOINT).exists()
-        below = self._rungs.begins(job, CHECKPOINT)
+        below = self._rungs.begins(job, STEM)
         if self.start and begins and below is None:
             self.start(network, job.architecture, job.seed)
             torch.set_num_threads(self.compute.threads)

@@ -185,6 +185,7 @@ def test_a_second_task_goes_the_whole_way(second: Task, tmp_path: Path) -> None:
     assert second.selected_by in (folder / "model" / "model.json").read_text()
 
 
+@pytest.mark.slow
 def test_a_supernet_learns_a_second_task(
     second: Task, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

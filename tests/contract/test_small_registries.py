@@ -1,5 +1,5 @@
 """What every member of the small registries keeps: first weights, optimisers, writers, submissions,
-formats, runtimes, units, decoders, recipes."""
+formats, runtimes, units, decoders, costs, recipes."""
 
 from __future__ import annotations
 
@@ -17,12 +17,14 @@ from torch import nn
 
 from atrous.cli.options import METAVARS_OF_UNITS, READ
 from atrous.cli.tables import UNIT, USE
+from atrous.core.architecture import OF_NETWORKS
 from atrous.core.config import Init, ProxyConfig, TrainingConfig
 from atrous.core.options import UNITS, leaves
 from atrous.core.requests import ExportConfig, LatencyConfig
 from atrous.data.dataset import read_image, read_labels
 from atrous.data.encoding import distinct
 from atrous.data.layouts import LAYOUTS, read_dataset
+from atrous.estimation.prices import MEASURES, Prices
 from atrous.model.card import METRICS
 from atrous.model.evaluation.record import SCORES, Evaluation
 from atrous.model.export.exported import FORMATS
@@ -40,6 +42,7 @@ from atrous.tasks import USUAL
 from atrous.training.optimiser import Schedule, kept_state, make_optimiser, restore_state, set_rate
 from tests.data.layouts.miniatures import MINIATURES
 from tests.model.export.material import blueprint
+from tests.small_search import begun, write_data
 
 OPTIMISERS = get_args(get_type_hints(TrainingConfig)["optimiser"])
 
@@ -143,6 +146,18 @@ def test_a_runtime_is_named_where_it_is_asked_for() -> None:
     (told,) = (leaf.option.help for leaf in leaves(LatencyConfig) if leaf.name == "runtime")
     assert all(name in told for name in PREPARE)
     assert {*PREPARE} == {*RUNTIMES}
+
+
+@pytest.mark.parametrize("name", MEASURES)
+def test_a_cost_of_a_network_is_known_once(name: str, tmp_path: Path) -> None:
+    assert {*MEASURES} == {*OF_NETWORKS}
+    data, space = write_data(tmp_path / "data"), "dpc-1"
+    run, _ = begun(
+        data, tmp_path / "run", tmp_path / "cache", space=space, objective=("miou", name)
+    )
+    cost, measured = Prices(run, run.goal), find_architecture(f"{space}:0.5")
+    first = MEASURES[name](cost, measured)
+    assert MEASURES[name](cost, measured) == cost(measured)[name] == first > 0
 
 
 def test_units_are_read_as_they_are_told() -> None:

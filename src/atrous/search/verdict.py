@@ -16,7 +16,7 @@ from atrous.tasks.task import on_split
 
 FEWEST_SEEDS = 2
 COST = "cost"
-"""What is preferred where it is not the score."""
+"""The preference for what is cheap."""
 
 
 @dataclass(frozen=True)
@@ -234,7 +234,7 @@ Table = Mapping[Architecture, Mapping[int, float]]
 def reread_of(
     run: Run, entries: Sequence[Entry], among: tuple[Contender, ...] = ()
 ) -> Rereading | None:
-    """What fresh seeds tell of all that were trained with them, those `among` included; `None`
+    """Returns how all that fresh seeds were given stand, those `among` included; `None`
     where too few were. On the split that has the most seeds; of equals, on one whose images chose
     nothing. `entries` are those of the search."""
     value, chose = run.task.value, run.config.data.select_on

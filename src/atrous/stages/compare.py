@@ -13,7 +13,7 @@ from pathlib import Path
 
 from atrous.core.architecture import Architecture
 from atrous.core.config import SearchConfig
-from atrous.core.console import counted
+from atrous.core.console import counting
 from atrous.core.errors import AtrousError
 from atrous.core.statistics import Interval, mean_interval
 from atrous.core.trial import (
@@ -33,7 +33,7 @@ from atrous.data.dataset import Dataset, Samples
 from atrous.estimation.cached import Proxy
 from atrous.estimation.features import FeatureSet
 from atrous.estimation.outcome import outcome_of, require_finite
-from atrous.estimation.search_data import cached_of_data, estimator, features_of, unchanged_data
+from atrous.estimation.search_data import cached_of_data, estimator, features_beside, unchanged_data
 from atrous.execution import find_executor
 from atrous.execution.executor import Executor
 from atrous.search.ledger import Entry, Ledger
@@ -93,7 +93,9 @@ def compare(
     splits = splits or _unseen_splits(config, data.dataset)
     images = {split: _images(config, data.dataset, split) for split in splits}
     cached = cached_of_data(data, config, settings.crop, settings.device, cache)
-    sets = {split: features_of(samples, settings, data, cache) for split, samples in images.items()}
+    sets = {
+        split: features_beside(samples, settings, data, cache) for split, samples in images.items()
+    }
     plan = ReplicatePlan(estimator(settings, cached), sets, config.proxy.steps, settings.workers)
     wanted = replicate_trials(list(named.values()), seeds, config.seed)
     with run.locked(), find_executor(config.machine.executor, settings.workers) as executor:
@@ -221,7 +223,7 @@ def replicated(
     before = ledger.entries()
     kept = _measured(plan, before)
     left = [trial for trial in wanted if _key(trial) not in kept]
-    with counted("training with fresh seeds", len(wanted), len(wanted) - len(left)) as advance:
+    with counting("training with fresh seeds", len(wanted), len(wanted) - len(left)) as advance:
         if left:
             estimate = ReplicateEstimator(plan.proxy, plan.sets)
             listed = _listed(plan, before, left)

@@ -27,9 +27,9 @@ from atrous.strategies.strategy import (
 from atrous.strategies.uniform import uniform
 
 Numbers = NDArray[np.float64]
-MOST_ENTRIES = 1000
+MOST_ENTRIES = 500
 """The latest so many results are fitted."""
-OFTEN, SELDOM = (50, 10), (500, 50)
+OFTEN, SELDOM = (50, 10), (250, 50)
 """A model is fitted to each new result, then to every 10th, then to every 50th, from so many on."""
 STAGES = 4
 """A progressive search opens its decisions in so many steps."""

@@ -128,9 +128,12 @@ def scored(network: nn.Module, transform: Transform, samples: Samples, classes: 
 
 
 def latency(path: Path, size: tuple[int, int]) -> float:
-    """The median of passes of an ONNX file in onnxruntime on one image, in milliseconds."""
+    """The median of passes of an ONNX file in onnxruntime on one image, in milliseconds: of pixels
+    as they are on disk where the file normalises them itself."""
     session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
-    given = {session.get_inputs()[0].name: np.random.rand(1, 3, *size).astype(np.float32)}
+    asked = session.get_inputs()[0]
+    kind = np.uint8 if asked.type == "tensor(uint8)" else np.float32
+    given = {asked.name: np.random.randint(0, 256, (1, 3, *size)).astype(kind)}
     taken = []
     for _ in range(PASSES + 5):
         start = time.perf_counter()
@@ -173,13 +176,14 @@ def of_peer(asked: argparse.Namespace, name: str, dataset: Dataset, seed: int) -
 def of_ours(asked: argparse.Namespace, dataset: Dataset, seed: int) -> PeerResult:
     """Runs the command as a user would, then measures the network that it hands over."""
     out = asked.out.with_suffix("") / f"run-{asked.minutes:g}m-{seed}"
-    command = [
-        *(sys.executable, "-m", "atrous", "run", str(asked.data), "--out", str(out)),
+    program = [sys.executable, "-m", "atrous", "run"]
+    anew = [
+        *(*program, str(asked.data), "--out", str(out)),
         *("--budget", f"{60 * asked.minutes:g}s", "--backbone", asked.backbone),
         *("--weights", asked.weights, "--select-on", asked.select_on, "--seed", str(seed)),
         *asked.run_options,
     ]
-    subprocess.run(command, check=True)
+    subprocess.run([*program, "--resume", str(out)] if out.exists() else anew, check=True)
     model = recommended_model(open_run(out))
     if model is None:
         raise SystemExit(f"Expected a trained model in {out}, but there is none.")

@@ -5,6 +5,8 @@
         --protocols "optimiser=adamw rate=0.03" "init=reference optimiser=sgd rate=0.1"
     python -m benchmarks.score_noise RUN --cells 10 --equal-seconds \\
         --protocols "" "flip=true" "auxiliary=0.15" "average=0.9" "teacher=MODEL"
+    python -m benchmarks.score_noise RUN --cells 12 --on --steps 15 60 240 --scores miou \\
+        --protocols "" "rungs=3 eta=4"
 
 Trains the run's baselines, some cells and random ones of its space under the run's own proxy, or
 under others: "init=torch optimiser=adamw rate=0.003" is one that differs from the run's
@@ -13,7 +15,9 @@ it, told from a few steps of three cells in seconds of the processor, which othe
 not use up. Prints, for each protocol and number of steps, score and set of images: Spearman's
 correlation between two seeds over the cells, the spread between cells (of the mean over seeds) and
 between seeds, and the ranks of the named cells; and the correlation of each number of steps with
-the next. What was trained is kept in the run's folder, so that it goes on where it stopped.
+the next; and of each protocol and number of steps, by score and by the sum of the training losses,
+with the longest training of the first protocol. What was trained is kept in the run's folder, so
+that it goes on where it stopped.
 """
 
 from __future__ import annotations
@@ -21,7 +25,7 @@ from __future__ import annotations
 import argparse
 import time
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from random import Random
 from statistics import mean, pstdev, variance
@@ -32,7 +36,10 @@ from atrous.cli.options import default_cache, read_value
 from atrous.core.architecture import Architecture
 from atrous.core.config import SearchConfig
 from atrous.core.options import leaves, replaced
-from atrous.estimation.cached import Proxy
+from atrous.core.statistics import correlate
+from atrous.core.trial import Measured
+from atrous.core.words import interval
+from atrous.estimation.cached import TRAINING_LOSSES, Proxy
 from atrous.estimation.features import FeatureSet
 from atrous.estimation.search_data import (
     cached_of,
@@ -48,6 +55,7 @@ from atrous.search.run import Run, Settings, open_run
 from atrous.spaces import find_architecture, find_space
 from atrous.stages.compare import Replicate, ReplicatePlan, replicate_trials, replicated
 from atrous.tasks.segmentation import SEGMENTATION
+from atrous.training import optimiser
 
 TIMED_CELLS, TIMED_STEPS = 3, (5, 25)
 """So many cells are timed, for so many steps."""
@@ -66,8 +74,12 @@ def main() -> None:
     parser.add_argument("--steps", nargs="*", type=int, default=[], help="the run's, if none")
     parser.add_argument("--protocols", nargs="*", default=[""])
     parser.add_argument("--scores", nargs="*", default=list(SEGMENTATION.objectives))
+    parser.add_argument("--cooling", type=float, help="over which the rate falls on a rung")
     parser.add_argument("--equal-seconds", action="store_true", help="as the first protocol takes")
     asked = parser.parse_args()
+    if asked.cooling:
+        optimiser.COOLING = asked.cooling
+    early: list[Early] = []
     run, cache = open_run(asked.run), default_cache()
     cached_of(run, cache)
     space, rng = find_space(run.config.space), Random(7)
@@ -82,10 +94,42 @@ def main() -> None:
         first = first or pace
         for steps in asked.steps or [run.config.proxy.steps]:
             steps = max(1, round(steps * first / pace))
-            found = train_all(run, protocol, steps, proxy, sets, cells, asked.seeds)
+            kept = f"{protocol} cooling={asked.cooling}" if asked.cooling else protocol
+            found, losses = train_all(run, kept, steps, proxy, sets, cells, asked.seeds)
             told = f", {1000 * pace:.0f} ms each" if asked.equal_seconds else ""
             print(f"\n{protocol or 'the protocol of the run'}; {steps} steps{told}", flush=True)
             before = tell(found, sets, asked.scores, named, drawn, before)
+            scores = before["selection", asked.scores[0]]
+            early.append(Early(protocol, steps, scores, losses))
+    tell_early(early)
+
+
+@dataclass(frozen=True)
+class Early:
+    """By cell, the mean over seeds of a score, and of the sum of the training losses."""
+
+    protocol: str
+    steps: int
+    scores: Means
+    losses: Means
+
+
+def tell_early(found: Sequence[Early]) -> None:
+    """Prints how far each training orders the cells as the longest of the first protocol does."""
+    last = max((e for e in found if e.protocol == found[0].protocol), key=lambda e: e.steps)
+    print(
+        f"\n{'protocol':20} {'steps':>5}  {'mean':>6}  rho, by score, with its interval; by losses"
+    )
+    for each in found:
+        cells = [cell for cell in last.scores if cell in each.scores]
+        score, losses = (
+            interval(
+                correlate([a[c] * sign for c in cells], [last.scores[c] for c in cells]).spearman
+            )
+            for a, sign in ((each.scores, 1), (each.losses, -1))
+        )
+        middle = mean(each.scores.values())
+        print(f"{each.protocol:20} {each.steps:5}  {middle:.4f}  {score}  {losses}")
 
 
 def measured_by(
@@ -122,8 +166,9 @@ def train_all(
     sets: dict[str, FeatureSet],
     cells: Sequence[Architecture],
     seeds: int,
-) -> list[Replicate]:
-    """Returns the replicates of all cells with all seeds, and says which failed."""
+) -> tuple[list[Replicate], Means]:
+    """Returns the replicates of all cells with all seeds, and the sum of the training losses of
+    each cell; says which failed."""
     name, workers = "-".join(["score-noise", *protocol.split(), str(steps)]), run.settings.workers
     plan = ReplicatePlan(proxy, sets, steps, workers)
     ledger = Ledger.create(file_url(run.path / "score-noise.db"), name)
@@ -132,7 +177,12 @@ def train_all(
         replicates, left_out = replicated(plan, trials, ledger, executor)
     for result in left_out:
         print(f"left out {result.trial.architecture}: {result.error}")
-    return replicates
+    losses: dict[str, list[float]] = {}
+    for outcome in (entry.outcome for entry in ledger.entries()):
+        if isinstance(outcome, Measured):
+            told = outcome.details.get(TRAINING_LOSSES, (0.0,))[0] or 0.0
+            losses.setdefault(str(outcome.trial.architecture), []).append(told)
+    return replicates, {cell: mean(each) for cell, each in losses.items()}
 
 
 def varied(config: SearchConfig, protocol: str) -> SearchConfig:

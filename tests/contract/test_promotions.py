@@ -4,21 +4,34 @@ from __future__ import annotations
 
 from pathlib import Path
 from random import Random
+from statistics import median
 
 import pytest
 
+from atrous.core.config import RungConfig
 from atrous.core.trial import Job, Measured, Outcome, Rung
 from atrous.execution.executor import InlineExecutor
 from atrous.search.ledger import Entry, Ledger, file_url
 from atrous.search.loop import SearchPlan, search
-from atrous.search.promotion import PROMOTIONS, Promotion, find_promotion
+from atrous.search.promotion import (
+    BEGINS,
+    MEMORY,
+    PROMOTIONS,
+    FullBudget,
+    Promotion,
+    find_promotion,
+    passing,
+    rung_steps,
+)
 from atrous.spaces.dpc.space import dpc
 from atrous.strategies import find_strategy
 from atrous.tasks import USUAL
 
 STEPS = 36
 every_promotion = pytest.mark.parametrize(
-    "promotion", [make(STEPS) for make in PROMOTIONS.values()], ids=list(PROMOTIONS)
+    "promotion",
+    [FullBudget(STEPS), *(make(STEPS, 3, 3) for make in PROMOTIONS.values())],
+    ids=["full", *PROMOTIONS],
 )
 
 
@@ -99,16 +112,38 @@ def test_killed_and_resumed_equals_uninterrupted(promotion: Promotion, tmp_path:
     assert [entry.outcome for entry in resumed] == [entry.outcome for entry in whole]
 
 
-def test_halving_spends_most_steps_on_few() -> None:
-    halving = find_promotion("halving", 900)
-    assert [rung.steps for rung in halving.rungs] == [100, 300, 900]
+def by_level(entries: list[Entry], levels: int = 3) -> list[list[Entry]]:
+    return [[e for e in entries if e.outcome.job.rung.level == level] for level in range(levels)]
+
+
+def test_rungs_are_eta_times_as_long_each() -> None:
+    assert rung_steps(RungConfig(3, 4), 400) == (25, 100, 400)
+    assert rung_steps(RungConfig(2, 3, "median"), 900) == (300, 900)
+    assert rung_steps(RungConfig(), 400) == ()
 
 
 def test_the_best_third_of_a_rung_is_promoted(tmp_path: Path) -> None:
-    entries = run(find_promotion("halving", STEPS), tmp_path / "halving")
-    levels = [[e for e in entries if e.outcome.job.rung.level == level] for level in range(3)]
+    levels = by_level(run(find_promotion(RungConfig(3, 3), STEPS), tmp_path / "halving"))
     assert len(levels[0]) == 20
     assert 6 <= len(levels[1]) <= 12
     assert 2 <= len(levels[2]) <= len(levels[1])
     best = max(levels[0], key=lambda entry: entry.score or 0)
     assert best.trial.number in {entry.trial.number for entry in levels[1]}
+
+
+def test_who_is_not_below_the_median_of_those_before_passes(tmp_path: Path) -> None:
+    """After the first ten, which pass; each goes on before anything is begun."""
+    entries = run(find_promotion(RungConfig(2, 4, "median"), STEPS), tmp_path / "median")
+    first, second = by_level(entries, 2)
+    scores = [entry.score or 0 for entry in first]
+    passed = [n for n, score in enumerate(scores) if n < BEGINS or score >= median(scores[:n])]
+    assert [entry.trial.number for entry in second] == [first[n].trial.number for n in passed]
+    assert BEGINS < len(passed) < len(first)
+    assert [e.outcome.job.rung.level for e in entries[:4]] == [0, 1, 0, 1]
+
+
+def test_the_median_is_of_the_latest() -> None:
+    scores = [*(float(n) for n in range(MEMORY)), *[-1.0] * (MEMORY // 2 + 2), 0.0]
+    passed = list(passing(scores))
+    assert passed[:MEMORY] == [True] * MEMORY
+    assert passed[MEMORY:] == [False] * (MEMORY // 2 + 1) + [True] * 2

@@ -53,7 +53,7 @@ def test_the_strategy_keeps_what_every_strategy_keeps(extension: ModuleType) -> 
 def test_the_promotion_keeps_what_every_promotion_keeps(
     extension: ModuleType, tmp_path: Path
 ) -> None:
-    known = {"promotion": extension.AboveMedian(test_promotions.STEPS), "tmp_path": tmp_path}
+    known = {"promotion": extension.BetterHalf(test_promotions.STEPS), "tmp_path": tmp_path}
     assert keep(test_promotions, known) >= 3
 
 

@@ -142,7 +142,7 @@ def test_a_run_that_is_being_searched_is_left_alone(begun: tuple[Run, Estimator]
 
 def test_all_that_is_wrong_with_the_numbers_is_told_at_once(tmp_path: Path) -> None:
     wrong = config(
-        tmp_path / "missing", trials=0, steps=-1, batch=1, rate=float("nan"), score="beauty"
+        tmp_path / "missing", trials=0, steps=-1, batch=1, rate=float("nan"), objective=("beauty",)
     )
     with pytest.raises(AtrousError) as told:
         begin(wrong, tmp_path / "run", tmp_path / "cache")
@@ -151,7 +151,8 @@ def test_all_that_is_wrong_with_the_numbers_is_told_at_once(tmp_path: Path) -> N
         "--steps is at least 1, got -1",
         "--batch is at least 2, got 1",
         "--rate is a positive number, got nan",
-        "--score is one of miou, blend, cross-entropy, got 'beauty'",
+        "--objective is one of miou, blend, cross-entropy, and beside it any of parameters, "
+        "multiply-adds, memory, latency, got 'beauty'",
     ):
         assert part in str(told.value)
 
@@ -171,8 +172,10 @@ def test_all_that_is_wrong_with_the_numbers_is_told_at_once(tmp_path: Path) -> N
         ({"optimiser": "adam"}, "--optimiser is one of sgd, adamw, got 'adam'"),
         ({"rate_warm_up": 1.0}, "--rate-warm-up is at least 0 and below 1, got 1"),
         ({"workers": 0}, "--workers is at least 1"),
-        ({"promotion": "luck"}, "--promotion is one of full, halving, got 'luck'"),
-        ({"promotion": "halving", "steps": 2}, "halving has 3 rungs, of 1, 1, 2 steps.* Raise"),
+        ({"promotion": "full"}, "--promotion is one of halving, median, got 'full'. Without it"),
+        ({"promotion": "halving"}, "several --rungs, and there is one. Add --rungs 3 --eta 3"),
+        ({"rungs": 3, "steps": 4}, "--rungs 3 with --eta 4 and --steps 4 are of 1, 1, 4 steps"),
+        ({"rungs": 0}, "--rungs is at least 1, got 0"),
     ],
 )
 def test_what_cannot_be_is_told_before_anything_is_made(
@@ -214,13 +217,13 @@ def test_a_score_that_is_not_measured_is_refused_before_anything_is_trained(
 ) -> None:
     """The winning classes of whole networks are counted, which tells no cross-entropy."""
     whole = replaced(usual("auto_deeplab-3x1"), data=str(tmp_path))
-    words = "--score is one of miou, blend for whole networks .*, got 'cross-entropy'"
+    words = "--objective is one of miou, blend for whole networks .*, got 'cross-entropy'"
     with pytest.raises(AtrousError, match=words):
-        require_possible(replaced(whole, score="cross-entropy"))
+        require_possible(replaced(whole, objective=("cross-entropy",)))
     for score in ("miou", "blend"):
-        require_possible(replaced(whole, score=score))
+        require_possible(replaced(whole, objective=(score,)))
     run, estimator = begun
-    settings = replace(run.settings, config=replaced(whole, score="cross-entropy"))
+    settings = replace(run.settings, config=replaced(whole, objective=("cross-entropy",)))
     with pytest.raises(AtrousError, match=words):
         proceed(replace(run, settings=settings), estimator, ignore)
 
@@ -354,10 +357,12 @@ def test_a_search_killed_and_resumed_equals_an_uninterrupted_one(
     assert outcomes(killed) == outcomes(run)
 
 
+RUNGS = {"rungs": 3, "eta": 3, "steps": 9}
+
+
 def halving(data: Path, changes: dict[str, Any], out: Path, cache: Path) -> Run:
     """A search of six candidates by halving, to its end."""
-    asked = config(data, promotion="halving", trials=6, **changes)
-    run, estimator = begin(asked, out, cache)
+    run, estimator = begin(config(data, trials=6, **RUNGS, **changes), out, cache)
     proceed(run, estimator, ignore)
     return run
 
@@ -365,11 +370,11 @@ def halving(data: Path, changes: dict[str, Any], out: Path, cache: Path) -> Run:
 @pytest.mark.parametrize(
     "changes",
     [
-        {"steps": 9, "strategy": "local"},
-        {"steps": 9, "optimiser": "adamw", "rate": 0.004},
+        {"strategy": "local"},
+        {"optimiser": "adamw", "rate": 0.004},
         {
             **{"space": "auto_deeplab-3x1", "backbone": None, "output_stride": None},
-            **{"steps": 9, "baselines": (), "filters": 2, "crop": (65, 97)},
+            **{"baselines": (), "filters": 2, "crop": (65, 97)},
         },
     ],
     ids=["cells", "adamw", "whole networks"],
@@ -393,9 +398,9 @@ def test_the_better_third_goes_on_from_its_checkpoint_killed_or_not(
     assert state_of(run, entries, running=False) == "complete"
     best = winner(run)
     assert best.number in (levels[2] or levels[1])
-    killed, estimator = begin(
-        config(data, promotion="halving", trials=6, **changes), tmp_path / "killed", cache
-    )
+    assert not (run.path / "trials").exists(), "what nobody goes on from is removed"
+    asked = config(data, trials=6, **RUNGS, **changes)
+    killed, estimator = begin(asked, tmp_path / "killed", cache)
     for after in (2, 3, 1):
         heard: list[Entry] = []
 
@@ -411,27 +416,45 @@ def test_the_better_third_goes_on_from_its_checkpoint_killed_or_not(
     assert outcomes(killed) == outcomes(run)
 
 
-def test_a_promoted_trial_goes_on_where_it_was(data: Path, tmp_path: Path, cache: Path) -> None:
-    """Its batches, its momentum and its rate are those of one training of all steps, but that the
-    rate of the first steps was that of a shorter one."""
-    run, estimator = begin(config(data, promotion="halving", steps=9), tmp_path / "run", cache)
-    assert isinstance(estimator, Proxy)
-    trial = Trial(0, yardstick("dpc"), Origin("uniform"), 3)
-    rungs = find_promotion("halving", 9).rungs
-    jobs = [Job(trial, rungs[0]), Job(trial, rungs[1], rungs[0]), Job(trial, rungs[2], rungs[1])]
-    first = [estimator(job) for job in jobs[:2]]
-    again = estimator(jobs[1])
-    assert replace(again, seconds=0.0) == replace(first[1], seconds=0.0)
-    assert isinstance(estimator(jobs[2]), Measured)
-    kept = sorted(path.name for path in (run.path / "trials").iterdir())
-    assert kept == ["0-1"], "what the top went on from stays until its result is recorded"
-    with pytest.raises(AtrousError, match=r"state of trial 0 after 1 steps .*0-0.* it is gone"):
-        estimator(jobs[1])
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"optimiser": "adamw", "average": 0.5, "rungs": 3, "eta": 4, "steps": 32},
+        {"optimiser": "sgd", "rungs": 3, "eta": 4, "steps": 32},
+        {
+            **{"space": "auto_deeplab-3x1", "backbone": None, "output_stride": None, "filters": 2},
+            **{"baselines": (), "crop": (65, 97), "rungs": 2, "eta": 2, "steps": 4},
+        },
+    ],
+    ids=["adamw", "sgd", "whole networks"],
+)
+def test_a_training_is_the_same_rung_by_rung_and_at_one_stretch(
+    data: Path, tmp_path: Path, cache: Path, changes: dict[str, Any]
+) -> None:
+    """To the last digit, with dropout and running means; also where its state is gone."""
+    asked = config(data, **changes)
+    run, estimator = begin(asked, tmp_path / "run", cache)
+    trial = Trial(0, yardstick(asked.space), Origin("uniform"), 3)
+    rungs = find_promotion(asked.rungs, asked.proxy.steps).rungs
+    jobs = [Job(trial, rung, below) for rung, below in zip(rungs, (None, *rungs), strict=False)]
+    steps = [told(estimator(job)) for job in jobs]
+    kept = {path.name for path in (run.path / "trials").iterdir()}
+    assert kept == {f"0-{rung.level}" for rung in rungs[:-1]}
+    assert told(estimator(replace(jobs[-1], resume=None))) == steps[-1]
+    shutil.rmtree(run.path / "trials")
+    assert told(estimator(jobs[-1])) == steps[-1]
+    assert len({str(each) for each in steps}) == len(rungs)
+
+
+def told(outcome: Outcome) -> tuple[Any, Any]:
+    """All that was measured, without whose job it was."""
+    assert isinstance(outcome, Measured)
+    return outcome.values, outcome.details
 
 
 def test_the_search_of_a_command_promotes(data: Path, tmp_path: Path, cache: Path) -> None:
     typed = (
-        "search", data, "--promotion", "halving", "--steps", 9, "--trials", 3, "--filters", 4,
+        "search", data, "--rungs", 3, "--eta", 3, "--steps", 9, "--trials", 3, "--filters", 4,
         "--batch", 2, "--backbone", "test_efficientnet", "--weights", "none", "--device", "cpu",
         "--baselines", "dpc:aspp", "--executor", "inline", "--workers", 1, "--cache", cache,
         "--out", tmp_path / "run",
@@ -441,10 +464,10 @@ def test_the_search_of_a_command_promotes(data: Path, tmp_path: Path, cache: Pat
     found = open_run(tmp_path / "run").ledger().entries()
     assert {entry.outcome.job.rung.level for entry in found} == {0, 1, 2}
     assert "    3 steps  " in ended.stderr
-    refused = atrous(
-        "search", "--resume", str(tmp_path / "run"), "--promotion", "full", folder=tmp_path
-    )
-    assert "--promotion cannot be changed" in refused.stderr
+    refused = atrous("search", "--resume", str(tmp_path / "run"), "--rungs", "1", folder=tmp_path)
+    assert "--rungs cannot be changed" in refused.stderr
+    text = atrous("status", str(tmp_path / "run"), folder=tmp_path).stdout
+    assert "3 of 1 steps, 1 of 3 steps, 1 of 9 steps" in text
 
 
 def test_a_strategy_may_ask_what_an_architecture_costs(

@@ -18,7 +18,8 @@ from atrous.model.evaluation.record import Evaluation
 from atrous.model.export.exported import ExportedFile
 from atrous.model.export.interface import INPUT
 from atrous.model.facts import Latency
-from atrous.report.leaderboard import TOP, Row, failures, shown
+from atrous.report.front import Front
+from atrous.report.leaderboard import TOP, Row, failures, is_of_rungs, shown
 from atrous.report.rerank import Again, SecondRanking, agreement_words, left_words, winner_words
 from atrous.search.ledger import Entry
 from atrous.stages.compare import Comparison, paired, scores
@@ -38,14 +39,28 @@ def leaderboard_table(rows: Sequence[Row], entries: Sequence[Entry] = (), top: i
         table.add_column(heading, justify="right")
     table.add_column("cell", overflow="fold")
     table.add_column("origin", overflow="fold")
-    scores = map(score_name, (name, *values, task.loss))
-    numbers = [*scores, "params", "MAdds", "s"]
+    scores, steps = map(score_name, (name, *values, task.loss)), is_of_rungs(rows)
+    numbers = [*(["steps"] if steps else []), *scores, "params", "MAdds", "s"]
     for heading in numbers:
         table.add_column(heading, justify="right", no_wrap=True)
     for row in shown(rows, top):
-        table.add_row(*_row_cells(row, bool(values)), style="cyan" if row.is_baseline else None)
+        cells = _row_cells(row, bool(values), steps)
+        table.add_row(*cells, style="cyan" if row.is_baseline else None)
     table.caption = _caption(rows, entries, top)
     return table
+
+
+def front_table(front: Front) -> RenderableType:
+    """The trials on a front, the best score first, and its hypervolume in words."""
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    table.add_column("trial", justify="right")
+    table.add_column("cell", overflow="fold")
+    for name in front.names:
+        table.add_column(score_name(name), justify="right", no_wrap=True)
+    for row in front.rows:
+        style = "cyan" if row.is_baseline else None
+        table.add_row(str(row.number), Text(row.name), *front.cells(row), style=style)
+    return Group(table, Text(front.words))
 
 
 def rankings(second: SecondRanking) -> RenderableType:
@@ -57,12 +72,13 @@ def rankings(second: SecondRanking) -> RenderableType:
     return Group(_ranking_table(second), "", *(Text(line) for line in lines if line))
 
 
-def _row_cells(row: Row, with_value: bool) -> list[str | Text]:
+def _row_cells(row: Row, with_value: bool, with_steps: bool) -> list[str | Text]:
     return [
         str(row.rank),
         str(row.number),
         Text(row.name),
         row.source,
+        *([str(row.steps)] if with_steps else []),
         decimal(row.score),
         *([decimal(row.value)] if with_value else []),
         decimal(row.loss),

@@ -14,6 +14,8 @@ Init = Literal["reference", "torch", "he"]
 CACHED, END_TO_END, LARGE = "cached", "end-to-end", "large"
 """The settings in which a study of fidelity trains its cells."""
 NO_BACKBONE = "none"
+MOST_RUNGS = 11
+"""There are fewer rungs."""
 MOST_WORKERS = 1025
 """Fewer processes run at a time."""
 MOST_STEPS, MOST_BATCH, MOST_FILTERS, MOST_SEEDS = 10**8, 2**12 + 1, 2**11 + 1, 1000
@@ -107,11 +109,6 @@ class ProxyConfig:
         derived="0.01 with adamw, 0.1 with sgd; 0.05 for whole networks",
         above=0,
     )
-    score: str = compared(
-        "What the search maximises, such as blend or (not of whole networks) cross-entropy.",
-        "",
-        derived="the task's main value",
-    )
     init: Init = compared(
         "First weights of a cell: torch's defaults, as the reference implementation draws them, or "
         "he.",
@@ -200,6 +197,65 @@ class BudgetConfig:
 
 
 @dataclass(frozen=True)
+class GoalConfig:
+    """The wishes for an architecture, and the most that it may cost."""
+
+    objective: tuple[str, ...] = compared(
+        "What the search maximises, such as blend or (not of whole networks) cross-entropy; with "
+        "latency, memory, parameters or multiply-adds beside it, a front.",
+        (),
+        derived="the task's main value",
+    )
+    reward: str = compared(
+        "How score and costs are one number: mnasnet, score * (cost / target) ** exponent, or "
+        "mnasnet-hard, score / (cost / target) beyond the target.",
+        "",
+        derived="mnasnet with several objectives, else none",
+        rare=True,
+    )
+    target: tuple[str, ...] = compared(
+        "The cost at which a reward is the score: 12ms, multiply-adds<=500M.",
+        (),
+        derived="1 s, 1 GiB, 1 M parameters, 1 G multiply-adds",
+        rare=True,
+    )
+    exponent: float = compared("Of a cost in the reward mnasnet.", -0.07, below=0, rare=True)
+    limits: tuple[str, ...] = compared(
+        "What costs more is not trained: parameters<=300k, multiply-adds<=500M, of the part that "
+        "is searched; memory<=200MiB, latency<=12ms@512x1024, of the whole network.",
+        (),
+        flag="limit",
+        derived="none",
+        rare=True,
+    )
+    runtime: str = compared(
+        "What latencies are measured in: pytorch or onnxruntime.", "pytorch", rare=True
+    )
+
+
+@dataclass(frozen=True)
+class RungConfig:
+    """How many lengths of training there are, and who goes on from one to the next."""
+
+    rungs: int = compared(
+        "Lengths of training: with 3, candidates train for --steps / eta^2, the better of them on "
+        "for --steps / eta, and the better of these for all; 1: all train for --steps.",
+        1,
+        least=1,
+        below=MOST_RUNGS,
+        rare=True,
+    )
+    eta: int = compared("The steps of a rung over those of the one below.", 4, least=2, rare=True)
+    promotion: str | None = compared(
+        "Who is trained on, with several --rungs: halving, the best of each eta; or median, who is "
+        "not below the median of those before.",
+        None,
+        derived="halving",
+        rare=True,
+    )
+
+
+@dataclass(frozen=True)
 class GradientConfig:
     """How a differentiable search goes about: supernets are trained one after another, and
     architectures decoded from each."""
@@ -256,20 +312,8 @@ class SearchConfig:
         "local",
     )
     options: StrategyOptions = part(StrategyOptions)
-    promotion: str = compared(
-        "Who is trained on: full, all candidates for --steps; or halving, the better third of them "
-        "for three times as many, twice, --steps in the end.",
-        "full",
-        rare=True,
-    )
-    limits: tuple[str, ...] = compared(
-        "What costs more is not trained: parameters<=300000,multiply_adds<=1e9, of the part that "
-        "is searched.",
-        (),
-        flag="limit",
-        derived="none",
-        rare=True,
-    )
+    goal: GoalConfig = part(GoalConfig)
+    rungs: RungConfig = part(RungConfig)
     budget: BudgetConfig = part(BudgetConfig)
     seed: int = option("Of proposals, first weights and batches.", 0, least=0)
     encoder: EncoderConfig = part(EncoderConfig)
@@ -437,8 +481,9 @@ class WholeConfig:
 
     search: SearchConfig = part(
         without=(
-            *("strategy", "trials", "crop", "batch", "rate", "score", "baselines", "gradient"),
-            *("promotion", "options", "task", *OF_CELLS),
+            *("strategy", "trials", "crop", "batch", "rate", "baselines", "gradient"),
+            *("rungs", "options", "task", *OF_CELLS),
+            *("objective", "reward", "target", "exponent"),
         ),
         path={"help": "The folder of a data set; with --resume, of a run."},
         seconds={"flag": "budget", "help": "Time for everything: 30m, 2h, 12h.", "derived": "2h"},
@@ -483,7 +528,7 @@ class FidelityConfig:
     )
     proxy: ProxyConfig = part(
         ProxyConfig,
-        without=("score", *HELPS),
+        without=HELPS,
         steps={"help": "Training steps on cached features.", "derived": "400"},
         rate={"help": "Base learning rate on cached features."},
         filters={"help": "Width of the cells; the paper's is 256.", "derived": "64"},

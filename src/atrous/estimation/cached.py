@@ -46,8 +46,9 @@ from atrous.tasks import USUAL
 from atrous.tasks.task import Task
 from atrous.training.loop import BRANCH_NORMS, CHECKPOINT, branch_norms
 from atrous.training.optimiser import Schedule
-from atrous.training.state import mixed
 
+TRAINING_LOSSES = "training_losses"
+"""The row, in details, that holds the sum of the losses of all training steps."""
 BATCH = 8
 BAND = 1 << 24
 """Scores are interpolated to so many numbers at a time, whatever the size of an image."""
@@ -60,7 +61,7 @@ class Proxy:
     `filters` is the width of the cell, `init` the rule for its first weights. Where `resident`,
     all of its features stay in the memory of the accelerator, from one trial of a process to the
     next. `offsets` are those of the maps, `aids` what helps in training, `task` what is learnt.
-    With `rungs`, a job goes on from the state in which its trial ended the rung below.
+    With `rungs`, a job goes on from where the rate began to fall on the rung below.
     """
 
     training: FeatureSet
@@ -92,18 +93,21 @@ class Proxy:
         initialise(network, self.init)
         return network
 
-    def fit(
-        self, architecture: Architecture, steps: int, seed: int, stretch: Stretch | None = None
-    ) -> Tail:
+    def fit(self, architecture: Architecture, steps: int, seed: int) -> Tail:
         """The candidate, trained. Raises `NonFiniteError` and errors of lacking memory."""
+        return self.fitted(architecture, steps, seed)[0]
+
+    def fitted(
+        self, architecture: Architecture, steps: int, seed: int, stretch: Stretch | None = None
+    ) -> tuple[Tail, Metrics]:
+        """The candidate, trained, and what is known of its training. Raises as `fit` does."""
         torch.set_num_threads(self.compute.threads)
         network = self.network(architecture, seed)
         learner = supervised(network, self.aids, self.task)
         if isinstance(learner, Supervision):
             initialise(learner.inner, self.init)
         self.compute.arrange(learner)
-        torch.manual_seed(seed if stretch is None else mixed(seed, stretch.first))
-        train(
+        losses = train(
             learner,
             self.training,
             self.schedule,
@@ -115,7 +119,7 @@ class Proxy:
             self.aids,
             self.task,
         )
-        return network
+        return network, {TRAINING_LOSSES: (losses,)}
 
     def evaluate(self, network: Tail, data: FeatureSet) -> Metrics:
         """The metrics of a trained candidate on any images of the data set."""
@@ -123,19 +127,18 @@ class Proxy:
         return evaluate(network, data, self.classes, self.compute, resident, self.task)
 
     def _measure(self, job: Job) -> Metrics:
-        stretch = _stretch(self.rungs, job) if self.rungs else None
-        network = self.fit(job.architecture, job.steps, job.seed, stretch)
-        return self.evaluate(network, self.selection)
+        stretch = self._stretch(self.rungs, job) if self.rungs else None
+        network, training = self.fitted(job.architecture, job.steps, job.seed, stretch)
+        return {**self.evaluate(network, self.selection), **training}
 
-
-def _stretch(rungs: Rungs, job: Job) -> Stretch | None:
-    """The part of a trial's training that a job is; `None` where it is all of it."""
-    last = job.rung.level == rungs.top
-    if last and job.resume is None:
-        return None
-    after = None if last else rungs.place(job, job.rung.level) / CHECKPOINT
-    first = job.resume.steps if job.resume else 0
-    return Stretch(first, rungs.begins(job, CHECKPOINT), after)
+    def _stretch(self, rungs: Rungs, job: Job) -> Stretch:
+        """The part of a trial's training that is left to a job: all of it where there is no state
+        to go on from."""
+        last = job.rung.level == rungs.top
+        after = None if last else rungs.place(job, job.rung.level) / CHECKPOINT
+        before = rungs.begins(job, CHECKPOINT)
+        first = self.schedule.stem(job.resume.steps) if before and job.resume else 0
+        return Stretch(first, before, after)
 
 
 @torch.inference_mode()

@@ -25,7 +25,7 @@ from atrous.tasks import find_task
 from atrous.training.checkpoint import load
 from atrous.training.config import RATE, SCRATCH_RATE, Protocol
 from atrous.training.crops import crops_of, require_step
-from atrous.training.loop import CHECKPOINT, Selection, train
+from atrous.training.loop import CHECKPOINT, STEM, Selection, train
 from atrous.training.state import TrainingState, promoted
 from atrous.training.world import World
 
@@ -71,7 +71,7 @@ class FineTune:
         require_step(blank_network(blueprint), protocol, world)
         network = build_network(blueprint, self.weights, job.seed)
         begins = not (self._folder(job) / CHECKPOINT).exists()
-        below = self._rungs.begins(job, CHECKPOINT)
+        below = self._rungs.begins(job, STEM)
         if self.start and begins and below is None:
             self.start(network, job.architecture, job.seed)
             torch.set_num_threads(self.compute.threads)

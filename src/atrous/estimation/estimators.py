@@ -40,7 +40,8 @@ from atrous.networks.compute import (
 )
 from atrous.networks.pyramid import IN_PLACE, Offsets
 from atrous.search.loop import Estimator
-from atrous.search.promotion import find_promotion
+from atrous.search.objective import goal_of
+from atrous.search.promotion import find_promotion, rung_steps
 from atrous.search.run import Context, Run, Settings, machine, software
 from atrous.spaces import find_space, needs_backbone, yardstick
 from atrous.spaces.blueprint import Blueprint
@@ -150,14 +151,14 @@ def _on_images(config: SearchConfig, data: SearchData, sizes: list[Size], device
 
 def _cached_estimator(settings: Settings, cached: CachedFeatures, path: Path) -> Proxy:
     """Trains cells; where some are promoted, all keep their state in the run's folder."""
-    top = _top(settings.config)
-    rungs = Rungs((path / WORK).resolve(), top) if top else None
-    return replace(estimator(settings, cached), rungs=rungs)
+    rungs = rungs_in(path, settings.config)
+    return replace(estimator(settings, cached), rungs=rungs if rungs.top else None)
 
 
-def _top(config: SearchConfig) -> int:
-    """The level of the highest rung."""
-    return find_promotion(config.promotion, config.proxy.steps).rungs[-1].level
+def rungs_in(path: Path, config: SearchConfig) -> Rungs:
+    """Where the trials of a run keep their state from one rung to the next."""
+    top = find_promotion(config.rungs, config.proxy.steps).rungs[-1].level
+    return Rungs((path / WORK).resolve(), top)
 
 
 def _whole_estimator(settings: Settings, data: SearchData, path: Path) -> FineTune:
@@ -172,7 +173,9 @@ def _whole_estimator(settings: Settings, data: SearchData, path: Path) -> FineTu
         rate=config.proxy.rate or SCRATCH_RATE,
         precision=settings.precision,
         score=find_task(config.task).value,
+        rungs=rung_steps(config.rungs, config.proxy.steps),
     )
+    rungs = rungs_in(path, config)
     return FineTune(
         blueprint_of(config, template, data.dataset.classes, data.dataset.colours),
         "none",
@@ -180,8 +183,8 @@ def _whole_estimator(settings: Settings, data: SearchData, path: Path) -> FineTu
         data.selection,
         protocol,
         compute_of(settings),
-        (path / WORK).resolve(),
-        top=_top(config),
+        rungs.folder,
+        top=rungs.top,
     )
 
 
@@ -213,6 +216,10 @@ def _choice(config: SearchConfig, cached: CachedFeatures, device: str, cache: Pa
 
 
 def _most_workers(config: SearchConfig) -> int:
+    """How many trials run at a time at most: one where latencies are measured, which others would
+    make longer."""
+    if "latency" in goal_of(config).priced:
+        return 1
     return max(1, min(cores(), config.budget.trials // TRIALS_PER_WORKER))
 
 

@@ -28,8 +28,6 @@ from atrous.tasks.task import Lesson, Task
 from atrous.training.checkpoint import Checkpoint, fill, load, save
 from atrous.training.optimiser import (
     FINITE_EVERY,
-    REFERENCE_DECAY,
-    REFERENCE_STEPS,
     NonFiniteError,
     Schedule,
     batches,
@@ -39,13 +37,13 @@ from atrous.training.optimiser import (
     set_norm_decay,
     set_rate,
 )
-from atrous.training.state import averaged
+from atrous.training.state import averaged, mixed
 
 
 @dataclass(frozen=True)
 class Stretch:
-    """The part of a training after step `first`, from the state kept in the file `before`; its end
-    is kept in `after`."""
+    """The part of a training after step `first`, from the state kept in the file `before`; what a
+    longer training goes on from is kept in `after`."""
 
     first: int
     before: Path | None
@@ -54,6 +52,8 @@ class Stretch:
 
 AT_A_TIME = 4096
 """Batches whose numbers an accelerator is given at a time."""
+LOSSES = "losses"
+"""The name of the sum of the losses of all steps, in a checkpoint."""
 DISTILLATION = 0.3
 """The weight of the mean squared difference from a teacher's class scores."""
 
@@ -181,36 +181,48 @@ def train(
     stretch: Stretch | None = None,
     aids: Aids = NO_AIDS,
     task: Task = USUAL,
-) -> None:
-    """Trains in place, all `steps` or a stretch of them. Which images make up which batch, and
-    which of them are mirrored, depends on `seed` alone.
+) -> float:
+    """Trains in place, all `steps` or a stretch of them; returns the sum of the losses of all steps
+    so far. Which images make up which batch, and which of them are mirrored, depends on `seed`
+    alone.
 
     Batch norm keeps running means over the last tenth of the run, as the reference's decay of
     0.9997 does in its 30,000 steps. Raises `NonFiniteError`.
     """
     own = network.network if isinstance(network, Supervision) else network
-    set_norm_decay(network, max(REFERENCE_DECAY, REFERENCE_DECAY * REFERENCE_STEPS / steps))
-    state = _State(network, make_optimiser(network, schedule), averaged(own, aids.average))
-    first = stretch.first if stretch else 0
+    state = _State(
+        network,
+        make_optimiser(network, schedule),
+        averaged(own, aids.average),
+        torch.zeros((), dtype=torch.float64, device=compute.device),
+    )
+    first, turns = stretch.first if stretch else 0, schedule.turns(steps)
     if stretch and stretch.before:
         state.restore(stretch.before)
-    step = make_step(
-        network, _loss_of(network, data, compute, aids, task), state.optimiser, compute
-    )
+    loss_of = _loss_of(network, data, compute, aids, task)
     network.train()
     require_maps(own.head, data.strides, f"the feature set {data.path}")
     order = islice(order_of(data, schedule.batch, steps, seed), first, None)
     parts = _batches(own, data, aids.teacher, order, compute, resident)
+    keep_at = schedule.stem(steps) if stretch and stretch.after else -1
     for number, (batch, (targets, *taught)) in enumerate(parts, first):
+        if number == keep_at and stretch and stretch.after:
+            state.keep(stretch.after, number)
+        if number == first or number in turns:
+            # So a rung begins alike whether the steps before it are taken now or were kept. A graph
+            # holds the decay of the norms as it was when it was captured.
+            torch.manual_seed(mixed(seed, number) if number else seed)
+            set_norm_decay(network, schedule.norm_decay_at(number, steps))
+            step = make_step(network, loss_of, state.optimiser, compute)
         loss = step(batch, targets, schedule.rate_at(number, steps), *taught)
+        state.losses.add_(loss)
         if state.average:
             state.average.update_parameters(own)
         if (number % FINITE_EVERY == 0 or number == steps - 1) and not torch.isfinite(loss):
             raise NonFiniteError(f"the loss was {float(loss)} at step {number + 1} of {steps}")
-    if stretch and stretch.after:
-        state.keep(stretch.after, steps)
     if state.average:
         own.load_state_dict(state.average.module.state_dict())
+    return float(state.losses)
 
 
 @dataclass(frozen=True)
@@ -220,9 +232,11 @@ class _State:
     network: Tail | Supervision
     optimiser: torch.optim.Optimizer
     average: AveragedModel | None
+    losses: Tensor
 
     def restore(self, path: Path) -> None:
         before = load(path)
+        self.losses.copy_(before.tensors[LOSSES])
         restore_state(self.network, self.optimiser, before.tensors)
         if self.average:
             fill(self.average, before.under("average"))
@@ -231,6 +245,7 @@ class _State:
         average = self.average.state_dict() if self.average else {}
         tensors = kept_state(self.network, self.optimiser)
         tensors |= {f"average.{name}": each for name, each in average.items()}
+        tensors[LOSSES] = self.losses
         save(Checkpoint(tensors, {"step": steps}), path)
 
 

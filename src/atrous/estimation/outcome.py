@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from math import isfinite
 from pathlib import Path
 
-from atrous.core.errors import AtrousError, NoRoomError, in_a_line, lacks_memory
+from atrous.core.errors import NoRoomError, in_a_line, lacks_memory
 from atrous.core.trial import (
     Failed,
     Job,
@@ -27,8 +27,9 @@ from atrous.training.optimiser import NonFiniteError
 class Rungs:
     """Where trials keep their state from one rung to the next, until the highest, `top`.
 
-    What a job goes on from stays until the rung after it has begun, so that a job whose worker or
-    driver was lost begins again from the same state.
+    What a job goes on from stays until its result is recorded, so that a job whose worker or driver
+    was lost begins again from the same state. Nothing depends on it: where it is gone, the trial is
+    trained from its first step, to the same result.
     """
 
     folder: Path
@@ -39,23 +40,19 @@ class Rungs:
         return self.folder / (f"{job.trial.number}-{level}" if self.top else f"{job.trial.number}")
 
     def begins(self, job: Job, name: str = "") -> Path | None:
-        """The state that a job goes on from, or a file in it; `None` if it begins anew. Raises
-        `AtrousError` if it is gone."""
-        if not job.resume:
-            return None
-        path = self.place(job, job.resume.level) / name
-        if not path.exists():
-            raise AtrousError(
-                f"Expected the state of trial {job.trial.number} after {job.resume.steps} steps at "
-                f"{path}, but it is gone. Restore it from a copy, or start a new run with --out."
-            )
-        return path
+        """The state that a job goes on from, or a file in it; `None` if it begins anew."""
+        path = self.place(job, job.resume.level) / name if job.resume else None
+        return path if path and path.exists() else None
 
     def clear(self, job: Job, outcome: Outcome) -> None:
-        """Removes what no job of the trial will go on from."""
-        ended = job.rung.level == self.top or isinstance(outcome, Failed)
-        for level in (job.rung.level - 2, *((job.rung.level,) if ended else ())):
-            shutil.rmtree(self.place(job, level), ignore_errors=True)
+        """Removes the state of a trial that will not be trained on."""
+        if job.rung.level == self.top or isinstance(outcome, Failed):
+            shutil.rmtree(self.place(job, job.rung.level), ignore_errors=True)
+
+    def leave(self, job: Job) -> None:
+        """Removes what a job went on from, once its outcome is recorded."""
+        if job.resume:
+            shutil.rmtree(self.place(job, job.resume.level), ignore_errors=True)
 
 
 def outcome_of(job: Job, measure: Callable[[Job], Metrics]) -> Outcome:

@@ -27,6 +27,7 @@ from atrous.networks.compute import Compute
 from atrous.networks.network import Encoder
 from atrous.networks.pyramid import IN_PLACE, Offsets, Pyramid
 from atrous.networks.weights import digest
+from atrous.search.promotion import rung_steps
 from atrous.search.run import Run, Settings, write_about
 from atrous.spaces import find_architecture, find_space, needs_backbone
 from atrous.spaces.space import from_stride
@@ -242,7 +243,9 @@ def estimator(settings: Settings, cached: CachedFeatures) -> Proxy:
         selection=cached.selection,
         classes=len(cached.data.dataset.classes),
         filters=config.proxy.filters,
-        schedule=schedule_of(config.proxy),
+        schedule=replace(
+            schedule_of(config.proxy), rungs=rung_steps(config.rungs, config.proxy.steps)
+        ),
         compute=compute_of(settings),
         offsets=dict(cached.data.offsets),
         init=config.proxy.init,

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import PurePath
 
+from atrous.core.trial import Failed
 from atrous.core.words import score_name
 from atrous.report import figures
 from atrous.report.curves import (
@@ -17,6 +18,7 @@ from atrous.report.curves import (
     levels,
     random_line,
 )
+from atrous.report.front import Front, front_figure, front_of
 from atrous.report.glance import Glance, Searched, glance_of
 from atrous.report.leaderboard import Row, Usage, failures, leaderboard, usage
 from atrous.report.measures import Measure, TitledNetwork, network_of, with_trained
@@ -24,7 +26,8 @@ from atrous.report.outcome import Outcome, outcome_of
 from atrous.report.relaxed import Relaxed, relaxed
 from atrous.report.rerank import Again, SecondRanking, scatter_figure, second_ranking
 from atrous.report.trained import Timetable, read_timetable, read_trained
-from atrous.search.ledger import Entry, Scored
+from atrous.search.ledger import Entry, Scored, alike
+from atrous.search.promotion import rung_steps
 from atrous.search.run import RERANK, Run
 from atrous.search.verdict import Verdict, verdict_of
 from atrous.spaces import family_of, find_space, view_of
@@ -48,6 +51,7 @@ class Card:
 class Figures:
     """SVG elements; `None` where there is nothing to draw."""
 
+    front: str | None
     trials: str | None
     seconds: str | None
     distribution: str | None
@@ -82,6 +86,7 @@ class Content:
     entries: Sequence[Entry]
     cards: Sequence[Card]
     classes: Sequence[Measure]
+    front: Front | None
     figures: Figures
     origins: dict[str, int]
     usage: Usage | None
@@ -123,7 +128,17 @@ class Content:
     @property
     def failed(self) -> int:
         """How many trials ended without a score."""
-        return len(self.entries) - len(self.rows)
+        return sum(isinstance(entry.outcome, Failed) for entry in self.entries)
+
+    @property
+    def ended(self) -> int:
+        """How many trials ended, on whatever rung."""
+        return len({entry.trial.number for entry in self.entries})
+
+    @property
+    def rungs(self) -> tuple[int, ...]:
+        """The steps of each rung; none where all trained for as many."""
+        return rung_steps(self.run.config.rungs, self.run.config.proxy.steps)
 
     @property
     def took(self) -> dict[str, float]:
@@ -175,8 +190,11 @@ def gather(run: Run, entries: Sequence[Entry], against: OtherRun | None = None) 
         entries=entries,
         cards=cards,
         classes=_classes(run, cards),
-        figures=_figures(run, entries, measured, against),
-        origins={kind: len(scores) for kind, scores in figures.by_origin(_found(measured)).items()},
+        front=front_of(run, rows),
+        figures=_figures(run, entries, rows, against),
+        origins={
+            kind: len(scores) for kind, scores in figures.by_origin(alike(_found(measured))).items()
+        },
         usage=usage(measured),
         random=random,
         against=against.run.path.name if against else None,
@@ -226,16 +244,19 @@ def _classes(run: Run, cards: Sequence[Card]) -> list[Measure]:
 
 
 def _figures(
-    run: Run, entries: Sequence[Entry], measured: Sequence[Scored], against: OtherRun | None
+    run: Run, entries: Sequence[Entry], rows: Sequence[Row], against: OtherRun | None
 ) -> Figures:
-    found, score = _found(measured), run.score
+    found, score = _found([row.found for row in rows]), run.score
+    several = front_of(run, rows)
+    front = front_figure(several) if several else None
     if not found:
-        return Figures(None, None, None, None)
+        return Figures(front, None, None, None, None)
     over_trials, over_seconds = (_progress(entries, against, x) for x in ("trials", "seconds"))
     return Figures(
+        front=front,
         trials=figures.progress_figure(over_trials, figures.trials_axis(), score),
         seconds=figures.progress_figure(over_seconds, figures.seconds_axis(over_seconds), score),
-        distribution=figures.distribution_figure(found, levels(entries), score),
+        distribution=figures.distribution_figure(alike(found), levels(entries), score),
         weights=_weights(found[0]),
     )
 

@@ -16,7 +16,7 @@ from atrous.core.trial import TRIAL, Failed, Trial
 from atrous.core.words import decimal, interval, ordinal, quantity, score_name
 from atrous.report.figures import HEIGHT, WIDTH, shortened
 from atrous.report.leaderboard import Row, leaderboard
-from atrous.search.ledger import Entry, scored
+from atrous.search.ledger import Entry, alike, scored
 from atrous.search.run import Run, ranked
 
 if TYPE_CHECKING:
@@ -99,7 +99,7 @@ def second_ranking(run: Run) -> SecondRanking:
         cells=cells,
         failed=tuple(_failed(again)),
         left=len({*asked.trials} - {_trial(e.trial) for e in again}) if asked else 0,
-        found=len(ranked(entries)),
+        found=len(alike(ranked(entries))),
         score_name=score_name(run.score),
         second_name=score_name(run.second_score),
         correlation=_correlation(cells),
@@ -145,10 +145,11 @@ def left_words(second: SecondRanking) -> str:
 
 
 def _standing(entries: Sequence[Entry]) -> dict[str, Standing]:
-    """How every measured trial of the search stood, under the label that its re-ranking has."""
+    """How every measured trial of the search stood, under the label that its re-ranking has; with
+    several rungs, those on the highest alone."""
     proposed = {
         found.trial.label: Standing(found.score, rank)
-        for rank, found in enumerate(ranked(entries), 1)
+        for rank, found in enumerate(alike(ranked(entries)), 1)
     }
     return proposed | {
         found.trial.label: Standing(found.score, None)

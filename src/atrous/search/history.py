@@ -34,6 +34,7 @@ class History:
         self._order: list[Place] = []
         self._places: dict[int, Place] = {}
         self._rungs: dict[int, list[Place]] = {}
+        self._arrived: dict[int, list[Result]] = {}
         self._results: list[Result] = []
         self._last: dict[tuple[int, int], Result] = {}
         self._failed: list[Result] = []
@@ -52,6 +53,7 @@ class History:
         if result.score is None:
             self._failed.append(result)
         elif not result.trial.is_baseline:
+            self._arrived.setdefault(result.level, []).append(result)
             self._rank(result, result.score)
 
     def _rank(self, result: Result, score: float) -> None:
@@ -97,6 +99,10 @@ class History:
     def at(self, level: int, count: int | None = None) -> Sequence[Result]:
         """See `Known`."""
         return [self._at(place) for place in islice(self._rungs.get(level, ()), count)]
+
+    def arrived(self, level: int) -> Sequence[Result]:
+        """Returns the scored results of a rung in the order in which they were learnt."""
+        return self._arrived.get(level, ())
 
     def scored(self, level: int) -> int:
         """See `Known`."""

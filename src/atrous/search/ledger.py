@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import os
 import sqlite3
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, fields
 from datetime import timedelta
@@ -110,6 +110,17 @@ def scored(entries: Iterable[Entry]) -> list[Scored]:
             if before is None or each.standing[0] > before.standing[0]:
                 found[e.trial.number] = each
     return list(found.values())
+
+
+def alike(found: Sequence[Scored]) -> list[Scored]:
+    """Returns those on the highest rung that any is on: their scores compare."""
+    top = max((each.standing[0] for each in found), default=0)
+    return [each for each in found if each.standing[0] == top]
+
+
+def has_rungs(entries: Iterable[Entry]) -> bool:
+    """Whether trials were trained for several numbers of steps, whose scores do not compare."""
+    return any(entry.outcome.job.rung.level for entry in entries)
 
 
 def file_url(path: Path) -> str:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from bisect import bisect_left, insort
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from statistics import median
 from typing import Protocol
 
+from atrous.core.config import MOST_WORKERS, RungConfig
 from atrous.core.errors import AtrousError
 from atrous.core.trial import Rung, Trial
 from atrous.search.history import History
@@ -36,6 +39,12 @@ class Promotion(Protocol):
         new one is to be proposed."""
 
 
+def ladder(steps: int, levels: int, eta: int) -> tuple[Rung, ...]:
+    """Returns rungs of `eta` times as many steps each as the one below; the last has `steps`."""
+    top = levels - 1
+    return tuple(Rung(level, max(1, steps // eta ** (top - level))) for level in range(levels))
+
+
 @dataclass(frozen=True)
 class FullBudget:
     """Trains every candidate for the same number of steps."""
@@ -45,7 +54,7 @@ class FullBudget:
     @property
     def rungs(self) -> tuple[Rung, ...]:
         """See `Promotion`."""
-        return (Rung(0, self.steps),)
+        return ladder(self.steps, 1, 1)
 
     def next(self, history: History) -> Promote | Propose:  # noqa: ARG002
         """See `Promotion`."""
@@ -57,24 +66,17 @@ class SuccessiveHalving:
     """Promotes the best 1 / `eta` of each rung as soon as they are known to be (Li et al. 2020,
     "A System for Massively Parallel Hyperparameter Tuning", algorithm 2), so that no worker waits.
 
-    The first of `levels` rungs has `steps` / `eta` ** (`levels` - 1) steps, the last `steps`. A
-    promoted candidate goes on from the checkpoint of the rung below, but mind its learning rate:
-    where that decays to zero within a rung, a checkpoint of 100 steps is no prefix of a training of
-    400, and the score of a rung compares with others of that rung alone.
+    The first of `levels` rungs has `steps` / `eta` ** (`levels` - 1) steps, the last `steps`.
     """
 
     steps: int
-    levels: int = 3
-    eta: int = 3
+    levels: int
+    eta: int
 
     @property
     def rungs(self) -> tuple[Rung, ...]:
         """See `Promotion`."""
-        top = self.levels - 1
-        return tuple(
-            Rung(level, max(1, self.steps // self.eta ** (top - level)))
-            for level in range(self.levels)
-        )
+        return ladder(self.steps, self.levels, self.eta)
 
     def next(self, history: History) -> Promote | Propose:
         """See `Promotion`."""
@@ -87,22 +89,93 @@ class SuccessiveHalving:
         return Propose()
 
 
-PROMOTIONS: Mapping[str, Callable[[int], Promotion]] = {
-    "full": FullBudget,
-    "halving": SuccessiveHalving,
-}
+BEGINS, MEMORY = 10, 100
+"""So many pass before there is a median; it is that of the latest so many."""
 
 
-def find_promotion(name: str, steps: int) -> Promotion:
-    """Returns the promotion of this name, whose last rung has `steps`; raises `AtrousError`, also
-    if those are too few for its rungs."""
-    if name not in PROMOTIONS:
-        raise AtrousError(f"--promotion is one of {', '.join(PROMOTIONS)}, got {name!r}.")
-    found = PROMOTIONS[name](steps)
+@dataclass(frozen=True)
+class RunningMedian:
+    """Promotes who is, when it ends, not below the median of those that ended on its rung before.
+
+    The gate between the two stages of Nekrasov et al. 2019 (section 3.4), mended: theirs is a
+    moving mean which begins at 0.01, so that nearly all of the first 100 pass, and lets those below
+    it pass by a chance that falls. Here the first 10 pass, and the median is of the latest 100. As
+    no decision is taken back, half of all candidates pass, whatever `eta`.
+    """
+
+    steps: int
+    levels: int
+    eta: int
+
+    @property
+    def rungs(self) -> tuple[Rung, ...]:
+        """See `Promotion`."""
+        return ladder(self.steps, self.levels, self.eta)
+
+    def next(self, history: History) -> Promote | Propose:
+        """See `Promotion`."""
+        for rung in reversed(self.rungs[1:]):
+            # Whoever passes is promoted by the next free worker: only so many can be waiting.
+            ended = history.arrived(rung.level - 1)[-(MOST_WORKERS + MEMORY) :]
+            first = max(0, len(ended) - MOST_WORKERS)
+            passed = passing([result.score or 0.0 for result in ended])
+            for place, passes in enumerate(passed):
+                result = ended[place]
+                if passes and place >= first and not history.has_begun(result.number, rung.level):
+                    return Promote(result.trial, rung)
+        return Propose()
+
+
+def passing(scores: Sequence[float]) -> Iterator[bool]:
+    """Yields of each score whether it is not below the median of up to `MEMORY` before it; the
+    first `BEGINS` pass."""
+    before: list[float] = []
+    for place, score in enumerate(scores):
+        yield place < BEGINS or score >= median(before)
+        insort(before, score)
+        if len(before) > MEMORY:
+            del before[bisect_left(before, scores[place - MEMORY])]
+
+
+class MakePromotion(Protocol):
+    """Makes a promotion of so many rungs, the last of which has `steps`."""
+
+    def __call__(self, steps: int, levels: int, eta: int, /) -> Promotion: ...
+
+
+HALVING = "halving"
+PROMOTIONS: Mapping[str, MakePromotion] = {HALVING: SuccessiveHalving, "median": RunningMedian}
+
+
+def find_promotion(asked: RungConfig, steps: int) -> Promotion:
+    """Returns the promotion that is asked for, whose last rung has `steps`; raises `AtrousError`,
+    also if those are too few for its rungs."""
+    name = asked.promotion
+    if name is not None and name not in PROMOTIONS:
+        raise AtrousError(
+            f"--promotion is one of {', '.join(PROMOTIONS)}, got {name!r}. Without it and without "
+            "--rungs, all candidates train for --steps."
+        )
+    if asked.rungs == 1:
+        if name is not None:
+            raise AtrousError(
+                f"--promotion {name} says who is trained on to the next of several --rungs, and "
+                "there is one. Add --rungs 3 --eta 3, as --promotion halving alone once meant, or "
+                "leave it out: then all candidates train for --steps."
+            )
+        return FullBudget(steps)
+    found = PROMOTIONS[name or HALVING](steps, asked.rungs, asked.eta)
     counts = [rung.steps for rung in found.rungs]
     if counts != sorted(set(counts)):
         raise AtrousError(
-            f"--promotion {name} has {len(counts)} rungs, of {', '.join(map(str, counts))} steps "
-            f"with --steps {steps}: too few for each to be more than the one below. Raise --steps."
+            f"--rungs {asked.rungs} with --eta {asked.eta} and --steps {steps} are of "
+            f"{', '.join(map(str, counts))} steps: too few for each to be more than the one below. "
+            "Raise --steps, or ask for fewer --rungs."
         )
     return found
+
+
+def rung_steps(asked: RungConfig, steps: int) -> tuple[int, ...]:
+    """Returns the steps of each of several rungs; none where all candidates train for `steps`."""
+    rungs = find_promotion(asked, steps).rungs
+    return tuple(rung.steps for rung in rungs) if len(rungs) > 1 else ()

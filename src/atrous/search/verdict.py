@@ -9,7 +9,7 @@ from atrous.core.architecture import Architecture, Cost
 from atrous.core.statistics import chance_margin, mean_interval
 from atrous.core.trial import Measured
 from atrous.core.words import count, decimal, difference, score_name
-from atrous.search.ledger import Entry, scored
+from atrous.search.ledger import Entry, alike, scored
 from atrous.search.run import Run, best_trial, ranked
 from atrous.spaces import find_architecture, find_space
 from atrous.tasks.task import on_split
@@ -186,10 +186,10 @@ def _by_spread(
     entries: Sequence[Entry], found: Contender, baseline: Contender, score: str, how: str
 ) -> Evidence | None:
     """The margin of one training each, and the noise that the spread of all candidates allows."""
-    scores = {each.trial.architecture: each.score for each in scored(entries)}
+    scores = {each.trial.architecture: each.score for each in alike(scored(entries))}
     one, other = (scores.get(each.architecture) for each in (found, baseline))
     if one is None or other is None:
         return None
-    spread = [each.score for each in ranked(entries)]
+    spread = [each.score for each in alike(ranked(entries))]
     basis = f"from the spread of the {len(spread)} {how}, one seed each"
     return Evidence(one - other, chance_margin(spread), basis, score_name(score))

@@ -160,11 +160,12 @@ class ReplicateEstimator:
         return outcome_of(job, self._measure)
 
     def _measure(self, job: Job) -> Metrics:
-        network = self.proxy.fit(job.architecture, job.steps, job.seed)
+        network, training = self.proxy.fitted(job.architecture, job.steps, job.seed)
         found = {split: self.proxy.evaluate(network, data) for split, data in self.sets.items()}
         for split, metrics in found.items():
             require_finite(values_of(metrics), split)
-        return {on_split(name, s): each for s, m in found.items() for name, each in m.items()}
+        scores = {on_split(name, s): each for s, m in found.items() for name, each in m.items()}
+        return {**scores, **training}
 
 
 @dataclass(frozen=True)

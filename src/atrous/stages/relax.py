@@ -47,6 +47,8 @@ from atrous.search.run import ABOUT, Run
 from atrous.spaces import FAMILIES, family_of, find_architecture
 from atrous.strategies.strategy import AnyStrategy, Proposal, Stateless
 from atrous.strategies.uniform import Listed
+from atrous.tasks import find_task
+from atrous.tasks.task import Task
 from atrous.training.optimiser import NonFiniteError
 
 LATENCIES = "latency.json"
@@ -113,7 +115,7 @@ def relax(run: Run, watch: loop.Watch) -> AnyStrategy:
     proposals: list[Proposal] = []
     for protocol in protocols(run.config, run.settings.device, data):
         if not proposals:  # all seeds need the same
-            needed, device = _memory(protocol), run.settings.device
+            needed, device = _memory(protocol, run.task), run.settings.device
             note(f"a step of the supernet needs {needed}")
             share = BFLOAT16 if protocol.precision == "bfloat16" else 1
             require_memory(share * needed.total, device, "for a step of the supernet", MEND)
@@ -136,7 +138,8 @@ def _searched(
     try:
         with within_memory(f"on {run.settings.device}", MEND):
             relaxation = relaxation_of(protocol.space)
-            state = SearchState(relaxation, protocol, _compute(run), _penalty(run, relaxation))
+            penalty = _penalty(run, relaxation)
+            state = SearchState(relaxation, protocol, _compute(run), penalty, run.task)
             loop.run(state, data.training, folder, track, watch)
     except NonFiniteError as error:
         raise AtrousError(
@@ -152,7 +155,7 @@ def memory_needed(config: SearchConfig) -> MemoryPlan:
     cannot be."""
     require_relaxable(config)
     protocol = next(protocols(config, pick_device(config.machine.device), search_data_of(config)))
-    return _memory(protocol)
+    return _memory(protocol, find_task(config.task))
 
 
 def protocols(config: SearchConfig, device: str, data: SearchData) -> Iterator[SearchProtocol]:
@@ -183,8 +186,8 @@ def protocols(config: SearchConfig, device: str, data: SearchData) -> Iterator[S
         )
 
 
-def _memory(protocol: SearchProtocol) -> MemoryPlan:
-    return memory_of(relaxation_of(protocol.space), protocol)
+def _memory(protocol: SearchProtocol, task: Task) -> MemoryPlan:
+    return memory_of(relaxation_of(protocol.space), protocol, task)
 
 
 def _penalty(run: Run, relaxation: Relaxation) -> Penalty:

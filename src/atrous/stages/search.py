@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -13,7 +15,7 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
 
-from atrous.core.architecture import Limit
+from atrous.core.architecture import COSTS, measure_of
 from atrous.core.config import (
     CELL_RATES,
     GRADIENT,
@@ -25,17 +27,20 @@ from atrous.core.config import (
 )
 from atrous.core.console import command
 from atrous.core.errors import AtrousError, faults, require_all
-from atrous.core.options import replaced, require_in_range
+from atrous.core.options import problems, replaced, require_in_range
 from atrous.core.strategy_config import StrategyOptions
 from atrous.core.trial import Failed, may_pass
 from atrous.data.canvas import require_crop
 from atrous.data.layouts import require_folder
-from atrous.estimation.estimators import outlined, prepare
+from atrous.estimation.estimators import outlined, prepare, rungs_in
+from atrous.estimation.prices import Prices, affordable
 from atrous.execution import find_executor
+from atrous.model.latency.conditions import check_runtime, make_conditions
 from atrous.networks.compute import pick_device
 from atrous.search.history import History
-from atrous.search.ledger import Entry, scored
+from atrous.search.ledger import Entry, has_rungs, scored
 from atrous.search.loop import Estimator, SearchPlan, baseline_trials, search
+from atrous.search.objective import goal_of
 from atrous.search.promotion import Propose, find_promotion
 from atrous.search.run import Run, create_run, require_no_run
 from atrous.spaces import family_of, find_architecture, find_space
@@ -112,25 +117,37 @@ def proceed(
     """Runs what is left of a run's trials; `strategy` stands for that of the configuration, where
     it was made of a differentiable search."""
     config, settings = run.config, run.settings
-    if told := faults(partial(require_score, config)):
+    if told := faults(partial(goal_of, config)):
         raise AtrousError(f"{run.path}: {told[0]} Begin anew with another --out.")
-    limits = tuple(map(Limit.parse, config.limits))
-    space = find_space(config.space).at(run.context.maps, config.proxy.filters, limits)
+    goal = run.goal
+    prices = Prices(run, goal)
+    space = find_space(config.space).at(run.context.maps, config.proxy.filters, goal.counted)
+    space = replace(space, affords=affordable(prices, space.name)) if goal.measured else space
     plan = SearchPlan(
         space=space,
         strategy=strategy or find_strategy(config.strategy, config.options),
         listed=baseline_trials(config.baselines, config.seed),
         trials=config.budget.trials,
-        promotion=find_promotion(config.promotion, config.proxy.steps),
+        promotion=find_promotion(config.rungs, config.proxy.steps),
         seed=config.seed,
-        objective=run.task.objective(run.score),
+        objective=goal.objective,
+        wanted=goal.wanted,
+        prices=prices,
         workers=settings.workers,
         seconds=config.budget.seconds,
         reproducible=config.machine.reproducible,
     )
     executor = find_executor(config.machine.executor, settings.workers)
+    rungs = rungs_in(run.path, config)
+
+    def recorded(entry: Entry) -> None:
+        rungs.leave(entry.outcome.job)
+        watch(entry)
+
     with run.locked(), executor:
-        search(plan, run.ledger(), estimator, executor, watch)
+        search(plan, run.ledger(), estimator, executor, recorded)
+        if rungs.top and is_through(run, run.ledger().entries()):
+            shutil.rmtree(rungs.folder, ignore_errors=True)
 
 
 def require_possible(config: SearchConfig, out: Path | None = None) -> None:
@@ -143,8 +160,8 @@ def require_possible(config: SearchConfig, out: Path | None = None) -> None:
         partial(pick_device, config.machine.device),
         partial(find_executor, config.machine.executor, 1),
         partial(_require_strategy, config),
-        partial(find_promotion, config.promotion, config.proxy.steps),
-        *(partial(_require_limit, text) for text in config.limits),
+        partial(_require_rungs, config),
+        partial(_require_goal, config),
         *(partial(find_architecture, name) for name in config.baselines),
         partial(require_folder, Path(config.data.path)),
         partial(require_no_run, out) if out else str,
@@ -155,10 +172,8 @@ def require_possible(config: SearchConfig, out: Path | None = None) -> None:
 def _of_space(config: SearchConfig) -> Iterator[Callable[[], object]]:
     """Yields what else to check where there is the space that is searched."""
     if faults(partial(find_space, config.space)):
-        yield partial(_require_score, config, whole=False)
         return
     yield partial(require_relaxable, config)
-    yield partial(require_score, config)
     yield partial(_require_of_whole_networks, config)
     yield partial(_require_auxiliary, config)
     for name in config.baselines:
@@ -175,11 +190,19 @@ def _require_strategy(config: SearchConfig) -> None:
         find_strategy(config.strategy)
 
 
-def _require_limit(text: str) -> None:
-    try:
-        Limit.parse(text)
-    except ValueError as error:
-        raise AtrousError(f"--limit: {error}.") from error
+def _require_goal(config: SearchConfig) -> None:
+    """Raises `AtrousError` if a search cannot have what it wants: there is no such thing, or it is
+    not measured where whole networks are trained, or not in this runtime."""
+    if config.task not in TASKS:
+        return
+    priced = goal_of(config).priced
+    if not faults(partial(pick_device, config.machine.device)) and "latency" in priced:
+        check_runtime(config.goal.runtime, make_conditions((1, 1), device=config.machine.device))
+
+
+def _require_rungs(config: SearchConfig) -> None:
+    if not problems(config.rungs) and config.proxy.steps > 0:
+        find_promotion(config.rungs, config.proxy.steps)
 
 
 def _require_of_whole_networks(config: SearchConfig) -> None:
@@ -211,29 +234,16 @@ def _require_alike(config: SearchConfig, name: str) -> None:
         )
 
 
-def require_score(config: SearchConfig) -> None:
-    """Raises `AtrousError` if a search cannot have its --score: there is no such thing, or it is
-    not measured where whole networks are trained."""
-    _require_score(config, find_space(config.space).encoder is not None)
-
-
-def _require_score(config: SearchConfig, whole: bool) -> None:
-    task, score = TASKS.get(config.task), config.proxy.score
-    if task and score and score not in (able := task.scores(whole)):
-        known = whole and score in task.objectives
-        why = f" for whole networks (--space {config.space})" if known else ""
-        raise AtrousError(f"--score is one of {', '.join(able)}{why}, got {score!r}.")
-
-
 def lasting(config: SearchConfig) -> SearchConfig:
     """The configuration as it is kept: it means the same from any folder, says its rate, score
     and finest stride, and asks for no more trials than there are architectures."""
     usual, finest = family_of(config.space).defaults, config.encoder.finest_stride
     if finest is None and usual.finest_on_cpu and pick_device(config.machine.device) == "cpu":
         finest = usual.finest_on_cpu
+    costs = (text for text in config.goal.objective if measure_of(text)[0] in COSTS)
     return replaced(
         config,
-        score=config.proxy.score or find_task(config.task).value,
+        objective=(goal_of(config).score, *costs),
         rate=config.proxy.rate or usual.rate or CELL_RATES[config.proxy.optimiser],
         finest_stride=finest,
         data=str(Path(config.data.path).resolve()),
@@ -277,8 +287,8 @@ class SearchView:
     def watch(self, entry: Entry) -> None:
         """Shows one more ended trial."""
         self._entries[entry.key] = entry
-        self._console.print(_line(entry), soft_wrap=True, markup=False)
         entries = tuple(self._entries.values())
+        self._console.print(_line(entry, has_rungs(entries)), soft_wrap=True, markup=False)
         state = describe_state(entries, self._total, self._limit)
         self._progress.update(self._task, completed=_begun(entries), state=state)
 
@@ -298,7 +308,9 @@ def describe_state(entries: Sequence[Entry], total: int, limit: float | None) ->
     if limit is not None:
         left = min(left, max(0.0, limit - elapsed))
     best = max(scored(entries), default=None, key=lambda found: found.standing)
-    words = f"best {best.score:.4f} (trial {best.trial.number}), " if best else "no score yet, "
+    rung = f", {best.measured.job.steps} steps" if best and has_rungs(entries) else ""
+    trial = f"trial {best.trial.number}{rung}" if best else ""
+    words = f"best {best.score:.4f} ({trial}), " if best else "no score yet, "
     return f"{words}{60 * rate:.1f} a minute, {_duration(left)} left"
 
 
@@ -312,10 +324,17 @@ def status(run: Run, entries: Sequence[Entry], running: bool) -> str:
         ("state", state_of(run, entries, running)),
         ("trials", ended),
         ("progress", describe_state(entries, total_of(run), run.config.budget.seconds)),
+        *([("rungs", _rung_words(entries))] if has_rungs(entries) else []),
         ("search time", _duration(elapsed)),
         *((f"trial {f.trial.number}", f"{f.reason.value}: {f.error}") for f in failed[-3:]),
     ]
     return "\n".join(f"{name:<12} {words}" for name, words in lines)
+
+
+def _rung_words(entries: Sequence[Entry]) -> str:
+    """How many trials have ended on each rung, the lowest first."""
+    ended = Counter(entry.outcome.job.steps for entry in entries)
+    return ", ".join(f"{number} of {steps} steps" for steps, number in sorted(ended.items()))
 
 
 def total_of(run: Run) -> int:
@@ -325,17 +344,22 @@ def total_of(run: Run) -> int:
 
 def state_of(run: Run, entries: Sequence[Entry], running: bool) -> str:
     """Running, complete, or stopped, and how to go on."""
-    total, limit = total_of(run), run.config.budget.seconds
+    limit = run.config.budget.seconds
     again = command("search", "--resume", run.path)
     if running:
         return "running"
     lost = sum(may_pass(entry.outcome) for entry in entries)
-    if _begun(entries) >= total and not _promotes(run, entries):
+    if is_through(run, entries):
         but = f", but for {lost} trials that the machine's trouble ended; once more: {again}"
         return "complete" + (but if lost else "")
     if limit is not None and max((entry.elapsed for entry in entries), default=0.0) >= limit:
         return f"complete: its {_duration(limit)} are over; for more: {again} --time ..."
     return f"stopped; go on with: {again}"
+
+
+def is_through(run: Run, entries: Sequence[Entry]) -> bool:
+    """Whether all trials have begun, and none that has ended is to be trained on."""
+    return _begun(entries) >= total_of(run) and not _promotes(run, entries)
 
 
 def _promotes(run: Run, entries: Sequence[Entry]) -> bool:
@@ -344,15 +368,15 @@ def _promotes(run: Run, entries: Sequence[Entry]) -> bool:
     for entry in entries:
         history.begin(entry.outcome.job)
         history.learn(Result(entry.trial, entry.outcome.job.rung.level, entry.score))
-    promotion = find_promotion(run.config.promotion, run.config.proxy.steps)
+    promotion = find_promotion(run.config.rungs, run.config.proxy.steps)
     return not isinstance(promotion.next(history), Propose)
 
 
-def _line(entry: Entry) -> str:
+def _line(entry: Entry, with_steps: bool) -> str:
     trial, outcome = entry.trial, entry.outcome
     if isinstance(outcome, Failed):
         return f"trial {trial.number:>3}  failed, {outcome.reason.value}: {outcome.error}"
-    rung = f"{outcome.job.steps:>5} steps  " if outcome.job.resume else ""
+    rung = f"{outcome.job.steps:>5} steps  " if with_steps else ""
     return (
         f"trial {trial.number:>3}  {entry.score:.4f}  {outcome.seconds:5.1f} s  {rung}"
         f"{trial.origin}  {trial.architecture}"

@@ -39,6 +39,7 @@ class Protocol(TrainingConfig):
     The backbone stays as it is up to stride `frozen` (0: all of it learns). The loss is taken at
     every `loss_every`-th pixel of each axis. Of each image there are `variants` crops (0: a new one
     each time).
+    In a search, `rungs` are the steps of each length of training that there is.
     Every `score_every` steps the selection images are scored; the weights whose `score` is the
     highest are kept.
     """
@@ -49,6 +50,7 @@ class Protocol(TrainingConfig):
     score_every: int = 1000
     class_weights: tuple[Amount, ...] = ()
     seed: Count = 0
+    rungs: tuple[Count, ...] = ()
     RANGES: ClassVar[type] = TrainingConfig
     """The configuration whose options say what the numbers may be."""
 
@@ -60,7 +62,10 @@ class Protocol(TrainingConfig):
     @property
     def schedule(self) -> Schedule:
         """Optimiser and learning rate."""
-        return Schedule(self.batch, self.rate, self.weight_decay, self.optimiser, self.rate_warm_up)
+        return Schedule(
+            *(self.batch, self.rate, self.weight_decay, self.optimiser, self.rate_warm_up),
+            self.rungs,
+        )
 
     def _wrong(self) -> list[str]:
         """Returns all that is wrong with the numbers."""

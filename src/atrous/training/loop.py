@@ -28,6 +28,8 @@ from atrous.training.state import Best, TrainingState
 from atrous.training.world import World
 
 CHECKPOINT, BEST = "checkpoint.safetensors", "best.safetensors"
+STEM = "stem.safetensors"
+"""The state before the learning rate falls, which a longer training goes on from."""
 KEPT = 0.25
 """The share of the machine's memory that maps of a frozen front take at most."""
 SAVE_SECONDS = 60
@@ -123,6 +125,9 @@ def train(
     saved = time.monotonic()
     for loss in progress(_steps(state, crops), "training", state.protocol.steps - state.step):
         protocol, step = state.protocol, state.step
+        goes_on = protocol.rungs and protocol.steps < protocol.rungs[-1]
+        if log and goes_on and step == protocol.schedule.stem(protocol.steps):
+            save(state.checkpoint(), folder / STEM)
         if step % protocol.score_every == 0 or step == protocol.steps:
             _score(state, score, _finite(loss, state), folder, log, watch)
             saved = -inf

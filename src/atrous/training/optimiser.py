@@ -17,6 +17,8 @@ FINITE_EVERY = 20
 """Steps between checks that the loss is a number."""
 BIAS, TIMES = 2.0, "times"
 """Biases of convolutions learn so many times as fast; the name of that in a group of parameters."""
+COOLING = 0.2
+"""The last share of the steps of a rung, over which its learning rate falls."""
 REFERENCE_DECAY = 0.0003
 REFERENCE_STEPS = 30_000
 PREFIX = "optimiser."
@@ -32,19 +34,42 @@ class NonFiniteError(Exception):
 class Schedule:
     """How a head is trained: SGD with momentum 0.9 or AdamW, learning rate
     `rate` * (1 - t / steps)^0.9; over the first share `warm_up` of the steps it rises linearly
-    to that from 0."""
+    to that from 0.
+
+    Where there are `rungs`, the steps of each, a training is the beginning of all longer ones: the
+    rate rises over the share `warm_up` of the shortest, stays, and falls over the last fifth of the
+    steps alone. A longer one goes on from before that (Hu et al. 2024, "MiniCPM", section 4:
+    warm up, stable, decay), so that it is the same at one stretch and rung by rung.
+    """
 
     batch: int
     rate: float
     weight_decay: float
     optimiser: OptimiserName = "sgd"
     warm_up: float = 0.0
+    rungs: tuple[int, ...] = ()
 
     def rate_at(self, step: int, steps: int) -> float:
         """The learning rate of a step, counted from 0."""
-        rising = self.warm_up * steps
+        rising = self.warm_up * (self.rungs[0] if self.rungs else steps)
         risen = min(1.0, (step + 1) / rising) if rising else 1.0
-        return float(self.rate * risen * (1 - step / steps) ** POWER)
+        stem = self.stem(steps)
+        left = 1.0 if step < stem else 1 - (step - stem) / (steps - stem)
+        return float(self.rate * risen * left**POWER)
+
+    def stem(self, steps: int) -> int:
+        """The step at which the rate of a training of so many begins to fall."""
+        return steps - max(1, round(COOLING * steps)) if self.rungs else 0
+
+    def turns(self, steps: int) -> tuple[int, ...]:
+        """The steps at which a training of so many goes on from lower rungs."""
+        return tuple(self.stem(each) for each in self.rungs if each < steps)
+
+    def norm_decay_at(self, step: int, steps: int) -> float:
+        """The weight of the newest batch in running means: they cover the last tenth of the
+        training, or of the rung that this step is of."""
+        of = next((each for each in self.rungs if each < steps and step < self.stem(each)), steps)
+        return max(REFERENCE_DECAY, REFERENCE_DECAY * REFERENCE_STEPS / of)
 
 
 def batches(

@@ -21,8 +21,6 @@ from atrous.training.checkpoint import Checkpoint, fill
 from atrous.training.config import Protocol
 from atrous.training.crops import Batch, BegunBatch
 from atrous.training.optimiser import (
-    REFERENCE_DECAY,
-    REFERENCE_STEPS,
     kept_state,
     make_optimiser,
     restore_optimiser,
@@ -70,8 +68,7 @@ class TrainingState:
         compute.arrange(network)
         self.protocol, self.compute, self.world, self.task = protocol, compute, world, task
         self.step, self.best = 0, Best()
-        decay = max(REFERENCE_DECAY, REFERENCE_DECAY * REFERENCE_STEPS / protocol.steps)
-        set_norm_decay(network.freeze(protocol.frozen), decay)
+        set_norm_decay(network.freeze(protocol.frozen), self._norm_decay)
         self.network = cast(Network, world.synchronise_norms(network))
         self._wrapped = world.wrap(self.network)
         self._optimiser = make_optimiser(self.network, protocol.schedule)
@@ -91,6 +88,10 @@ class TrainingState:
             return cast(Tensor, self.network(self._loss.pixels(images)))
 
     @property
+    def _norm_decay(self) -> float:
+        return self.protocol.schedule.norm_decay_at(self.step, self.protocol.steps)
+
+    @property
     def scored(self) -> Network:
         """The network that is scored and kept: the moving average where there is one."""
         return cast(Network, self._average.module) if self._average else self.network
@@ -103,6 +104,8 @@ class TrainingState:
         """
         torch.manual_seed(mixed(self.protocol.seed, self.step, self.world.rank))
         self._wrapped.train()
+        if self.protocol.rungs:
+            set_norm_decay(self.network.freeze(self.protocol.frozen), self._norm_decay)
         set_drop_path(self.network, self.protocol.drop_path, self.step / self.protocol.steps)
         if not self.protocol.tune_norm:
             _freeze_norms(self.network)
@@ -162,8 +165,8 @@ def require_steps(taken: int, all_of_them: int) -> None:
 
 
 def promoted(checkpoint: Checkpoint, protocol: Protocol) -> Checkpoint:
-    """The end of a shorter training as a moment of a longer one, whose learning rate is what it
-    would be there; what was best in the shorter one does not count."""
+    """A moment of a shorter training as one of a longer one, which begins alike; what was best in
+    the shorter one does not count."""
     record = {**checkpoint.record, "protocol": to_json(protocol), "best": to_json(Best())}
     return Checkpoint(checkpoint.tensors, record)
 

@@ -29,7 +29,7 @@ from atrous.spaces import (
 )
 from atrous.stages import search as driver
 
-WHOLE, FORMAT, WHAT = "whole.json", 5, "what a whole run was asked for"
+WHOLE, FORMAT, WHAT = "whole.json", 6, "what a whole run was asked for"
 LOCK = "whole.lock"
 BUDGET = 7200
 """Seconds, where a run has no limit."""
@@ -167,7 +167,7 @@ def locked(out: Path) -> Iterator[None]:
         yield
 
 
-IMAGES, SEED, DEMO = 480, 0, 180.0
+IMAGES, SEED, DEMO = 480, 0, 205.0
 """Scenes of the demonstration, and its seconds."""
 
 

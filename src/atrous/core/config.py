@@ -245,7 +245,9 @@ class RungConfig:
         below=MOST_RUNGS,
         rare=True,
     )
-    eta: int = compared("The steps of a rung over those of the one below.", 4, least=2, rare=True)
+    eta: int = compared(
+        "The steps of a rung over those of the one below.", 4, least=2, below=MOST_SEEDS, rare=True
+    )
     promotion: str | None = compared(
         "Who is trained on, with several --rungs: halving, the best of each eta; or median, who is "
         "not below the median of those before.",

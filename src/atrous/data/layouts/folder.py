@@ -109,7 +109,7 @@ def _beside(root: Path) -> Iterator[tuple[Path, str]]:
 
 
 def unread(seen: layout.Below) -> Iterator[tuple[Path, str]]:
-    """What is no file, and the files that are no images by their names."""
+    """Pipes and dead links, and the files that are no images by their names."""
     yield from seen.others
     for path in seen.files:
         if path.suffix.lower() not in SUFFIXES | _BESIDE:

@@ -258,6 +258,27 @@ class RungConfig:
 
 
 @dataclass(frozen=True)
+class ReadingConfig:
+    """How the best of a search are read again at its end, and which of them is recommended."""
+
+    reread: int | None = option(
+        "At the end, so many of the best train anew, with fresh seeds, and are scored on a half of "
+        "the selection images, which the search does not look at; 0: none.",
+        None,
+        derived="5 where scores are taken on 60 images or more, else 0",
+        least=0,
+        rare=True,
+    )
+    reread_seeds: int = option("Fresh seeds of each.", 3, least=2, rare=True)
+    prefer: Literal["score", "cost"] = option(
+        "What is recommended: score, the best, or the cheapest baseline where that is cheaper and "
+        "not shown worse; cost, the cheapest of all read again that is not shown worse.",
+        "score",
+        rare=True,
+    )
+
+
+@dataclass(frozen=True)
 class GradientConfig:
     """How a differentiable search goes about: supernets are trained one after another, and
     architectures decoded from each."""
@@ -316,6 +337,7 @@ class SearchConfig:
     options: StrategyOptions = part(StrategyOptions)
     goal: GoalConfig = part(GoalConfig)
     rungs: RungConfig = part(RungConfig)
+    reading: ReadingConfig = part(ReadingConfig)
     budget: BudgetConfig = part(BudgetConfig)
     seed: int = option("Of proposals, first weights and batches.", 0, least=0)
     encoder: EncoderConfig = part(EncoderConfig)
@@ -484,7 +506,7 @@ class WholeConfig:
     search: SearchConfig = part(
         without=(
             *("strategy", "trials", "crop", "batch", "rate", "baselines", "gradient"),
-            *("rungs", "options", "task", *OF_CELLS),
+            *("rungs", "reread", "reread_seeds", "options", "task", *OF_CELLS),
             *("objective", "reward", "target", "exponent"),
         ),
         path={"help": "The folder of a data set; with --resume, of a run."},

@@ -55,7 +55,7 @@ def some_cells(count: int) -> dict[str, Architecture]:
 
 
 ABOUT, LOCK = "fidelity.json", "fidelity.lock"
-FORMAT = 5
+FORMAT = 6
 
 
 @dataclass(frozen=True)

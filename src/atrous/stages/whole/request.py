@@ -29,7 +29,7 @@ from atrous.spaces import (
 )
 from atrous.stages import search as driver
 
-WHOLE, FORMAT, WHAT = "whole.json", 6, "what a whole run was asked for"
+WHOLE, FORMAT, WHAT = "whole.json", 7, "what a whole run was asked for"
 LOCK = "whole.lock"
 BUDGET = 7200
 """Seconds, where a run has no limit."""

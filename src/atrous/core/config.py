@@ -267,9 +267,10 @@ class ReadingConfig:
         None,
         derived="5 where scores are taken on 60 images or more, else 0",
         least=0,
+        below=MOST_SEEDS,
         rare=True,
     )
-    reread_seeds: int = option("Fresh seeds of each.", 3, least=2, rare=True)
+    reread_seeds: int = option("Fresh seeds of each.", 3, least=2, below=MOST_SEEDS, rare=True)
     prefer: Literal["score", "cost"] = option(
         "What is recommended: score, the best, or the cheapest baseline where that is cheaper and "
         "not shown worse; cost, the cheapest of all read again that is not shown worse.",

@@ -50,6 +50,8 @@ class Stretch:
     after: Path | None
 
 
+AT_A_TIME = 4096
+"""Batches whose numbers an accelerator is given at a time."""
 LOSSES = "losses"
 """The name of the sum of the losses of all steps, in a checkpoint."""
 DISTILLATION = 0.3
@@ -200,7 +202,7 @@ def train(
     loss_of = _loss_of(network, data, compute, aids, task)
     network.train()
     require_maps(own.head, data.strides, f"the feature set {data.path}")
-    order = torch.from_numpy(order_of(data, schedule.batch, steps, seed)[first:])
+    order = islice(order_of(data, schedule.batch, steps, seed), first, None)
     parts = _batches(own, data, aids.teacher, order, compute, resident)
     keep_at = schedule.stem(steps) if stretch and stretch.after else -1
     for number, (batch, (targets, *taught)) in enumerate(parts, first):
@@ -251,7 +253,7 @@ def _batches(
     network: Tail,
     data: FeatureSet,
     teacher: FeatureSet | None,
-    order: Tensor,
+    order: Iterator[npt.NDArray[np.int64]],
     compute: Compute,
     resident: bool,
 ) -> Iterator[tuple[Pyramid, tuple[Tensor, ...]]]:
@@ -263,7 +265,7 @@ def _batches(
     if teacher is not None:
         scores = TARGET_STRIDE
         taught = _kept(teacher, scores, compute.device) if resident else teacher.features[scores]
-    for index in order.to(targets.device):
+    for index in _placed(order, targets.device):
         maps = {stride: compute.place(each[index]) for stride, each in features.items()}
         told = targets[index].to(compute.device).long()
         if taught is None:
@@ -284,18 +286,26 @@ def _loss_of(
     return WeighedLoss((road(network.network), *map(road, inner)), aids.auxiliary)
 
 
-def order_of(data: FeatureSet, batch: int, steps: int, seed: int) -> npt.NDArray[np.int64]:
-    """The numbers [steps, batch] of the maps that each batch is made of.
+def order_of(
+    data: FeatureSet, batch: int, steps: int, seed: int
+) -> Iterator[npt.NDArray[np.int64]]:
+    """Yields the numbers [batch] of the maps that each batch is made of.
 
     Each pass over the images is shuffled anew. Where there are mirror images, chance takes those
     or the others, as a function of the seed and the number of the batch.
     """
-    order = np.array(list(islice(batches(data.images, batch, seed), steps)), np.int64)
-    if data.images < len(data):
-        for number, chosen in enumerate(order):
+    for number, images in enumerate(islice(batches(data.images, batch, seed), steps)):
+        chosen = np.array(images, np.int64)
+        if data.images < len(data):
             mirror = np.random.default_rng((seed, number)).integers(2, size=len(chosen))
             chosen += data.images * mirror
-    return order
+        yield chosen
+
+
+def _placed(order: Iterator[npt.NDArray[np.int64]], device: torch.device) -> Iterator[Tensor]:
+    """The numbers of each batch on a device, which waits once for many of them."""
+    while few := list(islice(order, AT_A_TIME)):
+        yield from torch.from_numpy(np.stack(few)).to(device)
 
 
 def features_of(data: FeatureSet, network: Tail, compute: Compute, resident: bool) -> Pyramid:

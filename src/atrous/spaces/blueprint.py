@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Annotated
 
 import torch
+from pydantic import Field
 from torch import nn
 
 from atrous.core.architecture import ArchitectureText, Cost
+from atrous.core.config import MOST_FILTERS
 from atrous.core.errors import AtrousError
 from atrous.core.records import Positive
 from atrous.data.canvas import Size, feature_size, round_up
@@ -31,7 +34,7 @@ class Blueprint:
     architecture: ArchitectureText
     backbone: str | None
     output_stride: Positive | None
-    filters: Positive
+    filters: Annotated[int, Field(ge=1, lt=MOST_FILTERS)]
     decoder: bool
     classes: tuple[str, ...]
     colours: tuple[Colour, ...]

@@ -17,7 +17,7 @@ from typer.testing import CliRunner, Result
 
 from atrous.cli.model import evaluate as command
 from atrous.core.errors import AtrousError
-from atrous.core.records import from_json, to_json
+from atrous.core.records import from_text, to_json
 from atrous.data.dataset import Dataset, read_labels
 from atrous.data.encoding import distinct
 from atrous.model.evaluation.assessment import (
@@ -89,7 +89,7 @@ def test_everything_is_written_and_agrees(model: Path, dataset: Dataset, tmp_pat
     assert result.exit_code == 0, result.exception
     samples, loaded = dataset.splits["val"], load_model(model)
     counts = evaluate(loaded.network, loaded.transform, samples, len(dataset.classes))
-    found = from_json(Evaluation, read(out / "evaluation.json"))
+    found = from_text(Evaluation, (out / "evaluation.json").read_text())
     np.testing.assert_array_equal(found.counts, counts)
     assert (found.data, found.split, found.images) == ("scenes", "val", len(samples))
     assert found.classes == dataset.classes
@@ -114,7 +114,7 @@ def test_the_model_keeps_its_evaluations(model: Path, dataset: Dataset) -> None:
         assert result.exit_code == 0, result.exception
     records = read(model / "evaluation.json")
     assert [(r["split"], r["flip"]) for r in records] == [("test", False), ("val", True)]
-    assert json.loads(result.stdout) == records[1]
+    assert {**json.loads(result.stdout), "seal": records[1]["seal"]} == records[1]
     assert "## scenes, test" in (model / "evaluation.md").read_text()
     folders = sorted(path.name for path in (model / "evaluations").iterdir())
     assert folders == ["scenes-test", "scenes-val-flip"]
@@ -157,7 +157,7 @@ def test_stopped_and_gone_on_with_it_gives_the_same_counts(
     stopped = read(out / "evaluation.json")
     monkeypatch.undo()
     whole = EvaluationRequest(model, dataset.root, device="cpu", out=tmp_path / "whole", pictures=0)
-    assert to_json(count_rest(prepare(whole))) == stopped
+    assert {**to_json(count_rest(prepare(whole))), "seal": stopped["seal"]} == stopped
 
 
 def test_other_weights_begin_anew(model: Path, dataset: Dataset, tmp_path: Path) -> None:

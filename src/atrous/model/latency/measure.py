@@ -22,11 +22,13 @@ from atrous.model.export.interface import INPUT, ExportInterface
 from atrous.model.export.onnx_file import OUTPUT
 from atrous.model.facts import Latency
 from atrous.model.latency.conditions import check_runtime, provider, runtime_version
-from atrous.networks.compute import LatencyConditions
+from atrous.networks.compute import LatencyConditions, require_memory
 from atrous.networks.network import Network
 
 WINDOW, STEADY = 5, 0.05
 """Warm is when the median of this many passes is within this part of that of the ones before."""
+IMAGE = 12
+"""Bytes of a pixel's three colours, as numbers."""
 MOST, LONGEST = 100, 20.0
 """Warming up ends after this many passes or seconds in any case."""
 Tracker = Callable[[Iterable[int], str, int], Iterator[int]]
@@ -67,7 +69,10 @@ def compare_latency(
         check_runtime(runtime, conditions)
     height, width = conditions.size
     where = f"of {conditions.device_name} for {conditions.batch} images of {height}x{width}"
-    with within_memory(where, "Lower --batch or --size."), torch_threads(conditions.threads):
+    pixels = conditions.batch * conditions.size[0] * conditions.size[1]
+    mend = "Lower --batch or --size."
+    require_memory(IMAGE * pixels, conditions.device, where, mend)
+    with within_memory(where, mend), torch_threads(conditions.threads):
         passes = [PREPARE[runtime](network, conditions) for runtime in runtimes]
         warm = [warm_up(once, progress) for once in passes]
         times = in_turns(passes, repeats, progress)

@@ -103,7 +103,7 @@ def keep(config: WholeConfig, folder: Path) -> None:
 
     Raises `AtrousError` if it cannot be written.
     """
-    write(folder / WHOLE, config, FORMAT, WHAT)
+    write(folder / WHOLE, config, FORMAT, WHAT, sealed=False)
 
 
 def kept(folder: Path) -> WholeConfig:

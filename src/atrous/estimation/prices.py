@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 from atrous.core.architecture import COUNTED, Architecture, Genotype, key_of
+from atrous.core.console import untracked
 from atrous.core.errors import AtrousError
 from atrous.core.records import Amount, read, write
 from atrous.core.trial import Metrics
@@ -27,6 +28,9 @@ from atrous.spaces.blueprint import Blueprint, build_network
 FILE, FORMAT = "latency.json", 1
 PASSES = 10
 """Timed passes of each network, after those that warm it up."""
+ROUNDS, STEADY = 3, 0.1
+"""A network is timed again, up to so many times in all, where its quartiles are further apart than
+this part of the median: something else was computed meanwhile."""
 QUARTILES = "latency_quartiles"
 """The row of a trial's details with the quartiles of its passes, in milliseconds."""
 
@@ -86,12 +90,22 @@ class Prices:
     def _latency(self, architecture: Architecture) -> tuple[float, float, float]:
         form, known = self._form(architecture), self._timings
         if form not in known.milliseconds:
-            network = build_network(self._blueprint(architecture))
-            (found,) = compare_latency(network, known.conditions, (known.runtime,), PASSES)
-            low, high = found.quartiles_ms
-            known.milliseconds[form] = (low, found.median_ms, high)
+            known.milliseconds[form] = self._measured(architecture)
             write(self._run.path / FILE, known, FORMAT, "the latencies of a run")
         return known.milliseconds[form]
+
+    def _measured(self, architecture: Architecture) -> tuple[float, float, float]:
+        """Times a network in up to a few rounds until one was hardly disturbed, and takes the
+        steadiest: quartiles and median in milliseconds."""
+        known, network = self._timings, build_network(self._blueprint(architecture))
+        rounds: list[tuple[float, float, float]] = []
+        while not rounds or (_spread(rounds[-1]) > STEADY and len(rounds) < ROUNDS):
+            (found,) = compare_latency(
+                network, known.conditions, (known.runtime,), PASSES, untracked
+            )
+            low, high = found.quartiles_ms
+            rounds.append((low, found.median_ms, high))
+        return min(rounds, key=_spread)
 
     @cached_property
     def _timings(self) -> Timings:
@@ -138,6 +152,11 @@ MEASURES: Mapping[str, Callable[[Prices, Architecture], float]] = {
 def affordable(prices: Prices, space: str) -> Callable[[Genotype], bool]:
     """Returns whether the costs of a genotype of a space are within the limits of a run."""
     return lambda genotype: prices.affords(Architecture(space, genotype))
+
+
+def _spread(quartiles: tuple[float, float, float]) -> float:
+    low, middle, high = quartiles
+    return (high - low) / middle
 
 
 def _words(timings: Timings) -> str:

@@ -252,7 +252,8 @@ def extend(run: Run, trials: int | None, seconds: float | None) -> Run:
 
 def write_about(run: Run) -> None:
     """Writes what a run was asked for and made on; raises `AtrousError` if it cannot."""
-    write(run.path / ABOUT, About(run.settings, run.context), FORMAT, "the record of a run")
+    about = About(run.settings, run.context)
+    write(run.path / ABOUT, about, FORMAT, "the record of a run", sealed=False)
 
 
 def open_run(path: Path) -> Run:

@@ -36,7 +36,7 @@ CONFIG = replaced(
     backbone="tf_efficientnet_lite0",
     weights="auto",
     output_stride=16,
-    score="miou",
+    objective=("miou",),
 )
 
 SETTINGS = Settings(

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections import defaultdict
 from collections.abc import Iterator
+from dataclasses import is_dataclass
+from importlib import import_module
 from pathlib import Path
 
 from atrous.spaces import FAMILIES
@@ -70,3 +73,27 @@ def test_few_files_and_no_loose_module() -> None:
     families, strategies = len(FAMILIES) - 2, len(STRATEGIES) - 2
     assert len(FILES) < MOST_FILES + A_FAMILY * families + A_STRATEGY * strategies
     assert {path.name for path in SOURCE.glob("*.py")} == {"__init__.py", "__main__.py"}
+
+
+def registries() -> Iterator[str]:
+    """The mappings of modules from names to functions, classes or records."""
+    for name, tree in TREES.items():
+        targets = (
+            node.target if isinstance(node, ast.AnnAssign) else node.targets[0]
+            for node in tree.body
+            if isinstance(node, (ast.Assign, ast.AnnAssign)) and isinstance(node.value, ast.Dict)
+        )
+        module = f"atrous.{name.removesuffix('.py').replace('/', '.').removesuffix('.__init__')}"
+        for target in targets:
+            assert isinstance(target, ast.Name)
+            members = getattr(import_module(module), target.id)
+            named = all(isinstance(key, str) for key in members)
+            if members and named and all(is_dataclass(m) or callable(m) for m in members.values()):
+                yield target.id
+
+
+def test_contracts_run_over_every_member_of_every_registry() -> None:
+    contracts = "".join(path.read_text() for path in Path(__file__).parent.glob("contract/*.py"))
+    found = {*registries()}
+    assert len(found) >= 12
+    assert not [name for name in found if not re.search(rf"\b{name}\b", contracts)]

@@ -217,7 +217,7 @@ def test_a_run_is_not_overwritten(home: Path) -> None:
         (("train", "run", "--seed", "1" * 20), "--seed is below 2^62"),
         (("train", "run", "--average", "nan"), "--average is at least 0 and below 1, got nan"),
         (("fidelity", "scenes", "--cells", "0"), "--cells is at least 1, got 0"),
-        (("search", "scenes", "--score", "beauty"), "miou, blend, cross-entropy"),
+        (("search", "scenes", "--objective", "beauty"), "miou, blend, cross-entropy"),
         (("search", "scenes", "--space", "moon"), "dpc"),
         (("search", "scenes", "--strategy", "magic"), "random, local"),
         (("search", "scenes", "--select-on", "Z9*", "--weights", "none"), "Z9*"),
@@ -244,8 +244,8 @@ def test_errors_say_what_to_do(home: Path, arguments: tuple[str, ...], words: st
     [
         (
             "search nowhere --space moon --strategy magic --gate gdas --rate -1 --trials many "
-            "--score beauty --promotion no --device tpu --executor far --limit x --baselines dpc:x "
-            "--out run",
+            "--objective beauty --promotion no --device tpu --executor far --limit x "
+            "--baselines dpc:x --out run",
             "nowhere|'moon'|'magic'|--gate belong|--rate is|'many'|'beauty'|--promotion is|'tpu'|"
             "'far'|--limit: |no architecture 'x'|There is a run in run",
         ),

@@ -20,6 +20,7 @@ from atrous.relax.gates import GATES, Choices, Group, Groups
 from atrous.relax.relaxation import Relaxation
 from atrous.spaces import FAMILIES
 from atrous.spaces.auto_deeplab.space import decode
+from atrous.tasks import USUAL
 from tests.spaces.auto_deeplab.relaxation.test_decoded import features
 from tests.training.material import UNREADABLE
 from tests.training.material import batch as noise
@@ -201,7 +202,7 @@ def _relaxation(space: str) -> Relaxation:
 
 def test_a_relaxed_network_takes_what_any_gate_makes_of_its_groups(space: str) -> None:
     torch.manual_seed(0)
-    network = _relaxation(space).network(2, 3, False)
+    network = _relaxation(space).network(2, 3, False, USUAL)
     grouped = [part for group in network.groups().values() for part in group.logits]
     assert sum(part.numel() for part in grouped) == sum(p.numel() for p in network.architecture())
     parts = [*network.architecture(), *network.weights()]
@@ -218,7 +219,7 @@ def test_decoded_candidates_are_distinct_valid_and_begin_with_the_best(space: st
     grammar = FAMILIES[space.partition("-")[0]].space(space)
     assert grammar is not None
     draw = torch.Generator().manual_seed(0)
-    groups = relaxation.network(2, 3, False).groups()
+    groups = relaxation.network(2, 3, False, USUAL).groups()
     logits = {
         name: [torch.randn(part.shape, generator=draw) for part in group.logits]
         for name, group in groups.items()

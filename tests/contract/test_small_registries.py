@@ -1,8 +1,11 @@
-"""What every optimiser, writer of predictions and format of exported files keeps."""
+"""What every member of the small registries keeps: first weights, optimisers, writers, submissions,
+formats, runtimes, units, decoders, costs, recipes."""
 
 from __future__ import annotations
 
+import pickle
 from copy import deepcopy
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Literal, get_args, get_type_hints
 
@@ -12,15 +15,34 @@ import torch
 from PIL import Image
 from torch import nn
 
+from atrous.cli.options import METAVARS_OF_UNITS, READ
 from atrous.cli.tables import UNIT, USE
-from atrous.core.config import ProxyConfig, TrainingConfig
-from atrous.core.options import leaves
+from atrous.core.architecture import OF_NETWORKS
+from atrous.core.config import Init, ProxyConfig, TrainingConfig
+from atrous.core.options import UNITS, leaves
 from atrous.core.requests import ExportConfig, LatencyConfig
+from atrous.data.dataset import read_image, read_labels
 from atrous.data.encoding import distinct
+from atrous.data.layouts import LAYOUTS, read_dataset
+from atrous.estimation.prices import MEASURES, Prices
+from atrous.model.card import METRICS
+from atrous.model.evaluation.record import SCORES, Evaluation
 from atrous.model.export.exported import FORMATS
+from atrous.model.latency.conditions import RUNTIMES
 from atrous.model.latency.measure import PREPARE
+from atrous.model.predict.images import SUBMISSIONS, submitted_images
 from atrous.model.predict.outputs import WRITERS
+from atrous.networks.network import Network, initialise
+from atrous.recipes import RECIPES
+from atrous.spaces import find_architecture
+from atrous.spaces.blueprint import build_network
+from atrous.spaces.classic import NAMES, WORDS
+from atrous.spaces.classic.module import DECODERS
+from atrous.tasks import USUAL
 from atrous.training.optimiser import Schedule, kept_state, make_optimiser, restore_state, set_rate
+from tests.data.layouts.miniatures import MINIATURES
+from tests.model.export.material import blueprint
+from tests.small_search import begun, write_data
 
 OPTIMISERS = get_args(get_type_hints(TrainingConfig)["optimiser"])
 
@@ -82,6 +104,93 @@ def test_a_format_can_be_asked_for_and_is_explained() -> None:
     assert len({each.suffix for each in FORMATS.values()}) == len(FORMATS)
 
 
+@pytest.fixture(scope="module")
+def network() -> Network:
+    return build_network(blueprint())
+
+
+@pytest.mark.parametrize("init", get_args(Init))
+def test_first_weights_are_drawn_by_chance_alone_and_the_encoder_keeps_its_own(
+    init: Init, network: Network
+) -> None:
+    drawn = []
+    for seed in (0, 0, 1):
+        torch.manual_seed(seed)
+        drawn.append(deepcopy(network))
+        initialise(drawn[-1], init)
+    one, again, other = (each.state_dict() for each in drawn)
+    assert all(torch.equal(one[name], again[name]) for name in one)
+    moved = {name for name in one if not torch.equal(one[name], other[name])}
+    assert bool(moved) == (init != "reference")
+    assert not any(name.startswith("backbone.") for name in moved)
+    assert all(tensor.isfinite().all() for tensor in one.values())
+
+
+@pytest.mark.parametrize("name", SUBMISSIONS)
+def test_what_is_submitted_reads_as_the_masks_of_its_data_set_do(name: str, tmp_path: Path) -> None:
+    submission = SUBMISSIONS[name]
+    assert submission.layout in {layout.name for layout in LAYOUTS}
+    dataset = read_dataset(MINIATURES[submission.layout](tmp_path / "data"))
+    images = submitted_images(submission, dataset, "val", dataset.classes)
+    for image, sample in zip(images, dataset.splits["val"], strict=True):
+        labels = read_labels(sample)
+        ids = np.where(labels < len(dataset.classes), labels, 0).astype(np.uint8)
+        path = submission.writer.path(tmp_path / "out", image.name)
+        submission.writer.write(path, read_image(image.path), ids, dataset.colours)
+        assert np.array_equal(read_labels(replace(sample, mask=path)), ids)
+    written = [path for path in (tmp_path / "out").rglob("*") if path.is_file()]
+    assert len(written) == len(images)
+
+
 def test_a_runtime_is_named_where_it_is_asked_for() -> None:
     (told,) = (leaf.option.help for leaf in leaves(LatencyConfig) if leaf.name == "runtime")
     assert all(name in told for name in PREPARE)
+    assert {*PREPARE} == {*RUNTIMES}
+
+
+@pytest.mark.parametrize("name", MEASURES)
+def test_a_cost_of_a_network_is_known_once(name: str, tmp_path: Path) -> None:
+    assert {*MEASURES} == {*OF_NETWORKS}
+    data, space = write_data(tmp_path / "data"), "dpc-1"
+    run, _ = begun(
+        data, tmp_path / "run", tmp_path / "cache", space=space, objective=("miou", name)
+    )
+    cost, measured = Prices(run, run.goal), find_architecture(f"{space}:0.5")
+    first = MEASURES[name](cost, measured)
+    assert MEASURES[name](cost, measured) == cost(measured)[name] == first > 0
+
+
+def test_units_are_read_as_they_are_told() -> None:
+    assert {*UNITS} == {*READ} == {*METAVARS_OF_UNITS}
+    for unit, read in READ.items():
+        *_, examples = UNITS[unit].partition("such as ")
+        values = [read(text) for text in examples.replace(" or ", ", ").split(", ")]
+        assert sorted(set(values)) == sorted(values)
+        assert min(values) > 0
+
+
+def test_a_well_known_decoder_has_a_name_and_is_told_in_words() -> None:
+    assert [*DECODERS] == [*NAMES] == [*WORDS]
+    assert {find_architecture(name).genotype for name in NAMES} == {(n,) for n in range(len(NAMES))}
+
+
+def test_scores_of_evaluations_are_the_values_of_the_task() -> None:
+    assert (*SCORES,) == USUAL.values
+    assert {*METRICS} <= {*SCORES} <= {field.name for field in fields(Evaluation)}
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_a_recipe_is_complete_and_stands_beside_its_other(name: str) -> None:
+    recipe, other = RECIPES[name], RECIPES[RECIPES[name].beside]
+    assert (recipe.name, other.beside) == (name, name)
+    assert pickle.loads(pickle.dumps(recipe)) == recipe
+    assert {recipe.architecture, other.architecture} == {"dpc:top1", "dpc:aspp"}
+    same = ("need", "backbone", "decoder", "protocol", "weights", "output_stride", "filters")
+    assert all(getattr(recipe, field) == getattr(other, field) for field in same)
+    assert [s.name for s in recipe.scorings] == [s.name for s in other.scorings]
+    assert find_architecture(recipe.architecture)
+    assert recipe.need.layout in {layout.name for layout in LAYOUTS}
+    assert all(one.source for one in recipe.published)
+    assert len({scoring.name for scoring in recipe.scorings}) == len(recipe.scorings)
+    assert any("COCO" in line for line in recipe.deviations)
+    assert recipe.unpublished

@@ -6,6 +6,7 @@ import json
 from dataclasses import asdict
 from pathlib import Path
 from random import Random
+from xml.etree import ElementTree
 
 import pytest
 import torch
@@ -15,8 +16,9 @@ from torch.utils.flop_counter import FlopCounterMode
 from atrous.core.architecture import Genotype
 from atrous.data.canvas import feature_size
 from atrous.networks.layers import AtrousDepthwise
-from atrous.spaces import FAMILIES, find_architecture, find_space
+from atrous.spaces import FAMILIES, find_architecture, find_space, view_of
 from atrous.spaces.space import Shape, Space
+from atrous.spaces.view import Asked
 
 COMPOSED = ("dpc-2+fast_dense-2x1", "dpc+classic", "dpc-1+dpc-1+fast_dense-1x1")
 NAMES = (*FAMILIES, *COMPOSED)
@@ -134,6 +136,29 @@ def test_names_and_files_lead_back_to_the_architecture(space: Space, tmp_path: P
         assert find_architecture(str(tmp_path / "one.json")) == architecture
     for name, genotype in space.published.items():
         assert find_architecture(f"{space.name}:{name}") == space.architecture(genotype)
+
+
+@every_space
+def test_its_architectures_are_shown_in_words_in_numbers_and_drawn(space: Space) -> None:
+    view = view_of(space.name)
+    assert view.noun
+    assert view.shared
+    for genotype in samples(space, 2):
+        architecture = space.architecture(genotype)
+        words, seen = view.words(architecture), view.observed(architecture)
+        assert words.isascii()
+        assert len(words.splitlines()) == 1
+        assert seen
+        assert all(all(pair) for pair in seen)
+        told = view.describe(architecture, Asked(size=IMAGE, filters=FILTERS))
+        assert told.sketch
+        assert json.loads(json.dumps(told.facts)) == told.facts
+        costs = [cost for group in told.parts for _, cost in group]
+        assert all(cost.parameters > 0 for cost in costs)
+        if drawing := view.draw(architecture):
+            below = ElementTree.fromstring(f"<div>{drawing.svg}</div>")
+            assert all(float(svg.attrib["viewBox"].split()[2]) > 0 for svg in below)
+            assert view.reading
 
 
 @every_space

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,25 +12,29 @@ import pytest
 import torch
 from torch import Tensor
 
-from atrous.core.config import RerankConfig
+from atrous.core.config import GRADIENT, GradientConfig, RerankConfig
 from atrous.core.console import untracked
 from atrous.core.options import replaced
 from atrous.core.trial import Measured, details_of, values_of
 from atrous.data.dataset import IGNORE, read_image, read_labels
 from atrous.data.layouts import read_dataset
+from atrous.data.pixels import Pixels
 from atrous.data.transform import Transform
+from atrous.relax.collapse import FOLDER
+from atrous.relax.loop import CHECKPOINT
 from atrous.report.leaderboard import leaderboard, write_csv
 from atrous.report.rerank import second_ranking
+from atrous.search.objective import REWARDS
 from atrous.search.run import open_run
 from atrous.search.verdict import verdict_of
 from atrous.spaces.blueprint import build_network
-from atrous.stages import rerank, search
+from atrous.stages import relax, rerank, search
 from atrous.stages.compare import compare, scores
 from atrous.stages.train import trainer
 from atrous.stages.train.config import job_of, subject_of
 from atrous.tasks import TASKS
-from atrous.tasks.task import Task
-from atrous.training.checkpoint import read_log
+from atrous.tasks.task import Task, Value
+from atrous.training.checkpoint import load, read_log
 from tests.docs.pages import EXTENDING, execute
 from tests.small_search import CLASSES, begun, ignore, write_data
 
@@ -61,6 +66,24 @@ def test_its_scores_read_what_it_measures(task: Task) -> None:
     assert {*task.scores(whole=True)} <= {*task.scores(whole=False)} == {*task.objectives}
     assert {task.end_to_end(name) for name in task.objectives} <= {*task.scores(whole=True)}
     assert task.objective("") == task.objective(task.value)
+
+
+@pytest.mark.parametrize("name", REWARDS)
+def test_a_reward_of_its_scores_grows_with_the_score_and_never_with_a_cost(
+    task: Task, name: str
+) -> None:
+    for score in task.objectives.values():
+        if isinstance(score, Value) and score.sign < 0:
+            continue
+        reward = REWARDS[name](score, (("latency", 10.0), ("memory", 2.0)), -0.07)
+        low, high = (dict.fromkeys(score.names, share) for share in (0.3, 0.6))
+        at_target = {"latency": 10.0, "memory": 2.0}
+        assert reward({**low, **at_target}) == score(low)
+        for beyond in (4.0, 40.0):
+            cost = {**at_target, "latency": beyond}
+            assert reward({**low, **cost}) < reward({**high, **cost})
+            assert reward({**low, **cost, "latency": beyond + 1}) <= reward({**low, **cost})
+        assert {*reward.names} == {*score.names, *at_target}
 
 
 def test_it_pickles(task: Task) -> None:
@@ -160,3 +183,26 @@ def test_a_second_task_goes_the_whole_way(second: Task, tmp_path: Path) -> None:
     assert {line.decided_by for line in read_log(folder)} == {second.value}
     assert build_network(job.blueprint).logits.out_channels == 1
     assert second.selected_by in (folder / "model" / "model.json").read_text()
+
+
+@pytest.mark.slow
+def test_a_supernet_learns_a_second_task(
+    second: Task, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its last layers are the task's, and so is what it is to tell."""
+    asked: list[int] = []
+
+    def told(image: Pixels, labels: Pixels) -> Pixels:
+        asked.append(len(labels))
+        return second.targets(image, labels)
+
+    monkeypatch.setitem(TASKS, second.name, replace(second, targets=told))
+    small = GradientConfig(steps=1, batch=2, filters=2, crop=(33, 33), candidates=1)
+    whole = {"space": "auto_deeplab-2x1", "baselines": (), "backbone": None, "crop": (33, 65)}
+    kinds = {**whole, "output_stride": None, "strategy": GRADIENT, "gradient": small}
+    data, out = write_data(tmp_path / "data"), tmp_path / "run"
+    run, _ = begun(data, out, tmp_path / "cache", task=second.name, **kinds)
+    relax.relax(run, lambda *_: None)
+    assert len(asked) >= small.batch
+    tensors = load(run.path / FOLDER / "0" / CHECKPOINT).tensors
+    assert {len(each) for name, each in tensors.items() if name.endswith(".scores.weight")} == {1}

@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+from itertools import product
 from math import isnan, nan
+from random import Random
 
 import numpy as np
 import pytest
 from scipy import stats
 
-from atrous.core.statistics import RESAMPLES, Coefficient, Correlation, correlate, mean_interval
+from atrous.core.statistics import (
+    RESAMPLES,
+    Coefficient,
+    Correlation,
+    correlate,
+    front,
+    hypervolume,
+    mean_interval,
+)
 from tests.cases import each
 
 
@@ -142,3 +152,23 @@ def test_no_value_has_no_mean() -> None:
 def test_equal_values_have_a_narrow_interval() -> None:
     found = mean_interval([0.25, 0.25, 0.25])
     assert (found.mean, found.low, found.high) == (0.25, 0.25, 0.25)
+
+
+def test_a_front_holds_what_nothing_surpasses() -> None:
+    points = [(3.0, 1.0), (2.0, 2.0), (2.0, 1.0), (1.0, 3.0), (1.0, 1.0), (3.0, 1.0)]
+    assert front(points) == {(3.0, 1.0), (2.0, 2.0), (1.0, 3.0)}
+    assert front([]) == set()
+
+
+def test_a_hypervolume_is_what_boxes_cover_together() -> None:
+    """Of one box, of three that overlap, and in three dimensions by counting unit cubes."""
+    assert hypervolume([(0.5, 0.5)], (0.0, 0.0)) == 0.25
+    assert hypervolume([(3.0, 1.0), (2.0, 2.0), (1.0, 3.0), (9.0, 0.0)], (0.0, 0.0)) == 6
+    rng = Random(0)
+    points = [tuple(float(rng.randrange(6)) for _ in range(3)) for _ in range(12)]
+    cubes = [
+        corner
+        for corner in product(range(6), repeat=3)
+        if any(all(a < b for a, b in zip(corner, point, strict=True)) for point in points)
+    ]
+    assert hypervolume(points, (0.0, 0.0, 0.0)) == len(cubes)

@@ -7,17 +7,14 @@ from pathlib import Path
 import pytest
 
 from atrous.core.errors import AtrousError
-from atrous.data.layouts import LAYOUTS, cityscapes, person_part, voc
+from atrous.data.layouts import cityscapes, person_part, voc
 from atrous.networks.backbones import outline
 from atrous.recipes import RECIPES, find_recipe
-from atrous.recipes.recipe import Recipe
 from atrous.recipes.reproduction import require_stride
 from atrous.recipes.result import counted
 from atrous.spaces import find_architecture
 from atrous.spaces.blueprint import Blueprint
-from tests.cases import each
 
-ALL = each("recipe", RECIPES.values())
 DOCS = Path(__file__).parents[2] / "docs"
 
 
@@ -98,28 +95,6 @@ def test_how_the_headline_numbers_were_asked() -> None:
         "voc-dpc": [plain, (8, 0.5, 1.75, 6, True)],
         "table1-xception-dpc": [plain],
     }
-
-
-@ALL
-def test_a_recipe_stands_under_its_name_beside_its_other(recipe: Recipe) -> None:
-    other = RECIPES[recipe.beside]
-    assert RECIPES[recipe.name] is recipe
-    assert other.beside == recipe.name
-    assert {recipe.architecture, other.architecture} == {"dpc:top1", "dpc:aspp"}
-    same = ("need", "backbone", "decoder", "protocol", "weights", "output_stride", "filters")
-    assert all(getattr(recipe, field) == getattr(other, field) for field in same)
-    assert [s.name for s in recipe.scorings] == [s.name for s in other.scorings]
-
-
-@ALL
-def test_a_recipe_is_complete(recipe: Recipe) -> None:
-    find_architecture(recipe.architecture)
-    assert recipe.need.layout in [layout.name for layout in LAYOUTS]
-    assert all(one.source for one in recipe.published)
-    names = [scoring.name for scoring in recipe.scorings]
-    assert len(set(names)) == len(names)
-    assert any("COCO" in line for line in recipe.deviations)
-    assert recipe.unpublished
 
 
 @pytest.mark.parametrize("name", ["xception71.tf_in1k", "xception65.tf_in1k", "mobilenetv2_100"])

@@ -42,7 +42,7 @@ def test_rows_tell_the_cost_of_the_whole_cell() -> None:
 
 def test_the_table_fits_a_hundred_columns() -> None:
     entries = plausible()
-    text = _text(leaderboard(a_run(score="blend"), entries), entries)
+    text = _text(leaderboard(a_run(objective=("blend",)), entries), entries)
     assert max(map(len, text.splitlines())) <= 100
     assert "dpc:aspp" in text
     assert "28 more in leaderboard.csv. 2 trials failed: 1 non-finite, 1 error." in text

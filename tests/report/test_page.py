@@ -278,7 +278,7 @@ def test_small_runs_get_a_page(entries: list[Entry], figures: int, words: str) -
 
 def test_every_score_is_named() -> None:
     for score, name in (("blend", "geometric mean"), ("cross-entropy", "negated")):
-        assert name in _page(plausible(), score=score)
+        assert name in _page(plausible(), objective=(score,))
 
 
 def test_starting_the_command_line_loads_nothing_heavy() -> None:

@@ -97,7 +97,7 @@ def test_the_table_fits_a_hundred_columns_and_says_where_the_winner_stood(
 
 def test_both_scores_are_named(tmp_path: Path) -> None:
     found = [measured(number, score) for number, score in PROXY.items()]
-    run = make_run(tmp_path / "run", [*baselines(), *found], score="blend")
+    run = make_run(tmp_path / "run", [*baselines(), *found], objective=("blend",))
     second = second_ranking(reranked(run, [_again(3, 0.55), _again(4, 0.5)]))
     assert "proxy blend" in " ".join(_text(second).split())
     assert "mIoU" not in _text(second)

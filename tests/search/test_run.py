@@ -127,8 +127,8 @@ def test_a_folder_without_a_run_is_named(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        *("", "{", "[]", "7", "\x00", '{"format": 7}', '{"format": 7, "settings": []}'),
-        '{"format": 7, "settings": {"config": []}}',
+        *("", "{", "[]", "7", "\x00", '{"format": 9}', '{"format": 9, "settings": []}'),
+        '{"format": 9, "settings": {"config": []}}',
     ],
 )
 def test_damaged_settings_are_named(run: Run, text: str) -> None:
@@ -156,7 +156,7 @@ def test_fields_that_do_not_fit_are_named(run: Run) -> None:
 @pytest.mark.parametrize("other", [1, 5, None])
 def test_a_run_of_another_version_is_refused(run: Run, other: object) -> None:
     with pytest.raises(
-        AtrousError, match=rf"has format {other} there, and this version reads format 7"
+        AtrousError, match=rf"has format {other} there, and this version reads format 9"
     ):
         open_run(edited(run, format=other))
 

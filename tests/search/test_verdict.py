@@ -113,7 +113,7 @@ def test_the_second_ranking_goes_before_the_first(tmp_path: Path) -> None:
 def test_the_second_ranking_is_told_by_its_own_score(
     score: str, named: str, tmp_path: Path
 ) -> None:
-    run = reranked(search(tmp_path, 0.3, score=score), [])
+    run = reranked(search(tmp_path, 0.3, objective=(score,)), [])
     ledger = run.second_ledger()
     for entry in (baseline(0, 0.5), measured(6, 0.4, "trial 6")):
         space = find_space(entry.trial.architecture.space)

@@ -115,7 +115,7 @@ def test_the_best_and_the_baselines_get_a_second_score(whole: Run, searched: Run
 
 
 def test_the_second_score_is_that_of_the_search(run: Run, cache: Path) -> None:
-    asked = replaced(run.config, score="blend", baselines=())
+    asked = replaced(run.config, objective=("blend",), baselines=())
     blended = replace(run, settings=replace(run.settings, config=asked))
     write_about(blended)
     begin(blended, replaced(ASKED, top=1, steps=1))

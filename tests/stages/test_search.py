@@ -142,7 +142,7 @@ def test_a_run_that_is_being_searched_is_left_alone(begun: tuple[Run, Estimator]
 
 def test_all_that_is_wrong_with_the_numbers_is_told_at_once(tmp_path: Path) -> None:
     wrong = config(
-        tmp_path / "missing", trials=0, steps=-1, batch=1, rate=float("nan"), score="beauty"
+        tmp_path / "missing", trials=0, steps=-1, batch=1, rate=float("nan"), objective=("beauty",)
     )
     with pytest.raises(AtrousError) as told:
         begin(wrong, tmp_path / "run", tmp_path / "cache")
@@ -151,7 +151,8 @@ def test_all_that_is_wrong_with_the_numbers_is_told_at_once(tmp_path: Path) -> N
         "--steps is at least 1, got -1",
         "--batch is at least 2, got 1",
         "--rate is a positive number, got nan",
-        "--score is one of miou, blend, cross-entropy, got 'beauty'",
+        "--objective is one of miou, blend, cross-entropy, and beside it any of parameters, "
+        "multiply-adds, memory, latency, got 'beauty'",
     ):
         assert part in str(told.value)
 
@@ -216,13 +217,13 @@ def test_a_score_that_is_not_measured_is_refused_before_anything_is_trained(
 ) -> None:
     """The winning classes of whole networks are counted, which tells no cross-entropy."""
     whole = replaced(usual("auto_deeplab-3x1"), data=str(tmp_path))
-    words = "--score is one of miou, blend for whole networks .*, got 'cross-entropy'"
+    words = "--objective is one of miou, blend for whole networks .*, got 'cross-entropy'"
     with pytest.raises(AtrousError, match=words):
-        require_possible(replaced(whole, score="cross-entropy"))
+        require_possible(replaced(whole, objective=("cross-entropy",)))
     for score in ("miou", "blend"):
-        require_possible(replaced(whole, score=score))
+        require_possible(replaced(whole, objective=(score,)))
     run, estimator = begun
-    settings = replace(run.settings, config=replaced(whole, score="cross-entropy"))
+    settings = replace(run.settings, config=replaced(whole, objective=("cross-entropy",)))
     with pytest.raises(AtrousError, match=words):
         proceed(replace(run, settings=settings), estimator, ignore)
 

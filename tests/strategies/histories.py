@@ -62,15 +62,17 @@ def play(
     count: int,
     score: Callable[[Genotype], float | None],
     seed: int = 0,
+    wanted: Callable[[Genotype], tuple[float, ...]] = lambda _: (),
 ) -> tuple[list[Proposal], list[Result]]:
-    """A whole search: `count` proposals, each knowing the scores of all before."""
+    """A whole search: `count` proposals, each knowing the scores of all before, and what else is
+    `wanted`."""
     seen, state = known(space, ()), strategy.begin()
     proposed: list[Proposal] = []
     for number in range(count):
         proposed.append(strategy.propose(state, space, seen, Random(f"{seed}/{number}")))
         genotype = proposed[-1].genotype
         trial = Trial(number, Architecture(ANY, genotype), proposed[-1].origin, 0)
-        found = Result(trial, 0, score(genotype))
+        found = Result(trial, 0, score(genotype), wanted(genotype))
         seen.begin(Job(found.trial, Rung(0, 1)))
         seen.learn(found)
         state = strategy.update(state, [found])

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from atrous.core.architecture import Genotype
 from atrous.core.strategy_config import GpConfig, Nsga2Config, TpeConfig
 from atrous.strategies.sampled import AnyConfig, Sampled
 from atrous.strategies.strategy import AnyStrategy, Stateless
@@ -57,9 +58,14 @@ def test_the_study_holds_the_latest_results_of_the_first_rung_with_a_score() -> 
     ]
 
 
-def test_with_a_cost_beside_it_the_score_is_one_of_two_objectives() -> None:
-    how = Nsga2Config(initial=3, population=6, beside="multiply_adds")
-    proposed, _ = play(sampled(how), SPACE, 90, lambda _: 1.0, seed=1)
+def test_where_several_are_wanted_the_score_is_one_number_among_them() -> None:
+    """The score is the same everywhere, and would lead nowhere."""
+
+    def wanted(genotype: Genotype) -> tuple[float, ...]:
+        return 1.0, -float(SPACE.analytic_cost(genotype).multiply_adds)
+
+    how = Nsga2Config(initial=3, population=6)
+    proposed, _ = play(sampled(how), SPACE, 90, lambda _: 1.0, 1, wanted)
     costs = [SPACE.analytic_cost(p.genotype).multiply_adds for p in proposed]
     assert sum(costs[60:]) < sum(costs[:30])
 

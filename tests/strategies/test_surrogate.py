@@ -32,7 +32,7 @@ def test_it_finds_the_best_of_what_it_has_not_seen() -> None:
     task, rng = problem(0), Random(1)
     others = [SPACE.mutate(SPACE.mutate(task.optimum, rng), rng) for _ in range(50)]
     chosen = [*others, task.optimum]
-    best = chosen[read(task, 400).best(chosen, SPACE, 0.0)]
+    best = read(task, 400).sorted(chosen, SPACE, 0.0)[0]
     assert task.score(best) > sorted(map(task.score, others))[-5]
 
 
@@ -53,8 +53,8 @@ def test_scores_of_other_rungs_are_compared_among_themselves() -> None:
     ]
     one, other = (Regression.fitted(r, SPACE, "pairs") for r in (plain, mixed))
     fresh = [SPACE.sample(rng) for _ in range(30)]
-    assert task.score(fresh[other.best(fresh, SPACE, 0)]) > 0.5
-    assert task.score(fresh[one.best(fresh, SPACE, 0)]) > 0.5
+    assert task.score(other.sorted(fresh, SPACE, 0)[0]) > 0.5
+    assert task.score(one.sorted(fresh, SPACE, 0)[0]) > 0.5
 
 
 def test_decisions_are_opened_by_quarters() -> None:

@@ -144,9 +144,14 @@ def _called(leaf: Leaf) -> str:
 
 
 def _value(leaf: Leaf, typed: str | bool | Sequence[str]) -> Any:
+    if isinstance(typed, bool):
+        return typed
     if isinstance(typed, str):
         return read_value(leaf, typed)
-    return typed if isinstance(typed, bool) else tuple(map(get_args(leaf.kind)[0], typed))
+    if leaf.option.positional:
+        return tuple(map(get_args(leaf.kind)[0], typed))
+    # An option of several values takes them with commas between, or is given several times.
+    return read_value(leaf, ",".join(typed))
 
 
 def takes(kind: Any, *but: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
@@ -260,7 +265,7 @@ class Command(TyperCommand):
         ctx.resilient_parsing = True
         super().parse_args(ctx, words)
         typed = {leaf: ctx.params.get(name) for name, leaf in asked.items()}
-        return Told({leaf: text for leaf, text in typed.items() if text is not None})
+        return Told({leaf: t for leaf, t in typed.items() if t not in (None, (), [])})
 
     def format_options(self, ctx: Any, formatter: Any) -> None:
         sections: dict[str, list[tuple[str, str]]] = {}
@@ -319,7 +324,7 @@ def _parameter(leaf: Leaf) -> inspect.Parameter:
         heard: Any = Annotated[several if leaf.option.needed else several | None, known]
     else:
         panel = RARE if leaf.option.rare else leaf.strategy or None
-        kind: Any = bool if leaf.kind is bool else str
+        kind: Any = bool if leaf.kind is bool else list[str] if _is_listed(leaf) else str
         known = typer.Option(
             _declaration(leaf), help=_help(leaf), metavar=_metavar(leaf), rich_help_panel=panel
         )
@@ -328,6 +333,11 @@ def _parameter(leaf: Leaf) -> inspect.Parameter:
     return inspect.Parameter(
         leaf.name, inspect.Parameter.POSITIONAL_OR_KEYWORD, default=usual, annotation=heard
     )
+
+
+def _is_listed(leaf: Leaf) -> bool:
+    """Returns whether an option has any number of values."""
+    return get_args(leaf.kind)[-1:] == (...,)
 
 
 def _declaration(leaf: Leaf) -> str:

@@ -13,7 +13,8 @@ from atrous.core.requests import CompareConfig, FidelityRequest, ReportRequest
 @takes(ReportRequest)
 def report(told: Told) -> None:
     """Prints the leaderboard and writes it as CSV beside a page with everything about the run."""
-    from atrous.cli.tables import leaderboard_table, rankings
+    from atrous.cli.tables import front_table, leaderboard_table, rankings
+    from atrous.report.front import front_of
     from atrous.report.leaderboard import leaderboard
     from atrous.report.page import judged, write_report
     from atrous.report.rerank import second_ranking
@@ -23,7 +24,10 @@ def report(told: Told) -> None:
     found = open_run(asked.run)
     page = write_report(found, open_run(asked.against) if asked.against else None)
     entries = found.ledger().entries()
-    output.print(leaderboard_table(leaderboard(found, entries), entries))
+    rows = leaderboard(found, entries)
+    output.print(leaderboard_table(rows, entries))
+    if front := front_of(found, rows):
+        output.print(front_table(front))
     if found.reranked():
         output.print(rankings(second_ranking(found)))
     if verdict := judged(found):

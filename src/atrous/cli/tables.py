@@ -18,6 +18,7 @@ from atrous.model.evaluation.record import Evaluation
 from atrous.model.export.exported import ExportedFile
 from atrous.model.export.interface import INPUT
 from atrous.model.facts import Latency
+from atrous.report.front import Front
 from atrous.report.leaderboard import TOP, Row, failures, is_of_rungs, shown
 from atrous.report.rerank import Again, SecondRanking, agreement_words, left_words, winner_words
 from atrous.search.ledger import Entry
@@ -47,6 +48,19 @@ def leaderboard_table(rows: Sequence[Row], entries: Sequence[Entry] = (), top: i
         table.add_row(*cells, style="cyan" if row.is_baseline else None)
     table.caption = _caption(rows, entries, top)
     return table
+
+
+def front_table(front: Front) -> RenderableType:
+    """The trials on a front, the best score first, and its hypervolume in words."""
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    table.add_column("trial", justify="right")
+    table.add_column("cell", overflow="fold")
+    for name in front.names:
+        table.add_column(score_name(name), justify="right", no_wrap=True)
+    for row in front.rows:
+        style = "cyan" if row.is_baseline else None
+        table.add_row(str(row.number), Text(row.name), *front.cells(row), style=style)
+    return Group(table, Text(front.words))
 
 
 def rankings(second: SecondRanking) -> RenderableType:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -66,21 +67,60 @@ class Cost:
         return Cost(self.parameters + other.parameters, self.multiply_adds + other.multiply_adds)
 
 
+COUNTS = {"": 1.0, "k": 1e3, "M": 1e6, "G": 1e9}
+COSTS: Mapping[str, Mapping[str, float]] = {
+    "parameters": COUNTS,
+    "multiply-adds": COUNTS,
+    "memory": {"MB": 1e6, "GB": 1e9, "MiB": 2.0**20, "GiB": 2.0**30},
+    "latency": {"ms": 1.0, "s": 1e3},
+}
+"""Costs, which are to be small, with the units of their amounts: counts, bytes, milliseconds."""
+COUNTED = ("parameters", "multiply-adds")
+"""Costs that a space counts, of what is searched; the others are those of a whole network."""
+AMOUNT = r"(?P<most>\d+(?:\.\d+)?(?:[eE]\d{1,2})?)(?P<unit>[A-Za-z]*)"
+OF_NETWORKS = tuple(name for name in COSTS if name not in COUNTED)
+SIZE = r"(?:@(?P<height>[1-9]\d{0,4})x(?P<width>[1-9]\d{0,4}))?"
+
+
+def key_of(name: str) -> str:
+    """Returns the name that a cost or a score has among measured values."""
+    return name.replace("-", "_")
+
+
 @dataclass(frozen=True)
 class Limit:
-    """The most of one of a cost's counts, by its `name`."""
+    """The most of a cost, by its `name`; of what a network needs for an image, of `size` (height,
+    width), or `None` for the canvas of the search."""
 
     name: str
     most: float
+    size: tuple[int, int] | None = None
 
     @classmethod
     def parse(cls, text: str) -> Limit:
-        """Returns the limit of a text such as `multiply_adds<=1e9`; raises `ValueError`."""
-        found = re.fullmatch(r"(parameters|multiply_adds)<=(\d+(?:\.\d+)?(?:[eE]\d{1,2})?)", text)
-        if not found:
-            raise ValueError(f"expected parameters<=300000 or multiply_adds<=1e9, got {text!r}")
-        return cls(found[1], float(found[2]))
+        """Returns the limit of a text such as `latency<=12ms@512x1024`, whose name may be left out
+        where the unit tells it (`12ms`); raises `ValueError`."""
+        found = re.fullmatch(rf"(?:(?P<name>[a-z-]+)<=)?{AMOUNT}{SIZE}", text)
+        unit = found["unit"] if found else ""
+        told = [name for name, units in COSTS.items() if unit in units]
+        name = found["name"] if found and found["name"] else told[0] if len(told) == 1 else ""
+        if not found or name not in told or (name in COUNTED and found["height"]):
+            raise ValueError(
+                "expected parameters<=300k, multiply-adds<=500M, memory<=200MiB or "
+                f"latency<=12ms, the last two with @512x1024 for images of that size, got {text!r}"
+            )
+        size = (int(found["height"]), int(found["width"])) if found["height"] else None
+        return cls(name, float(found["most"]) * COSTS[name][unit], size)
 
-    def holds(self, cost: Cost) -> bool:
+    def holds(self, amount: float) -> bool:
         """Whether a cost is within the limit."""
-        return bool(getattr(cost, self.name) <= self.most)
+        return amount <= self.most
+
+
+def measure_of(text: str) -> tuple[str, tuple[int, int] | None]:
+    """Returns the name of an objective, and the size of the images that it is of if the text says
+    one: `latency@512x1024`. Whether there is such an objective, who reads it tells."""
+    found = re.fullmatch(rf"(?P<name>{'|'.join(OF_NETWORKS)}){SIZE}", text)
+    if not found or not found["height"]:
+        return text, None
+    return found["name"], (int(found["height"]), int(found["width"]))

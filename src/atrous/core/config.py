@@ -99,11 +99,6 @@ class ProxyConfig:
         derived="0.01 with adamw, 0.1 with sgd; 0.05 for whole networks",
         above=0,
     )
-    score: str = compared(
-        "What the search maximises, such as blend or (not of whole networks) cross-entropy.",
-        "",
-        derived="the task's main value",
-    )
     init: Init = compared(
         "First weights of a cell: torch's defaults, as the reference implementation draws them, or "
         "he.",
@@ -191,6 +186,43 @@ class BudgetConfig:
 
 
 @dataclass(frozen=True)
+class GoalConfig:
+    """The wishes for an architecture, and the most that it may cost."""
+
+    objective: tuple[str, ...] = compared(
+        "What the search maximises, such as blend or (not of whole networks) cross-entropy; with "
+        "latency, memory, parameters or multiply-adds beside it, a front.",
+        (),
+        derived="the task's main value",
+    )
+    reward: str = compared(
+        "How score and costs are one number: mnasnet, score * (cost / target) ** exponent, or "
+        "mnasnet-hard, score / (cost / target) beyond the target.",
+        "",
+        derived="mnasnet with several objectives, else none",
+        rare=True,
+    )
+    target: tuple[str, ...] = compared(
+        "The cost at which a reward is the score: 12ms, multiply-adds<=500M.",
+        (),
+        derived="1 s, 1 GiB, 1 M parameters, 1 G multiply-adds",
+        rare=True,
+    )
+    exponent: float = compared("Of a cost in the reward mnasnet.", -0.07, below=0, rare=True)
+    limits: tuple[str, ...] = compared(
+        "What costs more is not trained: parameters<=300k, multiply-adds<=500M, of the part that "
+        "is searched; memory<=200MiB, latency<=12ms@512x1024, of the whole network.",
+        (),
+        flag="limit",
+        derived="none",
+        rare=True,
+    )
+    runtime: str = compared(
+        "What latencies are measured in: pytorch or onnxruntime.", "pytorch", rare=True
+    )
+
+
+@dataclass(frozen=True)
 class RungConfig:
     """How many lengths of training there are, and who goes on from one to the next."""
 
@@ -264,15 +296,8 @@ class SearchConfig:
         "local",
     )
     options: StrategyOptions = part(StrategyOptions)
+    goal: GoalConfig = part(GoalConfig)
     rungs: RungConfig = part(RungConfig)
-    limits: tuple[str, ...] = compared(
-        "What costs more is not trained: parameters<=300000,multiply_adds<=1e9, of the part that "
-        "is searched.",
-        (),
-        flag="limit",
-        derived="none",
-        rare=True,
-    )
     budget: BudgetConfig = part(BudgetConfig)
     seed: int = option("Of proposals, first weights and batches.", 0, least=0)
     encoder: EncoderConfig = part(EncoderConfig)
@@ -432,8 +457,9 @@ class WholeConfig:
 
     search: SearchConfig = part(
         without=(
-            *("strategy", "trials", "crop", "batch", "rate", "score", "baselines", "gradient"),
+            *("strategy", "trials", "crop", "batch", "rate", "baselines", "gradient"),
             *("rungs", "options", "task", *OF_CELLS),
+            *("objective", "reward", "target", "exponent"),
         ),
         path={"help": "The folder of a data set; with --resume, of a run."},
         seconds={"flag": "budget", "help": "Time for everything: 30m, 2h, 12h.", "derived": "2h"},
@@ -478,7 +504,7 @@ class FidelityConfig:
     )
     proxy: ProxyConfig = part(
         ProxyConfig,
-        without=("score", *HELPS),
+        without=HELPS,
         steps={"help": "Training steps on cached features.", "derived": "400"},
         rate={"help": "Base learning rate on cached features."},
         filters={"help": "Width of the cells; the paper's is 256.", "derived": "64"},

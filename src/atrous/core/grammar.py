@@ -7,6 +7,7 @@ ways lead to it. Exact counts give every genotype a rank, and ranks give uniform
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -68,7 +69,7 @@ class Grammar:
     decision: Callable[[int], str] = "decision {}".format
 
     @cached_property
-    def _counts(self) -> dict[State, int]:
+    def _known(self) -> dict[State, list[int]]:
         return {}
 
     def size(self) -> int:
@@ -77,27 +78,27 @@ class Grammar:
 
     def _completions(self, state: State) -> int:
         """How many ways there are to complete an architecture from `state`."""
-        if state not in self._counts:
-            choices = self.rules.choices(state)
+        return self._before(state)[-1] or 1
+
+    def _before(self, state: State) -> list[int]:
+        """How many completions of a state come before those of each of its choices, and last how
+        many there are: 0 alone where nothing is left to decide."""
+        if state not in self._known:
             # Equal states have equal futures: each is counted once, however many ways lead to it.
-            following = (self.rules.step(state, choice) for choice in range(choices))
-            self._counts[state] = sum(map(self._completions, following)) if choices else 1
-        return self._counts[state]
+            following = (self.rules.step(state, c) for c in range(self.rules.choices(state)))
+            self._known[state] = list(accumulate(map(self._completions, following), initial=0))
+        return self._known[state]
 
     def unrank(self, rank: int) -> Genotype:
         """The genotype at position `rank`, in 0 <= rank < size()."""
         if not 0 <= rank < self.size():
             raise IndexError(f"rank {rank} is outside 0 .. {self.size() - 1} of space {self.name}")
         state, genotype = self.rules.start, []
-        while choices := self.rules.choices(state):
-            for choice in range(choices):
-                following = self.rules.step(state, choice)
-                # All genotypes with an earlier choice here come before those with a later one.
-                if rank < self._completions(following):
-                    break
-                rank -= self._completions(following)
-            state = following
-            genotype.append(choice)
+        while len(before := self._before(state)) > 1:
+            genotype.append(bisect_right(before, rank) - 1)
+            # All genotypes with an earlier choice here come before those with a later one.
+            rank -= before[genotype[-1]]
+            state = self.rules.step(state, genotype[-1])
         return tuple(genotype)
 
     def rank(self, genotype: Genotype) -> int:
@@ -106,7 +107,7 @@ class Grammar:
         state, rank = self.rules.start, 0
         for choice in genotype:
             # All that agree so far and choose less here come before.
-            rank += sum(self._completions(self.rules.step(state, c)) for c in range(choice))
+            rank += self._before(state)[choice]
             state = self.rules.step(state, choice)
         return rank
 

@@ -6,7 +6,7 @@ anew, one after another.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from math import nan, sqrt
 from statistics import mean, stdev
@@ -151,3 +151,37 @@ def _coefficient(whole: Array, resampled: Array) -> Coefficient:
         return Coefficient(float(whole[0]), nan, nan)
     low, high = np.quantile(found, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
     return Coefficient(float(whole[0]), float(low), float(high))
+
+
+Point = tuple[float, ...]
+"""Several numbers of one thing, each larger for better."""
+
+
+def surpasses(one: Point, other: Point) -> bool:
+    """Whether the first is nowhere worse than the other, and somewhere better."""
+    return one != other and all(a >= b for a, b in zip(one, other, strict=True))
+
+
+def front(points: Iterable[Point]) -> set[Point]:
+    """The points that none surpasses."""
+    found: list[Point] = []
+    # What comes later in this order surpasses nothing that came before.
+    for point in sorted(set(points), reverse=True):
+        if not any(surpasses(other, point) for other in found):
+            found.append(point)
+    return set(found)
+
+
+def hypervolume(points: Iterable[Point], reference: Point) -> float:
+    """The volume of all that some point surpasses and that surpasses the reference (Zitzler and
+    Thiele 1998), in slices along the last number. Points that do not surpass it count nothing."""
+    inside = [p for p in points if all(a > b for a, b in zip(p, reference, strict=True))]
+    if len(reference) == 1:
+        return max((p[0] - reference[0] for p in inside), default=0.0)
+    ordered = sorted(inside, key=lambda p: p[-1], reverse=True)
+    below = [*(p[-1] for p in ordered), reference[-1]][1:]
+    return sum(
+        (p[-1] - low) * hypervolume((q[:-1] for q in ordered[: k + 1]), reference[:-1])
+        for k, (p, low) in enumerate(zip(ordered, below, strict=True))
+        if p[-1] > low
+    )

@@ -63,9 +63,6 @@ class Nsga2Config:
     """How Optuna's NSGA-II goes about."""
 
     population: int = option("Trials of a generation.", 20, least=2)
-    beside: Literal["none", "parameters", "multiply_adds"] = option(
-        "A cost that is to be small beside a large score.", "none"
-    )
     entries: int = option("The latest so many results are seen.", 400, least=1)
     retries: int = option("Draws before what was tried is mutated.", 10, least=1)
     initial: int = option("Uniform proposals before the first of its own.", 10, least=0)

@@ -25,6 +25,11 @@ SCORES = {
         "cross-entropy in nats a pixel, negated so that larger is better",
     ),
     "cross_entropy": ("CE", "cross-entropy in nats a pixel"),
+    "mnasnet": ("reward", "the score times (cost / target) ** exponent for each cost"),
+    "mnasnet-hard": ("reward", "the score, divided by cost / target beyond the target"),
+    "multiply_adds": ("multiply-adds", "multiply-adds of what is searched"),
+    "memory": ("memory", "peak bytes of the whole network for an image"),
+    "latency": ("latency", "median milliseconds of the whole network for an image"),
 }
 """Of scores and of values, by name: a short name, and the meaning in a phrase."""
 
@@ -75,6 +80,15 @@ def count(number: int) -> str:
         if number >= scale:
             return f"{number / scale:.{2 if number < 10 * scale else 1}f} {letter}"
     return str(number)
+
+
+def amount(name: str, value: float) -> str:
+    """The value of a score or a cost, by its name, with its unit."""
+    if name in ("parameters", "multiply_adds"):
+        return count(round(value))
+    if name == "memory":
+        return mebibytes(value)
+    return f"{decimal(value, 2)} ms" if name == "latency" else decimal(value)
 
 
 def megabytes(length: int) -> str:

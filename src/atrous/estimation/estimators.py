@@ -32,6 +32,7 @@ from atrous.estimation.tune import Choice, Workload, choose
 from atrous.networks.compute import Compute, cards, cores, pick_device, whole_precision
 from atrous.networks.pyramid import IN_PLACE, Offsets
 from atrous.search.loop import Estimator
+from atrous.search.objective import goal_of
 from atrous.search.promotion import find_promotion, rung_steps
 from atrous.search.run import Context, Run, Settings, machine, software
 from atrous.spaces import find_space, needs_backbone, yardstick
@@ -204,6 +205,10 @@ def _choice(config: SearchConfig, cached: CachedFeatures, device: str, cache: Pa
 
 
 def _most_workers(config: SearchConfig) -> int:
+    """How many trials run at a time at most: one where latencies are measured, which others would
+    make longer."""
+    if "latency" in goal_of(config).priced:
+        return 1
     return max(1, min(cores(), config.budget.trials // TRIALS_PER_WORKER))
 
 

@@ -65,12 +65,12 @@ class SearchState:
         task: Task = USUAL,
     ) -> None:
         self.relaxation, self.protocol = relaxation, protocol
-        self.compute, self.penalty = compute, penalty
+        self.compute, self.penalty, self.task = compute, penalty, task
         self.gate, self.step = GATES[protocol.gate], 0
         with torch.random.fork_rng(devices=[]):
             torch.default_generator.manual_seed(protocol.seed)
             self.supernet = relaxation.network(
-                protocol.filters, protocol.classes, protocol.checkpointing
+                protocol.filters, protocol.classes, protocol.checkpointing, task
             )
         compute.arrange(self.supernet)
         self.supernet.train()

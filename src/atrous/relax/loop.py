@@ -97,7 +97,7 @@ def _steps(state: SearchState, samples: Samples) -> Iterator[Taken]:
     """Takes the steps that are left."""
     protocol, world = state.protocol, World(state.compute.device)
     batches, others = (
-        parts(crops_of(half, stream, state.relaxation.mean), stream, state.step, world)
+        parts(crops_of(half, stream, state.relaxation.mean, state.task), stream, state.step, world)
         for number, half in enumerate(halves(samples, protocol.seed))
         if (stream := protocol.stream(number))
     )

@@ -13,6 +13,7 @@ from atrous.relax.config import SearchProtocol
 from atrous.relax.gates import GATES, Group
 from atrous.relax.relaxation import AnyMixture, Relaxation, RelaxedNetwork
 from atrous.tasks import USUAL
+from atrous.tasks.task import Task
 
 DRAWS = 16
 """How many mixtures are drawn of a gate that leaves out most of the network."""
@@ -61,22 +62,22 @@ class Kept(torch.autograd.graph.saved_tensors_hooks):
         return tensor
 
 
-def memory_of(relaxation: Relaxation, protocol: SearchProtocol) -> MemoryPlan:
+def memory_of(relaxation: Relaxation, protocol: SearchProtocol, task: Task = USUAL) -> MemoryPlan:
     """Returns the memory of a step of a search, by passes without data.
 
-    Activations are those of network and cross-entropy; with checkpointing, also the largest module
+    Activations are those of network and loss; with checkpointing, also the largest module
     that is computed again, which is kept meanwhile. Where a gate draws what is computed, the most
     of several draws counts. The room that operations need while they run is not in it.
     """
     filters, classes, checkpointing = protocol.filters, protocol.classes, protocol.checkpointing
     with torch.device("meta"):
-        network = relaxation.network(filters, classes, checkpointing)
-        whole = relaxation.network(filters, classes, False)
+        network = relaxation.network(filters, classes, checkpointing, task)
+        whole = relaxation.network(filters, classes, False, task)
         images = torch.empty(protocol.batch, 3, *protocol.crop)
     activations = 0
     for mixture in _mixtures(network, protocol.gate):
-        kept, _ = _kept(network, images, mixture)
-        again = _kept(whole, images, mixture)[1] if checkpointing else 0
+        kept, _ = _kept(network, images, mixture, task)
+        again = _kept(whole, images, mixture, task)[1] if checkpointing else 0
         activations = max(activations, kept + again)
     parameters, architecture = _bytes(network.parameters()), _bytes(network.architecture())
     return MemoryPlan(parameters, parameters, parameters + architecture, activations)
@@ -96,7 +97,9 @@ def _mixtures(network: RelaxedNetwork, gate: str) -> Iterator[AnyMixture]:
         yield network.mixture(choose(groups, choose.temperature(0.0), generator))
 
 
-def _kept(network: RelaxedNetwork, images: Tensor, mixture: AnyMixture) -> tuple[int, int]:
+def _kept(
+    network: RelaxedNetwork, images: Tensor, mixture: AnyMixture, task: Task
+) -> tuple[int, int]:
     """Returns what a pass keeps, and how much of it the largest module that could be computed
     again."""
     kept, begins, modules = Kept(network.parameters()), [0], [0]
@@ -111,7 +114,7 @@ def _kept(network: RelaxedNetwork, images: Tensor, mixture: AnyMixture) -> tuple
     with kept:
         logits = network(images, mixture)
         labels = torch.empty(logits[:, 0].shape, dtype=torch.int64, device=logits.device)
-        loss = USUAL.lesson().loss(logits, labels)
+        loss = task.lesson().loss(logits, labels)
     for handle in handles:
         handle.remove()
     del loss

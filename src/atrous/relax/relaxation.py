@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from atrous.core.architecture import Genotype
 from atrous.relax.gates import Choices, Groups
+from atrous.tasks.task import Task
 
 AnyMixture = Any
 """The choices that a relaxed network computes, and their weights, in its own terms."""
@@ -83,9 +84,11 @@ class Relaxation(Protocol):
     def canvas(self) -> int:
         """Networks see images of k * this + 1 pixels on each axis."""
 
-    def network(self, filters: int, classes: int, checkpointing: bool) -> RelaxedNetwork:
-        """Builds the relaxed network of a width; with `checkpointing` it computes activations
-        again instead of keeping them."""
+    def network(
+        self, filters: int, classes: int, checkpointing: bool, task: Task
+    ) -> RelaxedNetwork:
+        """Builds the relaxed network of a width, whose last layers are the task's; with
+        `checkpointing` it computes activations again instead of keeping them."""
 
     def candidates(self, logits: Logits, count: int, neutral: bool) -> list[Genotype]:
         """Decodes the `count` best architectures, best first, or all if there are fewer.

@@ -18,6 +18,7 @@ from atrous.report.curves import (
     levels,
     random_line,
 )
+from atrous.report.front import Front, front_figure, front_of
 from atrous.report.glance import Glance, Searched, glance_of
 from atrous.report.leaderboard import Row, Usage, failures, leaderboard, usage
 from atrous.report.measures import Measure, TitledNetwork, network_of, with_trained
@@ -50,6 +51,7 @@ class Card:
 class Figures:
     """SVG elements; `None` where there is nothing to draw."""
 
+    front: str | None
     trials: str | None
     seconds: str | None
     distribution: str | None
@@ -84,6 +86,7 @@ class Content:
     entries: Sequence[Entry]
     cards: Sequence[Card]
     classes: Sequence[Measure]
+    front: Front | None
     figures: Figures
     origins: dict[str, int]
     usage: Usage | None
@@ -187,7 +190,8 @@ def gather(run: Run, entries: Sequence[Entry], against: OtherRun | None = None) 
         entries=entries,
         cards=cards,
         classes=_classes(run, cards),
-        figures=_figures(run, entries, measured, against),
+        front=front_of(run, rows),
+        figures=_figures(run, entries, rows, against),
         origins={
             kind: len(scores) for kind, scores in figures.by_origin(alike(_found(measured))).items()
         },
@@ -240,13 +244,16 @@ def _classes(run: Run, cards: Sequence[Card]) -> list[Measure]:
 
 
 def _figures(
-    run: Run, entries: Sequence[Entry], measured: Sequence[Scored], against: OtherRun | None
+    run: Run, entries: Sequence[Entry], rows: Sequence[Row], against: OtherRun | None
 ) -> Figures:
-    found, score = _found(measured), run.score
+    found, score = _found([row.found for row in rows]), run.score
+    several = front_of(run, rows)
+    front = front_figure(several) if several else None
     if not found:
-        return Figures(None, None, None, None)
+        return Figures(front, None, None, None, None)
     over_trials, over_seconds = (_progress(entries, against, x) for x in ("trials", "seconds"))
     return Figures(
+        front=front,
         trials=figures.progress_figure(over_trials, figures.trials_axis(), score),
         seconds=figures.progress_figure(over_seconds, figures.seconds_axis(over_seconds), score),
         distribution=figures.distribution_figure(alike(found), levels(entries), score),

@@ -5,14 +5,16 @@ from __future__ import annotations
 import csv
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from io import StringIO
 from itertools import groupby
 from pathlib import Path
 
+from atrous.core.architecture import OF_NETWORKS, key_of
 from atrous.core.files import save_text
 from atrous.core.trial import Failed, Outcome
 from atrous.core.words import quantity
+from atrous.report.front import on_front
 from atrous.search.ledger import Entry, Scored, scored
 from atrous.search.run import Run
 from atrous.search.verdict import cost_of
@@ -22,13 +24,16 @@ from atrous.tasks.task import Task
 
 TOP = 10
 HEAD = ("rank", "trial", "architecture", "origin", "outcome", "score")
+FRONT = "front"
+"""A column that is 1 for those on the front, 0 for the others."""
 COST = ("parameters", "multiply_adds")
 LENGTH = ("steps", "training_losses")
 
 
 @dataclass(frozen=True)
 class Row:
-    """A measured trial at its rank, counted from 1 over all that were trained for as many `steps`.
+    """A measured trial at its rank, counted from 1 over all that were trained for as many `steps`;
+    `on_front` says whether none of those surpasses it, where there are several objectives.
 
     `score_name` says what `score` is, `task` what else was measured; `multiply_adds` are those of
     a head on one feature map, or of trunk and head on one image; `seconds` is the time the trial
@@ -47,11 +52,16 @@ class Row:
     seconds: float
     steps: int
     found: Scored
+    on_front: bool = False
 
     @property
     def value(self) -> float:
         """The main value of the task."""
         return self.found.values[self.task.value]
+
+    def objective(self, score: str) -> float:
+        """The value of a score of the task, by name."""
+        return self.task.objectives[score](self.found.values)
 
     @property
     def loss(self) -> float | None:
@@ -80,7 +90,9 @@ def leaderboard(run: Run, entries: Sequence[Entry]) -> list[Row]:
     numbered = sorted(scored(entries), key=lambda found: found.trial.number)
     ordered = sorted(numbered, key=lambda found: found.standing, reverse=True)
     rungs = groupby(ordered, key=lambda found: found.standing[0])
-    return [_row(run, rank, each) for _, rung in rungs for rank, each in enumerate(rung, 1)]
+    rows = [_row(run, rank, each) for _, rung in rungs for rank, each in enumerate(rung, 1)]
+    best = on_front(run, ordered)
+    return [replace(row, on_front=row.number in best) for row in rows]
 
 
 def shown(rows: Sequence[Row], top: int = TOP) -> list[Row]:
@@ -109,7 +121,10 @@ def write_csv(run: Run, entries: Sequence[Entry], path: Path) -> None:
     task, kind = run.task, run.task.by_class.removeprefix("class_")
     names = (*task.values, task.loss)
     classes = [f"{kind} {name}" for name in run.context.classes if kind]
-    columns = [*HEAD, *names, *COST, *LENGTH, "seconds", "elapsed", "cell", "error", *classes]
+    beside = beside_costs(run)
+    head = (*HEAD, FRONT) if run.goal.wanted else HEAD
+    others = (*LENGTH, "seconds", "elapsed", "cell", "error")
+    columns = [*head, *names, *COST, *beside, *others, *classes]
     writer = csv.DictWriter(text, columns, restval="", lineterminator="\n")
     writer.writeheader()
     elapsed = {entry.trial.number: entry.elapsed for entry in entries}
@@ -118,6 +133,8 @@ def write_csv(run: Run, entries: Sequence[Entry], path: Path) -> None:
         scores = {name: measured.values.get(name) for name in names}
         shares = dict(zip(classes, measured.details.get(task.by_class, ()), strict=True))
         line = {"rank": row.rank, "outcome": "measured", "score": row.score, **scores, **shares}
+        line |= {name: measured.values.get(name) for name in beside}
+        line |= {FRONT: int(row.on_front)} if run.goal.wanted else {}
         line["training_losses"] = next(iter(measured.details.get("training_losses", ())), None)
         writer.writerow(line | _known(run, measured, elapsed[row.number]))
     for entry in entries:
@@ -125,6 +142,11 @@ def write_csv(run: Run, entries: Sequence[Entry], path: Path) -> None:
             line = {"outcome": failed.reason.value, "error": failed.error}
             writer.writerow(line | _known(run, failed, entry.elapsed))
     save_text(path, text.getvalue())
+
+
+def beside_costs(run: Run) -> tuple[str, ...]:
+    """The costs of whole networks that a run keeps, by the names of their values."""
+    return tuple(key_of(name) for name in run.goal.priced if name in OF_NETWORKS)
 
 
 def _row(run: Run, rank: int, found: Scored) -> Row:

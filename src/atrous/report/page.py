@@ -32,6 +32,7 @@ FILTERS = (
     words.megabytes,
     words.moment,
     words.quantity,
+    words.score_name,
     words.selection,
     shell,
     words.size,
@@ -106,7 +107,7 @@ def render_page(content: Content) -> str:
 def _beside(run: Run) -> list[tuple[str, str]]:
     """The columns of the leaderboard beside the score: the main value and the loss, as headings and
     attributes of a row, where the score is not that already."""
-    task, read = run.task, run.task.objective(run.score).names
+    task, read = run.task, run.goal.objective.names
     value = [(words.score_name(task.value), "value")] if run.score != task.value else []
     loss = task.loss.replace("_", "-").capitalize()
     return [*value, *([(loss, "loss")] if read != (task.loss,) else [])]
@@ -124,6 +125,7 @@ def _links(content: Content) -> dict[str, str]:
         "second": "Ranked again" if content.again else "",
         "search": "The search" if searched else "",
         "leaderboard": "Leaderboard" if searched else "",
+        "front": "Front" if content.front else "",
         "cells": f"{content.view.noun.capitalize()}s" if searched else "",
         "time": "Time" if content.schedule else "",
         "again": "Run it again",

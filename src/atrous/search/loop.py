@@ -19,7 +19,7 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from random import Random
 
 from atrous.core.architecture import Architecture
@@ -29,11 +29,14 @@ from atrous.core.trial import (
     Failed,
     Job,
     Measured,
+    Metrics,
     Origin,
     Outcome,
     Reason,
     Trial,
+    details_of,
     may_pass,
+    values_of,
 )
 from atrous.execution.executor import LOOK, Executor, Patience, WorkerLostError
 from atrous.search.history import History, Learner
@@ -67,16 +70,25 @@ RANDOM = Stateless(uniform)
 Watcher = Callable[[Entry], None]
 
 
+def unpriced(_: Architecture) -> Metrics:
+    """Returns no costs."""
+    return {}
+
+
 @dataclass(frozen=True, kw_only=True)
 class SearchPlan:
     """One search, whole: `listed` are trials that are known before, by number, such as baselines;
-    after them, `trials` are proposed by the strategy. `workers` jobs run at a time; `seconds` is
+    after them, `trials` are proposed by the strategy. `prices` gives costs of an architecture that
+    are kept beside what was measured; `wanted` are all objectives, where there are several, and
+    `objective` makes one number of them. `workers` jobs run at a time; `seconds` is
     the time after which no job is begun any more, pauses between resumptions left out."""
 
     space: Space
     strategy: AnyStrategy = RANDOM
     promotion: Promotion
     objective: Objective
+    wanted: Sequence[Objective] = ()
+    prices: Callable[[Architecture], Metrics] = unpriced
     listed: Sequence[Trial] = ()
     trials: int = 0
     seed: int
@@ -277,6 +289,7 @@ class _Search:
     def _record(self, outcome: Outcome) -> None:
         self._attempts.pop(outcome.job.key, None)
         self._be_patient(outcome)
+        outcome = self._priced(outcome)
         score = self.plan.objective(outcome.values) if isinstance(outcome, Measured) else None
         entry = Entry(outcome, score, self._elapsed())
         self.ledger.record(entry, self._widths(outcome.trial.architecture))
@@ -287,9 +300,24 @@ class _Search:
         self.watch(entry)
         self._require_sense(outcome)
 
+    def _priced(self, outcome: Outcome) -> Outcome:
+        """Returns an outcome with what its architecture costs."""
+        if isinstance(outcome, Failed):
+            return outcome
+        found = self.plan.prices(outcome.trial.architecture)
+        return replace(
+            outcome,
+            values={**outcome.values, **values_of(found)},
+            details={**outcome.details, **details_of(found)},
+        )
+
     def _learn(self, entry: Entry) -> None:
-        if not may_pass(entry.outcome):
-            self._history.learn(Result(entry.trial, entry.outcome.job.rung.level, entry.score))
+        outcome = entry.outcome
+        if may_pass(outcome):
+            return
+        values = outcome.values if isinstance(outcome, Measured) else None
+        wanted = () if values is None else tuple(each(values) for each in self.plan.wanted)
+        self._history.learn(Result(entry.trial, outcome.job.rung.level, entry.score, wanted))
 
     def _require_sense(self, outcome: Outcome) -> None:
         """Raises `AtrousError` when unforeseen errors do not cease."""

@@ -10,7 +10,7 @@ import platform
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
-from functools import partial
+from functools import cached_property, partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Literal
@@ -33,6 +33,7 @@ from atrous.search.ledger import (
     is_there,
     scored,
 )
+from atrous.search.objective import Goal, goal_of
 from atrous.spaces import find_architecture, find_space, needs_backbone
 from atrous.spaces.space import Shape
 from atrous.strategies import find_strategy
@@ -43,7 +44,7 @@ ABOUT, LEDGER, LOCK = "run.json", "ledger.db", "run.lock"
 RERANK = "rerank.json"
 SEARCH, SECOND, COMPARED = "search", "rerank", "compare"
 """Kinds of studies: of the scores of a search, of what is ranked again, of replicates."""
-FORMAT = 8
+FORMAT = 9
 PACKAGES = ("atrous", "torch", "timm", "optuna", "numpy", "pillow")
 
 
@@ -131,10 +132,15 @@ class Run:
         """The question that its networks answer."""
         return find_task(self.config.task)
 
+    @cached_property
+    def goal(self) -> Goal:
+        """The goal of the search."""
+        return goal_of(self.config)
+
     @property
     def score(self) -> str:
         """The name of what the search maximises."""
-        return self.config.proxy.score or self.task.value
+        return self.goal.name
 
     @property
     def second_score(self) -> str:
@@ -272,7 +278,7 @@ def unknown(config: SearchConfig) -> list[str]:
         if not name.endswith(".json"):
             checks[f"baselines[{place}]"] = partial(find_architecture, name)
     if config.task in TASKS:
-        checks["proxy.score"] = lambda: find_task(config.task).objective(config.proxy.score)
+        checks["goal"] = lambda: goal_of(config)
     if config.strategy != GRADIENT:
         checks["strategy"] = lambda: find_strategy(config.strategy)
     found = []

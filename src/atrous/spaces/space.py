@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
-from atrous.core.architecture import Cost, Genotype, Limit
+from atrous.core.architecture import Cost, Genotype, Limit, key_of
 from atrous.core.errors import AtrousError
 from atrous.core.grammar import Grammar
 
@@ -94,6 +94,11 @@ def separable_decoder(channels: Mapping[int, int], part: Part, filters: int) -> 
     return Decoder(channels, part)
 
 
+def anything(_: Genotype) -> bool:
+    """Affords every architecture."""
+    return True
+
+
 @dataclass(frozen=True, kw_only=True)
 class Space(Grammar):
     """The architectures one may build.
@@ -107,7 +112,8 @@ class Space(Grammar):
     it. `sketch` draws an architecture in plain text, `shapes` as a picture, where there is one to
     draw; without a sketch, `text` lists its decisions.
     `maps` and `filters` are what its architectures read and how wide they are, where that is known;
-    `limits` those that their cost is to keep. Parts that are `auxiliary` have maps inside which
+    `limits` those that their counted cost is to keep, and `affords` whether other costs are within
+    theirs. Parts that are `auxiliary` have maps inside which
     auxiliary cells can read (`networks.pyramid.Supervised`).
     """
 
@@ -126,6 +132,7 @@ class Space(Grammar):
     maps: Mapping[int, Shape] = field(default_factory=dict)
     filters: int = 0
     limits: tuple[Limit, ...] = ()
+    affords: Callable[[Genotype], bool] = anything
     auxiliary: bool = False
 
     def at(self, maps: Mapping[int, Shape], filters: int, limits: tuple[Limit, ...] = ()) -> Space:
@@ -140,11 +147,12 @@ class Space(Grammar):
         )
 
     def allows(self, genotype: Genotype) -> bool:
-        """Whether the cost of an architecture keeps the limits; without any, nothing is counted."""
+        """Whether what an architecture costs by count is within the limits; without any, nothing is
+        counted."""
         if not self.limits:
             return True
         cost = self.analytic_cost(genotype)
-        return all(limit.holds(cost) for limit in self.limits)
+        return all(limit.holds(getattr(cost, key_of(limit.name))) for limit in self.limits)
 
     def analytic_cost(self, genotype: Genotype) -> Cost:
         """Counts what an architecture costs in this search; raises `ValueError` for a space of

@@ -46,6 +46,8 @@ from atrous.search.run import ABOUT, Run
 from atrous.spaces import FAMILIES, family_of, find_architecture
 from atrous.strategies.strategy import AnyStrategy, Proposal, Stateless
 from atrous.strategies.uniform import Listed
+from atrous.tasks import find_task
+from atrous.tasks.task import Task
 from atrous.training.optimiser import NonFiniteError
 
 LATENCIES = "latency.json"
@@ -106,7 +108,7 @@ def relax(run: Run, watch: loop.Watch) -> AnyStrategy:
     proposals: list[Proposal] = []
     for protocol in protocols(run.config, run.settings.device, data):
         if not proposals:  # all seeds need the same
-            note(f"a step of the supernet needs {_memory(protocol)}")
+            note(f"a step of the supernet needs {_memory(protocol, run.task)}")
         state = _searched(run, protocol, data, watch)
         logits = loop.logits_of(state)
         found = state.relaxation.candidates(logits, asked.candidates, asked.neutral)
@@ -130,7 +132,8 @@ def _searched(
     try:
         with within_memory(f"on {run.settings.device}", mend):
             relaxation = relaxation_of(protocol.space)
-            state = SearchState(relaxation, protocol, _compute(run), _penalty(run, relaxation))
+            penalty = _penalty(run, relaxation)
+            state = SearchState(relaxation, protocol, _compute(run), penalty, run.task)
             loop.run(state, data.training, folder, track, watch)
     except NonFiniteError as error:
         raise AtrousError(
@@ -146,7 +149,7 @@ def memory_needed(config: SearchConfig) -> MemoryPlan:
     cannot be."""
     require_relaxable(config)
     protocol = next(protocols(config, pick_device(config.machine.device), search_data_of(config)))
-    return _memory(protocol)
+    return _memory(protocol, find_task(config.task))
 
 
 def protocols(config: SearchConfig, device: str, data: SearchData) -> Iterator[SearchProtocol]:
@@ -177,8 +180,8 @@ def protocols(config: SearchConfig, device: str, data: SearchData) -> Iterator[S
         )
 
 
-def _memory(protocol: SearchProtocol) -> MemoryPlan:
-    return memory_of(relaxation_of(protocol.space), protocol)
+def _memory(protocol: SearchProtocol, task: Task) -> MemoryPlan:
+    return memory_of(relaxation_of(protocol.space), protocol, task)
 
 
 def _penalty(run: Run, relaxation: Relaxation) -> Penalty:

@@ -93,7 +93,7 @@ def _reranking(run: Run, asked: RerankConfig) -> Reranking:
     training = replaced(
         asked.training,
         tune_norm=not gentle,
-        score=run.task.end_to_end(run.score),
+        score=run.task.end_to_end(run.goal.score),
         score_every=SCORE_EVERY,
     )
     crop = require_crop(training.crop, canvas) if training.crop else (1, 1)

@@ -15,7 +15,7 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
 
-from atrous.core.architecture import Limit
+from atrous.core.architecture import COSTS, measure_of
 from atrous.core.config import (
     CELL_RATES,
     GRADIENT,
@@ -33,11 +33,14 @@ from atrous.core.trial import Failed, may_pass
 from atrous.data.canvas import require_crop
 from atrous.data.layouts import require_folder
 from atrous.estimation.estimators import outlined, prepare, rungs_in
+from atrous.estimation.prices import Prices, affordable
 from atrous.execution import find_executor
+from atrous.model.latency.conditions import check_runtime, make_conditions
 from atrous.networks.compute import pick_device
 from atrous.search.history import History
 from atrous.search.ledger import Entry, has_rungs, scored
 from atrous.search.loop import Estimator, SearchPlan, baseline_trials, search
+from atrous.search.objective import goal_of
 from atrous.search.promotion import Propose, find_promotion
 from atrous.search.run import Run, create_run, require_no_run
 from atrous.spaces import family_of, find_architecture, find_space
@@ -114,10 +117,12 @@ def proceed(
     """Runs what is left of a run's trials; `strategy` stands for that of the configuration, where
     it was made of a differentiable search."""
     config, settings = run.config, run.settings
-    if told := faults(partial(require_score, config)):
+    if told := faults(partial(goal_of, config)):
         raise AtrousError(f"{run.path}: {told[0]} Begin anew with another --out.")
-    limits = tuple(map(Limit.parse, config.limits))
-    space = find_space(config.space).at(run.context.maps, config.proxy.filters, limits)
+    goal = run.goal
+    prices = Prices(run, goal)
+    space = find_space(config.space).at(run.context.maps, config.proxy.filters, goal.counted)
+    space = replace(space, affords=affordable(prices, space.name)) if goal.measured else space
     plan = SearchPlan(
         space=space,
         strategy=strategy or find_strategy(config.strategy, config.options),
@@ -125,7 +130,9 @@ def proceed(
         trials=config.budget.trials,
         promotion=find_promotion(config.rungs, config.proxy.steps),
         seed=config.seed,
-        objective=run.task.objective(run.score),
+        objective=goal.objective,
+        wanted=goal.wanted,
+        prices=prices,
         workers=settings.workers,
         seconds=config.budget.seconds,
         reproducible=config.machine.reproducible,
@@ -154,7 +161,7 @@ def require_possible(config: SearchConfig, out: Path | None = None) -> None:
         partial(find_executor, config.machine.executor, 1),
         partial(_require_strategy, config),
         partial(_require_rungs, config),
-        *(partial(_require_limit, text) for text in config.limits),
+        partial(_require_goal, config),
         *(partial(find_architecture, name) for name in config.baselines),
         partial(require_folder, Path(config.data.path)),
         partial(require_no_run, out) if out else str,
@@ -165,10 +172,8 @@ def require_possible(config: SearchConfig, out: Path | None = None) -> None:
 def _of_space(config: SearchConfig) -> Iterator[Callable[[], object]]:
     """Yields what else to check where there is the space that is searched."""
     if faults(partial(find_space, config.space)):
-        yield partial(_require_score, config, whole=False)
         return
     yield partial(require_relaxable, config)
-    yield partial(require_score, config)
     yield partial(_require_of_whole_networks, config)
     yield partial(_require_auxiliary, config)
     for name in config.baselines:
@@ -185,16 +190,19 @@ def _require_strategy(config: SearchConfig) -> None:
         find_strategy(config.strategy)
 
 
+def _require_goal(config: SearchConfig) -> None:
+    """Raises `AtrousError` if a search cannot have what it wants: there is no such thing, or it is
+    not measured where whole networks are trained, or not in this runtime."""
+    if config.task not in TASKS:
+        return
+    priced = goal_of(config).priced
+    if not faults(partial(pick_device, config.machine.device)) and "latency" in priced:
+        check_runtime(config.goal.runtime, make_conditions((1, 1), device=config.machine.device))
+
+
 def _require_rungs(config: SearchConfig) -> None:
     if not problems(config.rungs) and config.proxy.steps > 0:
         find_promotion(config.rungs, config.proxy.steps)
-
-
-def _require_limit(text: str) -> None:
-    try:
-        Limit.parse(text)
-    except ValueError as error:
-        raise AtrousError(f"--limit: {error}.") from error
 
 
 def _require_of_whole_networks(config: SearchConfig) -> None:
@@ -226,29 +234,16 @@ def _require_alike(config: SearchConfig, name: str) -> None:
         )
 
 
-def require_score(config: SearchConfig) -> None:
-    """Raises `AtrousError` if a search cannot have its --score: there is no such thing, or it is
-    not measured where whole networks are trained."""
-    _require_score(config, find_space(config.space).encoder is not None)
-
-
-def _require_score(config: SearchConfig, whole: bool) -> None:
-    task, score = TASKS.get(config.task), config.proxy.score
-    if task and score and score not in (able := task.scores(whole)):
-        known = whole and score in task.objectives
-        why = f" for whole networks (--space {config.space})" if known else ""
-        raise AtrousError(f"--score is one of {', '.join(able)}{why}, got {score!r}.")
-
-
 def lasting(config: SearchConfig) -> SearchConfig:
     """The configuration as it is kept: it means the same from any folder, says its rate, score
     and finest stride, and asks for no more trials than there are architectures."""
     usual, finest = family_of(config.space).defaults, config.encoder.finest_stride
     if finest is None and usual.finest_on_cpu and pick_device(config.machine.device) == "cpu":
         finest = usual.finest_on_cpu
+    costs = (text for text in config.goal.objective if measure_of(text)[0] in COSTS)
     return replaced(
         config,
-        score=config.proxy.score or find_task(config.task).value,
+        objective=(goal_of(config).score, *costs),
         rate=config.proxy.rate or usual.rate or CELL_RATES[config.proxy.optimiser],
         finest_stride=finest,
         data=str(Path(config.data.path).resolve()),

@@ -75,11 +75,13 @@ class Renas:
             return uniform(domain, history, rng)
         parent = max(rng.sample(living, min(self.how.tournament, len(living))), key=standing)
         found = self._mutants(parent, domain, history, rng)
-        if found:
+        while found:
             weights = softmax([state.weight(key, self.how.learn) for key in found])
             (chosen,) = rng.choices(list(found), weights)
-            origin = Origin(KIND, (parent.number,), note=_note(parent, chosen, list(found)))
-            return Proposal(found[chosen], origin)
+            if domain.affords(found[chosen]):
+                origin = Origin(KIND, (parent.number,), note=_note(parent, chosen, list(found)))
+                return Proposal(found[chosen], origin)
+            del found[chosen]
         try:
             return child(parent, domain, history, rng)
         except ExhaustedError:

@@ -42,7 +42,8 @@ class Sampled:
     fewer, and the sampler's choice is none of them, one is drawn uniformly. A function that was
     tried is drawn again, `retries` times, then mutated until it is new. The sampler sees canonical
     forms, and scores of the first rung, on which all trials have been: the latest `entries` at
-    most, a tenth less after each tenth.
+    most, a tenth less after each tenth. NSGA-II sees all that is wanted, where that is more than a
+    score.
     """
 
     how: AnyConfig
@@ -69,10 +70,13 @@ class Sampled:
         """The study of the latest results, to which those are added that came since the last."""
         tenth = max(1, self.how.entries // 10)
         start = tenth * max(0, -(-(history.known - self.how.entries) // tenth))
-        kept = remembered(history, (self.how, start), lambda: _Entries(_empty(self.how), start))
+        several = _several(self.how, history)
+        kept = remembered(
+            history, (self.how, start), lambda: _Entries(_empty(max(1, several)), start)
+        )
         for result in scored_between(history, kept.until, history.known):
             if result.level == 0:
-                kept.study.add_trial(_trial(result, kept.count, self.how, space, domain))
+                kept.study.add_trial(_trial(result, several, kept.count, self.how, space, domain))
                 kept.count += 1
         kept.until = history.known
         return kept.study
@@ -87,18 +91,16 @@ class _Entries:
     count: int = 0
 
 
-def _empty(how: AnyConfig) -> Study:
+def _empty(several: int) -> Study:
     import optuna
 
     optuna.logging.set_verbosity(optuna.logging.ERROR)
-    if _beside(how):
-        return optuna.create_study(directions=("maximize", "minimize"))
-    return optuna.create_study(direction="maximize")
+    return optuna.create_study(directions=["maximize"] * several)
 
 
-def _beside(how: AnyConfig) -> str:
-    """The cost that is to be small beside a large score, if one is."""
-    return how.beside if isinstance(how, Nsga2Config) and how.beside != "none" else ""
+def _several(how: AnyConfig, history: Known) -> int:
+    """How many objectives a sampler sees that looks for a front; 0 where it sees the score."""
+    return len(history.best(1)[0].wanted) if isinstance(how, Nsga2Config) else 0
 
 
 def _distributions(domain: Domain) -> dict[str, BaseDistribution]:
@@ -111,6 +113,7 @@ def _distributions(domain: Domain) -> dict[str, BaseDistribution]:
 
 def _trial(
     result: Result,
+    several: int,
     count: int,
     how: AnyConfig,
     space: Mapping[str, BaseDistribution],
@@ -120,9 +123,7 @@ def _trial(
     from optuna.trial import create_trial
 
     params = {str(place): choice for place, choice in enumerate(domain.canonical(result.genotype))}
-    values = [result.score or 0.0]
-    if beside := _beside(how):
-        values.append(float(getattr(domain.analytic_cost(result.genotype), beside)))
+    values = result.wanted if several else (result.score or 0.0,)
     generation = count // how.population if isinstance(how, Nsga2Config) else 0
     return create_trial(
         params=params,

@@ -40,7 +40,12 @@ class Domain(Protocol):
         """Returns parameters and multiply-adds on one input, by arithmetic: nothing is built."""
 
     def allows(self, genotype: Genotype) -> bool:
-        """Returns whether an architecture's cost is within the limits of the search."""
+        """Returns whether an architecture's counted cost is within the limits of the search."""
+
+    @property
+    def affords(self) -> Callable[[Genotype], bool]:
+        """Says whether so are its other costs, which may have to be measured: it is asked last, of
+        what would be proposed."""
 
     @property
     def canonical(self) -> Callable[[Genotype], Genotype]:
@@ -50,11 +55,12 @@ class Domain(Protocol):
 @dataclass(frozen=True)
 class Result:
     """A trial that has ended on the rung `level`; `score` is `None` if it failed, else larger is
-    better."""
+    better. So are those of `wanted`, which are all objectives where there are several."""
 
     trial: Trial
     level: int
     score: float | None
+    wanted: tuple[float, ...] = ()
 
     @property
     def number(self) -> int:
@@ -216,7 +222,9 @@ def first_unseen(draw: Callable[[], Genotype], domain: Domain, history: Known) -
     for _ in range(ATTEMPTS):
         genotype = draw()
         # What was tried is looked up, a cost is counted: the cheaper question first.
-        if not history.seen(domain.canonical(genotype)) and domain.allows(genotype):
+        if history.seen(domain.canonical(genotype)) or not domain.allows(genotype):
+            continue
+        if domain.affords(genotype):
             return genotype
     raise ExhaustedError(f"{ATTEMPTS} draws in a row were tried before, or beyond a --limit")
 

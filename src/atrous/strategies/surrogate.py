@@ -27,9 +27,9 @@ from atrous.strategies.strategy import (
 from atrous.strategies.uniform import uniform
 
 Numbers = NDArray[np.float64]
-MOST_ENTRIES = 1000
+MOST_ENTRIES = 500
 """The latest so many results are fitted."""
-OFTEN, SELDOM = (50, 10), (500, 50)
+OFTEN, SELDOM = (50, 10), (250, 50)
 """A model is fitted to each new result, then to every 10th, then to every 50th, from so many on."""
 STAGES = 4
 """A progressive search opens its decisions in so many steps."""
@@ -68,8 +68,10 @@ class Surrogate:
             count = self.how.pool if model else 1
             found = self._candidates(domain, history, opened, count, rng)
             if found:
-                best = model.best(list(found), domain, self.how.curious) if model else 0
-                return Proposal(list(found.values())[best], Origin(KIND if model else OPENED))
+                forms = model.sorted(list(found), domain, self.how.curious) if model else found
+                best = next((found[form] for form in forms if domain.affords(found[form])), None)
+                if best is not None:
+                    return Proposal(best, Origin(KIND if model else OPENED))
         return uniform(domain, history, rng)
 
     def _opened(self, begun: int, places: int) -> list[int]:
@@ -166,15 +168,15 @@ class Regression:
         weights = vectors @ (shrunk * target)
         return cls(rows, costs, weights, inverse, centre, scale, places, model)
 
-    def best(self, forms: Sequence[Genotype], domain: Domain, curious: float) -> int:
-        """Returns the place of the form that promises most."""
+    def sorted(self, forms: Sequence[Genotype], domain: Domain, curious: float) -> list[Genotype]:
+        """Returns the forms, that which promises most first."""
         rows = encoded(forms, domain)
         costs = (_costs(forms, domain) - self.centre) / self.scale
         near = _kernel(rows, costs, self.rows, self.costs, self.places, self.model)
         own = (2.0 if self.model == "pairs" else 1.0) + (costs**2).mean(1) / 10
         variance = own - np.einsum("ij,jk,ik->i", near, self.inverse, near, optimize=True)
         promise = near @ self.weights + curious * np.sqrt(np.maximum(variance, 0))
-        return int(promise.argmax())
+        return [forms[place] for place in np.argsort(-promise, kind="stable")]
 
 
 def encoded(genotypes: Sequence[Genotype], domain: Domain) -> Numbers:

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from atrous.core.errors import AtrousError
 from atrous.model.export import exported, onnx_file, pt2_file
-from atrous.model.export.exported import check_request, export_network
+from atrous.model.export.exported import FORMATS, check_request, export_network
 from atrous.model.export.interface import noise
 from atrous.networks.backbones import Backbone
 from atrous.networks.network import Network
@@ -61,7 +61,7 @@ def names(folder: Path) -> set[str]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("format", ["onnx", "pt2"])
+@pytest.mark.parametrize("format", FORMATS)
 def test_a_file_that_does_not_agree_is_removed_and_an_older_one_stays(
     small: Network, tmp_path: Path, format: str
 ) -> None:

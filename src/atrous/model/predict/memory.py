@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from atrous.spaces.blueprint import Blueprint, blank_network
 from atrous.tasks.segmentation.probabilities import overlap_of, probabilities
 
 PROBE = 257
@@ -75,6 +76,18 @@ def needed(size: tuple[int, int], tile: tuple[int, int], per_pixel: float, class
 def least(size: tuple[int, int], per_pixel: float, classes: int) -> float:
     """Counts the bytes to compute an image of `size` (H, W) in the smallest tiles."""
     return needed(size, (SMALLEST, SMALLEST), per_pixel, classes)
+
+
+def inference_memory(blueprint: Blueprint, size: tuple[int, int]) -> int:
+    """Counts the most bytes that a network holds at any moment of a pass on one image of `size`
+    (H, W): weights, the image, and the tensors alive, as `bytes_per_pixel` counts them. Nothing is
+    computed, and nothing stored."""
+    network = blank_network(blueprint)
+    image = torch.empty(1, 3, *size, device="meta")
+    with torch.inference_mode(), _Watch() as watch:
+        network(image)
+    kept = (*network.parameters(), *network.buffers(), image)
+    return int(watch.peak + sum(tensor.nbytes for tensor in kept))
 
 
 class _Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]

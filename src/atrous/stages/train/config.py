@@ -32,6 +32,7 @@ from atrous.networks.backbones import fitted_offsets, load_backbone
 from atrous.networks.compute import Compute, cores, pick_device, whole_precision
 from atrous.networks.layers import dilates_depthwise
 from atrous.networks.weights import BUILTIN
+from atrous.search.objective import goal_of
 from atrous.search.run import Run, open_run, winner
 from atrous.spaces import find_architecture, find_space, needs_backbone
 from atrous.spaces.blueprint import Blueprint, blank_network, untrained_rates
@@ -117,7 +118,7 @@ def subject_in(search: SearchConfig, name: str, architecture: Architecture) -> S
     task = find_task(search.task)
     found = usual_subject(name, architecture, search.data).but(
         filters=search.proxy.filters,
-        score=task.end_to_end(search.proxy.score or task.value),
+        score=task.end_to_end(goal_of(search).score),
         task=task.name,
     )
     if not needs_backbone(architecture):

@@ -34,6 +34,7 @@ from atrous.report.page import write_report
 from atrous.report.trained import PLAN
 from atrous.search.ledger import scored
 from atrous.search.loop import Estimator
+from atrous.search.objective import goal_of
 from atrous.search.run import ABOUT, RERANK, Run, extend, open_run, winner
 from atrous.search.verdict import cheapest_baseline
 from atrous.spaces import (
@@ -279,7 +280,7 @@ def training_of(config: WholeConfig, candidate: Candidate, steps: int, regime: R
     else:
         training = replace(training, rate=WHOLE_RATE, rate_warm_up=WARM_UP, scales=SCALES)
     task = find_task(search.task)
-    training = replaced(training, score=task.end_to_end(search.proxy.score or task.value))
+    training = replaced(training, score=task.end_to_end(goal_of(search).score))
     return subject.but(training=training, seed=search.seed, device=search.machine.device)
 
 

@@ -16,7 +16,7 @@ from torch.nn import functional
 
 from atrous.spaces.auto_deeplab.trellis import STRIDES, stem_widths
 from atrous.spaces.auto_deeplab.trunk import EPSILON, resized
-from atrous.tasks.segmentation.probabilities import class_scores
+from atrous.tasks.task import Task
 
 
 def normalised(maps: Tensor, gains: Tensor | None = None) -> Tensor:
@@ -112,12 +112,12 @@ class SimplifiedAspp(nn.Module):
     arrows into the last layer, so that nothing could tell at which stride to end.
     """
 
-    def __init__(self, channels: int, level: int, classes: int) -> None:
+    def __init__(self, channels: int, level: int, classes: int, task: Task) -> None:
         super().__init__()
         self.point = Convolution(channels, channels, bare=True)
         self.atrous = Convolution(channels, channels, 3, rate=REACH // STRIDES[level], bare=True)
         self.pooling = Convolution(channels, channels, bare=True)
-        self.scores = class_scores(3 * channels, classes)
+        self.scores = task.lesson().head(3 * channels, classes, 1)
 
     def forward(self, maps: Tensor) -> Tensor:
         """[B, C, H, W] -> logits [B, K, H, W]."""
@@ -128,12 +128,12 @@ class SimplifiedAspp(nn.Module):
 
 
 class Head(nn.Module):
-    """Class scores of each level, interpolated bilinearly to the canvas and summed."""
+    """The task's scores of each level, interpolated bilinearly to the canvas and summed."""
 
-    def __init__(self, channels: Mapping[int, int], classes: int) -> None:
+    def __init__(self, channels: Mapping[int, int], classes: int, task: Task) -> None:
         super().__init__()
         self.levels = nn.ModuleDict(
-            {str(level): SimplifiedAspp(c, level, classes) for level, c in channels.items()}
+            {str(level): SimplifiedAspp(c, level, classes, task) for level, c in channels.items()}
         )
 
     def forward(self, outputs: Mapping[int, Tensor], size: tuple[int, int]) -> Tensor:

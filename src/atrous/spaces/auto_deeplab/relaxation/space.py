@@ -35,6 +35,7 @@ from atrous.spaces.auto_deeplab.relaxation.supernet import Supernet, SupernetSiz
 from atrous.spaces.auto_deeplab.space import decode
 from atrous.spaces.auto_deeplab.trellis import LAYERS, LEVELS, MEAN, STD, STRIDES, arrows, exits
 from atrous.spaces.auto_deeplab.trunk import Projection, doubled, make_operation
+from atrous.tasks.task import Task
 
 LEAST = 1e-30
 """A probability of 0 is taken as this where its logarithm is needed."""
@@ -72,9 +73,10 @@ class TrellisRelaxation:
         """See `Relaxation`."""
         return STRIDES[-1]
 
-    def network(self, filters: int, classes: int, checkpointing: bool = False) -> Supernet:
+    def network(self, filters: int, classes: int, checkpointing: bool, task: Task) -> Supernet:
         """See `Relaxation`."""
-        return Supernet(SupernetSize(self.layers, self.blocks, filters, classes), checkpointing)
+        size = SupernetSize(self.layers, self.blocks, filters, classes)
+        return Supernet(size, checkpointing, task)
 
     def candidates(self, logits: Logits, count: int, neutral: bool) -> list[Genotype]:
         """See `Relaxation`; `neutral` is explained at `decode_path`."""

@@ -31,6 +31,8 @@ from atrous.spaces.auto_deeplab.trellis import (
     levels_at,
     stem_widths,
 )
+from atrous.tasks import USUAL
+from atrous.tasks.task import Task
 
 FIRST_SCALE = 1e-3
 """Standard deviation of alpha and beta at the start."""
@@ -67,7 +69,7 @@ class Supernet(RelaxedNetwork):
     tensor of the most similar size. Nodes that no arrow leads to are not computed.
     """
 
-    def __init__(self, size: SupernetSize, checkpointing: bool = False) -> None:
+    def __init__(self, size: SupernetSize, checkpointing: bool = False, task: Task = USUAL) -> None:
         super().__init__()
         self.size, self.checkpointing = size, checkpointing
         alpha = torch.randn(len(edges(size.blocks)), CHOICES)
@@ -82,7 +84,7 @@ class Supernet(RelaxedNetwork):
             }
         )
         last = levels_at(size.layers - 1)
-        self.head = Head({level: size.width(level) for level in last}, size.classes)
+        self.head = Head({level: size.width(level) for level in last}, size.classes, task)
 
     def architecture(self) -> list[nn.Parameter]:
         """Returns alpha and beta."""

@@ -16,7 +16,7 @@ from atrous.core.architecture import Architecture
 from atrous.core.config import CACHED, END_TO_END, FidelityConfig, GradientConfig
 from atrous.core.errors import AtrousError
 from atrous.core.options import replaced
-from atrous.core.records import to_json, write, write_lines, write_plain
+from atrous.core.records import SEAL, seal_of, to_json, write, write_lines, write_plain
 from atrous.core.trial import Score
 from atrous.estimation.features import FORMAT as FEATURES
 from atrous.estimation.features import AboutFeatures, FeatureSet
@@ -35,7 +35,6 @@ from atrous.relax.collapse import read_history, write_history
 from atrous.relax.config import SearchProtocol
 from atrous.report.rerank import second_ranking
 from atrous.report.trained import read_timetable, read_trained
-from atrous.search.ledger import SEAL, _seal
 from atrous.search.run import Run, create_run, open_run
 from atrous.spaces import find_architecture
 from atrous.spaces.blueprint import blank_network
@@ -77,9 +76,13 @@ Read = Callable[[], object]
 
 
 def places(content: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
-    """The way to every value of a content."""
+    """The way to every value of a content; in a list, whose values are of one type, to the first
+    and the last."""
+    last = len(content) - 1
     inner = content.items() if isinstance(content, dict) else enumerate(content)
     for name, value in inner:
+        if isinstance(content, list) and 0 < name < last:
+            continue
         yield (*path, name)
         if isinstance(value, (dict, list)):
             yield from places(value, (*path, name))
@@ -140,8 +143,40 @@ def faults(read: Read, name: str, content: Any, put: Callable[[Any], object]) ->
     return told
 
 
-def in_file(read: Read, path: Path, lines: bool = False) -> list[str]:
-    """The faults of a file of JSON, or of the last of its lines; deep nesting is told, too."""
+def bare(content: Any) -> Any:
+    """A content without seals."""
+    if isinstance(content, list):
+        return [bare(each) for each in content]
+    return {name: value for name, value in content.items() if name != SEAL}
+
+
+def changed(value: Any) -> Any:
+    """A value of the same type, another by as little as may be."""
+    if isinstance(value, str):
+        return f"{value[:-1]}{'0' if value[-1:] != '0' else '1'}"
+    return not value if isinstance(value, bool) else value + type(value)(1)
+
+
+def unnoticed(read: Read, content: Any, put: Callable[[Any], object]) -> list[str]:
+    """The values of a sealed content that can be changed without a word."""
+    told = []
+    for path in places(content):
+        value = content
+        for part in path:
+            value = value[part]
+        if isinstance(value, (str, int, float)):
+            put(edited(content, path, changed(value)))
+            try:
+                read()
+            except AtrousError:
+                continue
+            told.append(f"{path} can be changed from {value!r}")
+    return told
+
+
+def in_file(read: Read, path: Path, lines: bool = False, sealed: bool = True) -> list[str]:
+    """The faults of a file of JSON, or of the last of its lines; deep nesting is told, too, and so
+    is each change of what is sealed."""
     text = path.read_text()
     first, last = ("", text) if not lines else (text[: text[:-1].rfind("\n") + 1], text)
     content = json.loads(last[len(first) :])
@@ -149,9 +184,13 @@ def in_file(read: Read, path: Path, lines: bool = False) -> list[str]:
     with pytest.raises(AtrousError, match=path.name) as caught:
         read()
     assert "deep" in str(caught.value)
-    return faults(
-        read, path.name, content, lambda new: path.write_text(f"{first}{json.dumps(new)}\n")
-    )
+
+    def put(new: Any) -> None:
+        path.write_text(f"{first}{json.dumps(new)}\n")
+
+    assert sealed == (content != bare(content))
+    told = unnoticed(read, content, put) if sealed else []
+    return told + faults(read, path.name, bare(content), put)
 
 
 @pytest.fixture
@@ -164,7 +203,7 @@ def run(tmp_path: Path) -> Run:
 
 
 def test_the_record_of_a_run(run: Run) -> None:
-    assert not in_file(lambda: open_run(run.path), run.path / "run.json")
+    assert not in_file(lambda: open_run(run.path), run.path / "run.json", sealed=False)
 
 
 def test_the_record_of_a_run_by_gradients(tmp_path: Path) -> None:
@@ -208,7 +247,7 @@ def test_the_other_records_of_a_run(run: Run) -> None:
         read_timetable(run.path)
     asked = replaced(request.usual("dpc"), data="/data", budget=600.0)
     request.keep(asked, run.path)
-    told += in_file(lambda: request.kept(run.path), run.path / "whole.json")
+    told += in_file(lambda: request.kept(run.path), run.path / "whole.json", sealed=False)
     write_history(run.path / "relaxation.jsonl", [snapshot(100), snapshot(200)])
     history = run.path / "relaxation.jsonl"
     told += in_file(lambda: read_history(history), history, lines=True)
@@ -233,7 +272,7 @@ def test_a_row_of_the_ledger(run: Run) -> None:
         if isinstance(outcome, dict):
             new = {**new, "outcome": json.dumps(outcome)}
         found.user_attrs.clear()
-        found.user_attrs.update({**new, SEAL: _seal((new, found.params))})
+        found.user_attrs.update({**new, SEAL: seal_of((new, found.params))})
 
     told = faults(lambda: ledger._from_optuna(found), "ledger.db", content, put)
     assert not [each for each in told if "without file or field" not in each], "\n".join(told)
@@ -259,7 +298,7 @@ def test_the_records_of_a_training(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         fingerprint=DATA,
     )
     trainer.create(tmp_path, job)
-    told = in_file(lambda: trainer.read(tmp_path), tmp_path / "training.json")
+    told = in_file(lambda: trainer.read(tmp_path), tmp_path / "training.json", sealed=False)
     write_lines(tmp_path / LOG, [Score(n, 1.0 / n, {"miou": n / 4}) for n in (1, 2)], "a log")
     lines = in_file(lambda: read_log(tmp_path), tmp_path / LOG, lines=True)
     # Values are called what their task calls them: of a line with none it is told that one lacks.
@@ -305,7 +344,7 @@ def test_what_the_page_reads_of_trained_networks(tmp_path: Path) -> None:
         with pytest.raises(AtrousError, match=name):
             read_trained(tmp_path)
         (folder / name).write_text(text)
-        content, others = json.loads(text), []
+        content, others = bare(json.loads(text)), []
         for path in places(content):
             for value in (*WRONG, MISSING):
                 (folder / name).write_text(json.dumps(edited(content, path, value)))
@@ -328,7 +367,7 @@ def test_the_records_of_other_folders(tmp_path: Path) -> None:
         dict.fromkeys((CACHED, END_TO_END, "large"), choice),
     )
     study.create_study(made)
-    told = in_file(lambda: study.open_study(made.path), made.path / "fidelity.json")
+    told = in_file(lambda: study.open_study(made.path), made.path / "fidelity.json", sealed=False)
     measured_one = recipe.Measurement("val", 0.5, 10, "9d41")
     found = recipe.RecipeResult("dpc", {}, (Difference("a", "b", "c"),), (measured_one,))
     recipe.write_result(tmp_path / "recipe", found, "")
@@ -340,7 +379,9 @@ def test_the_records_of_other_folders(tmp_path: Path) -> None:
     write(tmp_path / "about.json", about, FEATURES, "features")
     told += in_file(lambda: FeatureSet(tmp_path).about, tmp_path / "about.json")
     (tmp_path / "cell.json").write_text(json.dumps(to_json(Architecture("dpc-2", (0, 3, 1, 54)))))
-    told += in_file(lambda: find_architecture(str(tmp_path / "cell.json")), tmp_path / "cell.json")
+    told += in_file(
+        lambda: find_architecture(str(tmp_path / "cell.json")), tmp_path / "cell.json", sealed=False
+    )
     assert not [each for each in told if "cell.json ('genotype'," not in each], "\n".join(told)
 
 
@@ -349,7 +390,7 @@ def test_predictions_that_cannot_be_read_are_not_gone_on_with(tmp_path: Path) ->
     for text in (DEEP, "[]", "{", '{"model": 3}'):
         (tmp_path / "predictions.json").write_text(text)
         open_outputs(outputs, (), made, overwrite=False)
-        assert json.loads((tmp_path / "predictions.json").read_text()) == to_json(made)
+        assert bare(json.loads((tmp_path / "predictions.json").read_text())) == to_json(made)
 
 
 def test_a_command_tells_all_faults_of_a_file_at_once(run: Run) -> None:

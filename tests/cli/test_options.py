@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, is_dataclass
 from pathlib import Path
 from typing import Literal
 
@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 
 from atrous.cli import app
 from atrous.cli.options import Command, Told, dated, extendable, takes
+from atrous.core import config, requests
 from atrous.core.config import (
     GRADIENT,
     DataConfig,
@@ -26,6 +27,7 @@ from atrous.core.options import (
     Leaf,
     arguments,
     differences,
+    expected,
     leaves,
     option,
     part,
@@ -98,6 +100,13 @@ def shown(*words: str) -> str:
     return " ".join(found.output.split())
 
 
+def test_several_values_are_said_with_commas_or_one_by_one() -> None:
+    one, other = asked(Kinds, "--names", "a,b", "--scales", "1,2"), ("--names", "a", "--names", "b")
+    assert asked(Kinds, *other, "--scales", "1", "--scales", "2").values() == one.values()
+    assert one.values() == {"names": ("a", "b"), "scales": (1.0, 2.0)}
+    assert asked(Kinds).values() == {}
+
+
 def test_a_new_field_is_an_option_with_its_help() -> None:
     small = typer.Typer(rich_markup_mode=None)
 
@@ -165,6 +174,22 @@ def test_every_kind_of_value_is_read_back_as_it_is_spelt() -> None:
 def test_a_number_that_no_machine_takes_is_refused(words: tuple[str, ...], told: str) -> None:
     with pytest.raises(AtrousError, match=told):
         asked(LatencyConfig, "model", "--size", "33x33", *words).made(LatencyConfig)
+
+
+def test_every_number_has_a_bound_and_one_beyond_it_is_told() -> None:
+    """So that none takes all of the memory or all of the time, typed or in a file."""
+    kinds = [*vars(config).values(), *vars(requests).values()]
+    listed = [leaf for kind in kinds if is_dataclass(kind) for leaf in leaves(kind)]
+    whole = [leaf for leaf in listed if leaf.kind is int and not leaf.choices]
+    free = {"seed", "trial", "opset", "memory"}  # of which others say what they may be
+    assert len(whole) > 50
+    assert {leaf.name for leaf in whole if leaf.option.below is None} == free
+    for leaf in whole:
+        if below := leaf.option.below:
+            assert f"below {below:.10g}" in expected(leaf, int(below))
+            assert not expected(leaf, int(below) - 1)
+    scales = next(leaf for leaf in listed if leaf.name == "random_scales")
+    assert expected(scales, (0.5, 1e9)) == "positive numbers below 8"
 
 
 def test_no_numbers_are_told_as_what_is_lacking() -> None:

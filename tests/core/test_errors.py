@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from atrous.core.errors import AtrousError, lacks_memory, within_memory
+from atrous.core.errors import AtrousError, NoRoomError, lacks_memory, within_memory
 from tests.cases import each
 
 CPU = "[enforce fail at alloc_cpu.cpp:127] err == 0. DefaultCPUAllocator: can't allocate memory: x"
@@ -22,6 +22,7 @@ LACKS = (
     RuntimeError("cuDNN error: CUDNN_STATUS_ALLOC_FAILED"),
     RuntimeError("CUDA error: out of memory"),
     OSError(errno.ENOMEM, "Cannot allocate memory"),
+    NoRoomError("Not enough memory on cpu for a training step."),
 )
 OTHERS = (
     RuntimeError("mat1 and mat2 shapes cannot be multiplied"),
@@ -63,5 +64,7 @@ def test_it_ends_in_a_sentence_with_its_first_line_and_how_to_mend_it() -> None:
     ):
         raise RuntimeError("std::bad_alloc\nframe #0")
     assert str(told.value) == "Not enough memory on cpu to count (std::bad_alloc). Count less."
+    with pytest.raises(NoRoomError, match=r"^foreseen$"), within_memory("on cpu", "Count less."):
+        raise NoRoomError("foreseen")
     with pytest.raises(ValueError, match="another"), within_memory("on cpu", "Count less."):
         raise ValueError("another")

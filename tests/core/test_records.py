@@ -10,7 +10,17 @@ import pytest
 
 from atrous.core.architecture import Architecture, ArchitectureText
 from atrous.core.errors import AtrousError
-from atrous.core.records import RecordError, from_json, read, to_json, write
+from atrous.core.records import (
+    RecordError,
+    from_json,
+    read,
+    read_lines,
+    read_plain,
+    to_json,
+    write,
+    write_lines,
+    write_plain,
+)
 
 
 @dataclass(frozen=True)
@@ -91,6 +101,38 @@ def test_a_file_that_cannot_be_written_is_told(tmp_path: Path) -> None:
 @dataclass(frozen=True)
 class Found:
     architecture: ArchitectureText
+
+
+def test_a_digit_that_changed_is_told_and_a_change_on_purpose_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "whole.json"
+    write(path, WHOLE, 3, "a whole")
+    path.write_text(path.read_text().replace("1.5", "1.6"))
+    with pytest.raises(AtrousError, match=r"its seal says .*delete 'seal'.*Begin anew\."):
+        reading(path)
+    content = json.loads(path.read_text())
+    del content["seal"]
+    path.write_text(json.dumps(content))
+    assert reading(path).notes == {"a": 1.6}
+
+
+def test_several_records_and_lines_are_sealed_each_by_itself(tmp_path: Path) -> None:
+    path, parts = tmp_path / "parts", (Part((1, 2), "\udcff"), Part((3, 4)))
+    write_plain(path, parts, "parts")
+    assert read_plain(path, tuple[Part, ...], "parts", "", "") == parts
+    path.write_text(path.read_text().replace("part", "past"))
+    with pytest.raises(AtrousError, match="its seal says"):
+        read_plain(path, tuple[Part, ...], "parts", "", "")
+    write_lines(path, parts, "parts")
+    assert read_lines(path, Part, "a part", "") == list(parts)
+    path.write_text(path.read_text().replace("part", "past"))
+    with pytest.raises(AtrousError, match=r"in line 2 of parts .*its seal says"):
+        read_lines(path, Part, "a part", "")
+
+
+def test_settings_that_people_edit_have_no_seal(tmp_path: Path) -> None:
+    write(tmp_path / "whole.json", WHOLE, 3, "a whole", sealed=False)
+    assert "seal" not in (tmp_path / "whole.json").read_text()
+    assert reading(tmp_path / "whole.json") == WHOLE
 
 
 def test_an_architecture_is_spelled_in_its_short_form() -> None:

@@ -18,6 +18,7 @@ from atrous.core.statistics import (
     front,
     hypervolume,
     mean_interval,
+    replicates,
 )
 from tests.cases import each
 
@@ -152,6 +153,33 @@ def test_no_value_has_no_mean() -> None:
 def test_equal_values_have_a_narrow_interval() -> None:
     found = mean_interval([0.25, 0.25, 0.25])
     assert (found.mean, found.low, found.high) == (0.25, 0.25, 0.25)
+
+
+def test_of_two_candidates_the_difference_is_that_of_pairs() -> None:
+    one, other = [0.42, 0.421, 0.419], [0.4, 0.405, 0.398]
+    found = replicates([one, other])
+    paired = mean_interval([a - b for a, b in zip(one, other, strict=True)])
+    assert found.means[0] - found.means[1] == pytest.approx(paired.mean)
+    assert found.differs() == pytest.approx(paired.mean - paired.low)
+    assert found.differs(choices=3) > found.differs() > found.differs(sides=1)
+    with pytest.raises(ValueError, match="too few"):
+        replicates([one])
+
+
+def test_the_best_is_so_often_the_best_as_its_probability_says() -> None:
+    """True means spread as a seed does; half of the noise is what a seed does to all."""
+    rng, told, won = np.random.default_rng(0), [], []
+    for _ in range(300):
+        truth = rng.normal(0, 1, 5)
+        scores = truth[:, None] + rng.normal(0, 1, 3) + rng.normal(0, 1, (5, 3))
+        found = replicates(scores.tolist())
+        leads = int(np.argmax(found.means))
+        assert sum(found.chances) == pytest.approx(1)
+        told.append(found.chances[leads])
+        won.append(leads == int(np.argmax(truth)))
+    assert np.mean(won) == pytest.approx(np.mean(told), abs=0.06)
+    sure = np.array(told) > 0.8
+    assert np.mean(np.array(won)[sure]) > 0.75
 
 
 def test_a_front_holds_what_nothing_surpasses() -> None:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
 import unicodedata
 from pathlib import Path
 from typing import Literal
@@ -312,6 +313,18 @@ def test_files_that_are_not_read_are_named(root: Path) -> None:
     report = check(root)
     assert _find(report, "is not read: its name ends in .gif").file == "masks/train/train0.gif"
     assert (report.errors, report.warnings) == (0, 2)
+
+
+def test_what_is_no_file_is_named(root: Path) -> None:
+    (root / "masks/train/train0.png").unlink()
+    os.mkfifo(root / "masks/train/train0.png")
+    (root / "images/train/other.png").symlink_to(root / "masks/train/train0.png")
+    os.mkfifo(root / "images/beside.png")
+    report = check(root)
+    named = {p.file for p in report.problems if "a pipe, a socket or a device" in p.finding}
+    assert named == {"masks/train/train0.png", "images/train/other.png"}
+    assert _find(report, "images/ holds the folders").file == "images/beside.png"
+    assert (report.errors, report.warnings) == (0, 4)  # and one that lacks its mask
 
 
 def test_a_name_in_two_unicode_forms_is_one_name(root: Path) -> None:

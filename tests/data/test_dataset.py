@@ -9,7 +9,7 @@ import pytest
 
 from atrous.core.errors import AtrousError
 from atrous.data.check import check
-from atrous.data.dataset import Dataset, Sample, fingerprint, read_labels, select
+from atrous.data.dataset import Dataset, Sample, fingerprint, halves, read_labels, select
 from atrous.data.encoding import IDENTITY
 from atrous.data.layouts import read_dataset
 from atrous.data.pixels import read_mask
@@ -243,3 +243,18 @@ def test_what_may_not_be_read_is_named(
     monkeypatch.setattr(Path, name, refuse)
     with pytest.raises(AtrousError, match=rf"Cannot read {closed} \(Permission denied\)"):
         read_dataset(root)
+
+
+def test_selection_images_are_halved_where_another_sequence_begins() -> None:
+    def cut(names: list[str]) -> tuple[list[str], list[str]]:
+        one, other = halves(tuple(Sample(n, Path(n), Path(n)) for n in names))
+        return [each.name for each in one], [each.name for each in other]
+
+    frames = [f"{video}_{n:03}" for video, count in (("a", 3), ("b", 6)) for n in range(count)]
+    assert cut(frames[::-1]) == (frames[:3], frames[3:])
+    alike = [f"a_{n}" for n in range(5)]
+    assert cut(alike) == (alike[:3], alike[3:])
+    unlike = ["a_1", *(f"b_{n}" for n in range(7))]
+    assert cut(unlike) == (unlike[:4], unlike[4:])
+    with pytest.raises(AtrousError, match=r"at least 2 selection images for --reread.*got 1"):
+        cut(["a"])

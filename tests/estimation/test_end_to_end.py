@@ -24,6 +24,7 @@ from atrous.data.dataset import Samples, select
 from atrous.data.layouts import read_dataset
 from atrous.estimation import end_to_end as module
 from atrous.estimation.end_to_end import FineTune
+from atrous.networks import compute
 from atrous.spaces import find_architecture
 from atrous.training import loop
 from atrous.training.checkpoint import load
@@ -100,6 +101,16 @@ def test_divergence_is_a_record_and_leaves_nothing_behind(
     assert found.reason == Reason.NON_FINITE
     assert "Lower --rate" in found.error
     assert not list((tmp_path / "work").glob("*"))
+
+
+def test_a_network_that_no_machine_holds_is_a_record(
+    estimator: FineTune, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(compute, "machine_memory", lambda: 1000)
+    outcome = estimator(JOB)
+    assert isinstance(outcome, Failed)
+    assert outcome.reason is Reason.OUT_OF_MEMORY
+    assert outcome.error.startswith("Not enough memory on cpu for a training step of ")
 
 
 def test_a_full_disk_is_no_failure_of_the_candidate(estimator: FineTune) -> None:

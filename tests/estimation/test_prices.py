@@ -14,11 +14,12 @@ import torch
 
 from atrous.core.architecture import Architecture
 from atrous.core.errors import AtrousError
+from atrous.core.records import write
 from atrous.core.trial import Measured
 from atrous.data.encoding import distinct
 from atrous.estimation import prices
 from atrous.estimation.estimators import estimator_of
-from atrous.estimation.prices import FILE, QUARTILES, Prices
+from atrous.estimation.prices import FILE, FORMAT, QUARTILES, Prices
 from atrous.model.facts import Latency
 from atrous.model.predict import memory
 from atrous.networks.compute import LatencyConditions
@@ -35,20 +36,28 @@ from tests.small_search import begun, ignore, write_data
 Timed = Callable[..., tuple[Latency, ...]]
 
 
+def timed(how: LatencyConditions, low: float, middle: float, high: float) -> Latency:
+    """A latency with these quartiles in milliseconds."""
+    return Latency(
+        "pytorch",
+        "1",
+        **vars(how),
+        warm_up=1,
+        median_ms=middle,
+        quartiles_ms=(low, high),
+        range_ms=(low, high),
+        milliseconds=(middle,),
+    )
+
+
 def clock(asked: list[float]) -> Timed:
     """In the place of a measurement: milliseconds that a network's layers tell; `asked` hears of
     them."""
 
-    def compare(
-        network: Network, conditions: LatencyConditions, runtimes: tuple[str, ...], _: int
-    ) -> tuple[Latency, ...]:
-        found, (runtime,) = 1.0 + crc32(str(network).encode()) % 1000, runtimes
+    def compare(network: Network, how: LatencyConditions, *_: object) -> tuple[Latency, ...]:
+        found = 1.0 + crc32(str(network).encode()) % 1000
         asked.append(found)
-        spread = (found / 2, 2 * found)
-        return (
-            Latency(runtime, "1", **vars(conditions), warm_up=1, median_ms=found,
-                    quartiles_ms=spread, range_ms=spread, milliseconds=(found,)),
-        )  # fmt: skip
+        return (timed(how, 0.96 * found, found, 1.02 * found),)
 
     return compare
 
@@ -111,7 +120,7 @@ def test_all_that_is_wanted_is_kept_of_every_trial(tmp_path: Path, asked: list[f
     assert sorted(asked) == sorted(each.values["latency"] for each in found)
     for each in found:
         low, middle, high = each.details[QUARTILES]
-        assert (low, high) == (each.values["latency"] / 2, 2 * each.values["latency"])
+        assert (low, high) == (0.96 * each.values["latency"], 1.02 * each.values["latency"])
         assert middle == each.values["latency"]
         assert each.values["memory"] > 4 * each.values["parameters"]
     assert [entry.score for entry in run.ledger().entries()] == [
@@ -152,8 +161,26 @@ def test_what_is_too_slow_is_not_trained_also_after_a_stop(
 
 def test_latencies_of_other_conditions_do_not_compare(tmp_path: Path, asked: list[float]) -> None:
     run = ran(tmp_path, "run", objective=("latency@33x49",))
-    timings = run.path / FILE
-    timings.write_text(timings.read_text().replace('"threads": ', '"threads": 7'))
-    with pytest.raises(AtrousError, match=r"under other conditions .* with 7. threads"):
+    taken = Prices(run, run.goal)._timings
+    elsewhere = replace(taken, conditions=replace(taken.conditions, threads=7))
+    write(run.path / FILE, elsewhere, FORMAT, "the latencies of a run")
+    with pytest.raises(AtrousError, match=r"under other conditions .* with 7 threads"):
         Prices(run, run.goal).latency(Architecture("dpc-1", (0, 3)))
+    assert asked
+
+
+def test_a_network_is_timed_again_where_others_computed_meanwhile(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, asked: list[float]
+) -> None:
+    run = ran(tmp_path, "run", objective=("latency@33x49",), trials=1)
+    quartiles = [(6.0, 9.0, 14.0), (5.0, 5.2, 5.3), (1.0, 1.0, 1.0)]
+    rounds = iter(quartiles)
+
+    def compare(_network: Network, how: LatencyConditions, *_: object) -> tuple[Latency, ...]:
+        return (timed(how, *next(rounds)),)
+
+    monkeypatch.setattr(prices, "compare_latency", compare)
+    fresh = Prices(run, run.goal)
+    assert fresh.latency(find_architecture("dpc-1:0.44")) == 5.2
+    assert list(rounds) == quartiles[2:]
     assert asked

@@ -6,9 +6,10 @@ import pytest
 import torch
 from torch import nn
 
-from atrous.core.errors import AtrousError
+from atrous.core.errors import AtrousError, NoRoomError
 from atrous.execution import executor
-from atrous.networks.compute import Compute, cards, whole_precision
+from atrous.networks import compute as module
+from atrous.networks.compute import Compute, cards, require_memory, whole_precision
 
 
 def test_products_are_taken_in_the_precision_and_weights_stay() -> None:
@@ -57,3 +58,13 @@ def test_workers_take_the_cards_of_a_machine_in_turns(
 def test_a_device_stands_for_one_card_or_for_all(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 3)
     assert [cards(device) for device in ("cuda", "cuda:2", "cpu")] == [3, 1, 0]
+
+
+def test_what_no_device_holds_is_told_before_it_is_tried(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "machine_memory", lambda: 2**30)
+    require_memory(2**30, "cpu", "for a step", "Do less.")
+    told = r"Not enough memory on cpu for a step, .* at least 3 GiB of 1 GiB\. Do less\."
+    with pytest.raises(NoRoomError, match=told):
+        require_memory(3 * 2**30, "cpu", "for a step", "Do less.")
+    monkeypatch.setattr(module, "card_memory", lambda device: 2**32 * (device == "cuda:0"))
+    require_memory(3 * 2**30, "cuda:0", "for a step", "Do less.")

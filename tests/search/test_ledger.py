@@ -19,8 +19,9 @@ import optuna
 import pytest
 
 from atrous.core.errors import AtrousError
+from atrous.core.records import SEAL, seal_of
 from atrous.core.trial import Measured, Reason
-from atrous.search.ledger import SEAL, Entry, Ledger, _seal, file_url
+from atrous.search.ledger import Entry, Ledger, file_url
 from tests.records import failed, measured, widths
 
 ENTRIES = [
@@ -199,7 +200,7 @@ def edit(path: Path, change: Callable[[dict[str, Any]], object], sealed: bool) -
     if sealed:
         params = opened(path)._study.get_trials()[0].params
         rest = {k: v for k, v in {**before, **changed}.items() if k != SEAL}
-        rewrite(path, {SEAL: _seal((rest, params))})
+        rewrite(path, {SEAL: seal_of((rest, params))})
 
 
 def with_trial(fields: dict[str, Any], **changes: object) -> dict[str, object]:

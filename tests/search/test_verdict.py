@@ -13,7 +13,7 @@ from atrous.core.statistics import chance_margin
 from atrous.core.trial import REPLICATE, Job, Measured, Origin, Rung, Trial
 from atrous.core.words import count
 from atrous.search.ledger import Entry
-from atrous.search.run import Run
+from atrous.search.run import HELD_BACK, Run, winner
 from atrous.search.verdict import Verdict, cheapest_baseline, verdict_of
 from atrous.spaces import find_architecture, find_space
 from tests.report.runs import make_run, measured, reranked
@@ -174,3 +174,48 @@ def test_chance_exceeds_the_margin_in_one_case_of_20_at_most(candidates: int) ->
     share = sum(found > (allowed or 0) for found, allowed in margins) / cases
     assert 0.005 < share < 0.06
     assert chance_margin([0.1, 0.2]) is None
+
+
+def read_again(run: Run, scores: dict[int, list[float]], plain: list[float]) -> Run:
+    """The run with trials and the plain cell read again on images that chose nothing."""
+    trials = {e.trial.number: e.trial.architecture for e in run.ledger().entries()}
+    rows = {trials[number]: each for number, each in scores.items()}
+    rows[find_architecture("dpc:1x1")] = plain
+    readings = [(a, seed, s) for a, row in rows.items() for seed, s in enumerate(row, 1000)]
+    for number, (architecture, seed, score) in enumerate(readings):
+        trial = Trial(number, architecture, Origin(REPLICATE, note={HELD_BACK: "data"}), seed)
+        outcome = Measured(Job(trial, Rung(0, 4)), {f"{HELD_BACK} miou": score}, {}, 1.0)
+        widths = find_space(architecture.space).widths(architecture.genotype)
+        run.comparison().record(Entry(outcome, score, 1.0), widths)
+    return run
+
+
+def test_the_best_of_those_read_again_is_found_with_its_probability(tmp_path: Path) -> None:
+    """Trial 6 scored highest in the search; trial 4 does when both are read again."""
+    scores = {6: [0.41, 0.42, 0.43], 4: [0.44, 0.455, 0.46]}
+    run = read_again(search(tmp_path, 0.42), scores, [0.40, 0.415, 0.42])
+    found = verdict(run)
+    assert winner(run).number == 4
+    assert found.found.name == "trial 4"
+    told = found.rereading
+    assert told is not None
+    assert [each.contender.name for each in told.read] == ["trial 4", "trial 6", "dpc:1x1"]
+    assert told.best.chance > 0.95
+    assert sum(each.chance for each in told.read) == pytest.approx(1)
+    assert found.is_better
+    assert "Of 3 that were read again (3 fresh seeds each, on selection images" in found.words
+    assert found.recommended.name == told.cheapest.contender.name == "trial 4"
+
+
+@pytest.mark.parametrize(("prefer", "named"), [("score", "trial 4"), ("cost", "dpc:1x1")])
+def test_score_or_cost_is_preferred_among_those_not_shown_worse(
+    tmp_path: Path, prefer: str, named: str
+) -> None:
+    scores = {6: [0.42, 0.40, 0.45], 4: [0.44, 0.42, 0.43]}
+    run = read_again(search(tmp_path, 0.42, prefer=prefer), scores, [0.40, 0.43, 0.42])
+    told = verdict(run)
+    assert told.rereading is not None
+    assert not told.is_better
+    assert told.rereading.preferred(prefer).name == named
+    assert told.recommended.name == "dpc:1x1"
+    assert "dpc:1x1 is the cheapest that is not shown worse" in told.words

@@ -19,9 +19,10 @@ from atrous.estimation.cached import Proxy
 from atrous.estimation.features import FeatureSet
 from atrous.execution.executor import InlineExecutor, WorkerLostError
 from atrous.networks.network import Tail
-from atrous.search.ledger import Ledger, file_url
+from atrous.search.ledger import Ledger, file_url, scored
 from atrous.search.loop import Estimator
-from atrous.search.run import RERANK, SECOND, Run
+from atrous.search.run import HELD_BACK, RERANK, SECOND, Run, winner
+from atrous.search.verdict import verdict_of
 from atrous.spaces import find_architecture
 from atrous.stages.compare import (
     FIRST_SEED,
@@ -31,6 +32,7 @@ from atrous.stages.compare import (
     paired,
     replicate_trials,
     replicated,
+    reread,
     scores,
 )
 from atrous.stages.search import proceed
@@ -51,15 +53,17 @@ class MadeUp:
     task = SEGMENTATION
 
     def __init__(self, error: BaseException | None = None, at: int = 2) -> None:
-        self.fitted: list[tuple[str, int]] = []
+        self.trained: list[tuple[str, int]] = []
         self.error, self.at = error, _key(WANTED[at])
 
-    def fit(self, architecture: Architecture, steps: int, seed: int) -> tuple[Architecture, int]:
+    def fitted(
+        self, architecture: Architecture, steps: int, seed: int
+    ) -> tuple[tuple[Architecture, int], Metrics]:
         assert steps == 7
         if self.error and (str(architecture), seed) == self.at:
             raise self.error
-        self.fitted.append((str(architecture), seed))
-        return architecture, seed
+        self.trained.append((str(architecture), seed))
+        return (architecture, seed), {}
 
     def evaluate(self, network: tuple[Architecture, int], data: FeatureSet) -> Metrics:
         architecture, seed = network
@@ -112,7 +116,7 @@ def test_seeds_are_shared_and_fresh() -> None:
 def test_every_trial_is_scored_on_every_split(made_up: MadeUp, ledger: Ledger) -> None:
     found = train(made_up, ledger)
     assert len(found) == 12
-    assert made_up.fitted == [_key(trial) for trial in WANTED]
+    assert made_up.trained == [_key(trial) for trial in WANTED]
     replicate = next(r for r in found if (r.seed, r.split) == (FIRST_SEED, "val"))
     trained = (WANTED[0].architecture, WANTED[0].seed)
     expected = made_up.evaluate(trained, FeatureSet(Path("val-features")))
@@ -126,7 +130,7 @@ def test_what_was_trained_is_not_trained_again(made_up: MadeUp, ledger: Ledger) 
     first = train(made_up, ledger)
     assert train(made_up, ledger) == first
     assert train(made_up, ledger, ("val",)) == [r for r in first if r.split == "val"]
-    assert len(made_up.fitted) == 6
+    assert len(made_up.trained) == 6
 
 
 @pytest.mark.parametrize("ended", [0, 2, 5])
@@ -137,9 +141,9 @@ def test_an_interrupted_comparison_goes_on(
     with pytest.raises(KeyboardInterrupt):
         results(MadeUp(KeyboardInterrupt(), ended), ledger)
     assert len(ledger.entries()) == ended
-    made_up.fitted.clear()
+    made_up.trained.clear()
     assert train(made_up, ledger) == whole
-    assert made_up.fitted == [_key(trial) for trial in WANTED[ended:]]
+    assert made_up.trained == [_key(trial) for trial in WANTED[ended:]]
 
 
 def test_numbers_that_an_interruption_left_free_are_taken(made_up: MadeUp, ledger: Ledger) -> None:
@@ -155,10 +159,10 @@ def test_numbers_that_an_interruption_left_free_are_taken(made_up: MadeUp, ledge
 def test_another_split_is_trained_for_anew(made_up: MadeUp, ledger: Ledger) -> None:
     train(made_up, ledger, ("val",))
     found = train(made_up, ledger)
-    assert len(made_up.fitted) == 12
+    assert len(made_up.trained) == 12
     assert {(r.seed, r.split) for r in found} == {(t.seed, s) for t in WANTED for s in SPLITS}
     assert train(made_up, ledger) == found
-    assert len(made_up.fitted) == 12
+    assert len(made_up.trained) == 12
 
 
 def test_replicates_on_images_that_have_changed_are_not_kept(
@@ -166,7 +170,7 @@ def test_replicates_on_images_that_have_changed_are_not_kept(
 ) -> None:
     train(made_up, ledger)
     found = train(made_up, ledger, SPLITS, "other features")
-    assert len(made_up.fitted) == 12
+    assert len(made_up.trained) == 12
     assert {r.data for r in found} == {"val-other features", "test-other features"}
 
 
@@ -187,7 +191,7 @@ def test_a_failed_training_is_left_out_and_tried_again(
     assert str(error) in failed.error
     assert len(found) == 10
     assert len(train(made_up, ledger)) == 12
-    assert made_up.fitted == [_key(WANTED[2])]
+    assert made_up.trained == [_key(WANTED[2])]
 
 
 def test_a_network_without_a_finite_loss_has_diverged(made_up: MadeUp, ledger: Ledger) -> None:
@@ -282,14 +286,16 @@ def test_a_split_without_images_is_told_before_anything_is_computed(
 def test_a_candidate_that_diverges_is_left_out_and_the_others_are_compared(
     searched: Run, cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    fit, top1 = Proxy.fit, find_architecture("dpc:top1")
+    fitted, top1 = Proxy.fitted, find_architecture("dpc:top1")
 
-    def diverge(proxy: Proxy, architecture: Architecture, steps: int, seed: int) -> Tail:
+    def diverge(
+        proxy: Proxy, architecture: Architecture, steps: int, seed: int
+    ) -> tuple[Tail, Metrics]:
         if (architecture, seed) == (top1, 1000):
             raise NonFiniteError("the loss was nan")
-        return fit(proxy, architecture, steps, seed)
+        return fitted(proxy, architecture, steps, seed)
 
-    monkeypatch.setattr(Proxy, "fit", diverge)
+    monkeypatch.setattr(Proxy, "fitted", diverge)
     found = compare(searched, ("best", "dpc:top1"), ("test",), 2, cache)
     (failed,) = found.left_out
     assert failed.reason is Reason.NON_FINITE
@@ -309,7 +315,7 @@ def test_a_comparison_of_nothing_is_told(
     def diverge(_proxy: Proxy, *_: object) -> Tail:
         raise NonFiniteError("the loss was nan")
 
-    monkeypatch.setattr(Proxy, "fit", diverge)
+    monkeypatch.setattr(Proxy, "fitted", diverge)
     with pytest.raises(AtrousError, match=r"None of the architectures.*the loss was nan"):
         compare(searched, ("best",), ("test",), 2, cache)
 
@@ -319,3 +325,36 @@ def test_there_is_no_best_before_a_trial_has_a_score(
 ) -> None:
     with pytest.raises(AtrousError, match="none yet"):
         compare(begun[0], ("best",), ("val",), 2, cache)
+
+
+def test_the_best_are_read_again_on_images_that_the_search_did_not_look_at(
+    tmp_path: Path, cache: Path
+) -> None:
+    asked = {"baselines": ("dpc:1x1",), "trials": 4, "reread": 2, "reread_seeds": 2}
+    data = write_data(tmp_path / "data")
+    run, estimator = small_search.begun(data, tmp_path / "run", cache, **asked)
+    assert isinstance(estimator, Proxy)
+    assert run.context.selection_images == 2
+    proceed(run, estimator, ignore)
+    reread(run, cache)
+    read = run.compared()
+    assert {e.trial.seed for e in read} == {FIRST_SEED, FIRST_SEED + 1}
+    (held,) = {e.trial.origin.note[HELD_BACK] for e in read}
+    assert held != estimator.selection.path.name
+    entries = run.ledger().entries()
+    best = sorted(scored(entries), key=lambda found: -found.score)
+    architectures = {e.trial.architecture for e in read}
+    assert architectures >= {
+        *(e.trial.architecture for e in best[:2]),
+        find_architecture("dpc:1x1"),
+    }
+    told = verdict_of(run, entries)
+    assert told is not None
+    assert told.rereading is not None
+    assert told.rereading.basis == "2 fresh seeds each, on selection images that chose nothing"
+    assert len(told.rereading.read) == len(architectures)
+    means = {each.contender.name: each.mean for each in told.rereading.read}
+    del means["dpc:1x1"]
+    assert winner(run).label == told.found.name == max(means, key=lambda name: means[name])
+    reread(run, tmp_path / "nowhere")
+    assert run.compared() == read, "what was read is not read again"

@@ -21,7 +21,8 @@ from PIL import Image
 from atrous.core.config import ProxyConfig
 from atrous.core.errors import AtrousError
 from atrous.core.options import differences, replaced
-from atrous.core.trial import Job, Measured, Origin, Outcome, Trial
+from atrous.core.strategy_config import StrategyOptions
+from atrous.core.trial import UNIFORM, Job, Measured, Origin, Outcome, Trial
 from atrous.data.layouts import read_dataset
 from atrous.estimation import estimators
 from atrous.estimation.cached import Proxy
@@ -40,6 +41,7 @@ from atrous.spaces.blueprint import blank_network
 from atrous.stages import search as driver
 from atrous.stages.search import begin, lasting, proceed, require_possible, state_of, usual
 from atrous.stages.train.config import subject_in
+from atrous.strategies import STRATEGIES
 from atrous.strategies.strategy import Domain, Known, Proposal, Stateless
 from tests.cli.running import atrous
 from tests.processes import eventually
@@ -341,19 +343,23 @@ def kill_after(trials: int, run: Run, cache: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("strategy", STRATEGIES)
 def test_a_search_killed_and_resumed_equals_an_uninterrupted_one(
-    data: Path, tmp_path: Path, cache: Path
+    strategy: str, data: Path, tmp_path: Path, cache: Path
 ) -> None:
-    run, estimator = begin(
-        config(data, strategy="local", trials=14, steps=15), tmp_path / "run", cache
-    )
+    """Strategies learn from the tenth trial on: it is killed where they have."""
+    asked = config(data, strategy=strategy, trials=16, steps=10)
+    asked = replace(asked, options=StrategyOptions.usual(strategy))
+    run, estimator = begin(asked, tmp_path / "run", cache)
     killed = open_run(Path(shutil.copytree(run.path, tmp_path / "killed")))
-    for trials in (Random(0).randint(1, 3), Random(1).randint(4, 6)):
-        kill_after(trials, killed, cache)
-        assert len(killed.ledger().entries()) >= trials
+    trials = Random(strategy).randint(11, 14)
+    kill_after(trials, killed, cache)
+    assert len(killed.ledger().entries()) >= trials
     proceed(killed, estimator_of(killed, cache), ignore)
     proceed(run, estimator, ignore)
-    assert len(outcomes(run)) == 15
+    kinds = {entry.trial.origin.kind for entry in run.ledger().entries()[11:]}
+    assert (kinds == {UNIFORM}) == (strategy == "random")
+    assert len(outcomes(run)) == 17
     assert outcomes(killed) == outcomes(run)
 
 

@@ -1,11 +1,12 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from random import Random
 
 import pytest
 
-from atrous.core.architecture import Limit
+from atrous.core.architecture import Genotype, Limit
 from atrous.search.history import History
 from atrous.spaces import find_space
 from atrous.spaces.dpc.space import dpc
@@ -60,6 +61,22 @@ def test_what_is_beyond_a_limit_is_not_proposed() -> None:
     none = find_space("dpc-1").at({16: (8, 5, 5)}, 4, (Limit.parse("multiply-adds<=0"),))
     with pytest.raises(ExhaustedError, match="beyond a --limit"):
         uniform(none, known, rng)
+
+
+def test_what_has_to_be_measured_is_asked_last_and_not_for_ever() -> None:
+    """Of cells that are cheap by count, and of a few hundred where none is within the limit."""
+    asked: list[Genotype] = []
+
+    def refuse(genotype: Genotype) -> bool:
+        asked.append(genotype)
+        return False
+
+    limit = Limit.parse("multiply-adds<=10k")
+    space = replace(find_space("dpc").at({16: (8, 5, 5)}, 4, (limit,)), affords=refuse)
+    with pytest.raises(ExhaustedError, match="200 draws"):
+        propose(Stateless(uniform), space, [])
+    assert len(asked) == 200
+    assert all(space.analytic_cost(genotype).multiply_adds <= 1e4 for genotype in asked)
 
 
 @pytest.mark.parametrize("text", ["", "parameters", "miou<=1", "parameters<=-1", "parameters<=x"])

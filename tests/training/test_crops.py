@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import gc
 import threading
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from typing import cast
 
 import numpy as np
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from atrous.core.errors import AtrousError
+from atrous.core.errors import AtrousError, NoRoomError
 from atrous.data.dataset import AHEAD, Samples, read_ahead
 from atrous.execution.local import LocalExecutor
+from atrous.networks import compute
 from atrous.training.config import Protocol
 from atrous.training.crops import (
     LOADERS,
@@ -24,6 +25,7 @@ from atrous.training.crops import (
     loader_threads,
     order,
     parts,
+    require_step,
     share_of,
 )
 from atrous.training.world import World
@@ -113,6 +115,20 @@ def test_a_batch_that_cannot_be_shared_is_refused() -> None:
         share_of(protocol(), World("cpu", 0, 4))
     assert share_of(protocol(tune_norm=False), World("cpu", 0, 4)) == 1
     assert share_of(protocol(), World("cuda:0", 0, 4)) == 1
+
+
+def test_a_step_of_which_weights_or_images_have_no_room_is_refused(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    network, how = nn.Linear(1000, 1000), protocol(batch=4, crop=(100, 100))
+    needed = 12 * 1_001_000 + 15 * 4 * 100 * 100
+    monkeypatch.setattr(compute, "machine_memory", lambda: needed)
+    require_step(network, how, ALONE)
+    monkeypatch.setattr(compute, "machine_memory", lambda: needed - 1)
+    with pytest.raises(NoRoomError, match=r"step of 4 images of 100x100 .*Lower --batch"):
+        require_step(network, how, ALONE)
+    with pytest.raises(NoRoomError, match="step of 2 images"):
+        require_step(nn.Linear(2000, 1000), replace(how, accumulate=2), ALONE)
 
 
 def test_a_cpu_reads_images_where_it_trains() -> None:

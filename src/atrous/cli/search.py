@@ -14,7 +14,7 @@ from atrous.cli.options import (
     dated,
     extendable,
     refuse_to_change,
-    require_data,
+    require_dataset,
     resumed,
     takes,
 )
@@ -68,7 +68,9 @@ def drive(path: Path, estimator: Estimator | None, cache: Path) -> None:
     """Runs what is left of a run and says how to go on if it is interrupted."""
     from atrous.estimation.estimators import estimator_of
     from atrous.search.run import open_run
+    from atrous.search.verdict import verdict_of
     from atrous.stages import search as driver
+    from atrous.stages.compare import reread
     from atrous.stages.relax import relax, tell_snapshot
     from atrous.stages.search import SearchView, state_of, total_of
 
@@ -84,6 +86,10 @@ def drive(path: Path, estimator: Estimator | None, cache: Path) -> None:
         strategy = relax(run, tell_snapshot) if run.config.gradient else None
         with view.shown():
             driver.proceed(run, estimator, view.watch, strategy)
+        if run.config.reading.reread:
+            reread(run, cache)
+    if run.compared() and (verdict := verdict_of(run, run.ledger().entries())):
+        say(verdict.words)
     state = state_of(run, run.ledger().entries(), running=False)
     say(f"The search is {state}. See the results: {command('report', path)}")
 
@@ -97,7 +103,7 @@ def _asked(told: Told) -> SearchRequest:
 
     def check(asked: SearchRequest) -> None:
         require_all(
-            partial(require_data, told, "search", asked.folders),
+            partial(require_dataset, told, "search", asked.folders),
             partial(told.require_read_by, strategy),
             partial(require_possible, asked.search, asked.folders.out),
         )

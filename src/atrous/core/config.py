@@ -6,7 +6,7 @@ from dataclasses import dataclass, fields
 from typing import Literal
 
 from atrous.core.options import compared, option, part
-from atrous.core.strategy_config import StrategyOptions
+from atrous.core.strategy_config import MOST_TRIALS, StrategyOptions
 
 Size = tuple[int, int]
 Init = Literal["reference", "torch", "he"]
@@ -18,6 +18,11 @@ MOST_RUNGS = 11
 """There are fewer rungs."""
 MOST_WORKERS = 1025
 """Fewer processes run at a time."""
+MOST_STEPS, MOST_BATCH, MOST_FILTERS, MOST_SEEDS = 10**8, 2**12 + 1, 2**11 + 1, 1000
+"""Numbers that no training, search or network reaches: more is a slip of the finger, which is told
+before it takes all of the memory or all of the time."""
+MOST_SCALE = 8
+"""Images are enlarged by less."""
 CELL_RATES = {"adamw": 0.01, "sgd": 0.1}
 """Base learning rates for a few hundred steps on cached features, by optimiser."""
 GRADIENT = "gradient"
@@ -85,11 +90,16 @@ class ProxyConfig:
         64,
         derived="64; 8 for whole networks",
         least=1,
+        below=MOST_FILTERS,
     )
     steps: int = compared(
-        "Training steps of a trial.", 400, derived="400; 1000 for whole networks", least=1
+        "Training steps of a trial.",
+        400,
+        derived="400; 1000 for whole networks",
+        least=1,
+        below=MOST_STEPS,
     )
-    batch: int = compared("Images a step.", 8, least=2)
+    batch: int = compared("Images a step.", 8, least=2, below=MOST_BATCH)
     crop: Size | None = option(
         "Canvas HxW of every image.", None, derived="the largest image, 513 at most"
     )
@@ -173,6 +183,7 @@ class BudgetConfig:
         60,
         derived="60; with gradient, what is decoded and 8 random ones",
         least=1,
+        below=MOST_TRIALS,
         extends=True,
     )
     seconds: float | None = option(
@@ -234,12 +245,36 @@ class RungConfig:
         below=MOST_RUNGS,
         rare=True,
     )
-    eta: int = compared("The steps of a rung over those of the one below.", 4, least=2, rare=True)
+    eta: int = compared(
+        "The steps of a rung over those of the one below.", 4, least=2, below=MOST_SEEDS, rare=True
+    )
     promotion: str | None = compared(
         "Who is trained on, with several --rungs: halving, the best of each eta; or median, who is "
         "not below the median of those before.",
         None,
         derived="halving",
+        rare=True,
+    )
+
+
+@dataclass(frozen=True)
+class ReadingConfig:
+    """How the best of a search are read again at its end, and which of them is recommended."""
+
+    reread: int | None = option(
+        "At the end, so many of the best train anew, with fresh seeds, and are scored on a half of "
+        "the selection images, which the search does not look at; 0: none.",
+        None,
+        derived="5 where scores are taken on 60 images or more, else 0",
+        least=0,
+        below=MOST_SEEDS,
+        rare=True,
+    )
+    reread_seeds: int = option("Fresh seeds of each.", 3, least=2, below=MOST_SEEDS, rare=True)
+    prefer: Literal["score", "cost"] = option(
+        "What is recommended: score, the best, or the cheapest baseline where that is cheaper and "
+        "not shown worse; cost, the cheapest of all read again that is not shown worse.",
+        "score",
         rare=True,
     )
 
@@ -256,9 +291,14 @@ class GradientConfig:
         flag="search-steps",
         derived="40 passes over half of the training images",
         least=1,
+        below=MOST_STEPS,
     )
-    filters: int = option("Width F of a supernet.", 8, flag="search-filters", least=1)
-    batch: int = option("Crops a step of a supernet.", 2, flag="search-batch", least=1)
+    filters: int = option(
+        "Width F of a supernet.", 8, flag="search-filters", least=1, below=MOST_FILTERS
+    )
+    batch: int = option(
+        "Crops a step of a supernet.", 2, flag="search-batch", least=1, below=MOST_BATCH
+    )
     crop: Size | None = option(
         "HxW of its crops.", None, flag="search-crop", derived="the largest image, 321 at most"
     )
@@ -269,8 +309,8 @@ class GradientConfig:
         least=0,
         below=1,
     )
-    seeds: int = option("Supernets, one after another.", 1, least=1)
-    candidates: int = option("Architectures decoded from each.", 1, least=1)
+    seeds: int = option("Supernets, one after another.", 1, least=1, below=MOST_SEEDS)
+    candidates: int = option("Architectures decoded from each.", 1, least=1, below=MOST_SEEDS)
     neutral: bool = option(
         "Decode paths without preference for the finest and coarsest stride.", False
     )
@@ -298,6 +338,7 @@ class SearchConfig:
     options: StrategyOptions = part(StrategyOptions)
     goal: GoalConfig = part(GoalConfig)
     rungs: RungConfig = part(RungConfig)
+    reading: ReadingConfig = part(ReadingConfig)
     budget: BudgetConfig = part(BudgetConfig)
     seed: int = option("Of proposals, first weights and batches.", 0, least=0)
     encoder: EncoderConfig = part(EncoderConfig)
@@ -314,8 +355,8 @@ class SearchConfig:
 class TrainingConfig:
     """How a network is trained end to end; `None` is derived from network, data and machine."""
 
-    steps: int = option("Training steps.", 30_000, least=1)
-    batch: int = option("Images a step, over all processes.", 8, least=2)
+    steps: int = option("Training steps.", 30_000, least=1, below=MOST_STEPS)
+    batch: int = option("Images a step, over all processes.", 8, least=2, below=MOST_BATCH)
     crop: Size | None = option(
         "HxW of a training crop.", None, derived="the largest image, 513 at most"
     )
@@ -328,6 +369,7 @@ class TrainingConfig:
         (0.5, 0.75, 1.0, 1.25, 1.5, 1.75, 2.0),
         flag="random-scales",
         above=0,
+        below=MOST_SCALE,
     )
     flip: bool = option("Random left-right flips.", True)
     colour: float = option(
@@ -358,6 +400,7 @@ class TrainingConfig:
         "are computed once; 0: a new crop each time.",
         0,
         least=0,
+        below=MOST_SEEDS,
     )
     loss_every: int = option(
         "The loss is taken at every so many pixels of each axis.", 1, least=1, below=9
@@ -368,7 +411,9 @@ class TrainingConfig:
     precision: Literal["float32", "bfloat16"] | None = option(
         "Of products.", None, derived="bfloat16 on a GPU, else float32"
     )
-    accumulate: int = option("Parts a batch is worked on in, for lack of memory.", 1, least=1)
+    accumulate: int = option(
+        "Parts a batch is worked on in, for lack of memory.", 1, least=1, below=MOST_BATCH
+    )
     average: float = option(
         "Decay of a moving average of the weights, such as 0.999, reached step by step; 0: none.",
         0.0,
@@ -382,7 +427,7 @@ class TrainingConfig:
         "What decides which weights are kept, such as blend.", "", derived="the task's main value"
     )
     score_every: int | None = option(
-        "Steps between scores.", None, derived="20 scores a run", least=1
+        "Steps between scores.", None, derived="20 scores a run", least=1, below=MOST_STEPS
     )
 
 
@@ -404,7 +449,11 @@ class TrainConfig:
         output_stride={"derived": "the run's, or 16", "rare": False},
     )
     filters: int = option(
-        "Width of the cell, or F of a whole network.", 256, derived="the run's, or 256; 20", least=1
+        "Width of the cell, or F of a whole network.",
+        256,
+        derived="the run's, or 256; 20",
+        least=1,
+        below=MOST_FILTERS,
     )
     decoder: bool = option("Add the decoder of DeepLabv3+ at stride 4.", False)
     training: TrainingConfig = part(
@@ -431,7 +480,7 @@ OF_ONE_TRAINING = (
 class RerankConfig:
     """How the best of a run are ranked again."""
 
-    top: int = option("So many of the best are ranked again.", 50, least=1)
+    top: int = option("So many of the best are ranked again.", 50, least=1, below=MOST_TRIALS)
     training: TrainingConfig = part(
         TrainingConfig(steps=1000),
         without=OF_ONE_TRAINING,
@@ -458,7 +507,7 @@ class WholeConfig:
     search: SearchConfig = part(
         without=(
             *("strategy", "trials", "crop", "batch", "rate", "baselines", "gradient"),
-            *("rungs", "options", "task", *OF_CELLS),
+            *("rungs", "reread", "reread_seeds", "options", "task", *OF_CELLS),
             *("objective", "reward", "target", "exponent"),
         ),
         path={"help": "The folder of a data set; with --resume, of a run."},
@@ -496,7 +545,7 @@ class FidelityConfig:
         weights={"help": "auto (timm's hub), builtin, none, or a file."},
     )
     large_cached: bool = option("Freeze the large backbone too: for machines without a GPU.", False)
-    cells: int = option("How many of the 31 cells to measure.", 31, least=1)
+    cells: int = option("How many of the 31 cells to measure.", 31, least=1, below=MOST_SEEDS)
     small: EncoderConfig = part(
         EncoderConfig("tf_efficientnet_lite0", "auto", 16),
         without=("finest_stride",),
@@ -509,7 +558,7 @@ class FidelityConfig:
         rate={"help": "Base learning rate on cached features."},
         filters={"help": "Width of the cells; the paper's is 256.", "derived": "64"},
     )
-    end_to_end_steps: int = option("Training steps end to end.", 400, least=1)
+    end_to_end_steps: int = option("Training steps end to end.", 400, least=1, below=MOST_STEPS)
     end_to_end_rate: float = option("Base learning rate end to end.", 0.01, above=0)
     machine: MachineConfig = part(
         MachineConfig,

@@ -22,6 +22,10 @@ class InvalidError(AtrousError, ValueError):
     """A record whose values do not go together, told in the words of whoever asked for them."""
 
 
+class NoRoomError(AtrousError, MemoryError):
+    """A lack of memory that is foreseen."""
+
+
 def faults(*checks: Callable[[], object]) -> list[str]:
     """Returns what each of the checks that fail says: none is kept back for another's sake."""
     told: list[str] = []
@@ -54,7 +58,7 @@ def lacks_memory(error: BaseException | None) -> bool:
     """Returns whether an error, or one that it was raised in the handling of, tells of lacking
     memory, that of a CPU or of an accelerator. torch's own error is known by its name: this room
     does without torch."""
-    if error is None or isinstance(error, AtrousError):
+    if error is None or (isinstance(error, AtrousError) and not isinstance(error, NoRoomError)):
         return False
     if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
         return True
@@ -85,7 +89,7 @@ def within_memory(where: str, mend: str) -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        if not lacks_memory(error):
+        if not lacks_memory(error) or isinstance(error, AtrousError):
             raise
         advice = getattr(error, "advice", mend)
         raise AtrousError(f"Not enough memory {where} ({in_a_line(error)}). {advice}") from error

@@ -219,7 +219,7 @@ def require_in_range(record: Any, but: tuple[str, ...] = ()) -> None:
 def problem(leaf: Leaf, value: Any) -> str:
     """Returns a phrase on a value out of its range, or nothing."""
     told = "" if value is None else expected(leaf, value)
-    verb = "are" if told.endswith("numbers") else "is"
+    verb = "are" if "numbers" in told else "is"
     return f"--{leaf.flag} {verb} {told}, got {_shown(leaf, value)}" if told else ""
 
 
@@ -304,13 +304,18 @@ def expected(leaf: Leaf, value: Any) -> str:
     if leaf.is_size:
         return f"a size with sides from 1 to {LONGEST} pixels"
     if known.above == 0:
-        return "a positive number" if not isinstance(value, tuple) else "positive numbers"
+        most = f" below {known.below:g}" if known.below is not None else ""
+        return (
+            f"a positive number{most}"
+            if not isinstance(value, tuple)
+            else f"positive numbers{most}"
+        )
     if any(isinstance(each, int) and each >= MOST for each in values):
         return "below 2^62"
     words = [f"at least {known.least:g}"] if known.least is not None else []
     low = known.least is not None and any(each < known.least for each in values)
     if known.below is not None and not (low and known.below > 1):
-        words += [f"below {known.below:g}"]
+        words += [f"below {known.below:.10g}"]
     return " and ".join(words) or ("numbers" if isinstance(value, tuple) else "a finite number")
 
 

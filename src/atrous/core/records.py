@@ -6,14 +6,19 @@ missing one that has no default, a number that is a text, a tuple of another len
 so is a value out of its range: that of the option that the field is on the command line, or of its
 type here. All errors of a file are told at once, each with the field it is in.
 
+A record that a program made and nobody edits carries a seal: a digest of its other fields, so that
+no digit of a figure changes unseen. A file without one, of an older version or edited on purpose,
+is read; so are settings, which people edit and which have none.
+
 File names are bytes. What is no character in them is a lone surrogate in Python's texts, and an
 escape in a file; a private character carries it through the check of types.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Set
 from contextlib import contextmanager
 from dataclasses import fields, is_dataclass, replace
 from functools import cache
@@ -30,6 +35,8 @@ from atrous.core.options import Leaf, expected, options_of
 T = TypeVar("T")
 FORMAT = "format"
 """The field of a file that holds the number of its format, beside the fields of its record."""
+SEAL = "seal"
+"""The field of a record that holds the digest of all others."""
 STRICT = ConfigDict(strict=True, extra="forbid", allow_inf_nan=True, arbitrary_types_allowed=False)
 LOOSE = ConfigDict(strict=True, extra="ignore", allow_inf_nan=True, arbitrary_types_allowed=False)
 MOST = 2**53
@@ -90,22 +97,34 @@ def from_json(kind: type[T], content: Any, some: bool = False) -> T:
 
 
 def from_text(kind: type[T], text: str | bytes) -> T:
-    """Returns the record of a type that a JSON text spells; raises `RecordError`."""
-    return from_json(kind, parse(text))
+    """Returns the record, or the records, that a JSON text spells; raises `RecordError`, also where
+    one is not what was sealed."""
+    return _unchanged(kind, parse(text))
 
 
-def spelt(record: Any, number: int | None = None) -> str:
-    """Returns a record, or several, as files hold it, with the number of its format if there is."""
+def seal_of(content: Any) -> str:
+    """Returns a digest of JSON's types, whatever the order of names."""
+    text = json.dumps(json.loads(json.dumps(content)), sort_keys=True)
+    return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
+
+
+def spelt(record: Any, number: int | None = None, sealed: bool = True) -> str:
+    """Returns a record, or several, as files hold it, with the number of its format if there is,
+    and each `sealed` unless people edit it."""
     content = to_json(record) if number is None else {FORMAT: number, **to_json(record)}
+    content = _sealed(content) if sealed else content
     return json.dumps(content, indent=2, ensure_ascii=False) + "\n"
 
 
-def write(path: Path, record: Any, number: int, what: str, mend: str = MEND) -> None:
-    """Writes a record with the number of its format so that no reader sees half of it.
+def write(
+    path: Path, record: Any, number: int, what: str, mend: str = MEND, sealed: bool = True
+) -> None:
+    """Writes a record with the number of its format so that no reader sees half of it; settings,
+    which people edit, are not `sealed`.
 
     Raises `AtrousError`, which calls the content `what` and says `mend`, if it cannot be written.
     """
-    _write(path, spelt(record, number), what, mend)
+    _write(path, spelt(record, number, sealed), what, mend)
 
 
 def write_plain(path: Path, record: Any, what: str, mend: str = MEND) -> None:
@@ -115,7 +134,8 @@ def write_plain(path: Path, record: Any, what: str, mend: str = MEND) -> None:
 
 def write_lines(path: Path, records: Iterable[Any], what: str, mend: str = MEND) -> None:
     """Writes records as JSON, one a line; raises as `write` does."""
-    _write(path, "".join(f"{json.dumps(to_json(record))}\n" for record in records), what, mend)
+    lines = (json.dumps(_sealed(to_json(record))) for record in records)
+    _write(path, "".join(f"{line}\n" for line in lines), what, mend)
 
 
 def read(
@@ -130,13 +150,13 @@ def read(
         content = parse(path.read_bytes())
         if not isinstance(content, dict):
             raise RecordError(f"it holds {type(content).__name__}, not an object")
-        found = content.pop(FORMAT, None)
+        found = content.get(FORMAT)
         if type(found) is not int or found != number:
             raise AtrousError(
                 f"{path} was written by another version of Atrous: {what} has format {found!s:.40} "
                 f"there, and this version reads format {number}. {mend}"
             )
-        return from_json(kind, content, some)
+        return _unchanged(kind, content, some, {FORMAT, SEAL})
 
 
 def read_plain(
@@ -144,7 +164,7 @@ def read_plain(
 ) -> T:
     """Reads a record of a file without a format, or `some` fields of one; raises as `read` does."""
     with _reading(path, what, absent, mend):
-        return from_json(kind, parse(path.read_bytes()), some)
+        return _unchanged(kind, parse(path.read_bytes()), some)
 
 
 def read_lines(path: Path, kind: type[T], what: str, mend: str) -> list[T]:
@@ -168,6 +188,36 @@ def read_lines(path: Path, kind: type[T], what: str, mend: str) -> list[T]:
 def _write(path: Path, text: str, what: str, mend: str = MEND) -> None:
     with writing(f"{what} to {path}", mend):
         write_whole(path, text)
+
+
+def _sealed(content: Any) -> Any:
+    if isinstance(content, list):
+        return [_sealed(each) for each in content]
+    return {**content, SEAL: seal_of(content)}
+
+
+def _unchanged(
+    kind: type[T], content: Any, some: bool = False, beside: Set[str] = frozenset({SEAL})
+) -> T:
+    """Returns the record, or the records, of a content with seals and other fields `beside` its
+    own; raises `RecordError`, of a wrong seal only where nothing else is wrong."""
+    record = from_json(kind, _without(content, beside), some)
+    for each in content if isinstance(content, list) else [content]:
+        if isinstance(each, dict) and SEAL in each and each[SEAL] != seal_of(_without(each)):
+            raise RecordError(
+                "its seal says that it has changed since it was written (if you changed it on "
+                f"purpose, delete {SEAL!r} from it)"
+            )
+    return record
+
+
+def _without(content: Any, names: Set[str] = frozenset({SEAL})) -> Any:
+    """Returns an object, or each of several, without some of its fields."""
+    if isinstance(content, list):
+        return [_without(each, names) for each in content]
+    if isinstance(content, dict):
+        return {name: value for name, value in content.items() if name not in names}
+    return content
 
 
 @contextmanager

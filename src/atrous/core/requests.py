@@ -8,6 +8,10 @@ from typing import Literal
 
 from atrous.core.config import (
     GRADIENT,
+    MOST_BATCH,
+    MOST_FILTERS,
+    MOST_SEEDS,
+    MOST_STEPS,
     DataConfig,
     FidelityConfig,
     RerankConfig,
@@ -21,6 +25,8 @@ from atrous.core.options import option, part
 DEVICE = "auto, cpu, cuda or cuda:N."
 SCALES = "Sizes at which each image is looked at, such as 0.75,1,1.25."
 MIRRORED = "Look at each image mirrored as well."
+MOST_CHANNELS, MOST_SCENES = 2**16, 10**6
+"""Numbers that no map and no set of scenes reaches."""
 
 
 @dataclass(frozen=True)
@@ -152,14 +158,20 @@ class Asked:
     """
 
     channels: int | None = option(
-        "Channels of the feature map.", None, derived="320, or the backbone's", least=1
+        "Channels of the feature map.",
+        None,
+        derived="320, or the backbone's",
+        least=1,
+        below=MOST_CHANNELS,
     )
     size: Size | None = option(
         "HxW: the feature map [65x129], or of a whole network or with --backbone the image "
         "[1025x2049].",
         None,
     )
-    filters: int | None = option("Channels of each branch [256], or F [20].", None, least=1)
+    filters: int | None = option(
+        "Channels of each branch [256], or F [20].", None, least=1, below=MOST_FILTERS
+    )
     backbone: str | None = option("A timm model to count too.", None)
     output_stride: int | None = option(
         "Of the backbone: 8, 16 or 32.", None, derived="16", choices=(8, 16, 32)
@@ -196,7 +208,7 @@ class ScenesConfig:
     """Scenes to be drawn as a data set."""
 
     folder: Path = option("Where to write.", positional=True, needed=True)
-    images: int = option("How many, over all splits.", 240, least=3)
+    images: int = option("How many, over all splits.", 240, least=3, below=MOST_SCENES)
     seed: int = option("Other seeds draw other scenes.", 0, least=0)
 
 
@@ -215,7 +227,9 @@ class EvaluationRequest:
     flip: bool = option(MIRRORED, False)
     device: str = option(DEVICE, "auto")
     out: Path | None = option("Where to write.", None, derived="a folder in MODEL/evaluations")
-    pictures: int = option("How many images to show, from the worst to the best.", 8, least=0)
+    pictures: int = option(
+        "How many images to show, from the worst to the best.", 8, least=0, below=MOST_SEEDS
+    )
 
 
 @dataclass(frozen=True)
@@ -274,7 +288,7 @@ class LatencyConfig:
 
     model: Path = option("The folder of a model.", positional=True, needed=True)
     size: Size = option("HxW of the images, in pixels.", needed=True)
-    batch: int = option("Images at a time.", 1, least=1)
+    batch: int = option("Images at a time.", 1, least=1, below=MOST_BATCH)
     device: str = option(DEVICE, "auto")
     runtime: str = option("pytorch, onnxruntime, or both with a comma between.", "pytorch")
     threads: int | None = option(
@@ -283,7 +297,7 @@ class LatencyConfig:
     precision: Literal["float32", "bfloat16"] = option(
         "Of the products; bfloat16: pytorch.", "float32"
     )
-    repeats: int = option("Timed passes, after warming up.", 30, least=1)
+    repeats: int = option("Timed passes, after warming up.", 30, least=1, below=MOST_STEPS)
 
 
 @dataclass(frozen=True)
@@ -299,7 +313,7 @@ class CompareConfig:
     on: tuple[str, ...] = option(
         "Splits to score on.", (), derived="all that the search has not seen"
     )
-    seeds: int = option("Fresh seeds for each architecture.", 3, least=2)
+    seeds: int = option("Fresh seeds for each architecture.", 3, least=2, below=MOST_SEEDS)
     folders: Folders = part(Folders, without=("out", "resume"))
 
 
@@ -307,10 +321,12 @@ class CompareConfig:
 class Changes:
     """Changes to a recipe: `None` leaves it as it is; `device` is where it is computed."""
 
-    steps: int | None = option("Training steps.", None, least=1)
-    batch: int | None = option("Images a step, over all processes.", None, least=2)
+    steps: int | None = option("Training steps.", None, least=1, below=MOST_STEPS)
+    batch: int | None = option(
+        "Images a step, over all processes.", None, least=2, below=MOST_BATCH
+    )
     accumulate: int | None = option(
-        "Parts a batch is worked on in, for lack of memory.", None, least=1
+        "Parts a batch is worked on in, for lack of memory.", None, least=1, below=MOST_BATCH
     )
     crop: Size | None = option("HxW of a training crop.", None)
     backbone: str | None = option("A timm model.", None)

@@ -65,6 +65,55 @@ def mean_interval(values: Sequence[float]) -> Interval:
     return Interval(mean(values), mean(values) - margin, mean(values) + margin, count)
 
 
+@dataclass(frozen=True)
+class Replicates:
+    """The scores of several candidates, each with the same seeds.
+
+    `means` and their half-widths of 95 % intervals, `margin` (Student's t, the variance between
+    seeds pooled over candidates). `chances` are the probabilities that each is the best of them:
+    by draws from the posterior of their means under flat priors. Both `chances` and `differs` go by
+    what is left of the variance without what a seed does to all candidates, as in pairs: of two,
+    that is the paired t-test.
+    """
+
+    means: tuple[float, ...]
+    margin: float
+    chances: tuple[float, ...]
+    _residual: float
+    _freedom: int
+    _seeds: int
+
+    def differs(self, choices: int = 1, sides: int = 2) -> float:
+        """The difference of two means that chance exceeds in one case of 20, where one of them is
+        the best of so many `choices` (Bonferroni)."""
+        beyond = 1 - (1 - CONFIDENCE) / (sides * choices)
+        quantile = float(student.ppf(beyond, self._freedom))
+        return quantile * self._residual * sqrt(2 / self._seeds)
+
+
+DRAWS = 20_000
+"""From the posterior of the means."""
+
+
+def replicates(scores: Sequence[Sequence[float]]) -> Replicates:
+    """Returns what scores [candidates, seeds] tell; at least two of both."""
+    table = np.asarray(scores, np.float64)
+    count, seeds = table.shape
+    if count < 2 or seeds < 2:
+        raise ValueError(f"{count} candidates with {seeds} seeds are too few to be compared")
+    means = table.mean(1)
+    within = sqrt(float(table.var(1, ddof=1).mean()))
+    margin = float(student.ppf((1 + CONFIDENCE) / 2, count * (seeds - 1))) * within / sqrt(seeds)
+    rest = table - means[:, None] - table.mean(0)[None] + table.mean()
+    freedom = (count - 1) * (seeds - 1)
+    residual = sqrt(float((rest**2).sum()) / freedom)
+    rng = np.random.default_rng(0)
+    spread = residual * np.sqrt(freedom / rng.chisquare(freedom, DRAWS) / seeds)
+    drawn = means + spread[:, None] * rng.standard_normal((DRAWS, count))
+    won = np.bincount(drawn.argmax(1), minlength=count) / DRAWS
+    return Replicates(tuple(means), margin, tuple(won), residual, freedom, seeds)
+
+
 def chance_margin(scores: Sequence[float]) -> float | None:
     """The margin by which the best of these may lie above another of their kind by chance, exceeded
     in one case of 20 where they differ by noise alone; `None` for fewer than three.

@@ -10,16 +10,21 @@ from typing import Any, Literal
 
 from atrous.core.options import kind_of, option, part
 
+MOST_TRIALS, MOST_DRAWS = 10**6, 10**4
+"""Numbers that no search reaches, and no proposal can wait for."""
+
 
 @dataclass(frozen=True)
 class EvolutionConfig:
     """How regularised evolution goes about."""
 
-    population: int = option("The latest so many trials are alive.", 50, least=1)
+    population: int = option("The latest so many trials are alive.", 50, least=1, below=MOST_TRIALS)
     tournament: int = option(
-        "The best of so many of them, drawn by chance, is parent.", 25, least=1
+        "The best of so many of them, drawn by chance, is parent.", 25, least=1, below=MOST_TRIALS
     )
-    initial: int = option("Uniform proposals before the first child.", 10, least=0)
+    initial: int = option(
+        "Uniform proposals before the first child.", 10, least=0, below=MOST_TRIALS
+    )
 
 
 @dataclass(frozen=True)
@@ -29,14 +34,19 @@ class SurrogateConfig:
     model: Literal["ridge", "pairs"] = option(
         "ridge: of decisions and cost; pairs: of pairs of decisions, too.", "pairs"
     )
-    pool: int = option("Candidates a proposal, half of them near the best.", 32, least=1)
-    parents: int = option("The best so many are mutated.", 5, least=1)
+    pool: int = option(
+        "Candidates a proposal, half of them near the best.", 32, least=1, below=MOST_DRAWS
+    )
+    parents: int = option("The best so many are mutated.", 5, least=1, below=MOST_DRAWS)
     curious: float = option("Standard deviations that a promise is above the mean.", 0.5, least=0)
-    initial: int = option("Uniform ones before the first model.", 10, least=2, flag="unmodelled")
+    initial: int = option(
+        "Uniform ones before the first model.", 10, least=2, below=MOST_TRIALS, flag="unmodelled"
+    )
     progressive: int = option(
         "Trials after which the next quarter of the decisions is opened; 0: all are open.",
         0,
         least=0,
+        below=MOST_TRIALS,
     )
 
 
@@ -44,28 +54,34 @@ class SurrogateConfig:
 class TpeConfig:
     """How Optuna's tree-structured Parzen estimator goes about."""
 
-    entries: int = option("The latest so many results are seen.", 200, least=1)
-    retries: int = option("Draws before what was tried is mutated.", 3, least=1)
-    initial: int = option("Uniform proposals before the first of its own.", 10, least=0)
+    entries: int = option("The latest so many results are seen.", 200, least=1, below=MOST_TRIALS)
+    retries: int = option("Draws before what was tried is mutated.", 3, least=1, below=MOST_DRAWS)
+    initial: int = option(
+        "Uniform proposals before the first of its own.", 10, least=0, below=MOST_TRIALS
+    )
 
 
 @dataclass(frozen=True)
 class GpConfig:
     """How Optuna's Gaussian process goes about; its proposals take about a second."""
 
-    entries: int = option("The latest so many results are seen.", 100, least=1)
-    retries: int = option("Draws before what was tried is mutated.", 1, least=1)
-    initial: int = option("Uniform proposals before the first of its own.", 10, least=0)
+    entries: int = option("The latest so many results are seen.", 100, least=1, below=MOST_TRIALS)
+    retries: int = option("Draws before what was tried is mutated.", 1, least=1, below=MOST_DRAWS)
+    initial: int = option(
+        "Uniform proposals before the first of its own.", 10, least=0, below=MOST_TRIALS
+    )
 
 
 @dataclass(frozen=True)
 class Nsga2Config:
     """How Optuna's NSGA-II goes about."""
 
-    population: int = option("Trials of a generation.", 20, least=2)
-    entries: int = option("The latest so many results are seen.", 400, least=1)
-    retries: int = option("Draws before what was tried is mutated.", 10, least=1)
-    initial: int = option("Uniform proposals before the first of its own.", 10, least=0)
+    population: int = option("Trials of a generation.", 20, least=2, below=MOST_TRIALS)
+    entries: int = option("The latest so many results are seen.", 400, least=1, below=MOST_TRIALS)
+    retries: int = option("Draws before what was tried is mutated.", 10, least=1, below=MOST_DRAWS)
+    initial: int = option(
+        "Uniform proposals before the first of its own.", 10, least=0, below=MOST_TRIALS
+    )
 
 
 @dataclass(frozen=True)
@@ -95,7 +111,7 @@ class RenasConfig(EvolutionConfig):
     learn: Literal["policy", "table"] = option(
         "policy: by REINFORCE; table: the mean gain of each change, shrunk.", "table"
     )
-    mutants: int = option("Children of a parent to choose from.", 16, least=1)
+    mutants: int = option("Children of a parent to choose from.", 16, least=1, below=MOST_DRAWS)
 
 
 @dataclass(frozen=True)

@@ -127,6 +127,27 @@ def select(dataset: Dataset, select_on: str) -> tuple[Samples, Samples]:
     return rest, tuple(sample for sample in train if sample in held)
 
 
+def halves(samples: Samples) -> tuple[Samples, Samples]:
+    """Returns images to choose on, and others to read the chosen on: the names in order, cut in the
+    middle, or where another sequence begins if each side keeps a quarter.
+
+    A sequence has one name but for the number at its end. Its frames are much alike, so that those
+    of one half are to lie together. Raises `AtrousError` for fewer than two images.
+    """
+    count = len(samples)
+    if count < 2:
+        raise AtrousError(
+            f"Expected at least 2 selection images for --reread, one to choose on and one to read "
+            f"the chosen on, got {count}. Give --reread 0, or select on more images (--select-on)."
+        )
+    ordered = sorted(samples, key=lambda sample: sample.name)
+    begins = [re.sub(r"\d+$", "", sample.name) for sample in ordered]
+    other = [n for n in range(1, count) if begins[n] != begins[n - 1]]
+    cuts = [n for n in other if count <= 4 * n <= 3 * count]
+    cut = min(cuts, key=lambda n: abs(2 * n - count), default=(count + 1) // 2)
+    return tuple(ordered[:cut]), tuple(ordered[cut:])
+
+
 def fingerprint(samples: Sequence[Sample], progress: Progress = track) -> str:
     """A hash, 32 hex digits, of names, file contents and what mask values mean.
 

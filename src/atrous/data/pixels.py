@@ -8,6 +8,7 @@ on who reads the file, the file is refused and both readings are named.
 from __future__ import annotations
 
 import struct
+import sys
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -218,10 +219,12 @@ def _starts(path: Path) -> bytes:
 
 @contextmanager
 def _any_size() -> Iterator[None]:
-    """PIL's limit on an image's size, which only `Image.open` looks at, lifted for this process's
-    threads one at a time."""
+    """PIL's limit on an image's size, lifted for this process's threads one at a time.
+
+    Another thread may be cropping meanwhile, and look at the limit twice: it stays a number.
+    """
     with _OPENING:
-        limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
+        limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, sys.maxsize
         try:
             yield
         finally:

@@ -20,11 +20,11 @@ from atrous.estimation.cached import Proxy
 from atrous.estimation.outcome import Rungs, outcome_of
 from atrous.networks.compute import Compute
 from atrous.networks.network import Network
-from atrous.spaces.blueprint import Blueprint, build_network
+from atrous.spaces.blueprint import Blueprint, blank_network, build_network
 from atrous.tasks import find_task
 from atrous.training.checkpoint import load
 from atrous.training.config import RATE, SCRATCH_RATE, Protocol
-from atrous.training.crops import crops_of
+from atrous.training.crops import crops_of, require_step
 from atrous.training.loop import CHECKPOINT, STEM, Selection, train
 from atrous.training.state import TrainingState, promoted
 from atrous.training.world import World
@@ -68,6 +68,7 @@ class FineTune:
         world = World(self.compute.device)
         blueprint = replace(self.blueprint, architecture=job.architecture)
         protocol = replace(self.protocol, steps=job.steps, score_every=job.steps, seed=job.seed)
+        require_step(blank_network(blueprint), protocol, world)
         network = build_network(blueprint, self.weights, job.seed)
         begins = not (self._folder(job) / CHECKPOINT).exists()
         below = self._rungs.begins(job, STEM)

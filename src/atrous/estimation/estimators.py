@@ -5,6 +5,7 @@ from __future__ import annotations
 import platform
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
+from math import prod
 from pathlib import Path
 from uuid import uuid4
 
@@ -29,7 +30,14 @@ from atrous.estimation.search_data import (
     unchanged_data,
 )
 from atrous.estimation.tune import Choice, Workload, choose
-from atrous.networks.compute import Compute, cards, cores, pick_device, whole_precision
+from atrous.networks.compute import (
+    Compute,
+    cards,
+    cores,
+    pick_device,
+    require_memory,
+    whole_precision,
+)
 from atrous.networks.pyramid import IN_PLACE, Offsets
 from atrous.search.loop import Estimator
 from atrous.search.objective import goal_of
@@ -44,7 +52,7 @@ from atrous.training.config import SCRATCH_RATE, Protocol, derive_training_crop
 TRIALS_PER_WORKER = 8
 """No more workers are picked than leave each so many trials: the more there are, the less a
 proposal may learn from."""
-RGB = 3
+RGB, FLOAT = 3, 4
 WORK = "trials"
 """The folder of a run where its networks keep checkpoints while they are trained."""
 
@@ -201,6 +209,9 @@ def _choice(config: SearchConfig, cached: CachedFeatures, device: str, cache: Pa
         len(cached.data.dataset.classes),
         config.proxy.batch,
     )
+    room = FLOAT * workload.batch * sum(map(prod, cached.training.shapes.values()))
+    mend = "Lower --batch or --crop."
+    require_memory(room, device, f"for the maps of {workload.batch} images", mend)
     return choose(workload, device, config.machine.workers, _most_workers(config), cache)
 
 

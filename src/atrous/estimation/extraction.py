@@ -37,13 +37,15 @@ from atrous.estimation.features import (
     FeatureSet,
     features_file,
 )
-from atrous.networks.compute import release
+from atrous.networks.compute import release, require_memory
 from atrous.networks.network import Encoder
 from atrous.tasks import USUAL
 from atrous.tasks.task import Task, as_labelled
 
 BATCH = 8
 BYTES = 2
+CANVAS = 15
+"""Bytes that a pixel of a canvas takes: three of colours, as they are and as numbers."""
 COMPUTE = ("torch", "timm", "pillow")
 """Packages that decode images, and compute the maps of a backbone: another version of one may give
 other features."""
@@ -164,7 +166,11 @@ def cached_features(extraction: Extraction, cache: Path) -> FeatureSet:
 def _write(extraction: Extraction, key: dict[str, Any], path: Path) -> None:
     with whole_folder(path) as partial:
         needed = extraction.bytes()
-        _require_room(extraction, needed, partial)
+        _require_room(extraction, needed, path.parent)
+        height, width = extraction.crop
+        canvases = CANVAS * min(BATCH, len(extraction.views)) * height * width
+        what = f"for canvases of {height}x{width}"
+        require_memory(canvases, extraction.device, what, "Take a smaller --crop.")
         channels = {str(stride): c for stride, c in extraction.backbone.channels.items()}
         content = key | {"channels": channels} | _write_arrays(extraction, needed, partial)
         number = content.pop("format")

@@ -25,7 +25,7 @@ from atrous.networks.network import Tail
 from atrous.networks.pyramid import IN_PLACE, Offsets, Part, Pyramid, Supervised, require_maps
 from atrous.tasks import USUAL
 from atrous.tasks.task import Lesson, Task
-from atrous.training.checkpoint import Checkpoint, fill, load, save
+from atrous.training.checkpoint import Checkpoint, load, refill, save
 from atrous.training.optimiser import (
     FINITE_EVERY,
     NonFiniteError,
@@ -37,7 +37,7 @@ from atrous.training.optimiser import (
     set_norm_decay,
     set_rate,
 )
-from atrous.training.state import averaged, mixed
+from atrous.training.state import averaged, mixed_seed
 
 
 @dataclass(frozen=True)
@@ -50,6 +50,8 @@ class Stretch:
     after: Path | None
 
 
+AT_A_TIME = 4096
+"""Batches whose numbers an accelerator is given at a time."""
 LOSSES = "losses"
 """The name of the sum of the losses of all steps, in a checkpoint."""
 DISTILLATION = 0.3
@@ -200,7 +202,7 @@ def train(
     loss_of = _loss_of(network, data, compute, aids, task)
     network.train()
     require_maps(own.head, data.strides, f"the feature set {data.path}")
-    order = torch.from_numpy(order_of(data, schedule.batch, steps, seed)[first:])
+    order = islice(order_of(data, schedule.batch, steps, seed), first, None)
     parts = _batches(own, data, aids.teacher, order, compute, resident)
     keep_at = schedule.stem(steps) if stretch and stretch.after else -1
     for number, (batch, (targets, *taught)) in enumerate(parts, first):
@@ -209,7 +211,7 @@ def train(
         if number == first or number in turns:
             # So a rung begins alike whether the steps before it are taken now or were kept. A graph
             # holds the decay of the norms as it was when it was captured.
-            torch.manual_seed(mixed(seed, number) if number else seed)
+            torch.manual_seed(mixed_seed(seed, number) if number else seed)
             set_norm_decay(network, schedule.norm_decay_at(number, steps))
             step = make_step(network, loss_of, state.optimiser, compute)
         loss = step(batch, targets, schedule.rate_at(number, steps), *taught)
@@ -237,7 +239,7 @@ class _State:
         self.losses.copy_(before.tensors[LOSSES])
         restore_state(self.network, self.optimiser, before.tensors)
         if self.average:
-            fill(self.average, before.under("average"))
+            refill(self.average, before.under("average"))
 
     def keep(self, path: Path, steps: int) -> None:
         average = self.average.state_dict() if self.average else {}
@@ -251,7 +253,7 @@ def _batches(
     network: Tail,
     data: FeatureSet,
     teacher: FeatureSet | None,
-    order: Tensor,
+    order: Iterator[npt.NDArray[np.int64]],
     compute: Compute,
     resident: bool,
 ) -> Iterator[tuple[Pyramid, tuple[Tensor, ...]]]:
@@ -263,7 +265,7 @@ def _batches(
     if teacher is not None:
         scores = TARGET_STRIDE
         taught = _kept(teacher, scores, compute.device) if resident else teacher.features[scores]
-    for index in order.to(targets.device):
+    for index in _placed(order, targets.device):
         maps = {stride: compute.place(each[index]) for stride, each in features.items()}
         told = targets[index].to(compute.device).long()
         if taught is None:
@@ -284,18 +286,26 @@ def _loss_of(
     return WeighedLoss((road(network.network), *map(road, inner)), aids.auxiliary)
 
 
-def order_of(data: FeatureSet, batch: int, steps: int, seed: int) -> npt.NDArray[np.int64]:
-    """The numbers [steps, batch] of the maps that each batch is made of.
+def order_of(
+    data: FeatureSet, batch: int, steps: int, seed: int
+) -> Iterator[npt.NDArray[np.int64]]:
+    """Yields the numbers [batch] of the maps that each batch is made of.
 
     Each pass over the images is shuffled anew. Where there are mirror images, chance takes those
     or the others, as a function of the seed and the number of the batch.
     """
-    order = np.array(list(islice(batches(data.images, batch, seed), steps)), np.int64)
-    if data.images < len(data):
-        for number, chosen in enumerate(order):
+    for number, images in enumerate(islice(batches(data.images, batch, seed), steps)):
+        chosen = np.array(images, np.int64)
+        if data.images < len(data):
             mirror = np.random.default_rng((seed, number)).integers(2, size=len(chosen))
             chosen += data.images * mirror
-    return order
+        yield chosen
+
+
+def _placed(order: Iterator[npt.NDArray[np.int64]], device: torch.device) -> Iterator[Tensor]:
+    """The numbers of each batch on a device, which waits once for many of them."""
+    while few := list(islice(order, AT_A_TIME)):
+        yield from torch.from_numpy(np.stack(few)).to(device)
 
 
 def features_of(data: FeatureSet, network: Tail, compute: Compute, resident: bool) -> Pyramid:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from math import isfinite
 from pathlib import Path
 
-from atrous.core.errors import in_a_line, lacks_memory
+from atrous.core.errors import NoRoomError, in_a_line, lacks_memory
 from atrous.core.trial import (
     Failed,
     Job,
@@ -80,5 +80,7 @@ def require_finite(values: Mapping[str, float], where: str = "the selection imag
 
 
 def _out_of_memory(error: BaseException) -> str:
+    if isinstance(error, NoRoomError):
+        return str(error)
     advice = getattr(error, "advice", "Lower --batch, --filters or --workers.")
     return f"Not enough memory for this candidate ({in_a_line(error)}). {advice}"

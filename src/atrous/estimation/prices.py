@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 from atrous.core.architecture import COUNTED, Architecture, Genotype, key_of
+from atrous.core.console import untracked
 from atrous.core.errors import AtrousError
 from atrous.core.records import Amount, read, write
 from atrous.core.trial import Metrics
@@ -18,6 +19,7 @@ from atrous.model.latency.conditions import check_runtime, make_conditions, runt
 from atrous.model.latency.measure import compare_latency
 from atrous.model.predict.memory import inference_memory
 from atrous.networks.compute import LatencyConditions
+from atrous.networks.network import Network
 from atrous.search.objective import Goal
 from atrous.search.run import Run
 from atrous.search.verdict import cost_of
@@ -27,6 +29,9 @@ from atrous.spaces.blueprint import Blueprint, build_network
 FILE, FORMAT = "latency.json", 1
 PASSES = 10
 """Timed passes of each network, after those that warm it up."""
+ROUNDS, STEADY = 3, 0.1
+"""A network is timed again, up to so many times in all, where its quartiles are further apart than
+this part of the median: something else was computed meanwhile."""
 QUARTILES = "latency_quartiles"
 """The row of a trial's details with the quartiles of its passes, in milliseconds."""
 
@@ -87,9 +92,7 @@ class Prices:
         form, known = self._form(architecture), self._timings
         if form not in known.milliseconds:
             network = build_network(self._blueprint(architecture))
-            (found,) = compare_latency(network, known.conditions, (known.runtime,), PASSES)
-            low, high = found.quartiles_ms
-            known.milliseconds[form] = (low, found.median_ms, high)
+            known.milliseconds[form] = timed(network, known.conditions, known.runtime)
             write(self._run.path / FILE, known, FORMAT, "the latencies of a run")
         return known.milliseconds[form]
 
@@ -138,6 +141,24 @@ MEASURES: Mapping[str, Callable[[Prices, Architecture], float]] = {
 def affordable(prices: Prices, space: str) -> Callable[[Genotype], bool]:
     """Returns whether the costs of a genotype of a space are within the limits of a run."""
     return lambda genotype: prices.affords(Architecture(space, genotype))
+
+
+def timed(
+    network: Network, conditions: LatencyConditions, runtime: str
+) -> tuple[float, float, float]:
+    """Times a network in up to a few rounds until one was hardly disturbed, and takes the
+    steadiest: quartiles and median in milliseconds."""
+    rounds: list[tuple[float, float, float]] = []
+    while not rounds or (_spread(rounds[-1]) > STEADY and len(rounds) < ROUNDS):
+        (found,) = compare_latency(network, conditions, (runtime,), PASSES, untracked)
+        low, high = found.quartiles_ms
+        rounds.append((low, found.median_ms, high))
+    return min(rounds, key=_spread)
+
+
+def _spread(quartiles: tuple[float, float, float]) -> float:
+    low, middle, high = quartiles
+    return (high - low) / middle
 
 
 def _words(timings: Timings) -> str:

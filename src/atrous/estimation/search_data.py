@@ -15,7 +15,7 @@ from atrous.core.errors import AtrousError
 from atrous.core.options import replaced
 from atrous.core.records import to_json
 from atrous.data.canvas import Size
-from atrous.data.dataset import DataFingerprint, Dataset, Samples, fingerprint_sides, select
+from atrous.data.dataset import DataFingerprint, Dataset, Samples, fingerprint_sides, halves, select
 from atrous.data.layouts import read_dataset
 from atrous.estimation.cached import Proxy
 from atrous.estimation.extraction import Extraction, cached_features
@@ -84,7 +84,7 @@ def teacher_of(folder: str | None, dataset: Dataset) -> Teacher | None:
 @dataclass(frozen=True)
 class SearchData:
     """The images of a search, the backbone of its cells, `None` for whole networks, and the model
-    that they learn from besides, if there is one."""
+    that they learn from besides, if there is one. The best are read again on `held_back`."""
 
     dataset: Dataset
     training: Samples
@@ -92,6 +92,7 @@ class SearchData:
     backbone: Backbone | None
     fingerprint: DataFingerprint
     teacher: Teacher | None = None
+    held_back: Samples = ()
 
     @property
     def weights_digest(self) -> str:
@@ -127,6 +128,9 @@ def search_data_of(config: SearchConfig, offsets: Offsets | None = None) -> Sear
     """
     dataset = read_dataset(Path(config.data.path))
     training, selection = select(dataset, config.data.select_on)
+    held_back: Samples = ()
+    if config.reading.reread:
+        selection, held_back = halves(selection)
     backbone = None
     if needs_backbone(config.space):
         backbone = load_backbone(*config.encoder.chosen, config.seed)
@@ -136,7 +140,7 @@ def search_data_of(config: SearchConfig, offsets: Offsets | None = None) -> Sear
         backbone.offsets = offsets
     sides = fingerprint_sides(training, selection)
     teacher = teacher_of(config.proxy.teacher, dataset)
-    return SearchData(dataset, training, selection, backbone, sides, teacher)
+    return SearchData(dataset, training, selection, backbone, sides, teacher, held_back)
 
 
 def unchanged_data(run: Run) -> SearchData:
@@ -214,7 +218,9 @@ def cached_of(run: Run, cache: Path) -> CachedFeatures:
     return cached_of_data(data, run.config, settings.crop, settings.device, cache)
 
 
-def features_of(samples: Samples, settings: Settings, data: SearchData, cache: Path) -> FeatureSet:
+def features_beside(
+    samples: Samples, settings: Settings, data: SearchData, cache: Path
+) -> FeatureSet:
     """The features of any images of a run's data set, for scoring outside the search."""
     backbone = backbone_of(data)
     strides, task = strides_read(settings.config, backbone), find_task(settings.config.task)

@@ -22,8 +22,8 @@ from torch import Tensor
 from atrous.core.architecture import Architecture
 from atrous.core.console import track
 from atrous.core.errors import AtrousError
-from atrous.core.files import write_whole
-from atrous.core.records import Positive, from_text, to_json
+from atrous.core.files import writing
+from atrous.core.records import Positive, from_text, write_plain
 from atrous.data.canvas import Size, feature_size
 from atrous.estimation.features import TARGET_STRIDE
 from atrous.estimation.learning import geometry, make_step, tail
@@ -165,14 +165,10 @@ def _recall(path: Path) -> Choice | None:
 
 
 def _remember(choice: Choice, path: Path) -> None:
-    try:
+    mend = "Name a folder that can be written with --cache."
+    with writing(f"to {path.parent}", mend):
         path.parent.mkdir(parents=True, exist_ok=True)
-        write_whole(path, json.dumps(to_json(choice)))
-    except OSError as error:
-        raise AtrousError(
-            f"Expected to write to {path.parent}, but {error}. Name a folder that can be written "
-            "with --cache."
-        ) from error
+    write_plain(path, choice, "how trials are computed", mend)
 
 
 def _candidates(counts: list[int]) -> Iterator[Choice]:

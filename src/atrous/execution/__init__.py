@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
+from atrous.core.config import MOST_WORKERS
 from atrous.core.errors import AtrousError
 from atrous.execution.executor import Executor, InlineExecutor
 from atrous.execution.local import LocalExecutor
@@ -27,6 +28,9 @@ def find_executor(text: str, workers: int) -> Executor:
 
 
 def _count(address: str) -> int:
-    if not address.isdecimal() or int(address) < 1:
-        raise AtrousError(f"Expected a number of processes, such as local:4, got local:{address}.")
+    if not address.isdecimal() or not 0 < int(address[:9]) < MOST_WORKERS:
+        raise AtrousError(
+            f"Expected a number of processes below {MOST_WORKERS}, such as local:4, got "
+            f"local:{address:.40}."
+        )
     return int(address)

@@ -11,8 +11,9 @@ from typing import Literal, Protocol
 import torch
 from torch import Tensor, nn
 
-from atrous.core.errors import AtrousError
+from atrous.core.errors import AtrousError, NoRoomError
 from atrous.core.records import Device, Positive, Threads
+from atrous.core.words import mebibytes
 from atrous.execution import executor
 from atrous.networks.pyramid import Pyramid
 
@@ -140,6 +141,17 @@ def card_memory(device: str) -> int:
 def machine_memory() -> int:
     """Bytes of memory that the machine has, used or not."""
     return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+
+
+def require_memory(needed: float, device: str, what: str, mend: str) -> None:
+    """Raises `NoRoomError` where a device has less memory than the bytes `needed`, which are the
+    least that `what` takes: systems promise more than they have, and end who comes for it."""
+    has = card_memory(device) or machine_memory()
+    if needed > has:
+        raise NoRoomError(
+            f"Not enough memory on {device} {what}, which takes at least {mebibytes(needed)} of "
+            f"{mebibytes(has)}. {mend}"
+        )
 
 
 def release(device: str) -> None:

@@ -52,7 +52,8 @@ class Front:
     @property
     def words(self) -> str:
         """The front in two sentences."""
-        named = " and ".join(map(score_name, self.names))
+        *others, last = map(score_name, self.names)
+        named = f"{', '.join(others)} and {last}"
         total = len(self.rows) + len(self.others)
         against = ", ".join(
             f"{score_name(each.name)} {amount(each.name, each.most)} ({each.whose})"

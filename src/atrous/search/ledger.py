@@ -6,7 +6,6 @@ when its job has ended, so that whatever is in the ledger is finished.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import sqlite3
@@ -25,13 +24,20 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 from sqlalchemy.engine import URL, make_url
 
 from atrous.core.errors import AtrousError
-from atrous.core.records import Amount, Count, Finite, from_json, from_text, to_json
+from atrous.core.records import (
+    SEAL,
+    Amount,
+    Count,
+    Finite,
+    from_json,
+    from_text,
+    seal_of,
+    to_json,
+)
 from atrous.core.trial import Failed, Measured, Outcome, Trial
 
 STATE = "state"
 """The attribute of a study under which the state of its strategy is kept."""
-SEAL = "seal"
-"""The attribute of a trial that holds the digest of all others, so that no digit changes unseen."""
 EXACT = 1e-12
 """Databases of all kinds keep a score to so small a part of it."""
 
@@ -203,7 +209,7 @@ class Ledger:
         """Keeps the state that a strategy has after so many results, in the place of the last."""
         kept = {"results": results, "state": to_json(state)}
         with _guarded(self.url):
-            self._study.set_user_attr(STATE, {**kept, SEAL: _seal(kept)})
+            self._study.set_user_attr(STATE, {**kept, SEAL: seal_of(kept)})
 
     def kept(self, kind: type[Any]) -> tuple[int, Any]:
         """Returns the state that was kept, of this type, and after how many results; raises
@@ -212,7 +218,7 @@ class Ledger:
             found = self._study.user_attrs.get(STATE, {})
         try:
             kept = {"results": found["results"], "state": found["state"]}
-            if found[SEAL] != _seal(kept):
+            if found[SEAL] != seal_of(kept):
                 raise ValueError("it is not what was kept")
             return int(kept["results"]), from_json(kind, kept["state"])
         except (KeyError, TypeError, ValueError) as error:
@@ -302,7 +308,7 @@ def _to_optuna(entry: Entry, widths: Mapping[str, int]) -> FrozenTrial:
         value=entry.score,
         params=params,
         distributions=distributions,
-        user_attrs={**attributes, SEAL: _seal((attributes, params))},
+        user_attrs={**attributes, SEAL: seal_of((attributes, params))},
     )
     if found.datetime_complete is not None:
         found.datetime_start = found.datetime_complete - timedelta(seconds=outcome.seconds)
@@ -317,16 +323,10 @@ def _require_finite(entry: Entry) -> None:
             raise ValueError(f"JSON has no {value}, which is the {name} of {entry.trial}")
 
 
-def _seal(content: Any) -> str:
-    """Returns a digest of JSON's types, whatever the order of names."""
-    text = json.dumps(content, sort_keys=True)
-    return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
-
-
 def _to_entry(found: FrozenTrial) -> Entry:
     names = {each.name for each in fields(LedgerRow)}
     attributes = {name: value for name, value in found.user_attrs.items() if name in names}
-    if found.user_attrs[SEAL] != _seal((attributes, found.params)):
+    if found.user_attrs[SEAL] != seal_of((attributes, found.params)):
         raise ValueError("its seal says that it was changed after the trial had ended")
     row = from_json(LedgerRow, attributes)
     kind: type[Outcome] = Measured if row.record == "measured" else Failed

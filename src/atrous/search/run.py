@@ -7,12 +7,13 @@ ledger.db    the trials, and in studies of their own what is ranked again and re
 from __future__ import annotations
 
 import platform
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from importlib.metadata import version
 from pathlib import Path
+from statistics import fmean
 from typing import Literal
 
 from atrous.core.config import GRADIENT, MOST_WORKERS, SearchConfig, Size
@@ -21,7 +22,7 @@ from atrous.core.errors import AtrousError, faults
 from atrous.core.files import hold, is_held, make_folder
 from atrous.core.options import option, part, replaced
 from atrous.core.records import Count, Device, Threads, read, read_plain, write
-from atrous.core.trial import Trial
+from atrous.core.trial import Measured, Trial
 from atrous.data.dataset import DataFingerprint
 from atrous.execution import find_executor
 from atrous.search.ledger import (
@@ -38,12 +39,14 @@ from atrous.spaces import find_architecture, find_space, needs_backbone
 from atrous.spaces.space import Shape
 from atrous.strategies import find_strategy
 from atrous.tasks import TASKS, find_task
-from atrous.tasks.task import Task
+from atrous.tasks.task import Task, on_split
 
 ABOUT, LEDGER, LOCK = "run.json", "ledger.db", "run.lock"
 RERANK = "rerank.json"
 SEARCH, SECOND, COMPARED = "search", "rerank", "compare"
 """Kinds of studies: of the scores of a search, of what is ranked again, of replicates."""
+HELD_BACK = "held-back"
+"""The name of the selection images that the search does not look at, as that of a split."""
 FORMAT = 9
 PACKAGES = ("atrous", "torch", "timm", "optuna", "numpy", "pillow")
 
@@ -249,7 +252,8 @@ def extend(run: Run, trials: int | None, seconds: float | None) -> Run:
 
 def write_about(run: Run) -> None:
     """Writes what a run was asked for and made on; raises `AtrousError` if it cannot."""
-    write(run.path / ABOUT, About(run.settings, run.context), FORMAT, "the record of a run")
+    about = About(run.settings, run.context)
+    write(run.path / ABOUT, about, FORMAT, "the record of a run", sealed=False)
 
 
 def open_run(path: Path) -> Run:
@@ -340,17 +344,39 @@ def winner(run: Run) -> Trial:
 
     Raises `AtrousError` if no trial has a score yet.
     """
-    found = best_trial(run.ledger().entries(), run.reranked())
+    entries = run.ledger().entries()
+    found = best_trial(entries, run.reranked(), read_means(run, entries))
     if found is None:
         raise AtrousError(f"Expected a trial with a score in {run.path}, but there is none yet.")
     return found
 
 
-def best_trial(entries: Sequence[Entry], again: Sequence[Entry]) -> Trial | None:
-    """The trial among the entries of a search that was best when ranked `again`, or in the search
-    if none was; `None` if none has a score."""
+def best_trial(
+    entries: Sequence[Entry], again: Sequence[Entry], read: Mapping[Trial, float]
+) -> Trial | None:
+    """The trial among the entries of a search that was best when ranked `again`, else when `read`
+    with fresh seeds, by the means of that, or in the search if neither was done; `None` if none has
+    a score."""
     second, first = ranked(again), ranked(entries)
     if second:
         number = second[0].trial.origin.parents[0]
         return next(entry.trial for entry in entries if entry.trial.number == number)
+    if read:
+        return max(read, key=lambda trial: read[trial])
     return first[0].trial if first else None
+
+
+def read_means(run: Run, entries: Sequence[Entry]) -> dict[Trial, float]:
+    """The mean of what a search maximises, over fresh seeds on images that it did not look at, of
+    those of its trials that were read with the most seeds; costs are those of the search."""
+    found = {each.trial.architecture: each for each in reversed(ranked(entries))}
+    scores: dict[Trial, list[float]] = {}
+    for outcome in (entry.outcome for entry in run.compared()):
+        known = found.get(outcome.trial.architecture)
+        if known and isinstance(outcome, Measured) and HELD_BACK in outcome.trial.origin.note:
+            names = {on_split(name, HELD_BACK): name for name in known.values}
+            read = {names[name]: value for name, value in outcome.values.items() if name in names}
+            score = run.goal.objective({**known.values, **read})
+            scores.setdefault(known.trial, []).append(score)
+    most = max(map(len, scores.values()), default=0)
+    return {trial: fmean(each) for trial, each in scores.items() if len(each) == most}

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from atrous.core.architecture import Architecture, Cost
-from atrous.core.statistics import chance_margin, mean_interval
+from atrous.core.statistics import chance_margin, replicates
 from atrous.core.trial import Measured
 from atrous.core.words import count, decimal, difference, score_name
 from atrous.search.ledger import Entry, alike, scored
-from atrous.search.run import Run, best_trial, ranked
+from atrous.search.run import HELD_BACK, Run, best_trial, ranked, read_means
 from atrous.spaces import find_architecture, find_space
 from atrous.tasks.task import on_split
 
 FEWEST_SEEDS = 2
+COST = "cost"
+"""The preference for what is cheap."""
 
 
 @dataclass(frozen=True)
@@ -45,13 +47,72 @@ class Evidence:
 
 
 @dataclass(frozen=True)
+class Reread:
+    """An architecture that was read again: its mean score over fresh seeds, with the half-width
+    `margin` of its 95 % interval, and the probability that it is the best of those read."""
+
+    contender: Contender
+    mean: float
+    margin: float
+    chance: float
+
+
+@dataclass(frozen=True)
+class Rereading:
+    """Architectures that were trained anew with the same fresh seeds, the best first.
+
+    One is shown worse than the best if its mean is lower by more than `differs`, which chance
+    exceeds for any of them in one case of 20; `noise` is that for the best found and a baseline,
+    whichever is higher. `basis` says how they were read.
+    """
+
+    read: tuple[Reread, ...]
+    differs: float
+    noise: float
+    basis: str
+    score: str
+
+    @property
+    def best(self) -> Reread:
+        """The one with the highest mean."""
+        return self.read[0]
+
+    @property
+    def cheapest(self) -> Reread:
+        """The cheapest that is not shown worse than the best."""
+        able = [each for each in self.read if self.best.mean - each.mean <= self.differs]
+        return min(able, key=lambda each: each.contender.price)
+
+    def preferred(self, prefer: str) -> Contender:
+        """The best, or with `cost` the cheapest that is not shown worse."""
+        return (self.cheapest if prefer == COST else self.best).contender
+
+    @property
+    def words(self) -> str:
+        """The best with its interval and its probability, and the cheapest."""
+        best, cheap = self.best, self.cheapest.contender
+        low, high = best.mean - best.margin, best.mean + best.margin
+        cheaper = (
+            "and the cheapest that is not shown worse"
+            if cheap == best.contender
+            else f"and {cheap.name} is the cheapest that is not shown worse"
+        )
+        return (
+            f"Of {len(self.read)} that were read again ({self.basis}), {best.contender.name} is "
+            f"the best with probability {best.chance:.2f}, at {decimal(best.mean)} "
+            f"[{decimal(low)}, {decimal(high)}] {self.score}, {cheaper}."
+        )
+
+
+@dataclass(frozen=True)
 class Verdict:
     """The best that a search found against the cheapest baseline.
 
     `value` is the short name of the task's main value. `trained` is by how much of it the found
     network has more when both were trained in full, once each, on the images to look at first;
-    `None` where they were not. `only` is the network that scored highest, baselines counted, where
-    that alone was trained.
+    `None` where they were not. `only` is the network that was trained where one alone was.
+    `rereading` is what fresh seeds tell of all that were read with them, and `prefer` whether its
+    score or its cost is to decide.
     """
 
     found: Contender
@@ -60,6 +121,8 @@ class Verdict:
     value: str
     trained: float | None = None
     only: Contender | None = None
+    rereading: Rereading | None = None
+    prefer: str = "score"
 
     @property
     def is_better(self) -> bool:
@@ -76,10 +139,13 @@ class Verdict:
 
     @property
     def recommended(self) -> Contender:
-        """The only one that was trained; else the found one if it is shown to be better, else the
+        """The only one that was trained; else, where cost is preferred, the cheapest of those read
+        again that is not shown worse; else the found one if it is shown to be better, else the
         cheaper of the two that is not shown to be worse."""
         if self.only:
             return self.only
+        if self.rereading and self.prefer == COST:
+            return self.rereading.cheapest.contender
         is_cheaper = self.found.price < self.baseline.price
         return self.found if self.is_better or (is_cheaper and not self.is_worse) else self.baseline
 
@@ -95,10 +161,11 @@ class Verdict:
             f"{self._trained_words()}. Recommended: {self.recommended.name}{self._only_words()}. "
             "They cost "
             f"{' and '.join(adds)} multiply-adds."
+            f"{f' {self.rereading.words}' if self.rereading else ''}"
         )
 
     def _only_words(self) -> str:
-        return ", which scored highest of all and alone was trained" if self.only else ""
+        return ", which alone was trained" if self.only else ""
 
     def _noise_words(self) -> str:
         noise = self.evidence.noise
@@ -125,17 +192,22 @@ def verdict_of(run: Run, entries: Sequence[Entry]) -> Verdict | None:
     one that was lucky.
     """
     again = run.reranked()
-    best, measured = best_trial(entries, again), [each.trial for each in scored(entries)]
+    best = best_trial(entries, again, read_means(run, entries))
+    measured = [each.trial for each in scored(entries)]
     baseline = cheapest(run, {t.label: t.architecture for t in measured if t.is_baseline})
     if best is None or baseline is None:
         return None
     found = Contender(best.label, best.architecture, cost_of(run, best.architecture))
+    rereading = reread_of(run, entries, (found, baseline))
     evidence = (
-        _by_replicates(run, found, baseline)
+        _by_replicates(rereading, found, baseline)
         or _by_spread(again, found, baseline, run.second_score, "ranked again")
         or _by_spread(entries, found, baseline, run.score, "proposed")
     )
-    return Verdict(found, baseline, evidence, score_name(run.task.value)) if evidence else None
+    if evidence is None:
+        return None
+    told = Verdict(found, baseline, evidence, score_name(run.task.value))
+    return replace(told, rereading=rereading, prefer=run.config.reading.prefer)
 
 
 def cheapest(run: Run, named: Mapping[str, Architecture]) -> Contender | None:
@@ -155,31 +227,76 @@ def cost_of(run: Run, architecture: Architecture) -> Cost:
     return space.cost(architecture.genotype, run.context.maps, run.config.proxy.filters)
 
 
-def _by_replicates(run: Run, found: Contender, baseline: Contender) -> Evidence | None:
-    """The margin over seeds that both were trained with, on the split that has the most of them;
-    of equals, one whose images chose nothing."""
+Table = Mapping[Architecture, Mapping[int, float]]
+"""Scores by architecture and seed."""
+
+
+def reread_of(
+    run: Run, entries: Sequence[Entry], among: tuple[Contender, ...] = ()
+) -> Rereading | None:
+    """Returns how all that fresh seeds were given stand, those `among` included; `None`
+    where too few were. On the split that has the most seeds; of equals, on one whose images chose
+    nothing. `entries` are those of the search."""
     value, chose = run.task.value, run.config.data.select_on
     outcomes = [e.outcome for e in run.compared() if isinstance(e.outcome, Measured)]
     splits = dict.fromkeys(split for m in outcomes for split in m.trial.origin.note)
-    margins = {s: _margins(outcomes, found, baseline, on_split(value, s)) for s in splits}
-    best = max(splits, key=lambda s: (len(margins[s]), s not in ("train", chose)), default=None)
-    if best is None or len(margins[best]) < FEWEST_SEEDS:
+    tables = {s: _balanced(_table(outcomes, on_split(value, s)), among) for s in splits}
+
+    def worth(split: str) -> tuple[int, bool, int]:
+        table = tables[split]
+        seeds = len(next(iter(table.values()), ()))
+        return seeds, split not in ("train", chose), len(table)
+
+    split = max(tables, key=worth, default=None)
+    if split is None or worth(split)[0] < FEWEST_SEEDS or len(tables[split]) < 2:
         return None
-    interval = mean_interval(margins[best])
-    basis = f"{interval.count} fresh seeds each, on {best}"
-    return Evidence(interval.mean, interval.mean - interval.low, basis, score_name(value))
+    where = "selection images that chose nothing" if split == HELD_BACK else split
+    basis = f"{worth(split)[0]} fresh seeds each, on {where}"
+    return _rereading(run, entries, tables[split], basis)
 
 
-def _margins(
-    outcomes: Iterable[Measured], found: Contender, baseline: Contender, name: str
-) -> list[float]:
-    """The differences in a value, one for each seed that both have."""
-    scores: dict[Architecture, dict[int, float]] = {}
+def _rereading(run: Run, entries: Sequence[Entry], table: Table, basis: str) -> Rereading:
+    found = replicates([[row[seed] for seed in sorted(row)] for row in table.values()])
+    names = {each.trial.architecture: each.trial.label for each in reversed(scored(entries))}
+    contenders = [Contender(names.get(a, str(a)), a, cost_of(run, a)) for a in table]
+    read = [
+        Reread(contender, mean, found.margin, chance)
+        for contender, mean, chance in zip(contenders, found.means, found.chances, strict=True)
+    ]
+    read.sort(key=lambda each: -each.mean)
+    proposed = {each.trial.architecture for each in scored(entries) if not each.trial.is_baseline}
+    choices = sum(each.contender.architecture in proposed for each in read)
+    allowed = found.differs(len(read) - 1, sides=1), found.differs(max(1, choices))
+    return Rereading(tuple(read), *allowed, basis, score_name(run.task.value))
+
+
+def _table(outcomes: Iterable[Measured], name: str) -> dict[Architecture, dict[int, float]]:
+    table: dict[Architecture, dict[int, float]] = {}
     for each in outcomes:
         if (value := each.values.get(name)) is not None:
-            scores.setdefault(each.trial.architecture, {})[each.trial.seed] = value
-    one, other = (scores.get(each.architecture, {}) for each in (found, baseline))
-    return [one[seed] - other[seed] for seed in sorted(one.keys() & other.keys())]
+            table.setdefault(each.trial.architecture, {})[each.trial.seed] = value
+    return table
+
+
+def _balanced(table: Table, among: tuple[Contender, ...]) -> Table:
+    """The seeds that the architectures `among` share, or that most have, and those who have all."""
+    asked = [set(table.get(each.architecture, {})) for each in among]
+    most = max((set(row) for row in table.values()), key=len, default=set())
+    seeds = set.intersection(*asked) if asked else most
+    if not seeds:
+        return {}
+    return {a: {s: row[s] for s in seeds} for a, row in table.items() if seeds <= row.keys()}
+
+
+def _by_replicates(
+    rereading: Rereading | None, found: Contender, baseline: Contender
+) -> Evidence | None:
+    """The margin over the fresh seeds that both were trained with."""
+    means = {each.contender.architecture: each.mean for each in rereading.read} if rereading else {}
+    if rereading is None or found.architecture == baseline.architecture:
+        return None
+    margin = means[found.architecture] - means[baseline.architecture]
+    return Evidence(margin, rereading.noise, rereading.basis, rereading.score)
 
 
 def _by_spread(

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Annotated
 
 import torch
+from pydantic import Field
 from torch import nn
 
 from atrous.core.architecture import ArchitectureText, Cost
+from atrous.core.config import MOST_FILTERS
 from atrous.core.errors import AtrousError
 from atrous.core.records import Positive
 from atrous.data.canvas import Size, feature_size, round_up
 from atrous.data.encoding import Colour
 from atrous.networks.backbones import load_backbone, outline
-from atrous.networks.layers import counted
+from atrous.networks.layers import pass_cost
 from atrous.networks.network import LOW_STRIDE, Encoder, Network
 from atrous.spaces import find_space, needs_backbone
 from atrous.spaces.space import from_stride
@@ -31,7 +34,7 @@ class Blueprint:
     architecture: ArchitectureText
     backbone: str | None
     output_stride: Positive | None
-    filters: Positive
+    filters: Annotated[int, Field(ge=1, lt=MOST_FILTERS)]
     decoder: bool
     classes: tuple[str, ...]
     colours: tuple[Colour, ...]
@@ -83,7 +86,7 @@ def network_cost(blueprint: Blueprint, size: Size) -> Cost:
     Encoder, parts and class scores count; batch norms, activations and interpolation do not.
     Nothing is computed, and nothing stored.
     """
-    return counted(blank_network(blueprint), torch.empty(1, 3, *size, device="meta"))
+    return pass_cost(blank_network(blueprint), torch.empty(1, 3, *size, device="meta"))
 
 
 def untrained_rates(blueprint: Blueprint, crop: Size, image: Size) -> str | None:

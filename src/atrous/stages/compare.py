@@ -13,7 +13,7 @@ from pathlib import Path
 
 from atrous.core.architecture import Architecture
 from atrous.core.config import SearchConfig
-from atrous.core.console import counted
+from atrous.core.console import counting
 from atrous.core.errors import AtrousError
 from atrous.core.statistics import Interval, mean_interval
 from atrous.core.trial import (
@@ -33,13 +33,20 @@ from atrous.data.dataset import Dataset, Samples
 from atrous.estimation.cached import Proxy
 from atrous.estimation.features import FeatureSet
 from atrous.estimation.outcome import outcome_of, require_finite
-from atrous.estimation.search_data import cached_of_data, estimator, features_of, unchanged_data
+from atrous.estimation.search_data import (
+    SearchData,
+    cached_of_data,
+    estimator,
+    features_beside,
+    unchanged_data,
+)
 from atrous.execution import find_executor
 from atrous.execution.executor import Executor
-from atrous.search.ledger import Entry, Ledger
+from atrous.search.ledger import Entry, Ledger, alike, scored
 from atrous.search.loop import SearchPlan, search
 from atrous.search.promotion import FullBudget
-from atrous.search.run import Run, winner
+from atrous.search.run import HELD_BACK, Run, best_trial, ranked, winner
+from atrous.search.verdict import cheapest_baseline
 from atrous.spaces import find_architecture, find_space
 from atrous.tasks.task import Value, on_split
 
@@ -87,21 +94,58 @@ def compare(
     """
     if not chosen:
         raise AtrousError("Expected at least one of --architectures, such as best.")
-    config, settings = run.config, run.settings
+    config = run.config
     named = {name: _chosen(run, name) for name in chosen}
     data = unchanged_data(run)
     splits = splits or _unseen_splits(config, data.dataset)
     images = {split: _images(config, data.dataset, split) for split in splits}
-    cached = cached_of_data(data, config, settings.crop, settings.device, cache)
-    sets = {split: features_of(samples, settings, data, cache) for split, samples in images.items()}
-    plan = ReplicatePlan(estimator(settings, cached), sets, config.proxy.steps, settings.workers)
     wanted = replicate_trials(list(named.values()), seeds, config.seed)
-    with run.locked(), find_executor(config.machine.executor, settings.workers) as executor:
-        measured, left_out = replicated(plan, wanted, run.comparison(), executor)
+    measured, left_out = _trained(run, data, images, wanted, cache)
     if not measured:
         raise AtrousError(f"None of the architectures could be trained. {left_out[0].error}")
     texts = {name: str(architecture) for name, architecture in named.items()}
     return Comparison(texts, splits, seeds, measured, left_out, run.task.value)
+
+
+def reread(run: Run, cache: Path, top: int | None = None, seeds: int | None = None) -> None:
+    """Trains the best of a search anew with fresh seeds, the cheapest baseline beside them, and
+    scores them on the half of the selection images that the search did not look at.
+
+    As many as the run asks for, or `top`. Interrupted, it goes on where it stopped; where all was
+    done, it does nothing. Raises `AtrousError`.
+    """
+    asked = run.config.reading
+    top, seeds = asked.reread if top is None else top, seeds or asked.reread_seeds
+    entries, cheap = run.ledger().entries(), cheapest_baseline(run)
+    ordered = sorted(alike(scored(entries)), key=lambda each: each.standing, reverse=True)
+    found = best_trial(entries, run.reranked(), {})
+    if not top or found is None:
+        return
+    trials = [
+        *(each.trial for each in ordered[:top]),
+        *(each.trial for each in ranked(entries)[:1]),
+    ]
+    chosen = [trial.architecture for trial in (*trials, found)]
+    chosen += [cheap.architecture] if cheap else []
+    wanted = replicate_trials(chosen, seeds, run.config.seed)
+    done = {_key(e.trial) for e in run.compared() if HELD_BACK in e.trial.origin.note}
+    if {_key(trial) for trial in wanted} - done:
+        data = unchanged_data(run)
+        _trained(run, data, {HELD_BACK: data.held_back}, wanted, cache)
+
+
+def _trained(
+    run: Run, data: SearchData, images: Mapping[str, Samples], wanted: Sequence[Trial], cache: Path
+) -> tuple[list[Replicate], list[Failed]]:
+    """The replicates that are wanted, scored on these images, and what has failed of them."""
+    config, settings = run.config, run.settings
+    cached = cached_of_data(data, config, settings.crop, settings.device, cache)
+    sets = {
+        split: features_beside(samples, settings, data, cache) for split, samples in images.items()
+    }
+    plan = ReplicatePlan(estimator(settings, cached), sets, config.proxy.steps, settings.workers)
+    with run.locked(), find_executor(config.machine.executor, settings.workers) as executor:
+        return replicated(plan, wanted, run.comparison(), executor)
 
 
 def scores(replicates: Sequence[Replicate], architecture: str, split: str) -> dict[int, float]:
@@ -221,7 +265,7 @@ def replicated(
     before = ledger.entries()
     kept = _measured(plan, before)
     left = [trial for trial in wanted if _key(trial) not in kept]
-    with counted("training with fresh seeds", len(wanted), len(wanted) - len(left)) as advance:
+    with counting("training with fresh seeds", len(wanted), len(wanted) - len(left)) as advance:
         if left:
             estimate = ReplicateEstimator(plan.proxy, plan.sets)
             listed = _listed(plan, before, left)

@@ -33,6 +33,7 @@ from atrous.networks.compute import (
     cores,
     pick_device,
     release,
+    require_memory,
     whole_precision,
 )
 from atrous.relax import loop
@@ -51,6 +52,12 @@ from atrous.tasks.task import Task
 from atrous.training.optimiser import NonFiniteError
 
 LATENCIES = "latency.json"
+MEND = (
+    "Begin anew with --checkpointing, or lower --search-batch, --search-crop or --search-filters; "
+    "--plan tells what they need."
+)
+BFLOAT16 = 0.5
+"""The part of the memory of float32 that bfloat16 takes at least."""
 CONSOLE = Console(stderr=True)
 
 
@@ -108,7 +115,10 @@ def relax(run: Run, watch: loop.Watch) -> AnyStrategy:
     proposals: list[Proposal] = []
     for protocol in protocols(run.config, run.settings.device, data):
         if not proposals:  # all seeds need the same
-            note(f"a step of the supernet needs {_memory(protocol, run.task)}")
+            needed, device = _memory(protocol, run.task), run.settings.device
+            note(f"a step of the supernet needs {needed}")
+            share = BFLOAT16 if protocol.precision == "bfloat16" else 1
+            require_memory(share * needed.total, device, "for a step of the supernet", MEND)
         state = _searched(run, protocol, data, watch)
         logits = loop.logits_of(state)
         found = state.relaxation.candidates(logits, asked.candidates, asked.neutral)
@@ -125,12 +135,8 @@ def _searched(
     """A supernet at the end of its search."""
     folder = run.path / FOLDER / str(protocol.seed)
     torch.set_num_threads(cores())
-    mend = (
-        "Begin anew with --checkpointing, or lower --search-batch, --search-crop or "
-        "--search-filters; --plan tells what they need."
-    )
     try:
-        with within_memory(f"on {run.settings.device}", mend):
+        with within_memory(f"on {run.settings.device}", MEND):
             relaxation = relaxation_of(protocol.space)
             penalty = _penalty(run, relaxation)
             state = SearchState(relaxation, protocol, _compute(run), penalty, run.task)
@@ -275,13 +281,13 @@ def measured_once(
             )
         return table
     note("measuring how long each operation takes on this machine")
-    table = measure(parts, setting)
+    table = measure_parts(parts, setting)
     path.parent.mkdir(parents=True, exist_ok=True)
     records.write(path, table, FORMAT, "the table of latencies")
     return table
 
 
-def measure(
+def measure_parts(
     parts: Mapping[str, TimedPart], setting: LatencyConditions, repeats: int = 30
 ) -> LatencyTable:
     """Measures each part in evaluation mode, on its own, on random maps.

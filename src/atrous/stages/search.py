@@ -31,7 +31,8 @@ from atrous.core.options import problems, replaced, require_in_range
 from atrous.core.strategy_config import StrategyOptions
 from atrous.core.trial import Failed, may_pass
 from atrous.data.canvas import require_crop
-from atrous.data.layouts import require_folder
+from atrous.data.dataset import select
+from atrous.data.layouts import read_dataset, require_folder
 from atrous.estimation.estimators import outlined, prepare, rungs_in
 from atrous.estimation.prices import Prices, affordable
 from atrous.execution import find_executor
@@ -43,12 +44,14 @@ from atrous.search.loop import Estimator, SearchPlan, baseline_trials, search
 from atrous.search.objective import goal_of
 from atrous.search.promotion import Propose, find_promotion
 from atrous.search.run import Run, create_run, require_no_run
-from atrous.spaces import family_of, find_architecture, find_space
+from atrous.spaces import family_of, find_architecture, find_space, needs_backbone
 from atrous.stages.relax import require_relaxable
 from atrous.strategies import find_strategy
 from atrous.strategies.strategy import AnyStrategy, Result
 from atrous.tasks import TASKS, find_task
 
+REREAD, ENOUGH = 5, 60
+"""So many of the best are read again where scores are taken on so many images."""
 RANDOM_BESIDE = 8
 """Random architectures that what is decoded is compared with."""
 
@@ -95,6 +98,7 @@ def begin(config: SearchConfig, out: Path, cache: Path) -> tuple[Run, Estimator]
     Raises `AtrousError` before anything expensive if that cannot be.
     """
     require_possible(config, out)
+    config = _settled(config)
     prepared = prepare(config, lasting(config), cache)
     run = create_run(out, prepared.settings, prepared.context)
     return run, prepared.estimator(out)
@@ -104,8 +108,19 @@ def begin_without_trials(config: SearchConfig, out: Path) -> Run:
     """Checks everything and makes the run folder of a search that is put off: its features are not
     computed. Raises `AtrousError`."""
     require_possible(config, out)
+    config = replaced(config, reread=0)
     settings, context = outlined(config, lasting(config))
     return create_run(out, settings, context)
+
+
+def _settled(config: SearchConfig) -> SearchConfig:
+    """The configuration with a number of architectures to be read again at the end, if none is
+    asked for: as many as are usual where half of the selection images are enough for a search."""
+    if config.reading.reread is not None:
+        return config
+    dataset = read_dataset(Path(config.data.path))
+    enough = len(select(dataset, config.data.select_on)[1]) >= ENOUGH
+    return replaced(config, reread=REREAD if enough and needs_backbone(config.space) else 0)
 
 
 def proceed(
@@ -175,6 +190,7 @@ def _of_space(config: SearchConfig) -> Iterator[Callable[[], object]]:
         return
     yield partial(require_relaxable, config)
     yield partial(_require_of_whole_networks, config)
+    yield partial(_require_readable, config)
     yield partial(_require_auxiliary, config)
     for name in config.baselines:
         if not faults(partial(find_architecture, name)):
@@ -213,6 +229,15 @@ def _require_of_whole_networks(config: SearchConfig) -> None:
                 f"--{name.replace('_', '-')} is {only} for whole networks (--space "
                 f"{config.space}), got {asked}."
             )
+
+
+def _require_readable(config: SearchConfig) -> None:
+    """Raises `AtrousError` for whole networks that are to be read again as cells are."""
+    if config.reading.reread and not needs_backbone(config.space):
+        raise AtrousError(
+            f"--reread is 0 for whole networks (--space {config.space}), got "
+            f"{config.reading.reread}: they are trained end to end. See atrous rerank."
+        )
 
 
 def _require_auxiliary(config: SearchConfig) -> None:

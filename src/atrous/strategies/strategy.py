@@ -14,6 +14,8 @@ from atrous.core.trial import Origin, Trial
 
 S = TypeVar("S")
 ATTEMPTS = 1000
+REFUSED = 200
+"""So many in a row whose cost has to be measured are enough to say that a limit leaves nothing."""
 
 
 class Domain(Protocol):
@@ -219,6 +221,7 @@ class ExhaustedError(Exception):
 def first_unseen(draw: Callable[[], Genotype], domain: Domain, history: Known) -> Genotype:
     """Returns the first draw that is within the limits and whose function was not tried before;
     raises `ExhaustedError`."""
+    left = REFUSED
     for _ in range(ATTEMPTS):
         genotype = draw()
         # What was tried is looked up, a cost is counted: the cheaper question first.
@@ -226,7 +229,11 @@ def first_unseen(draw: Callable[[], Genotype], domain: Domain, history: Known) -
             continue
         if domain.affords(genotype):
             return genotype
-    raise ExhaustedError(f"{ATTEMPTS} draws in a row were tried before, or beyond a --limit")
+        left -= 1
+        if not left:
+            break
+    told = ATTEMPTS if left else REFUSED
+    raise ExhaustedError(f"{told} draws in a row were tried before, or beyond a --limit")
 
 
 def unseen_near(

@@ -10,12 +10,13 @@ from typing import cast, overload
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from atrous.core.errors import AtrousError
 from atrous.data.dataset import Samples, read_ahead, read_image, read_labels
 from atrous.data.transform import Augmentation
-from atrous.networks.compute import cores
+from atrous.networks.compute import cores, require_memory
+from atrous.networks.layers import parameter_count
 from atrous.networks.network import Begun
 from atrous.tasks import USUAL
 from atrous.tasks.task import Task
@@ -155,6 +156,20 @@ def _stacked(
             yield Begun(maps, images[0].size), stacked(labels)
         else:
             yield stacked(images), stacked(labels)
+
+
+LEAST_OF_WEIGHT, LEAST_OF_PIXEL = 12, 15
+"""Bytes that a training takes at least: of a weight with its gradient and momentum, of a pixel's
+three colours as they are and as numbers."""
+
+
+def require_step(network: nn.Module, protocol: Protocol, world: World) -> None:
+    """Raises `NoRoomError` if a device has no room for the weights and images of a step."""
+    images, (height, width) = share_of(protocol, world), protocol.crop
+    needed = LEAST_OF_WEIGHT * parameter_count(network) + LEAST_OF_PIXEL * images * height * width
+    what = f"for a training step of {images} images of {height}x{width} pixels"
+    mend = "Lower --batch, --crop or --filters, or raise --accumulate."
+    require_memory(needed, world.device, what, mend)
 
 
 def share_of(protocol: Protocol, world: World) -> int:

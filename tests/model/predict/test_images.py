@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -76,6 +77,9 @@ def test_folders_whose_images_have_the_same_names_are_refused(photos: Path, tmp_
 def test_what_is_not_there_is_named(photos: Path, tmp_path: Path) -> None:
     with pytest.raises(AtrousError, match=r"gone\.png does not exist"):
         find_images([photos / "gone.png"], tmp_path / "out")
+    os.mkfifo(tmp_path / "pipe.png")
+    with pytest.raises(AtrousError, match=r"pipe\.png is a pipe, a socket or a device"):
+        find_images([tmp_path / "pipe.png"], tmp_path / "out")
     (tmp_path / "empty").mkdir()
     with pytest.raises(AtrousError, match=r"images in .*empty, but no file .*\.bmp, \.jpeg"):
         find_images([tmp_path / "empty"], tmp_path / "out")

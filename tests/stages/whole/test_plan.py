@@ -120,6 +120,19 @@ def test_a_short_budget_trains_one_network_for_all_that_is_left() -> None:
     assert split(SHORT, slow, 0, 3, ASPP).top == 0
 
 
+def test_as_many_are_read_again_as_a_fifth_of_the_time_to_train_is_enough_for() -> None:
+    pace = paced(trial=10, step=0.2, workers=2, start=20, scoring=30)
+    plan = split(600, pace, 40, 3, ASPP, most=5)
+    assert [stage.seconds for stage in plan.stages] == pytest.approx([93, 60, 312, 95])
+    assert (plan.read, plan.seeds, plan.train_steps) == (3, 3, 1310)
+    whole, before = (split(2 * HOUR, paced(10, 0.5, 2), 200, 2, ASPP, most) for most in (5, 1))
+    assert [stage.name for stage in whole.stages] == [
+        *("search", "re-rank", "compare", "train", "rest")
+    ]
+    assert (whole.read, before.read, before.seeds) == (5, 0, 0)
+    assert whole.stages[3].seconds == pytest.approx(before.stages[2].seconds - 90)
+
+
 def test_without_a_trial_all_the_time_goes_into_a_training() -> None:
     pace = paced(trial=0, step=0.2, start=20, scoring=30)
     plan = split(300, pace, 40, 3, ASPP)

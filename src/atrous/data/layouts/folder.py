@@ -96,7 +96,7 @@ def _beside(root: Path) -> Iterator[tuple[Path, str]]:
     """The folders and images that lie beside the splits, such as images/validation."""
     for kind in ("images", "masks"):
         for path in sorted((root / kind).iterdir()):
-            is_image = path.suffix.lower() in SUFFIXES and path.is_file()
+            is_image = path.suffix.lower() in SUFFIXES and not path.is_dir()
             if (
                 path.name not in layout.SPLITS
                 and layout.is_seen(path)
@@ -109,9 +109,8 @@ def _beside(root: Path) -> Iterator[tuple[Path, str]]:
 
 
 def unread(seen: layout.Below) -> Iterator[tuple[Path, str]]:
-    """The files that are no images by their names, and the links that lead nowhere."""
-    for path in seen.dead:
-        yield path, "is a link to nothing, or to a folder that it lies in: it is not followed"
+    """Pipes and dead links, and the files that are no images by their names."""
+    yield from seen.others
     for path in seen.files:
         if path.suffix.lower() not in SUFFIXES | _BESIDE:
             end = f"its name ends in {path.suffix}" if path.suffix else "its name has no ending"

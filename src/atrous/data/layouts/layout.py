@@ -117,11 +117,11 @@ _JUNK = frozenset(
 
 @dataclass(frozen=True)
 class Below:
-    """All that a person sees in and below a folder: `files`, sorted; `dead` are links that lead
-    nowhere, or back to a folder that they lie in."""
+    """All that a person sees in and below a folder: `files`, sorted; `others` are no files, each
+    with the reason why it is not read."""
 
     files: tuple[Path, ...]
-    dead: tuple[Path, ...] = ()
+    others: tuple[tuple[Path, str], ...] = ()
 
 
 def is_seen(path: Path) -> bool:
@@ -132,12 +132,18 @@ def is_seen(path: Path) -> bool:
 def look_below(folder: Path) -> Below:
     """The files in and below a folder, through links; hidden ones and those of systems left out."""
     files: list[Path] = []
-    dead: list[Path] = []
-    _look(folder, (), files, dead)
-    return Below(tuple(sorted(files)), tuple(sorted(dead)))
+    others: list[tuple[Path, str]] = []
+    _look(folder, (), files, others)
+    return Below(tuple(sorted(files)), tuple(sorted(others)))
 
 
-def _look(folder: Path, above: tuple[Path, ...], files: list[Path], dead: list[Path]) -> None:
+_DEAD = "is a link to nothing, or to a folder that it lies in: it is not followed"
+_SPECIAL = "is not read: it is neither a file nor a folder, but a pipe, a socket or a device"
+
+
+def _look(
+    folder: Path, above: tuple[Path, ...], files: list[Path], others: list[tuple[Path, str]]
+) -> None:
     """Adds what lies in a folder; `above` are the true places of those that led to it."""
     if not folder.is_dir():
         return
@@ -148,13 +154,13 @@ def _look(folder: Path, above: tuple[Path, ...], files: list[Path], dead: list[P
         if path.is_dir():
             true = path.resolve()
             if path.is_symlink() and any(true in (up, *up.parents) for up in above):
-                dead.append(path)
+                others.append((path, _DEAD))
             else:
-                _look(path, above, files, dead)
+                _look(path, above, files, others)
         elif path.is_file():
             files.append(path)
-        elif path.is_symlink():
-            dead.append(path)
+        else:
+            others.append((path, _SPECIAL if path.exists() else _DEAD))
 
 
 def read_names(path: Path) -> list[str]:

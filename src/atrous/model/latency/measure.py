@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from statistics import median
@@ -22,13 +22,17 @@ from atrous.model.export.interface import INPUT, ExportInterface
 from atrous.model.export.onnx_file import OUTPUT
 from atrous.model.facts import Latency
 from atrous.model.latency.conditions import check_runtime, provider, runtime_version
-from atrous.networks.compute import LatencyConditions
+from atrous.networks.compute import LatencyConditions, require_memory
 from atrous.networks.network import Network
 
 WINDOW, STEADY = 5, 0.05
 """Warm is when the median of this many passes is within this part of that of the ones before."""
+IMAGE = 12
+"""Bytes of a pixel's three colours, as numbers."""
 MOST, LONGEST = 100, 20.0
 """Warming up ends after this many passes or seconds in any case."""
+Tracker = Callable[[Iterable[int], str, int], Iterator[int]]
+"""Shows how far a loop is, or nothing: `core.console.track`, `untracked`."""
 Pass = Callable[[], object]
 """Computes once, and returns when the result is there."""
 
@@ -51,7 +55,11 @@ def summarised(
 
 
 def compare_latency(
-    network: Network, conditions: LatencyConditions, runtimes: Sequence[str], repeats: int = 30
+    network: Network,
+    conditions: LatencyConditions,
+    runtimes: Sequence[str],
+    repeats: int = 30,
+    progress: Tracker = track,
 ) -> tuple[Latency, ...]:
     """Measures each runtime in passes taken in turns: what disturbs one, disturbs all.
 
@@ -61,20 +69,23 @@ def compare_latency(
         check_runtime(runtime, conditions)
     height, width = conditions.size
     where = f"of {conditions.device_name} for {conditions.batch} images of {height}x{width}"
-    with within_memory(where, "Lower --batch or --size."), torch_threads(conditions.threads):
+    pixels = conditions.batch * conditions.size[0] * conditions.size[1]
+    mend = "Lower --batch or --size."
+    require_memory(IMAGE * pixels, conditions.device, where, mend)
+    with within_memory(where, mend), torch_threads(conditions.threads):
         passes = [PREPARE[runtime](network, conditions) for runtime in runtimes]
-        warm = [warm_up(once) for once in passes]
-        times = in_turns(passes, repeats)
+        warm = [warm_up(once, progress) for once in passes]
+        times = in_turns(passes, repeats, progress)
     return tuple(
         summarised(runtime, conditions, warmed, measured)
         for runtime, warmed, measured in zip(runtimes, warm, times, strict=True)
     )
 
 
-def warm_up(once: Pass) -> int:
+def warm_up(once: Pass, progress: Tracker = track) -> int:
     """Repeats a pass until its time is steady; returns the number of passes."""
     taken: list[float] = []
-    for _ in track(range(MOST), "warming up", MOST):
+    for _ in progress(range(MOST), "warming up", MOST):
         taken.append(timed(once))
         if is_steady(taken) or sum(taken) > 1000 * LONGEST:
             break
@@ -96,11 +107,11 @@ def timed(once: Pass) -> float:
     return 1000 * (time.perf_counter() - start)
 
 
-def in_turns(passes: Sequence[Pass], repeats: int) -> list[list[float]]:
+def in_turns(passes: Sequence[Pass], repeats: int, progress: Tracker = track) -> list[list[float]]:
     """Times passes in turns, in milliseconds; every second round goes backwards."""
     # So that none always comes first.
     times: list[list[float]] = [[] for _ in passes]
-    for turn in track(range(repeats), "timing", repeats):
+    for turn in progress(range(repeats), "timing", repeats):
         order = range(len(passes))
         for number in order if turn % 2 == 0 else reversed(order):
             times[number].append(timed(passes[number]))

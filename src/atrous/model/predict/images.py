@@ -55,7 +55,8 @@ def _images(path: Path, out: Path, tell: Tell) -> Iterator[InputImage]:
     elif path.is_file():
         yield InputImage(path.stem, path)
     else:
-        raise AtrousError(f"Expected an image or a folder of images, but {path} does not exist.")
+        what = "is a pipe, a socket or a device" if path.exists() else "does not exist"
+        raise AtrousError(f"Expected an image or a folder of images, but {path} {what}.")
 
 
 def _below(folder: Path, out: Path, tell: Tell) -> Iterator[InputImage]:

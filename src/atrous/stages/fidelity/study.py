@@ -55,7 +55,7 @@ def some_cells(count: int) -> dict[str, Architecture]:
 
 
 ABOUT, LOCK = "fidelity.json", "fidelity.lock"
-FORMAT = 5
+FORMAT = 6
 
 
 @dataclass(frozen=True)
@@ -132,7 +132,7 @@ def create_study(study: Study) -> None:
             )
         study.begin_ledgers()
         about = _About(study.settings, study.fingerprints, study.computes, study.identity)
-        records.write(path / ABOUT, about, FORMAT, "a study")
+        records.write(path / ABOUT, about, FORMAT, "a study", sealed=False)
 
 
 def open_study(path: Path) -> Study | None:

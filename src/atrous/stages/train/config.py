@@ -40,7 +40,7 @@ from atrous.stages.train.trainer import TrainingJob
 from atrous.tasks import find_task
 from atrous.training.checkpoint import load_board
 from atrous.training.config import derive_training_crop, protocol_of
-from atrous.training.crops import share_of
+from atrous.training.crops import require_step, share_of
 from atrous.training.world import announced
 
 NETWORK_FILTERS = 20
@@ -148,6 +148,7 @@ def job_of(
     crop = config.training.crop or derive_training_crop(sizes, subject.canvas)
     protocol = protocol_of(config.training, crop, _rate(subject), precision, config.seed)
     protocol = replace(protocol, score=protocol.score or find_task(config.task).value)
+    require_step(network, protocol, announced(device))
     told = untrained_rates(blueprint, crop, largest(sizes)) if sizes else None
     if told and announced(device).leads:
         note(told)

@@ -31,7 +31,7 @@ from atrous.networks.network import initialise
 from atrous.spaces.blueprint import Blueprint, blank_network, build_network, network_cost
 from atrous.tasks import find_task
 from atrous.training.config import Protocol
-from atrous.training.crops import crops_of, share_of
+from atrous.training.crops import crops_of, require_step, share_of
 from atrous.training.loop import BEST, CHECKPOINT, Selection, Watch, ignore, load_best, train
 from atrous.training.optimiser import NonFiniteError
 from atrous.training.state import TrainingState
@@ -64,6 +64,7 @@ def _run(
 ) -> Path:
     progress = progress if world.leads else untracked
     require_there(folder, job)
+    require_step(blank_network(job.blueprint), job.protocol, world)
     dataset, training, selection = job.samples()
     compute = replace(job.compute, device=world.device)
     begins = not (folder / CHECKPOINT).exists()
@@ -178,7 +179,7 @@ def create(folder: Path, job: TrainingJob) -> None:
     make_folder(folder, "a training run")
     with held(folder):
         require_none(folder)
-        records.write(folder / ABOUT, job, FORMAT, "a training run")
+        records.write(folder / ABOUT, job, FORMAT, "a training run", sealed=False)
 
 
 def read(folder: Path) -> TrainingJob:
@@ -219,7 +220,7 @@ def moved(folder: Path, job: TrainingJob, data: str) -> TrainingJob:
     there = replace(job, data=str(Path(data).resolve()))
     there.samples()
     with held(folder):
-        records.write(folder / ABOUT, there, FORMAT, "a training run")
+        records.write(folder / ABOUT, there, FORMAT, "a training run", sealed=False)
     return there
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from math import ceil, floor
 from pathlib import Path
@@ -103,8 +103,8 @@ class Pace:
 class BudgetPlan:
     """Seconds and candidates for the search, steps for what follows. `baselines` are trained beside
     the best. Where `trials` is 0, nothing is searched, where `top` is 0, nothing ranked again. With
-    so many fresh `seeds` the best and the cheapest baseline are compared. `regime` is how networks
-    are trained.
+    so many fresh `seeds` the best, as many as `read`, and the cheapest baseline are compared.
+    `regime` is how networks are trained.
 
     `told` says in words how the split was found.
     """
@@ -120,6 +120,7 @@ class BudgetPlan:
     told: str
     regime: Regime
     seeds: Count = 0
+    read: Count = 0
 
 
 @dataclass(frozen=True)
@@ -138,13 +139,19 @@ class Seconds:
 
 
 def split(
-    budget: float, pace: Pace, ended: int, beside: int, baselines: tuple[str, ...]
+    budget: float,
+    pace: Pace,
+    ended: int,
+    beside: int,
+    baselines: tuple[str, ...],
+    most: int = 1,
 ) -> BudgetPlan:
     """The plan for `budget` seconds, of which `ended` are over already.
 
     So many as `beside` are searched and ranked again beside the candidates; `baselines` are trained
-    beside the best. A budget that is short for that goes into a search and the training of one
-    network. Raises `AtrousError` if it is too short for that, too.
+    beside the best. A budget that is short for that goes into a search, up to `most` of its best
+    with fresh seeds, and the training of one network. Raises `AtrousError` if it is too short for
+    that, too.
     """
     left = max(0.0, budget - ended)
     if not pace.trial:
@@ -153,11 +160,14 @@ def split(
         f"A trial on cached features took {pace.trial:.1f} s here, {pace.workers} at a time, and a "
         f"training step {pace.regime.step:.2f} s; {ended} s went into checks and features."
     )
-    if budget < max(SHORT, least(pace, ended, beside, len(baselines))):
-        return _short(budget, left, pace, ended, beside, told)
+    if budget < max(SHORT, least_budget(pace, ended, beside, len(baselines))):
+        return _short(budget, left, pace, ended, beside, told, most)
     seconds = Seconds(SEARCH * left, RERANK * left, TRAIN * left)
     trials = _whole(seconds.search * pace.workers / pace.trial) - beside
     top, again = _second_round(seconds.rerank, pace, beside)
+    # Where the search looked at all images, the second ranking is what there is to tell.
+    read, confirm = _reading(most, seconds.train, pace) if most > 1 else (0, 0.0)
+    seconds = replace(seconds, train=seconds.train - confirm)
     each = seconds.train / (1 + len(baselines))
     steps = _whole((each - pace.regime.start) / pace.regime.step)
     stages = (
@@ -165,37 +175,64 @@ def split(
         PlannedStage(
             "re-rank", seconds.rerank, f"{top} candidates and the baselines, {again} steps each"
         ),
+        *_compare_stage(read, confirm),
         PlannedStage("train", seconds.train, f"{1 + len(baselines)} networks, {steps} steps each"),
         PlannedStage("rest", seconds.rest, "scores, pictures, export, report"),
     )
     return BudgetPlan(
-        *(budget, seconds.search, trials, top, again, steps, baselines, stages, told), pace.regime
+        *(budget, seconds.search, trials, top, again, steps, baselines, stages, told),
+        *(pace.regime, SEEDS if read else 0, read),
     )
 
 
 def _short(
-    budget: float, left: float, pace: Pace, ended: int, beside: int, told: str
+    budget: float, left: float, pace: Pace, ended: int, beside: int, told: str, most: int
 ) -> BudgetPlan:
     """The plan without a second ranking and without other networks beside the best. Fresh seeds
     of the best and the cheapest baseline tell whether it is better, where that takes little."""
     rest = _rest(pace)
     search = SHORT_SEARCH * max(0.0, left - rest)
     trials = max(1, _whole(search * pace.workers / pace.trial) - beside)
-    train, confirm = left - rest - search, 2 * SEEDS * pace.trial / pace.workers
-    steps = _whole((train - pace.regime.start - pace.scoring) / pace.regime.step)
-    fewer = _whole((train - confirm - pace.regime.start - pace.scoring) / pace.regime.step)
-    seeds = SEEDS if confirm <= CONFIRM * train and fewer >= WANTED_STEPS else 0
-    if seeds:
-        train, steps = train - confirm, fewer
+    train = left - rest - search
+    read, confirm = _reading(most, train, pace)
+    train -= confirm
+    steps = _trained_steps(train, pace)
     _require_steps(steps, budget, pace, ended)
-    again = f"the best and the cheapest baseline with {seeds} fresh seeds each"
     stages = (
         PlannedStage("search", search, f"the baselines and about {trials} candidates"),
-        *([PlannedStage("compare", confirm, again)] if seeds else []),
+        *_compare_stage(read, confirm),
         PlannedStage("train", train, f"the best, {steps} steps"),
         PlannedStage("rest", rest, "scores, pictures, export, report"),
     )
-    return BudgetPlan(budget, search, trials, 0, 0, steps, (), stages, told, pace.regime, seeds)
+    return BudgetPlan(
+        *(budget, search, trials, 0, 0, steps, (), stages, told),
+        *(pace.regime, SEEDS if read else 0, read),
+    )
+
+
+def _trained_steps(seconds: float, pace: Pace) -> int:
+    """How many steps a training takes in so many seconds."""
+    return _whole((seconds - pace.regime.start - pace.scoring) / pace.regime.step)
+
+
+def _reading(most: int, train: float, pace: Pace) -> tuple[int, float]:
+    """How many of the best, up to `most`, are trained with fresh seeds beside the cheapest
+    baseline, and the seconds of that, which are taken from the time to train."""
+    each = SEEDS * pace.trial / pace.workers
+    able = (n for n in range(most, 0, -1) if _is_worth((n + 1) * each, train, pace))
+    read = next(able, 0)
+    return read, (read + 1) * each if read else 0.0
+
+
+def _compare_stage(read: int, seconds: float) -> list[PlannedStage]:
+    best = f"the best {read}" if read > 1 else "the best"
+    why = f"{best} and the cheapest baseline with {SEEDS} fresh seeds each"
+    return [PlannedStage("compare", seconds, why)] if read else []
+
+
+def _is_worth(confirm: float, train: float, pace: Pace) -> bool:
+    """Whether fresh seeds take a small share of the time to train, and leave enough steps."""
+    return confirm <= CONFIRM * train and _trained_steps(train - confirm, pace) >= WANTED_STEPS
 
 
 def _alone(budget: float, left: float, pace: Pace, ended: int) -> BudgetPlan:
@@ -270,7 +307,7 @@ def _whole(number: float) -> int:
     return floor(number + 1e-9)
 
 
-def least(pace: Pace, ended: int, beside: int, baselines: int) -> float:
+def least_budget(pace: Pace, ended: int, beside: int, baselines: int) -> float:
     """The shortest budget with which candidates are ranked again, in seconds, rounded up to half a
     minute."""
     need = needs(pace, beside, baselines)

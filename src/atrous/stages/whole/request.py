@@ -29,7 +29,7 @@ from atrous.spaces import (
 )
 from atrous.stages import search as driver
 
-WHOLE, FORMAT, WHAT = "whole.json", 6, "what a whole run was asked for"
+WHOLE, FORMAT, WHAT = "whole.json", 7, "what a whole run was asked for"
 LOCK = "whole.lock"
 BUDGET = 7200
 """Seconds, where a run has no limit."""
@@ -103,7 +103,7 @@ def keep(config: WholeConfig, folder: Path) -> None:
 
     Raises `AtrousError` if it cannot be written.
     """
-    write(folder / WHOLE, config, FORMAT, WHAT)
+    write(folder / WHOLE, config, FORMAT, WHAT, sealed=False)
 
 
 def kept(folder: Path) -> WholeConfig:

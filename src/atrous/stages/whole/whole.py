@@ -36,7 +36,7 @@ from atrous.search.ledger import scored
 from atrous.search.loop import Estimator
 from atrous.search.objective import goal_of
 from atrous.search.run import ABOUT, RERANK, Run, extend, open_run, winner
-from atrous.search.verdict import cheapest_baseline
+from atrous.search.verdict import cheapest_baseline, reread_of
 from atrous.spaces import (
     find_architecture,
     yardstick,
@@ -45,7 +45,7 @@ from atrous.spaces import (
 from atrous.spaces.blueprint import blank_network
 from atrous.stages import rerank
 from atrous.stages import search as driver
-from atrous.stages.compare import compare
+from atrous.stages.compare import compare, reread
 from atrous.stages.search import SearchView, state_of, total_of
 from atrous.stages.train import trainer
 from atrous.stages.train import trainer as jobs
@@ -95,11 +95,17 @@ class Candidate:
 
 def candidates(run: Run, plan: BudgetPlan) -> list[Candidate]:
     """The best of the run, then the baselines. Where one network alone is trained, it is the one
-    with the highest score, which may be a baseline; without a search, it is the plain one."""
+    that is preferred of those read again, else the one with the highest score, which may be a
+    baseline; without a search, it is the plain one."""
     if not plan.trials:
         return [_named(yardstick_name(run.config.space))]
     if not plan.top:
-        leads = max(scored(run.ledger().entries()), key=lambda found: found.standing).trial
+        entries = run.ledger().entries()
+        leads = max(scored(entries), key=lambda found: found.standing).trial
+        if run.config.reading.reread and (read := reread_of(run, entries)):
+            chosen = read.preferred(run.config.reading.prefer).architecture
+            trials = {each.trial.architecture: each.trial for each in reversed(scored(entries))}
+            leads = trials.get(chosen, leads)
         return [_named(leads.label) if leads.is_baseline else _found(leads)]
     return [_found(winner(run)), *map(_named, plan.baselines)]
 
@@ -181,7 +187,8 @@ def prepare(out: Path, cache: Path) -> None:
     if config.stretch:
         budget = max(budget, least_short(pace, ended, WANTED_STEPS))
     try:
-        plan = split(budget, pace, ended, beside, trained_beside(run))
+        most = run.config.reading.reread or 1
+        plan = split(budget, pace, ended, beside, trained_beside(run), most)
     except AtrousError as error:
         raise AtrousError(
             f"{error} Go on with more: {command('run', '--resume', out, '--budget')} ...; or begin "
@@ -251,11 +258,13 @@ def again(out: Path, plan: BudgetPlan, cache: Path) -> None:
 
 
 def confirm(out: Path, plan: BudgetPlan, cache: Path) -> None:
-    """The best and the cheapest baseline with fresh seeds, on val, whose features are there as a
-    rule."""
+    """The best and the cheapest baseline with fresh seeds, on selection images that the search did
+    not look at; on val where there are too few, whose features are there as a rule."""
     run = open_run(out)
     there = read_dataset(Path(run.config.data.path)).splits.get("val")
-    if there and (cheap := cheapest_baseline(run)):
+    if run.config.reading.reread:
+        reread(run, cache, plan.read, plan.seeds)
+    elif there and (cheap := cheapest_baseline(run)):
         compare(run, ("best", cheap.name), ("val",), plan.seeds, cache)
 
 

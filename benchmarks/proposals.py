@@ -2,9 +2,9 @@
 
     python -m benchmarks.proposals --trials 28 2800 28000
 
-Prints the milliseconds of a proposal at the median and at worst, of `--proposals`, in the space of
-the cells: by the clock, and of the processor. On a machine that others use, the clock's worst is
-the time for which the system let them run; the goal is one of the processor.
+Prints the milliseconds of a proposal, of `--proposals` in a `--space`: by the clock, and of the
+processor. On a machine that others use, the clock's worst is the time for which the system let them
+run; the goal is one of the processor.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import argparse
 import gc
 import time
 from random import Random
-from statistics import median
+from statistics import fmean, median
 from typing import Any
 
 from atrous.core.trial import Job, Origin, Rung, Trial
@@ -36,7 +36,8 @@ def main() -> None:
     asked = parser.parse_args()
     space = find_space(asked.space)
     space = space.at({1: (3, 360, 480)} if space.encoder else MAPS, 32)
-    print(f"{'strategy':10} {'trials':>7} {'median ms':>10} {'worst ms':>9} {'worst CPU ms':>13}")
+    heads = ("median ms", "worst ms", "mean CPU ms", "worst CPU ms")
+    print(f"{'strategy':10} {'trials':>7}", *(f"{head:>12}" for head in heads))
     for trials in asked.trials:
         history = _history(space, trials)
         gc.collect()
@@ -49,8 +50,8 @@ def main() -> None:
                 strategy.propose(state, space, history, Random(number))
                 times.append(1000 * (time.perf_counter() - start))
                 worked.append(1000 * (time.thread_time() - busy))
-            told = f"{median(times):10.2f} {max(times):9.2f} {max(worked):13.2f}"
-            print(f"{name:10} {trials:7} {told}", flush=True)
+            found = (median(times), max(times), fmean(worked), max(worked))
+            print(f"{name:10} {trials:7}", *(f"{each:12.2f}" for each in found), flush=True)
 
 
 def _history(space: Space, trials: int) -> History:

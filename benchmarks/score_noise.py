@@ -45,7 +45,7 @@ from atrous.estimation.search_data import (
     cached_of,
     cached_of_data,
     estimator,
-    features_of,
+    features_beside,
     search_data_of,
 )
 from atrous.execution import find_executor
@@ -139,7 +139,7 @@ def measured_by(
     data = search_data_of(settings.config, offsets)
     cached = cached_of_data(data, settings.config, settings.crop, settings.device, cache)
     images = {split: data.dataset.splits[split] for split in splits}
-    sets = {split: features_of(each, settings, data, cache) for split, each in images.items()}
+    sets = {split: features_beside(each, settings, data, cache) for split, each in images.items()}
     return estimator(settings, cached), {"selection": cached.selection, **sets}
 
 

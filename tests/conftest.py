@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import sqlite3
+from pathlib import Path
 from typing import Any
 
+import pytest
 from alembic.script import ScriptDirectory
 from optuna.storages._rdb.storage import _VersionManager
 from sqlalchemy import event
@@ -13,6 +15,18 @@ from sqlalchemy.engine import Engine
 
 os.environ["OMP_NUM_THREADS"] = "1"
 """Threads of torch that wait for each other make small networks slow where cores are taken."""
+LONG = ("training", "stages", "docs", "model", "cli", "recipes")
+"""The rooms whose files take longest."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begins with long files: of two processes none waits at the end while another has one left."""
+
+    def place(item: pytest.Item) -> int:
+        room = item.path.relative_to(Path(__file__).parent).parts[0]
+        return LONG.index(room) if room in LONG else len(LONG)
+
+    items.sort(key=place)
 
 
 @event.listens_for(Engine, "connect")

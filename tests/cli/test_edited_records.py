@@ -76,9 +76,13 @@ Read = Callable[[], object]
 
 
 def places(content: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
-    """The way to every value of a content."""
+    """The way to every value of a content; in a list, whose values are of one type, to the first
+    and the last."""
+    last = len(content) - 1
     inner = content.items() if isinstance(content, dict) else enumerate(content)
     for name, value in inner:
+        if isinstance(content, list) and 0 < name < last:
+            continue
         yield (*path, name)
         if isinstance(value, (dict, list)):
             yield from places(value, (*path, name))

@@ -280,7 +280,7 @@ def test_a_step_waits_for_an_accelerator_at_most_once(
 @pytest.mark.parametrize("gate", GATES)
 def test_a_search_goes_on_from_a_checkpoint_exactly(space: str, gate: str) -> None:
     asked = SearchProtocol(
-        gate, space, filters=2, classes=3, steps=6, batch=2, crop=CROP, scale=1, warm_up=0, seed=3
+        gate, space, filters=2, classes=3, steps=4, batch=2, crop=CROP, scale=1, warm_up=0, seed=3
     )
     draw = torch.Generator().manual_seed(0)
     batches = [
@@ -292,9 +292,9 @@ def test_a_search_goes_on_from_a_checkpoint_exactly(space: str, gate: str) -> No
     ]
     state, resumed = (SearchState(_relaxation(space), asked, COMPUTE) for _ in range(2))
     for step in range(asked.steps):
-        if step == 3:
+        if step == 2:
             resumed.restore(deepcopy(state.checkpoint()))  # as from a file, which shares nothing
-        for one in (state, resumed) if step >= 3 else (state,):
+        for one in (state, resumed) if step >= 2 else (state,):
             one.advance(batches[2 * step], batches[2 * step + 1])
     expected, found = state.checkpoint(), resumed.checkpoint()
     assert found.record == expected.record

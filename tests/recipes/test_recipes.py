@@ -11,7 +11,7 @@ from atrous.data.layouts import cityscapes, person_part, voc
 from atrous.networks.backbones import outline
 from atrous.recipes import RECIPES, find_recipe
 from atrous.recipes.reproduction import require_stride
-from atrous.recipes.result import counted
+from atrous.recipes.result import counted_cost
 from atrous.spaces import find_architecture
 from atrous.spaces.blueprint import Blueprint
 
@@ -53,7 +53,7 @@ def test_table_1() -> None:
 
 
 def test_counted_costs_beside_those_of_table_1() -> None:
-    costs = {name: counted(recipe) for name, recipe in RECIPES.items() if recipe.cost}
+    costs = {name: counted_cost(recipe) for name, recipe in RECIPES.items() if recipe.cost}
     parameters = {name: cost.parameters for name, cost in costs.items()}
     assert parameters == {
         "table1-mobilenetv2-aspp": 336_320,

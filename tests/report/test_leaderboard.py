@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from dataclasses import replace
 from io import StringIO
 from pathlib import Path
 
@@ -11,11 +12,12 @@ from rich.console import Console
 
 from atrous.cli.tables import leaderboard_table
 from atrous.core.errors import AtrousError
-from atrous.core.trial import Measured, Reason
+from atrous.core.trial import Measured, Reason, Rung
 from atrous.report.leaderboard import Row, leaderboard, write_csv
+from atrous.report.page import write_report
 from atrous.search.ledger import Entry
 from tests.records import SPACE
-from tests.report.runs import a_run, baselines, failed, measured, plausible
+from tests.report.runs import a_run, baselines, failed, make_run, measured, plausible
 
 
 def _text(rows: list[Row], entries: list[Entry]) -> str:
@@ -30,6 +32,29 @@ def test_ranks_follow_scores_and_equals_the_trial_number() -> None:
     assert [(row.rank, row.number) for row in rows] == [(1, 2), (2, 4), (3, 1), (4, 3), (5, 0)]
     assert [row.number for row in rows if row.is_baseline] == [1, 0]
     assert [row.name for row in rows if row.is_baseline] == ["dpc:top1", "dpc:aspp"]
+
+
+def test_each_rung_has_a_ranking_of_its_own(tmp_path: Path) -> None:
+    """The score of a short training never stands in the ranking of the long ones."""
+
+    def on(entry: Entry, level: int, steps: int) -> Entry:
+        job = replace(entry.outcome.job, rung=Rung(level, steps))
+        return replace(entry, outcome=replace(entry.outcome, job=job))
+
+    short = [on(measured(n, score), 0, 25) for n, score in ((2, 0.6), (3, 0.3), (4, 0.5))]
+    entries = [on(baselines()[0], 1, 100), *short, on(measured(4, 0.55), 1, 100)]
+    rows = leaderboard(a_run(), entries)
+    assert [(row.rank, row.number, row.steps) for row in rows] == [
+        *((1, 4, 100), (2, 0, 100)),
+        *((1, 2, 25), (2, 3, 25)),
+    ]
+    lines = _text(rows, entries).splitlines()
+    assert "steps" in lines[0]
+    assert all(str(row.steps) in line.split() for row, line in zip(rows, lines[1:], strict=False))
+    run = make_run(tmp_path / "run", entries, rungs=2, steps=100)
+    page = write_report(run).read_text()
+    assert "trained for 25 steps, and those that showed promise on to 100" in page
+    assert "ranks are of those" in page
 
 
 def test_rows_tell_the_cost_of_the_whole_cell() -> None:

@@ -10,7 +10,7 @@ from random import Random
 import pytest
 
 from atrous.report import measures
-from atrous.report.measures import TitledNetwork, differences, named, unlike_words
+from atrous.report.measures import TitledNetwork, named, unlike_fields, unlike_words
 from atrous.report.trained import read_trained
 from tests.records import SPACE
 from tests.report.runs import baselines, measured
@@ -52,7 +52,7 @@ def test_a_network_that_no_trial_knows_keeps_its_name(tmp_path: Path) -> None:
 
 def test_what_was_trained_otherwise_is_said(networks: Sequence[TitledNetwork]) -> None:
     found, aspp = networks
-    assert differences(found, aspp) == ["batch", "steps"]
+    assert unlike_fields(found, aspp) == ["batch", "steps"]
     assert unlike_words(networks) == [
         "dpc:aspp was not trained as trial 3 was: they differ in batch, steps."
     ]

@@ -18,8 +18,8 @@ from atrous.report.outcome import (
     curves_figure,
     embedded,
     middle_row,
-    outcome_of,
     read_sheet,
+    trained_outcome,
 )
 from atrous.report.rerank import scatter_figure, second_ranking
 from atrous.report.trained import read_trained
@@ -62,7 +62,7 @@ def test_every_training_has_a_line_with_its_best_score(tmp_path: Path) -> None:
 def test_pictures_of_a_few_networks_alone_are_embedded(tmp_path: Path) -> None:
     for number in range(MOST_SHEETS + 1):
         write_trained(tmp_path, f"n{number}", str(ENTRIES[2].trial.architecture), 0.6, rows=1)
-    outcome = outcome_of(read_trained(tmp_path), ENTRIES)
+    outcome = trained_outcome(read_trained(tmp_path), ENTRIES)
     assert outcome is not None
     assert [gallery.network for gallery in outcome.galleries] == [
         f"trial 2 (n{number})" for number in range(MOST_SHEETS)
@@ -73,7 +73,7 @@ def test_pictures_of_a_few_networks_alone_are_embedded(tmp_path: Path) -> None:
 
 
 def test_nothing_trained_has_no_outcome(tmp_path: Path) -> None:
-    assert outcome_of(read_trained(tmp_path), ENTRIES) is None
+    assert trained_outcome(read_trained(tmp_path), ENTRIES) is None
 
 
 def _sheet(folder: Path, rows: int) -> Image.Image:

@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 from atrous.cli import app
 from atrous.core.config import GradientConfig, SearchConfig
 from atrous.core.options import replaced
-from atrous.report.page import command
+from atrous.report.page import command_parts
 from atrous.search.run import Settings
 from atrous.stages import search as driver
 from tests.records import CONFIG, SETTINGS
@@ -72,7 +72,7 @@ def test_the_command_asks_for_the_same_search(
 
     monkeypatch.setattr(driver, "begin", begin)
     monkeypatch.setattr(driver, "require_folder", lambda _: None)
-    parts = shlex.split(" ".join(command(settings)))
+    parts = shlex.split(" ".join(command_parts(settings)))
     result = CliRunner().invoke(app, parts[1:])
     assert isinstance(result.exception, AskedError), result.output
     chosen = replaced(config, workers=settings.workers, crop=settings.crop, device=settings.device)

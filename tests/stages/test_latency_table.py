@@ -18,7 +18,7 @@ from atrous.spaces.auto_deeplab.relaxation.space import (
     operation_name,
 )
 from atrous.stages import relax as timing
-from atrous.stages.relax import Pass, measure, measured_once, pass_of
+from atrous.stages.relax import Pass, measure_parts, measured_once, pass_of
 
 SETTING = make_conditions((65, 33), 2, "cpu", 1)
 SIZES = ((17, 9), (9, 5), (5, 3), (3, 2))
@@ -68,6 +68,6 @@ def test_times_get_to_their_places(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(timing, "in_turns", in_turns)
     parts = TrellisRelaxation(2, 1).parts(1, (33, 33))
-    table = measure(parts, make_conditions((33, 33), 1, "cpu", 1), repeats=3)
+    table = measure_parts(parts, make_conditions((33, 33), 1, "cpu", 1), repeats=3)
     assert table.milliseconds == {name: float(place) for place, name in enumerate(parts)}
     assert timed == [timing.WARM_UP, 3]

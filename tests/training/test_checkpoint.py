@@ -22,9 +22,9 @@ from atrous.training.checkpoint import (
     LOG,
     Checkpoint,
     Log,
-    fill,
     load,
     read_log,
+    refill,
     save,
 )
 
@@ -136,7 +136,7 @@ def test_foreign_files_are_refused(tmp_path: Path) -> None:
 def test_a_network_is_filled_only_with_what_fits() -> None:
     layer = torch.nn.Linear(2, 3)
     tensors = {"weight": torch.ones(3, 2), "bias": torch.zeros(3)}
-    fill(layer, tensors)
+    refill(layer, tensors)
     assert torch.equal(layer.weight, torch.ones(3, 2))
     for wrong in (
         {"weight": torch.ones(3, 2)},
@@ -144,7 +144,7 @@ def test_a_network_is_filled_only_with_what_fits() -> None:
         {**tensors, "weight": torch.ones(2, 3)},
     ):
         with pytest.raises(AtrousError, match="1 of its 2 tensors"):
-            fill(layer, wrong)
+            refill(layer, wrong)
 
 
 def test_lines_are_kept_up_to_a_step(tmp_path: Path) -> None:

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 def evaluate(told: Told, as_json: Json = False) -> None:
     """Scores a model on labelled images; stopped, the same command goes on."""
     from atrous.cli.tables import evaluation_table
-    from atrous.model.evaluation.assessment import count as counted
+    from atrous.model.evaluation.assessment import count_rest as counted
     from atrous.model.evaluation.assessment import prepare
     from atrous.model.evaluation.publication import publish
 

@@ -398,7 +398,7 @@ RUNS = Path("runs")
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
-def require_data(told: Told, name: str, folders: Folders) -> None:
+def require_dataset(told: Told, name: str, folders: Folders) -> None:
     """Raises `AtrousError` where a run that begins anew lacks a data set, or has one by --data."""
     if folders.moved:
         raise AtrousError(

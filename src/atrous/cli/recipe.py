@@ -40,9 +40,9 @@ def list_recipes() -> None:
 def show(told: Told) -> None:
     """Shows everything about a recipe: numbers, sources, protocol, data, commands."""
     from atrous.recipes import find_recipe
-    from atrous.recipes.result import text
+    from atrous.recipes.result import recipe_text
 
-    say(text(find_recipe(told.made(ShowRequest).name)))
+    say(recipe_text(find_recipe(told.made(ShowRequest).name)))
 
 
 @recipe.command(cls=Command)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 
-from atrous.cli.options import RUNS, Json, Told, cache_of, require_data, show, takes
+from atrous.cli.options import RUNS, Json, Told, cache_of, require_dataset, show, takes
 from atrous.core.console import output, say
 from atrous.core.errors import require_all
 from atrous.core.requests import CompareConfig, FidelityRequest, ReportRequest
@@ -65,7 +65,7 @@ def fidelity(told: Told) -> None:
 
     def check(asked: FidelityRequest) -> None:
         require_all(
-            partial(require_data, told, "fidelity", asked.folders),
+            partial(require_dataset, told, "fidelity", asked.folders),
             partial(require_possible, asked.study),
         )
 

@@ -14,7 +14,7 @@ from atrous.cli.options import (
     dated,
     extendable,
     refuse_to_change,
-    require_data,
+    require_dataset,
     resumed,
     takes,
 )
@@ -103,7 +103,7 @@ def _asked(told: Told) -> SearchRequest:
 
     def check(asked: SearchRequest) -> None:
         require_all(
-            partial(require_data, told, "search", asked.folders),
+            partial(require_dataset, told, "search", asked.folders),
             partial(told.require_read_by, strategy),
             partial(require_possible, asked.search, asked.folders.out),
         )

@@ -12,7 +12,7 @@ from atrous.cli.options import (
     cache_of,
     dated,
     refuse_to_change,
-    require_data,
+    require_dataset,
     resumed,
     takes,
     tell_score,
@@ -134,7 +134,7 @@ def run(told: Told) -> None:
 
     def check(asked: WholeRequest) -> None:
         require_all(
-            partial(require_data, told, "run", asked.folders),
+            partial(require_dataset, told, "run", asked.folders),
             partial(require_possible, asked.whole),
         )
 

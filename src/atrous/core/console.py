@@ -79,14 +79,14 @@ def track(items: Iterable[T], label: str, total: int) -> Iterator[T]:
 
     Where the error stream is no terminal, a single line says what has begun.
     """
-    with counted(label, total) as advance:
+    with counting(label, total) as advance:
         for item in items:
             yield item
             advance()
 
 
 @contextmanager
-def counted(label: str, total: int, done: int = 0) -> Iterator[Callable[[], None]]:
+def counting(label: str, total: int, done: int = 0) -> Iterator[Callable[[], None]]:
     """Shows how many of `total` are done, as `track` does; yields what to call for each more."""
     console = Console(stderr=True)
     if not console.is_terminal:

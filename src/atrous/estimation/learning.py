@@ -25,7 +25,7 @@ from atrous.networks.network import Tail
 from atrous.networks.pyramid import IN_PLACE, Offsets, Part, Pyramid, Supervised, require_maps
 from atrous.tasks import USUAL
 from atrous.tasks.task import Lesson, Task
-from atrous.training.checkpoint import Checkpoint, fill, load, save
+from atrous.training.checkpoint import Checkpoint, load, refill, save
 from atrous.training.optimiser import (
     FINITE_EVERY,
     NonFiniteError,
@@ -37,7 +37,7 @@ from atrous.training.optimiser import (
     set_norm_decay,
     set_rate,
 )
-from atrous.training.state import averaged, mixed
+from atrous.training.state import averaged, mixed_seed
 
 
 @dataclass(frozen=True)
@@ -211,7 +211,7 @@ def train(
         if number == first or number in turns:
             # So a rung begins alike whether the steps before it are taken now or were kept. A graph
             # holds the decay of the norms as it was when it was captured.
-            torch.manual_seed(mixed(seed, number) if number else seed)
+            torch.manual_seed(mixed_seed(seed, number) if number else seed)
             set_norm_decay(network, schedule.norm_decay_at(number, steps))
             step = make_step(network, loss_of, state.optimiser, compute)
         loss = step(batch, targets, schedule.rate_at(number, steps), *taught)
@@ -239,7 +239,7 @@ class _State:
         self.losses.copy_(before.tensors[LOSSES])
         restore_state(self.network, self.optimiser, before.tensors)
         if self.average:
-            fill(self.average, before.under("average"))
+            refill(self.average, before.under("average"))
 
     def keep(self, path: Path, steps: int) -> None:
         average = self.average.state_dict() if self.average else {}

@@ -218,7 +218,9 @@ def cached_of(run: Run, cache: Path) -> CachedFeatures:
     return cached_of_data(data, run.config, settings.crop, settings.device, cache)
 
 
-def features_of(samples: Samples, settings: Settings, data: SearchData, cache: Path) -> FeatureSet:
+def features_beside(
+    samples: Samples, settings: Settings, data: SearchData, cache: Path
+) -> FeatureSet:
     """The features of any images of a run's data set, for scoring outside the search."""
     backbone = backbone_of(data)
     strides, task = strides_read(settings.config, backbone), find_task(settings.config.task)

@@ -31,11 +31,11 @@ from atrous.model.record import (
     FORMAT,
     ModelRecord,
     Seal,
-    differences,
+    installed,
     read_record,
     read_tensors,
-    require_finite,
-    software,
+    require_finite_tensors,
+    unlike_software,
     write_tensors,
 )
 from atrous.networks.backbones import Backbone
@@ -79,7 +79,7 @@ def write_folder(contents: Contents, folder: Path) -> None:
     model's, or a tensor is not finite.
     """
     folder = folder.expanduser()
-    require_finite(contents.network.state_dict(), "Cannot save the model")
+    require_finite_tensors(contents.network.state_dict(), "Cannot save the model")
     try:
         how_trained(to_json(dict(contents.training)))
     except ValueError as error:
@@ -104,7 +104,7 @@ def read_folder(folder: Path) -> Contents:
     weights = locate(folder, WEIGHTS)
     record.weights.check(weights)
     network = _build(record, path)
-    read_tensors(network, weights, differences(record.software))
+    read_tensors(network, weights, unlike_software(record.software))
     if isinstance(network.backbone, Backbone):
         network.backbone.weights_digest = digest(network.backbone.network)
     return Contents(network, record.blueprint, record.preprocessing, record.training, papers)
@@ -162,7 +162,7 @@ def _write_all(contents: Contents, new: Path, folder: Path) -> None:
         contents.blueprint,
         contents.transform,
         dict(contents.training),
-        software(),
+        installed(),
         Seal.of(new / WEIGHTS),
     )
     card = papers.card or first_card(record, folder, papers.evaluations)
@@ -180,7 +180,7 @@ def _build(record: ModelRecord, path: Path) -> Network:
     except (AtrousError, RuntimeError, ValueError, ZeroDivisionError) as error:
         raise AtrousError(
             f"{path} describes a network that cannot be built here: {error}"
-            f"{differences(record.software)}"
+            f"{unlike_software(record.software)}"
         ) from error
 
 

@@ -53,16 +53,16 @@ def read_record(path: Path) -> ModelRecord:
     return read(path, ModelRecord, FORMAT, "the record of a model", absent, mend)
 
 
-def software() -> dict[str, str]:
+def installed() -> dict[str, str]:
     """Returns the versions that a network's numbers depend on, by package."""
     return {name: found for name in PACKAGES if (found := _version(name))}
 
 
-def differences(saved: Mapping[str, str]) -> str:
+def unlike_software(saved: Mapping[str, str]) -> str:
     """Says in a sentence what was saved with other versions than are installed, or ''."""
     changed = [
         f"{name} {saved[name]} (here {found})"
-        for name, found in software().items()
+        for name, found in installed().items()
         if name in saved and saved[name] != found
     ]
     return f" It was saved with {', '.join(changed)}." if changed else ""
@@ -112,7 +112,7 @@ class Seal:
             )
 
 
-def require_finite(tensors: Mapping[str, Tensor], where: str) -> None:
+def require_finite_tensors(tensors: Mapping[str, Tensor], where: str) -> None:
     """Raises AtrousError, beginning with `where`, if a tensor holds NaN or infinity."""
     infinite = [key for key, tensor in tensors.items() if not bool(torch.isfinite(tensor).all())]
     if infinite:
@@ -153,7 +153,7 @@ def read_tensors(network: nn.Module, path: Path, advice: str) -> None:
             f"{path} holds the weights of another network than model.json describes: "
             f"{' and '.join(problems)}.{advice} Copy both files again from one model's folder."
         )
-    require_finite(state, str(path))
+    require_finite_tensors(state, str(path))
     network.load_state_dict(state)
 
 

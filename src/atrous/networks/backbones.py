@@ -21,7 +21,7 @@ from torch.nn import functional as F
 from atrous.core.architecture import Cost
 from atrous.core.console import quiet
 from atrous.core.errors import AtrousError
-from atrous.networks.layers import counted
+from atrous.networks.layers import pass_cost
 from atrous.networks.network import Chain, Encoder
 from atrous.networks.pyramid import Offsets, Pyramid
 from atrous.networks.weights import (
@@ -208,7 +208,7 @@ def backbone_cost(outline: Backbone, size: tuple[int, int]) -> Cost:
 
     Nothing is computed: `outline` has no storage.
     """
-    return counted(outline, torch.empty(1, 3, *size, device="meta"))
+    return pass_cost(outline, torch.empty(1, 3, *size, device="meta"))
 
 
 def import_timm() -> ModuleType:

@@ -103,7 +103,7 @@ class SeparableUnit(nn.Sequential):
         )
 
 
-def counted(network: nn.Module, *inputs: Any) -> Cost:
+def pass_cost(network: nn.Module, *inputs: Any) -> Cost:
     """All parameters, and the multiply-adds of convolutions and products in a pass on `inputs`,
     none of which needs storage (device meta)."""
     counter = FlopCounterMode(display=False)
@@ -165,7 +165,7 @@ class GridPoolingUnit(nn.Module):
         """[B, C, H, W] -> [B, filters, H, W]."""
         size = (features.shape[-2], features.shape[-1])
         pooled = self.convolution(grid_means(features, self.grid))
-        return spread(pooled, size)
+        return spread_cells(pooled, size)
 
 
 def normalise(channels: int) -> nn.BatchNorm2d:
@@ -181,7 +181,7 @@ def grid_means(features: Tensor, grid: tuple[int, int]) -> Tensor:
     return _by_rows_and_columns(features, rows, columns)
 
 
-def spread(means: Tensor, size: tuple[int, int]) -> Tensor:
+def spread_cells(means: Tensor, size: tuple[int, int]) -> Tensor:
     """Bilinear interpolation between the centres of grid cells: [B, C, rows, columns] -> size."""
     rows, columns = (
         interpolation((torch.arange(n, device=means.device) + 0.5) * (cells / n) - 0.5, cells).to(

@@ -17,7 +17,7 @@ import torch
 
 from atrous.core.errors import AtrousError
 from atrous.core.records import to_json
-from atrous.model.evaluation.assessment import EvaluationRequest, count, prepare
+from atrous.model.evaluation.assessment import EvaluationRequest, count_rest, prepare
 from atrous.model.evaluation.publication import publish
 from atrous.model.folder import RECORD
 from atrous.model.model import Model, load_model, save_model
@@ -160,7 +160,7 @@ def _scored(reproduction: Reproduction, scoring: Scoring, weights: str) -> Repro
             out=out / "scores" / scoring.name,
         )
     )
-    evaluation = count(assessment)
+    evaluation = count_rest(assessment)
     publish(assessment)
     one = Measurement(scoring.name, evaluation.miou, evaluation.images, weights)
     others = tuple(m for m in reproduction.result.measured if m.scoring != scoring.name)

@@ -71,7 +71,7 @@ def write_result(folder: Path, result: RecipeResult, page: str) -> None:
         write_whole(folder / PAGE, page)
 
 
-def counted(recipe: Recipe) -> Cost:
+def counted_cost(recipe: Recipe) -> Cost:
     """The cell's cost in the convention of table 1: its convolutions, without the projection and
     what image pooling has of them.
 
@@ -89,7 +89,7 @@ def cost_table(recipe: Recipe) -> str:
     """Parameters and multiply-adds, counted beside printed; '' if none was printed."""
     if recipe.cost is None:
         return ""
-    cost, printed = counted(recipe), recipe.cost
+    cost, printed = counted_cost(recipe), recipe.cost
     rows = [
         ("parameters", f"{cost.parameters:,}", printed.parameters),
         ("multiply-adds", f"{cost.multiply_adds:,}", printed.multiply_adds),
@@ -207,7 +207,7 @@ def render_list(recipes: Iterable[Recipe]) -> RenderableType:
     return table
 
 
-def text(recipe: Recipe, data: str = "DATA", out: str = "OUT") -> str:
+def recipe_text(recipe: Recipe, data: str = "DATA", out: str = "OUT") -> str:
     """Everything about a recipe."""
     published = [f"  {published_words(one)}" for one in recipe.published]
     parts = [

@@ -23,10 +23,10 @@ from atrous.relax.gates import GATES, Choices, Groups, on_cpu
 from atrous.relax.relaxation import AnyMixture, Penalty, Relaxation, without_penalty
 from atrous.tasks import USUAL
 from atrous.tasks.task import Task
-from atrous.training.checkpoint import Checkpoint, fill
+from atrous.training.checkpoint import Checkpoint, refill
 from atrous.training.crops import Batch
 from atrous.training.optimiser import set_rate
-from atrous.training.state import batch_loss, mixed, require_steps
+from atrous.training.state import batch_loss, mixed_seed, require_steps
 
 ADAM = ("exp_avg", "exp_avg_sq", "step")
 BUFFER = "momentum_buffer"
@@ -96,8 +96,8 @@ class SearchState:
         # Gates draw from a generator of their own, dropout from torch's: both begin anew at each
         # step, so that a step depends on its number and not on what was drawn before.
         generator = torch.Generator()
-        generator.manual_seed(mixed(self.protocol.seed, self.step))
-        torch.manual_seed(mixed(self.protocol.seed, self.step))
+        generator.manual_seed(mixed_seed(self.protocol.seed, self.step))
+        torch.manual_seed(mixed_seed(self.protocol.seed, self.step))
         architecture = self._learn(other, generator) if other else None
         set_rate(self._weights, self.protocol.rate_at(self.step))
         self._weights.zero_grad(set_to_none=True)
@@ -143,7 +143,7 @@ class SearchState:
                 f"Expected a checkpoint of a search under {self.protocol}, got one under "
                 f"{protocol}. Delete it to search from the beginning."
             )
-        fill(self.supernet, checkpoint.under("network"))
+        refill(self.supernet, checkpoint.under("network"))
         momentum = checkpoint.under("momentum")
         for parameter in self.supernet.weights():
             name = self._names[id(parameter)]

@@ -22,7 +22,7 @@ from atrous.report.front import Front, front_figure, front_of
 from atrous.report.glance import Glance, Searched, glance_of
 from atrous.report.leaderboard import Row, Usage, failures, leaderboard, usage
 from atrous.report.measures import Measure, TitledNetwork, network_of, with_trained
-from atrous.report.outcome import Outcome, outcome_of
+from atrous.report.outcome import Outcome, trained_outcome
 from atrous.report.relaxed import Relaxed, relaxed
 from atrous.report.rerank import Again, SecondRanking, scatter_figure, second_ranking
 from atrous.report.trained import Timetable, read_timetable, read_trained
@@ -168,7 +168,7 @@ def gather(run: Run, entries: Sequence[Entry], against: OtherRun | None = None) 
     measured = [row.found for row in rows]
     again = _again(run)
     cards = _cards(rows, again.second.winner if again else None)
-    outcome = outcome_of(read_trained(run.path), entries)
+    outcome = trained_outcome(read_trained(run.path), entries)
     random = random_line(run, entries, against)
     verdict = verdict_of(run, entries)
     if verdict and outcome:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from atrous.core.errors import AtrousError
 from atrous.core.words import count, decimal, difference, ordinal, quantity, size
 from atrous.report.curves import RandomLine
-from atrous.report.measures import TitledNetwork, chose, conditions, differences, evaluation_of
+from atrous.report.measures import TitledNetwork, chose, conditions, evaluation_of, unlike_fields
 from atrous.report.outcome import Embedded, Outcome
 from atrous.report.rerank import SecondRanking
 from atrous.spaces import find_architecture, view_of
@@ -104,7 +104,7 @@ def _margins(outcome: Outcome, best: TitledNetwork, yardstick: str | None) -> It
         if mine is None or its is None:
             yield Tile(f"Against {other.title}", NOT_MEASURED, "not evaluated on the same images")
             continue
-        unlike = differences(best, other)
+        unlike = unlike_fields(best, other)
         how = f"trained with other {', '.join(unlike)}" if unlike else "trained alike"
         value = difference(mine.miou - its.miou)
         yield Tile(f"Against {other.title}", value, f"it has {decimal(its.miou)}, {how}")

@@ -55,7 +55,7 @@ def chief(networks: Sequence[TitledNetwork]) -> TitledNetwork | None:
     return first if first and (first.is_found or len(networks) == 1) else None
 
 
-def differences(one: TitledNetwork, other: TitledNetwork) -> list[str]:
+def unlike_fields(one: TitledNetwork, other: TitledNetwork) -> list[str]:
     """The fields in which the training of two networks differed."""
     first, second = one.trained.record, other.trained.record
     values = {find_task(n.trained.blueprint.task).selected_by for n in (one, other)}
@@ -66,7 +66,7 @@ def differences(one: TitledNetwork, other: TitledNetwork) -> list[str]:
 def unlike_words(networks: Sequence[TitledNetwork]) -> list[str]:
     """A sentence for each network that was not trained as the first one was."""
     first, *others = networks
-    compared = [(other, differences(first, other)) for other in others if other.trained.record]
+    compared = [(other, unlike_fields(first, other)) for other in others if other.trained.record]
     return [
         f"{other.title} was not trained as {first.title} was: they differ in {', '.join(unlike)}."
         for other, unlike in compared

@@ -148,7 +148,7 @@ class Outcome:
         return tuple(n for n in self.networks if not n.is_found and n is not self.best)
 
 
-def outcome_of(trained: Sequence[Trained], entries: Sequence[Entry]) -> Outcome | None:
+def trained_outcome(trained: Sequence[Trained], entries: Sequence[Entry]) -> Outcome | None:
     """Everything the page shows of trained networks; `None` if there are none.
 
     `entries` are those of the search. Raises `AtrousError` for pictures that cannot be read.

@@ -96,7 +96,7 @@ def render_page(content: Content) -> str:
         beside=_beside(content.run),
         noun=content.view.noun,
         cost=_cost_words(content),
-        command=command(settings),
+        command=command_parts(settings),
         asked=_asked(settings),
         table=TABLE,
         links=_links(content),
@@ -174,7 +174,7 @@ def _asked(settings: Settings) -> dict[str, str]:
     return values
 
 
-def command(settings: Settings) -> list[str]:
+def command_parts(settings: Settings) -> list[str]:
     """The command line in parts: the command with its data set, then an option with its value
     each, quoted for a shell. Number type, layout and threads are measured on each machine anew."""
     config = replaced(

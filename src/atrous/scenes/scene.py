@@ -24,7 +24,7 @@ from atrous.scenes.buildings import draw_houses
 from atrous.scenes.canvas import BUILDING, CLASSES, PAVEMENT, SIGN, SMOOTH, VEHICLE, Canvas, Span
 from atrous.scenes.objects import draw_box, draw_car, draw_shaft, draw_walker
 from atrous.scenes.plan import Scenery, StreetPlan, by_doubling, draw_camera, draw_ground, draw_plan
-from atrous.scenes.textures import draw_light, finish, sky
+from atrous.scenes.textures import draw_light, finished, sky
 
 SIZE = (256, 384)
 """Height and width in pixels, unless told otherwise."""
@@ -80,7 +80,7 @@ def draw_scene(key: str, size: tuple[int, int] = SIZE) -> tuple[Image.Image, Ima
         draw()
     if rng.random() < 0.2:
         _bonnet(stage)
-    return finish(canvas, light, rng), canvas.labels
+    return finished(canvas, light, rng), canvas.labels
 
 
 def _things(stage: Scenery, plan: StreetPlan) -> list[_Thing]:

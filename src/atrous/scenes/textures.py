@@ -34,7 +34,7 @@ def sky(canvas: Canvas, light: Light, rng: Random) -> None:
     canvas.colours.paste(Image.fromarray(rows.astype(np.uint8)))
 
 
-def finish(canvas: Canvas, light: Light, rng: Random) -> Image.Image:
+def finished(canvas: Canvas, light: Light, rng: Random) -> Image.Image:
     """The picture with grain, colour cast, lens blur, vignette and sensor noise."""
     picture = canvas.picture().filter(ImageFilter.GaussianBlur(rng.uniform(0.25, 0.7)))
     pixels = np.asarray(picture, dtype=np.float32)

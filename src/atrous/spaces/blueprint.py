@@ -16,7 +16,7 @@ from atrous.core.records import Positive
 from atrous.data.canvas import Size, feature_size, round_up
 from atrous.data.encoding import Colour
 from atrous.networks.backbones import load_backbone, outline
-from atrous.networks.layers import counted
+from atrous.networks.layers import pass_cost
 from atrous.networks.network import LOW_STRIDE, Encoder, Network
 from atrous.spaces import find_space, needs_backbone
 from atrous.spaces.space import from_stride
@@ -86,7 +86,7 @@ def network_cost(blueprint: Blueprint, size: Size) -> Cost:
     Encoder, parts and class scores count; batch norms, activations and interpolation do not.
     Nothing is computed, and nothing stored.
     """
-    return counted(blank_network(blueprint), torch.empty(1, 3, *size, device="meta"))
+    return pass_cost(blank_network(blueprint), torch.empty(1, 3, *size, device="meta"))
 
 
 def untrained_rates(blueprint: Blueprint, crop: Size, image: Size) -> str | None:

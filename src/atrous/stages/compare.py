@@ -13,7 +13,7 @@ from pathlib import Path
 
 from atrous.core.architecture import Architecture
 from atrous.core.config import SearchConfig
-from atrous.core.console import counted
+from atrous.core.console import counting
 from atrous.core.errors import AtrousError
 from atrous.core.statistics import Interval, mean_interval
 from atrous.core.trial import (
@@ -37,7 +37,7 @@ from atrous.estimation.search_data import (
     SearchData,
     cached_of_data,
     estimator,
-    features_of,
+    features_beside,
     unchanged_data,
 )
 from atrous.execution import find_executor
@@ -140,7 +140,9 @@ def _trained(
     """The replicates that are wanted, scored on these images, and what has failed of them."""
     config, settings = run.config, run.settings
     cached = cached_of_data(data, config, settings.crop, settings.device, cache)
-    sets = {split: features_of(samples, settings, data, cache) for split, samples in images.items()}
+    sets = {
+        split: features_beside(samples, settings, data, cache) for split, samples in images.items()
+    }
     plan = ReplicatePlan(estimator(settings, cached), sets, config.proxy.steps, settings.workers)
     with run.locked(), find_executor(config.machine.executor, settings.workers) as executor:
         return replicated(plan, wanted, run.comparison(), executor)
@@ -263,7 +265,7 @@ def replicated(
     before = ledger.entries()
     kept = _measured(plan, before)
     left = [trial for trial in wanted if _key(trial) not in kept]
-    with counted("training with fresh seeds", len(wanted), len(wanted) - len(left)) as advance:
+    with counting("training with fresh seeds", len(wanted), len(wanted) - len(left)) as advance:
         if left:
             estimate = ReplicateEstimator(plan.proxy, plan.sets)
             listed = _listed(plan, before, left)

@@ -281,13 +281,13 @@ def measured_once(
             )
         return table
     note("measuring how long each operation takes on this machine")
-    table = measure(parts, setting)
+    table = measure_parts(parts, setting)
     path.parent.mkdir(parents=True, exist_ok=True)
     records.write(path, table, FORMAT, "the table of latencies")
     return table
 
 
-def measure(
+def measure_parts(
     parts: Mapping[str, TimedPart], setting: LatencyConditions, repeats: int = 30
 ) -> LatencyTable:
     """Measures each part in evaluation mode, on its own, on random maps.

@@ -94,7 +94,7 @@ def _seal(tensors: Mapping[str, Tensor], record: str) -> str:
     return summary.hexdigest()
 
 
-def fill(network: nn.Module, tensors: Mapping[str, Tensor]) -> None:
+def refill(network: nn.Module, tensors: Mapping[str, Tensor]) -> None:
     """Copies a checkpoint's tensors into a network; raises `AtrousError` if they do not fit."""
     own = network.state_dict()
     unfit = own.keys() ^ tensors.keys() | {

@@ -21,7 +21,7 @@ from atrous.networks.compute import machine_memory
 from atrous.networks.network import Network
 from atrous.tasks import USUAL
 from atrous.tasks.task import Task
-from atrous.training.checkpoint import Checkpoint, Log, fill, load, save
+from atrous.training.checkpoint import Checkpoint, Log, load, refill, save
 from atrous.training.crops import Crops, Started, parts
 from atrous.training.optimiser import FINITE_EVERY, NonFiniteError
 from atrous.training.state import Best, TrainingState
@@ -169,7 +169,7 @@ def best_metrics(folder: Path) -> Metrics:
 
 def load_best(network: Network, folder: Path) -> None:
     """Fills the network with the best weights of a run; raises `AtrousError`."""
-    fill(network, load(folder / BEST).under("network"))
+    refill(network, load(folder / BEST).under("network"))
 
 
 def _steps(state: TrainingState, crops: Crops) -> Iterator[torch.Tensor]:

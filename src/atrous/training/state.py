@@ -17,7 +17,7 @@ from atrous.networks.layers import set_drop_path
 from atrous.networks.network import Begun, Network
 from atrous.tasks import USUAL
 from atrous.tasks.task import Lesson, Task
-from atrous.training.checkpoint import Checkpoint, fill
+from atrous.training.checkpoint import Checkpoint, refill
 from atrous.training.config import Protocol
 from atrous.training.crops import Batch, BegunBatch
 from atrous.training.optimiser import (
@@ -102,7 +102,7 @@ class TrainingState:
         Gives its share of the loss, a scalar that carries no gradient: the loss is the mean over
         the pixels of the whole batch, whatever parts and processes it is worked on in.
         """
-        torch.manual_seed(mixed(self.protocol.seed, self.step, self.world.rank))
+        torch.manual_seed(mixed_seed(self.protocol.seed, self.step, self.world.rank))
         self._wrapped.train()
         if self.protocol.rungs:
             set_norm_decay(self.network.freeze(self.protocol.frozen), self._norm_decay)
@@ -138,9 +138,9 @@ class TrainingState:
                 f"Expected a checkpoint of a run under {self.protocol}, got one under {protocol}. "
                 "Delete it to train from the beginning."
             )
-        fill(self.network, checkpoint.under("network"))
+        refill(self.network, checkpoint.under("network"))
         if self._average:
-            fill(self._average, checkpoint.under("average"))
+            refill(self._average, checkpoint.under("average"))
         restore_optimiser(self.network, self._optimiser, checkpoint.under("optimiser"))
         self.step, self.best = step, best
 
@@ -253,9 +253,9 @@ def _freeze_norms(network: nn.Module) -> None:
             module.eval()
 
 
-def mixed(*numbers: Any) -> int:
+def mixed_seed(*numbers: Any) -> int:
     """One seed from several numbers."""
-    mixed = 0
+    seed = 0
     for number in numbers:
-        mixed = (mixed * 1_000_003 + int(number) + 1) % (1 << 62)
-    return mixed
+        seed = (seed * 1_000_003 + int(number) + 1) % (1 << 62)
+    return seed

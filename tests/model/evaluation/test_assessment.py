@@ -23,7 +23,7 @@ from atrous.data.encoding import distinct
 from atrous.model.evaluation.assessment import (
     TALLY,
     EvaluationRequest,
-    count,
+    count_rest,
     labelled_split,
     prepare,
     require_same_classes,
@@ -157,12 +157,12 @@ def test_stopped_and_gone_on_with_it_gives_the_same_counts(
     stopped = read(out / "evaluation.json")
     monkeypatch.undo()
     whole = EvaluationRequest(model, dataset.root, device="cpu", out=tmp_path / "whole", pictures=0)
-    assert {**to_json(count(prepare(whole))), "seal": stopped["seal"]} == stopped
+    assert {**to_json(count_rest(prepare(whole))), "seal": stopped["seal"]} == stopped
 
 
 def test_other_weights_begin_anew(model: Path, dataset: Dataset, tmp_path: Path) -> None:
     request = EvaluationRequest(model, dataset.root, device="cpu", out=tmp_path / "out", pictures=0)
-    count(prepare(request))
+    count_rest(prepare(request))
     assert prepare(request).tally.done == len(dataset.splits["val"])
     loaded = load_model(model)
     nn.init.ones_(loaded.network.logits.weight)
@@ -227,10 +227,10 @@ def test_a_finished_count_is_published_without_counting_again(
     model: Path, dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     request = EvaluationRequest(model, dataset.root, out=tmp_path / "out", pictures=0)
-    count(prepare(request))
+    count_rest(prepare(request))
     monkeypatch.setattr(counting.Examination, "predict", None)
     again = prepare(request)
-    count(again)
+    count_rest(again)
     publish(again)
     assert read(model / "evaluation.json")[0]["images"] == len(dataset.splits["val"])
 

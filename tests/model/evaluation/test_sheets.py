@@ -21,8 +21,8 @@ from atrous.model.evaluation.sheets import (
     EvaluatedImage,
     Key,
     difference,
+    ranked_evenly,
     sheet,
-    spread,
     write_sheet,
 )
 
@@ -99,12 +99,12 @@ def flat(shape: tuple[int, int]) -> EvaluatedImage:
 
 def test_images_are_chosen_from_the_worst_to_the_best() -> None:
     scores = [0.5, None, 0.1, 0.9, 0.3, 0.7]
-    assert spread(scores, 3) == [2, 0, 3]
-    assert spread(scores, 2) == [2, 3]
-    assert spread(scores, 1) == [2]
-    assert spread(scores, 99) == [2, 4, 0, 5, 3]
-    assert spread(scores, 0) == []
-    assert spread([None], 4) == []
+    assert ranked_evenly(scores, 3) == [2, 0, 3]
+    assert ranked_evenly(scores, 2) == [2, 3]
+    assert ranked_evenly(scores, 1) == [2]
+    assert ranked_evenly(scores, 99) == [2, 4, 0, 5, 3]
+    assert ranked_evenly(scores, 0) == []
+    assert ranked_evenly([None], 4) == []
 
 
 def test_a_sheet_is_written_whole_or_not_at_all(tmp_path: Path) -> None:

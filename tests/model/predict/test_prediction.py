@@ -30,8 +30,8 @@ from atrous.model.predict.prediction import (
     PredictionMethod,
     Refused,
     Skipped,
-    class_ids,
     predict_images,
+    predicted_ids,
 )
 from atrous.tasks.segmentation.probabilities import probabilities
 from tests.model.predict.material import picture, save, small_model
@@ -197,7 +197,7 @@ def test_tiles_never_hold_the_probabilities_of_a_whole_image(model: Model) -> No
         held.append(logits.shape[-2] * logits.shape[-1])
 
     handle = model.network.register_forward_hook(note)
-    ids, tiles = class_ids(model, picture(500, 400), PLAIN, (130, 130))
+    ids, tiles = predicted_ids(model, picture(500, 400), PLAIN, (130, 130))
     handle.remove()
     assert ids.shape == (500, 400)
     assert tiles == len(held) == 20

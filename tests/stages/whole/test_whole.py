@@ -26,6 +26,7 @@ from atrous.report.page import recommended_model
 from atrous.report.trained import PLAN
 from atrous.search.ledger import Entry, scored
 from atrous.search.run import ABOUT, RERANK, open_run
+from atrous.search.verdict import reread_of
 from atrous.stages import search as driver
 from atrous.stages.search import SearchView
 from atrous.stages.whole import request, whole
@@ -382,22 +383,30 @@ def test_a_budget_may_be_stretched(home: Path, tmp_path: Path) -> None:
     assert plan.train_steps >= 20
 
 
+@pytest.mark.parametrize(
+    ("reread", "where"),
+    [(2, "selection images that chose nothing"), (0, "val")],
+)
 def test_a_short_run_trains_one_network_and_tells_by_fresh_seeds(
-    home: Path, tmp_path: Path, patch: pytest.MonkeyPatch
+    home: Path, tmp_path: Path, patch: pytest.MonkeyPatch, reread: int, where: str
 ) -> None:
     at_pace(patch, trial=4, step=1.3)
     out = tmp_path / "run"
-    request.begin(wish(home / "data", time=600.0), out)
+    request.begin(wish(home / "data", time=600.0, reread=reread), out)
     page = whole.finish(out, home / "cache", hear, watch)
     run, plan = open_run(out), read_plan(out)
-    assert (plan.seeds, plan.top) == (3, 0)
-    assert len(run.compared()) == 2 * 3
+    assert (plan.seeds, plan.top, plan.read) == (3, 0, reread or 1)
+    assert run.context.selection_images == (2 if reread else 3)
+    assert len(run.compared()) in ((6,) if not reread else (6, 9, 12))
     assert run.reranked() == []
     trained = [folder.name for folder in (out / "trained").iterdir()]
     entries = scored(run.ledger().entries())
     leads = max(entries, key=lambda found: found.standing).trial
+    if reread and (read := reread_of(run, run.ledger().entries())):
+        trials = {each.trial.architecture: each.trial for each in reversed(entries)}
+        leads = trials[read.best.contender.architecture]
     assert trained == [leads.label.replace(":", "-") if leads.is_baseline else "best"]
-    assert "3 fresh seeds each, on val" in page.read_text()
+    assert f"3 fresh seeds each, on {where}" in page.read_text()
     assert recommended_model(run) == out / "trained" / trained[0] / "model"
 
 

@@ -73,7 +73,7 @@ def prepare(request: EvaluationRequest) -> Assessment:
     return Assessment(request, model, dataset, samples, examination, out, tally)
 
 
-def count(assessment: Assessment) -> Evaluation:
+def count_rest(assessment: Assessment) -> Evaluation:
     """Counts what is still to be counted; if stopped, what is done is kept in the folder.
 
     Raises AtrousError for files that cannot be used.

@@ -23,7 +23,7 @@ from atrous.data.pixels import size_of
 from atrous.model.card import markdown
 from atrous.model.evaluation.assessment import Assessment
 from atrous.model.evaluation.record import SCORES, Evaluation
-from atrous.model.evaluation.sheets import EvaluatedImage, Key, spread, write_sheet
+from atrous.model.evaluation.sheets import EvaluatedImage, Key, ranked_evenly, write_sheet
 from atrous.model.folder import add_evaluation
 from atrous.spaces.blueprint import network_cost
 from atrous.tasks.segmentation.probabilities import evaluating
@@ -80,7 +80,7 @@ def document(assessment: Assessment) -> str:
 
 def _sheets(assessment: Assessment) -> dict[Path, list[int]]:
     """Chooses the images of each sheet, by their places among the samples."""
-    chosen = spread(assessment.tally.scores, assessment.request.pictures)
+    chosen = ranked_evenly(assessment.tally.scores, assessment.request.pictures)
     parts = [chosen[first : first + ROWS] for first in range(0, len(chosen), ROWS)]
     return {assessment.out / f"pictures-{n}.png": part for n, part in enumerate(parts, 1)}
 

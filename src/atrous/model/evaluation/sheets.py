@@ -53,7 +53,7 @@ class Key:
         return table[labels]
 
 
-def spread(scores: Sequence[float | None], most: int) -> list[int]:
+def ranked_evenly(scores: Sequence[float | None], most: int) -> list[int]:
     """Chooses images from the worst to the best, at even steps of rank.
 
     So the sheet shows the whole range and cannot flatter; images without a score are left out.

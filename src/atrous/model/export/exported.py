@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from torch.export import ExportedProgram
 
-from atrous.core.console import counted
+from atrous.core.console import counting
 from atrous.core.errors import AtrousError, within_memory
 from atrous.core.files import flush, locate, scratch
 from atrous.core.records import to_json
@@ -110,7 +110,7 @@ def export_network(
             partial = folder / path.name
             with (
                 within_memory(f"to export {path.name} and to compare it", MEMORY),
-                counted(f"exporting to {path.name}", 3) as advance,
+                counting(f"exporting to {path.name}", 3) as advance,
             ):
                 program = trace(network, interface)
                 advance()

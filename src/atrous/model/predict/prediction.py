@@ -115,7 +115,7 @@ def _predict(
     size = pixels.shape[0], pixels.shape[1]
     tile = _tile(image.path, size, method, per_pixel, len(model.classes))
     try:
-        ids, tiles = class_ids(model, pixels, method, tile, progress)
+        ids, tiles = predicted_ids(model, pixels, method, tile, progress)
     except Exception as error:
         if not lacks_memory(error):
             raise
@@ -136,7 +136,7 @@ def _require_overlay(image: InputImage, size: Size, outputs: Outputs) -> None:
         )
 
 
-def class_ids(
+def predicted_ids(
     model: Model,
     pixels: Pixels,
     method: PredictionMethod,

@@ -68,11 +68,11 @@ def cost(genotype: Genotype, maps: Mapping[int, Shape], filters: int) -> Cost:
 def _counted(genotype: Genotype, maps: tuple[tuple[int, Shape], ...], filters: int) -> Cost:
     import torch
 
-    from atrous.networks.layers import counted
+    from atrous.networks.layers import pass_cost
 
     with torch.device("meta"):
         part = build(genotype, {stride: shape[0] for stride, shape in maps}, filters).eval()
-        return counted(part, {stride: torch.empty(1, *shape) for stride, shape in maps})
+        return pass_cost(part, {stride: torch.empty(1, *shape) for stride, shape in maps})
 
 
 CLASSIC = Family(

@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import permutations, product
 
 from atrous.core.architecture import Cost
@@ -120,6 +121,7 @@ def _live(inputs: Sequence[Terms], output: Terms) -> dict[int, Terms]:
     return {number: inputs[number] for number in sorted(live)}
 
 
+@lru_cache(maxsize=1 << 16)  # decoders of one cell are asked for in every order of their maps
 def canonical_cell(cell: Cell) -> Cell:
     cell = _simplified(cell)
     if not {operation for _, operation in slots_of(cell)} & {SKIP, NONE}:

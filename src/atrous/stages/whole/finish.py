@@ -6,7 +6,7 @@ from pathlib import Path
 
 from atrous.core.errors import AtrousError
 from atrous.core.records import write_plain
-from atrous.model.evaluation.assessment import TALLY, EvaluationRequest, count, prepare
+from atrous.model.evaluation.assessment import TALLY, EvaluationRequest, count_rest, prepare
 from atrous.model.evaluation.publication import publish
 from atrous.model.export import onnx_file
 from atrous.model.export.exported import export_model
@@ -30,7 +30,7 @@ def evaluated(folder: Path, data: Path, split: str, device: str) -> None:
     if (out / SCORED).exists() and not (out / TALLY).exists():
         return
     assessment = prepare(EvaluationRequest(folder / MODEL, data, split, device=device, out=out))
-    count(assessment)
+    count_rest(assessment)
     publish(assessment)
 
 

@@ -160,7 +160,7 @@ def split(
         f"A trial on cached features took {pace.trial:.1f} s here, {pace.workers} at a time, and a "
         f"training step {pace.regime.step:.2f} s; {ended} s went into checks and features."
     )
-    if budget < max(SHORT, least(pace, ended, beside, len(baselines))):
+    if budget < max(SHORT, least_budget(pace, ended, beside, len(baselines))):
         return _short(budget, left, pace, ended, beside, told, most)
     seconds = Seconds(SEARCH * left, RERANK * left, TRAIN * left)
     trials = _whole(seconds.search * pace.workers / pace.trial) - beside
@@ -307,7 +307,7 @@ def _whole(number: float) -> int:
     return floor(number + 1e-9)
 
 
-def least(pace: Pace, ended: int, beside: int, baselines: int) -> float:
+def least_budget(pace: Pace, ended: int, beside: int, baselines: int) -> float:
     """The shortest budget with which candidates are ranked again, in seconds, rounded up to half a
     minute."""
     need = needs(pace, beside, baselines)

@@ -100,6 +100,13 @@ def shown(*words: str) -> str:
     return " ".join(found.output.split())
 
 
+def test_several_values_are_said_with_commas_or_one_by_one() -> None:
+    one, other = asked(Kinds, "--names", "a,b", "--scales", "1,2"), ("--names", "a", "--names", "b")
+    assert asked(Kinds, *other, "--scales", "1", "--scales", "2").values() == one.values()
+    assert one.values() == {"names": ("a", "b"), "scales": (1.0, 2.0)}
+    assert asked(Kinds).values() == {}
+
+
 def test_a_new_field_is_an_option_with_its_help() -> None:
     small = typer.Typer(rich_markup_mode=None)
 

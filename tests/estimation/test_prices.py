@@ -14,11 +14,12 @@ import torch
 
 from atrous.core.architecture import Architecture
 from atrous.core.errors import AtrousError
+from atrous.core.records import write
 from atrous.core.trial import Measured
 from atrous.data.encoding import distinct
 from atrous.estimation import prices
 from atrous.estimation.estimators import estimator_of
-from atrous.estimation.prices import FILE, QUARTILES, Prices
+from atrous.estimation.prices import FILE, FORMAT, QUARTILES, Prices
 from atrous.model.facts import Latency
 from atrous.model.predict import memory
 from atrous.networks.compute import LatencyConditions
@@ -160,9 +161,10 @@ def test_what_is_too_slow_is_not_trained_also_after_a_stop(
 
 def test_latencies_of_other_conditions_do_not_compare(tmp_path: Path, asked: list[float]) -> None:
     run = ran(tmp_path, "run", objective=("latency@33x49",))
-    timings = run.path / FILE
-    timings.write_text(timings.read_text().replace('"threads": ', '"threads": 7'))
-    with pytest.raises(AtrousError, match=r"under other conditions .* with 7. threads"):
+    taken = Prices(run, run.goal)._timings
+    elsewhere = replace(taken, conditions=replace(taken.conditions, threads=7))
+    write(run.path / FILE, elsewhere, FORMAT, "the latencies of a run")
+    with pytest.raises(AtrousError, match=r"under other conditions .* with 7 threads"):
         Prices(run, run.goal).latency(Architecture("dpc-1", (0, 3)))
     assert asked
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from itertools import pairwise, product
 from random import Random
 
@@ -10,6 +11,7 @@ import pytest
 
 from atrous.core.architecture import Architecture, Genotype
 from atrous.core.errors import AtrousError
+from atrous.core.grammar import Independent
 from atrous.spaces.dpc.space import dpc
 from atrous.spaces.space import Space
 from tests.spaces.toy import chain, walk
@@ -39,6 +41,20 @@ def test_counting_does_not_enumerate() -> None:
     while len(fibonacci) < 402:
         fibonacci.append(fibonacci[-1] + fibonacci[-2])
     assert walk(200).size() == fibonacci[401]
+
+
+def test_drawing_looks_choices_up_and_does_not_go_through_them() -> None:
+    steps: list[int] = []
+
+    class Watched(Independent):
+        def step(self, state: int, choice: int) -> int:
+            steps.append(choice)
+            return super().step(state, choice)
+
+    space = replace(dpc(), rules=Watched(dpc().rules.counts))  # type: ignore[attr-defined]
+    assert space.size() == dpc().size()
+    steps.clear()
+    assert len(space.sample(Random(0))) == len(steps)
 
 
 def test_all_walks_are_the_walks_found_by_brute_force() -> None:

@@ -19,6 +19,7 @@ from atrous.model.latency.conditions import check_runtime, make_conditions, runt
 from atrous.model.latency.measure import compare_latency
 from atrous.model.predict.memory import inference_memory
 from atrous.networks.compute import LatencyConditions
+from atrous.networks.network import Network
 from atrous.search.objective import Goal
 from atrous.search.run import Run
 from atrous.search.verdict import cost_of
@@ -90,22 +91,10 @@ class Prices:
     def _latency(self, architecture: Architecture) -> tuple[float, float, float]:
         form, known = self._form(architecture), self._timings
         if form not in known.milliseconds:
-            known.milliseconds[form] = self._measured(architecture)
+            network = build_network(self._blueprint(architecture))
+            known.milliseconds[form] = timed(network, known.conditions, known.runtime)
             write(self._run.path / FILE, known, FORMAT, "the latencies of a run")
         return known.milliseconds[form]
-
-    def _measured(self, architecture: Architecture) -> tuple[float, float, float]:
-        """Times a network in up to a few rounds until one was hardly disturbed, and takes the
-        steadiest: quartiles and median in milliseconds."""
-        known, network = self._timings, build_network(self._blueprint(architecture))
-        rounds: list[tuple[float, float, float]] = []
-        while not rounds or (_spread(rounds[-1]) > STEADY and len(rounds) < ROUNDS):
-            (found,) = compare_latency(
-                network, known.conditions, (known.runtime,), PASSES, untracked
-            )
-            low, high = found.quartiles_ms
-            rounds.append((low, found.median_ms, high))
-        return min(rounds, key=_spread)
 
     @cached_property
     def _timings(self) -> Timings:
@@ -152,6 +141,19 @@ MEASURES: Mapping[str, Callable[[Prices, Architecture], float]] = {
 def affordable(prices: Prices, space: str) -> Callable[[Genotype], bool]:
     """Returns whether the costs of a genotype of a space are within the limits of a run."""
     return lambda genotype: prices.affords(Architecture(space, genotype))
+
+
+def timed(
+    network: Network, conditions: LatencyConditions, runtime: str
+) -> tuple[float, float, float]:
+    """Times a network in up to a few rounds until one was hardly disturbed, and takes the
+    steadiest: quartiles and median in milliseconds."""
+    rounds: list[tuple[float, float, float]] = []
+    while not rounds or (_spread(rounds[-1]) > STEADY and len(rounds) < ROUNDS):
+        (found,) = compare_latency(network, conditions, (runtime,), PASSES, untracked)
+        low, high = found.quartiles_ms
+        rounds.append((low, found.median_ms, high))
+    return min(rounds, key=_spread)
 
 
 def _spread(quartiles: tuple[float, float, float]) -> float:

@@ -33,6 +33,13 @@ ASPP_DEVIATIONS = (
 OUTPUT_STRIDE = "The output stride in training. Here: 16, the reference implementation's default."
 SELECTION = "Which weights were scored. Here: the last; val chooses nothing."
 PRECISION = "The number type of products. Here: float32."
+UNSAID = (OUTPUT_STRIDE, SELECTION, PRECISION)
+"""Of all results the paper leaves this unsaid."""
+
+
+def _protocol(steps: int, side: int) -> Protocol:
+    """The one protocol, for so many steps on square crops; weights are scored after the last."""
+    return Protocol(steps=steps, batch=16, crop=(side, side), rate=0.01, score_every=steps)
 
 
 def _with_aspp(dpc: Recipe, title: str, **changes: Any) -> Recipe:
@@ -62,11 +69,7 @@ CITYSCAPES_NEED = Need(
     submission="cityscapes",
 )
 
-CITYSCAPES_CROP = (769, 769)
-CITYSCAPES_STEPS = 90_000
-CITYSCAPES_PROTOCOL = Protocol(
-    steps=CITYSCAPES_STEPS, batch=16, crop=CITYSCAPES_CROP, rate=0.01, score_every=CITYSCAPES_STEPS
-)
+CITYSCAPES_PROTOCOL = _protocol(90_000, 769)
 
 CITYSCAPES_STRIDE = (
     "timm's Xception-71 loses a shortcut at output stride 8, so weights trained at 16 do not fit "
@@ -115,9 +118,7 @@ CITYSCAPES_DPC = Recipe(
         "The schedule on val and the coarse labels behind 82.7. Here: none.",
         "The backbone behind 82.7, beyond that it is an Xception. Here: Xception-71 with the "
         "decoder at stride 4, as in the checkpoints that were released with the cell.",
-        OUTPUT_STRIDE,
-        SELECTION,
-        PRECISION,
+        *UNSAID,
     ),
     beside="cityscapes-aspp",
 )
@@ -129,9 +130,7 @@ CITYSCAPES_ASPP = _with_aspp(
     unpublished=(
         "ASPP with Xception-71 under this protocol. The nearest: 78.79 on val with Xception-65, "
         f"in the {ZOO}.",
-        OUTPUT_STRIDE,
-        SELECTION,
-        PRECISION,
+        *UNSAID,
     ),
 )
 
@@ -148,7 +147,7 @@ TABLE1_XCEPTION = (
     "The depth of the Xception. Here: 65, since the paper says that MobileNetV2 costs roughly a "
     "twentieth of it, and 1 : 19.4 is what 65 gives (71 gives 1 : 24.2)."
 )
-TABLE1_COMMON = ("Scales and flips. Here: neither.", OUTPUT_STRIDE, SELECTION, PRECISION)
+TABLE1_COMMON = ("Scales and flips. Here: neither.", *UNSAID)
 
 
 def _table1_scoring(miou: str) -> tuple[Scoring, ...]:
@@ -228,9 +227,18 @@ VOC_NEED = Need(
     submission="voc",
 )
 
-VOC_CROP = (513, 513)
-VOC_STEPS = 30_000
 VOC_SCALES = (0.5, 0.75, 1.0, 1.25, 1.5, 1.75)
+VOC_DEPTH = (
+    "The depth of the Xception, and whether there is a decoder. Here: 65, with the decoder at "
+    "stride 4."
+)
+
+
+def _voc_scorings(miou: str, split: str, of: str) -> tuple[Scoring, ...]:
+    """At output stride 16, and as the published number was asked."""
+    published = (Published(miou, split, f"{PAPER}, results on {of}"),)
+    return Scoring("val", 16), Scoring("val", 8, VOC_SCALES, True, published=published)
+
 
 VOC_DPC = Recipe(
     name="voc-dpc",
@@ -239,17 +247,8 @@ VOC_DPC = Recipe(
     architecture="dpc:top1",
     backbone="xception65.tf_in1k",
     decoder=True,
-    protocol=Protocol(steps=VOC_STEPS, batch=16, crop=VOC_CROP, rate=0.01, score_every=VOC_STEPS),
-    scorings=(
-        Scoring("val", 16),
-        Scoring(
-            "val",
-            8,
-            VOC_SCALES,
-            True,
-            published=(Published("87.9", "test", f"{PAPER}, results on PASCAL VOC 2012"),),
-        ),
-    ),
+    protocol=_protocol(30_000, 513),
+    scorings=_voc_scorings("87.9", "test", "PASCAL VOC 2012"),
     deviations=(
         COCO_WEIGHTS,
         "Training is on train_aug alone, and scores are those of val, whose labels are here.",
@@ -260,12 +259,9 @@ VOC_DPC = Recipe(
         "rate there is 0.007, then 0.0001 on trainval, while the paper names 0.01 for its "
         "experiments, as here.",
         "The images behind 87.9, and the schedule on them. Here: train_aug, one schedule.",
-        "The depth of the Xception, and whether there is a decoder. Here: 65, with the decoder at "
-        "stride 4.",
+        VOC_DEPTH,
         "How 87.9 was asked. Here: as the reference implementation scores on PASCAL VOC.",
-        OUTPUT_STRIDE,
-        SELECTION,
-        PRECISION,
+        *UNSAID,
     ),
     beside="voc-aspp",
 )
@@ -290,27 +286,15 @@ PERSON_PART_DPC = replace(
     name="person-part-dpc",
     title="The dense prediction cell on PASCAL-Person-Part",
     need=PERSON_PART_NEED,
-    scorings=(
-        Scoring("val", 16),
-        Scoring(
-            "val",
-            8,
-            VOC_SCALES,
-            True,
-            published=(Published("71.34", "val", f"{PAPER}, results on PASCAL-Person-Part"),),
-        ),
-    ),
+    scorings=_voc_scorings("71.34", "val", "PASCAL-Person-Part"),
     deviations=(COCO_WEIGHTS, LOW_MAP),
     unpublished=(
         "Steps and learning rate. Here: 30,000 as the reference implementation trains on PASCAL "
         "VOC, and 0.01, which the paper names for its experiments.",
-        "The depth of the Xception, and whether there is a decoder. Here: 65, with the decoder at "
-        "stride 4.",
+        VOC_DEPTH,
         "How 71.34 was asked. Here: as the reference implementation scores on PASCAL VOC, output "
         "stride 8 with scales and flips, and at output stride 16 with neither.",
-        OUTPUT_STRIDE,
-        SELECTION,
-        PRECISION,
+        *UNSAID,
     ),
     beside="person-part-aspp",
 )

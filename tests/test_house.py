@@ -46,16 +46,17 @@ def test_docstrings_begin_with_a_verb_or_name_the_value() -> None:
 def test_only_its_own_folder_names_a_family() -> None:
     found = []
     for name, tree in TREES.items():
+        docs = {text for _, text in documented(tree)}
+        texts = [
+            (node.lineno, text)
+            for node in ast.walk(tree)
+            if isinstance(text := getattr(node, "value", getattr(node, "module", None)), str)
+            and isinstance(node, (ast.Constant, ast.ImportFrom))
+            and (text not in docs or isinstance(node, ast.ImportFrom))
+        ]
         for family in FAMILIES:
-            if name.startswith((f"spaces/{family}/", *MAY_NAME_FAMILIES)):
-                continue
-            strings = (n for n in ast.walk(tree) if isinstance(n, ast.Constant))
-            imports = (n for n in ast.walk(tree) if isinstance(n, ast.ImportFrom))
-            docs = {text for _, text in documented(tree)}
-            texts = [(n.lineno, n.value) for n in strings if isinstance(n.value, str)]
-            texts = [(line, text) for line, text in texts if text not in docs]
-            texts += [(n.lineno, n.module or "") for n in imports]
-            found += [f"{name}:{line}: {text}" for line, text in texts if family in text]
+            if not name.startswith((f"spaces/{family}/", *MAY_NAME_FAMILIES)):
+                found += [f"{name}:{line}: {text}" for line, text in texts if family in text]
     assert not found, "\n".join(found)
 
 

@@ -21,6 +21,7 @@ from atrous.core.files import (
     is_held,
     locate,
     replacing,
+    require_place,
     scratch,
     settle,
     whole,
@@ -161,3 +162,12 @@ def test_a_lock_that_cannot_be_written_is_told_and_held_by_nobody(tmp_path: Path
     assert not is_held(path)
     with pytest.raises(AtrousError, match=r"write to the folder .*file"):
         hold(path, "busy").__enter__()
+
+
+def test_where_no_folder_can_be_made_is_told_before_anything_else(tmp_path: Path) -> None:
+    require_place(tmp_path / "new" / "run", "a run")
+    require_place(tmp_path, "a run")
+    (tmp_path / "file").touch()
+    for place in (tmp_path / "file", tmp_path / "file" / "below"):
+        with pytest.raises(AtrousError, match=r"a run to .*/file is a file\. Name a folder"):
+            require_place(place, "a run")

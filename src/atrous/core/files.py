@@ -163,9 +163,21 @@ def writing(what: str, mend: str = MEND) -> Iterator[None]:
         raise AtrousError(f"Expected to write {what}, but {error}. {mend}") from error
 
 
+ELSEWHERE = "Name a folder that can be written with --out."
+
+
+def require_place(path: Path, what: str) -> None:
+    """Raises `AtrousError` where no folder can be made that `what` is to go to: a file is there, or
+    above, or a folder that may not be written."""
+    there = next(each for each in (path, *path.absolute().parents) if each.exists())
+    if not there.is_dir() or not os.access(there, os.W_OK):
+        why = "cannot be written" if there.is_dir() else "is a file"
+        raise AtrousError(f"Expected to write {what} to {path}, but {there} {why}. {ELSEWHERE}")
+
+
 def make_folder(path: Path, what: str) -> None:
     """Makes the folder that `what` goes to, and those above it; raises `AtrousError`."""
-    with writing(f"{what} to {path}", "Name a folder that can be written with --out."):
+    with writing(f"{what} to {path}", ELSEWHERE):
         path.mkdir(parents=True, exist_ok=True)
 
 

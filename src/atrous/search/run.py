@@ -19,7 +19,7 @@ from typing import Literal
 from atrous.core.config import GRADIENT, MOST_WORKERS, SearchConfig, Size
 from atrous.core.console import command
 from atrous.core.errors import AtrousError, faults
-from atrous.core.files import hold, is_held, make_folder
+from atrous.core.files import hold, is_held, make_folder, require_place
 from atrous.core.options import option, part, replaced
 from atrous.core.records import Count, Device, Threads, read, read_plain, write
 from atrous.core.trial import Measured, Trial
@@ -208,6 +208,7 @@ class Run:
 
 def require_no_run(path: Path) -> None:
     """Raises `AtrousError` if there is a run in the folder."""
+    require_place(path, "a run")
     if (path / ABOUT).exists():
         raise AtrousError(
             f"There is a run in {path} already. Go on with it: "

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+import resource
 import zipfile
 from pathlib import Path
 
@@ -15,6 +16,7 @@ import torch
 
 import atrous
 from atrous.core.records import to_json
+from atrous.model.export import pt2_file
 from atrous.model.export.exported import (
     BATCHES_AND_SIZES,
     ExportedFile,
@@ -181,3 +183,14 @@ def test_every_operation_and_every_step_of_a_path_is_exported(tmp_path: Path) ->
     found = export_network(one, path, "pt2", ExportInterface(one.backbone.mean, one.backbone.std))
     assert path.exists()
     assert len(found.comparisons) >= len(BATCHES_AND_SIZES)
+
+
+def test_a_disk_that_takes_no_more_is_told_and_ends_no_process(tmp_path: Path) -> None:
+    program = torch.export.export(torch.nn.Linear(64, 64), (torch.zeros(1, 64),))
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, before[1]))
+    try:
+        with pytest.raises(OSError, match="File too large"):
+            pt2_file.write(program, tmp_path / "network.pt2", {}, None)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)

@@ -66,8 +66,9 @@ def read_classes(root: Path) -> tuple[str, ...]:
     """Class names in the order of their ids. Raises AtrousError if missing, empty or doubled."""
     path = root / CLASSES
     if not path.is_file():
+        what = "is no file" if path.exists() else "does not exist"
         raise AtrousError(
-            f"Expected the class names in {path}, which does not exist. "
+            f"Expected the class names in {path}, which {what}. "
             "To mend: write one class name a line, in the order of the ids 0, 1, 2, ..."
         )
     names = layout.read_lines(path)

@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
+from io import BytesIO
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -29,10 +30,12 @@ def require(opset: int | None) -> None:
 def write(
     program: ExportedProgram, path: Path, metadata: Mapping[str, str], _opset: int | None
 ) -> None:
-    """Writes the program with its metadata as the extra file `METADATA`."""
+    """Writes the program with its metadata as the extra file `METADATA`; raises OSError."""
     text = json.dumps(dict(metadata), indent=2, ensure_ascii=False)
-    with path.open("wb") as file:  # torch ends the process for a name that is not Unicode
-        torch.export.save(program, file, extra_files={METADATA: text})
+    # torch ends the process where a file cannot take all, and for a name that is not Unicode.
+    content = BytesIO()
+    torch.export.save(program, content, extra_files={METADATA: text})
+    path.write_bytes(content.getbuffer())
 
 
 def run(path: Path, inputs: Sequence[Array]) -> list[Array]:

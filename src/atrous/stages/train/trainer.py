@@ -11,7 +11,7 @@ import torch
 from atrous.core import records
 from atrous.core.console import command, track, untracked
 from atrous.core.errors import AtrousError, within_memory
-from atrous.core.files import hold, locate, make_folder
+from atrous.core.files import hold, locate, make_folder, require_place
 from atrous.core.records import to_json
 from atrous.core.trial import Metrics
 from atrous.data.dataset import (
@@ -165,7 +165,8 @@ class TrainingJob:
 
 
 def require_none(folder: Path) -> None:
-    """Raises `AtrousError` if there is a training run in the folder."""
+    """Raises `AtrousError` if there is a training run in the folder, or none can be begun there."""
+    require_place(folder, "a training run")
     if (folder / ABOUT).exists():
         raise AtrousError(
             f"There is a training run in {folder} already. Go on with it: "

@@ -73,6 +73,7 @@ def begun(data: Path, path: Path, cache: Path, **changes: Any) -> tuple[Run, Est
     """The smallest search in the folder `path`, which has no trial yet."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(estimators, "choose", remembered([]))
+        patch.setattr(estimators, "cores", lambda: 1)  # threads that wait for each other are slow
         return begin(config(data, **changes), path, cache)
 
 

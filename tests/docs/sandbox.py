@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 from atrous.cli import app
 from atrous.estimation import estimators
 from atrous.execution import EXECUTORS
+from atrous.stages import relax
 from atrous.stages.fidelity import measure
 from atrous.stages.train import config as training_config
 from atrous.stages.whole import plan
@@ -180,7 +181,7 @@ def sandbox(home: Path) -> Iterator[Sandbox]:
         patch.setitem(EXECUTORS, "local", EXECUTORS["inline"])
         for module in (estimators, measure):
             patch.setattr(module, "choose", remembered([]))
-        for module in (training_config, plan):
+        for module in (training_config, plan, estimators, relax):
             patch.setattr(module, "cores", lambda: 1)
         at_pace(patch, TRIAL, STEP)
         patch.setattr(plan, "LEAST_TRIALS", 1)

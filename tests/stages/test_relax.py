@@ -57,6 +57,8 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(autouse=True)
 def _quick_choice(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(estimators, "choose", remembered([]))
+    for module in (estimators, relax):
+        monkeypatch.setattr(module, "cores", lambda: 1)
 
 
 def unheard(snapshot: Snapshot, warning: str | None) -> None:

@@ -58,6 +58,7 @@ def quick_choice(monkeypatch: pytest.MonkeyPatch) -> list[Workload]:
     """Computes as a remembered choice says; the workloads it was asked about."""
     asked: list[Workload] = []
     monkeypatch.setattr(estimators, "choose", remembered(asked))
+    monkeypatch.setattr(estimators, "cores", lambda: 1)
     return asked
 
 

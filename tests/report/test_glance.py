@@ -98,10 +98,7 @@ def test_a_score_on_images_that_chose_is_called_so(run: Run) -> None:
 def test_a_random_search_is_not_compared_with_itself(tmp_path: Path) -> None:
     run = make_run(tmp_path / "run", plausible(local=False), strategy="random")
     write_trained(run.path, "best", _architecture(run, 40), 0.6)
-    assert _tiles(run)["Against random search"] == (
-        NOT_MEASURED,
-        "this search was random itself, in the main",
-    )
+    assert "Against random search" not in _tiles(run)
 
 
 def test_without_a_network_that_the_search_found_there_is_nothing_to_tell(run: Run) -> None:

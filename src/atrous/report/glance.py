@@ -64,7 +64,7 @@ def glance_of(
         _found(best, second),
         _quality(outcome, best),
         *_margins(outcome, best, searched.yardstick),
-        *([_against_random(searched)] if best.is_found else []),
+        *(_against_random(searched) if best.is_found else []),
         _parameters(best),
         _multiply_adds(best),
         _latency(best),
@@ -110,16 +110,16 @@ def _margins(outcome: Outcome, best: TitledNetwork, yardstick: str | None) -> It
         yield Tile(f"Against {other.title}", value, f"it has {decimal(its.miou)}, {how}")
 
 
-def _against_random(searched: Searched) -> Tile:
-    name, line = "Against random search", searched.random
-    if line is None:
-        return Tile(name, NOT_MEASURED, "too few random trials to tell")
-    if line.is_own and searched.is_random:
-        return Tile(name, NOT_MEASURED, "this search was random itself, in the main")
+def _against_random(searched: Searched) -> Iterator[Tile]:
+    """The best proxy score less what random search would have; nothing where too few random trials
+    tell that, or where the search was random itself, which would be compared with itself."""
+    line = searched.random
+    if line is None or (line.is_own and searched.is_random):
+        return
     whose = "its own random trials" if line.is_own else f"those of {line.source}"
     trials = quantity(line.expected.trials, "trial")
     note = f"proxy {searched.score} after {trials}, over that expected of {whose}"
-    return Tile(name, difference(line.reached - line.expected.mean), note)
+    yield Tile("Against random search", difference(line.reached - line.expected.mean), note)
 
 
 def _parameters(best: TitledNetwork) -> Tile:

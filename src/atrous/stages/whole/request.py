@@ -167,7 +167,7 @@ def locked(out: Path) -> Iterator[None]:
         yield
 
 
-IMAGES, SEED, DEMO = 480, 0, 205.0
+IMAGES, SEED, DEMO = 480, 0, 190.0
 """Scenes of the demonstration, and its seconds."""
 
 

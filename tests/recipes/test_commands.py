@@ -46,7 +46,7 @@ def asked(kind: type[T], command: str) -> T:
     """The configuration that a typed command asks for."""
     given = parsed(command)
     typed = {leaf: given[leaf.name] for leaf in leaves(kind)}
-    return Told({leaf: text for leaf, text in typed.items() if text is not None}).made(kind)
+    return Told({leaf: text for leaf, text in typed.items() if text not in (None, ())}).made(kind)
 
 
 @ALL

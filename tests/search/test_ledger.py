@@ -115,6 +115,12 @@ def test_a_ledger_that_is_not_there_is_not_made(tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
 
 
+def test_a_ledger_of_another_run_is_told(tmp_path: Path) -> None:
+    create(tmp_path / "ledger.db")
+    with pytest.raises(AtrousError, match=r"results of theirs in .*ledger\.db, .* of another run"):
+        Ledger(file_url(tmp_path / "ledger.db"), "theirs")
+
+
 def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way of a folder")
     with pytest.raises(AtrousError, match=r"file/ledger\.db.*move the run"):

@@ -167,7 +167,16 @@ class Ledger:
         with _guarded(self.url):
             if file is not None:
                 _require_sound(file)
-            self._study = optuna.load_study(study_name=study, storage=url)
+            try:
+                self._study = optuna.load_study(study_name=study, storage=url)
+                return
+            except KeyError:
+                there = optuna.get_all_study_names(url)
+        raise AtrousError(
+            f"Expected the results of {study} in {_place(url)}, but it holds those of "
+            f"{' and '.join(there) or 'no run'}: it is of another run. Put the run's own file "
+            "there, or start a new run with --out."
+        )
 
     @classmethod
     def create(cls, url: str, study: str) -> Ledger:

@@ -22,7 +22,7 @@ from atrous.cli import main
 from atrous.core.config import RerankConfig, TrainingConfig
 from atrous.core.errors import AtrousError
 from atrous.core.options import replaced
-from atrous.core.trial import Failed, Measured, Outcome, Reason
+from atrous.core.trial import Failed, Measured, Metrics, Outcome, Reason
 from atrous.estimation import end_to_end as fine_tune
 from atrous.estimation import estimators
 from atrous.estimation.end_to_end import is_gentle
@@ -38,6 +38,7 @@ from atrous.stages import search as driver
 from atrous.stages.rerank import WORK, begin, proceed, read
 from atrous.stages.train.config import subject_in
 from atrous.tasks.segmentation import SEGMENTATION
+from atrous.training.loop import train
 from tests.processes import eventually
 from tests.records import measured
 from tests.report.runs import make_run
@@ -248,6 +249,22 @@ def test_a_warm_start_is_the_cell_as_the_proxy_leaves_it(run: Run, cache: Path) 
     assert digest(network.head) == digest(trained.head)
     assert digest(network.logits) == digest(trained.logits)
     assert digest(network.backbone) == backbone
+
+
+@pytest.mark.parametrize("warm", [True, False])
+def test_what_a_candidate_starts_with_is_scored_where_it_was_trained(
+    warm: bool, run: Run, monkeypatch: pytest.MonkeyPatch, cache: Path
+) -> None:
+    told: list[bool] = []
+
+    def heard(*arguments: Any, is_trained: bool) -> Metrics:
+        told.append(is_trained)
+        return train(*arguments, is_trained=is_trained)
+
+    monkeypatch.setattr(fine_tune, "train", heard)
+    begin(run, replaced(ASKED, top=1, steps=1, warm=warm))
+    proceed(run, cache, ignore)
+    assert told == [warm, warm]
 
 
 @pytest.mark.parametrize(

@@ -154,6 +154,30 @@ def test_the_best_weights_are_kept_not_the_last(
     assert not equal(seen[1], seen[3])
 
 
+def test_a_trained_network_never_ends_below_what_it_began_with(
+    samples: Both, tmp_path: Path
+) -> None:
+    scores = iter((0.6, 0.3, 0.5))
+    one = state(protocol(score_every=6))
+    begun = tensors(one.network)
+
+    def score(_: Any) -> Metrics:
+        miou = next(scores)
+        return scored_by((miou,) * 4, None, (miou, None, 0.0))
+
+    crops = crops_of(samples[0], one.protocol, one.network.backbone.mean)
+    best = loop.train(one, crops, score, tmp_path, never, is_trained=True)
+    assert best["miou"] == 0.6
+    assert [(line.step, line.value) for line in read_log(tmp_path)] == [
+        (0, 0.6),
+        (6, 0.3),
+        (12, 0.5),
+    ]
+    fresh = network(seed=9)
+    load_best(fresh, tmp_path)
+    assert equal(tensors(fresh), begun)
+
+
 def test_another_score_than_miou_decides_which_weights_are_kept(
     samples: Both, tmp_path: Path
 ) -> None:

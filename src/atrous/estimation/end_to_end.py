@@ -72,7 +72,8 @@ class FineTune:
         network = build_network(blueprint, self.weights, job.seed)
         begins = not (self._folder(job) / CHECKPOINT).exists()
         below = self._rungs.begins(job, STEM)
-        if self.start and begins and below is None:
+        warm = self.start is not None and begins and below is None
+        if self.start and warm:
             self.start(network, job.architecture, job.seed)
             torch.set_num_threads(self.compute.threads)
         task = find_task(blueprint.task)
@@ -82,7 +83,8 @@ class FineTune:
         crops = crops_of(self.training, protocol, network.backbone.mean, task)
         transform = Transform(network.backbone.mean, network.backbone.std)
         score = Selection(self.selection, len(blueprint.classes), transform, world, task=task)
-        return train(state, crops, score, self._folder(job), untracked)
+        folder = self._folder(job)
+        return train(state, crops, score, folder, untracked, is_trained=warm)
 
 
 SHORT = 500

@@ -107,8 +107,11 @@ def train(
     progress: Progress,
     watch: Watch = ignore,
     tensorboard: bool = False,
+    is_trained: bool = False,
 ) -> Metrics:
-    """Trains to the last step of the protocol and gives the metrics of the best weights kept.
+    """Trains to the last step of the protocol and gives the metrics of the best weights kept: those
+    it begins with are scored as well where the network `is_trained`, so that it never ends below
+    them.
 
     The folder holds `checkpoint.safetensors`, `best.safetensors` (the weights that scored highest
     by the protocol's `score`, with their metrics) and `log.jsonl`. Where a checkpoint is there, the
@@ -122,6 +125,8 @@ def train(
         state.restore(load(folder / CHECKPOINT))
     state.world.wait()
     log = Log(folder, state.step, tensorboard) if state.world.leads else None
+    if is_trained and not state.step:
+        _score(state, score, None, folder, log, watch)
     saved = time.monotonic()
     for loss in progress(_steps(state, crops), "training", state.protocol.steps - state.step):
         protocol, step = state.protocol, state.step
@@ -141,7 +146,7 @@ def train(
 def _score(
     state: TrainingState,
     score: Scorer,
-    loss: float,
+    loss: float | None,
     folder: Path,
     log: Log | None,
     watch: Watch,

@@ -257,9 +257,9 @@ def test_what_a_candidate_starts_with_is_scored_where_it_was_trained(
 ) -> None:
     told: list[bool] = []
 
-    def heard(*arguments: Any, is_trained: bool) -> Metrics:
-        told.append(is_trained)
-        return train(*arguments, is_trained=is_trained)
+    def heard(*arguments: Any, **options: Any) -> Metrics:
+        told.append(options["is_trained"])
+        return train(*arguments, **options)
 
     monkeypatch.setattr(fine_tune, "train", heard)
     begin(run, replaced(ASKED, top=1, steps=1, warm=warm))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         return LONG.index(room) if room in LONG else len(LONG)
 
     items.sort(key=place)
+
+
+def pytest_runtest_setup() -> None:
+    """Takes back the threads that an earlier test gave to torch, as commands do."""
+    torch = sys.modules.get("torch")
+    if torch and torch.get_num_threads() > 1:
+        torch.set_num_threads(1)
 
 
 @event.listens_for(Engine, "connect")

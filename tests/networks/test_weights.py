@@ -130,6 +130,23 @@ def test_weights_that_are_not_finite_are_refused(
         load_backbone(TINY, str(tmp_path / "w.safetensors"), 16)
 
 
+def test_integers_are_no_weights(resnet: State, tmp_path: Path) -> None:
+    """They would be read as numbers cut to 0 and 1, and a network of those learns nothing."""
+    resnet["layer2.0.conv1.weight"] = resnet["layer2.0.conv1.weight"].to(torch.int32)
+    save_file(resnet, tmp_path / "w.safetensors")
+    with pytest.raises(AtrousError, match=r"1 tensors hold others \(layer2.* \(torch\.int32\)\)"):
+        load_backbone(TINY, str(tmp_path / "w.safetensors"), 16)
+
+
+@pytest.mark.parametrize("kind", [torch.float64, torch.float16, torch.bfloat16])
+def test_weights_of_other_precisions_are_read(
+    kind: torch.dtype, resnet: State, tmp_path: Path
+) -> None:
+    save_file({name: each.to(kind) for name, each in resnet.items()}, tmp_path / "w.safetensors")
+    read = load_backbone(TINY, str(tmp_path / "w.safetensors"), 16).state_dict().values()
+    assert {each.dtype for each in read} <= {torch.float32, torch.int64}
+
+
 def test_a_classifier_that_is_not_finite_does_no_harm(resnet: State, tmp_path: Path) -> None:
     resnet["fc.weight"][0, 0] = float("nan")
     save_file(resnet, tmp_path / "w.safetensors")

@@ -16,6 +16,7 @@ from atrous.estimation import estimators
 from atrous.estimation.end_to_end import FineTune
 from atrous.estimation.estimators import estimator_of
 from atrous.estimation.search_data import unchanged_data
+from atrous.networks import compute
 from atrous.relax import loop
 from atrous.relax.collapse import Snapshot, histories, read_history
 from atrous.report.page import write_report
@@ -168,6 +169,15 @@ def test_the_memory_is_told_before_anything_begins(data: Path) -> None:
     large = relax.memory_needed(asked(data, replace(SMALL, batch=4)))
     assert 0 < small.activations < large.activations < 3 * small.activations
     assert small.parameters == large.parameters
+
+
+def test_a_supernet_without_room_leaves_no_folder_behind(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(compute, "machine_memory", lambda: 1000)
+    with pytest.raises(AtrousError, match=r"a step of the supernet, which takes at least .*--plan"):
+        driver.begin(asked(data, SMALL), tmp_path / "run", tmp_path / "cache")
+    assert not (tmp_path / "run").exists()
 
 
 def test_lacking_memory_of_a_cpu_is_told(

@@ -65,6 +65,11 @@ class Prepared:
     context: Context
     cached: CachedFeatures | SearchData
 
+    @property
+    def data(self) -> SearchData:
+        """The images of the search."""
+        return self.cached.data if isinstance(self.cached, CachedFeatures) else self.cached
+
     def estimator(self, path: Path) -> Estimator:
         """Returns the estimator of the trials of the run in the folder `path`."""
         if isinstance(self.cached, CachedFeatures):

@@ -74,11 +74,13 @@ def fill(
     accepted too, a prefix common to the whole file (`module.`) is dropped, and tensors that the
     network does not have (a classifier) are ignored. `source` is what a message calls the file.
 
-    Raises AtrousError when a tensor is missing, has another shape or is not finite.
+    Raises AtrousError when a tensor is missing, has another shape, holds integers in the place of
+    floating-point numbers, or is not finite as the network's type.
     """
     state = _without_prefix(state, set(names) | set(names.values()))
     missing: list[str] = []
     misshaped: list[str] = []
+    mistyped: list[str] = []
     infinite: list[str] = []
     for key, target in _tensors(network).items():
         found = state.get(names[key], state.get(key))
@@ -87,12 +89,19 @@ def fill(
         elif found.shape != target.shape:
             wanted, got = tuple(target.shape), tuple(found.shape)
             misshaped.append(f"{names[key]} (expected {wanted}, got {got})")
-        elif not bool(torch.isfinite(found).all()):
+        elif target.is_floating_point() and not found.is_floating_point():
+            mistyped.append(f"{names[key]} ({found.dtype})")
+        elif not bool(torch.isfinite(found.to(target.dtype)).all()):
             infinite.append(names[key])
         else:
             target.copy_(found)
     if missing or misshaped:
         raise _unfit(source, len(names), missing, misshaped, state)
+    if mistyped:
+        raise AtrousError(
+            f"{source}: expected floating-point numbers; {len(mistyped)} tensors hold others "
+            f"({some(mistyped)}), as quantised weights do. Use a checkpoint that is not quantised."
+        )
     if infinite:
         raise AtrousError(
             f"{source}: expected finite numbers; {len(infinite)} tensors hold NaN or infinity "

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from functools import partial
+from functools import lru_cache, partial
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -48,7 +48,6 @@ from atrous.spaces import FAMILIES, family_of, find_architecture
 from atrous.strategies.strategy import AnyStrategy, Proposal, Stateless
 from atrous.strategies.uniform import Listed
 from atrous.tasks import find_task
-from atrous.tasks.task import Task
 from atrous.training.optimiser import NonFiniteError
 
 LATENCIES = "latency.json"
@@ -114,11 +113,9 @@ def relax(run: Run, watch: loop.Watch) -> AnyStrategy:
     data, asked = unchanged_data(run), _asked(run.config)
     proposals: list[Proposal] = []
     for protocol in protocols(run.config, run.settings.device, data):
-        if not proposals:  # all seeds need the same
-            needed, device = _memory(protocol, run.task), run.settings.device
-            note(f"a step of the supernet needs {needed}")
-            share = BFLOAT16 if protocol.precision == "bfloat16" else 1
-            require_memory(share * needed.total, device, "for a step of the supernet", MEND)
+        if not proposals:
+            note(f"a step of the supernet needs {_memory(protocol, run.config.task)}")
+            _require_room(protocol, run.settings.device, run.config.task)
         state = _searched(run, protocol, data, watch)
         logits = loop.logits_of(state)
         found = state.relaxation.candidates(logits, asked.candidates, asked.neutral)
@@ -150,12 +147,27 @@ def _searched(
     return state
 
 
+def require_room(config: SearchConfig, data: SearchData) -> None:
+    """Raises `AtrousError` where the supernets of a search by gradients have no room on its device;
+    of other searches, nothing is asked."""
+    if config.gradient:
+        device = pick_device(config.machine.device)
+        _require_room(next(protocols(config, device, data)), device, config.task)
+
+
+def _require_room(protocol: SearchProtocol, device: str, task: str) -> None:
+    """Asks for the memory of one supernet, since those of all seeds need the same."""
+    share = BFLOAT16 if protocol.precision == "bfloat16" else 1
+    needed = share * _memory(protocol, task).total
+    require_memory(needed, device, "for a step of the supernet", MEND)
+
+
 def memory_needed(config: SearchConfig) -> MemoryPlan:
     """The memory that a step of the supernets takes; raises `AtrousError` for a search that there
     cannot be."""
     require_relaxable(config)
     protocol = next(protocols(config, pick_device(config.machine.device), search_data_of(config)))
-    return _memory(protocol, find_task(config.task))
+    return _memory(protocol, config.task)
 
 
 def protocols(config: SearchConfig, device: str, data: SearchData) -> Iterator[SearchProtocol]:
@@ -186,8 +198,10 @@ def protocols(config: SearchConfig, device: str, data: SearchData) -> Iterator[S
         )
 
 
-def _memory(protocol: SearchProtocol, task: Task) -> MemoryPlan:
-    return memory_of(relaxation_of(protocol.space), protocol, task)
+@lru_cache(maxsize=1)
+def _memory(protocol: SearchProtocol, task: str) -> MemoryPlan:
+    """Counts once what is asked for before the run's folder is made and when it is searched."""
+    return memory_of(relaxation_of(protocol.space), protocol, find_task(task))
 
 
 def _penalty(run: Run, relaxation: Relaxation) -> Penalty:

@@ -45,7 +45,7 @@ from atrous.search.objective import goal_of
 from atrous.search.promotion import Propose, find_promotion
 from atrous.search.run import Run, create_run, require_no_run
 from atrous.spaces import family_of, find_architecture, find_space, needs_backbone
-from atrous.stages.relax import require_relaxable
+from atrous.stages.relax import require_relaxable, require_room
 from atrous.strategies import find_strategy
 from atrous.strategies.strategy import AnyStrategy, Result
 from atrous.tasks import TASKS, find_task
@@ -100,6 +100,7 @@ def begin(config: SearchConfig, out: Path, cache: Path) -> tuple[Run, Estimator]
     require_possible(config, out)
     config = _settled(config)
     prepared = prepare(config, lasting(config), cache)
+    require_room(config, prepared.data)
     run = create_run(out, prepared.settings, prepared.context)
     return run, prepared.estimator(out)
 

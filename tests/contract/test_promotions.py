@@ -20,6 +20,7 @@ from atrous.search.promotion import (
     FullBudget,
     Promotion,
     find_promotion,
+    ladder,
     passing,
     rung_steps,
 )
@@ -30,7 +31,7 @@ from atrous.tasks import USUAL
 STEPS = 36
 every_promotion = pytest.mark.parametrize(
     "promotion",
-    [FullBudget(STEPS), *(make(STEPS, 3, 3) for make in PROMOTIONS.values())],
+    [FullBudget(STEPS), *(make(ladder(STEPS, 3, 3), 3) for make in PROMOTIONS.values())],
     ids=["full", *PROMOTIONS],
 )
 

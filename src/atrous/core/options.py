@@ -305,11 +305,7 @@ def expected(leaf: Leaf, value: Any) -> str:
         return f"a size with sides from 1 to {LONGEST} pixels"
     if known.above == 0:
         most = f" below {known.below:g}" if known.below is not None else ""
-        return (
-            f"a positive number{most}"
-            if not isinstance(value, tuple)
-            else f"positive numbers{most}"
-        )
+        return ("positive numbers" if isinstance(value, tuple) else "a positive number") + most
     if any(isinstance(each, int) and each >= MOST for each in values):
         return "below 2^62"
     words = [f"at least {known.least:g}"] if known.least is not None else []

@@ -10,7 +10,7 @@ from atrous.core.architecture import key_of
 from atrous.core.drawing import BLUE, FAINT, MUTED, ORANGE, draw, label_ends
 from atrous.core.statistics import Point, front, hypervolume
 from atrous.core.words import amount, decimal, score_name
-from atrous.search.ledger import Scored
+from atrous.search.ledger import Scored, alike
 from atrous.search.run import Run
 
 if TYPE_CHECKING:
@@ -75,9 +75,8 @@ def points_of(run: Run, measured: Sequence[Scored]) -> dict[int, Point]:
     """All that is wanted of the trials on the highest rung, by number, larger for better; empty
     where a score is all."""
     wanted = run.goal.wanted
-    top = max((each.standing[0] for each in measured), default=0)
-    alike = [each for each in measured if each.standing[0] == top]
-    known = [each for each in alike if {*map(key_of, run.goal.costs)} <= each.values.keys()]
+    costs = {*map(key_of, run.goal.costs)}
+    known = [each for each in alike(measured) if costs <= each.values.keys()]
     return {e.trial.number: tuple(f(e.values) for f in wanted) for e in known} if wanted else {}
 
 
@@ -93,16 +92,16 @@ def front_of(run: Run, rows: Sequence[Row]) -> Front | None:
     points = points_of(run, [row.found for row in rows])
     if not points:
         return None
-    alike = [row for row in rows if row.number in points]
-    references = tuple(_reference(run, name, alike) for name in run.goal.costs)
+    placed = [row for row in rows if row.number in points]
+    references = tuple(_reference(run, name, placed) for name in run.goal.costs)
     scale = (1.0, *(each.most or 1.0 for each in references))
     shares = [tuple(v / s for v, s in zip(p, scale, strict=True)) for p in points.values()]
-    best = sorted((row for row in alike if row.on_front), key=lambda row: points[row.number])
+    best = sorted((row for row in placed if row.on_front), key=lambda row: points[row.number])
     return Front(
         score=run.goal.score,
         references=references,
         rows=tuple(reversed(best)),
-        others=tuple(row for row in alike if not row.on_front),
+        others=tuple(row for row in placed if not row.on_front),
         volume=hypervolume(shares, (0.0, *(-1.0 for _ in references))),
     )
 

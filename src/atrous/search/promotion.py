@@ -66,17 +66,11 @@ class SuccessiveHalving:
     """Promotes the best 1 / `eta` of each rung as soon as they are known to be (Li et al. 2020,
     "A System for Massively Parallel Hyperparameter Tuning", algorithm 2), so that no worker waits.
 
-    The first of `levels` rungs has `steps` / `eta` ** (`levels` - 1) steps, the last `steps`.
+    Each of the `rungs` has `eta` times as many steps as the one below (`ladder`).
     """
 
-    steps: int
-    levels: int
+    rungs: tuple[Rung, ...]
     eta: int
-
-    @property
-    def rungs(self) -> tuple[Rung, ...]:
-        """See `Promotion`."""
-        return ladder(self.steps, self.levels, self.eta)
 
     def next(self, history: History) -> Promote | Propose:
         """See `Promotion`."""
@@ -103,14 +97,8 @@ class RunningMedian:
     no decision is taken back, half of all candidates pass, whatever `eta`.
     """
 
-    steps: int
-    levels: int
+    rungs: tuple[Rung, ...]
     eta: int
-
-    @property
-    def rungs(self) -> tuple[Rung, ...]:
-        """See `Promotion`."""
-        return ladder(self.steps, self.levels, self.eta)
 
     def next(self, history: History) -> Promote | Propose:
         """See `Promotion`."""
@@ -138,9 +126,9 @@ def passing(scores: Sequence[float]) -> Iterator[bool]:
 
 
 class MakePromotion(Protocol):
-    """Makes a promotion of so many rungs, the last of which has `steps`."""
+    """Makes a promotion over rungs, each with `eta` times the steps of the one below."""
 
-    def __call__(self, steps: int, levels: int, eta: int, /) -> Promotion: ...
+    def __call__(self, rungs: tuple[Rung, ...], eta: int, /) -> Promotion: ...
 
 
 HALVING = "halving"
@@ -164,15 +152,15 @@ def find_promotion(asked: RungConfig, steps: int) -> Promotion:
                 "leave it out: then all candidates train for --steps."
             )
         return FullBudget(steps)
-    found = PROMOTIONS[name or HALVING](steps, asked.rungs, asked.eta)
-    counts = [rung.steps for rung in found.rungs]
+    rungs = ladder(steps, asked.rungs, asked.eta)
+    counts = [rung.steps for rung in rungs]
     if counts != sorted(set(counts)):
         raise AtrousError(
             f"--rungs {asked.rungs} with --eta {asked.eta} and --steps {steps} are of "
             f"{', '.join(map(str, counts))} steps: too few for each to be more than the one below. "
             "Raise --steps, or ask for fewer --rungs."
         )
-    return found
+    return PROMOTIONS[name or HALVING](rungs, asked.eta)
 
 
 def rung_steps(asked: RungConfig, steps: int) -> tuple[int, ...]:

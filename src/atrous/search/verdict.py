@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from atrous.core.architecture import Architecture, Cost
 from atrous.core.statistics import chance_margin, replicates
@@ -206,8 +206,14 @@ def verdict_of(run: Run, entries: Sequence[Entry]) -> Verdict | None:
     )
     if evidence is None:
         return None
-    told = Verdict(found, baseline, evidence, score_name(run.task.value))
-    return replace(told, rereading=rereading, prefer=run.config.reading.prefer)
+    return Verdict(
+        found,
+        baseline,
+        evidence,
+        score_name(run.task.value),
+        rereading=rereading,
+        prefer=run.config.reading.prefer,
+    )
 
 
 def cheapest(run: Run, named: Mapping[str, Architecture]) -> Contender | None:

@@ -13,10 +13,11 @@ import pytest
 import torch
 
 from atrous.core.architecture import Architecture
-from atrous.core.config import CACHED, END_TO_END, FidelityConfig, GradientConfig
+from atrous.core.config import CACHED, END_TO_END, GradientConfig
 from atrous.core.errors import AtrousError
 from atrous.core.options import replaced
 from atrous.core.records import SEAL, seal_of, to_json, write, write_lines, write_plain
+from atrous.core.stage_config import FidelityConfig
 from atrous.core.trial import Score
 from atrous.estimation.features import FORMAT as FEATURES
 from atrous.estimation.features import AboutFeatures, FeatureSet

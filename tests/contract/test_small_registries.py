@@ -18,9 +18,10 @@ from torch import nn
 from atrous.cli.options import METAVARS_OF_UNITS, READ
 from atrous.cli.tables import UNIT, USE
 from atrous.core.architecture import OF_NETWORKS
-from atrous.core.config import Init, ProxyConfig, TrainingConfig
+from atrous.core.config import Init, ProxyConfig
 from atrous.core.options import UNITS, leaves
 from atrous.core.requests import ExportConfig, LatencyConfig
+from atrous.core.stage_config import TrainingConfig
 from atrous.data.dataset import read_image, read_labels
 from atrous.data.encoding import distinct
 from atrous.data.layouts import LAYOUTS, read_dataset

@@ -12,9 +12,10 @@ import pytest
 import torch
 from torch import Tensor
 
-from atrous.core.config import GRADIENT, GradientConfig, RerankConfig
+from atrous.core.config import GRADIENT, GradientConfig
 from atrous.core.console import untracked
 from atrous.core.options import replaced
+from atrous.core.stage_config import RerankConfig
 from atrous.core.trial import Measured, details_of, values_of
 from atrous.data.dataset import IGNORE, read_image, read_labels
 from atrous.data.layouts import read_dataset

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from atrous.core.config import TrainingConfig
+from atrous.core.stage_config import TrainingConfig
 from atrous.data.transform import Augmentation
 from tests.cases import each
 

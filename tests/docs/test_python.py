@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from atrous.execution import EXECUTORS, find_executor
+from atrous.search.promotion import ladder
 from atrous.spaces import FAMILIES
 from atrous.spaces.family import Family
 from atrous.strategies.strategy import AnyStrategy, Stateless
@@ -53,7 +54,8 @@ def test_the_strategy_keeps_what_every_strategy_keeps(extension: ModuleType) -> 
 def test_the_promotion_keeps_what_every_promotion_keeps(
     extension: ModuleType, tmp_path: Path
 ) -> None:
-    known = {"promotion": extension.BetterHalf(test_promotions.STEPS), "tmp_path": tmp_path}
+    promotion = extension.BetterHalf(ladder(test_promotions.STEPS, 2, 4), 4)
+    known = {"promotion": promotion, "tmp_path": tmp_path}
     assert keep(test_promotions, known) >= 3
 
 

@@ -19,9 +19,9 @@ import torch
 from PIL import Image
 
 from atrous.cli import main
-from atrous.core.config import RerankConfig, TrainingConfig
 from atrous.core.errors import AtrousError
 from atrous.core.options import replaced
+from atrous.core.stage_config import RerankConfig, TrainingConfig
 from atrous.core.trial import Failed, Measured, Metrics, Outcome, Reason
 from atrous.estimation import end_to_end as fine_tune
 from atrous.estimation import estimators

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from atrous.core.config import RerankConfig, TrainingConfig
 from atrous.core.errors import AtrousError
 from atrous.core.options import replaced
+from atrous.core.stage_config import RerankConfig, TrainingConfig
 from atrous.core.trial import Measured
 from atrous.estimation.end_to_end import FineTune
 from atrous.search.run import RERANK, Run, winner

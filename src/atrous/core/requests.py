@@ -13,14 +13,11 @@ from atrous.core.config import (
     MOST_SEEDS,
     MOST_STEPS,
     DataConfig,
-    FidelityConfig,
-    RerankConfig,
     SearchConfig,
     Size,
-    TrainConfig,
-    WholeConfig,
 )
 from atrous.core.options import option, part
+from atrous.core.stage_config import FidelityConfig, RerankConfig, TrainConfig, WholeConfig
 
 DEVICE = "auto, cpu, cuda or cuda:N."
 SCALES = "Sizes at which each image is looked at, such as 0.75,1,1.25."

@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from atrous.core.config import DataConfig, EncoderConfig, TrainConfig, TrainingConfig
+from atrous.core.config import DataConfig, EncoderConfig
 from atrous.core.errors import AtrousError
 from atrous.core.requests import Changes as Changes
+from atrous.core.stage_config import TrainConfig, TrainingConfig
 from atrous.data.canvas import Size
 from atrous.data.dataset import Dataset
 from atrous.data.layouts import LAYOUTS, read_dataset

@@ -20,11 +20,12 @@ from pydantic import Field
 
 from atrous.core import records
 from atrous.core.architecture import Architecture
-from atrous.core.config import MOST_WORKERS, RerankConfig
+from atrous.core.config import MOST_WORKERS
 from atrous.core.console import command, note
 from atrous.core.errors import AtrousError
 from atrous.core.options import option, replaced, require_in_range
 from atrous.core.records import Amount, Count
+from atrous.core.stage_config import RerankConfig
 from atrous.core.trial import TRIAL, Origin, Trial
 from atrous.data.canvas import Size, largest, require_crop
 from atrous.data.check import require_sound

@@ -6,10 +6,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass, fields
 from typing import Any, ClassVar
 
-from atrous.core.config import TrainingConfig
 from atrous.core.errors import InvalidError
 from atrous.core.options import leaves, problem
 from atrous.core.records import Amount, Count
+from atrous.core.stage_config import TrainingConfig
 from atrous.data.canvas import LONGEST, Size, largest, round_up
 from atrous.networks.compute import Precision
 from atrous.training.optimiser import Schedule

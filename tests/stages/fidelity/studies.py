@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from atrous.core.config import DataConfig, FidelityConfig
+from atrous.core.config import DataConfig
 from atrous.core.options import replaced
+from atrous.core.stage_config import FidelityConfig
 from atrous.core.trial import Failed, Job, Origin, Reason, Rung, Trial
 from atrous.data.dataset import DataFingerprint
 from atrous.estimation.tune import Choice

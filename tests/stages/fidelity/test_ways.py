@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from atrous.core.config import FidelityConfig
 from atrous.core.console import untracked
 from atrous.core.errors import AtrousError
 from atrous.core.options import replaced
+from atrous.core.stage_config import FidelityConfig
 from atrous.core.trial import Outcome
 from atrous.estimation.cached import Proxy
 from atrous.estimation.end_to_end import FineTune

@@ -11,8 +11,9 @@ import pytest
 from PIL import Image
 from safetensors.torch import save_file
 
-from atrous.core.config import DataConfig, EncoderConfig, TrainConfig
+from atrous.core.config import DataConfig, EncoderConfig
 from atrous.core.errors import AtrousError
+from atrous.core.stage_config import TrainConfig
 from atrous.data.canvas import Size
 from atrous.data.dataset import Samples, fingerprint_sides
 from atrous.networks.backbones import Backbone

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from atrous.core.config import DataConfig, EncoderConfig, TrainConfig, TrainingConfig
+from atrous.core.config import DataConfig, EncoderConfig
 from atrous.core.errors import AtrousError
+from atrous.core.stage_config import TrainConfig, TrainingConfig
 from atrous.spaces import find_architecture
 from atrous.stages.train import config as training_config
 from atrous.stages.train.config import Subject, subject_of

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import torch
 
-from atrous.core.config import TrainingConfig, WholeConfig
+from atrous.core.stage_config import TrainingConfig, WholeConfig
 from atrous.core.trial import Metrics, Score
 from atrous.estimation import estimators
 from atrous.model.export import exported

@@ -8,8 +8,9 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from atrous.core.config import ProxyConfig, WholeConfig
+from atrous.core.config import ProxyConfig
 from atrous.core.errors import AtrousError
+from atrous.core.stage_config import WholeConfig
 from atrous.estimation.cached import Proxy
 from atrous.search.loop import Estimator
 from atrous.search.run import Run

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from atrous.core.config import TrainingConfig, WholeConfig
 from atrous.core.errors import AtrousError
 from atrous.core.options import replaced
+from atrous.core.stage_config import TrainingConfig, WholeConfig
 from atrous.stages.whole.request import WHOLE, keep, kept
 from tests.records import CONFIG
 

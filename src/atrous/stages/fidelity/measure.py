@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from atrous.core.config import CACHED, LARGE, FidelityConfig
+from atrous.core.config import CACHED, LARGE
 from atrous.core.errors import require_all
 from atrous.core.options import replaced, require_in_range
+from atrous.core.stage_config import FidelityConfig
 from atrous.core.trial import Origin, Trial
 from atrous.data.canvas import Size, derive_crop, require_crop
 from atrous.data.check import require_sound

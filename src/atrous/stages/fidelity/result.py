@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from statistics import median
 
 from atrous.core.architecture import Architecture
-from atrous.core.config import CACHED, END_TO_END, LARGE, FidelityConfig
+from atrous.core.config import CACHED, END_TO_END, LARGE
+from atrous.core.stage_config import FidelityConfig
 from atrous.core.statistics import Correlation, correlate
 from atrous.core.trial import Failed, Measured
 from atrous.search.ledger import Entry

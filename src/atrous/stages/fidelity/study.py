@@ -19,10 +19,10 @@ from uuid import uuid4
 
 from atrous.core import records
 from atrous.core.architecture import Architecture
-from atrous.core.config import FidelityConfig
 from atrous.core.errors import AtrousError
 from atrous.core.files import hold, make_folder
 from atrous.core.options import leaves
+from atrous.core.stage_config import FidelityConfig
 from atrous.data.dataset import DataFingerprint
 from atrous.estimation.tune import Choice
 from atrous.search.ledger import Entry, Ledger, file_url

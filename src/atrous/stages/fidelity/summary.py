@@ -13,9 +13,10 @@ from rich.console import Console, Group, RenderableType
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from atrous.core.config import CACHED, LARGE, FidelityConfig
+from atrous.core.config import CACHED, LARGE
 from atrous.core.drawing import BLUE, INK, MUTED, ORANGE, draw
 from atrous.core.files import save_text
+from atrous.core.stage_config import FidelityConfig
 from atrous.core.trial import Measured
 from atrous.core.words import decimal, duration, interval, score_name, selection
 from atrous.search.ledger import Entry

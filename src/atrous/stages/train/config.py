@@ -10,10 +10,11 @@ from pathlib import Path
 import numpy as np
 
 from atrous.core.architecture import Architecture
-from atrous.core.config import OF_A_BACKBONE, DataConfig, EncoderConfig, SearchConfig, TrainConfig
+from atrous.core.config import OF_A_BACKBONE, DataConfig, EncoderConfig, SearchConfig
 from atrous.core.console import note, track
 from atrous.core.errors import AtrousError, require_all
 from atrous.core.options import replaced, require_in_range
+from atrous.core.stage_config import TrainConfig
 from atrous.core.trial import Trial
 from atrous.data.canvas import Size, largest, require_crop
 from atrous.data.check import require_sound

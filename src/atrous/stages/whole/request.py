@@ -8,12 +8,13 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from atrous.core.config import SearchConfig, TrainingConfig, WholeConfig
+from atrous.core.config import SearchConfig
 from atrous.core.console import command
 from atrous.core.errors import AtrousError, require_all
 from atrous.core.files import hold, make_folder, whole_folder
 from atrous.core.options import replaced, require_in_range
 from atrous.core.records import read, write
+from atrous.core.stage_config import TrainingConfig, WholeConfig
 from atrous.data.canvas import require_crop
 from atrous.data.dataset import select
 from atrous.data.layouts import read_dataset

@@ -19,10 +19,11 @@ from pathlib import Path
 from time import monotonic
 
 from atrous.core.architecture import Architecture
-from atrous.core.config import RerankConfig, SearchConfig, TrainingConfig, WholeConfig
+from atrous.core.config import SearchConfig
 from atrous.core.console import command
 from atrous.core.errors import AtrousError
 from atrous.core.options import replaced
+from atrous.core.stage_config import RerankConfig, TrainingConfig, WholeConfig
 from atrous.core.trial import Trial
 from atrous.data.layouts import read_dataset
 from atrous.estimation.estimators import estimator_of

@@ -5,8 +5,9 @@ from __future__ import annotations
 import errno
 import signal
 import sys
+from importlib import metadata
 from types import FrameType
-from typing import NoReturn
+from typing import Annotated, NoReturn
 
 import typer
 
@@ -60,10 +61,29 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
     help="Finds the dense-prediction network that fits your images, device and budget.",
+    context_settings={"help_option_names": ["-h", "--help"]},
 )
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        print(f"atrous {metadata.version('atrous')}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """Finds the dense-prediction network that fits your images, device and budget."""
+
+
 for command in COMMANDS:
     summary = (command.__doc__ or "").partition("\n")[0]
-    app.command(cls=Command, short_help=summary)(command)
+    names = {"help_option_names": ["-h", "--help"]}
+    app.command(cls=Command, short_help=summary, context_settings=names)(command)
 app.add_typer(recipe_commands, name="recipe")
 
 

@@ -9,10 +9,11 @@ from rich.console import Group, RenderableType
 from rich.table import Column, Table
 from rich.text import Text
 
-from atrous.cli.options import Json, Told, show, takes
+from atrous.cli.options import Json, show, takes
 from atrous.core.console import say
 from atrous.core.files import write_whole, writing
 from atrous.core.requests import CheckRequest, DescribeConfig, ScenesConfig, SpacesRequest
+from atrous.stages.told import Told
 
 if TYPE_CHECKING:
     from atrous.spaces.view import Description
@@ -72,9 +73,9 @@ def rendered(architecture: str, found: Description) -> RenderableType:
 def check(told: Told, as_json: Json = False) -> None:
     """Looks for everything that is wrong with a data set; exit code 1 if something is."""
     from atrous.cli.tables import check_report
-    from atrous.data.check import check as check_data
+    from atrous.stages import asked
 
-    report = check_data(told.made(CheckRequest).data)
+    report = asked.check.of(told)
     show(report, as_json, check_report)
     if any(problem.severity == "error" for problem in report.problems):
         raise typer.Exit(1)

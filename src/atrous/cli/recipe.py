@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from atrous.cli.options import Command, Told, takes
+from atrous.cli.options import Command, takes
 from atrous.core.console import output, say, stoppable
 from atrous.core.requests import RecipeConfig, ShowRequest
 from atrous.core.words import score_name
+from atrous.stages.told import Told
 
 if TYPE_CHECKING:
     from atrous.core.trial import Metrics, Score

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from functools import partial
 
-from atrous.cli.options import RUNS, Json, Told, cache_of, require_dataset, show, takes
+from atrous.cli.options import Json, show, takes
 from atrous.core.console import output, say
 from atrous.core.errors import require_all
 from atrous.core.requests import CompareConfig, FidelityRequest, ReportRequest
+from atrous.stages.told import RUNS, Told, cache_of, require_dataset
 
 
 @takes(ReportRequest)
@@ -16,7 +17,7 @@ def report(told: Told) -> None:
     from atrous.cli.tables import front_table, leaderboard_table, rankings
     from atrous.report.front import front_of
     from atrous.report.leaderboard import leaderboard
-    from atrous.report.page import judged, write_report
+    from atrous.report.page import answer, write_report
     from atrous.report.rerank import second_ranking
     from atrous.search.run import open_run
 
@@ -30,8 +31,7 @@ def report(told: Told) -> None:
         output.print(front_table(front))
     if found.reranked():
         output.print(rankings(second_ranking(found)))
-    if verdict := judged(found):
-        say(verdict.words)
+    say(answer(found).words)
     say(f"report: {page.resolve()}")
 
 

@@ -15,8 +15,7 @@ from atrous.cli.explore import check, describe, scenes, spaces
 from atrous.cli.model import evaluate, export, latency, predict
 from atrous.cli.options import Command
 from atrous.cli.recipe import recipe as recipe_commands
-from atrous.cli.results import compare, fidelity, report
-from atrous.cli.search import rerank, search, status
+from atrous.cli.search import compare, fidelity, report, rerank, search, status
 from atrous.cli.train import demo, run, train
 from atrous.core.console import forgive
 from atrous.core.errors import AtrousError, in_a_line, lacks_memory

@@ -48,10 +48,15 @@ class Latency:
         return high - low > BUSY * self.median_ms
 
     @property
-    def words(self) -> str:
-        """The median with its quartiles in two digits, and a word where the machine was busy."""
+    def spread(self) -> str:
+        """The median with its quartiles in two digits."""
         median, low, high = map(two_digits, (self.median_ms, *self.quartiles_ms))
-        return f"{median} ms [{low}, {high}]{', the machine was busy' if self.is_busy else ''}"
+        return f"{median} ms [{low}, {high}]"
+
+    @property
+    def words(self) -> str:
+        """The same with a word where the machine was busy."""
+        return f"{self.spread}{', busy machine' if self.is_busy else ''}"
 
 
 @dataclass(frozen=True)

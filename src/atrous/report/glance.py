@@ -145,8 +145,8 @@ def _latency(best: TitledNetwork) -> Tile:
     if not timings:
         return Tile("Latency", NOT_MEASURED, "the network was not timed")
     fastest = min(timings, key=lambda timing: timing.median_ms)
-    value, _, busy = fastest.words.partition(", ")
-    return Tile("Latency", value, ", ".join(filter(None, (conditions(fastest), busy))))
+    busy = "; the machine was busy" if fastest.is_busy else ""
+    return Tile("Latency", fastest.spread, f"median and quartiles, {conditions(fastest)}{busy}")
 
 
 def _drawing(best: TitledNetwork) -> Drawing | None:

@@ -1,4 +1,4 @@
-"""The search, as a package; called as `atrous.search(...)`, it searches: see `atrous.stages.asked`."""
+"""The search; the package may be called: `atrous.search(...)` is that of `stages/asked.py`."""
 
 import sys
 from importlib import import_module

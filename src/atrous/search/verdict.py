@@ -49,14 +49,8 @@ class Evidence:
     @classmethod
     def within(cls, margin: float, noise: float | None, basis: str, score: str) -> Evidence:
         """Makes evidence of a margin and a `noise`, which chance exceeds in one case of 20."""
-        known = noise is not None
-        return cls(
-            margin,
-            margin - noise if known else None,
-            margin + noise if known else None,
-            basis,
-            score,
-        )
+        low, high = (None, None) if noise is None else (margin - noise, margin + noise)
+        return cls(margin, low, high, basis, score)
 
     @property
     def words(self) -> str:

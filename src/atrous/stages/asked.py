@@ -8,6 +8,7 @@ stands for (7200.0, (129, 257)). Nothing here loads torch before it is needed.
 from __future__ import annotations
 
 import inspect
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial, update_wrapper
@@ -151,7 +152,7 @@ class TrainingResult:
         return f"TrainingResult({str(self.path)!r})"
 
 
-class Asked(Protocol[T_co]):
+class Asking(Protocol[T_co]):
     """A function of a configuration's options; `of` is the same for what was told of it."""
 
     of: Callable[[Told], Any]
@@ -159,10 +160,10 @@ class Asked(Protocol[T_co]):
     def __call__(self, *given: Any, **options: Any) -> T_co: ...
 
 
-def asks(kind: Any, *but: str) -> Callable[[Callable[[Told], T]], Asked[T]]:
+def asks(kind: Any, *but: str) -> Callable[[Callable[[Told], T]], Asking[T]]:
     """Makes a function of options out of one that hears what was told, `but` some options."""
 
-    def decorate(function: Callable[[Told], T]) -> Asked[T]:
+    def decorate(function: Callable[[Told], T]) -> Asking[T]:
         name = f"atrous.{function.__name__}"
 
         def run(*given: Any, **options: Any) -> T:
@@ -191,7 +192,7 @@ def asks(kind: Any, *but: str) -> Callable[[Callable[[Told], T]], Asked[T]]:
             ]
         )
         run.of = function  # type: ignore[attr-defined]
-        return cast(Asked[T], run)
+        return cast(Asking[T], run)
 
     return decorate
 
@@ -424,15 +425,16 @@ def evaluated(told: Told) -> tuple[Evaluation, list[Path]]:
 
     assessment = prepare(told.made(EvaluationRequest))
 
-    def stopped() -> str:
-        done, total = assessment.tally.done, len(assessment.samples)
-        return (
-            f"Stopped; {done} of {total} images are counted and kept in {assessment.out}. "
-            "Go on: the same command again."
-        )
-
-    with stoppable(stopped):
+    try:
         found = count_rest(assessment)
+    except KeyboardInterrupt:
+        done, total = assessment.tally.done, len(assessment.samples)
+        print(
+            f"Stopped; {done} of {total} images are counted and kept in {assessment.out}. "
+            "Go on: the same command again.",
+            file=sys.stderr,
+        )
+        raise
     return found, publish(assessment)
 
 

@@ -125,8 +125,9 @@ class Told:
         """
         found, _ = self.readable()
         needed = {leaf.name: found.get(leaf.name) for leaf in leaves(kind) if leaf.option.needed}
-        if None in needed.values():
+        if lacking := [name for name, value in needed.items() if value is None]:
             self.values()
+            raise AtrousError(f"Expected {' and '.join(f'--{name}' for name in lacking)}.")
         return self.on(kind(**needed), check)
 
     def require_read_by(self, strategy: str) -> None:
@@ -175,6 +176,8 @@ def _value(leaf: Leaf, said: Any) -> Any:
         return _counted(leaf.kind, said)
     if leaf.is_size or is_listed(leaf):
         return _several(leaf, said)
+    if not isinstance(said, os.PathLike):
+        raise ValueError(f"Expected a text or a path, got {said!r}")
     return Path(said) if leaf.kind is Path else os.fspath(said)
 
 

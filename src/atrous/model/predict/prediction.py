@@ -117,7 +117,7 @@ class Prediction:
         place = Path(path)
         if place.suffix.lower() != ".png":
             raise AtrousError(
-                f"Expected a name that ends in .png, whose pixels keep class ids, got {place.name!r}."
+                f"Expected a name that ends in .png, which keeps class ids, got {place.name!r}."
             )
         Writer(place.name, class_colours).write(place, self.image, self.ids, self.colours)
         return place
@@ -135,17 +135,16 @@ class Prediction:
 
 
 def predictions(model: Model, source: Any, method: PredictionMethod) -> Any:
-    """Returns the prediction for a file, a PIL image or pixels; of a folder an iterator of those for
-    all images. Raises AtrousError."""
+    """Returns the prediction for a file, a PIL image or pixels; for a folder an iterator of those
+    for all images. Raises AtrousError."""
     require_scales(method.scales)
-    per_pixel = bytes_per_pixel(
-        model.network.to(method.device), method.scales, method.flip, method.device
-    )
+    network, device = model.network.to(method.device), method.device
+    per_pixel = bytes_per_pixel(network, method.scales, method.flip, device)
 
     def predicted(pixels: Pixels, path: Path | None) -> Prediction:
         size = pixels.shape[0], pixels.shape[1]
         tile = _tile(path or Path("The image"), size, method, per_pixel, len(model.classes))
-        with evaluating(model.network):
+        with evaluating(network):
             ids, _ = predicted_ids(model, pixels, method, tile)
         return Prediction(ids, pixels, model.classes, model.colours, path)
 

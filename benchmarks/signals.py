@@ -142,7 +142,8 @@ def dissimilarities(network: Tail, data: FeatureSet, proxy: Proxy) -> dict[str, 
         for name, found in zip(rows, both, strict=True):
             rows[name].append(found.float().flatten().numpy().astype(np.float64))
     pairs = np.triu_indices(len(chosen), 1)
-    return {name: 1 - np.corrcoef(np.stack(each))[pairs] for name, each in rows.items()}
+    tables = {name: np.asarray(np.corrcoef(np.stack(each))) for name, each in rows.items()}
+    return {name: 1 - table[pairs] for name, table in tables.items()}
 
 
 def tell(lines: Sequence[Line], steps: int) -> None:
@@ -172,9 +173,10 @@ def difference(one: Sequence[float], other: Sequence[float], last: Sequence[floa
         first, second = (spearmanr(row, columns[2]).statistic for row in columns[:2])
         return float(first - second)
 
-    draws = (rng.integers(len(last), size=len(last)) for _ in range(RESAMPLES))
-    found = [more(table[:, draw]) for draw in draws]
-    low, high = np.nanquantile(found, [0.025, 0.975])
+    draws = (table[:, rng.integers(len(last), size=len(last))] for _ in range(RESAMPLES))
+    # A draw of one decoder alone has no order.
+    found = [more(draw) for draw in draws if (draw.min(1) < draw.max(1)).all()]
+    low, high = np.quantile(found, [0.025, 0.975])
     return f"{more(table):+.2f} [{low:+.2f}, {high:+.2f}]"
 
 

@@ -12,9 +12,9 @@ from typing import Annotated, NoReturn
 import typer
 
 from atrous.cli.explore import check, describe, scenes, spaces
+from atrous.cli.explore import recipe as recipe_commands
 from atrous.cli.model import evaluate, export, latency, predict
 from atrous.cli.options import Command
-from atrous.cli.recipe import recipe as recipe_commands
 from atrous.cli.search import compare, fidelity, report, rerank, search, status
 from atrous.cli.train import demo, run, train
 from atrous.core.console import forgive

@@ -16,6 +16,7 @@ from atrous.core.files import save_text
 from atrous.core.trial import Failed, Outcome
 from atrous.core.words import quantity
 from atrous.report.front import on_front
+from atrous.search.imitation import SIMILARITY
 from atrous.search.ledger import Entry, Scored, scored
 from atrous.search.run import Run
 from atrous.search.verdict import cost_of
@@ -126,12 +127,17 @@ def write_csv(run: Run, entries: Sequence[Entry], path: Path) -> None:
     save_text(path, text.getvalue())
 
 
+def _beside(run: Run) -> tuple[str, ...]:
+    """What is kept beside the scores: costs of whole networks, and the likeness to an expert."""
+    return (*beside_costs(run), *([SIMILARITY] if run.goal.imitate else []))
+
+
 def _columns(run: Run) -> list[str]:
     task, kind = run.task, run.task.by_class.removeprefix("class_")
     head = (*HEAD, FRONT) if run.goal.wanted else HEAD
     classes = [f"{kind} {name}" for name in run.context.classes if kind]
     others = (*LENGTH, "seconds", "elapsed", "cell", "error")
-    return [*head, *task.values, task.loss, *COST, *beside_costs(run), *others, *classes]
+    return [*head, *task.values, task.loss, *COST, *_beside(run), *others, *classes]
 
 
 def records(run: Run, entries: Sequence[Entry]) -> list[dict[str, Any]]:
@@ -139,7 +145,7 @@ def records(run: Run, entries: Sequence[Entry]) -> list[dict[str, Any]]:
     task, kind = run.task, run.task.by_class.removeprefix("class_")
     names = (*task.values, task.loss)
     classes = [f"{kind} {name}" for name in run.context.classes if kind]
-    beside, found = beside_costs(run), []
+    beside, found = _beside(run), []
     elapsed = {entry.trial.number: entry.elapsed for entry in entries}
     for row in leaderboard(run, entries):
         measured = row.found.measured

@@ -37,7 +37,7 @@ def test_the_page_on_python_runs(box: Sandbox, monkeypatch: pytest.MonkeyPatch) 
         box.need(needed)
     page = execute(PYTHON)
     with Image.open("ids.png") as ids:
-        assert np.array_equal(ids, page.seen.ids)
+        assert np.array_equal(np.asarray(ids), page.seen.ids)
     assert page.seen.overlay.size == page.seen.ids.shape[::-1]
     assert page.report.errors == 0
     assert str(page.search.trials[0]["architecture"])

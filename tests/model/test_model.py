@@ -84,7 +84,7 @@ def test_images_of_every_kind_are_predicted_alike(tmp_path: Path) -> None:
     assert repr(first).startswith("Prediction(45 x 61: ")
     assert first._repr_png_().startswith(b"\x89PNG")
     with Image.open(first.save(tmp_path / "ids.png")) as ids:
-        assert np.array_equal(ids, first.ids)
+        assert np.array_equal(np.asarray(ids), first.ids)
     with pytest.raises(AtrousError, match=r"ends in \.png"):
         first.save(tmp_path / "ids.jpg")
     with pytest.raises(AtrousError, match="Expected a PIL image or uint8 pixels"):

@@ -128,7 +128,7 @@ def write_csv(run: Run, entries: Sequence[Entry], path: Path) -> None:
 
 
 def _beside(run: Run) -> tuple[str, ...]:
-    """What is kept beside the scores: costs of whole networks, and the likeness to an expert."""
+    """Values that are kept beside the scores: costs of whole networks, likeness to an expert."""
     return (*beside_costs(run), *([SIMILARITY] if run.goal.imitate else []))
 
 

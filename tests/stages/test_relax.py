@@ -143,6 +143,7 @@ def test_large_images_are_searched_at_half_size_and_cropped() -> None:
     ("changes", "told"),
     [
         ({"space": "dpc"}, r"--strategy gradient searches --space auto_deeplab"),
+        ({"imitate": f"{SPACE}:plain"}, r"--imitate leans what a strategy proposes from scores"),
         ({"gradient": replace(SMALL, gate="beauty")}, r"--gate is one of softmax, gdas, fbnet"),
         (
             {"gradient": replace(SMALL, seeds=0, batch=0, warm_up=1.0)},

@@ -228,6 +228,13 @@ class GoalConfig:
         derived="none",
         rare=True,
     )
+    imitate: str = option(
+        "Lean towards the structure of an expert: fpn, fpn:0.5. To be the expert is worth so many "
+        "standard deviations of the scores, 1 unless said.",
+        "",
+        derived="none",
+        rare=True,
+    )
     runtime: str = compared(
         "What latencies are measured in: pytorch or onnxruntime.", "pytorch", rare=True
     )

@@ -122,6 +122,7 @@ class Space(Grammar):
     `decoder` refines the part's map where the user asks for
     it. `sketch` draws an architecture in plain text, `shapes` as a picture, where there is one to
     draw; without a sketch, `text` lists its decisions.
+    `likened` are those that stand for well-known ones of other spaces, by the names of these.
     `maps` and `filters` are what its architectures read and how wide they are, where that is known;
     `limits` those that their counted cost is to keep, and `affords` whether other costs are within
     theirs. Parts that are `auxiliary` have maps inside which
@@ -140,6 +141,7 @@ class Space(Grammar):
     sketch: Callable[[Genotype], str] | None = None
     shapes: Callable[[Genotype], Shapes] | None = None
     published: dict[str, Genotype] = field(default_factory=dict)
+    likened: dict[str, Genotype] = field(default_factory=dict)
     maps: Mapping[int, Shape] = field(default_factory=dict)
     filters: int = 0
     limits: tuple[Limit, ...] = ()

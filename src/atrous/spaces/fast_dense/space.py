@@ -22,6 +22,7 @@ from atrous.core.errors import AtrousError
 from atrous.core.grammar import Independent
 from atrous.core.records import parse
 from atrous.spaces.fast_dense.cell import (
+    NONE,
     OPERATIONS,
     Cell,
     canonical_cell,
@@ -103,8 +104,20 @@ def fast_dense(blocks: int = 3, layers: int = 3, repeats: int = 1) -> Space:
         sketch=lambda genotype: sketch(decode(genotype, blocks)),
         shapes=lambda genotype: drawn(decode(genotype, blocks)),
         published=known if (blocks, layers) == (3, 3) else {},
+        likened=likened(blocks, layers),
         auxiliary=True,
     )
+
+
+def likened(blocks: int, layers: int) -> dict[str, Genotype]:
+    """The decoders that come nearest to well-known ones, by the names of these. Blocks join the
+    deepest map with one finer map after another: with 1x1 convolutions behind each, as a feature
+    pyramid does, or with two of 3x3, as a U-Net."""
+    steps = tuple((len(STRIDES) - 1 + k, max(len(STRIDES) - 2 - k, 0)) for k in range(blocks))
+    nothing = ((0, NONE), (0, NONE))
+    plain = Cell(0, (nothing,) * layers)
+    twice = Cell(1, (((1, 1), (0, NONE)), *(nothing,) * (layers - 1)))
+    return {"fpn": encode(Design(steps, plain)), "unet": encode(Design(steps, twice))}
 
 
 def decode(genotype: Genotype, blocks: int = 3) -> Design:

@@ -204,8 +204,11 @@ def check(told: Told) -> Report:
     Returns the report, with `problems`, `errors` and `shares` of the classes.
     """
     from atrous.data.check import check as check_data
+    from atrous.data.layouts.folder import keep_split
 
-    return check_data(told.made(CheckRequest).data)
+    asked = told.made(CheckRequest)
+    keep_split(asked.data, asked.split)
+    return check_data(asked.data)
 
 
 @asks(SearchRequest, "plan")
@@ -214,6 +217,7 @@ def search(told: Told) -> RunResult:
 
     Returns the run: its best architecture, its trials, its report. Raises `AtrousError`.
     """
+    from atrous.data.layouts.folder import keep_split
     from atrous.search.run import latest_run
     from atrous.stages import search as driver
 
@@ -227,6 +231,7 @@ def search(told: Told) -> RunResult:
         return _searched(path, None, cache_of(folders))
     asked = searched(told)
     out, cache = asked.folders.out or dated(RUNS), cache_of(asked.folders)
+    keep_split(Path(asked.search.data.path), asked.folders.split)
     _, estimator = driver.begin(asked.search, out, cache)
     return _searched(out, estimator, cache)
 
@@ -293,6 +298,7 @@ def run(told: Told) -> RunResult:
 
     Returns the run: its verdict, the model to use, its trials, its report. Raises `AtrousError`.
     """
+    from atrous.data.layouts.folder import keep_split
     from atrous.search.run import latest_run
     from atrous.spaces import known_space, quick_space
     from atrous.stages.whole.request import (
@@ -326,6 +332,7 @@ def run(told: Told) -> RunResult:
     seconds = told.on(WholeRequest(usual(space)), check).whole.search.budget.seconds or BUDGET
     asked = told.on(WholeRequest(usual(space, seconds)))
     out = asked.folders.out or dated(RUNS)
+    keep_split(Path(asked.whole.search.data.path), asked.folders.split)
     begin(asked.whole, out)
     return finished(out, cache_of(asked.folders))
 

@@ -29,7 +29,6 @@ import numpy.typing as npt
 import torch
 from scipy.stats import spearmanr
 
-from atrous.cli.options import default_cache
 from atrous.core.architecture import Architecture
 from atrous.core.console import say
 from atrous.core.files import make_folder, save_text
@@ -44,6 +43,7 @@ from atrous.estimation.search_data import CachedFeatures, estimator
 from atrous.networks.network import Tail
 from atrous.spaces import find_architecture, find_space
 from atrous.stages.search import lasting, usual
+from atrous.stages.told import default_cache
 
 SPACE, SCORE, IMAGES, LONGER, RESAMPLES = "fast_dense", "miou", 60, 3, 2000
 SIGNALS = {SCORE: 1, "losses": -1, "hms": 1, "hms of class scores": 1}

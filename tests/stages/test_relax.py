@@ -70,7 +70,7 @@ def searched(run: Run, cache: Path) -> list[Entry]:
     """All that is left of a run, done."""
     strategy = relax.relax(run, unheard) if run.config.gradient else None
     driver.proceed(run, estimator_of(run, cache), ignore, strategy)
-    return run.ledger().entries()
+    return [entry for entry in run.ledger().entries() if not entry.trial.is_baseline]
 
 
 def test_whole_networks_are_searched_at_random(data: Path, tmp_path: Path) -> None:

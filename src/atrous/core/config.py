@@ -351,7 +351,9 @@ class SearchConfig:
     encoder: EncoderConfig = part(EncoderConfig)
     proxy: ProxyConfig = part(ProxyConfig)
     baselines: tuple[str, ...] = option(
-        "Architectures to run beside, with commas between.", (), derived="those of the space"
+        "Architectures to run beside, with commas between; the plain one of the space always does.",
+        (),
+        derived="those of the space",
     )
     machine: MachineConfig = part(MachineConfig)
     gradient: GradientConfig | None = part(None, strategy=GRADIENT)

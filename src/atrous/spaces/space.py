@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, Protocol, TypeVar
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 Shape = tuple[int, int, int]
 """Channels, height and width of a map."""
+Unit = tuple[int, int, int]
+"""Weights, filters and positions of a convolution with its batch norm."""
 IMAGE = 1
 """The stride of an image, which is a map of three channels."""
 
@@ -85,6 +87,15 @@ def stand_in(stride: int, strides: Collection[int]) -> int:
 def unit_cost(weights: int, filters: int, positions: int) -> Cost:
     """Returns the cost of a convolution with its batch norm."""
     return Cost(weights + 2 * filters, weights * positions)
+
+
+def units_cost(units: Iterable[Unit]) -> Cost:
+    """Returns the cost of many such."""
+    parameters = multiply_adds = 0
+    for weights, filters, positions in units:
+        parameters += weights + 2 * filters
+        multiply_adds += weights * positions
+    return Cost(parameters, multiply_adds)
 
 
 def separable_decoder(channels: Mapping[int, int], part: Part, filters: int) -> Refinement:  # noqa: ARG001 (it is as wide as the part)

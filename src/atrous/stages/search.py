@@ -269,7 +269,8 @@ def _require_alike(config: SearchConfig, name: str) -> None:
 
 def lasting(config: SearchConfig) -> SearchConfig:
     """The configuration as it is kept: it means the same from any folder, says its rate, score
-    and finest stride, and asks for no more trials than there are architectures."""
+    and finest stride, has the plain architecture among its baselines, and asks for no more trials
+    than there are architectures."""
     usual, finest = family_of(config.space).defaults, config.encoder.finest_stride
     if finest is None and usual.finest_on_cpu and pick_device(config.machine.device) == "cpu":
         finest = usual.finest_on_cpu
@@ -283,9 +284,17 @@ def lasting(config: SearchConfig) -> SearchConfig:
         data=str(Path(config.data.path).resolve()),
         weights=_absolute(config.encoder.weights),
         teacher=config.proxy.teacher and str(Path(config.proxy.teacher).resolve()),
-        baselines=tuple(_absolute(name) for name in config.baselines),
+        baselines=tuple(map(_absolute, _with_plain(config))),
         trials=min(config.budget.trials, find_space(config.space).size()),
     )
+
+
+def _with_plain(config: SearchConfig) -> tuple[str, ...]:
+    """The baselines that are asked for, and the plain one of the space unless it is among them:
+    nothing is crowned that was not compared with what is cheapest."""
+    plain, asked = usual(config.space).baselines[:1], config.baselines
+    found = {find_architecture(name) for name in asked}
+    return (*asked, *(name for name in plain if find_architecture(name) not in found))
 
 
 def _lasting_expert(text: str) -> str:

@@ -122,7 +122,7 @@ def signals(
     (losses,) = training[TRAINING_LOSSES]  # type: ignore[misc]
     score = proxy.evaluate(network, proxy.selection)[SCORE]
     alike = dissimilarities(network, proxy.selection, proxy)
-    hms = {name: float(spearmanr(alike[name], teacher[name]).statistic) for name in teacher}
+    hms = {name: similarity(alike[name], teacher[name]) for name in teacher}
     return {SCORE: float(score), "losses": float(losses), **hms}  # type: ignore[arg-type]
 
 
@@ -141,9 +141,17 @@ def dissimilarities(network: Tail, data: FeatureSet, proxy: Proxy) -> dict[str, 
             both = inside, network.logits(inside)
         for name, found in zip(rows, both, strict=True):
             rows[name].append(found.float().flatten().numpy().astype(np.float64))
-    pairs = np.triu_indices(len(chosen), 1)
-    tables = {name: np.asarray(np.corrcoef(np.stack(each))) for name, each in rows.items()}
-    return {name: 1 - table[pairs] for name, table in tables.items()}
+    return {name: distances(np.stack(each)) for name, each in rows.items()}
+
+
+def distances(rows: Array) -> Array:
+    """1 less the correlation of each two of some vectors [count, length]: [pairs]."""
+    return 1 - np.asarray(np.corrcoef(rows))[np.triu_indices(len(rows), 1)]
+
+
+def similarity(one: Array, other: Array) -> float:
+    """How alike two tables of dissimilarities order their pairs, -1 to 1."""
+    return float(spearmanr(one, other).statistic)
 
 
 def tell(lines: Sequence[Line], steps: int) -> None:

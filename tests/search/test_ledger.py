@@ -150,7 +150,7 @@ def test_a_full_disk_is_told_in_the_words_of_the_database(
     connect = sqlite3.connect
 
     def full(*args: Any, **kwargs: Any) -> sqlite3.Connection:
-        connection = connect(*args, **kwargs)
+        connection: sqlite3.Connection = connect(*args, **kwargs)
         connection.execute("PRAGMA max_page_count = 1")  # which is: no more than there are
         return connection
 

@@ -23,7 +23,7 @@ from atrous.report.trained import read_trained
 from atrous.search.run import Run, Settings
 
 PAGE, TABLE, COMMAND = "report.html", "leaderboard.csv", "command.txt"
-"""What is written into a run's folder, and where the command is kept that began it."""
+"""Files of a run's folder that are written for people; the last is the command that began it."""
 TEMPLATE = "page.html"
 FILTERS = (
     words.count,

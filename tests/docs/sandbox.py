@@ -17,6 +17,7 @@ from atrous.stages import relax
 from atrous.stages.fidelity import measure
 from atrous.stages.train import config as training_config
 from atrous.stages.whole import plan
+from tests.contract.test_layouts import flat
 from tests.data.layouts import miniatures
 from tests.small_search import remembered
 from tests.stages.whole.small_run import at_pace
@@ -85,6 +86,7 @@ class Sandbox:
             "ASPP": lambda _: self.run(("train", "dpc:aspp", "--data", "DATA", "--out", "ASPP")),
             "photo.jpg": lambda path: shutil.copy(self._picture(), path),
             CITYSCAPES: miniatures.cityscapes,
+            "FLAT": flat,
             **copies,
             **links,
         }

@@ -10,6 +10,7 @@ from typing import NoReturn
 
 import typer
 
+from atrous.cli.bench import bench as bench_commands
 from atrous.cli.explore import check, describe, scenes, spaces
 from atrous.cli.model import evaluate, export, latency, predict
 from atrous.cli.options import Command
@@ -65,6 +66,7 @@ for command in COMMANDS:
     summary = (command.__doc__ or "").partition("\n")[0]
     app.command(cls=Command, short_help=summary)(command)
 app.add_typer(recipe_commands, name="recipe")
+app.add_typer(bench_commands, name="bench")
 
 
 def main() -> None:

@@ -48,7 +48,7 @@ def config(data: Path, **changes: Any) -> SearchConfig:
     asked = replaced(
         SearchConfig(DataConfig(str(data)), "dpc"),
         strategy="random",
-        baselines=("dpc:aspp",),
+        baselines=("dpc:1x1",),
         trials=2,
         workers=1,
         backbone="test_efficientnet",

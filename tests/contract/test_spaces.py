@@ -46,6 +46,13 @@ def test_its_name_leads_back_to_it(space: Space) -> None:
 
 
 @every_space
+def test_what_stands_for_others_is_of_the_space(space: Space) -> None:
+    for name, genotype in space.likened.items():
+        assert space.is_valid(genotype)
+        assert find_architecture(name).space != space.name
+
+
+@every_space
 def test_ranks_and_genotypes_are_one_to_one(space: Space) -> None:
     size = space.size()
     for rank in (0, 1, size // 3, size - 1):

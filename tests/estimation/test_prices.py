@@ -27,6 +27,7 @@ from atrous.networks.network import Network
 from atrous.report.front import front_of
 from atrous.report.leaderboard import leaderboard
 from atrous.report.page import write_report
+from atrous.search.imitation import SIMILARITY
 from atrous.search.run import Run, open_run
 from atrous.spaces import find_architecture
 from atrous.spaces.blueprint import Blueprint, build_network
@@ -112,9 +113,8 @@ def test_memory_is_that_of_a_network_that_is_computed() -> None:
 
 
 def test_all_that_is_wanted_is_kept_of_every_trial(tmp_path: Path, asked: list[float]) -> None:
-    run = ran(
-        tmp_path, "run", objective=("latency@33x49", "memory", "parameters"), strategy="nsga2"
-    )
+    wanted: dict[str, Any] = {"strategy": "nsga2", "imitate": "dpc-1:0.5:0.5"}
+    run = ran(tmp_path, "run", objective=("latency@33x49", "memory", "parameters"), **wanted)
     found = measured(run)
     assert len(found) == 5
     assert sorted(asked) == sorted(each.values["latency"] for each in found)
@@ -141,6 +141,8 @@ def test_all_that_is_wanted_is_kept_of_every_trial(tmp_path: Path, asked: list[f
     assert [float(line["latency"]) for line in lines] == [
         row.found.values["latency"] for row in rows
     ]
+    alike = [each.values.get(SIMILARITY) for each in found]
+    assert {float(line["similarity"]) for line in lines} == {*alike}
 
 
 def test_what_is_too_slow_is_not_trained_also_after_a_stop(

@@ -70,7 +70,7 @@ def searched(run: Run, cache: Path) -> list[Entry]:
     """All that is left of a run, done."""
     strategy = relax.relax(run, unheard) if run.config.gradient else None
     driver.proceed(run, estimator_of(run, cache), ignore, strategy)
-    return run.ledger().entries()
+    return [entry for entry in run.ledger().entries() if not entry.trial.is_baseline]
 
 
 def test_whole_networks_are_searched_at_random(data: Path, tmp_path: Path) -> None:
@@ -143,6 +143,7 @@ def test_large_images_are_searched_at_half_size_and_cropped() -> None:
     ("changes", "told"),
     [
         ({"space": "dpc"}, r"--strategy gradient searches --space auto_deeplab"),
+        ({"imitate": f"{SPACE}:plain"}, r"--imitate leans what a strategy proposes from scores"),
         ({"gradient": replace(SMALL, gate="beauty")}, r"--gate is one of softmax, gdas, fbnet"),
         (
             {"gradient": replace(SMALL, seeds=0, batch=0, warm_up=1.0)},

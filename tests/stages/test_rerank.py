@@ -103,7 +103,7 @@ def test_the_best_and_the_baselines_get_a_second_score(whole: Run, searched: Run
     best = sorted((1, 2, 3), key=lambda number: -first[number])[:2]
     again = whole.reranked()
     assert [str(entry.trial.origin) for entry in again] == [
-        "baseline dpc:aspp",
+        "baseline dpc:1x1",
         *(f"trial {number}" for number in best),
     ]
     assert {entry.outcome.job.steps for entry in again} == {3}
@@ -231,7 +231,7 @@ def test_a_candidate_that_diverges_is_recorded_and_others_are_kept(
     lost = by_origin[f"trial {reranking.trials[0]}"]
     assert isinstance(lost, Failed)
     assert lost.reason == Reason.NON_FINITE
-    assert isinstance(by_origin["baseline dpc:aspp"], Measured)
+    assert isinstance(by_origin["baseline dpc:1x1"], Measured)
     assert winner(run).number == reranking.trials[1]
 
 

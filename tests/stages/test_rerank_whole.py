@@ -45,7 +45,10 @@ def test_the_best_are_trained_again_from_random_weights(run: Run, tmp_path: Path
     assert tuned.blueprint.filters == 2
     proceed(run, tmp_path / "cache", ignore)
     again = run.reranked()
-    assert [str(e.trial.origin) for e in again] == [f"trial {n}" for n in reranking.trials]
+    assert [str(e.trial.origin) for e in again] == [
+        f"baseline {run.config.baselines[0]}",
+        *(f"trial {n}" for n in reranking.trials),
+    ]
     assert all(isinstance(entry.outcome, Measured) for entry in again)
     assert winner(run).number in reranking.trials
 

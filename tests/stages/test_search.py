@@ -33,7 +33,7 @@ from atrous.report.leaderboard import leaderboard
 from atrous.search.ledger import Entry
 from atrous.search.loop import Estimator
 from atrous.search.promotion import find_promotion
-from atrous.search.run import LEDGER, Run, open_run, winner
+from atrous.search.run import LEDGER, Run, open_run, winner, write_about
 from atrous.spaces import find_architecture, find_space, yardstick
 from atrous.spaces.auto_deeplab.cell import Operation
 from atrous.spaces.auto_deeplab.space import decoded
@@ -109,7 +109,7 @@ def test_a_search_runs_in_its_worker_and_is_complete(begun: tuple[Run, Estimator
     entries = run.ledger().entries()
     assert [entry.outcome for entry in heard] == [entry.outcome for entry in entries]
     assert [str(entry.trial.origin) for entry in entries] == [
-        "baseline dpc:aspp",
+        "baseline dpc:1x1",
         "uniform",
         "uniform",
     ]
@@ -213,6 +213,35 @@ def test_whole_networks_stand_beside_a_plain_one_of_their_size(space: str) -> No
     assert {edge.operation for b in spelt.cell for edge in (b.first, b.second)} == {
         Operation.SEPARABLE_3
     }
+
+
+@pytest.mark.parametrize(
+    ("space", "asked", "kept"),
+    [
+        ("dpc", (), ("dpc:1x1",)),
+        ("dpc", ("dpc:aspp", "dpc:top1"), ("dpc:aspp", "dpc:top1", "dpc:1x1")),
+        ("dpc", ("dpc-1:0.0", "dpc:aspp"), ("dpc-1:0.0", "dpc:aspp")),
+        ("fast_dense-1x1", ("fpn",), ("fpn", "1x1")),
+        ("dpc-2+fast_dense-1x1", ("fpn",), ("fpn", "1x1")),
+        ("auto_deeplab-3x1", (), ("auto_deeplab-3x1:plain",)),
+    ],
+)
+def test_the_plain_architecture_is_a_baseline_of_every_new_search(
+    tmp_path: Path, space: str, asked: tuple[str, ...], kept: tuple[str, ...]
+) -> None:
+    config = replaced(usual(space), data=str(tmp_path), baselines=asked)
+    assert lasting(config).baselines == kept
+
+
+def test_a_run_of_before_keeps_its_baselines(
+    begun: tuple[Run, Estimator],
+) -> None:
+    run, estimator = begun
+    write_about(
+        replace(run, settings=replace(run.settings, config=replaced(run.config, baselines=())))
+    )
+    proceed(open_run(run.path), estimator, ignore)
+    assert not any(entry.trial.is_baseline for entry in run.ledger().entries())
 
 
 def test_a_score_that_is_not_measured_is_refused_before_anything_is_trained(
@@ -463,7 +492,7 @@ def test_the_search_of_a_command_promotes(data: Path, tmp_path: Path, cache: Pat
     typed = (
         "search", data, "--rungs", 3, "--eta", 3, "--steps", 9, "--trials", 3, "--filters", 4,
         "--batch", 2, "--backbone", "test_efficientnet", "--weights", "none", "--device", "cpu",
-        "--baselines", "dpc:aspp", "--executor", "inline", "--workers", 1, "--cache", cache,
+        "--baselines", "dpc:1x1", "--executor", "inline", "--workers", 1, "--cache", cache,
         "--out", tmp_path / "run",
     )  # fmt: skip
     ended = atrous(*map(str, typed), folder=tmp_path)
@@ -489,7 +518,7 @@ def test_a_strategy_may_ask_what_an_architecture_costs(
 
     run, estimator = begin(config(data, baselines=()), tmp_path / "run", cache)
     proceed(run, estimator, ignore, Stateless(cheapest))
-    rows = leaderboard(run, run.ledger().entries())
+    rows = leaderboard(run, [e for e in run.ledger().entries() if not e.trial.is_baseline])
     assert len(rows) == 2
     for row in rows:
         costs = str(row.found.trial.origin.note["of"])

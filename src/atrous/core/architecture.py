@@ -66,6 +66,9 @@ class Cost:
     def __add__(self, other: Cost) -> Cost:
         return Cost(self.parameters + other.parameters, self.multiply_adds + other.multiply_adds)
 
+    def __mul__(self, times: int) -> Cost:
+        return Cost(self.parameters * times, self.multiply_adds * times)
+
 
 COUNTS = {"": 1.0, "k": 1e3, "M": 1e6, "G": 1e9}
 COSTS: Mapping[str, Mapping[str, float]] = {

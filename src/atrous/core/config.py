@@ -228,6 +228,13 @@ class GoalConfig:
         derived="none",
         rare=True,
     )
+    imitate: str = option(
+        "Lean towards the structure of an expert: fpn, fpn:0.5. To be the expert is worth so many "
+        "standard deviations of the scores, 1 unless said.",
+        "",
+        derived="none",
+        rare=True,
+    )
     runtime: str = compared(
         "What latencies are measured in: pytorch or onnxruntime.", "pytorch", rare=True
     )
@@ -344,7 +351,9 @@ class SearchConfig:
     encoder: EncoderConfig = part(EncoderConfig)
     proxy: ProxyConfig = part(ProxyConfig)
     baselines: tuple[str, ...] = option(
-        "Architectures to run beside, with commas between.", (), derived="those of the space"
+        "Architectures to run beside, with commas between; the plain one of the space always does.",
+        (),
+        derived="those of the space",
     )
     machine: MachineConfig = part(MachineConfig)
     gradient: GradientConfig | None = part(None, strategy=GRADIENT)

@@ -223,8 +223,10 @@ class Grammar:
         The genotype itself if it has no neighbour.
         """
         positions, states = range(len(genotype)), self._states(genotype)
-        movable = [p for p in positions if any(True for _ in self._variants(genotype, p, states))]
-        return rng.choice(self.variants(genotype, rng.choice(movable))) if movable else genotype
+        movable = [p for p in positions if next(self._variants(genotype, p, states), None)]
+        if not movable:
+            return genotype
+        return rng.choice(list(self._variants(genotype, rng.choice(movable), states)))
 
     def architecture(self, genotype: Genotype) -> Architecture:
         """The genotype as a record of this space."""

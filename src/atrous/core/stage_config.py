@@ -187,7 +187,7 @@ class WholeConfig:
         without=(
             *("strategy", "trials", "crop", "batch", "rate", "baselines", "gradient"),
             *("rungs", "reread", "reread_seeds", "options", "task", *OF_CELLS),
-            *("objective", "reward", "target", "exponent"),
+            *("objective", "reward", "target", "exponent", "imitate"),
         ),
         path={"help": "The folder of a data set; with --resume, of a run."},
         seconds={"flag": "budget", "help": "Time for everything: 30m, 2h, 12h.", "derived": "2h"},

@@ -15,6 +15,7 @@ from atrous.core.files import save_text
 from atrous.core.trial import Failed, Outcome
 from atrous.core.words import quantity
 from atrous.report.front import on_front
+from atrous.search.imitation import SIMILARITY
 from atrous.search.ledger import Entry, Scored, scored
 from atrous.search.run import Run
 from atrous.search.verdict import cost_of
@@ -121,7 +122,7 @@ def write_csv(run: Run, entries: Sequence[Entry], path: Path) -> None:
     task, kind = run.task, run.task.by_class.removeprefix("class_")
     names = (*task.values, task.loss)
     classes = [f"{kind} {name}" for name in run.context.classes if kind]
-    beside = beside_costs(run)
+    beside = (*beside_costs(run), *([SIMILARITY] if run.goal.imitate else []))
     head = (*HEAD, FRONT) if run.goal.wanted else HEAD
     others = (*LENGTH, "seconds", "elapsed", "cell", "error")
     columns = [*head, *names, *COST, *beside, *others, *classes]

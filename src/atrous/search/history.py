@@ -9,13 +9,27 @@ from itertools import islice
 from random import Random
 
 from atrous.core.architecture import Genotype
-from atrous.core.trial import Job
-from atrous.search.ledger import Ledger
+from atrous.core.trial import Job, Measured
+from atrous.search.imitation import IMITATION
+from atrous.search.ledger import Entry, Ledger
 from atrous.spaces.space import Space
 from atrous.strategies.strategy import AnyStrategy, Domain, Proposal, Result
+from atrous.tasks.task import Objective
 
 Place = tuple[int, float, int]
 """Where a result stands in an order, best first: by rung, by score, by number."""
+
+
+def result_of(entry: Entry, wanted: Sequence[Objective] = ()) -> Result:
+    """Returns an entry as strategies and promotions know it: what imitation adds is of their score,
+    and of the first of all that is `wanted`."""
+    outcome = entry.outcome
+    values = outcome.values if isinstance(outcome, Measured) else {}
+    more = values.get(IMITATION, 0.0)
+    score = None if entry.score is None else entry.score + more
+    numbers = tuple(each(values) for each in wanted) if values else ()
+    numbers = (numbers[0] + more, *numbers[1:]) if numbers else ()
+    return Result(entry.trial, outcome.job.rung.level, score, numbers)
 
 
 class History:

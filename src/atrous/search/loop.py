@@ -39,12 +39,13 @@ from atrous.core.trial import (
     values_of,
 )
 from atrous.execution.executor import LOOK, Executor, Patience, WorkerLostError
-from atrous.search.history import History, Learner
+from atrous.search.history import History, Learner, result_of
+from atrous.search.imitation import IMITATION, SIMILARITY, Imitation
 from atrous.search.ledger import Entry, Ledger
 from atrous.search.promotion import Promote, Promotion
 from atrous.spaces import find_architecture, find_space
 from atrous.spaces.space import Space
-from atrous.strategies.strategy import AnyStrategy, ExhaustedError, Result, Stateless
+from atrous.strategies.strategy import AnyStrategy, ExhaustedError, Moments, Stateless
 from atrous.strategies.uniform import uniform
 from atrous.tasks.task import Objective
 
@@ -79,15 +80,18 @@ def unpriced(_: Architecture) -> Metrics:
 class SearchPlan:
     """One search, whole: `listed` are trials that are known before, by number, such as baselines;
     after them, `trials` are proposed by the strategy. `prices` gives costs of an architecture that
-    are kept beside what was measured; `wanted` are all objectives, where there are several, and
-    `objective` makes one number of them. `workers` jobs run at a time; `seconds` is
-    the time after which no job is begun any more, pauses between resumptions left out."""
+    are kept beside what was measured; `wanted` are all objectives, where there are several, the
+    score first, and `objective` makes one number of them. By `imitation`, strategies and promotions
+    know scores that lean towards an expert; those that are recorded do not. `workers` jobs run at a
+    time; `seconds` is the time after which no job is begun any more, pauses between resumptions
+    left out."""
 
     space: Space
     strategy: AnyStrategy = RANDOM
     promotion: Promotion
     objective: Objective
     wanted: Sequence[Objective] = ()
+    imitation: Imitation | None = None
     prices: Callable[[Architecture], Metrics] = unpriced
     listed: Sequence[Trial] = ()
     trials: int = 0
@@ -133,6 +137,8 @@ class _Search:
         self._running: dict[Future[Outcome], Job] = {}
         self._patience = Patience()
         self._attempts: dict[tuple[int, int], int] = {}
+        self._moments: dict[int, Moments] = {}
+        self._units: dict[tuple[int, int], float] = {}
         self._errors = self._cleared = 0
         self._exhausted = False
         self._before = 0.0
@@ -257,6 +263,7 @@ class _Search:
 
     def _begin(self, job: Job) -> None:
         self._attempts[job.key] = self._attempts.get(job.key, 0) + 1
+        self._units.setdefault(job.key, self._spread(job.rung.level))
         self._running[self.executor.submit(self.estimator, job)] = job
 
     def _end(self, future: Future[Outcome], job: Job) -> None:
@@ -301,23 +308,41 @@ class _Search:
         self._require_sense(outcome)
 
     def _priced(self, outcome: Outcome) -> Outcome:
-        """Returns an outcome with what its architecture costs."""
+        """Returns an outcome with what its architecture costs, and has of an expert."""
+        unit = self._units.pop(outcome.job.key, 0.0)
         if isinstance(outcome, Failed):
             return outcome
         found = self.plan.prices(outcome.trial.architecture)
         return replace(
             outcome,
-            values={**outcome.values, **values_of(found)},
+            values={**outcome.values, **values_of(found), **self._likeness(outcome, unit)},
             details={**outcome.details, **details_of(found)},
         )
+
+    def _likeness(self, outcome: Outcome, unit: float) -> dict[str, float]:
+        """How alike an architecture is to the expert, and what that adds, in units of the spread of
+        the scores that were known when the job was begun: what is recorded stands."""
+        asked = self.plan.imitation
+        alike = asked.similarity(outcome.trial.architecture) if asked else None
+        if asked is None or alike is None:
+            return {}
+        return {SIMILARITY: alike, IMITATION: asked.weight * unit * alike}
+
+    def _spread(self, level: int) -> float:
+        """The standard deviation of the scores of a rung, or where none is known of the next lower
+        one; 0 where there is none."""
+        below = (self._moments[k].spread for k in range(level, -1, -1) if k in self._moments)
+        return next(filter(None, below), 0.0)
 
     def _learn(self, entry: Entry) -> None:
         outcome = entry.outcome
         if may_pass(outcome):
             return
-        values = outcome.values if isinstance(outcome, Measured) else None
-        wanted = () if values is None else tuple(each(values) for each in self.plan.wanted)
-        self._history.learn(Result(entry.trial, outcome.job.rung.level, entry.score, wanted))
+        self._history.learn(result_of(entry, self.plan.wanted))
+        if self.plan.imitation and entry.score is not None and not entry.trial.is_baseline:
+            level = outcome.job.rung.level
+            before = self._moments.get(level, Moments())
+            self._moments[level] = before.with_one(entry.score, 0.0)
 
     def _require_sense(self, outcome: Outcome) -> None:
         """Raises `AtrousError` when unforeseen errors do not cease."""

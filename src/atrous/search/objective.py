@@ -9,7 +9,9 @@ from functools import partial
 from atrous.core.architecture import COSTS, COUNTED, OF_NETWORKS, Limit, key_of, measure_of
 from atrous.core.config import GoalConfig, SearchConfig, Size
 from atrous.core.errors import AtrousError, faults, require_all
-from atrous.spaces import needs_backbone
+from atrous.search.imitation import Imitation, expert_of, imitation, read_imitation
+from atrous.spaces import find_space, needs_backbone
+from atrous.spaces.space import Space
 from atrous.tasks import find_task
 from atrous.tasks.task import Mean, Objective, Task, Value
 
@@ -56,7 +58,8 @@ USUAL = "mnasnet"
 class Goal:
     """The wishes of a search: a large `score` of its task, small `costs` beside it, all within
     `limits`. Several are one number by the `reward`, at whose `targets` it is the score. `sizes`
-    are those of the images for which costs are asked, where a size was said."""
+    are those of the images for which costs are asked, where a size was said. What is proposed and
+    promoted leans towards an expert, where `imitate` has its name and weight."""
 
     task: Task
     score: str
@@ -66,6 +69,7 @@ class Goal:
     exponent: float
     limits: tuple[Limit, ...]
     sizes: Mapping[str, Size]
+    imitate: tuple[str, float] | None = None
 
     @property
     def name(self) -> str:
@@ -88,6 +92,14 @@ class Goal:
         """All objectives, larger being better, where there are several; empty for one."""
         beside = tuple(Value(key_of(name), -1) for name in self.costs)
         return (self.task.objectives[self.score], *beside) if beside else ()
+
+    def imitated(self, space: Space) -> Imitation | None:
+        """Returns the imitation of the expert in the space as it is searched; `None` where none is
+        asked for. Raises `AtrousError`."""
+        if self.imitate is None:
+            return None
+        name, weight = self.imitate
+        return imitation(space, expert_of(space, name), weight)
 
     @property
     def counted(self) -> tuple[Limit, ...]:
@@ -115,6 +127,7 @@ def goal_of(config: SearchConfig) -> Goal:
         partial(_require_objectives, config, task, whole),
         *(partial(_limit, "limit", text) for text in asked.limits),
         *(partial(_limit, "target", text) for text in asked.target),
+        *([partial(_require_expert, config)] if asked.imitate and is_known else []),
     )
     named = [measure_of(text) for text in asked.objective]
     limits, targets = (
@@ -130,6 +143,7 @@ def goal_of(config: SearchConfig) -> Goal:
         exponent=asked.exponent,
         limits=limits,
         sizes=_sizes([*named, *((each.name, each.size) for each in (*limits, *targets))]),
+        imitate=read_imitation(asked.imitate) if asked.imitate else None,
     )
     _require_reward(goal, asked)
     return goal
@@ -158,6 +172,12 @@ def _require_objectives(config: SearchConfig, task: Task, whole: bool) -> None:
             f"--objective has one score, and costs beside it, got {' and '.join(scores)}: an "
             "architecture that is good by one of them is good by the others."
         )
+
+
+def _require_expert(config: SearchConfig) -> None:
+    """Raises `AtrousError` for an expert that is none in the space."""
+    name, _ = read_imitation(config.goal.imitate)
+    expert_of(find_space(config.space), name)
 
 
 def _require_reward(goal: Goal, asked: GoalConfig) -> None:

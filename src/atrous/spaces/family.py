@@ -26,8 +26,8 @@ class Defaults:
 
     `backbone` is `None` where architectures are whole networks, trained from scratch; these have a
     base learning `rate`, while cells take that of the proxy's optimiser. `baselines` are names of
-    architectures that every search trains beside its own, `{space}` standing for that of the
-    search. On a CPU, a search reads no maps of
+    architectures that a search trains beside its own, `{space}` standing for that of the search;
+    the first is the plain one, which no search is without. On a CPU, a search reads no maps of
     smaller strides than `finest_on_cpu`, if that is said.
     """
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, Protocol, TypeVar
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 Shape = tuple[int, int, int]
 """Channels, height and width of a map."""
+Unit = tuple[int, int, int]
+"""Weights, filters and positions of a convolution with its batch norm."""
 IMAGE = 1
 """The stride of an image, which is a map of three channels."""
 
@@ -87,6 +89,15 @@ def unit_cost(weights: int, filters: int, positions: int) -> Cost:
     return Cost(weights + 2 * filters, weights * positions)
 
 
+def units_cost(units: Iterable[Unit]) -> Cost:
+    """Returns the cost of many such."""
+    parameters = multiply_adds = 0
+    for weights, filters, positions in units:
+        parameters += weights + 2 * filters
+        multiply_adds += weights * positions
+    return Cost(parameters, multiply_adds)
+
+
 def separable_decoder(channels: Mapping[int, int], part: Part, filters: int) -> Refinement:  # noqa: ARG001 (it is as wide as the part)
     """Returns the decoder of DeepLabv3+ as the DPC paper has it, of separable convolutions."""
     from atrous.networks.network import Decoder
@@ -111,6 +122,7 @@ class Space(Grammar):
     `decoder` refines the part's map where the user asks for
     it. `sketch` draws an architecture in plain text, `shapes` as a picture, where there is one to
     draw; without a sketch, `text` lists its decisions.
+    `likened` are those that stand for well-known ones of other spaces, by the names of these.
     `maps` and `filters` are what its architectures read and how wide they are, where that is known;
     `limits` those that their counted cost is to keep, and `affords` whether other costs are within
     theirs. Parts that are `auxiliary` have maps inside which
@@ -129,6 +141,7 @@ class Space(Grammar):
     sketch: Callable[[Genotype], str] | None = None
     shapes: Callable[[Genotype], Shapes] | None = None
     published: dict[str, Genotype] = field(default_factory=dict)
+    likened: dict[str, Genotype] = field(default_factory=dict)
     maps: Mapping[int, Shape] = field(default_factory=dict)
     filters: int = 0
     limits: tuple[Limit, ...] = ()

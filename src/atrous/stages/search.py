@@ -38,7 +38,8 @@ from atrous.estimation.prices import Prices, affordable
 from atrous.execution import find_executor
 from atrous.model.latency.conditions import check_runtime, make_conditions
 from atrous.networks.compute import pick_device
-from atrous.search.history import History
+from atrous.search.history import History, result_of
+from atrous.search.imitation import read_imitation
 from atrous.search.ledger import Entry, has_rungs, scored
 from atrous.search.loop import Estimator, SearchPlan, baseline_trials, search
 from atrous.search.objective import goal_of
@@ -47,7 +48,7 @@ from atrous.search.run import Run, create_run, require_no_run
 from atrous.spaces import family_of, find_architecture, find_space, needs_backbone
 from atrous.stages.relax import require_relaxable, require_room
 from atrous.strategies import find_strategy
-from atrous.strategies.strategy import AnyStrategy, Result
+from atrous.strategies.strategy import AnyStrategy
 from atrous.tasks import TASKS, find_task
 
 REREAD, ENOUGH = 5, 60
@@ -148,6 +149,7 @@ def proceed(
         seed=config.seed,
         objective=goal.objective,
         wanted=goal.wanted,
+        imitation=goal.imitated(space),
         prices=prices,
         workers=settings.workers,
         seconds=config.budget.seconds,
@@ -213,6 +215,11 @@ def _require_goal(config: SearchConfig) -> None:
     if config.task not in TASKS:
         return
     priced = goal_of(config).priced
+    if config.goal.imitate and config.strategy == GRADIENT:
+        raise AtrousError(
+            f"--imitate leans what a strategy proposes from scores, and --strategy {GRADIENT} "
+            "proposes what its supernets have learnt. Leave it out, or take another strategy."
+        )
     if not faults(partial(pick_device, config.machine.device)) and "latency" in priced:
         check_runtime(config.goal.runtime, make_conditions((1, 1), device=config.machine.device))
 
@@ -262,7 +269,8 @@ def _require_alike(config: SearchConfig, name: str) -> None:
 
 def lasting(config: SearchConfig) -> SearchConfig:
     """The configuration as it is kept: it means the same from any folder, says its rate, score
-    and finest stride, and asks for no more trials than there are architectures."""
+    and finest stride, has the plain architecture among its baselines, and asks for no more trials
+    than there are architectures."""
     usual, finest = family_of(config.space).defaults, config.encoder.finest_stride
     if finest is None and usual.finest_on_cpu and pick_device(config.machine.device) == "cpu":
         finest = usual.finest_on_cpu
@@ -270,14 +278,29 @@ def lasting(config: SearchConfig) -> SearchConfig:
     return replaced(
         config,
         objective=(goal_of(config).score, *costs),
+        imitate=config.goal.imitate and _lasting_expert(config.goal.imitate),
         rate=config.proxy.rate or usual.rate or CELL_RATES[config.proxy.optimiser],
         finest_stride=finest,
         data=str(Path(config.data.path).resolve()),
         weights=_absolute(config.encoder.weights),
         teacher=config.proxy.teacher and str(Path(config.proxy.teacher).resolve()),
-        baselines=tuple(_absolute(name) for name in config.baselines),
+        baselines=tuple(map(_absolute, _with_plain(config))),
         trials=min(config.budget.trials, find_space(config.space).size()),
     )
+
+
+def _with_plain(config: SearchConfig) -> tuple[str, ...]:
+    """The baselines that are asked for, and the plain one of the space unless it is among them:
+    nothing is crowned that was not compared with what is cheapest."""
+    plain, asked = usual(config.space).baselines[:1], config.baselines
+    found = {find_architecture(name) for name in asked}
+    return (*asked, *(name for name in plain if find_architecture(name) not in found))
+
+
+def _lasting_expert(text: str) -> str:
+    """The expert and its weight; one of a file as it is spelt, since the file may go."""
+    name, weight = read_imitation(text)
+    return f"{find_architecture(name)}:{weight:g}" if name.endswith(".json") else text
 
 
 def _absolute(text: str) -> str:
@@ -393,7 +416,7 @@ def _promotes(run: Run, entries: Sequence[Entry]) -> bool:
     history = History(find_space(run.config.space))
     for entry in entries:
         history.begin(entry.outcome.job)
-        history.learn(Result(entry.trial, entry.outcome.job.rung.level, entry.score))
+        history.learn(result_of(entry))
     promotion = find_promotion(run.config.rungs, run.config.proxy.steps)
     return not isinstance(promotion.next(history), Propose)
 

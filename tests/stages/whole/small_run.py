@@ -30,7 +30,7 @@ def wish(data: Path, **changes: Any) -> WholeConfig:
     asked = {
         "strategy": "local",
         "backbone": "test_efficientnet",
-        "baselines": ("dpc:aspp", "dpc:top1"),
+        "baselines": ("dpc:1x1", "dpc:top1"),
         "trials": 1000,
         "time": 7200.0,
         "steps": 2,

@@ -17,7 +17,14 @@ from atrous.search.run import Run
 from atrous.stages import search as driver
 from atrous.stages.train.trainer import TrainingJob
 from atrous.stages.whole import plan
-from atrous.stages.whole.plan import Regime, Timing, measure_regimes, trial_seconds, workload_of
+from atrous.stages.whole.plan import (
+    Regime,
+    Timing,
+    best_split,
+    measure_regimes,
+    trial_seconds,
+    workload_of,
+)
 from atrous.stages.whole.whole import jobs_to_time
 from tests.small_search import write_data
 from tests.stages.whole.small_run import quick, wish
@@ -89,15 +96,26 @@ def test_the_first_steps_do_not_count(
     assert found == Timing(regimes, 0.5 * scored, 0.5 * read, 10.0)
 
 
-def test_all_of_a_network_learns_where_that_takes_a_share_of_the_time() -> None:
+def test_all_of_a_network_learns_where_the_plan_leaves_enough_steps() -> None:
     kept, whole, slow = (
         Regime(8, "float32", 0.1),
         Regime(0, "float32", 0.5),
         Regime(0, "bfloat16", 0.7),
     )
-    timing = Timing((kept, slow, whole), 0, 0, 0)
-    assert timing.regime(0.5 * plan.UNFROZEN_STEPS - 1) == kept
-    assert timing.regime(0.5 * plan.UNFROZEN_STEPS) == whole
+    paces = Timing((kept, slow, whole), 0, 0, 0).paces(trial=0, workers=1)
+    assert [pace.regime for pace in paces] == [whole, kept]
+    enough = 0.5 * plan.UNFROZEN_STEPS + plan.PROOF
+    assert best_split(enough - 1, paces, 0, 0, ()).regime == kept
+    assert best_split(enough, paces, 0, 0, ()).regime == whole
+
+
+def test_of_twenty_minutes_enough_is_left_to_train_all_of_a_network() -> None:
+    """A training has more than the share that it has in a long run."""
+    kept, whole = Regime(8, "bfloat16", 0.22, 19), Regime(0, "bfloat16", 0.42)
+    paces = Timing((kept, whole), 10, 0, 0).paces(trial=13.6, workers=1)
+    found = best_split(1200, paces, 57, 3, ("classic:fpn",), 3)
+    assert found.regime == whole
+    assert found.train_steps > 1.5 * plan.UNFROZEN_STEPS
 
 
 def test_too_little_memory_is_told(

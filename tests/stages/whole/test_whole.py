@@ -67,7 +67,7 @@ DONE = (
     "trained/*/latency.json",
 )
 """What a stage writes once, when it has done its work."""
-NAMES = ("best", "dpc-top1", "dpc-aspp")
+NAMES = ("best", "dpc-1x1", "dpc-aspp")
 
 
 @pytest.fixture
@@ -154,7 +154,7 @@ def test_a_whole_run_ends_with_a_page_that_holds_what_was_trained(uninterrupted:
         assert json.loads((folder / "export.json").read_text())["path"].endswith("model.pt2")
     run = open_run(uninterrupted)
     assert [str(e.trial.origin) for e in run.ledger().entries()][:2] == [
-        "baseline dpc:aspp",
+        "baseline dpc:1x1",
         "baseline dpc:top1",
     ]
     assert len(run.ledger().entries()) == 2 + 9

@@ -12,10 +12,17 @@ import pytest
 from atrous.core.errors import AtrousError
 from atrous.core.options import replaced
 from atrous.core.stage_config import TrainingConfig, WholeConfig
-from atrous.stages.whole.request import WHOLE, keep, kept
+from atrous.stages.whole.request import WHOLE, WIDE, keep, kept, usual
 from tests.records import CONFIG
 
 ASKED = WholeConfig(replaced(CONFIG, time=5400.0), TrainingConfig(batch=6, crop=(257, 513)))
+
+
+def test_more_time_goes_into_wider_decoders_that_read_finer_maps() -> None:
+    short, long = usual("fast_dense", WIDE - 1).search, usual("fast_dense", WIDE).search
+    assert (short.proxy.filters, short.encoder.finest_stride) == (32, None)
+    assert (long.proxy.filters, long.encoder.finest_stride) == (64, 4)
+    assert usual("dpc", WIDE).search.proxy.filters == usual("dpc", WIDE - 1).search.proxy.filters
 
 
 @pytest.mark.parametrize(

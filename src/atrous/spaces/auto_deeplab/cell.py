@@ -35,6 +35,9 @@ class Operation(str, Enum):
 
 OPERATIONS = tuple(Operation)
 """All that a decoded cell may hold. Relaxed, an edge also has `NONE`, at the end."""
+PLACES = {operation: place for place, operation in enumerate(OPERATIONS)}
+Key = tuple[int, int, int, int]
+"""The states and the operations of a block, by which blocks are ordered."""
 NONE = "none"
 
 
@@ -77,11 +80,11 @@ def in_order(cell: RepeatedCell) -> RepeatedCell:
     Not joined are cells that compute one function though their blocks differ, such as a skip of a
     skip. Where equal blocks leave several orders at a place, all are followed.
     """
-    orders: list[tuple[int, ...]] = [()]
+    keys, orders = [_key(block) for block in cell], [tuple[int, ...]()]
     for _ in cell:
-        longer = {o: moved(cell[o[-1]], o) for order in orders for o in _longer(cell, order)}
-        least = min(map(_key, longer.values()))
-        orders = [order for order, block in longer.items() if _key(block) == least]
+        longer = {o: _renamed(keys[o[-1]], o) for order in orders for o in _longer(keys, order)}
+        least = min(longer.values())
+        orders = [order for order, key in longer.items() if key == least]
     return tuple(moved(cell[number], orders[0]) for number in orders[0])
 
 
@@ -95,14 +98,19 @@ def moved(block: Block, order: Sequence[int]) -> Block:
     return Block(first, second)
 
 
-def _longer(cell: RepeatedCell, order: tuple[int, ...]) -> list[tuple[int, ...]]:
+def _longer(keys: Sequence[Key], order: tuple[int, ...]) -> list[tuple[int, ...]]:
     """The order with one more block: each that reads nothing outside it."""
     known = {*range(GIVEN), *(number + GIVEN for number in order)}
-    others = (number for number in range(len(cell)) if number not in order)
-    return [(*order, n) for n in others if {cell[n].first.state, cell[n].second.state} <= known]
+    others = (number for number in range(len(keys)) if number not in order)
+    return [(*order, n) for n in others if keys[n][0] in known and keys[n][1] in known]
 
 
-def _key(block: Block) -> tuple[int, int, int, int]:
+def _key(block: Block) -> Key:
     first, second = block.first, block.second
-    operations = (OPERATIONS.index(first.operation), OPERATIONS.index(second.operation))
-    return (first.state, second.state, *operations)
+    return first.state, second.state, PLACES[first.operation], PLACES[second.operation]
+
+
+def _renamed(key: Key, order: tuple[int, ...]) -> Key:
+    """The key of the block that `moved` gives."""
+    one, other = (order.index(s - GIVEN) + GIVEN if s >= GIVEN else s for s in key[:2])
+    return (one, other, key[2], key[3]) if one < other else (other, one, key[3], key[2])

@@ -6,6 +6,9 @@ are those of convolutions for one image, which is padded as the network pads it.
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Callable
+from functools import cache, lru_cache
 from math import prod
 
 from atrous.core.architecture import Cost
@@ -33,7 +36,20 @@ def network_cost_of(path: Path, cell: RepeatedCell, filters: int, size: tuple[in
     """Trunk and ASPP of width F = `filters`, for one image of `size` (H, W); without decoder and
     class scores."""
     channels = len(cell) * (filters << path[-1])
-    layers = (_layer(cell, plan, size) for plan in layer_plans(path, len(cell), filters))
+    # All layers have the same edges: only those of given states may have to halve a map.
+    edges = Counter(
+        (edge.operation, edge.state < GIVEN) for b in cell for edge in (b.first, b.second)
+    )
+
+    @cache
+    def work(filters: int, positions: int, halves: bool) -> Cost:
+        costs = (
+            operation_cost(operation, filters, positions, halves and given) * times
+            for (operation, given), times in edges.items()
+        )
+        return sum(costs, Cost(0, 0))
+
+    layers = (_layer(work, plan, size) for plan in layer_plans(path, len(cell), filters))
     aspp = _aspp(channels, width_of(filters), _positions(path[-1], size))
     return sum(layers, _stem(filters, size) + aspp)
 
@@ -48,19 +64,17 @@ def _stem(filters: int, size: tuple[int, int]) -> Cost:
     )
 
 
-def _layer(cell: RepeatedCell, plan: LayerPlan, size: tuple[int, int]) -> Cost:
+def _layer(work: Callable[[int, int, bool], Cost], plan: LayerPlan, size: tuple[int, int]) -> Cost:
     """Projections where x is, enlarged by an up step; operations where the layer is."""
     projected = _positions(plan.x_level + min(plan.move, 0), size)
     total = _convolution(plan.x_channels, plan.filters, projected)
     if plan.y_channels != plan.filters:
         total += _convolution(plan.y_channels, plan.filters, projected)
     positions = _positions(plan.x_level + plan.move, size)
-    for edge in (edge for block in cell for edge in (block.first, block.second)):
-        strided = plan.move > 0 and edge.state < GIVEN
-        total += operation_cost(edge.operation, plan.filters, positions, strided)
-    return total
+    return total + work(plan.filters, positions, plan.move > 0)
 
 
+@lru_cache(maxsize=1 << 12)
 def operation_cost(operation: Operation, filters: int, positions: int, strided: bool) -> Cost:
     """An operation on C = `filters` channels that gives so many positions; `strided`: of stride
     2."""
@@ -89,7 +103,7 @@ def _aspp(channels: int, width: int, positions: int) -> Cost:
 def _separable_twice(kernel: int, filters: int, positions: int) -> Cost:
     depthwise = kernel * kernel * filters
     once = Cost(depthwise, depthwise * positions) + _convolution(filters, filters, positions)
-    return once + once
+    return once * 2
 
 
 def _convolution(taps: int, filters: int, positions: int) -> Cost:
@@ -97,6 +111,7 @@ def _convolution(taps: int, filters: int, positions: int) -> Cost:
     return unit_cost(taps * filters, filters, positions)
 
 
+@lru_cache(maxsize=1 << 8)
 def _positions(level: int, size: tuple[int, int]) -> int:
     """How many positions a map at a level has, on the canvas of an image."""
     stride = STRIDES[level] if level in LEVELS else STEM_STRIDE

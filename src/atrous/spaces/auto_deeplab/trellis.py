@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cache
 from math import hypot
 
 from atrous.core.drawing import BLUE, GREY_TINT, MUTED, Shapes, css, text
@@ -32,6 +33,7 @@ class Arrow:
     target: int
 
 
+@cache  # asked for at each decision of each candidate
 def exits(level: int) -> range:
     """The levels that the layer after one at `level` can have, the finest first."""
     return range(max(level - 1, 0), min(level + 1, LEVELS[-1]) + 1)

@@ -3,11 +3,9 @@ two operations each, on any two of the maps made so far, which are added."""
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
-from itertools import permutations, product
+from functools import cache, lru_cache
 
 from atrous.core.architecture import Cost
 from atrous.core.words import TIMES
@@ -48,6 +46,7 @@ Terms = tuple[int, ...]
 """A sum: the numbers of the operations whose results are added, as often as they are."""
 Slot = tuple[int, int]
 """The map that an operation reads, and the operation."""
+Slots = tuple[Slot, ...]
 
 
 @dataclass(frozen=True)
@@ -74,9 +73,9 @@ class Wiring:
     output: Terms
 
 
-def slots_of(cell: Cell) -> list[Slot]:
+def slots_of(cell: Cell) -> Slots:
     """Every operation with the map that it reads, in order."""
-    return [(0, cell.first), *(slot for layer in cell.layers for slot in layer)]
+    return ((0, cell.first), *(slot for layer in cell.layers for slot in layer))
 
 
 def wiring(cell: Cell) -> Wiring:
@@ -85,31 +84,32 @@ def wiring(cell: Cell) -> Wiring:
     Its output is the sum of the first result and the layers' sums, but for those that something
     reads: `none` reads too, so that it can hide a map.
     """
-    return _wiring(cell, _values(cell))
+    slots = slots_of(cell)
+    return _wiring(slots, _values(slots))
 
 
-def _values(cell: Cell) -> list[Terms]:
+def _values(slots: Slots) -> list[Terms]:
     """The sum that each map of the cell is."""
     values: list[Terms] = [(INPUT,)]
-    for number, (source, operation) in enumerate(slots_of(cell)):
-        values.append(_result(number, operation, values[source]))
+    for number, (source, operation) in enumerate(slots):
+        if operation == NONE:
+            values.append(())
+        else:
+            values.append(values[source] if operation == SKIP else (number,))
         if number and number % 2 == 0:
             values.append(tuple(sorted(values[-2] + values[-1])))
     return values
 
 
-def _wiring(cell: Cell, values: list[Terms]) -> Wiring:
-    slots = slots_of(cell)
-    read = {source for source, _ in slots[1:]}
-    collected = (values[k] for k in range(1, len(values), 3) if k not in read)
-    output = tuple(sorted(term for terms in collected for term in terms))
+def _wiring(slots: Slots, values: list[Terms]) -> Wiring:
+    output = _output(slots, values)
     return Wiring(_live([values[source] for source, _ in slots], output), output)
 
 
-def _result(number: int, operation: int, given: Terms) -> Terms:
-    if operation == NONE:
-        return ()
-    return given if operation == SKIP else (number,)
+def _output(slots: Slots, values: list[Terms]) -> Terms:
+    read = {source for source, _ in slots[1:]}
+    collected = [values[k] for k in range(1, len(values), 3) if k not in read]
+    return tuple(sorted([term for terms in collected for term in terms]))
 
 
 def _live(inputs: Sequence[Terms], output: Terms) -> dict[int, Terms]:
@@ -123,71 +123,93 @@ def _live(inputs: Sequence[Terms], output: Terms) -> dict[int, Terms]:
 
 @lru_cache(maxsize=1 << 16)  # decoders of one cell are asked for in every order of their maps
 def canonical_cell(cell: Cell) -> Cell:
-    cell = _simplified(cell)
-    if not {operation for _, operation in slots_of(cell)} & {SKIP, NONE}:
+    """One cell for those that differ in the order of things, or in what does not count."""
+    slots = _simplified(slots_of(cell))
+    if not {operation for _, operation in slots} & {SKIP, NONE}:
         # All sums differ, so that no read could be of an earlier map: arranging is all.
-        return min(_arranged(cell), key=_order)
-    while (better := min(map(_simplified, _arranged(cell)), key=_order)) != cell:
-        cell = better
-    return cell
+        slots = min(_arranged(slots), key=_order)
+    else:
+        while (better := min(map(_simplified, _arranged(slots)), key=_order)) != slots:
+            slots = better
+    (_, first), *rest = slots
+    return Cell(first, tuple(zip(rest[::2], rest[1::2], strict=True)))
 
 
-def _arranged(cell: Cell) -> Iterator[Cell]:
-    """The cell with its layers in every legal order, and the slots of each in both."""
-    count = len(cell.layers)
-    for order in permutations(range(count)):
-        for swaps in product((False, True), repeat=count):
-            layers = _renamed(cell, order, swaps)
-            if all(max(p, q) < 3 * k + 2 for k, ((p, _), (q, _)) in enumerate(layers)):
-                yield Cell(cell.first, layers)
+def _arranged(slots: Slots) -> Iterator[Slots]:
+    """The cell with its layers, and the slots of each, in those legal orders that may be the least:
+    what comes next has the least operation that could, and only equal ones are all tried."""
+
+    def extended(done: Slots, names: dict[int, int], left: tuple[int, ...]) -> Iterator[Slots]:
+        if not left:
+            yield done
+            return
+        able = [k for k in left if slots[k][0] in names and slots[k + 1][0] in names]
+        least = min(_rank(slots[k + side][1]) for k in able for side in (0, 1))
+        for k in able:
+            for side in (0, 1):
+                (p, o), (q, r) = slots[k + side], slots[k + 1 - side]
+                if _rank(o) == least:
+                    renamed = (*done, (names[p], o), (names[q], r))
+                    yield from extended(
+                        renamed,
+                        {**names, **_results(k, len(done), side)},
+                        tuple(other for other in left if other != k),
+                    )
+
+    return extended(slots[:1], {0: 0, 1: 1}, tuple(range(1, len(slots), 2)))
 
 
-def _renamed(
-    cell: Cell, order: tuple[int, ...], swaps: tuple[bool, ...]
-) -> tuple[tuple[Slot, Slot], ...]:
-    """The layers in an order, those with a swap turned round, and all that read them renamed."""
-    place = {}
-    for new, old in enumerate(order):
-        results = (3, 2, 4) if swaps[old] else (2, 3, 4)
-        place.update({3 * old + k: 3 * new + r for k, r in zip((2, 3, 4), results, strict=True)})
-    layers = []
-    for old in order:
-        one, other = ((place.get(p, p), o) for p, o in cell.layers[old])
-        layers.append((other, one) if swaps[old] else (one, other))
-    return tuple(layers)
+@cache
+def _results(old: int, new: int, turned: int) -> dict[int, int]:
+    """The maps of a layer that begins with operation `old` by what they are where it begins with
+    operation `new`, its slots turned round or not."""
+    before, after = 3 * (old // 2) + 2, 3 * (new // 2) + 2
+    return {before + turned: after, before + 1 - turned: after + 1, before + 2: after + 2}
 
 
-def _order(cell: Cell) -> tuple[tuple[int, int], ...]:
-    """The order among equal cells: `none` before all, then operations, then maps."""
-    return tuple((-1 if o == NONE else o, p) for p, o in slots_of(cell))
+def _rank(operation: int) -> int:
+    """The place of an operation in the order among equal cells: `none` is before all."""
+    return -1 if operation == NONE else operation
 
 
-def _simplified(cell: Cell) -> Cell:
+def _order(slots: Slots) -> tuple[tuple[int, int], ...]:
+    """The order among equal cells: operations, then maps."""
+    return tuple([(_rank(operation), source) for source, operation in slots])
+
+
+def _simplified(slots: Slots) -> Slots:
     """The cell with operations that reach nothing made `none`, and each read of a sum turned to
     the first map that is the same."""
-    values = _values(cell)
-    wanted = _wiring(cell, values)
-    for number in range(len(slots_of(cell))):
-        for simpler in _alternatives(cell, number, values, wanted):
-            if wiring(simpler) == wanted:
-                cell = simpler
+    values = _values(slots)
+    wanted = _wiring(slots, values)
+    for number, slot in enumerate(slots):
+        hollow = None
+        for simpler in _alternatives(number, slot, values, wanted):
+            found = (*slots[:number], simpler, *slots[number + 1 :])
+            # What a cell is in which `none` stands here, is the same whatever that reads.
+            made = hollow if hollow and simpler[1] == NONE else _values(found)
+            hollow = made if simpler[1] == NONE else hollow
+            if _output(found, made) == wanted.output and all(
+                made[found[one][0]] == given for one, given in wanted.inputs.items()
+            ):
+                slots = found
                 break
-    return cell
+    return slots
 
 
-def _alternatives(cell: Cell, number: int, values: list[Terms], wanted: Wiring) -> Iterator[Cell]:
-    """Simpler cells that may compute the same, with another slot `number`, the simplest first."""
-    source, operation = slots_of(cell)[number]
+def _alternatives(number: int, slot: Slot, values: list[Terms], wanted: Wiring) -> Iterator[Slot]:
+    """Simpler slots that may compute the same in the place of one, the simplest first."""
+    source, operation = slot
     useless = number not in wanted.inputs and operation not in (SKIP, NONE)
     if number == 0:
         if useless:
-            yield Cell(NONE, cell.layers)
+            yield 0, NONE
         return
     if useless or operation == SKIP:
-        yield from (_with(cell, number, (p, NONE)) for p in range(_pool(number)))
+        yield from ((p, NONE) for p in range(_pool(number)))
     for p in range(source):
         if operation == NONE or values[p] == values[source]:
-            yield _with(cell, number, (p, operation))
+            yield p, operation
 
 
 def _pool(number: int) -> int:
@@ -195,31 +217,31 @@ def _pool(number: int) -> int:
     return 3 * ((number + 1) // 2) - 1
 
 
-def _with(cell: Cell, number: int, slot: Slot) -> Cell:
-    layer, side = divmod(number - 1, 2)
-    one, other = cell.layers[layer]
-    pair = (one, slot) if side else (slot, other)
-    return Cell(cell.first, (*cell.layers[:layer], pair, *cell.layers[layer + 1 :]))
-
-
 def cell_cost(cell: Cell, filters: int, repeats: int, positions: int) -> Cost:
-    slots = slots_of(cell)
-    chosen = Counter(slots[number][1] for number in wiring(cell).inputs)
-    return sum(
-        (
-            _operation_cost(OPERATIONS[operation], filters, repeats, positions)
-            for operation in chosen.elements()
-        ),
-        Cost(0, 0),
-    )
+    """The cost of the operations that reach the cell's output, on a map of so many positions."""
+    parameters, everywhere, once = _work(cell, filters, repeats)
+    return Cost(parameters, everywhere * positions + once)
 
 
-def _operation_cost(operation: CellOperation, filters: int, repeats: int, positions: int) -> Cost:
+@lru_cache(maxsize=1 << 12)  # a decoder has its cell at all of its maps
+def _work(cell: Cell, filters: int, repeats: int) -> tuple[int, int, int]:
+    """Parameters, multiply-adds for a position, and those that a map of any size takes."""
+    slots, parameters, everywhere, once = slots_of(cell), 0, 0, 0
+    for number in wiring(cell).inputs:
+        operation = OPERATIONS[slots[number][1]]
+        cost = _operation_cost(operation, filters, repeats)
+        parameters += cost.parameters
+        everywhere += 0 if operation.pooled else cost.multiply_adds
+        once += cost.multiply_adds if operation.pooled else 0
+    return parameters, everywhere, once
+
+
+def _operation_cost(operation: CellOperation, filters: int, repeats: int) -> Cost:
+    """The cost at one position."""
     area = operation.kernel * operation.kernel
     if operation.separable:
-        once = unit_cost((area + filters) * filters, filters, positions)
-        return Cost(once.parameters * repeats, once.multiply_adds * repeats)
-    return unit_cost(area * filters * filters, filters, 1 if operation.pooled else positions)
+        return unit_cost((area + filters) * filters, filters, 1) * repeats
+    return unit_cost(area * filters * filters, filters, 1)
 
 
 def cell_lines(cell: Cell) -> Iterator[str]:

@@ -12,7 +12,7 @@ from __future__ import annotations
 import json
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache, lru_cache
 from itertools import permutations, product
 from typing import TYPE_CHECKING
 
@@ -22,6 +22,7 @@ from atrous.core.errors import AtrousError
 from atrous.core.grammar import Independent
 from atrous.core.records import parse
 from atrous.spaces.fast_dense.cell import (
+    NONE,
     OPERATIONS,
     Cell,
     canonical_cell,
@@ -29,7 +30,7 @@ from atrous.spaces.fast_dense.cell import (
     cell_lines,
     drawn_cell,
 )
-from atrous.spaces.space import Shape, Space, stand_in, unit_cost
+from atrous.spaces.space import Shape, Space, stand_in, units_cost
 from atrous.spaces.wiring import BOTH, PLAIN, Box, Diagram, Joint
 
 if TYPE_CHECKING:
@@ -103,8 +104,20 @@ def fast_dense(blocks: int = 3, layers: int = 3, repeats: int = 1) -> Space:
         sketch=lambda genotype: sketch(decode(genotype, blocks)),
         shapes=lambda genotype: drawn(decode(genotype, blocks)),
         published=known if (blocks, layers) == (3, 3) else {},
+        likened=likened(blocks, layers),
         auxiliary=True,
     )
+
+
+def likened(blocks: int, layers: int) -> dict[str, Genotype]:
+    """The decoders that come nearest to well-known ones, by the names of these. Blocks join the
+    deepest map with one finer map after another: with 1x1 convolutions behind each, as a feature
+    pyramid does, or with two of 3x3, as a U-Net."""
+    steps = tuple((len(STRIDES) - 1 + k, max(len(STRIDES) - 2 - k, 0)) for k in range(blocks))
+    nothing = ((0, NONE), (0, NONE))
+    plain = Cell(0, (nothing,) * layers)
+    twice = Cell(1, (((1, 1), (0, NONE)), *(nothing,) * (layers - 1)))
+    return {"fpn": encode(Design(steps, plain)), "unet": encode(Design(steps, twice))}
 
 
 def decode(genotype: Genotype, blocks: int = 3) -> Design:
@@ -164,16 +177,22 @@ def canonical(genotype: Genotype, blocks: int = 3) -> Genotype:
 def canonical_on(genotype: Genotype, strides: Collection[int], blocks: int = 3) -> Genotype:
     """The canonical form where some of the strides stand for others: maps that are the same one,
     each with an adapter, may be exchanged."""
-    maps = range(len(STRIDES))
-    stands = [stand_in(stride, strides) for stride in STRIDES]
     forms = []
-    for order in permutations(maps):
-        if [stands[number] for number in order] == stands:
-            pairs = (order[k] if k < len(maps) else k for k in genotype[: 2 * blocks])
-            forms.append(canonical((*pairs, *genotype[2 * blocks :]), blocks))
+    for order in _exchanges(tuple(strides)):
+        pairs = (order[k] if k < len(STRIDES) else k for k in genotype[: 2 * blocks])
+        forms.append(canonical((*pairs, *genotype[2 * blocks :]), blocks))
     return min(forms)
 
 
+@cache
+def _exchanges(strides: tuple[int, ...]) -> list[tuple[int, ...]]:
+    """The orders of the maps in which each is the same one as before."""
+    stands = [stand_in(stride, strides) for stride in STRIDES]
+    orders = permutations(range(len(STRIDES)))
+    return [order for order in orders if [stands[number] for number in order] == stands]
+
+
+@lru_cache(maxsize=1 << 16)
 def _ordered(connections: tuple[Connection, ...]) -> tuple[Connection, ...]:
     """The connections in the least of their orders that let each block read what it reads."""
     maps, found = len(STRIDES), []
@@ -226,15 +245,17 @@ def decoder_cost(
     """
     pool = strides_of(decoder, maps)
     positions = [maps[stride][1] * maps[stride][2] for stride in pool]
-    cost = Cost(0, 0)
-    for number in adapted(decoder) if adapters is None else adapters:
-        cost += unit_cost(maps[pool[number]][0] * filters, filters, positions[number])
-    for number in (n for connection in decoder.connections for n in connection):
-        cost += cell_cost(decoder.cell, filters, repeats, positions[number])
-        cost += unit_cost(filters * filters, filters, positions[number])
+    read = [number for connection in decoder.connections for number in connection]
+    units = [
+        (maps[pool[number]][0] * filters, filters, positions[number])
+        for number in (adapted(decoder) if adapters is None else adapters)
+    ]
+    units += [(filters * filters, filters, positions[number]) for number in read]
     loose = decoder.loose
     finest = max(positions[len(STRIDES) + block] for block in loose)
-    return cost + unit_cost(len(loose) * filters * filters, filters, finest)
+    units.append((len(loose) * filters * filters, filters, finest))
+    cells = (cell_cost(decoder.cell, filters, repeats, positions[number]) for number in read)
+    return sum(cells, units_cost(units))
 
 
 def sketch(decoder: Design) -> str:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from atrous.core.architecture import Cost
 from atrous.core.drawing import Shapes
 from atrous.core.words import TIMES
-from atrous.spaces.space import Shape, stand_in, unit_cost
+from atrous.spaces.space import Shape, Unit, stand_in, units_cost
 from atrous.spaces.wiring import BOTH, NOTHING, PLAIN, POOLED, WIDE, Box, Colours, Diagram, Joint
 
 STRIDES = (4, 8)
@@ -73,16 +74,14 @@ class TemplateLayer:
 Design = tuple[TemplateLayer, ...]
 
 
-@dataclass(frozen=True)
-class Map:
+class Map(NamedTuple):
     """A map of so many channels at a stride."""
 
     channels: int
     stride: int
 
 
-@dataclass(frozen=True)
-class Side:
+class Side(NamedTuple):
     """An operation from one map to another, and the stride of each of its steps."""
 
     operation: SideOperation
@@ -91,8 +90,7 @@ class Side:
     stride: int
 
 
-@dataclass(frozen=True)
-class Round:
+class Round(NamedTuple):
     """Two operations and the map that joins them: as wide as the wider, which the narrower becomes
     by a 1x1 convolution; then both at one stride."""
 
@@ -177,36 +175,38 @@ def decoder_cost(design: Design, maps: Mapping[int, Shape], filters: int, repeat
     finest = plan.maps[0].stride
     height, width = ((side - 1) * finest for side in maps[finest][1:])
 
-    def positions(found: Map) -> int:
-        return (height // found.stride + 1) * (width // found.stride + 1)
+    def positions(stride: int) -> int:
+        return (height // stride + 1) * (width // stride + 1)
 
-    cost = Cost(0, 0)
-    for one in (one for rounds in plan.layers for one in rounds):
-        for side in one.sides:
-            cost += _side_cost(side, repeats, positions)
-            if side.result.channels < one.result.channels:
-                weights = side.result.channels * one.result.channels
-                cost += unit_cost(weights, one.result.channels, positions(side.result))
-        weights = 2 * one.result.channels**2 if one.concatenated else 0
-        cost += Cost(weights + (4 if weights else 2) * one.result.channels, 0)
-        cost += Cost(0, weights * positions(one.result))
-    end = Map(plan.width, plan.stride)
-    return cost + unit_cost(plan.width * filters, filters, positions(end))
+    units = [
+        unit for rounds in plan.layers for one in rounds for unit in _units(one, repeats, positions)
+    ]
+    return units_cost([*units, (plan.width * filters, filters, positions(plan.stride))])
 
 
-def _side_cost(side: Side, repeats: int, positions: Callable[[Map], int]) -> Cost:
-    channels, filters = side.source.channels, side.result.channels
+def _units(one: Round, repeats: int, positions: Callable[[int], int]) -> Iterator[Unit]:
+    """The convolutions of a round: of its sides, those that make the narrower as wide as the wider,
+    and what joins them."""
+    width, area = one.result.channels, positions(one.result.stride)
+    for side in one.sides:
+        yield from _units_of_side(side, repeats, positions)
+        if side.result.channels < width:
+            yield side.result.channels * width, width, positions(side.result.stride)
+    # What is concatenated is normalised, and made as narrow again; a sum has weights alone.
+    yield (2 * width**2, 2 * width, area) if one.concatenated else (0, width, area)
+
+
+def _units_of_side(side: Side, repeats: int, positions: Callable[[int], int]) -> Iterator[Unit]:
+    channels, filters, stride = side.source.channels, side.result.channels, side.source.stride
     if side.operation.pooled:
-        return unit_cost(channels * filters, filters, 1)
-    if side.operation.peak:
-        return unit_cost(channels * filters, filters, positions(side.source))
-    cost, area = Cost(0, 0), side.operation.kernel**2
-    for step in range(repeats if area else 0):
-        given = Map(filters, side.source.stride * side.stride ** (step + 1))
-        cost += unit_cost(
-            (area + filters) * (filters if step else channels), filters, positions(given)
-        )
-    return cost
+        yield channels * filters, filters, 1
+    elif side.operation.peak:
+        yield channels * filters, filters, positions(stride)
+    area = side.operation.kernel**2
+    for _ in range(repeats if area else 0):
+        stride *= side.stride
+        yield (area + filters) * channels, filters, positions(stride)
+        channels = filters
 
 
 def sketch(design: Design) -> str:

@@ -40,6 +40,8 @@ if TYPE_CHECKING:
 
 NAME = "templates"
 ROUNDS = 4
+Key = tuple[int, int, int, int, int, int, int]
+"""All numbers of a layer, by which layers are ordered: maps, template, rounds, stride."""
 SIZES = (3, 7, 2)
 """Templates, layers, and how often separable convolutions are stacked, as published."""
 
@@ -165,8 +167,8 @@ def canonical(genotype: Genotype, count: int = 3) -> Genotype:
     """
     design = decode(genotype, count)
     forced = {layer.template for layer in design if layer.rounds > 1}
-    turned = [_turned(layer, forced) for layer in design]
-    return encode(min(_orders(turned), key=_key), count)
+    least = min(_orders([_key(_turned(layer, forced)) for layer in design]))
+    return encode(tuple(TemplateLayer(k[:2], k[2:5], k[5], k[6]) for k in least), count)
 
 
 def canonical_on(genotype: Genotype, strides: Collection[int], count: int = 3) -> Genotype:
@@ -197,46 +199,43 @@ def _turned(layer: TemplateLayer, forced: Collection[Template]) -> TemplateLayer
     return TemplateLayer((layer.maps[1], layer.maps[0]), wanted, layer.rounds, layer.stride)
 
 
-def _orders(layers: Sequence[TemplateLayer]) -> Iterator[Design]:
+def _orders(layers: Sequence[Key]) -> Iterator[tuple[Key, ...]]:
     """The layers in the orders whose beginnings are least, renamed to read what they read."""
     first = len(STRIDES)
 
-    def extended(done: Design, names: dict[int, int]) -> Iterator[Design]:
+    def extended(done: tuple[Key, ...], names: dict[int, int]) -> Iterator[tuple[Key, ...]]:
         if len(done) == len(layers):
             yield done
             return
-        group = range(STRIDED) if len(done) < STRIDED else range(STRIDED, len(layers))
+        strided = len(done) < STRIDED
         found = {
-            number: _renamed(layers[number], names)
-            for number in group
-            if number < len(layers)
+            number: _renamed(layer, names)
+            for number, layer in enumerate(layers)
+            if (number < STRIDED) is strided
             and first + number not in names
-            and all(source in names for source in layers[number].maps)
+            and layer[0] in names
+            and layer[1] in names
         }
-        least = min(map(_layer_key, found.values()))
+        least = min(found.values())
         for number, layer in found.items():
             # Of orders that begin alike, the least goes on with the least layer: only layers that
             # are equal as far as they go need both be tried.
-            if _layer_key(layer) == least:
+            if layer == least:
                 yield from extended((*done, layer), {**names, first + number: first + len(done)})
 
     return extended((), {number: number for number in range(first)})
 
 
-def _renamed(layer: TemplateLayer, names: Mapping[int, int]) -> TemplateLayer:
-    one, other = (names[number] for number in layer.maps)
-    equal = layer.template[0] == layer.template[1]
-    if layer.rounds == 1 and equal and other < one:
+def _renamed(key: Key, names: Mapping[int, int]) -> Key:
+    one, other, first, second, join, rounds, stride = key
+    one, other = names[one], names[other]
+    if rounds == 1 and first == second and other < one:
         one, other = other, one
-    return TemplateLayer((one, other), layer.template, layer.rounds, layer.stride)
+    return one, other, first, second, join, rounds, stride
 
 
-def _layer_key(layer: TemplateLayer) -> tuple[int, ...]:
+def _key(layer: TemplateLayer) -> Key:
     return (*layer.maps, *layer.template, layer.rounds, layer.stride)
-
-
-def _key(design: Design) -> tuple[tuple[int, ...], ...]:
-    return tuple(map(_layer_key, design))
 
 
 def build(design: Design, channels: Mapping[int, int], filters: int, repeats: int) -> Part:

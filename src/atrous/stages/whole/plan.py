@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from itertools import islice
 from math import ceil, floor
@@ -78,13 +79,15 @@ class Timing:
     features: float
     trial: float
 
-    def regime(self, seconds: float) -> Regime:
-        """The regime for a training of so long: the quickest of those in which all of the network
-        learns if that allows for enough steps, else the quickest of all."""
+    def paces(self, trial: float, workers: int) -> tuple[Pace, Pace]:
+        """The pace with the quickest regime in which all of the network learns, and that with the
+        quickest of all: the first is preferred where it allows for enough steps."""
         whole = min((r for r in self.regimes if not r.frozen), key=lambda r: r.step)
-        if seconds >= UNFROZEN_STEPS * whole.step:
-            return whole
-        return min(self.regimes, key=lambda r: r.step)
+        quickest = min(self.regimes, key=lambda r: r.step)
+        return (
+            Pace(trial, whole, workers, self.scoring),
+            Pace(trial, quickest, workers, self.scoring),
+        )
 
 
 @dataclass(frozen=True)
@@ -136,6 +139,27 @@ class Seconds:
         """For scoring, export and what goes wrong, in proportion."""
         shares = SEARCH + RERANK + TRAIN
         return (1 - shares) / shares * (self.search + self.rerank + self.train)
+
+
+def best_split(
+    budget: float,
+    paces: tuple[Pace, Pace],
+    ended: int,
+    beside: int,
+    baselines: tuple[str, ...],
+    most: int = 1,
+) -> BudgetPlan:
+    """The plan in which all of the network learns, if its training has enough steps; else the one
+    of the quickest regime. Which it is, is told by the time that the plan itself leaves to train.
+
+    Raises `AtrousError` if the budget is too short for either.
+    """
+    whole, quickest = paces
+    with suppress(AtrousError):
+        plan = split(budget, whole, ended, beside, baselines, most)
+        if plan.train_steps >= UNFROZEN_STEPS:
+            return plan
+    return split(budget, quickest, ended, beside, baselines, most)
 
 
 def split(

@@ -25,6 +25,7 @@ from atrous.report.trained import PLAN
 from atrous.scenes.scene import write_scenes
 from atrous.search.run import ABOUT, open_run, require_no_run, unknown
 from atrous.spaces import (
+    family_of,
     needs_backbone,
     quick_space,
 )
@@ -36,6 +37,9 @@ BUDGET = 7200
 """Seconds, where a run has no limit."""
 STEPS_BY_BUDGET = ((600, 150), (3600, 300))
 """Training steps of a trial for budgets up to so many seconds; as usual for longer ones."""
+WIDE = 900
+"""Seconds from which decoders are twice as wide as usual and read a map twice as fine: there is
+time to train all of the backbone, whose steps they hardly lengthen (docs/results.md)."""
 BATCH = 4
 """Images a training step: few, so that a laptop gets somewhere in some minutes."""
 MANY = 1000
@@ -46,7 +50,11 @@ def usual(space: str, seconds: float = BUDGET) -> WholeConfig:
     """Returns the whole run of a space for a budget where the user says nothing else."""
     search = replaced(driver.usual(space), trials=MANY, time=float(seconds))
     steps = next((few for most, few in STEPS_BY_BUDGET if seconds <= most), search.proxy.steps)
-    return WholeConfig(replaced(search, steps=steps), TrainingConfig(batch=BATCH))
+    search = replaced(search, steps=steps)
+    finest = family_of(space).defaults.finest_on_cpu
+    if finest and seconds >= WIDE:
+        search = replaced(search, filters=2 * search.proxy.filters, finest_stride=finest // 2)
+    return WholeConfig(search, TrainingConfig(batch=BATCH))
 
 
 def begin(config: WholeConfig, out: Path) -> None:

@@ -55,15 +55,13 @@ from atrous.stages.train.trainer import TrainingJob
 from atrous.stages.whole.finish import evaluated, exported, timed
 from atrous.stages.whole.plan import (
     SCORES,
-    TRAIN,
     WANTED_STEPS,
     BudgetPlan,
-    Pace,
     Regime,
+    best_split,
     least_short,
     measure_regimes,
     read_plan,
-    split,
     trial_seconds,
     worth_searching,
     write_plan,
@@ -183,13 +181,12 @@ def prepare(out: Path, cache: Path) -> None:
     run, estimator = _begun(config, out, cache, is_searched)
     trial = trial_seconds(run, estimator) if estimator else 0.0
     ended = round(monotonic() - start)
-    regime = timing.regime(TRAIN * (budget - ended))
-    pace = Pace(trial, regime, run.settings.workers, timing.scoring)
+    paces = timing.paces(trial, run.settings.workers)
     if config.stretch:
-        budget = max(budget, least_short(pace, ended, WANTED_STEPS))
+        budget = max(budget, least_short(paces[1], ended, WANTED_STEPS))
     try:
         most = run.config.reading.reread or 1
-        plan = split(budget, pace, ended, beside, trained_beside(run), most)
+        plan = best_split(budget, paces, ended, beside, trained_beside(run), most)
     except AtrousError as error:
         raise AtrousError(
             f"{error} Go on with more: {command('run', '--resume', out, '--budget')} ...; or begin "

@@ -322,7 +322,7 @@ class ReplayConfig:
     )
     seconds: float = option(
         "Strategies whose proposals are slow are replayed less often, so that all end in this.",
-        240.0,
+        200.0,
         flag="time",
         unit="time",
         above=0,

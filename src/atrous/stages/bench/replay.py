@@ -144,6 +144,7 @@ def _played(
     """The replays of each strategy, as many as the time allows; and who was left out, with the
     seconds of a replay."""
     begun = time.monotonic()
+    _timed(executor, folder, RANDOM, 1)  # the start of a process is no strategy's time
     first = {name: _timed(executor, folder, name, reads[name]) for name in reads}
     left = (how.seconds - (time.monotonic() - begun)) * workers
     counts = shares({name: seconds for name, (_, seconds) in first.items()}, left, how.replays - 1)

@@ -10,11 +10,11 @@ from dataclasses import replace
 from pathlib import Path
 from random import Random
 
-from atrous.cli.options import default_cache
 from atrous.core.trial import Job, Origin, Rung, Trial
 from atrous.estimation.search_data import cached_of, estimator
 from atrous.search.run import open_run
 from atrous.spaces import find_space
+from atrous.stages.told import default_cache
 
 
 def main() -> None:

@@ -39,7 +39,7 @@ from atrous.data.dataset import IGNORE, Dataset, Samples, read_image, read_label
 from atrous.data.layouts import read_dataset
 from atrous.data.transform import Transform
 from atrous.networks.backbones import Backbone, import_timm, load_backbone
-from atrous.report.page import recommended_model
+from atrous.report.page import answer
 from atrous.search.run import open_run
 from atrous.tasks.segmentation.evaluate import evaluate, summarise
 from atrous.training.optimiser import batches
@@ -184,7 +184,7 @@ def of_ours(asked: argparse.Namespace, dataset: Dataset, seed: int) -> PeerResul
         *asked.run_options,
     ]
     subprocess.run([*program, "--resume", str(out)] if out.exists() else anew, check=True)
-    model = recommended_model(open_run(out))
+    model = answer(open_run(out)).model
     if model is None:
         raise SystemExit(f"Expected a trained model in {out}, but there is none.")
     found = json.loads((model / "model.json").read_text())["training"]

@@ -32,7 +32,6 @@ from statistics import mean, pstdev, variance
 
 from scipy.stats import spearmanr
 
-from atrous.cli.options import default_cache, read_value
 from atrous.core.architecture import Architecture
 from atrous.core.config import SearchConfig
 from atrous.core.options import leaves, replaced
@@ -54,6 +53,7 @@ from atrous.search.ledger import Ledger, file_url
 from atrous.search.run import Run, Settings, open_run
 from atrous.spaces import find_architecture, find_space
 from atrous.stages.compare import Replicate, ReplicatePlan, replicate_trials, replicated
+from atrous.stages.told import default_cache, read_value
 from atrous.tasks.segmentation import SEGMENTATION
 from atrous.training import optimiser
 

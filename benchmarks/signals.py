@@ -29,7 +29,6 @@ import numpy.typing as npt
 import torch
 from scipy.stats import spearmanr
 
-from atrous.cli.options import default_cache
 from atrous.core.architecture import Architecture
 from atrous.core.console import say
 from atrous.core.files import make_folder, save_text
@@ -44,6 +43,7 @@ from atrous.estimation.search_data import CachedFeatures, estimator
 from atrous.networks.network import Tail
 from atrous.spaces import find_architecture, find_space
 from atrous.stages.search import lasting, usual
+from atrous.stages.told import default_cache
 
 SPACE, SCORE, IMAGES, LONGER, RESAMPLES = "fast_dense", "miou", 60, 3, 2000
 SIGNALS = {SCORE: 1, "losses": -1, "hms": 1, "hms of class scores": 1}
@@ -122,7 +122,7 @@ def signals(
     (losses,) = training[TRAINING_LOSSES]  # type: ignore[misc]
     score = proxy.evaluate(network, proxy.selection)[SCORE]
     alike = dissimilarities(network, proxy.selection, proxy)
-    hms = {name: float(spearmanr(alike[name], teacher[name]).statistic) for name in teacher}
+    hms = {name: similarity(alike[name], teacher[name]) for name in teacher}
     return {SCORE: float(score), "losses": float(losses), **hms}  # type: ignore[arg-type]
 
 
@@ -141,9 +141,17 @@ def dissimilarities(network: Tail, data: FeatureSet, proxy: Proxy) -> dict[str, 
             both = inside, network.logits(inside)
         for name, found in zip(rows, both, strict=True):
             rows[name].append(found.float().flatten().numpy().astype(np.float64))
-    pairs = np.triu_indices(len(chosen), 1)
-    tables = {name: np.asarray(np.corrcoef(np.stack(each))) for name, each in rows.items()}
-    return {name: 1 - table[pairs] for name, table in tables.items()}
+    return {name: distances(np.stack(each)) for name, each in rows.items()}
+
+
+def distances(rows: Array) -> Array:
+    """1 less the correlation of each two of some vectors [count, length]: [pairs]."""
+    return 1 - np.asarray(np.corrcoef(rows))[np.triu_indices(len(rows), 1)]
+
+
+def similarity(one: Array, other: Array) -> float:
+    """How alike two tables of dissimilarities order their pairs, -1 to 1."""
+    return float(spearmanr(one, other).statistic)
 
 
 def tell(lines: Sequence[Line], steps: int) -> None:

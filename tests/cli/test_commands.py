@@ -12,11 +12,11 @@ from pathlib import Path
 import pytest
 
 from atrous import cli
-from atrous.cli.options import parse_duration
 from atrous.core.errors import AtrousError
 from atrous.estimation import estimators
 from atrous.scenes.scene import write_scenes
 from atrous.search.run import open_run
+from atrous.stages.told import parse_duration
 from tests.cases import each
 from tests.cli.running import atrous
 from tests.small_search import remembered

@@ -36,6 +36,6 @@ def test_an_evaluation_stands_with_each_class_and_its_share() -> None:
     with console.capture() as capture:
         console.print(evaluation_table(evaluation(flip=True)))
     text = capture.get()
-    for part in ("streets, val: 7 images, scale 1 and mirrored", "80.00", "83.33%", "absent"):
+    for part in ("streets, val: 7 images, scale 1 and mirrored", "80.0", "83.33%", "absent"):
         assert part in text
-    assert "mean accuracy 90.00, pixel accuracy 83.33, frequency-weighted IoU" in text
+    assert "mean accuracy 90.0, pixel accuracy 83.3, frequency-weighted IoU" in text

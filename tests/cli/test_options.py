@@ -12,7 +12,7 @@ import typer
 from typer.testing import CliRunner
 
 from atrous.cli import app
-from atrous.cli.options import Command, Told, dated, extendable, takes
+from atrous.cli.options import Command, takes
 from atrous.core import config, requests
 from atrous.core.config import (
     GRADIENT,
@@ -37,6 +37,7 @@ from atrous.core.options import (
 from atrous.core.records import RecordError, from_json, to_json
 from atrous.core.requests import LatencyConfig, PredictConfig
 from atrous.core.strategy_config import StrategyOptions
+from atrous.stages.told import Told, dated, extendable
 from atrous.strategies import STRATEGIES
 
 

@@ -11,9 +11,9 @@ from PIL import Image
 from typer.testing import CliRunner, Result
 
 from atrous.cli.model import predict
-from atrous.cli.options import parse_memory
 from atrous.core.errors import AtrousError
 from atrous.data.layouts.cityscapes import ROWS
+from atrous.stages.told import parse_memory
 from tests.data.layouts import miniatures
 from tests.model.material import saved
 from tests.model.predict.material import picture, save

@@ -15,7 +15,7 @@ import torch
 from PIL import Image
 from torch import nn
 
-from atrous.cli.options import METAVARS_OF_UNITS, READ
+from atrous.cli.options import METAVARS_OF_UNITS
 from atrous.cli.tables import UNIT, USE
 from atrous.core.architecture import OF_NETWORKS
 from atrous.core.config import Init, ProxyConfig
@@ -42,6 +42,7 @@ from atrous.spaces import find_architecture
 from atrous.spaces.blueprint import build_network
 from atrous.spaces.classic import NAMES, WORDS
 from atrous.spaces.classic.module import DECODERS
+from atrous.stages.told import READ
 from atrous.tasks import USUAL
 from atrous.training.optimiser import Schedule, kept_state, make_optimiser, restore_state, set_rate
 from tests.data.layouts.miniatures import MINIATURES

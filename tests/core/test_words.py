@@ -57,8 +57,18 @@ def test_the_length_of_a_file() -> None:
 
 def test_signs() -> None:
     assert words.decimal(-0.82345) == "−0.8235"
-    assert words.difference(0.0123) == "+0.0123"
-    assert words.difference(-0.0123) == "−0.0123"
+    assert words.points(0.0123, "miou") == "+1.2"
+    assert words.points(-0.0123, "blend") == "−1.2"
+    assert words.points(-0.0123, "brightness") == "−0.0123"
+
+
+def test_shares_are_told_in_percent_with_one_digit_and_times_in_two() -> None:
+    assert words.told(0.61249, "miou") == words.told(0.61249, words.score_name("miou")) == "61.2"
+    assert words.told(0.61249, "cross_entropy") == "0.6125"
+    assert words.told(None, "miou") == ""
+    assert [words.two_digits(each) for each in (0.517, 7.26, 41.4, 234.0)] == [
+        *("0.52", "7.3", "41", "230"),
+    ]
 
 
 def test_moment_is_short_and_unknown_forms_are_kept() -> None:

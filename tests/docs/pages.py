@@ -10,8 +10,9 @@ from pathlib import Path
 from types import ModuleType
 
 ROOT = Path(__file__).parents[2]
-README, QUICKSTART, EXTENDING = (
-    ROOT / name for name in ("README.md", "docs/quickstart.md", "docs/extending.md")
+README, QUICKSTART, EXTENDING, PYTHON = (
+    ROOT / name
+    for name in ("README.md", "docs/quickstart.md", "docs/extending.md", "docs/python.md")
 )
 PAGES = (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))
 FENCED = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)

@@ -9,7 +9,7 @@ import typer
 from torch.distributed.run import get_args_parser
 
 from atrous.cli import app
-from atrous.cli.options import read_value
+from atrous.stages.told import read_value
 from tests.docs.pages import Command
 
 GROUP: Any = typer.main.get_command(app)

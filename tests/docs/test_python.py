@@ -8,20 +8,50 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import numpy as np
 import pytest
+from PIL import Image
 
+import atrous
 from atrous.execution import EXECUTORS, find_executor
 from atrous.search.promotion import ladder
 from atrous.spaces import FAMILIES
 from atrous.spaces.family import Family
 from atrous.strategies.strategy import AnyStrategy, Stateless
 from tests.contract import test_promotions, test_spaces, test_strategies, test_tasks
-from tests.docs.pages import EXTENDING, PAGES, QUICKSTART, README, blocks, execute
+from tests.docs.pages import EXTENDING, PAGES, PYTHON, QUICKSTART, README, blocks, execute
+from tests.docs.sandbox import SMALL, Sandbox
 
 
 def test_all_python_is_run_here() -> None:
     told = {page for page in PAGES if blocks(page.read_text(), "python")}
-    assert told == {README, QUICKSTART, EXTENDING}
+    assert told == {README, QUICKSTART, EXTENDING, PYTHON}
+
+
+@pytest.mark.slow
+def test_the_page_on_python_runs(box: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each call with what makes the command of its name small."""
+    for name in ("run", "search", "train", "evaluate"):
+        monkeypatch.setattr(atrous, name, _small(name))
+    for needed in ("DATA", "photo.jpg"):
+        box.need(needed)
+    page = execute(PYTHON)
+    with Image.open("ids.png") as ids:
+        assert np.array_equal(np.asarray(ids), page.seen.ids)
+    assert page.seen.overlay.size == page.seen.ids.shape[::-1]
+    assert page.report.errors == 0
+    assert str(page.search.trials[0]["architecture"])
+    assert page.scores.images == len(list(Path("DATA/images/test").iterdir()))
+    assert page.run.report().is_file()
+    assert "Trial" in repr(page.run) or "no time to search" in repr(page.run)
+
+
+def _small(name: str) -> Any:
+    """The function of a name with what makes the command of that name small."""
+    words = SMALL.get(name, ())
+    small = {f[2:].replace("-", "_"): v for f, v in zip(words[::2], words[1::2], strict=True)}
+    whole = getattr(atrous, name)
+    return lambda *given, **options: whole(*given, **{**options, **small})
 
 
 @pytest.fixture

@@ -14,9 +14,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from huggingface_hub import constants, hub_mixin
+from PIL import Image
 
 import atrous
 from atrous.core.errors import AtrousError
@@ -48,6 +50,53 @@ def test_a_model_is_a_plain_module() -> None:
     one.train()
     assert one.training_record["data"] == "streets"
     assert all(key.startswith("network.") for key in one.state_dict())
+
+
+def test_it_says_in_a_line_what_it_is() -> None:
+    assert repr(model()).startswith("Model(dpc-2:0.3.1.54, 3 classes, 3")
+
+
+def test_what_is_no_batch_is_refused_with_what_to_call() -> None:
+    photo = Image.new("RGB", (40, 30))
+    with pytest.raises(AtrousError, match=r"got a Image\. model\.predict\(image\) takes"):
+        model()(photo)
+    with pytest.raises(AtrousError, match=r"shape \[3, 33, 65\]\. Add the axis of the batch"):
+        model()(torch.zeros(3, 33, 65))
+
+
+def test_images_of_every_kind_are_predicted_alike(tmp_path: Path) -> None:
+    one = model()
+    pixels = np.random.default_rng(0).integers(0, 256, (45, 61, 3), np.uint8)
+    (tmp_path / "photos").mkdir()
+    photo = Image.fromarray(pixels)
+    photo.save(tmp_path / "photos" / "a.png")
+    with torch.no_grad():
+        expected = one(one.transform(photo)[None])[0].argmax(0)
+    seen = [one.predict(each) for each in (photo, pixels, tmp_path / "photos" / "a.png")]
+    seen += one.predict(str(tmp_path / "photos"))
+    assert len(seen) == 4
+    for each in seen:
+        assert np.mean(each.ids == expected.numpy()) > 0.99
+    first = seen[-1]
+    assert first.path == tmp_path / "photos" / "a.png"
+    assert first.overlay.size == photo.size
+    assert sum(first.shares.values()) == pytest.approx(1)
+    assert repr(first).startswith("Prediction(45 x 61: ")
+    assert first._repr_png_().startswith(b"\x89PNG")
+    with Image.open(first.save(tmp_path / "ids.png")) as ids:
+        assert np.array_equal(np.asarray(ids), first.ids)
+    with pytest.raises(AtrousError, match=r"ends in \.png"):
+        first.save(tmp_path / "ids.jpg")
+    with pytest.raises(AtrousError, match="Expected a PIL image or uint8 pixels"):
+        one.predict(torch.zeros(3, 4, 4))
+
+
+def test_a_folder_one_level_off_is_understood(tmp_path: Path) -> None:
+    folder = saved(tmp_path / "BEST" / "model")
+    for near in (folder, tmp_path / "BEST", folder / "model.safetensors"):
+        assert torch.equal(logits(load_model(near)), logits(atrous.load(near)))
+    with pytest.raises(AtrousError, match=r"holds no model\.json"):
+        load_model(tmp_path)
 
 
 def test_the_hub_methods_write_and_read_a_models_folder(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
-from atrous.cli import recipe as commands
+from atrous.cli import explore as commands
 from atrous.core import console
 from atrous.core.errors import AtrousError
 from atrous.recipes import RECIPES

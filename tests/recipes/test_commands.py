@@ -11,13 +11,13 @@ from typer.main import get_command
 
 from atrous.cli.explore import check
 from atrous.cli.model import evaluate, predict
-from atrous.cli.options import Told
 from atrous.cli.train import train
 from atrous.core.config import EncoderConfig
 from atrous.core.options import leaves
 from atrous.core.requests import EvaluationRequest, PredictConfig, TrainRequest
 from atrous.recipes import RECIPES
 from atrous.recipes.recipe import Recipe, commands, submission
+from atrous.stages.told import Told
 from atrous.training.config import protocol_of
 from tests.cases import each
 

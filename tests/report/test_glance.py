@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from atrous.core.trial import REPLICATE, Job, Measured, Origin, Rung, Trial
-from atrous.core.words import difference
+from atrous.core.words import points, told
 from atrous.report.content import gather
 from atrous.report.glance import NOT_MEASURED, Glance
-from atrous.report.page import recommended_model, render_page
+from atrous.report.page import answer, render_page
 from atrous.search.ledger import Entry
 from atrous.search.run import Run
 from tests.records import SPACE
@@ -48,15 +48,20 @@ def test_everything_that_was_measured_is_told(run: Run) -> None:
     )
     tiles = _tiles(run)
     assert tiles["Found"] == ("Trial 40", "by its proxy score; not ranked again")
-    assert tiles["mIoU on test"] == (f"{mine['miou']:.4f}", "on 73 images that it has not seen")
+    assert tiles["mIoU on test"] == (
+        f"{told(mine['miou'], 'miou')} %",
+        "on 73 images that it has not seen",
+    )
     assert tiles["Against dpc:aspp"] == (
-        difference(mine["miou"] - its["miou"]),
-        f"it has {its['miou']:.4f}, trained alike",
+        points(mine["miou"] - its["miou"], "miou"),
+        f"points of mIoU; it has {told(its['miou'], 'miou')} %, trained alike",
     )
     assert tiles["Parameters"] == ("3.55 M", "of the whole network")
     assert tiles["Multiply-adds"] == ("1.91 G", "for 361 × 481 pixels")
-    assert tiles["Latency"][0] == "23.4 ms"
-    assert tiles["Latency"][1].startswith("onnxruntime 1.31.0, float32, batch 1, 361 × 481 pixels")
+    assert tiles["Latency"][0] == "23 ms [22, 24]"
+    assert tiles["Latency"][1].startswith(
+        "median and quartiles, onnxruntime 1.31.0, float32, batch 1, 361 × 481 pixels"
+    )
     assert "over that expected of its own random trials" in tiles["Against random search"][1]
     glance = _glance(run)
     assert glance.drawing is not None
@@ -123,14 +128,14 @@ def test_what_is_not_shown_to_be_better_is_not_what_the_page_says_to_use(run: Ru
     write_trained(run.path, "dpc-top1", _architecture(run, 1), 0.58)
     content = gather(run, run.ledger().entries())
     assert content.verdict is not None
-    assert (content.verdict.trained or 0) > 0
+    assert content.verdict.evidence[0].margin > 0
     assert content.recommended is not None
     assert content.recommended.title == "dpc:top1"
     page = render_page(content)
-    assert "Trial 40 is not shown to be better than dpc:top1, the cheapest baseline" in page
+    assert "Trial 40 is no different from dpc:top1, the best fixed rival at its cost" in page
     assert "<h3>Use dpc:top1</h3>" in page
     assert f"atrous predict {run.path}/trained/dpc-top1/model" in page
-    assert recommended_model(run) == run.path / "trained/dpc-top1/model"
+    assert answer(run).model == run.path / "trained/dpc-top1/model"
 
 
 def test_what_fresh_seeds_show_to_be_better_is_what_the_page_says_to_use(run: Run) -> None:
@@ -144,7 +149,7 @@ def test_what_fresh_seeds_show_to_be_better_is_what_the_page_says_to_use(run: Ru
         outcome = Measured(Job(trial, Rung(0, 4)), {"test miou": score}, {}, 1.0)
         ledger.record(Entry(outcome, score, 1.0), SPACE.widths(architecture.genotype))
     page = render_page(gather(run, run.ledger().entries()))
-    assert "Trial 40 is better than dpc:top1, the cheapest baseline: +0.1050 mIoU" in page
-    assert "(2 fresh seeds each, on test); trained in full +" in page
+    assert "Trial 40 is better than dpc:top1, the best fixed rival at its cost: " in page
+    assert "with 2 fresh seeds each, on test" in page
     assert "<h3>Use trial 40</h3>" in page
-    assert recommended_model(run) == run.path / "trained/best/model"
+    assert answer(run).model == run.path / "trained/best/model"

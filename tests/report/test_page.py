@@ -109,7 +109,7 @@ def test_the_page_of_a_whole_run_tells_what_was_measured(whole: Path) -> None:
     text = " ".join(unescape(whole.read_text()).split())
     found = dict(re.findall(r"<dt>([^<]+)</dt><dd>([^<]+)<small>", text))
     assert found["Found"] == "Trial 16"
-    assert found["Latency"] == "23.4 ms"
+    assert found["Latency"] == "23 ms [22, 24]"
     assert "<h1>A network for my street</h1>" in text
     assert "trial 16, stood 4th of 38 under the proxy. The paper's winner stood 12th." in text
     assert "The ring marks the weights that were kept" in text
@@ -191,14 +191,14 @@ def test_user_text_is_escaped() -> None:
 def test_best_and_baselines_are_told_in_a_sentence() -> None:
     entries = [*baselines(), measured(2, 0.43), measured(3, 0.42)]
     text = _page(entries)
-    assert "The best of 2 proposed cells scores 0.4300, 0.0059 above dpc:top1 (0.4241)" in text
-    assert "and 0.0113 above dpc:aspp (0.4187)" in text
+    assert "The best of 2 proposed cells scores 43.0, 0.6 above dpc:top1 (42.4)" in text
+    assert "and 1.1 above dpc:aspp (41.9)" in text
     assert "This flatters the search" in text
 
 
 def test_a_search_that_lost_says_so() -> None:
     text = _page([*baselines(), measured(2, 0.41)])
-    assert "The one proposed cell scores 0.4100, 0.0141 below dpc:top1" in text
+    assert "The one proposed cell scores 41.0, 1.4 below dpc:top1" in text
 
 
 def test_classes_have_their_best_marked() -> None:
@@ -316,7 +316,7 @@ def test_the_page_of_a_search_speaks_of_networks(tmp_path: Path) -> None:
     entries = [network(number, 0.3 + number / 100) for number in range(8)]
     page = render_page(gather(run, entries))
     assert "Cost is that of trunk and head, at F = 4 on an image of 65 × 97 pixels." in page
-    assert "The best of 8 proposed networks scores 0.3700" in page
+    assert "The best of 8 proposed networks scores 37.0" in page
     assert page.count('aria-label="Network: strides') == 3
     assert "Stride of the last layer" in page
     assert "the share of layers, of operations and of inputs" in page

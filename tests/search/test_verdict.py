@@ -1,4 +1,4 @@
-"""Who is crowned: only what is shown to be better than the cheapest baseline, beyond the noise."""
+"""Who is crowned: only what is shown to be better than a fixed rival, beyond chance."""
 
 from __future__ import annotations
 
@@ -14,7 +14,14 @@ from atrous.core.trial import REPLICATE, Job, Measured, Origin, Rung, Trial
 from atrous.core.words import count
 from atrous.search.ledger import Entry
 from atrous.search.run import HELD_BACK, Run, winner
-from atrous.search.verdict import Verdict, cheapest_baseline, verdict_of
+from atrous.search.verdict import (
+    Evidence,
+    Verdict,
+    cheapest_baseline,
+    cost_of,
+    rival_of,
+    verdict_of,
+)
 from atrous.spaces import find_architecture, find_space
 from tests.report.runs import make_run, measured, reranked
 
@@ -71,14 +78,15 @@ def test_one_1x1_convolution_is_the_cheapest_baseline_of_its_family(tmp_path: Pa
 def test_a_best_within_the_spread_is_not_crowned(tmp_path: Path) -> None:
     """Seven scores with a deviation of 0.0135 allow a margin of 0.065 by chance."""
     found = verdict(search(tmp_path, 0.40))
-    assert found.evidence.margin == pytest.approx(0.04)
-    assert found.evidence.noise == pytest.approx(0.0649, abs=1e-4)
+    (told,) = found.evidence
+    assert told.margin == pytest.approx(0.04)
+    assert (told.low, told.high) == pytest.approx((-0.0249, 0.1049), abs=1e-4)
     assert not found.is_better
     assert found.recommended.name == "dpc:1x1"
-    cost = found.found.cost.multiply_adds, found.baseline.cost.multiply_adds
+    cost = found.found.cost.multiply_adds, found.rival.cost.multiply_adds
     assert found.words == (
-        "Trial 6 is not shown to be better than dpc:1x1, the cheapest baseline: +0.0400 mIoU, "
-        "within the noise of 0.0649 (from the spread of the 7 proposed, one seed each). "
+        "Trial 6 is no different from dpc:1x1, the best fixed rival at its cost: +4.0 points of "
+        "mIoU [−2.5, +10.5] by the spread of the 7 proposed, one seed each. "
         f"Recommended: dpc:1x1. They cost {count(cost[0])} and {count(cost[1])} multiply-adds."
     )
 
@@ -87,9 +95,24 @@ def test_a_best_beyond_the_spread_is_crowned(tmp_path: Path) -> None:
     found = verdict(search(tmp_path, 0.3))
     assert found.is_better
     assert found.recommended.name == "trial 6"
-    assert (
-        "Trial 6 is better than dpc:1x1, the cheapest baseline: +0.1400 mIoU, beyond" in found.words
+    assert "Trial 6 is better than dpc:1x1, the best fixed rival at its cost: +14.0" in found.words
+
+
+def test_the_rival_is_the_best_that_costs_no_more_the_cheapest_where_all_do(tmp_path: Path) -> None:
+    run = search(tmp_path, 0.40)
+    entries = run.ledger().entries()
+    by_cost = sorted(
+        NAMES[:2], key=lambda name: cost_of(run, find_architecture(name)).multiply_adds
     )
+    assert by_cost == ["dpc:1x1", "dpc:aspp"]
+    for found, expected in (("dpc:1x1", "dpc:1x1"), ("dpc:aspp", "dpc:aspp")):
+        rival = rival_of(run, entries, find_architecture(found))
+        assert rival is not None
+        assert rival.name == expected
+    dear = [baseline(1, 0.43, "dpc:aspp"), measured(2, 0.4)]
+    told = rival_of(make_run(tmp_path / "dear", dear), dear, find_architecture("dpc:1x1"))
+    assert told is not None
+    assert told.name == "dpc:aspp"
 
 
 def test_the_second_ranking_goes_before_the_first(tmp_path: Path) -> None:
@@ -101,8 +124,8 @@ def test_the_second_ranking_goes_before_the_first(tmp_path: Path) -> None:
         ledger.record(entry, space.widths(entry.trial.architecture.genotype))
     found = verdict(run)
     assert found.found.name == "trial 4"
-    assert found.evidence.margin == pytest.approx(-0.09)
-    assert found.evidence.noise is None
+    assert found.evidence[0].margin == pytest.approx(-0.09)
+    assert found.evidence[0].low is None
     assert "nothing tells how much of that is chance" in found.words
     assert found.recommended.name == "dpc:1x1"
 
@@ -118,14 +141,15 @@ def test_the_second_ranking_is_told_by_its_own_score(
     for entry in (baseline(0, 0.5), measured(6, 0.4, "trial 6")):
         space = find_space(entry.trial.architecture.space)
         ledger.record(entry, space.widths(entry.trial.architecture.genotype))
-    assert verdict(run).evidence.score == named
+    assert verdict(run).evidence[0].score == named
 
 
 def test_fresh_seeds_go_before_everything(tmp_path: Path) -> None:
     found = verdict(compared(search(tmp_path, 0.4), [0.02, 0.021, 0.019]))
-    assert found.evidence.basis == "3 fresh seeds each, on test"
-    assert found.evidence.margin == pytest.approx(0.02)
-    assert found.evidence.noise == pytest.approx(0.00248, abs=1e-5)
+    (told,) = found.evidence
+    assert told.basis == "with 3 fresh seeds each, on test"
+    assert told.margin == pytest.approx(0.02)
+    assert told.low == pytest.approx(0.02 - 0.00248, abs=1e-5)
     assert found.is_better
     doubtful = verdict(compared(search(tmp_path / "other", 0.3), [0.05, -0.03, 0.01]))
     assert not doubtful.is_better
@@ -134,27 +158,32 @@ def test_fresh_seeds_go_before_everything(tmp_path: Path) -> None:
 
 def test_a_single_fresh_seed_tells_nothing_of_chance(tmp_path: Path) -> None:
     found = verdict(compared(search(tmp_path, 0.4), [0.3]))
-    assert "proposed" in found.evidence.basis
+    assert "proposed" in found.evidence[0].basis
 
 
 def test_images_that_chose_nothing_go_before_those_that_did(tmp_path: Path) -> None:
     run = search(tmp_path, 0.4, select_on="val")
     run = compared(compared(run, [0.1, 0.1], "val"), [0.0, 0.01], "test")
-    assert "on test" in verdict(run).evidence.basis
+    assert "on test" in verdict(run).evidence[0].basis
 
 
 def test_a_network_that_lost_when_it_was_trained_is_not_crowned(tmp_path: Path) -> None:
-    found = replace(verdict(search(tmp_path, 0.3)), trained=-0.01)
-    assert found.evidence.margin > (found.evidence.noise or 1)
+    found = verdict(search(tmp_path, 0.3))
+    assert found.is_better
+    lost = Evidence(-0.01, -0.03, 0.01, "on 72 images of test, one training each", "mIoU")
+    found = replace(found, evidence=(lost, *found.evidence))
     assert not found.is_better
-    assert "trained in full −0.0100 mIoU" in found.words
+    assert not found.is_worse
+    assert "−1.0 points of mIoU [−3.0, +1.0] on 72 images of test, one" in found.words
 
 
 def test_a_cheaper_best_is_recommended_unless_it_is_worse(tmp_path: Path) -> None:
     found = verdict(search(tmp_path, 0.4))
-    dear = replace(found.baseline, cost=replace(found.found.cost, multiply_adds=10**12))
-    assert replace(found, baseline=dear).recommended == found.found
-    worse = replace(found, baseline=dear, evidence=replace(found.evidence, margin=-0.2))
+    dear = replace(found.rival, cost=replace(found.found.cost, multiply_adds=10**12))
+    assert replace(found, rival=dear).recommended == found.found
+    assert "the cheapest fixed rival" in replace(found, rival=dear).words
+    told = Evidence.within(-0.2, 0.1, "by the spread", "mIoU")
+    worse = replace(found, rival=dear, evidence=(told,))
     assert worse.is_worse
     assert worse.recommended == dear
 

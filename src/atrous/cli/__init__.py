@@ -5,18 +5,18 @@ from __future__ import annotations
 import errno
 import signal
 import sys
+from importlib import metadata
 from types import FrameType
-from typing import NoReturn
+from typing import Annotated, NoReturn
 
 import typer
 
 from atrous.cli.bench import bench as bench_commands
 from atrous.cli.explore import check, describe, scenes, spaces
+from atrous.cli.explore import recipe as recipe_commands
 from atrous.cli.model import evaluate, export, latency, predict
 from atrous.cli.options import Command
-from atrous.cli.recipe import recipe as recipe_commands
-from atrous.cli.results import compare, fidelity, report
-from atrous.cli.search import rerank, search, status
+from atrous.cli.search import compare, fidelity, report, rerank, search, status
 from atrous.cli.train import demo, run, train
 from atrous.core.console import forgive
 from atrous.core.errors import AtrousError, in_a_line, lacks_memory
@@ -61,10 +61,29 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
     help="Finds the dense-prediction network that fits your images, device and budget.",
+    context_settings={"help_option_names": ["-h", "--help"]},
 )
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        print(f"atrous {metadata.version('atrous')}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """Finds the dense-prediction network that fits your images, device and budget."""
+
+
 for command in COMMANDS:
     summary = (command.__doc__ or "").partition("\n")[0]
-    app.command(cls=Command, short_help=summary)(command)
+    names = {"help_option_names": ["-h", "--help"]}
+    app.command(cls=Command, short_help=summary, context_settings=names)(command)
 app.add_typer(recipe_commands, name="recipe")
 app.add_typer(bench_commands, name="bench")
 

@@ -1,7 +1,9 @@
-"""Shows what there is: search spaces, architectures, data sets and scenes to try things on."""
+"""Shows what there is: spaces, architectures, data sets, scenes to try things on, and published
+results, for which it goes."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import typer
@@ -9,12 +11,23 @@ from rich.console import Group, RenderableType
 from rich.table import Column, Table
 from rich.text import Text
 
-from atrous.cli.options import Json, Told, show, takes
-from atrous.core.console import say
+from atrous.cli.options import Command, Json, show, takes
+from atrous.core.console import output, say, stoppable
 from atrous.core.files import write_whole, writing
-from atrous.core.requests import CheckRequest, DescribeConfig, ScenesConfig, SpacesRequest
+from atrous.core.requests import (
+    CheckRequest,
+    DescribeConfig,
+    RecipeConfig,
+    ScenesConfig,
+    ShowRequest,
+    SpacesRequest,
+)
+from atrous.core.words import score_name
+from atrous.stages.told import Told
 
 if TYPE_CHECKING:
+    from atrous.core.trial import Metrics, Score
+    from atrous.recipes.changes import Difference
     from atrous.spaces.view import Description
 
 
@@ -72,9 +85,9 @@ def rendered(architecture: str, found: Description) -> RenderableType:
 def check(told: Told, as_json: Json = False) -> None:
     """Looks for everything that is wrong with a data set; exit code 1 if something is."""
     from atrous.cli.tables import check_report
-    from atrous.data.check import check as check_data
+    from atrous.stages import asked
 
-    report = check_data(told.made(CheckRequest).data)
+    report = asked.check.of(told)
     show(report, as_json, check_report)
     if any(problem.severity == "error" for problem in report.problems):
         raise typer.Exit(1)
@@ -89,3 +102,68 @@ def scenes(told: Told) -> None:
     dataset = write_scenes(asked.folder, asked.images, asked.seed)
     counts = ", ".join(f"{len(samples)} {split}" for split, samples in dataset.splits.items())
     say(f"{asked.folder}: {counts} images of {len(dataset.classes)} classes")
+
+
+OUT = Path("recipes")
+
+recipe = typer.Typer(
+    rich_markup_mode=None,
+    no_args_is_help=True,
+    help="Published results: the protocol, the number and its source, and a command that goes for "
+    "it.",
+)
+
+
+@recipe.command("list")
+def list_recipes() -> None:
+    """Lists the published results that there are recipes for."""
+    from atrous.recipes import RECIPES
+    from atrous.recipes.result import render_list
+
+    output.print(render_list(RECIPES.values()))
+
+
+@recipe.command("show", cls=Command)
+@takes(ShowRequest)
+def show_recipe(told: Told) -> None:
+    """Shows everything about a recipe: numbers, sources, protocol, data, commands."""
+    from atrous.recipes import find_recipe
+    from atrous.recipes.result import recipe_text
+
+    say(recipe_text(find_recipe(told.made(ShowRequest).name)))
+
+
+@recipe.command("run", cls=Command)
+@takes(RecipeConfig)
+def run_recipe(told: Told) -> None:
+    """Trains and scores as published, and puts measured beside published.
+
+    What is not given is the recipe's. The same command goes on with what was stopped. Under
+    torchrun, several processes train together.
+    """
+    from atrous.recipes import find_recipe
+    from atrous.recipes.reproduction import begin, carry_out
+    from atrous.recipes.result import PAGE
+
+    asked = told.made(RecipeConfig, lambda asked: find_recipe(asked.name))
+    found = find_recipe(asked.name)
+    reproduction = begin(found, asked.data, asked.out or OUT / asked.name, asked.changes)
+    if reproduction.leads:
+        _warn(reproduction.result.differences)
+    with stoppable(lambda: "Stopped. Go on: the same command again."):
+        done = carry_out(reproduction, say, _tell)
+    if done:
+        say(done.text)
+        say(f"wrote {done.out / PAGE}")
+
+
+def _warn(differences: tuple[Difference, ...]) -> None:
+    from atrous.recipes.result import difference_table
+
+    if differences:
+        say(f"This is not the published protocol:\n{difference_table(differences)}")
+
+
+def _tell(score: Score, _metrics: Metrics) -> None:
+    told = "" if score.loss is None else f"loss {score.loss:.4f}  "
+    say(f"step {score.step:>6}  {told}{score_name(score.name)} on val {score.value:.4f}")

@@ -14,10 +14,11 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from atrous.cli.options import Json, Told, show, takes
+from atrous.cli.options import Json, show, takes
 from atrous.core.console import note, say, shell
-from atrous.core.errors import AtrousError, require_all
+from atrous.core.errors import AtrousError
 from atrous.core.requests import EvaluationRequest, ExportConfig, LatencyConfig, PredictConfig
+from atrous.stages.told import Told
 
 if TYPE_CHECKING:
     from atrous.model.model import Model
@@ -30,22 +31,9 @@ if TYPE_CHECKING:
 def evaluate(told: Told, as_json: Json = False) -> None:
     """Scores a model on labelled images; stopped, the same command goes on."""
     from atrous.cli.tables import evaluation_table
-    from atrous.model.evaluation.assessment import count_rest as counted
-    from atrous.model.evaluation.assessment import prepare
-    from atrous.model.evaluation.publication import publish
+    from atrous.stages import asked
 
-    assessment = prepare(told.made(EvaluationRequest))
-    try:
-        evaluation = counted(assessment)
-    except KeyboardInterrupt:
-        done, total = assessment.tally.done, len(assessment.samples)
-        typer.echo(
-            f"Stopped; {done} of {total} images are counted and kept in {assessment.out}. "
-            "Go on: the same command again.",
-            err=True,
-        )
-        raise
-    files = publish(assessment)
+    evaluation, files = asked.evaluated(told)
     show(evaluation, as_json, evaluation_table)
     if not as_json:
         say("\n".join(f"wrote {path}" for path in files))
@@ -58,22 +46,9 @@ def export(told: Told, as_json: Json = False) -> None:
     The file is run and compared with the model before it counts as written.
     """
     from atrous.cli.tables import export_lines
-    from atrous.model.export.exported import check_model, check_request, export_model
-    from atrous.model.model import load_model
+    from atrous.stages import asked
 
-    def path_of(asked: ExportConfig) -> Path:
-        return asked.out or asked.model / f"model.{asked.to}"
-
-    def check(asked: ExportConfig) -> None:
-        require_all(
-            partial(check_model, asked.model),
-            partial(check_request, path_of(asked), asked.to, asked.opset),
-        )
-
-    asked = told.made(ExportConfig, check)
-    how = (asked.to, asked.normalise, asked.output, asked.opset)
-    exported = export_model(load_model(asked.model), path_of(asked), *how)
-    show(exported, as_json, export_lines, whole=True)
+    show(asked.export.of(told), as_json, export_lines, whole=True)
 
 
 @takes(LatencyConfig)
@@ -81,12 +56,13 @@ def latency(told: Told, as_json: Json = False) -> None:
     """Measures how long a model takes, from normalised images to class scores."""
     from atrous.cli.tables import latency_table
     from atrous.model.export.exported import check_model
+    from atrous.model.folder import with_model
     from atrous.model.latency.conditions import make_conditions, parse_runtimes
     from atrous.model.latency.measure import compare_latency
     from atrous.model.model import load_model
 
     asked = told.made(LatencyConfig)
-    check_model(asked.model)
+    check_model(with_model(asked.model))
     conditions = make_conditions(
         asked.size, asked.batch, asked.device, asked.threads, asked.precision
     )

@@ -1,57 +1,46 @@
-"""The search and the re-ranking of its best: begin, go on, watch."""
+"""The search, the re-ranking of its best, and what they found: reports, comparisons, fidelity."""
 
 from __future__ import annotations
 
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from atrous.cli.options import (
-    RUNS,
-    Told,
-    cache_of,
-    dated,
-    extendable,
-    refuse_to_change,
-    require_dataset,
-    resumed,
-    takes,
-)
-from atrous.core.config import SearchConfig
+from atrous.cli.options import Json, show, takes
 from atrous.core.console import command, output, say, stoppable
 from atrous.core.errors import require_all
-from atrous.core.requests import Folders, RerankRequest, RunRequest, SearchRequest
+from atrous.core.requests import (
+    CompareConfig,
+    FidelityRequest,
+    ReportRequest,
+    RerankRequest,
+    RunRequest,
+    SearchRequest,
+)
+from atrous.stages.told import RUNS, Told, cache_of, refuse_to_change, require_dataset
 
 if TYPE_CHECKING:
-    from atrous.search.loop import Estimator
     from atrous.search.run import Run
 
 
 @takes(SearchRequest)
 def search(told: Told) -> None:
     """Searches the space on the data set; interrupted, it goes on with --resume."""
-    from atrous.search.run import latest_run
-    from atrous.stages import search as driver
+    from atrous.search.verdict import verdict_of
+    from atrous.stages import asked
+    from atrous.stages.search import state_of
 
-    if "resume" in told:
-        may = " and ".join(f"--{name}" for name in extendable(SearchConfig))
-        may = f"Only {may} can. Start a new run for anything else."
-        changed = told.values(lambda _: refuse_to_change(told, "a search", may))
-        folders = told.part("folders").on(Folders())
-        path = resumed(told, folders, latest_run)
-        _extend(path, changed, folders)
-        drive(path, None, cache_of(folders))
-        return
-    asked = _asked(told)
-    if asked.foresight.plan:
+    if "plan" in told:
         from atrous.stages.relax import memory_needed
 
-        say(f"A step of a supernet needs {memory_needed(asked.search)}.")
+        say(f"A step of a supernet needs {memory_needed(asked.searched(told).search)}.")
         return
-    out, cache = asked.folders.out or dated(RUNS), cache_of(asked.folders)
-    _, estimator = driver.begin(asked.search, out, cache)
-    drive(out, estimator, cache)
+    run = asked.search.of(told).run
+    entries = run.ledger().entries()
+    if run.compared() and (verdict := verdict_of(run, entries)):
+        say(verdict.words)
+    state = state_of(run, entries, running=False)
+    say(f"The search is {state}. See the results: {command('report', run.path)}")
 
 
 @takes(RunRequest)
@@ -62,65 +51,6 @@ def status(told: Told) -> None:
 
     found = open_run(told.made(RunRequest).run)
     say(render(found, found.ledger().entries(), found.is_running()))
-
-
-def drive(path: Path, estimator: Estimator | None, cache: Path) -> None:
-    """Runs what is left of a run and says how to go on if it is interrupted."""
-    from atrous.estimation.estimators import estimator_of
-    from atrous.search.run import open_run
-    from atrous.search.verdict import verdict_of
-    from atrous.stages import search as driver
-    from atrous.stages.compare import reread
-    from atrous.stages.relax import relax, tell_snapshot
-    from atrous.stages.search import SearchView, state_of, total_of
-
-    run = open_run(path)
-    estimator = estimator or estimator_of(run, cache)
-    view = SearchView(total_of(run), run.config.budget.seconds, run.ledger().entries())
-
-    def stopped() -> str:
-        again = command("search", "--resume", path)
-        return f"Stopped; {len(run.ledger().entries())} trials are kept. Go on: {again}"
-
-    with stoppable(stopped):
-        strategy = relax(run, tell_snapshot) if run.config.gradient else None
-        with view.shown():
-            driver.proceed(run, estimator, view.watch, strategy)
-        if run.config.reading.reread:
-            reread(run, cache)
-    if run.compared() and (verdict := verdict_of(run, run.ledger().entries())):
-        say(verdict.words)
-    state = state_of(run, run.ledger().entries(), running=False)
-    say(f"The search is {state}. See the results: {command('report', path)}")
-
-
-def _asked(told: Told) -> SearchRequest:
-    """The search that a user asks for; raises `AtrousError` with all that is wrong with it."""
-    from atrous.spaces import known_space
-    from atrous.stages.search import require_possible, usual, usual_trials
-
-    strategy = told.get("strategy", "local")
-
-    def check(asked: SearchRequest) -> None:
-        require_all(
-            partial(require_dataset, told, "search", asked.folders),
-            partial(told.require_read_by, strategy),
-            partial(require_possible, asked.search, asked.folders.out),
-        )
-
-    usual_one = usual(known_space(told.get("space", "")), strategy)
-    asked = told.on(SearchRequest(usual_one), check)
-    return asked if "trials" in told else replace(asked, search=usual_trials(asked.search))
-
-
-def _extend(path: Path, changed: dict[str, Any], folders: Folders) -> None:
-    """Gives the run to go on with another budget, and its data from elsewhere, if asked for."""
-    from atrous.estimation.search_data import moved as with_data
-    from atrous.search.run import extend, open_run
-
-    with_data(open_run(path), folders.moved)
-    if changed.keys() & {"trials", "time"}:
-        extend(open_run(path), changed.get("trials"), changed.get("time"))
 
 
 @takes(RerankRequest)
@@ -167,3 +97,78 @@ def drive_rerank(run: Run, cache: Path) -> None:
     if verdict := verdict_of(run, run.ledger().entries()):
         say(verdict.words)
     say(f"Next: {command('train', run.path)}")
+
+
+@takes(ReportRequest)
+def report(told: Told) -> None:
+    """Prints the leaderboard and writes it as CSV beside a page with everything about the run."""
+    from atrous.cli.tables import front_table, leaderboard_table, rankings
+    from atrous.report.front import front_of
+    from atrous.report.leaderboard import leaderboard
+    from atrous.report.page import answer, write_report
+    from atrous.report.rerank import second_ranking
+    from atrous.search.run import open_run
+
+    asked = told.made(ReportRequest)
+    found = open_run(asked.run)
+    page = write_report(found, open_run(asked.against) if asked.against else None)
+    entries = found.ledger().entries()
+    rows = leaderboard(found, entries)
+    output.print(leaderboard_table(rows, entries))
+    if front := front_of(found, rows):
+        output.print(front_table(front))
+    if found.reranked():
+        output.print(rankings(second_ranking(found)))
+    say(answer(found).words)
+    say(f"report: {page.resolve()}")
+
+
+@takes(CompareConfig)
+def compare(told: Told, as_json: Json = False) -> None:
+    """Trains the best of a run and others with fresh seeds, and scores them on other images."""
+    from atrous.cli.tables import comparison_table
+    from atrous.estimation.search_data import moved as with_data
+    from atrous.search.run import open_run
+    from atrous.stages import compare as comparison
+    from atrous.stages.search import usual
+
+    asked = told.made(CompareConfig)
+    opened = with_data(open_run(asked.run), asked.folders.moved)
+    beside = ("best", *usual(opened.config.space).baselines)
+    chosen = beside if asked.architectures is None else asked.architectures
+    kept = cache_of(asked.folders)
+    found = comparison.compare(opened, chosen, asked.on, asked.seeds, kept)
+    show(found, as_json, comparison_table)
+
+
+@takes(FidelityRequest)
+def fidelity(told: Told) -> None:
+    """Trains 31 small cells by proxy and in full, and tells how far their ranks agree.
+
+    Interrupted, it goes on where it stopped when it is asked for again.
+    """
+    from atrous.stages.fidelity.measure import measure, prepare, require_possible
+    from atrous.stages.fidelity.result import gather
+    from atrous.stages.fidelity.summary import StudyView, render, write_summary
+
+    def check(asked: FidelityRequest) -> None:
+        require_all(
+            partial(require_dataset, told, "fidelity", asked.folders),
+            partial(require_possible, asked.study),
+        )
+
+    asked = told.on(FidelityRequest(), check)
+    out = asked.folders.out or RUNS / "fidelity"
+    study, ways = prepare(asked.study, out, cache_of(asked.folders))
+    view = StudyView(asked.study.cells)
+    try:
+        with view.shown():
+            measure(study, ways, view.begin, view.watch)
+    except KeyboardInterrupt:
+        done = sum(map(len, study.entries().values()))
+        say(f"Stopped; {done} trials are kept. Go on: ask again as before.")
+        write_summary(gather(study), out)
+        raise
+    found = gather(study)
+    output.print(render(found))
+    say(f"summary: {write_summary(found, out).resolve()}")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from rich.console import Group, RenderableType
 from rich.padding import Padding
@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from atrous.core.statistics import Interval, mean_interval
-from atrous.core.words import count, decimal, quantity, score_name
+from atrous.core.words import count, decimal, duration, quantity, score_name, told
 from atrous.data.check import Report
 from atrous.data.dataset import FOLDER
 from atrous.data.findings import Problem
@@ -20,7 +20,9 @@ from atrous.model.export.interface import INPUT
 from atrous.model.facts import Latency
 from atrous.report.front import Front
 from atrous.report.leaderboard import TOP, Row, failures, is_of_rungs, shown
+from atrous.report.measures import TitledNetwork, evaluation_of, most_telling
 from atrous.report.rerank import Again, SecondRanking, agreement_words, left_words, winner_words
+from atrous.report.trained import Timetable
 from atrous.search.ledger import Entry
 from atrous.stages.compare import Comparison, paired, scores
 from atrous.tasks import USUAL
@@ -72,6 +74,42 @@ def rankings(second: SecondRanking) -> RenderableType:
     return Group(_ranking_table(second), "", *(Text(line) for line in lines if line))
 
 
+def outcome_table(networks: Sequence[TitledNetwork]) -> Table:
+    """The trained networks of a whole run, the one to use first, within 60 columns."""
+    asked = most_telling(networks)
+    scored = next((e for n in networks if (e := evaluation_of(n, asked))), None)
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    table.add_column("network", overflow="fold")
+    for heading in (f"mIoU % {scored.split}" if scored else "mIoU %", "params", "MAdds"):
+        table.add_column(heading, justify="right")
+    table.add_column("latency", justify="right", overflow="fold")
+    for each in networks:
+        trained, found = each.trained, evaluation_of(each, asked)
+        fastest = min(trained.timings, key=lambda timing: timing.median_ms, default=None)
+        table.add_row(
+            Text(each.title),
+            told(found.miou, "miou") if found else "",
+            count(trained.parameters) if trained.parameters else "",
+            count(trained.multiply_adds) if trained.multiply_adds else "",
+            fastest.words if fastest else "",
+        )
+    return table
+
+
+def time_table(schedule: Timetable, took: Mapping[str, float]) -> Table:
+    """The time that was planned for each stage of a whole run, and that it took."""
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    table.add_column("stage")
+    for heading in ("planned", "took"):
+        table.add_column(heading, justify="right")
+    planned = {stage.name: stage.seconds for stage in schedule.stages}
+    for name in dict.fromkeys((*took.keys() - planned.keys(), *planned)):
+        cells = (known.get(name) for known in (planned, took))
+        table.add_row(name, *("" if cell is None else duration(cell) for cell in cells))
+    table.add_row("in all", duration(schedule.budget), duration(sum(took.values())), style="bold")
+    return table
+
+
 def _row_cells(row: Row, with_value: bool, with_steps: bool) -> list[str | Text]:
     return [
         str(row.rank),
@@ -79,8 +117,8 @@ def _row_cells(row: Row, with_value: bool, with_steps: bool) -> list[str | Text]
         Text(row.name),
         row.source,
         *([str(row.steps)] if with_steps else []),
-        decimal(row.score),
-        *([decimal(row.value)] if with_value else []),
+        told(row.score, row.score_name),
+        *([told(row.value, row.task.value)] if with_value else []),
         decimal(row.loss),
         count(row.parameters),
         count(row.multiply_adds),
@@ -107,18 +145,18 @@ def _ranking_table(second: SecondRanking) -> Table:
     for heading in ("params", "MAdds"):
         table.add_column(heading, justify="right", no_wrap=True)
     for cell in second.cells:
-        table.add_row(*_ranking_line(cell), style="cyan" if cell.row.is_baseline else None)
+        table.add_row(*_ranking_line(cell, second), style="cyan" if cell.row.is_baseline else None)
     return table
 
 
-def _ranking_line(cell: Again) -> list[Text]:
+def _ranking_line(cell: Again, second: SecondRanking) -> list[Text]:
     proxy = cell.proxy
     texts = (
         _whole(cell.rank),
         _whole(cell.trial),
         _whole(proxy.rank if proxy else None),
-        decimal(proxy.score if proxy else None),
-        decimal(cell.row.score),
+        told(proxy.score if proxy else None, second.score_name),
+        told(cell.row.score, second.second_name),
         cell.row.name,
         count(cell.row.parameters),
         count(cell.row.multiply_adds),
@@ -274,16 +312,16 @@ def evaluation_table(evaluation: Evaluation) -> RenderableType:
     table.add_column("share of labelled pixels", justify="right")
     shares = counts.sum(1) / max(1, int(counts.sum()))
     for (name, iou), share in zip(evaluation.class_iou.items(), shares, strict=True):
-        table.add_row(Text(name), "absent" if iou is None else f"{100 * iou:.2f}", f"{share:.2%}")
+        table.add_row(Text(name), told(iou, "miou") or "absent", f"{share:.2%}")
     table.add_section()
-    table.add_row(Text("mIoU", "bold"), Text(f"{100 * evaluation.miou:.2f}", "bold"), "")
+    table.add_row(Text("mIoU", "bold"), Text(told(evaluation.miou, "miou"), "bold"), "")
     return Group(
         Text(head),
         table,
         Text(
-            f"mean accuracy {100 * evaluation.mean_accuracy:.2f}, "
-            f"pixel accuracy {100 * evaluation.pixel_accuracy:.2f}, "
-            f"frequency-weighted IoU {100 * evaluation.weighted_iou:.2f}"
+            f"mean accuracy {told(evaluation.mean_accuracy, 'miou')}, "
+            f"pixel accuracy {told(evaluation.pixel_accuracy, 'miou')}, "
+            f"frequency-weighted IoU {told(evaluation.weighted_iou, 'miou')}"
         ),
     )
 

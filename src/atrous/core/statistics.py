@@ -1,4 +1,4 @@
-"""Rank correlations with bootstrap intervals, and means with confidence intervals.
+"""Rank correlations and other statistics with bootstrap intervals, and means with theirs.
 
 The bootstrap resamples weights of pairs, thousands at a time; scipy's would rank every resample
 anew, one after another.
@@ -6,7 +6,7 @@ anew, one after another.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from math import nan, sqrt
 from statistics import mean, stdev
@@ -26,7 +26,7 @@ Array = npt.NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Interval:
-    """A mean of `count` values with its 95 % confidence interval (Student's t)."""
+    """A mean of `count` values, or another statistic of them, with its 95 % confidence interval."""
 
     mean: float
     low: float
@@ -57,12 +57,32 @@ class Correlation:
 
 
 def mean_interval(values: Sequence[float]) -> Interval:
-    """The mean with its confidence interval; without bounds for a single value, NaN for none."""
+    """The mean and its interval by Student's t; without bounds for a single value, NaN for none."""
     count = len(values)
     if count < 2:
         return Interval(mean(values) if values else nan, nan, nan, count)
     margin = float(student.ppf((1 + CONFIDENCE) / 2, count - 1)) * stdev(values) / sqrt(count)
     return Interval(mean(values), mean(values) - margin, mean(values) + margin, count)
+
+
+PART = 250
+"""Resamples that are in memory at a time."""
+
+
+def bootstrap(statistic: Callable[[Array], Array], count: int, seed: int = 0) -> Interval:
+    """The statistic of `count` things with its bootstrap percentile interval (Efron 1979).
+
+    `statistic` gives a number for each row of weights [rows, count], which say how often a thing is
+    there. Without bounds for fewer than three things.
+    """
+    whole = float(statistic(np.ones((1, count)))[0])
+    weights = _resamples(count, seed)
+    if not len(weights):
+        return Interval(whole, nan, nan, count)
+    parts = (weights[n : n + PART] for n in range(0, len(weights), PART))
+    found = np.concatenate([statistic(part) for part in parts])
+    low, high = np.quantile(found, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
+    return Interval(whole, float(low), float(high), count)
 
 
 @dataclass(frozen=True)

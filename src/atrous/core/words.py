@@ -1,6 +1,6 @@
 """Numbers in words, the same way in a report, on a terminal and in a drawing.
 
-Scores, mIoU and IoU are shares in [0, 1]: four digits for what ranks a trial, three for a class.
+mIoU, IoU and what else is a share in [0, 1] is told in percent, with one digit.
 """
 
 from __future__ import annotations
@@ -34,6 +34,10 @@ SCORES = {
 """Of scores and of values, by name: a short name, and the meaning in a phrase."""
 
 
+PERCENT = frozenset(("miou", "blend", "mIoU"))
+"""Scores, and short names of scores, that are told in percent."""
+
+
 def score_name(score: str) -> str:
     """The short name of a score, or of a value."""
     return SCORES.get(score, (score, score))[0]
@@ -51,9 +55,23 @@ def decimal(value: float | None, digits: int = 4) -> str:
     return f"{value:.{digits}f}".replace("-", MINUS)
 
 
-def difference(value: float) -> str:
-    """A difference of two scores, always with its sign."""
-    return f"{value:+.4f}".replace("-", MINUS)
+def told(value: float | None, score: str) -> str:
+    """The value of a score: in percent with one digit where it is a share; nothing for `None`."""
+    if score not in PERCENT:
+        return decimal(value)
+    return decimal(None if value is None else 100 * value, 1)
+
+
+def points(value: float, score: str) -> str:
+    """A difference of two values of a score, always with its sign: points of 100 for shares."""
+    scaled, digits = (100 * value, 1) if score in PERCENT else (value, 4)
+    return f"{scaled:+.{digits}f}".replace("-", MINUS)
+
+
+def of_points(score: str) -> str:
+    """The unit of such a difference."""
+    name = score_name(score)
+    return f"points of {name}" if score in PERCENT else name
 
 
 def moment(iso: str) -> str:
@@ -88,7 +106,12 @@ def amount(name: str, value: float) -> str:
         return count(round(value))
     if name == "memory":
         return mebibytes(value)
-    return f"{decimal(value, 2)} ms" if name == "latency" else decimal(value)
+    return f"{decimal(value, 2)} ms" if name == "latency" else told(value, name)
+
+
+def two_digits(value: float) -> str:
+    """A positive number with its first two digits: 0.52, 7.3, 41, 230."""
+    return f"{float(f'{value:.2g}'):g}"
 
 
 def megabytes(length: int) -> str:

@@ -18,6 +18,7 @@ from huggingface_hub.repocard import ModelCard
 
 from atrous.core.architecture import Architecture
 from atrous.core.errors import AtrousError
+from atrous.core.words import told
 from atrous.model.evaluation.record import SCORES, Evaluation
 from atrous.model.record import ModelRecord
 from atrous.spaces import find_space
@@ -25,6 +26,7 @@ from atrous.spaces.blueprint import Blueprint
 
 CARD, TEMPLATE = "README.md", Path(__file__).with_name("card.md")
 BEGIN, END = "<!-- measured: begin -->", "<!-- measured: end -->"
+VERDICT = "<!-- verdict: begin -->", "<!-- verdict: end -->"
 TASK = "image-segmentation"
 METRICS = {"miou": "mean_iou", "pixel_accuracy": "accuracy"}
 """The hub's identifier of the scores that its front matter lists."""
@@ -38,7 +40,7 @@ TRAINING = {
     "rate": "base learning rate",
     "seed": "seed",
     "backbone_weights": "backbone's first weights",
-    "selection_miou": "mIoU on the images it was selected on",
+    "selection_miou": "mIoU on the images it was selected on, in percent",
 }
 """The fields of the training record that the card tells, in its words."""
 
@@ -68,6 +70,7 @@ def write_card(name: str, record: ModelRecord, parameters: int) -> str:
         drawing=drawing(blueprint.architecture),
         facts=_facts(training),
         measured=f"{BEGIN}\n{measured(blueprint.classes, ())}\n{END}",
+        verdict="\n".join(VERDICT),
     )
     return f"---\n{metadata.to_yaml()}\n---\n\n{text}"
 
@@ -87,10 +90,20 @@ def renew_card(text: str, name: str, classes: Sequence[str], known: Sequence[Eva
             "again: what was measured is kept."
         ) from error
     _set_results(card.data, card.data.get("model_name") or name, known)
-    section = f"{BEGIN}\n{measured(classes, known)}\n{END}"
-    pattern = re.compile(f"{re.escape(BEGIN)}.*?{re.escape(END)}", re.DOTALL)
-    card.text = pattern.sub(lambda _: section, card.text)
+    card.text = _renewed(card.text, (BEGIN, END), measured(classes, known))
     return str(card)
+
+
+def judged_card(text: str, verdict: str) -> str:
+    """Returns the card with the verdict on the run that it came from; everything else stays."""
+    return _renewed(text, VERDICT, f"## Was the search worth it?\n\n{escaped(verdict)}")
+
+
+def _renewed(text: str, marks: tuple[str, str], section: str) -> str:
+    """Returns a text with another section between its marks, if it has those."""
+    begin, end = marks
+    pattern = re.compile(f"{re.escape(begin)}.*?{re.escape(end)}", re.DOTALL)
+    return pattern.sub(lambda _: f"{begin}\n{section}\n{end}", text)
 
 
 def headline(blueprint: Blueprint, training: Mapping[str, Any]) -> str:
@@ -105,14 +118,13 @@ def measured(classes: Sequence[str], evaluations: Sequence[Evaluation]) -> str:
         return "## Measured\n\nNot measured yet."
     head = ("data", "split", "images", "predicted at", *SCORES.values())
     rows = [
-        (e.data, e.split, f"{e.images:,}", e.inference, *(f"{score:.4f}" for score in e.scores))
-        for e in evaluations
+        (e.data, e.split, f"{e.images:,}", e.inference, *map(_share, e.scores)) for e in evaluations
     ]
     columns = [evaluation.title for evaluation in evaluations]
     shares = [tuple(evaluation.class_iou.values()) for evaluation in evaluations]
     by_class = [(name, *(_share(s[k]) for s in shares)) for k, name in enumerate(classes)]
     return (
-        f"## Measured\n\n{markdown(head, rows)}\nIoU of each class:\n\n"
+        f"## Measured\n\nIn percent.\n\n{markdown(head, rows)}\nIoU of each class:\n\n"
         f"{markdown(('class', *columns), by_class)}\nThe pixel counts behind these numbers are in "
         "`evaluation.json`."
     )
@@ -148,7 +160,7 @@ def _template() -> jinja2.Template:
 def _facts(training: Mapping[str, Any]) -> list[tuple[str, str]]:
     """Lists what the card tells of the training record."""
     return [
-        (words, _extent(training[key]) if key == "crop" else _value(training[key]))
+        (words, _shown(key, training[key]))
         for key, words in TRAINING.items()
         if training.get(key) is not None
     ]
@@ -179,7 +191,13 @@ def _identifier(data: str) -> str:
 
 
 def _share(value: float | None) -> str:
-    return "absent" if value is None else f"{value:.4f}"
+    return "absent" if value is None else told(value, "miou")
+
+
+def _shown(key: str, value: Any) -> str:
+    if key == "crop":
+        return _extent(value)
+    return _share(value) if key == "selection_miou" else _value(value)
 
 
 def _value(value: object) -> str:

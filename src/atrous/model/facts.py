@@ -9,10 +9,13 @@ from typing import Annotated, Any
 from pydantic import AfterValidator
 
 from atrous.core.records import Amount, Count, Device, Finite, Positive, Threads, from_json
+from atrous.core.words import two_digits
 from atrous.data.canvas import Size
 
 SELECTED, SELECTION_FINGERPRINT = "selection_", "selection_fingerprint"
 Extent = tuple[Positive, Positive]
+BUSY = 0.25
+"""Passes of an idle machine have quartiles that are closer than this share of the median."""
 
 
 @dataclass(frozen=True)
@@ -37,6 +40,23 @@ class Latency:
     quartiles_ms: tuple[Amount, Amount]
     range_ms: tuple[Amount, Amount]
     milliseconds: tuple[Amount, ...]
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether the passes are so far apart that something else was computed meanwhile."""
+        low, high = self.quartiles_ms
+        return high - low > BUSY * self.median_ms
+
+    @property
+    def spread(self) -> str:
+        """The median with its quartiles in two digits."""
+        median, low, high = map(two_digits, (self.median_ms, *self.quartiles_ms))
+        return f"{median} ms [{low}, {high}]"
+
+    @property
+    def words(self) -> str:
+        """The same with a word where the machine was busy."""
+        return f"{self.spread}{', busy machine' if self.is_busy else ''}"
 
 
 @dataclass(frozen=True)

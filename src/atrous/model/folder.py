@@ -18,7 +18,7 @@ from atrous.core.errors import AtrousError
 from atrous.core.files import locate, replacing, settle, write_whole, writing
 from atrous.core.records import spelt, to_json
 from atrous.data.transform import Transform
-from atrous.model.card import CARD, headline, renew_card, write_card
+from atrous.model.card import CARD, headline, judged_card, renew_card, write_card
 from atrous.model.evaluation.record import (
     Evaluation,
     merged,
@@ -110,6 +110,17 @@ def read_folder(folder: Path) -> Contents:
     return Contents(network, record.blueprint, record.preprocessing, record.training, papers)
 
 
+def with_model(folder: Path) -> Path:
+    """Returns the folder of a model: a folder, or where it has none, that one level off: the model
+    of a training, or what a file of a model lies in."""
+    folder = folder.expanduser()
+    for near in (folder, folder / "model", folder.parent):
+        is_near = near != folder.parent or folder.is_file()
+        if is_near and locate(near, RECORD).is_file():
+            return near
+    return folder
+
+
 def read_papers(folder: Path, classes: int) -> Papers:
     """Reads the texts about the model in a folder; raises AtrousError."""
     path = locate(folder, EVALUATIONS)
@@ -143,6 +154,14 @@ def add_evaluation(folder: Path, evaluation: Evaluation, markdown: str) -> None:
         name = headline(about.blueprint, about.training)
         card = papers.card or first_card(about, folder)
         write_whole(folder / CARD, renew_card(card, name, classes, known))
+
+
+def add_verdict(folder: Path, verdict: str) -> None:
+    """Keeps in the model card what the run that the model came from found; raises AtrousError."""
+    folder = Path(folder).expanduser()
+    card = read_papers(folder, len(read_record(locate(folder, RECORD)).blueprint.classes)).card
+    with writing(f"a verdict to {folder / CARD}", "Make the folder writable."):
+        write_whole(folder / CARD, judged_card(card, verdict))
 
 
 def first_card(record: ModelRecord, folder: Path, known: Sequence[Evaluation] = ()) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
 
@@ -12,9 +12,18 @@ from huggingface_hub.errors import LocalEntryNotFoundError
 from torch import Tensor, nn
 
 from atrous.core.errors import AtrousError, kind_and_line
+from atrous.core.words import count
 from atrous.data.encoding import Colour
 from atrous.data.transform import Transform
-from atrous.model.folder import FILES, Contents, Papers, read_folder, write_folder
+from atrous.model.folder import (
+    FILES,
+    Contents,
+    Papers,
+    read_folder,
+    with_model,
+    write_folder,
+)
+from atrous.networks.layers import parameter_count
 from atrous.networks.network import Network
 from atrous.networks.weights import reachable
 from atrous.spaces.blueprint import Blueprint
@@ -75,7 +84,34 @@ class Model(nn.Module, ModelHubMixin):
 
     def forward(self, images: Tensor) -> Tensor:
         """Normalised images [B, 3, H, W] of any size -> logits [B, K, H, W]."""
+        if not isinstance(images, Tensor) or images.ndim != 4:
+            raise _no_batch(images)
         return cast(Tensor, self.network(images))
+
+    def predict(
+        self,
+        source: Any,
+        *,
+        scales: Sequence[float] = (1.0,),
+        flip: bool = False,
+        memory: int = 4 * 2**30,
+        device: str = "auto",
+    ) -> Any:
+        """Returns the `Prediction` for a file, a PIL image, or pixels [H, W, 3] uint8; for a folder
+        an iterator of those for all images in it and below it.
+
+        The options are those of `atrous predict`. Images that need more `memory`, in bytes, than
+        that are computed in tiles. Raises AtrousError.
+        """
+        from atrous.model.predict.prediction import PredictionMethod, predictions
+        from atrous.networks.compute import pick_device
+
+        method = PredictionMethod(tuple(scales), flip, pick_device(device), memory)
+        return predictions(self, source, method)
+
+    def __repr__(self) -> str:
+        architecture, number = self.blueprint.architecture, parameter_count(self.network)
+        return f"Model({architecture}, {len(self.classes)} classes, {count(number)} parameters)"
 
     def _save_pretrained(self, save_directory: Path) -> None:
         write_folder(self.contents, save_directory)
@@ -88,6 +124,17 @@ class Model(nn.Module, ModelHubMixin):
         `force_download` and `local_files_only`. Raises AtrousError.
         """
         return cls.of(read_folder(fetch(pretrained_model_name_or_path, **options)))
+
+
+def _no_batch(images: object) -> AtrousError:
+    """The error for what is no batch of normalised images."""
+    if isinstance(images, Tensor):
+        got = f"a tensor of shape {list(images.shape)}"
+        mend = "Add the axis of the batch: model(image[None])." if images.ndim == 3 else ""
+    else:
+        got = f"a {type(images).__name__}"
+        mend = "model.predict(image) takes files, PIL images and uint8 pixels as they are."
+    return AtrousError(f"Expected normalised images [B, 3, H, W], got {got}. {mend}".strip())
 
 
 def load(folder_or_repository: str | Path) -> Model:
@@ -114,7 +161,7 @@ def save_model(model: Model, folder: Path) -> None:
 
 def load_model(folder: Path) -> Model:
     """Loads the model in a folder, in evaluation mode; raises AtrousError for any damage."""
-    return Model.of(read_folder(Path(folder)))
+    return Model.of(read_folder(with_model(Path(folder))))
 
 
 REPOSITORY = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*", re.ASCII)
@@ -128,7 +175,7 @@ def fetch(where: str | Path, *, local_files_only: bool = False, **options: Any) 
     """
     folder = Path(where).expanduser()
     if folder.exists() or not REPOSITORY.fullmatch(str(where)):
-        return folder
+        return with_model(folder)
     offline = local_files_only or constants.HF_HUB_OFFLINE or not reachable(constants.ENDPOINT)
     try:
         found = snapshot_download(

@@ -21,15 +21,15 @@ from atrous.report.curves import (
 from atrous.report.front import Front, front_figure, front_of
 from atrous.report.glance import Glance, Searched, glance_of
 from atrous.report.leaderboard import Row, Usage, failures, leaderboard, usage
-from atrous.report.measures import Measure, TitledNetwork, network_of, with_trained
+from atrous.report.measures import Measure, TitledNetwork, judged, network_of, unjudged
 from atrous.report.outcome import Outcome, trained_outcome
 from atrous.report.relaxed import Relaxed, relaxed
 from atrous.report.rerank import Again, SecondRanking, scatter_figure, second_ranking
-from atrous.report.trained import Timetable, read_timetable, read_trained
+from atrous.report.trained import Timetable, read_timetable, read_took, read_trained
 from atrous.search.ledger import Entry, Scored, alike
 from atrous.search.promotion import rung_steps
 from atrous.search.run import RERANK, Run
-from atrous.search.verdict import Verdict, verdict_of
+from atrous.search.verdict import Verdict
 from atrous.spaces import family_of, find_space, view_of
 from atrous.spaces.view import Drawing, View
 
@@ -74,7 +74,7 @@ class Content:
     `view` says how the architectures of its space are shown, `is_whole` whether they are whole
     networks. `again`, `outcome` and `schedule` are those of a whole run, `None` where there is
     none; `glance` is what its top tells; `relaxed` are the supernets of a differentiable search.
-    `verdict` is `None` while the best or the cheapest baseline has no score.
+    `verdict` is `None` while the best or every baseline has no score.
     """
 
     run: Run
@@ -111,6 +111,12 @@ class Content:
         return named or self.outcome.best
 
     @property
+    def answer(self) -> str:
+        """The verdict in words, or what stands for it."""
+        networks = self.outcome.networks if self.outcome else ()
+        return self.verdict.words if self.verdict else unjudged(networks)
+
+    @property
     def is_searched(self) -> bool:
         """Whether there was a search to tell of: a short run may have trained a network alone."""
         return bool(self.entries) or self.outcome is None
@@ -142,9 +148,10 @@ class Content:
 
     @property
     def took(self) -> dict[str, float]:
-        """The seconds that stages of a whole run took, where the ledger tells."""
-        known = {"search": self.elapsed}
-        return known | ({"re-rank": self.again.elapsed} if self.again else {})
+        """The seconds that stages of a whole run took; of older runs, where the ledger tells."""
+        known = {"search": self.elapsed} if self.entries else {}
+        known |= {"re-rank": self.again.elapsed} if self.again else {}
+        return known | read_took(self.run.path)
 
     @property
     def elapsed(self) -> float:
@@ -170,9 +177,7 @@ def gather(run: Run, entries: Sequence[Entry], against: OtherRun | None = None) 
     cards = _cards(rows, again.second.winner if again else None)
     outcome = trained_outcome(read_trained(run.path), entries)
     random = random_line(run, entries, against)
-    verdict = verdict_of(run, entries)
-    if verdict and outcome:
-        verdict = with_trained(verdict, outcome.networks)
+    verdict = judged(run, entries, outcome.networks if outcome else ())
     space = find_space(run.config.space)
     searched = Searched(
         random,

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from atrous.core.errors import AtrousError
-from atrous.core.words import count, decimal, difference, ordinal, quantity, size
+from atrous.core.words import count, ordinal, points, quantity, size, told
 from atrous.report.curves import RandomLine
 from atrous.report.measures import TitledNetwork, chose, conditions, evaluation_of, unlike_fields
 from atrous.report.outcome import Embedded, Outcome
@@ -90,7 +90,7 @@ def _quality(outcome: Outcome, best: TitledNetwork) -> Tile:
         return Tile("mIoU", NOT_MEASURED, "the trained network has no evaluation")
     role = "that it was chosen by" if chose(best, found) else "that it has not seen"
     images = quantity(found.images, "image")
-    return Tile(f"mIoU on {found.split}", decimal(found.miou), f"on {images} {role}")
+    return Tile(f"mIoU on {found.split}", f"{told(found.miou, 'miou')} %", f"on {images} {role}")
 
 
 def _margins(outcome: Outcome, best: TitledNetwork, yardstick: str | None) -> Iterator[Tile]:
@@ -106,8 +106,9 @@ def _margins(outcome: Outcome, best: TitledNetwork, yardstick: str | None) -> It
             continue
         unlike = unlike_fields(best, other)
         how = f"trained with other {', '.join(unlike)}" if unlike else "trained alike"
-        value = difference(mine.miou - its.miou)
-        yield Tile(f"Against {other.title}", value, f"it has {decimal(its.miou)}, {how}")
+        apart = points(mine.miou - its.miou, "miou")
+        note = f"points of mIoU; it has {told(its.miou, 'miou')} %, {how}"
+        yield Tile(f"Against {other.title}", apart, note)
 
 
 def _against_random(searched: Searched) -> Iterator[Tile]:
@@ -119,7 +120,8 @@ def _against_random(searched: Searched) -> Iterator[Tile]:
     whose = "its own random trials" if line.is_own else f"those of {line.source}"
     trials = quantity(line.expected.trials, "trial")
     note = f"proxy {searched.score} after {trials}, over that expected of {whose}"
-    yield Tile("Against random search", difference(line.reached - line.expected.mean), note)
+    apart = points(line.reached - line.expected.mean, searched.score)
+    yield Tile("Against random search", apart, note)
 
 
 def _parameters(best: TitledNetwork) -> Tile:
@@ -143,7 +145,8 @@ def _latency(best: TitledNetwork) -> Tile:
     if not timings:
         return Tile("Latency", NOT_MEASURED, "the network was not timed")
     fastest = min(timings, key=lambda timing: timing.median_ms)
-    return Tile("Latency", f"{decimal(fastest.median_ms, 1)} ms", conditions(fastest))
+    busy = "; the machine was busy" if fastest.is_busy else ""
+    return Tile("Latency", fastest.spread, f"median and quartiles, {conditions(fastest)}{busy}")
 
 
 def _drawing(best: TitledNetwork) -> Drawing | None:

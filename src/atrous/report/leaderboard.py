@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from io import StringIO
 from itertools import groupby
 from pathlib import Path
+from typing import Any
 
 from atrous.core.architecture import OF_NETWORKS, key_of
 from atrous.core.files import save_text
@@ -119,30 +120,49 @@ def write_csv(run: Run, entries: Sequence[Entry], path: Path) -> None:
     Raises `AtrousError` if the file cannot be written.
     """
     text = StringIO()
+    found = records(run, entries)
+    writer = csv.DictWriter(text, _columns(run), restval="", lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(found)
+    save_text(path, text.getvalue())
+
+
+def _beside(run: Run) -> tuple[str, ...]:
+    """Values that are kept beside the scores: costs of whole networks, likeness to an expert."""
+    return (*beside_costs(run), *([SIMILARITY] if run.goal.imitate else []))
+
+
+def _columns(run: Run) -> list[str]:
+    task, kind = run.task, run.task.by_class.removeprefix("class_")
+    head = (*HEAD, FRONT) if run.goal.wanted else HEAD
+    classes = [f"{kind} {name}" for name in run.context.classes if kind]
+    others = (*LENGTH, "seconds", "elapsed", "cell", "error")
+    return [*head, *task.values, task.loss, *COST, *_beside(run), *others, *classes]
+
+
+def records(run: Run, entries: Sequence[Entry]) -> list[dict[str, Any]]:
+    """All ended trials, best first and the failed ones last, by the names of the columns."""
     task, kind = run.task, run.task.by_class.removeprefix("class_")
     names = (*task.values, task.loss)
     classes = [f"{kind} {name}" for name in run.context.classes if kind]
-    beside = (*beside_costs(run), *([SIMILARITY] if run.goal.imitate else []))
-    head = (*HEAD, FRONT) if run.goal.wanted else HEAD
-    others = (*LENGTH, "seconds", "elapsed", "cell", "error")
-    columns = [*head, *names, *COST, *beside, *others, *classes]
-    writer = csv.DictWriter(text, columns, restval="", lineterminator="\n")
-    writer.writeheader()
+    beside, found = _beside(run), []
     elapsed = {entry.trial.number: entry.elapsed for entry in entries}
     for row in leaderboard(run, entries):
         measured = row.found.measured
         scores = {name: measured.values.get(name) for name in names}
         shares = dict(zip(classes, measured.details.get(task.by_class, ()), strict=True))
-        line = {"rank": row.rank, "outcome": "measured", "score": row.score, **scores, **shares}
+        line: dict[str, Any] = {"rank": row.rank, "outcome": "measured", "score": row.score}
+        line |= {**scores, **shares}
         line |= {name: measured.values.get(name) for name in beside}
         line |= {FRONT: int(row.on_front)} if run.goal.wanted else {}
         line["training_losses"] = next(iter(measured.details.get("training_losses", ())), None)
-        writer.writerow(line | _known(run, measured, elapsed[row.number]))
+        found.append(line | _known(run, measured, elapsed[row.number]))
     for entry in entries:
         if isinstance(failed := entry.outcome, Failed):
             line = {"outcome": failed.reason.value, "error": failed.error}
-            writer.writerow(line | _known(run, failed, entry.elapsed))
-    save_text(path, text.getvalue())
+            found.append(line | _known(run, failed, entry.elapsed))
+    order = _columns(run)
+    return [{name: line.get(name) for name in order} for line in found]
 
 
 def beside_costs(run: Run) -> tuple[str, ...]:

@@ -5,14 +5,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from math import isnan
 
 from atrous.core.architecture import Architecture, Cost
 from atrous.core.words import quantity, size
-from atrous.model.evaluation.record import Evaluation
+from atrous.model.evaluation.record import Evaluation, margin
 from atrous.model.facts import Latency
 from atrous.report.trained import Trained
 from atrous.search.ledger import Entry
-from atrous.search.verdict import Contender, Verdict
+from atrous.search.run import Run
+from atrous.search.verdict import Contender, Evidence, Verdict, verdict_of
 from atrous.spaces import find_architecture
 from atrous.tasks import find_task
 
@@ -183,14 +185,39 @@ def network_of(
     return next((each for each in networks if each.trained.architecture == text), None)
 
 
-def with_trained(verdict: Verdict, networks: Sequence[TitledNetwork]) -> Verdict:
-    """The verdict with what the two networks scored in full, on the images to look at first."""
+def judged(run: Run, entries: Sequence[Entry], networks: Sequence[TitledNetwork]) -> Verdict | None:
+    """The verdict on a run, with what its trained networks tell on the images to look at first."""
+    verdict = verdict_of(run, entries)
+    if verdict is None or not networks:
+        return verdict
     if len(networks) == 1:
         return replace(verdict, only=_contender(networks[0].trained))
     asked = most_telling(networks)
-    pair = [network_of(networks, each.architecture) for each in (verdict.found, verdict.baseline)]
-    scores = [found.miou for n in pair if n and (found := evaluation_of(n, asked))]
-    return replace(verdict, trained=scores[0] - scores[1]) if len(scores) == 2 else verdict
+    pair = [network_of(networks, each.architecture) for each in (verdict.found, verdict.rival)]
+    found = [each for n in pair if n and (each := evaluation_of(n, asked))]
+    if len(found) < len(pair) or pair[0] is pair[1]:
+        return verdict
+    return replace(verdict, evidence=(_by_images(*found), *verdict.evidence))
+
+
+def unjudged(networks: Sequence[TitledNetwork]) -> str:
+    """The sentence that stands for a verdict where there is none."""
+    if len(networks) == 1 and not networks[0].is_found:
+        return (
+            f"There was no time to search: {networks[0].title}, a well-known network, was trained "
+            "alone, without a rival beside it."
+        )
+    return "There is no verdict yet: no proposed architecture has a score beside a fixed rival's."
+
+
+def _by_images(found: Evaluation, rival: Evaluation) -> Evidence:
+    """The margin of networks that were trained in full, over images."""
+    basis = f"on {quantity(found.images, 'image')} of {found.split}, one training each"
+    apart = margin(found, rival)
+    if apart is None:
+        return Evidence(found.miou - rival.miou, None, None, basis, "mIoU")
+    low, high = (None if isnan(each) else each for each in (apart.low, apart.high))
+    return Evidence(apart.mean, low, high, basis, "mIoU")
 
 
 def _contender(trained: Trained) -> Contender:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
 
@@ -15,18 +16,17 @@ from atrous.core.options import arguments, differences, leaves, replaced
 from atrous.report.content import Content, gather
 from atrous.report.curves import OtherRun
 from atrous.report.leaderboard import shown, write_csv
-from atrous.report.measures import chief, named, network_of, with_trained
+from atrous.report.measures import TitledNetwork, chief, judged, named, network_of, unjudged
 from atrous.report.rerank import CAVEAT, agreement_words, left_words, winner_words
 from atrous.report.trained import read_trained
 from atrous.search.run import Run, Settings
-from atrous.search.verdict import Verdict, verdict_of
 
 PAGE, TABLE = "report.html", "leaderboard.csv"
 TEMPLATE = "page.html"
 FILTERS = (
     words.count,
     words.decimal,
-    words.difference,
+    words.points,
     words.duration,
     words.interval,
     words.megabytes,
@@ -36,6 +36,7 @@ FILTERS = (
     words.selection,
     shell,
     words.size,
+    words.told,
 )
 
 
@@ -55,20 +56,29 @@ def write_report(run: Run, against: Run | None = None) -> Path:
     return run.path / PAGE
 
 
-def judged(run: Run) -> Verdict | None:
-    """The verdict on a run, as its page tells it."""
+@dataclass(frozen=True)
+class Answer:
+    """All that a run comes to: its verdict in words, its trained networks, the one to use first."""
+
+    words: str
+    networks: tuple[TitledNetwork, ...]
+
+    @property
+    def model(self) -> Path | None:
+        """The folder of the model to use; `None` while it is not trained."""
+        return self.networks[0].trained.model if self.networks else None
+
+
+def answer(run: Run) -> Answer:
+    """Returns what a run comes to, the same on its page, on the terminal and in model cards."""
     entries = run.ledger().entries()
-    verdict, networks = verdict_of(run, entries), named(read_trained(run.path), entries)
-    return with_trained(verdict, networks) if verdict and networks else verdict
-
-
-def recommended_model(run: Run) -> Path | None:
-    """The model folder of the network that the page recommends; `None` if it was not trained."""
-    networks = named(read_trained(run.path), run.ledger().entries())
-    verdict = judged(run)
+    networks = named(read_trained(run.path), entries)
+    verdict = judged(run, entries, networks)
     asked = network_of(networks, verdict.recommended.architecture) if verdict else None
-    found = asked or chief(networks)
-    return Path(found.trained.model) if found and found.trained.model else None
+    best = asked or chief(networks)
+    others = [each for each in networks if each is not best]
+    ordered = (*([best] if best else []), *others)
+    return Answer(verdict.words if verdict else unjudged(networks), ordered)
 
 
 def render_page(content: Content) -> str:

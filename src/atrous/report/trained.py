@@ -1,7 +1,7 @@
 """The plan of a whole run and its trained networks, as files in its folder tell of them.
 
-Only JSON is read: no tensor is loaded and no network is built. Beside RUN/plan.json, in
-RUN/trained/NAME/:
+Only JSON is read: no tensor is loaded and no network is built. Beside RUN/plan.json and
+RUN/took.json, in RUN/trained/NAME/:
 
 training.json                 what is trained, and how
 log.jsonl                     loss and selection scores as training went on
@@ -26,7 +26,9 @@ from atrous.model.evaluation.record import Evaluation, read_evaluations, require
 from atrous.model.facts import Latency, TrainingRecord, crop_of
 from atrous.tasks import USUAL
 
-PLAN, FOLDER = "plan.json", "trained"
+PLAN, TOOK, FOLDER = "plan.json", "took.json", "trained"
+CHECKS = "checks"
+"""The time before the budget is split: images are checked, and first steps timed."""
 JOB, LOG, MODEL = "training.json", "log.jsonl", "model"
 RECORD, EVALUATIONS, SHEET = "model.json", "evaluation.json", "pictures-1.png"
 LATENCY, EXPORT = "latency.json", "export.json"
@@ -56,6 +58,13 @@ class Timetable:
     def share(self, stage: PlannedStage) -> float:
         """The stage's part of all that is planned, in percent."""
         return 100 * stage.seconds / max(sum(each.seconds for each in self.stages), 1e-9)
+
+
+@dataclass(frozen=True)
+class Took:
+    """The seconds that each stage of a whole run has taken, over all times that it went on."""
+
+    seconds: dict[str, Amount]
 
 
 @dataclass(frozen=True)
@@ -168,6 +177,12 @@ class Trained:
 def read_timetable(run: Path) -> Timetable | None:
     """The split of a run's time, `None` if it was not planned; raises `AtrousError` for damage."""
     return _found(run / PLAN, Timetable, some=True)
+
+
+def read_took(run: Path) -> dict[str, float]:
+    """The seconds that stages have taken so far, by name; raises `AtrousError` for damage."""
+    took = _found(run / TOOK, Took)
+    return dict(took.seconds) if took else {}
 
 
 def read_trained(run: Path) -> list[Trained]:

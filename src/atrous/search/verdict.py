@@ -1,4 +1,4 @@
-"""Whether the best that a search found is better than the cheapest baseline, or only luckier."""
+"""Whether the best that a search found is better than a fixed rival, or only luckier."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from atrous.core.architecture import Architecture, Cost
 from atrous.core.statistics import chance_margin, replicates
 from atrous.core.trial import Measured
-from atrous.core.words import count, decimal, difference, score_name
+from atrous.core.words import count, of_points, points, score_name, told
 from atrous.search.ledger import Entry, alike, scored
 from atrous.search.run import HELD_BACK, Run, best_trial, ranked, read_means
 from atrous.spaces import find_architecture, find_space
@@ -36,14 +36,31 @@ class Contender:
 
 @dataclass(frozen=True)
 class Evidence:
-    """The score of the best found less that of the baseline, `margin`, and the `noise`: a margin
-    that chance alone exceeds in one case of 20, `None` where nothing tells it. `basis` says what
-    both are taken from, `score` what is compared."""
+    """The score of the best found less that of its rival, `margin`, with its 95 % interval, from
+    `low` to `high`: `None` where nothing tells how much of it is chance. `basis` says what both are
+    taken from, `score` what is compared."""
 
     margin: float
-    noise: float | None
+    low: float | None
+    high: float | None
     basis: str
     score: str
+
+    @classmethod
+    def within(cls, margin: float, noise: float | None, basis: str, score: str) -> Evidence:
+        """Makes evidence of a margin and a `noise`, which chance exceeds in one case of 20."""
+        low, high = (None, None) if noise is None else (margin - noise, margin + noise)
+        return cls(margin, low, high, basis, score)
+
+    @property
+    def words(self) -> str:
+        """The margin with its interval, and what it is taken from."""
+        told = f"{points(self.margin, self.score)} {of_points(self.score)}"
+        if self.low is None or self.high is None:
+            return f"{told} {self.basis}, and nothing tells how much of that is chance"
+        return (
+            f"{told} [{points(self.low, self.score)}, {points(self.high, self.score)}] {self.basis}"
+        )
 
 
 @dataclass(frozen=True)
@@ -99,43 +116,46 @@ class Rereading:
         )
         return (
             f"Of {len(self.read)} that were read again ({self.basis}), {best.contender.name} is "
-            f"the best with probability {best.chance:.2f}, at {decimal(best.mean)} "
-            f"[{decimal(low)}, {decimal(high)}] {self.score}, {cheaper}."
+            f"the best with probability {best.chance:.2f}, at {self.score} "
+            f"{told(best.mean, self.score)} [{told(low, self.score)}, {told(high, self.score)}], "
+            f"{cheaper}."
         )
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """The best that a search found against the cheapest baseline.
+    """The best that a search found against a fixed rival: a well-known architecture that it was
+    given beside its own.
 
-    `value` is the short name of the task's main value. `trained` is by how much of it the found
-    network has more when both were trained in full, once each, on the images to look at first;
-    `None` where they were not. `only` is the network that was trained where one alone was.
-    `rereading` is what fresh seeds tell of all that were read with them, and `prefer` whether its
-    score or its cost is to decide.
+    The rival `is_dearer` where every one costs more. There is `evidence` of several kinds, each of
+    which has a say. `only` is the network that was trained where one alone was. `rereading` is what
+    fresh seeds tell of all that were read with them, and `prefer` whether its score or its cost is
+    to decide.
     """
 
     found: Contender
-    baseline: Contender
-    evidence: Evidence
-    value: str
-    trained: float | None = None
+    rival: Contender
+    evidence: tuple[Evidence, ...]
     only: Contender | None = None
     rereading: Rereading | None = None
     prefer: str = "score"
 
     @property
+    def is_dearer(self) -> bool:
+        """Whether the rival costs more than the found one."""
+        return self.rival.cost.multiply_adds > self.found.cost.multiply_adds
+
+    @property
     def is_better(self) -> bool:
-        """Whether the found one is shown to be better, beyond the noise."""
-        noise = self.evidence.noise
-        lost = self.trained is not None and self.trained <= 0
-        return noise is not None and self.evidence.margin > noise and not lost
+        """Whether the found one is shown to be better: all evidence says so, some beyond chance."""
+        bounds = [each.low for each in self.evidence if each.low is not None]
+        return bool(bounds) and min(*bounds, *(each.margin for each in self.evidence)) > 0
 
     @property
     def is_worse(self) -> bool:
-        """Whether the found one is shown to be worse, beyond the noise."""
-        noise = self.evidence.noise
-        return noise is not None and self.evidence.margin < -noise
+        """Whether the found one is shown to be worse, in the same way."""
+        bounds = [each.high for each in self.evidence if each.high is not None]
+        return bool(bounds) and max(*bounds, *(each.margin for each in self.evidence)) < 0
 
     @property
     def recommended(self) -> Contender:
@@ -146,39 +166,33 @@ class Verdict:
             return self.only
         if self.rereading and self.prefer == COST:
             return self.rereading.cheapest.contender
-        is_cheaper = self.found.price < self.baseline.price
-        return self.found if self.is_better or (is_cheaper and not self.is_worse) else self.baseline
+        is_cheaper = self.found.price < self.rival.price
+        return self.found if self.is_better or (is_cheaper and not self.is_worse) else self.rival
+
+    @property
+    def sentence(self) -> str:
+        """The verdict: better than, worse than, or no different from its rival, with intervals."""
+        shown = (
+            "is better than"
+            if self.is_better
+            else "is worse than"
+            if self.is_worse
+            else "is no different from"
+        )
+        which = "the cheapest fixed rival" if self.is_dearer else "the best fixed rival at its cost"
+        evidence = "; ".join(each.words for each in self.evidence)
+        name = f"{self.found.name[:1].upper()}{self.found.name[1:]}"
+        return f"{name} {shown} {self.rival.name}, {which}: {evidence}."
 
     @property
     def words(self) -> str:
-        """The verdict in a few sentences, with the noise and what is recommended."""
-        is_better, told = self.is_better, self.evidence
-        shown = "is better than" if is_better else "is not shown to be better than"
-        adds = (count(each.cost.multiply_adds) for each in (self.found, self.baseline))
+        """The verdict, what is recommended, and what the two cost."""
+        alone = ", which alone was trained" if self.only else ""
+        adds = (count(each.cost.multiply_adds) for each in (self.found, self.rival))
         return (
-            f"{self.found.name.capitalize()} {shown} {self.baseline.name}, the cheapest baseline: "
-            f"{difference(told.margin)} {told.score}, {self._noise_words()} ({told.basis})"
-            f"{self._trained_words()}. Recommended: {self.recommended.name}{self._only_words()}. "
-            "They cost "
+            f"{self.sentence} Recommended: {self.recommended.name}{alone}. They cost "
             f"{' and '.join(adds)} multiply-adds."
             f"{f' {self.rereading.words}' if self.rereading else ''}"
-        )
-
-    def _only_words(self) -> str:
-        return ", which alone was trained" if self.only else ""
-
-    def _noise_words(self) -> str:
-        noise = self.evidence.noise
-        if noise is None:
-            return "and nothing tells how much of that is chance"
-        beyond = "beyond" if abs(self.evidence.margin) > noise else "within"
-        return f"{beyond} the noise of {decimal(noise)}"
-
-    def _trained_words(self) -> str:
-        return (
-            ""
-            if self.trained is None
-            else f"; trained in full {difference(self.trained)} {self.value}"
         )
 
 
@@ -191,29 +205,39 @@ def verdict_of(run: Run, entries: Sequence[Entry]) -> Verdict | None:
     differences between architectures too, it rather leaves a better network unshown than crowns
     one that was lucky.
     """
-    again = run.reranked()
-    best = best_trial(entries, again, read_means(run, entries))
-    measured = [each.trial for each in scored(entries)]
-    baseline = cheapest(run, {t.label: t.architecture for t in measured if t.is_baseline})
-    if best is None or baseline is None:
+    best = best_trial(entries, run.reranked(), read_means(run, entries))
+    if best is None or (rival := rival_of(run, entries, best.architecture)) is None:
         return None
     found = Contender(best.label, best.architecture, cost_of(run, best.architecture))
-    rereading = reread_of(run, entries, (found, baseline))
+    rereading = reread_of(run, entries, (found, rival))
     evidence = (
-        _by_replicates(rereading, found, baseline)
-        or _by_spread(again, found, baseline, run.second_score, "ranked again")
-        or _by_spread(entries, found, baseline, run.score, "proposed")
+        _by_replicates(rereading, found, rival)
+        or _by_spread(run.reranked(), found, rival, run.second_score, "ranked again")
+        or _by_spread(entries, found, rival, run.score, "proposed")
     )
     if evidence is None:
         return None
-    return Verdict(
-        found,
-        baseline,
-        evidence,
-        score_name(run.task.value),
-        rereading=rereading,
-        prefer=run.config.reading.prefer,
-    )
+    prefer = run.config.reading.prefer
+    return Verdict(found, rival, (evidence,), rereading=rereading, prefer=prefer)
+
+
+def rival_of(run: Run, entries: Sequence[Entry], found: Architecture) -> Contender | None:
+    """The best of the baselines that cost no more than what was found, the cheapest where all cost
+    more; `None` where none has a score. The second ranking tells the best, if all stand there."""
+    limit = cost_of(run, found).multiply_adds
+    for known in (run.reranked(), entries):
+        scores = {each.trial.architecture: each.score for each in alike(scored(known))}
+        beside = {
+            e.trial.label: e.trial.architecture for e in scored(entries) if e.trial.is_baseline
+        }
+        if not beside or (known is not entries and not {*beside.values(), found} <= scores.keys()):
+            continue
+        rivals = [Contender(name, each, cost_of(run, each)) for name, each in beside.items()]
+        able = [each for each in rivals if each.cost.multiply_adds <= limit]
+        if not able:
+            return min(rivals, key=lambda each: each.price)
+        return max(able, key=lambda each: scores.get(each.architecture, float("-inf")))
+    return None
 
 
 def cheapest(run: Run, named: Mapping[str, Architecture]) -> Contender | None:
@@ -295,24 +319,24 @@ def _balanced(table: Table, among: tuple[Contender, ...]) -> Table:
 
 
 def _by_replicates(
-    rereading: Rereading | None, found: Contender, baseline: Contender
+    rereading: Rereading | None, found: Contender, rival: Contender
 ) -> Evidence | None:
     """The margin over the fresh seeds that both were trained with."""
     means = {each.contender.architecture: each.mean for each in rereading.read} if rereading else {}
-    if rereading is None or found.architecture == baseline.architecture:
+    if rereading is None or found.architecture == rival.architecture:
         return None
-    margin = means[found.architecture] - means[baseline.architecture]
-    return Evidence(margin, rereading.noise, rereading.basis, rereading.score)
+    margin = means[found.architecture] - means[rival.architecture]
+    return Evidence.within(margin, rereading.noise, f"with {rereading.basis}", rereading.score)
 
 
 def _by_spread(
-    entries: Sequence[Entry], found: Contender, baseline: Contender, score: str, how: str
+    entries: Sequence[Entry], found: Contender, rival: Contender, score: str, how: str
 ) -> Evidence | None:
     """The margin of one training each, and the noise that the spread of all candidates allows."""
     scores = {each.trial.architecture: each.score for each in alike(scored(entries))}
-    one, other = (scores.get(each.architecture) for each in (found, baseline))
+    one, other = (scores.get(each.architecture) for each in (found, rival))
     if one is None or other is None:
         return None
     spread = [each.score for each in alike(ranked(entries))]
-    basis = f"from the spread of the {len(spread)} {how}, one seed each"
-    return Evidence(one - other, chance_margin(spread), basis, score_name(score))
+    basis = f"by the spread of the {len(spread)} {how}, one seed each"
+    return Evidence.within(one - other, chance_margin(spread), basis, score_name(score))

@@ -98,7 +98,7 @@ def test_everything_is_written_and_agrees(model: Path, dataset: Dataset, tmp_pat
     with (out / "confusion.csv").open(newline="") as file:
         _, *rows = list(csv.reader(file))
     assert [[int(cell) for cell in row[1:]] for row in rows] == counts.tolist()
-    percent = f"{100 * found.miou:.2f}"
+    percent = f"{100 * found.miou:.1f}"
     assert percent in (out / "evaluation.md").read_text()
     assert percent in result.output
     with Image.open(out / "pictures-1.png") as sheet:

@@ -8,7 +8,7 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from atrous.cli.results import fidelity
+from atrous.cli.search import fidelity
 from atrous.core.console import untracked
 from atrous.estimation.tune import Choice
 from atrous.networks.compute import Compute

@@ -22,7 +22,7 @@ from atrous.core.trial import Outcome
 from atrous.model.evaluation import publication
 from atrous.model.model import load_model
 from atrous.networks.weights import digest
-from atrous.report.page import recommended_model
+from atrous.report.page import answer
 from atrous.report.trained import PLAN
 from atrous.search.ledger import Entry, scored
 from atrous.search.run import ABOUT, RERANK, open_run
@@ -407,7 +407,7 @@ def test_a_short_run_trains_one_network_and_tells_by_fresh_seeds(
         leads = trials[read.best.contender.architecture]
     assert trained == [leads.label.replace(":", "-") if leads.is_baseline else "best"]
     assert f"3 fresh seeds each, on {where}" in page.read_text()
-    assert recommended_model(run) == out / "trained" / trained[0] / "model"
+    assert answer(run).model == out / "trained" / trained[0] / "model"
 
 
 def test_a_run_without_time_for_a_search_trains_the_plain_network(
@@ -422,6 +422,6 @@ def test_a_run_without_time_for_a_search_trains_the_plain_network(
     assert (plan.trials, plan.top, plan.seeds) == (0, 0, 0)
     assert run.ledger().entries() == []
     assert [folder.name for folder in (out / "trained").iterdir()] == ["dpc-aspp"]
-    assert recommended_model(run) == out / "trained" / "dpc-aspp" / "model"
+    assert answer(run).model == out / "trained" / "dpc-aspp" / "model"
     assert "Nothing was searched" in page
     assert plan.told in page

@@ -16,8 +16,9 @@ from atrous.core.words import some
 from atrous.data.check import require_sound
 from atrous.data.dataset import Dataset, Samples, fingerprint
 from atrous.data.layouts import read_layout
-from atrous.model.evaluation.record import Evaluation, require_scales
+from atrous.model.evaluation.record import Evaluation, packed, require_scales
 from atrous.model.evaluation.tally import Tally
+from atrous.model.folder import with_model
 from atrous.model.model import Model, load_model
 from atrous.networks.compute import pick_device
 from atrous.networks.weights import digest
@@ -45,9 +46,10 @@ class Assessment:
         """The record of what is counted so far."""
         asked, dataset, tally = self.request, self.dataset, self.tally
         method = asked.scales, asked.flip
-        return make_evaluation(
+        found = make_evaluation(
             name_of(dataset), asked.split, tally.done, *method, dataset.classes, tally.counts
         )
+        return replace(found, by_image=packed(tally.shares))
 
 
 def prepare(request: EvaluationRequest) -> Assessment:
@@ -57,6 +59,7 @@ def prepare(request: EvaluationRequest) -> Assessment:
     Raises AtrousError.
     """
     require_scales(request.scales)
+    request = replace(request, model=with_model(request.model))
     device = pick_device(request.device)
     dataset, samples = labelled_split(request.data, request.split)
     model = load_model(request.model)

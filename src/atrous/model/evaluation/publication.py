@@ -162,7 +162,7 @@ def confusion_csv(evaluation: Evaluation) -> str:
 
 
 def _percent(share: float) -> str:
-    return f"{100 * share:.2f}"
+    return f"{100 * share:.1f}"
 
 
 def _share(count: int, total: int) -> str:

@@ -15,6 +15,7 @@ import numpy as np
 
 from atrous.core.files import MEND
 from atrous.core.records import Count, Share, from_text, write_plain
+from atrous.model.evaluation.record import Shares, packed, shares_of, unpacked
 from atrous.tasks.segmentation.evaluate import Counted, Counts, summarise
 
 INTERVAL = 30.0
@@ -22,9 +23,9 @@ INTERVAL = 30.0
 
 
 class Tally:
-    """The counts of the images that are done, and the mIoU of each.
+    """The counts of the images that are done, the mIoU of each, and its `Shares`.
 
-    That is None for an image of which no pixel is labelled.
+    The mIoU is None for an image of which no pixel is labelled.
 
     The file goes with a `key`: all that the counts depend on. One with another key, or one that
     cannot be read, is begun anew. It is written every `INTERVAL` seconds and at the end of
@@ -39,6 +40,7 @@ class Tally:
         ).hexdigest()
         self.counts: Counts = np.zeros((classes, classes), dtype=np.int64)
         self.scores: list[float | None] = []
+        self.shares: list[Shares] = []
         self._unsettled: list[Counts] = []
         self._written = time.monotonic()
         self._read()
@@ -56,6 +58,7 @@ class Tally:
         for counts in self._unsettled:
             self.counts += counts
             self.scores.append(summarise(counts).miou if counts.any() else None)
+            self.shares.append(shares_of(counts))
         self._unsettled.clear()
         if time.monotonic() - self._written > INTERVAL:
             self._write()
@@ -76,13 +79,15 @@ class Tally:
         try:
             kept = from_text(_Kept, self.path.read_bytes())
             counts = np.array(kept.counts, dtype=np.int64)
+            shares = unpacked(kept.by_image, (len(kept.scores), 3, len(self.counts)))
         except (OSError, ValueError):
             return
         if kept.key == self.key and counts.shape == self.counts.shape:
-            self.counts, self.scores = counts, list(kept.scores)
+            self.counts, self.scores, self.shares = counts, list(kept.scores), list(shares)
 
     def _write(self) -> None:
-        kept = _Kept(self.key, tuple(self.scores), tuple(map(tuple, self.counts.tolist())))
+        counts = tuple(map(tuple, self.counts.tolist()))
+        kept = _Kept(self.key, tuple(self.scores), counts, packed(self.shares))
         write_plain(self.path, kept, "the counts", MEND)
         self._written = time.monotonic()
 
@@ -94,3 +99,4 @@ class _Kept:
     key: str
     scores: tuple[Share | None, ...]
     counts: tuple[tuple[Count, ...], ...]
+    by_image: str

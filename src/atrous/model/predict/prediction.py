@@ -7,22 +7,37 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from PIL import Image
 from torch import Tensor
 
 from atrous.core.console import untracked
-from atrous.core.errors import in_a_line, lacks_memory
-from atrous.core.words import mebibytes
+from atrous.core.errors import AtrousError, in_a_line, lacks_memory
+from atrous.core.words import mebibytes, some
 from atrous.data.canvas import Size
 from atrous.data.dataset import Progress
-from atrous.data.pixels import Pixels, UnfitFileError, size_of
+from atrous.data.encoding import Colour
+from atrous.data.pixels import Pixels, UnfitFileError, read_upright, size_of
+from atrous.data.transform import as_rgb
+from atrous.model.evaluation.record import require_scales
 from atrous.model.model import Model
+from atrous.model.predict.images import find_images
 from atrous.model.predict.memory import bytes_per_pixel, fitting_tile, least
-from atrous.model.predict.outputs import LONGEST, InputImage, Outputs
+from atrous.model.predict.outputs import (
+    ABOUT,
+    LONGEST,
+    InputImage,
+    Outputs,
+    Writer,
+    class_colours,
+    overlay,
+)
 from atrous.tasks.segmentation.evaluate import winners
-from atrous.tasks.segmentation.probabilities import blocks, probabilities
+from atrous.tasks.segmentation.probabilities import blocks, evaluating, probabilities
 
 HELD = 4
 """Bytes held for each pixel of an image while it is computed: its colours, its class."""
@@ -66,6 +81,79 @@ class Refused:
 
 
 Outcome = Predicted | Skipped | Refused
+
+
+@dataclass(frozen=True, repr=False, eq=False)
+class Prediction:
+    """The class `ids` [H, W] of an image's pixels [H, W, 3], numbers of `classes`, uint8 both;
+    `path` is the image's file, where it came from one."""
+
+    ids: Pixels
+    image: Pixels
+    classes: tuple[str, ...]
+    colours: Sequence[Colour]
+    path: Path | None = None
+
+    @property
+    def overlay(self) -> Image.Image:
+        """The image with each class's colour laid over it."""
+        return overlay(self.image, self.ids, self.colours)
+
+    @property
+    def coloured(self) -> Image.Image:
+        """A palette image in the classes' colours, whose indices are the class ids."""
+        return class_colours(self.image, self.ids, self.colours)
+
+    @property
+    def shares(self) -> dict[str, float]:
+        """The share of pixels of each class that there is, the largest first."""
+        counts = np.bincount(self.ids.ravel(), minlength=len(self.classes)) / self.ids.size
+        order = np.argsort(-counts, kind="stable")
+        return {self.classes[k]: float(counts[k]) for k in order if counts[k]}
+
+    def save(self, path: str | Path) -> Path:
+        """Writes the class ids as a PNG in the classes' colours; returns its path. An overlay is
+        written by `overlay.save`. Raises AtrousError."""
+        place = Path(path)
+        if place.suffix.lower() != ".png":
+            raise AtrousError(
+                f"Expected a name that ends in .png, which keeps class ids, got {place.name!r}."
+            )
+        Writer(place.name, class_colours).write(place, self.image, self.ids, self.colours)
+        return place
+
+    def _repr_png_(self) -> bytes:
+        """The overlay, as notebooks show it."""
+        content = BytesIO()
+        self.overlay.save(content, "PNG")
+        return content.getvalue()
+
+    def __repr__(self) -> str:
+        told = (f"{name} {100 * share:.1f} %" for name, share in self.shares.items())
+        height, width = self.ids.shape
+        return f"Prediction({height} x {width}: {some(told)})"
+
+
+def predictions(model: Model, source: Any, method: PredictionMethod) -> Any:
+    """Returns the prediction for a file, a PIL image or pixels; for a folder an iterator of those
+    for all images. Raises AtrousError."""
+    require_scales(method.scales)
+    network, device = model.network.to(method.device), method.device
+    per_pixel = bytes_per_pixel(network, method.scales, method.flip, device)
+
+    def predicted(pixels: Pixels, path: Path | None) -> Prediction:
+        size = pixels.shape[0], pixels.shape[1]
+        tile = _tile(path or Path("The image"), size, method, per_pixel, len(model.classes))
+        with evaluating(network):
+            ids, _ = predicted_ids(model, pixels, method, tile)
+        return Prediction(ids, pixels, model.classes, model.colours, path)
+
+    if not isinstance(source, (str, Path)):
+        return predicted(as_rgb(source), None)
+    path = Path(source).expanduser()
+    images = find_images((path,), path / ABOUT)
+    found = (predicted(read_upright(each.path), each.path) for each in images)
+    return found if path.is_dir() else next(found)
 
 
 def predict_images(

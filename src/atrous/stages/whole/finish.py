@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from time import monotonic
 
 from atrous.core.errors import AtrousError
 from atrous.core.records import write_plain
@@ -15,10 +18,23 @@ from atrous.model.folder import RECORD
 from atrous.model.latency.conditions import make_conditions
 from atrous.model.latency.measure import compare_latency
 from atrous.model.model import load_model
+from atrous.report.trained import TOOK, Took, read_took
 from atrous.stages.train.trainer import MODEL
 
 EVALUATION, EXPORT, LATENCY = "evaluation", "export.json", "latency.json"
 SCORED = "evaluation.json"
+
+
+@contextmanager
+def taking(out: Path, stage: str) -> Iterator[None]:
+    """Adds the seconds of the block to those that a stage has taken, also where it is stopped."""
+    begun = monotonic()
+    try:
+        yield
+    finally:
+        took = read_took(out)
+        took[stage] = took.get(stage, 0.0) + monotonic() - begun
+        write_plain(out / TOOK, Took(took), "the seconds of each stage")
 
 
 def evaluated(folder: Path, data: Path, split: str, device: str) -> None:

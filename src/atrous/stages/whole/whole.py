@@ -28,11 +28,12 @@ from atrous.core.trial import Trial
 from atrous.data.layouts import read_dataset
 from atrous.estimation.estimators import estimator_of
 from atrous.estimation.tune import PRECISIONS
+from atrous.model.folder import add_verdict
 from atrous.networks.backbones import outline
 from atrous.networks.compute import Precision, pick_device
 from atrous.networks.layers import dilates_depthwise
-from atrous.report.page import write_report
-from atrous.report.trained import PLAN
+from atrous.report.page import answer, write_report
+from atrous.report.trained import CHECKS, PLAN
 from atrous.search.ledger import scored
 from atrous.search.loop import Estimator
 from atrous.search.objective import goal_of
@@ -52,7 +53,7 @@ from atrous.stages.train import trainer
 from atrous.stages.train import trainer as jobs
 from atrous.stages.train.config import Subject, job_of, subject_in
 from atrous.stages.train.trainer import TrainingJob
-from atrous.stages.whole.finish import evaluated, exported, timed
+from atrous.stages.whole.finish import evaluated, exported, taking, timed
 from atrous.stages.whole.plan import (
     SCORES,
     WANTED_STEPS,
@@ -137,28 +138,38 @@ def finish(out: Path, cache: Path, say: Say, watch: Watch) -> Path:
 
 
 def _finish(out: Path, cache: Path, say: Say, watch: Watch) -> Path:
-    prepare(out, cache)
+    with taking(out, CHECKS):
+        prepare(out, cache)
     plan = read_plan(out)
     say(plan.told)
     for stage in plan.stages:
         say(f"  {stage.name}: {stage.seconds / 60:.1f} minutes, {stage.why}")
     if plan.trials:
         say(_place(plan, "search"))
-        search(out, plan, cache)
+        with taking(out, "search"):
+            search(out, plan, cache)
     if plan.top:
         say(_place(plan, "re-rank"))
-        again(out, plan, cache)
+        with taking(out, "re-rank"):
+            again(out, plan, cache)
     if plan.seeds:
         say(_place(plan, "compare"))
-        confirm(out, plan, cache)
+        with taking(out, "compare"):
+            confirm(out, plan, cache)
     run = open_run(out)
     for candidate in candidates(run, plan):
         say(f"{_place(plan, 'train')} {candidate.name} ({candidate.label})")
-        train(run, plan, candidate, watch)
+        with taking(out, "train"):
+            train(run, plan, candidate, watch)
     for candidate in candidates(run, plan):
         say(f"{_place(plan, 'rest')}: evaluate, export and time {candidate.name}")
-        prove(run, candidate)
+        with taking(out, "rest"):
+            prove(run, candidate)
     say(f"{_place(plan, 'rest')}: report")
+    found = answer(run)
+    for network in found.networks:
+        if network.trained.model:
+            add_verdict(network.trained.model, found.words)
     return write_report(run)
 
 

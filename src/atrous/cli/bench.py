@@ -10,20 +10,12 @@ from typing import TYPE_CHECKING
 import typer
 from rich.table import Table
 
-from atrous.cli.options import (
-    RUNS,
-    Command,
-    Json,
-    Told,
-    cache_of,
-    require_dataset,
-    show,
-    takes,
-)
+from atrous.cli.options import Command, Json, show, takes
 from atrous.core.console import say, stoppable
 from atrous.core.errors import require_all
 from atrous.core.requests import BenchRequest, ReplayRequest, TableRequest
 from atrous.core.words import decimal, duration, interval
+from atrous.stages.told import RUNS, Told, cache_of, require_dataset
 
 if TYPE_CHECKING:
     from atrous.core.statistics import Correlation

@@ -122,7 +122,7 @@ def read_table(folder: Path) -> BenchTable:
     space, seeds, rungs = find_space(about.space), len(about.seeds), len(about.rungs)
     for number, row in enumerate(rows, 1):
         where = f"{folder / ROWS}, line {number}"
-        if row.architecture.space != about.space:
+        if row.architecture.space != space.name:
             raise AtrousError(f"{where}: expected an architecture of {about.space}. {MEND}")
         space.validate(row.architecture.genotype)
         if {len(row.selection), *map(len, row.unseen.values())} != {seeds} or {

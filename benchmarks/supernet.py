@@ -25,9 +25,9 @@ from tests.spaces.auto_deeplab.relaxation.nested import Nested
 from torch import Tensor, nn
 from torch.nn import functional
 
+from atrous.networks.compute import Kept
 from atrous.relax.config import EPOCHS
 from atrous.relax.gates import GATES
-from atrous.relax.memory import Kept
 from atrous.spaces.auto_deeplab.relaxation.supernet import Supernet, SupernetSize
 
 PLAIN = "nested loops"

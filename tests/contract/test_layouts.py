@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import atrous
 from atrous.core.errors import AtrousError
 from atrous.data.check import check
 from atrous.data.dataset import fingerprint, read_image, read_labels, select
@@ -113,6 +114,52 @@ def test_what_lies_in_the_folder_itself_wins_over_what_lies_deeper(tmp_path: Pat
     MINIATURES["PASCAL-Person-Part"](folder.write(tmp_path))
     assert read_dataset(tmp_path).layout == "folder"
     assert read_dataset(tmp_path / "pascal_person_part").layout == "PASCAL-Person-Part"
+
+
+def flat(root: Path, count: int = 20) -> Path:
+    """A folder with images/ and masks/ of so many names, and no splits."""
+    for kind in ("images", "masks"):
+        (root / kind).mkdir(parents=True)
+    (root / "classes.txt").write_text("\n".join(folder.CLASSES))
+    for k in range(count):
+        name = f"seq{k // 5}-{k:02}"
+        folder.picture(k).save(root / "images" / f"{name}.jpg")
+        folder.labels(0, 1, 2, 255).save(root / "masks" / f"{name}.png")
+    return root
+
+
+def names(root: Path) -> dict[str, list[str]]:
+    return {s: [each.name for each in found] for s, found in read_dataset(root).splits.items()}
+
+
+def test_a_folder_without_splits_is_divided_by_its_names(tmp_path: Path) -> None:
+    root = flat(tmp_path / "flat")
+    found = names(root)
+    assert {split: len(each) for split, each in found.items()} == {"train": 16, "val": 2, "test": 2}
+    assert len({name for each in found.values() for name in each}) == 20
+    assert names(flat(tmp_path / "again")) == found
+    assert check(root).errors == 0
+    assert check(root).images == {"train": 16, "val": 2, "test": 2}
+
+
+def test_how_it_is_divided_is_said_by_shares_or_names_and_kept(tmp_path: Path) -> None:
+    root = flat(tmp_path / "flat")
+    atrous.check(root, split="0.5,0.25,0.25")
+    assert [len(each) for each in names(root).values()] == [10, 5, 5]
+    atrous.check(root, split="val=seq1,test=seq3")
+    assert {name[:4] for name in names(root)["val"]} == {"seq1"}
+    assert {name[:4] for name in names(root)["test"]} == {"seq3"}
+    for wrong in ("0.5,0.2", "half", "valid=seq1", "0.5,0.25,0.2,0.05"):
+        with pytest.raises(AtrousError, match="Expected shares of train, val and test"):
+            atrous.check(root, split=wrong)
+    with pytest.raises(AtrousError, match="has splits of its own"):
+        atrous.check(folder.write(tmp_path / "other"), split="0.5,0.5")
+
+
+def test_a_data_set_one_level_off_is_understood(tmp_path: Path) -> None:
+    root = folder.write(tmp_path / "unpacked" / "set")
+    assert read_dataset(tmp_path / "unpacked").root == root
+    assert read_dataset(root / "images").root == root
 
 
 def test_flaws_of_a_published_set_are_warnings(tmp_path: Path) -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
+
 import pytest
 import torch
 from torch import nn
@@ -58,6 +61,21 @@ def test_workers_take_the_cards_of_a_machine_in_turns(
 def test_a_device_stands_for_one_card_or_for_all(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 3)
     assert [cards(device) for device in ("cuda", "cuda:2", "cpu")] == [3, 1, 0]
+
+
+@pytest.mark.parametrize(
+    ("said", "has"),
+    [("1048576", 2**20), ("max", 2**40), ("9223372036854771712", 2**40), (None, 2**40)],
+)
+def test_a_container_has_the_memory_that_it_may_take(
+    said: str | None, has: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing is said outside Linux; `max` and a huge number are no limit."""
+    monkeypatch.setattr(os, "sysconf", {"SC_PAGE_SIZE": 2**12, "SC_PHYS_PAGES": 2**28}.get)
+    monkeypatch.setattr(module, "CONTAINER", (tmp_path / "memory.max",))
+    if said is not None:
+        (tmp_path / "memory.max").write_text(f"{said}\n")
+    assert module.machine_memory() == has
 
 
 def test_what_no_device_holds_is_told_before_it_is_tried(monkeypatch: pytest.MonkeyPatch) -> None:

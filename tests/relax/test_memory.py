@@ -9,8 +9,9 @@ import torch
 from torch.nn import functional
 
 from atrous.core.words import mebibytes
+from atrous.networks.compute import Kept
 from atrous.relax.gates import GATES
-from atrous.relax.memory import Kept, MemoryPlan, memory_of
+from atrous.relax.memory import MemoryPlan, memory_of
 from atrous.spaces.auto_deeplab.relaxation.space import relaxation_of
 from atrous.spaces.auto_deeplab.relaxation.supernet import Supernet, SupernetSize
 from tests.relax.searching import protocol

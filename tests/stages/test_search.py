@@ -28,6 +28,7 @@ from atrous.estimation import estimators
 from atrous.estimation.cached import Proxy
 from atrous.estimation.estimators import blueprint_of, estimator_of
 from atrous.estimation.tune import Workload
+from atrous.networks import compute
 from atrous.networks.backbones import load_backbone
 from atrous.report.leaderboard import leaderboard
 from atrous.search.ledger import Entry
@@ -327,6 +328,17 @@ def test_on_a_cpu_compact_decoders_read_from_stride_8_on(
     monkeypatch.setattr(driver, "pick_device", lambda _: "cuda")
     assert lasting(config(data, **decoders)).encoder.finest_stride is None
     assert lasting(config(data)).encoder.finest_stride is None
+
+
+def test_a_width_that_has_no_room_is_refused_before_it_is_tried(
+    data: Path, tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(compute, "machine_memory", lambda: 2**23)
+    told = "for a training step of 2 images, 512 filters wide, which .* Lower --filters"
+    with pytest.raises(AtrousError, match=told):
+        begin(config(data, filters=512), tmp_path / "run", cache)
+    assert not (tmp_path / "run").exists()
+    begin(config(data), tmp_path / "run", cache)
 
 
 def test_a_faulty_data_set_is_refused_with_its_faults(data: Path, tmp_path: Path) -> None:

@@ -17,11 +17,15 @@ from atrous.core.errors import AtrousError, NoRoomError
 from atrous.data.dataset import AHEAD, Samples, read_ahead
 from atrous.execution.local import LocalExecutor
 from atrous.networks import compute
+from atrous.networks.compute import Kept
+from atrous.spaces import find_architecture
+from atrous.spaces.blueprint import Blueprint, blank_network, build_network
 from atrous.training.config import Protocol
 from atrous.training.crops import (
     LOADERS,
     Crops,
     crops_of,
+    least_kept,
     loader_threads,
     order,
     parts,
@@ -129,6 +133,23 @@ def test_a_step_of_which_weights_or_images_have_no_room_is_refused(
         require_step(network, how, ALONE)
     with pytest.raises(NoRoomError, match="step of 2 images"):
         require_step(nn.Linear(2000, 1000), replace(how, accumulate=2), ALONE)
+
+
+def test_what_a_step_keeps_is_counted_before_it_is_taken() -> None:
+    built = Blueprint(
+        find_architecture("dpc:aspp"), "test_resnet", 16, 8, False, ("a", "b"), ((0, 0, 0),) * 2
+    )
+    how, network = protocol(batch=2, crop=(33, 49)), build_network(built)
+    kept = Kept(network.parameters())
+    with kept:
+        scores = network.coarse(torch.zeros(2, 3, 33, 49))
+    assert scores.shape == (2, 2, 3, 4)
+    counted = least_kept(blank_network(built), how, 2)
+    assert kept.bytes / 2 < counted <= kept.bytes, "a CPU rearranges, and keeps that, too"
+    wide = least_kept(blank_network(replace(built, filters=80)), how, 2)
+    assert counted < wide < 10 * counted
+    assert 0 < least_kept(blank_network(built), replace(how, frozen=4), 2) < counted
+    assert 2 * least_kept(blank_network(built), replace(how, precision="bfloat16"), 2) == counted
 
 
 def test_a_cpu_reads_images_where_it_trains() -> None:

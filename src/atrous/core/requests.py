@@ -21,6 +21,11 @@ from atrous.core.stage_config import FidelityConfig, RerankConfig, TrainConfig, 
 
 DEVICE = "auto, cpu, cuda or cuda:N."
 SCALES = "Sizes at which each image is looked at, such as 0.75,1,1.25."
+SPLIT = (
+    "Of images/ and masks/ without splits: shares of train, val and test, or the beginnings of "
+    "names, such as val=0006R0; kept in split.txt beside them."
+)
+OWN = "the recipe's"
 MIRRORED = "Look at each image mirrored as well."
 MOST_CHANNELS, MOST_SCENES = 2**16, 10**6
 """Numbers that no map and no set of scenes reaches."""
@@ -38,6 +43,7 @@ class Folders:
     moved: Path | None = option(
         "With --resume: where the data set is now, if it was moved.",
         None,
+        derived="where it was",
         flag="data",
         name="moved",
         extends=True,
@@ -46,6 +52,7 @@ class Folders:
     cache: Path | None = option(
         "Where features are kept.", None, derived="~/.cache/atrous", extends=True, rare=True
     )
+    split: str | None = option(SPLIT, None, derived="0.8,0.1,0.1, or split.txt", rare=True)
 
 
 @dataclass(frozen=True)
@@ -78,7 +85,7 @@ class DemoRequest:
 
     folders: Folders = part(
         Folders(Path("demo")),
-        without=("resume", "moved"),
+        without=("resume", "moved", "split"),
         out={"help": "Where everything goes.", "default": Path("demo"), "derived": ""},
     )
 
@@ -95,7 +102,9 @@ class ReportRequest:
     """A run that is reported, and another beside it."""
 
     run: Path = option("The folder of a run.", positional=True, needed=True)
-    against: Path | None = option("Another run under the same proxy, to compare with.", None)
+    against: Path | None = option(
+        "Another run under the same proxy, to compare with.", None, derived="none"
+    )
 
 
 @dataclass(frozen=True)
@@ -106,7 +115,7 @@ class RerankRequest:
     how: RerankConfig = part(RerankConfig)
     again: bool = option("Forget an earlier re-ranking of the run.", False)
     folders: Folders = part(
-        Folders, without=("out",), resume={"help": "Go on with what was begun."}
+        Folders, without=("out", "split"), resume={"help": "Go on with what was begun."}
     )
 
 
@@ -117,7 +126,7 @@ class FidelityRequest:
     study: FidelityConfig = part(FidelityConfig(DataConfig("")))
     folders: Folders = part(
         Folders,
-        without=("resume", "moved"),
+        without=("resume", "moved", "split"),
         out={"help": "The study's folder.", "derived": "runs/fidelity"},
     )
 
@@ -135,7 +144,7 @@ class TrainRequest:
     )
     how: TrainConfig = part(TrainConfig(DataConfig("")))
     out: Path | None = option("The folder.", None, derived="trainings/DATE")
-    trial: int | None = option("Another trial of the run than its best.", None)
+    trial: int | None = option("Another trial of the run.", None, derived="its best")
     resume: Path | None = option("Go on with the training in this folder.", None, extends=True)
 
 
@@ -144,6 +153,7 @@ class CheckRequest:
     """A data set that is looked at."""
 
     data: Path = option("The folder of a data set.", positional=True, needed=True)
+    split: str | None = option(SPLIT, None, derived="0.8,0.1,0.1, or split.txt")
 
 
 @dataclass(frozen=True)
@@ -169,7 +179,7 @@ class Asked:
     filters: int | None = option(
         "Channels of each branch [256], or F [20].", None, least=1, below=MOST_FILTERS
     )
-    backbone: str | None = option("A timm model to count too.", None)
+    backbone: str | None = option("A timm model to count too.", None, derived="none")
     output_stride: int | None = option(
         "Of the backbone: 8, 16 or 32.", None, derived="16", choices=(8, 16, 32)
     )
@@ -185,7 +195,9 @@ class DescribeConfig:
         needed=True,
     )
     on: Asked = part(Asked)
-    write: Path | None = option("Also write the cell, in the reference's JSON format.", None)
+    write: Path | None = option(
+        "Also write the cell, in the reference's JSON format.", None, derived="nowhere"
+    )
 
 
 @dataclass(frozen=True)
@@ -255,7 +267,9 @@ class PredictConfig:
         "ids,colours,overlay",
     )
     submission: str | None = option(
-        "cityscapes or voc: the files its server wants; IMAGES is the data set.", None
+        "cityscapes or voc: the files its server wants; IMAGES is the data set.",
+        None,
+        derived="none",
     )
     split: str = option("With --submission: the images.", "test")
     overwrite: bool = option("Write anew what is there already.", False)
@@ -311,29 +325,33 @@ class CompareConfig:
         "Splits to score on.", (), derived="all that the search has not seen"
     )
     seeds: int = option("Fresh seeds for each architecture.", 3, least=2, below=MOST_SEEDS)
-    folders: Folders = part(Folders, without=("out", "resume"))
+    folders: Folders = part(Folders, without=("out", "resume", "split"))
 
 
 @dataclass(frozen=True)
 class Changes:
     """Changes to a recipe: `None` leaves it as it is; `device` is where it is computed."""
 
-    steps: int | None = option("Training steps.", None, least=1, below=MOST_STEPS)
+    steps: int | None = option("Training steps.", None, derived=OWN, least=1, below=MOST_STEPS)
     batch: int | None = option(
-        "Images a step, over all processes.", None, least=2, below=MOST_BATCH
+        "Images a step, over all processes.", None, derived=OWN, least=2, below=MOST_BATCH
     )
     accumulate: int | None = option(
-        "Parts a batch is worked on in, for lack of memory.", None, least=1, below=MOST_BATCH
+        "Parts a batch is worked on in, for lack of memory.",
+        None,
+        derived=OWN,
+        least=1,
+        below=MOST_BATCH,
     )
-    crop: Size | None = option("HxW of a training crop.", None)
-    backbone: str | None = option("A timm model.", None)
+    crop: Size | None = option("HxW of a training crop.", None, derived=OWN)
+    backbone: str | None = option("A timm model.", None, derived=OWN)
     weights: str | None = option(
         "Of the backbone: auto, builtin, none, or a file.", None, derived="auto"
     )
     precision: Literal["float32", "bfloat16"] | None = option(
         "Of products.", None, derived="float32"
     )
-    seed: int | None = option("Of first weights, crops and dropout.", None, least=0)
+    seed: int | None = option("Of first weights, crops and dropout.", None, derived=OWN, least=0)
     device: str = option(DEVICE, "auto")
 
 

@@ -237,13 +237,13 @@ def _by_share(train: Samples, share: float, select_on: str) -> frozenset[Sample]
             f"Cannot hold out the share {select_on!r} of train: expected a number between 0 and 1, "
             f"both excluded. {_CHOICES}"
         )
-    ranked = sorted(train, key=lambda sample: _rank(sample.name))
-    held = [sample for sample in ranked if _rank(sample.name) < share]
+    ranked = sorted(train, key=lambda sample: rank(sample.name))
+    held = [sample for sample in ranked if rank(sample.name) < share]
     most = max(1, len(ranked) - 1)
     return frozenset((held or ranked[:1])[:most])
 
 
-def _rank(name: str) -> float:
+def rank(name: str) -> float:
     """A number in [0, 1) that depends on the name alone."""
     digest = hashlib.blake2b(_bytes(name), digest_size=8).digest()
     return int.from_bytes(digest, "big") / 2**64

@@ -29,11 +29,12 @@ from atrous.estimation.search_data import (
     strides_read,
     unchanged_data,
 )
-from atrous.estimation.tune import Choice, Workload, choose
+from atrous.estimation.tune import Choice, Workload, choose, least_memory
 from atrous.networks.compute import (
     Compute,
     cards,
     cores,
+    machine_memory,
     pick_device,
     require_memory,
     whole_precision,
@@ -214,10 +215,13 @@ def _choice(config: SearchConfig, cached: CachedFeatures, device: str, cache: Pa
         len(cached.data.dataset.classes),
         config.proxy.batch,
     )
-    room = FLOAT * workload.batch * sum(map(prod, cached.training.shapes.values()))
-    mend = "Lower --batch or --crop."
-    require_memory(room, device, f"for the maps of {workload.batch} images", mend)
-    return choose(workload, device, config.machine.workers, _most_workers(config), cache)
+    maps = FLOAT * workload.batch * sum(map(prod, cached.training.shapes.values()))
+    room, most = maps + least_memory(workload), _most_workers(config)
+    what = f"for a training step of {workload.batch} images, {workload.filters} filters wide"
+    require_memory(room, device, what, "Lower --filters, --batch or --crop.")
+    if device == "cpu":
+        most = max(1, min(most, int(machine_memory() // room)))
+    return choose(workload, device, config.machine.workers, most, cache)
 
 
 def _most_workers(config: SearchConfig) -> int:

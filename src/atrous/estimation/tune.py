@@ -29,8 +29,10 @@ from atrous.estimation.features import TARGET_STRIDE
 from atrous.estimation.learning import geometry, make_step, tail
 from atrous.execution import find_executor
 from atrous.execution.executor import WorkerLostError
-from atrous.networks.compute import Compute, Layout, Precision, cards, cores
+from atrous.networks.compute import Compute, Kept, Layout, Precision, cards, cores
+from atrous.networks.layers import parameter_count
 from atrous.spaces import find_space
+from atrous.training.crops import BFLOAT16, LEAST_OF_WEIGHT
 from atrous.training.optimiser import Schedule, make_optimiser
 
 PRECISIONS: tuple[Precision, ...] = ("float32", "bfloat16")
@@ -149,6 +151,21 @@ def step_seconds(workload: Workload, compute: Compute) -> float:
         float(step(features, targets, 0.01))
         times.append(time.perf_counter() - start)
     return sorted(times[WARM_UP:])[TIMED // 2]
+
+
+def least_memory(workload: Workload) -> float:
+    """Bytes that a training step takes at least: those of the weights, and of what is kept of its
+    forward pass, in bfloat16. Nothing is computed, and nothing stored."""
+    space = find_space(workload.architecture.space)
+    with torch.device("meta"):
+        part = space.build(workload.architecture.genotype, workload.channels, workload.filters)
+        network = tail(part, workload.classes)
+    maps = {stride: _random_maps(workload, stride, "meta") for stride in part.reads}
+    kept = Kept(network.parameters())
+    with kept:
+        scores = network(maps)
+    del scores
+    return LEAST_OF_WEIGHT * parameter_count(network) + BFLOAT16 * kept.bytes
 
 
 def _random_maps(workload: Workload, stride: int, device: str) -> Tensor:

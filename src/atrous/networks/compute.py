@@ -5,7 +5,10 @@ from __future__ import annotations
 import gc
 import os
 import re
+from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal, Protocol
 
 import torch
@@ -138,9 +141,20 @@ def card_memory(device: str) -> int:
     return int(torch.cuda.get_device_properties(own_card(device)).total_memory)
 
 
+CONTAINER = (
+    Path("/sys/fs/cgroup/memory.max"),
+    Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"),
+)
+"""Where Linux says how much memory a container may take; other processes of it are killed."""
+
+
 def machine_memory() -> int:
-    """Bytes of memory that the machine has, used or not."""
-    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    """Bytes of memory that the machine has, used or not, or that its container may take."""
+    found = [os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")]
+    for path in CONTAINER:
+        with suppress(OSError, ValueError):
+            found.append(int(path.read_text()))
+    return min(found)
 
 
 def require_memory(needed: float, device: str, what: str, mend: str) -> None:
@@ -152,6 +166,31 @@ def require_memory(needed: float, device: str, what: str, mend: str) -> None:
             f"Not enough memory on {device} {what}, which takes at least {mebibytes(needed)} of "
             f"{mebibytes(has)}. {mend}"
         )
+
+
+class Kept(torch.autograd.graph.saved_tensors_hooks):
+    """Counts, as a context, the storages which are kept for gradients, each once, and those of some
+    tensors, such as parameters, not at all. What passes it computes has to outlive it."""
+
+    def __init__(self, without: Iterable[Tensor] = ()) -> None:
+        self.bytes = 0
+        self._seen = {_key(tensor) for tensor in without}
+        super().__init__(self._pack, lambda tensor: tensor)
+
+    def __enter__(self) -> Kept:  # type: ignore[override]
+        super().__enter__()
+        return self
+
+    def _pack(self, tensor: Tensor) -> Tensor:
+        if (key := _key(tensor)) not in self._seen:
+            self._seen.add(key)
+            self.bytes += tensor.untyped_storage().nbytes()
+        return tensor
+
+
+def _key(tensor: Tensor) -> int:
+    number: int = tensor.untyped_storage()._cdata
+    return number
 
 
 def release(device: str) -> None:

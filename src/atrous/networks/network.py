@@ -148,7 +148,7 @@ class Network(nn.Module):
         each axis, from the first on."""
         if isinstance(images, Begun):
             (height, width), canvas = images.size, canvas_of(images.size, self.backbone.canvas)
-            scores = self._scores(self.backbone.finish(images.maps, self.frozen, canvas))
+            scores = self.scores(self.backbone.finish(images.maps, self.frozen, canvas))
         else:
             height, width = images.shape[-2:]
             # Only right and below: position 0 stays on pixel 0, and what is added is cut off again.
@@ -202,9 +202,10 @@ class Network(nn.Module):
 
     def coarse(self, canvas: Tensor) -> Tensor:
         """Images of k * canvas + 1 pixels -> logits at the network's own stride."""
-        return self._scores(self.backbone(canvas))
+        return self.scores(self.backbone(canvas))
 
-    def _scores(self, maps: Pyramid) -> Tensor:
+    def scores(self, maps: Pyramid) -> Tensor:
+        """Maps of the encoder by stride -> logits at the network's own stride."""
         deep: Tensor = self.head(maps)
         if self.decoder is not None:
             deep = self.decoder(maps, deep)

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from atrous.core.words import mebibytes
+from atrous.networks.compute import Kept
 from atrous.relax.config import SearchProtocol
 from atrous.relax.gates import GATES, Group
 from atrous.relax.relaxation import AnyMixture, Relaxation, RelaxedNetwork
@@ -40,26 +41,6 @@ class MemoryPlan:
             f"{mebibytes(self.gradients)}, optimisers {mebibytes(self.optimiser)}, activations "
             f"{mebibytes(self.activations)}"
         )
-
-
-class Kept(torch.autograd.graph.saved_tensors_hooks):
-    """Counts, as a context, the storages which are kept for gradients, each once, and those of some
-    tensors, such as parameters, not at all. What passes it computes has to outlive it."""
-
-    def __init__(self, without: Iterable[Tensor] = ()) -> None:
-        self.bytes = 0
-        self._seen = {_key(tensor) for tensor in without}
-        super().__init__(self._pack, lambda tensor: tensor)
-
-    def __enter__(self) -> Kept:  # type: ignore[override]
-        super().__enter__()
-        return self
-
-    def _pack(self, tensor: Tensor) -> Tensor:
-        if (key := _key(tensor)) not in self._seen:
-            self._seen.add(key)
-            self.bytes += tensor.untyped_storage().nbytes()
-        return tensor
 
 
 def memory_of(relaxation: Relaxation, protocol: SearchProtocol, task: Task = USUAL) -> MemoryPlan:
@@ -123,8 +104,3 @@ def _kept(
 
 def _bytes(tensors: Iterable[Tensor]) -> int:
     return sum(tensor.nbytes for tensor in tensors)
-
-
-def _key(tensor: Tensor) -> int:
-    number: int = tensor.untyped_storage()._cdata
-    return number

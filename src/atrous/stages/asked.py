@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast
 from atrous.core.config import SearchConfig
 from atrous.core.console import command, say, stoppable
 from atrous.core.errors import AtrousError, require_all
+from atrous.core.files import save_text
 from atrous.core.options import leaves
 from atrous.core.requests import (
     CheckRequest,
@@ -29,6 +30,7 @@ from atrous.core.requests import (
     TrainRequest,
     WholeRequest,
 )
+from atrous.report.page import COMMAND
 from atrous.stages.told import (
     RUNS,
     Told,
@@ -204,8 +206,11 @@ def check(told: Told) -> Report:
     Returns the report, with `problems`, `errors` and `shares` of the classes.
     """
     from atrous.data.check import check as check_data
+    from atrous.data.layouts.folder import keep_split
 
-    return check_data(told.made(CheckRequest).data)
+    asked = told.made(CheckRequest)
+    keep_split(asked.data, asked.split)
+    return check_data(asked.data)
 
 
 @asks(SearchRequest, "plan")
@@ -214,6 +219,7 @@ def search(told: Told) -> RunResult:
 
     Returns the run: its best architecture, its trials, its report. Raises `AtrousError`.
     """
+    from atrous.data.layouts.folder import keep_split
     from atrous.search.run import latest_run
     from atrous.stages import search as driver
 
@@ -227,7 +233,9 @@ def search(told: Told) -> RunResult:
         return _searched(path, None, cache_of(folders))
     asked = searched(told)
     out, cache = asked.folders.out or dated(RUNS), cache_of(asked.folders)
+    keep_split(Path(asked.search.data.path), asked.folders.split)
     _, estimator = driver.begin(asked.search, out, cache)
+    save_text(out / COMMAND, told.command("search"))
     return _searched(out, estimator, cache)
 
 
@@ -293,6 +301,7 @@ def run(told: Told) -> RunResult:
 
     Returns the run: its verdict, the model to use, its trials, its report. Raises `AtrousError`.
     """
+    from atrous.data.layouts.folder import keep_split
     from atrous.search.run import latest_run
     from atrous.spaces import known_space, quick_space
     from atrous.stages.whole.request import (
@@ -326,7 +335,9 @@ def run(told: Told) -> RunResult:
     seconds = told.on(WholeRequest(usual(space)), check).whole.search.budget.seconds or BUDGET
     asked = told.on(WholeRequest(usual(space, seconds)))
     out = asked.folders.out or dated(RUNS)
+    keep_split(Path(asked.whole.search.data.path), asked.folders.split)
     begin(asked.whole, out)
+    save_text(out / COMMAND, told.command("run"))
     return finished(out, cache_of(asked.folders))
 
 

@@ -15,9 +15,9 @@ from torch import Tensor, nn
 from atrous.core.errors import AtrousError
 from atrous.data.dataset import Samples, read_ahead, read_image, read_labels
 from atrous.data.transform import Augmentation
-from atrous.networks.compute import cores, require_memory
+from atrous.networks.compute import Kept, cores, require_memory
 from atrous.networks.layers import parameter_count
-from atrous.networks.network import Begun
+from atrous.networks.network import Begun, Network, pad_to_canvas
 from atrous.tasks import USUAL
 from atrous.tasks.task import Task
 from atrous.training.config import Protocol
@@ -161,15 +161,34 @@ def _stacked(
 LEAST_OF_WEIGHT, LEAST_OF_PIXEL = 12, 15
 """Bytes that a training takes at least: of a weight with its gradient and momentum, of a pixel's
 three colours as they are and as numbers."""
+BFLOAT16 = 0.5
+"""The memory of a number to that of one in float32."""
 
 
 def require_step(network: nn.Module, protocol: Protocol, world: World) -> None:
-    """Raises `NoRoomError` if a device has no room for the weights and images of a step."""
+    """Raises `NoRoomError` if a device has no room for the weights and images of a step, and for
+    what is kept of its forward pass; `network` is one without storage."""
     images, (height, width) = share_of(protocol, world), protocol.crop
     needed = LEAST_OF_WEIGHT * parameter_count(network) + LEAST_OF_PIXEL * images * height * width
+    kept = least_kept(network, protocol, images)
     what = f"for a training step of {images} images of {height}x{width} pixels"
     mend = "Lower --batch, --crop or --filters, or raise --accumulate."
-    require_memory(needed, world.device, what, mend)
+    require_memory(needed + kept, world.device, what, mend)
+
+
+def least_kept(network: nn.Module, protocol: Protocol, images: int) -> float:
+    """Bytes that a forward pass keeps for the gradients; of an encoder with a frozen front, what is
+    kept of its other layers is not counted."""
+    if not isinstance(network, Network):
+        return 0
+    batch = torch.empty(images, 3, *protocol.crop, device="meta")
+    kept = Kept(network.parameters())
+    with torch.set_grad_enabled(not protocol.frozen), kept:
+        maps = network.backbone(pad_to_canvas(batch, network.backbone.canvas))
+    with torch.enable_grad(), kept:
+        scores = network.scores(maps)
+    del scores
+    return kept.bytes * (BFLOAT16 if protocol.precision == "bfloat16" else 1)
 
 
 def share_of(protocol: Protocol, world: World) -> int:

@@ -16,7 +16,7 @@ from atrous.data.layouts import (
     person_part,
     voc,
 )
-from atrous.data.layouts.layout import Layout, LayoutContent
+from atrous.data.layouts.layout import Layout, LayoutContent, is_seen
 
 LAYOUTS: tuple[Layout, ...] = (
     folder.LAYOUT,
@@ -66,7 +66,7 @@ def read_layout(root: Path) -> LayoutContent:
 
 
 def _read_layout(root: Path) -> LayoutContent:
-    found = [(layout, at) for layout in LAYOUTS if (at := layout.find(root)) is not None]
+    found = _layouts(root) or _near(root)
     if not found:
         raise AtrousError(
             f"{root} is not laid out as a data set that is known here.\n{_known()}\n"
@@ -80,6 +80,18 @@ def _read_layout(root: Path) -> LayoutContent:
         raise AtrousError(f"{root} holds several data sets. To mend: name one of them: {named}.")
     layout, at = found[0]
     return layout.read(at)
+
+
+def _layouts(root: Path) -> list[tuple[Layout, Path]]:
+    return [(layout, at) for layout in LAYOUTS if (at := layout.find(root)) is not None]
+
+
+def _near(root: Path) -> list[tuple[Layout, Path]]:
+    """The data sets one level off: in the folders within, or around images/ or masks/."""
+    if root.name in ("images", "masks"):
+        return _layouts(root.parent)
+    within = (path for path in sorted(root.iterdir()) if path.is_dir() and is_seen(path))
+    return [found for path in within for found in _layouts(path)]
 
 
 def _known() -> str:

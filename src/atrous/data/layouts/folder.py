@@ -1,14 +1,19 @@
-"""Data sets of one's own: images/SPLIT, masks/SPLIT, classes.txt; matched by name alone."""
+"""Data sets of one's own: images/SPLIT, masks/SPLIT, classes.txt; matched by name alone.
+
+Where images/ and masks/ hold files and no splits, the names are divided: by `split.txt`, or by
+shares. What an image's name decides stays from run to run, and on every machine.
+"""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from atrous.core.errors import AtrousError
-from atrous.data.dataset import Dataset
+from atrous.core.files import save_text
+from atrous.data.dataset import Dataset, rank
 from atrous.data.encoding import IDENTITY
 from atrous.data.layouts import layout
 
@@ -24,14 +29,28 @@ EXPECTED = """\
     images/train/NAME.jpg        or .png .bmp .tif .webp
     images/val/   images/test/   the same (may be left out)
     masks/train/NAME.png         8-bit class ids of the image of the same NAME, 255 = ignore
-    masks/val/    masks/test/    the same"""
+    masks/val/    masks/test/    the same
+  or without train/, val/ and test/ (see --split): images/NAME.jpg and masks/NAME.png"""
 
 _REQUIRED = ("images/train", "masks/train")
+SPLIT, SHARES = "split.txt", "0.8,0.1,0.1"
+"""The file that says how a folder without splits is divided, and how it is without such a file."""
 
 
 def find(root: Path) -> Path | None:
     present = (*_REQUIRED, CLASSES)
-    return root if any((root / part).exists() for part in present) else None
+    known = any((root / part).exists() for part in present) or is_flat(root)
+    return root if known else None
+
+
+def is_flat(root: Path) -> bool:
+    """Whether images/ and masks/ hold files themselves, and no folder of a split."""
+    folders = [root / kind for kind in ("images", "masks")]
+    if not all(folder.is_dir() for folder in folders):
+        return False
+    if any((folder / split).exists() for folder in folders for split in layout.SPLITS):
+        return False
+    return any(path.suffix.lower() in SUFFIXES for path in folders[0].iterdir())
 
 
 def read(root: Path) -> layout.LayoutContent:
@@ -39,6 +58,8 @@ def read(root: Path) -> layout.LayoutContent:
 
     Images of a test split that has no folder of masks are unlabelled.
     """
+    if is_flat(root):
+        return _read_flat(root)
     missing = [part for part in _REQUIRED if not (root / part).is_dir()]
     if missing:
         raise AtrousError(
@@ -57,6 +78,73 @@ def read(root: Path) -> layout.LayoutContent:
         files["test"] = replace(files["test"], images={})
     splits = {split: found.samples(IDENTITY) for split, found in files.items()}
     return layout.assemble(Dataset(root, classes, splits, unlabelled=unlabelled), files)
+
+
+def _read_flat(root: Path) -> layout.LayoutContent:
+    """Reads a folder without splits, its names divided."""
+    classes, path = read_classes(root), root / SPLIT
+    text = " ".join(layout.read_lines(path)) if path.is_file() else SHARES
+    seen = [layout.look_below(root / kind) for kind in ("images", "masks")]
+    images, masks = (named(root / k, s) for k, s in zip(("images", "masks"), seen, strict=True))
+    parts = divided(sorted({*images, *masks}), text)
+    left = [reason for found in seen for reason in unread(found)]
+    files = {
+        split: layout.SplitFiles(
+            layout.only(images, names),
+            layout.only(masks, names),
+            *("images/{}.*", "masks/{}.*", ()),
+            left if split == "train" else (),
+        )
+        for split, names in parts.items()
+    }
+    splits = {split: found.samples(IDENTITY) for split, found in files.items()}
+    return layout.assemble(Dataset(root, classes, splits), files)
+
+
+def divided(names: Sequence[str], text: str) -> dict[str, list[str]]:
+    """Divides names into train, val and test: by shares, `0.8,0.1,0.1`, of the names in an order
+    that their digests give; or by how they begin, `val=0006R0,test=Seq05`, the rest being train.
+
+    Raises AtrousError for another text.
+    """
+    wanted = f"Expected shares of train, val and test that add up to 1, such as {SHARES}, or the "
+    wanted += f"beginnings of names, such as val=0006R0,test=Seq05; got {text!r}."
+    parts = [part.strip() for part in text.split(",")]
+    if "=" in text:
+        begins = [part.partition("=")[::2] for part in parts]
+        if any(split not in layout.SPLITS or not prefix for split, prefix in begins):
+            raise AtrousError(wanted)
+        found: dict[str, list[str]] = {split: [] for split in layout.SPLITS}
+        for name in names:
+            found[next((s for s, begin in begins if name.startswith(begin)), "train")].append(name)
+        return found
+    try:
+        shares = [float(part) for part in parts]
+    except ValueError as error:
+        raise AtrousError(wanted) from error
+    if len(shares) not in (2, 3) or min(shares) < 0 or abs(sum(shares) - 1) > 1e-6:
+        raise AtrousError(wanted)
+    ordered = sorted(names, key=rank)
+    val, test = (max(1, round(s * len(names))) if s else 0 for s in (*shares[1:], 0.0)[:2])
+    cut = max(0, len(names) - val - test)
+    return {
+        "train": sorted(ordered[:cut]),
+        "val": sorted(ordered[cut : cut + val]),
+        "test": sorted(ordered[cut + val :]),
+    }
+
+
+def keep_split(root: Path, text: str | None) -> None:
+    """Keeps how a folder without splits is divided beside its images; raises AtrousError."""
+    if text is None:
+        return
+    if not is_flat(root):
+        raise AtrousError(
+            f"--split divides a folder with images/NAME.jpg and masks/NAME.png; {root} is none, or "
+            "has splits of its own. Leave --split out."
+        )
+    divided((), text)
+    save_text(root / SPLIT, f"{text}\n")
 
 
 LAYOUT = layout.Layout("folder", "A data set of your own:\n" + EXPECTED, find, read)

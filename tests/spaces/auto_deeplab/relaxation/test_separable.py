@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from atrous.relax.memory import Kept
+from atrous.networks.compute import Kept
 from atrous.spaces.auto_deeplab.relaxation import separable as module
 from atrous.spaces.auto_deeplab.relaxation.separable import separable
 from tests.cases import each

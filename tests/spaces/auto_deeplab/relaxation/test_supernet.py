@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from atrous.core.errors import AtrousError
-from atrous.relax.memory import Kept
+from atrous.networks.compute import Kept
 from atrous.spaces.auto_deeplab.cell import Block, Edge, Operation, RepeatedCell
 from atrous.spaces.auto_deeplab.relaxation import cell, separable
 from atrous.spaces.auto_deeplab.relaxation.decoding import nodes

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import inspect
+import re
 import sys
+from html import unescape
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -42,8 +44,16 @@ def test_the_page_on_python_runs(box: Sandbox, monkeypatch: pytest.MonkeyPatch) 
     assert page.report.errors == 0
     assert str(page.search.trials[0]["architecture"])
     assert page.scores.images == len(list(Path("DATA/images/test").iterdir()))
-    assert page.run.report().is_file()
     assert "Trial" in repr(page.run) or "no time to search" in repr(page.run)
+    text = page.run.report().read_text()
+    assert "<pre>atrous run DATA --budget 2h --" in text
+    (page.run.path / "photo.jpg").write_bytes(Path("photo.jpg").read_bytes())
+    monkeypatch.chdir(page.run.path)
+    snippets = re.findall(r'<pre class="lines">(.*?)</pre>', text, re.DOTALL)
+    assert len(snippets) == 2
+    for snippet in snippets:
+        exec(unescape(snippet), {})
+    assert Path("seen.jpg").is_file()
 
 
 def _small(name: str) -> Any:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 from dataclasses import replace
-from pathlib import Path
+from pathlib import Path, PurePath
 
 import pytest
 from typer.testing import CliRunner
@@ -75,5 +75,8 @@ def test_the_command_asks_for_the_same_search(
     parts = shlex.split(" ".join(command_parts(settings)))
     result = CliRunner().invoke(app, parts[1:])
     assert isinstance(result.exception, AskedError), result.output
-    chosen = replaced(config, workers=settings.workers, crop=settings.crop, device=settings.device)
+    name = PurePath(config.data.path).name
+    chosen = replaced(
+        config, workers=settings.workers, crop=settings.crop, device=settings.device, data=name
+    )
     assert heard == [chosen]

@@ -144,6 +144,31 @@ def test_a_read_only_ledger_can_be_read_and_says_so_when_written(
         ledger.record(measured(9), widths(measured(9)))
 
 
+def test_a_full_disk_is_told_in_the_words_of_the_database(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    connect = sqlite3.connect
+
+    def full(*args: Any, **kwargs: Any) -> sqlite3.Connection:
+        connection: sqlite3.Connection = connect(*args, **kwargs)
+        connection.execute("PRAGMA max_page_count = 1")  # which is: no more than there are
+        return connection
+
+    monkeypatch.setattr("sqlite3.dbapi2.connect", full)
+    monkeypatch.setattr("optuna.storages._rdb.storage.time.sleep", lambda _: None)
+    ledger, known = opened(path), {entry.trial.number for entry in ENTRIES}
+    told = r"but: OperationalError: database or disk is full\. .* move the run to another disk"
+
+    def fill() -> None:
+        for number in range(20, 220):
+            ledger.record(measured(number), widths(measured(number)))
+            known.add(number)
+
+    with pytest.raises(AtrousError, match=told):
+        fill()
+    assert {entry.trial.number for entry in opened(path).entries()} == known
+
+
 def scramble(content: bytearray) -> None:
     content[:] = Random(0).randbytes(len(content))
 

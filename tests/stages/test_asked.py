@@ -100,6 +100,14 @@ def test_what_is_no_value_is_told(name: str, value: object, message: str) -> Non
         Told.of(SearchRequest, (), {name: value}, "search()").values()
 
 
+def test_what_was_said_is_told_as_the_command_that_says_it() -> None:
+    given = {"crop": (65, 97), "time": 7200, "objective": ["miou", "latency"], "flip": True}
+    told = Told.of(SearchRequest, ("my data",), given, "search()")
+    assert told.command("search") == (
+        "atrous search 'my data' --crop 65x97 --time 7200s --objective miou,latency --flip"
+    )
+
+
 def test_all_that_is_needed_is_asked_for() -> None:
     with pytest.raises(AtrousError, match="--to"):
         Told.of(ExportConfig, ("model",), {}, "export()").made(ExportConfig)

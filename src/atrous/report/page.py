@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from importlib.resources import files
-from pathlib import Path
+from pathlib import Path, PurePath
 
 from atrous.core import words
 from atrous.core.config import OF_A_BACKBONE, SearchConfig
@@ -21,7 +22,8 @@ from atrous.report.rerank import CAVEAT, agreement_words, left_words, winner_wor
 from atrous.report.trained import read_trained
 from atrous.search.run import Run, Settings
 
-PAGE, TABLE = "report.html", "leaderboard.csv"
+PAGE, TABLE, COMMAND = "report.html", "leaderboard.csv", "command.txt"
+"""Files of a run's folder that are written for people; the last is the command that began it."""
 TEMPLATE = "page.html"
 FILTERS = (
     words.count,
@@ -93,6 +95,7 @@ def render_page(content: Content) -> str:
         lstrip_blocks=True,
     )
     environment.filters.update({function.__name__: function for function in FILTERS})
+    environment.filters["below"] = partial(_below, content.run.path)
     config, settings = content.run.config, content.run.settings
     return environment.get_template(TEMPLATE).render(
         content=content,
@@ -107,11 +110,25 @@ def render_page(content: Content) -> str:
         noun=content.view.noun,
         cost=_cost_words(content),
         command=command_parts(settings),
+        typed=_typed(content.run),
         asked=_asked(settings),
         table=TABLE,
         links=_links(content),
         **_ranking_words(content),
     )
+
+
+def _below(folder: Path, path: str | Path) -> str:
+    """A path as it is called from the run's folder: the page tells nobody where that lies."""
+    found = Path(path)
+    within = found.is_relative_to(folder)
+    return found.relative_to(folder).as_posix() if within else found.name
+
+
+def _typed(run: Run) -> str:
+    """The command that began a run, as it was typed; '' where that is not known."""
+    path = run.path / COMMAND
+    return path.read_text("utf-8").strip() if path.is_file() else ""
 
 
 def _beside(run: Run) -> list[tuple[str, str]]:
@@ -178,6 +195,7 @@ def _asked(settings: Settings) -> dict[str, str]:
     }
     chosen = {name: str(value) for name, value in vars(settings).items() if name != "config"}
     values |= chosen | {"crop": words.size(settings.crop)}
+    values["data"] = PurePath(config.data.path).name
     values["baselines"] = ", ".join(config.baselines) or "none"
     seconds = config.budget.seconds
     values["time"] = "no limit" if seconds is None else words.duration(seconds)
@@ -192,7 +210,7 @@ def command_parts(settings: Settings) -> list[str]:
     )
     asked = arguments(config, () if config.encoder.backbone else OF_A_BACKBONE)
     parts = [flag if value is None else f"{flag} {shell(value)}" for flag, value in asked]
-    return [typed("search", config.data.path), *parts]
+    return [typed("search", PurePath(config.data.path).name), *parts]
 
 
 def require_comparable(run: Run, against: Run) -> None:

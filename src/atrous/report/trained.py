@@ -14,7 +14,7 @@ export.json                   the exported file, and how it agrees with the netw
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -83,6 +83,7 @@ class Export:
     size: Count
     comparisons: tuple[Compared, ...] = ()
     tolerance: Amount | None = None
+    metadata: dict[str, str] = field(default_factory=dict)
 
     @property
     def difference(self) -> float | None:

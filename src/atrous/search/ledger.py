@@ -259,7 +259,9 @@ def _guarded(url: str) -> Iterator[None]:
     try:
         yield
     except Exception as error:  # a damaged file makes Optuna fail in any way
-        cause = error.__cause__ or error
+        cause: BaseException = error
+        while cause.__cause__:  # what the database itself says, not what its readers make of it
+            cause = cause.__cause__
         reason = f"{type(cause).__name__}: {cause}".splitlines()[0]
         raise AtrousError(
             f"Expected to read and write the ledger {_place(url)}, but: {reason}. If the file is "

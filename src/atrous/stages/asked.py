@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast
 from atrous.core.config import SearchConfig
 from atrous.core.console import command, say, stoppable
 from atrous.core.errors import AtrousError, require_all
+from atrous.core.files import save_text
 from atrous.core.options import leaves
 from atrous.core.requests import (
     CheckRequest,
@@ -29,6 +30,7 @@ from atrous.core.requests import (
     TrainRequest,
     WholeRequest,
 )
+from atrous.report.page import COMMAND
 from atrous.stages.told import (
     RUNS,
     Told,
@@ -233,6 +235,7 @@ def search(told: Told) -> RunResult:
     out, cache = asked.folders.out or dated(RUNS), cache_of(asked.folders)
     keep_split(Path(asked.search.data.path), asked.folders.split)
     _, estimator = driver.begin(asked.search, out, cache)
+    save_text(out / COMMAND, told.command("search"))
     return _searched(out, estimator, cache)
 
 
@@ -334,6 +337,7 @@ def run(told: Told) -> RunResult:
     out = asked.folders.out or dated(RUNS)
     keep_split(Path(asked.whole.search.data.path), asked.folders.split)
     begin(asked.whole, out)
+    save_text(out / COMMAND, told.command("run"))
     return finished(out, cache_of(asked.folders))
 
 

@@ -139,13 +139,17 @@ def _trained(
 ) -> tuple[list[Replicate], list[Failed]]:
     """The replicates that are wanted, scored on these images, and what has failed of them."""
     config, settings = run.config, run.settings
-    cached = cached_of_data(data, config, settings.crop, settings.device, cache)
-    sets = {
-        split: features_beside(samples, settings, data, cache) for split, samples in images.items()
-    }
-    plan = ReplicatePlan(estimator(settings, cached), sets, config.proxy.steps, settings.workers)
-    with run.locked(), find_executor(config.machine.executor, settings.workers) as executor:
-        return replicated(plan, wanted, run.comparison(), executor)
+    with run.locked():
+        cached = cached_of_data(data, config, settings.crop, settings.device, cache)
+        sets = {
+            split: features_beside(samples, settings, data, cache)
+            for split, samples in images.items()
+        }
+        plan = ReplicatePlan(
+            estimator(settings, cached), sets, config.proxy.steps, settings.workers
+        )
+        with find_executor(config.machine.executor, settings.workers) as executor:
+            return replicated(plan, wanted, run.comparison(), executor)
 
 
 def scores(replicates: Sequence[Replicate], architecture: str, split: str) -> dict[int, float]:

@@ -17,7 +17,7 @@ from operator import index
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, get_args
 
-from atrous.core.console import say
+from atrous.core.console import command, say
 from atrous.core.errors import AtrousError, faults
 from atrous.core.options import MOST, Leaf, leaves, problem, replaced, require_in_range
 from atrous.core.words import score_name
@@ -77,6 +77,19 @@ class Told:
     def without(self, *names: str) -> Told:
         """Returns the rest."""
         return Told({leaf: text for leaf, text in self.typed.items() if leaf.name not in names})
+
+    def command(self, name: str) -> str:
+        """Returns the command that says the same, in a line for a shell."""
+        words: list[str] = []
+        for leaf, said in self.typed.items():
+            if isinstance(said, bool):
+                words += [f"--{leaf.flag if said else leaf.negative}"]
+                continue
+            several = isinstance(said, (list, tuple)) and not leaf.is_size
+            value = ",".join(map(str, said)) if several else said
+            text = value if isinstance(value, str) else leaf.spell(value)
+            words = [text, *words] if leaf.option.positional else [*words, f"--{leaf.flag}", text]
+        return command(name, *words)
 
     def part(self, name: str) -> Told:
         """Returns what was typed of a part of the configuration."""

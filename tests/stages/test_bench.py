@@ -88,7 +88,16 @@ def tabled(score: Callable[[tuple[int, ...]], float], count: int, noise: float) 
             )
         )
     about = AboutTable(
-        *("fast_dense-1x1", dict(SPACE.maps), SPACE.filters, 4, SEEDS, (5, 10), "miou", {"test": 2}),
+        *(
+            "fast_dense-1x1",
+            dict(SPACE.maps),
+            SPACE.filters,
+            4,
+            SEEDS,
+            (5, 10),
+            "miou",
+            {"test": 2},
+        ),
         *("test_efficientnet", 0, 3, "here", {}),
     )
     return BenchTable(about, tuple(rows))

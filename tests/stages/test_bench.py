@@ -44,6 +44,7 @@ def small(data: Path, architectures: int = 2) -> BenchConfig:
     )
 
 
+@pytest.mark.slow
 def test_a_table_goes_on_and_grows_in_one_order(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -134,11 +135,11 @@ def test_what_is_held_out_is_predicted_where_decisions_tell_it(folder: Path) -> 
 def test_draws_agree_where_the_table_tells_and_differ_elsewhere(folder: Path) -> None:
     believed = believed_of(folder)
     forms = [SPACE.canonical(row.architecture.genotype) for row in believed.table.rows]
-    draws = np.array([[drawn_truth(believed, s)(form) for form in forms] for s in range(12)])
+    draws = np.array([[drawn_truth(believed, s)(form) for form in forms] for s in range(6)])
     truths = np.array(list(map(planted, forms)))
     assert np.abs(draws.mean(0) - truths).mean() < 0.004
     few = Believed(BenchTable(believed.table.about, believed.table.rows[:10]))
-    wide = np.array([[drawn_truth(few, s)(form) for form in forms[60:]] for s in range(12)])
+    wide = np.array([[drawn_truth(few, s)(form) for form in forms[60:]] for s in range(6)])
     assert wide.std(0).mean() > 2 * draws[:, 60:].std(0).mean()
 
 
@@ -148,6 +149,7 @@ def test_a_replay_is_a_function_of_its_seed(folder: Path) -> None:
     assert max(one.picked) <= max(one.seen, one.climbed)
 
 
+@pytest.mark.slow
 def test_who_learns_has_less_regret_than_chance(folder: Path) -> None:
     how = ReplayConfig(("local", "surrogate"), replays=6, reads=40, long=80, workers=1)
     found = {each.strategy: each for each in standings(folder, how).strategies}

@@ -148,6 +148,7 @@ def _played(
     first = {name: _timed(executor, folder, name, reads[name]) for name in reads}
     left = (how.seconds - (time.monotonic() - begun)) * workers
     counts = shares({name: seconds for name, (_, seconds) in first.items()}, left, how.replays - 1)
+    counts[RANDOM] = max(counts[RANDOM], min(FEWEST, how.replays) - 1)  # all are compared with it
     left_out = {n: first[n][1] for n, c in counts.items() if c + 1 < min(FEWEST, how.replays)}
     waiting: dict[str, list[Future[Replay]]] = {}
     total = sum(c for n, c in counts.items() if n not in left_out)
@@ -190,8 +191,6 @@ def _standings(
     architectures: int,
     seconds: float,
 ) -> Standings:
-    if RANDOM not in found:
-        raise AtrousError("The time is too short for random search alone. Raise --time.")
     best = _best_known(found)
     chance = found[RANDOM]
     level = fmean(best[seed] - each.picked[-1] for seed, each in enumerate(chance))

@@ -20,6 +20,7 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Sequence
+from math import isnan
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -150,8 +151,10 @@ def distances(rows: Array) -> Array:
 
 
 def similarity(one: Array, other: Array) -> float:
-    """How alike two tables of dissimilarities order their pairs, -1 to 1."""
-    return float(spearmanr(one, other).statistic)
+    """How alike two tables of dissimilarities order their pairs, -1 to 1; 0 where a network answers
+    every image alike, so that it has no order."""
+    found = float(spearmanr(one, other).statistic)
+    return 0.0 if isnan(found) else found
 
 
 def tell(lines: Sequence[Line], steps: int) -> None:

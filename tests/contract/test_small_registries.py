@@ -22,10 +22,13 @@ from atrous.core.config import Init, ProxyConfig
 from atrous.core.options import UNITS, leaves
 from atrous.core.requests import ExportConfig, LatencyConfig
 from atrous.core.stage_config import TrainingConfig
+from atrous.core.trial import Job, Measured, Origin, Rung, Trial
 from atrous.data.dataset import read_image, read_labels
 from atrous.data.encoding import distinct
 from atrous.data.layouts import LAYOUTS, read_dataset
+from atrous.estimation.cached import Proxy
 from atrous.estimation.prices import MEASURES, Prices
+from atrous.estimation.zero_cost import ZERO_COSTS, Untrained
 from atrous.model.card import METRICS
 from atrous.model.evaluation.record import SCORES, Evaluation
 from atrous.model.export.exported import FORMATS
@@ -160,6 +163,27 @@ def test_a_cost_of_a_network_is_known_once(name: str, tmp_path: Path) -> None:
     cost, measured = Prices(run, run.goal), find_architecture(f"{space}:0.5")
     first = MEASURES[name](cost, measured)
     assert MEASURES[name](cost, measured) == cost(measured)[name] == first > 0
+
+
+def test_scores_without_training_are_of_the_job_alone_and_tell_architectures_apart(
+    tmp_path: Path,
+) -> None:
+    data = write_data(tmp_path / "data")
+    _, proxy = begun(data, tmp_path / "run", tmp_path / "cache", space="dpc-2")
+    assert isinstance(proxy, Proxy)
+    estimator = Untrained(proxy)
+
+    def told(name: str, seed: int = 3) -> dict[str, float]:
+        trial = Trial(0, find_architecture(name), Origin("uniform"), seed)
+        outcome = estimator(Job(trial, Rung(0, 1)))
+        assert isinstance(outcome, Measured)
+        return outcome.values
+
+    one, other = told("dpc-2:0.5.1.3"), told("dpc-2:0.0.0.0")
+    assert told("dpc-2:0.5.1.3") == pickle.loads(pickle.dumps(one)) == one
+    assert {*one} == {*ZERO_COSTS}
+    assert all(one[name] != other[name] for name in ZERO_COSTS)
+    assert one["gradient_norm"] != told("dpc-2:0.5.1.3", 4)["gradient_norm"] > 0
 
 
 def test_units_are_read_as_they_are_told() -> None:

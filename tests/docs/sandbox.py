@@ -57,6 +57,14 @@ SMALL: Mapping[str, tuple[str, ...]] = {
     "evaluate": ("--device", "cpu"),
     "predict": ("--device", "cpu"),
     "latency": ("--size", "65x97", "--repeats", "2", "--device", "cpu"),
+    "bench build": (
+        *SEARCHED,
+        *("--architectures", "2", "--steps", "8", "--batch", "2", "--crop", "65x97"),
+    ),
+    "bench strategies": (
+        *("--strategies", "local", "--replays", "2", "--reads", "4", "--random-reads", "5"),
+        *("--workers", "1"),
+    ),
     "recipe run": (*NETWORK, *TRAINED, "--data", CITYSCAPES, "--device", "cpu"),
 }
 """What is added to a command so that it takes seconds: of an option, the last value counts."""
@@ -148,7 +156,7 @@ class Sandbox:
 
 def name_of(words: Sequence[str]) -> str:
     """The command's name, one word or two."""
-    return " ".join(words[: 2 if words[0] == "recipe" else 1])
+    return " ".join(words[: 2 if words[0] in ("recipe", "bench") else 1])
 
 
 def outputs(words: Sequence[str]) -> tuple[str, ...]:

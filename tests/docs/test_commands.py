@@ -18,7 +18,7 @@ from tests.docs.sandbox import Sandbox
 COMMANDS = commands("\n".join(page.read_text() for page in PAGES))
 LONG = ("demo",)
 """Commands that cannot be made small."""
-SLOW = ("run", "fidelity", "export", "latency")
+SLOW = ("run", "fidelity", "export", "latency", "bench")
 """Commands that take longer than all others."""
 
 

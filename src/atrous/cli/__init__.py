@@ -11,6 +11,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
+from atrous.cli.bench import bench as bench_commands
 from atrous.cli.explore import check, describe, scenes, spaces
 from atrous.cli.explore import recipe as recipe_commands
 from atrous.cli.model import evaluate, export, latency, predict
@@ -84,6 +85,7 @@ for command in COMMANDS:
     names = {"help_option_names": ["-h", "--help"]}
     app.command(cls=Command, short_help=summary, context_settings=names)(command)
 app.add_typer(recipe_commands, name="recipe")
+app.add_typer(bench_commands, name="bench")
 
 
 def main() -> None:

@@ -17,7 +17,14 @@ from atrous.core.config import (
     Size,
 )
 from atrous.core.options import option, part
-from atrous.core.stage_config import FidelityConfig, RerankConfig, TrainConfig, WholeConfig
+from atrous.core.stage_config import (
+    BenchConfig,
+    FidelityConfig,
+    ReplayConfig,
+    RerankConfig,
+    TrainConfig,
+    WholeConfig,
+)
 
 DEVICE = "auto, cpu, cuda or cuda:N."
 SCALES = "Sizes at which each image is looked at, such as 0.75,1,1.25."
@@ -370,3 +377,31 @@ class ShowRequest:
     """A recipe that is shown."""
 
     name: str = option("A recipe of `atrous recipe list`.", positional=True, needed=True)
+
+
+@dataclass(frozen=True)
+class BenchRequest:
+    """A table that is made, or grows."""
+
+    bench: BenchConfig = part()
+    folders: Folders = part(
+        Folders,
+        without=("resume", "moved"),
+        out={"help": "The folder of the trials, with the table in it.", "derived": "runs/bench"},
+    )
+
+
+@dataclass(frozen=True)
+class TableRequest:
+    """A table that is looked at."""
+
+    table: Path | None = option("The folder of a table.", None, derived="that on CamVid, within")
+
+
+@dataclass(frozen=True)
+class ReplayRequest:
+    """A table that strategies are replayed on, and where figures of it go."""
+
+    how: ReplayConfig = part(ReplayConfig)
+    of: TableRequest = part(TableRequest)
+    out: Path | None = option("The folder of figures.", None, derived="runs/strategies")

@@ -269,3 +269,64 @@ class FidelityConfig:
     def steps_of(self, name: str) -> int:
         """For how many steps a setting trains each cell."""
         return self.proxy.steps if self.is_cached(name) else self.end_to_end_steps
+
+
+@dataclass(frozen=True)
+class BenchConfig:
+    """A table of architectures of one space, drawn by chance and trained as a search does."""
+
+    search: SearchConfig = part(
+        without=(
+            *("strategy", "options", "baselines", "gradient", "task", "seconds", "reproducible"),
+            *("objective", "reward", "target", "exponent", "limits", "promotion"),
+            *("reread", "reread_seeds", "prefer"),
+        ),
+        trials={
+            "flag": "architectures",
+            "help": "How many: the first so many of an order that the seed draws.",
+            "derived": "24",
+        },
+        select_on={"help": "What scores are taken on, as in a search.", "default": "0.2"},
+        space={"derived": "{quick}"},
+        rungs={"help": "Lengths of one training at which it is scored.", "rare": False},
+        steps={"help": "Training steps.", "derived": "100"},
+        filters={"derived": "that of the space"},
+        batch={"help": "Images a step.", "derived": "4"},
+        workers={"derived": "1"},
+        seed={"help": "Of the order of architectures."},
+    )
+    unseen: int = option(
+        "Images that chose nothing, evenly taken of each other split, that true scores are of.",
+        96,
+        least=2,
+        below=MOST_TRIALS,
+    )
+
+
+@dataclass(frozen=True)
+class ReplayConfig:
+    """How strategies are replayed on a table."""
+
+    strategies: tuple[str, ...] = option(
+        "Which, with commas between.", (), derived="all; gp, whose replay takes a minute, if named"
+    )
+    replays: int = option("Of each, as far as the time is enough.", 200, least=2, below=MOST_TRIALS)
+    reads: int = option("Architectures that a replay reads.", 100, least=2, below=MOST_TRIALS)
+    long: int = option(
+        "Architectures that random search reads, whose find the others are to reach.",
+        1000,
+        flag="random-reads",
+        least=2,
+        below=MOST_TRIALS,
+        rare=True,
+    )
+    seconds: float = option(
+        "Strategies whose proposals are slow are replayed less often, so that all end in this.",
+        200.0,
+        flag="time",
+        unit="time",
+        above=0,
+    )
+    workers: int | None = option(
+        "Processes.", None, derived="one for each core", least=1, below=MOST_WORKERS
+    )

@@ -147,6 +147,39 @@ def weights_figure(branches: Sequence[Branch], norms: Sequence[float]) -> str:
     return draw("weights", title, (WIDTH, 60 + 46 * len(branches)), (16, 42, 16, 6), paint)
 
 
+@dataclass(frozen=True)
+class Trend:
+    """A line that is named at its end: points (x, mean, low, high)."""
+
+    name: str
+    points: Sequence[tuple[float, float, float, float]]
+
+
+def regret_figure(trends: Sequence[Trend], x: str, score: str) -> str:
+    """How far below the best each trend is, by x: in colour and with their bands the first two, and
+    the last, with which they are compared."""
+    known = (trends[-1], *trends[:2])
+    colours = {
+        trend.name: colour for trend, colour in zip(known, (ORANGE, BLUE, GREEN), strict=False)
+    }
+
+    def paint(axes: Axes) -> None:
+        labels = []
+        for trend in trends:
+            at, mean, low, high = (np.array(each) for each in zip(*trend.points, strict=True))
+            colour = colours.get(trend.name, MUTED)
+            axes.plot(at, mean, color=colour, linewidth=2 if trend.name in colours else 1)
+            if trend.name in colours:
+                axes.fill_between(at, low, high, color=colour, alpha=0.15, linewidth=0)
+            labels.append((float(mean[-1]), f"{trend.name} {decimal(float(mean[-1]))}", colour))
+        dress_lines(axes, x, f"regret of the true {score_name(score)}", labels, whole=False)
+        axes.set_ylim(bottom=0)
+
+    title = f"Regret of the true {score_name(score)} against {x}"
+    size = (WIDTH + 60, HEIGHT + 40)
+    return draw("regret", title, size, (58, 42, 130, 14), paint)
+
+
 def by_origin(proposed: Sequence[Scored]) -> dict[str, list[float]]:
     """Scores by the kind of the origin, the known kinds first."""
     groups: dict[str, list[float]] = {kind: [] for kind in KINDS}

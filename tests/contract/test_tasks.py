@@ -164,7 +164,7 @@ def test_a_second_task_goes_the_whole_way(second: Task, tmp_path: Path) -> None:
     assert "miou" not in head
     verdict = verdict_of(run, entries)
     assert verdict is not None
-    assert f" {second.value}, " in verdict.words
+    assert f" {second.value} by " in verdict.words
 
     asked = replaced(RerankConfig(), top=1, steps=2, batch=2, crop=(33, 49), warm=False, workers=1)
     rerank.begin(run, asked)

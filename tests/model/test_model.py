@@ -71,12 +71,15 @@ def test_images_of_every_kind_are_predicted_alike(tmp_path: Path) -> None:
     photo = Image.fromarray(pixels)
     photo.save(tmp_path / "photos" / "a.png")
     with torch.no_grad():
-        expected = one(one.transform(photo)[None])[0].argmax(0)
+        best, second = one(one.transform(photo)[None])[0].topk(2, dim=0).values
+        expected = one(one.transform(photo)[None])[0].argmax(0).numpy()
+    clear = (best - second).numpy() > 3e-7  # random weights hardly tell classes apart
+    assert clear.mean() > 0.5
     seen = [one.predict(each) for each in (photo, pixels, tmp_path / "photos" / "a.png")]
     seen += one.predict(str(tmp_path / "photos"))
     assert len(seen) == 4
     for each in seen:
-        assert np.mean(each.ids == expected.numpy()) > 0.99
+        assert np.array_equal(each.ids[clear], expected[clear])
     first = seen[-1]
     assert first.path == tmp_path / "photos" / "a.png"
     assert first.overlay.size == photo.size

@@ -26,7 +26,7 @@ def cells(table: str) -> list[list[str]]:
 def test_classes_stand_side_by_side_with_their_mean() -> None:
     assert cells(class_table(evaluation())) == [
         ["road", "car", "train", "mIoU"],
-        ["80.00", "50.00", "-", "65.00"],
+        ["80.0", "50.0", "-", "65.0"],
     ]
 
 

@@ -197,7 +197,11 @@ class WholeConfig:
             "help": "Training steps of a trial of the search.",
             "derived": "150 up to 10 minutes, 300 up to an hour, 400",
         },
-        filters={"derived": "that of the space"},
+        filters={"derived": "that of the space; 64 of compact decoders from 15 minutes on"},
+        finest_stride={
+            "derived": "of compact decoders 4 from 15 minutes on, 8 in less on a CPU; "
+            "else all that there are"
+        },
     )
     training: TrainingConfig = part(
         TrainingConfig,

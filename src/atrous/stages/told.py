@@ -186,7 +186,7 @@ def _value(leaf: Leaf, said: Any) -> Any:
     if isinstance(said, bool):
         return said
     if leaf.kind in (int, float):
-        return _counted(leaf.kind, said)
+        return _number(leaf.kind, said)
     if leaf.is_size or is_listed(leaf):
         return _several(leaf, said)
     if not isinstance(said, os.PathLike):
@@ -194,9 +194,10 @@ def _value(leaf: Leaf, said: Any) -> Any:
     return Path(said) if leaf.kind is Path else os.fspath(said)
 
 
-def _counted(kind: Any, said: Any) -> Any:
+def _number(kind: Any, said: Any) -> Any:
+    """Returns a number that was spelt or given; a fraction is no whole number."""
     try:
-        return index(said) if kind is int else float(said)
+        return index(said) if kind is int and not isinstance(said, str) else kind(said)
     except (TypeError, ValueError) as error:
         what = "a whole number" if kind is int else "a number"
         raise ValueError(f"Expected {what}, got {said!r}") from error
@@ -208,14 +209,14 @@ def _several(leaf: Leaf, said: Any) -> Any:
     if leaf.is_size:
         if len(parts) != 2:
             raise ValueError(f"Expected a height and a width, got {said!r}")
-        return tuple(_counted(int, each) for each in parts)
+        return tuple(_number(int, each) for each in parts)
     kind = get_args(leaf.kind)[0]
     if leaf.option.positional:
         return tuple(map(kind, parts))
     if all(isinstance(each, str) for each in parts):
         # An option of several values takes them with commas between, or is given several times.
         return read_value(leaf, ",".join(parts))
-    return tuple(_counted(float, each) if kind is float else kind(each) for each in parts)
+    return tuple(_number(float, each) if kind is float else kind(each) for each in parts)
 
 
 def is_listed(leaf: Leaf) -> bool:
@@ -233,14 +234,6 @@ def described(leaf: Leaf) -> str:
             "" if leaf.default is None else leaf.spell(leaf.default) or "none"
         )
     return f"{known.help} [{usual}]" if usual else known.help
-
-
-def _number(kind: Any, text: str) -> Any:
-    try:
-        return kind(text)
-    except ValueError as error:
-        what = "a whole number" if kind is int else "a number"
-        raise ValueError(f"Expected {what}, got {text!r}") from error
 
 
 def extendable(kind: Any) -> list[str]:

@@ -13,7 +13,8 @@ trained/NAME/latency.json       how long an image takes
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from time import monotonic
@@ -141,29 +142,32 @@ def _finish(out: Path, cache: Path, say: Say, watch: Watch) -> Path:
     with taking(out, CHECKS):
         prepare(out, cache)
     plan = read_plan(out)
+
+    @contextmanager
+    def told(stage: str, more: str = "") -> Iterator[None]:
+        """Says which of how many stages it is, and keeps how long it takes."""
+        say(f"{_place(plan, stage)}{more}")
+        with taking(out, stage):
+            yield
+
     say(plan.told)
     for stage in plan.stages:
         say(f"  {stage.name}: {stage.seconds / 60:.1f} minutes, {stage.why}")
     if plan.trials:
-        say(_place(plan, "search"))
-        with taking(out, "search"):
+        with told("search"):
             search(out, plan, cache)
     if plan.top:
-        say(_place(plan, "re-rank"))
-        with taking(out, "re-rank"):
+        with told("re-rank"):
             again(out, plan, cache)
     if plan.seeds:
-        say(_place(plan, "compare"))
-        with taking(out, "compare"):
+        with told("compare"):
             confirm(out, plan, cache)
     run = open_run(out)
     for candidate in candidates(run, plan):
-        say(f"{_place(plan, 'train')} {candidate.name} ({candidate.label})")
-        with taking(out, "train"):
+        with told("train", f" {candidate.name} ({candidate.label})"):
             train(run, plan, candidate, watch)
     for candidate in candidates(run, plan):
-        say(f"{_place(plan, 'rest')}: evaluate, export and time {candidate.name}")
-        with taking(out, "rest"):
+        with told("rest", f": evaluate, export and time {candidate.name}"):
             prove(run, candidate)
     say(f"{_place(plan, 'rest')}: report")
     found = answer(run)
